@@ -9,6 +9,7 @@ a part in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from math import inf
 
 from ..catalogue.index import Catalogue, Outline
@@ -159,12 +160,10 @@ class Standings:
         }
 
     @classmethod
+    @cache
     def of_catalogue(cls, catalogue: Catalogue) -> Standings:
         """Those of a catalogue, which are made once, however many answers are ranked."""
-        standings: Standings | None = catalogue.derived.get("standings")
-        if standings is None:
-            standings = catalogue.derived["standings"] = cls(catalogue)
-        return standings
+        return cls(catalogue)
 
     def of(self, id: str) -> Standing | None:
         """None for a model that the catalogue does not have."""

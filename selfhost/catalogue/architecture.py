@@ -12,6 +12,7 @@ from ..core.records import Record, kind_of, pattern, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import Table
 from .quantization_names import DTYPES, PACKED
+from .spec_values import is_stated
 
 # what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,
 # and what to write instead
@@ -26,7 +27,12 @@ MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 MAX_INPUTS = 64
 MAX_BEAMS = 100
-_NO_KEYS: Mapping[str, str] = {}
+# what two sizes of a part may not be to each other: the words for it, and what to write instead
+_RELATIONS: Mapping[str, tuple[Any, str, str]] = {
+    "at_most": (gt, "more than", "write at most"),
+    "above": (le, "not more than", "write more than"),
+    "divides": (lambda part, whole: whole % part, "which does not divide", "write a divisor of"),
+}
 _ATTENDING = ("full", "sliding", "latent", "cross", "compressed")
 _KEEPING = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
 _NEEDED: tuple[str, ...] = ("kind",)
@@ -61,40 +67,26 @@ def _choice(choices: Sequence[str]) -> Any:
 
 
 class _Sized(Record):
-    """A part of a model with sizes: what arithmetic cannot take of it as `misfits`. `at_most`: by
-    key another that is no smaller; `above`: by key another that is smaller; `divides`: by key
-    another that it shares out evenly.
+    """A part of a model with sizes: what arithmetic cannot take of it as `misfits`. `related`: keys
+    that must stand to another as _RELATIONS says.
     """
 
-    at_most = _NO_KEYS
-    above = _NO_KEYS
-    divides = _NO_KEYS
+    related = ""
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
         """Every size that cannot be, once the others are as they are. `width`: embedding_length,
         if known.
         """
-        sizes = {key: getattr(self, key) for key in type(self)._fields}
         for key, stated in type(self)._keys.items():
             least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", MAX_SIZE)
-            if type(sizes[key]) is int and not least <= sizes[key] <= most:
+            size = getattr(self, key)
+            if type(size) is int and not least <= size <= most:
                 remedy = f"write a number from {least:,} to {most:,}"
-                yield key, f"is {sizes[key]:,}, which is no size of a model", remedy
-        sizes["embedding_length"] = sizes.get("embedding_length") or width
-        for wrong, words, remedy, keys in (
-            (gt, "more than", "write at most", self.at_most),
-            (le, "not more than", "write more than", self.above),
-            (
-                lambda parts, whole: whole % parts,
-                "which does not divide",
-                "write a divisor of",
-                self.divides,
-            ),
-        ):
-            for key, other in keys.items():
-                size, bound = sizes[key], sizes[other]
-                if size and bound and wrong(size, bound):
-                    yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
+                yield key, f"is {size:,}, which is no size of a model", remedy
+        for key, relation, other in map(str.split, filter(None, self.related.split(", "))):
+            (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(self, other)
+            if (size := getattr(self, key)) and bound and is_wrong(size, bound):
+                yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
 
 
 class LayerPart(_Sized):
@@ -114,7 +106,7 @@ class Attention(LayerPart):
 
     needed = ("heads", "kv_heads", "key_length", "value_length")
     # a head shares the keys and values of as many others, and a group of the output
-    divides = {"kv_heads": "heads", "output_groups": "heads"}
+    related = "kv_heads divides heads, output_groups divides heads"
     kind: str = read_by(Table.string, choices=_ATTENDING, default="full")
     heads: int = _size()
     kv_heads: int = _size()
@@ -145,7 +137,7 @@ class Attention(LayerPart):
 class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
-    divides = {"heads": "inner_length", "groups": "heads", "key_heads": "heads"}
+    related = "heads divides inner_length, groups divides heads, key_heads divides heads"
     kind: str = read_by(Table.string, required=True, choices=_KEEPING)
     inner_length: int | None = _size()
     state_length: int | None = _size()
@@ -178,9 +170,7 @@ class FeedForward(LayerPart):
     """
 
     needed = ("length",)
-    at_most = {"used": "experts", "groups_used": "groups"}
-    above = {"padded_length": "length"}
-    divides = {"groups": "experts"}
+    related = "used at_most experts, groups_used at_most groups, padded_length above length, groups divides experts"
     length: int = _required()
     experts: int | None = _size(MAX_EXPERTS)
     used: int | None = _size(MAX_EXPERTS)
@@ -239,8 +229,7 @@ class Architecture(_Sized):
     files. `tensors` are those of the checkpoint where a program's use of its layers is not known.
     """
 
-    at_most = dict.fromkeys(("cache_layers", "stored_layers", "deepstack_layers"), "layers")
-    above = {"scaled_context_tokens": "context_tokens"}
+    related = "cache_layers at_most layers, stored_layers at_most layers, deepstack_layers at_most layers, scaled_context_tokens above context_tokens"
     row: str
     runs_in_gguf: bool
     dtype: str | None = _choice(DTYPES)
@@ -311,8 +300,10 @@ class Architecture(_Sized):
 # ------------------------------------------------------------------ the reader
 
 
-def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
-    """`[architecture]`. `attention_untold`: the file says why it states no attention."""
+def read_architecture(root: Table, key: str) -> Architecture | None:
+    """`[architecture]`, None where it is missing or no table."""
+    if (table := root.table(key)) is None:
+        return None
     gguf, transformers = table.string("gguf"), table.string("transformers")
     if ("gguf" in table) == ("transformers" in table):
         is_missing = "is missing" if "gguf" not in table else "stands beside transformers"
@@ -320,7 +311,8 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
         table.problem("gguf", is_missing, f"{remedy} where no GGUF exists")
     values = table.fields(Architecture)
     layers, width = values["layers"] or 0, values["embedding_length"] or 0
-    if not attention_untold and not {"attention", "recurrent"} & table.values.keys():
+    is_untold = is_stated(root.values, ("unknown", "architecture.attention"))
+    if not is_untold and not {"attention", "recurrent"} & table.values.keys():
         remedy = "write attention = [{ … }], recurrent = [{ … }] or both"
         table.problem("attention", "is missing", remedy)
     attending, keeping = table.tables("attention"), table.tables("recurrent")
@@ -395,32 +387,24 @@ def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places
     """
     places: dict[Table, Places] = {}
     for lines in lists:
-        places |= _named_places(lines, layers)
-    rest = set(range(layers)).difference(*places.values())
+        taken: set[int] = set()
+        is_bounded = 0 < layers >= len(lines)
+        if layers and not is_bounded:
+            message = f"is line {len(lines):,} of a list for {layers:,} layers"
+            lines[-1].problem(None, message, "write one line for each kind of layer")
+        for line in lines:
+            places[line] = _numbers(line, layers) if "at" in line and is_bounded else ()
+            if twice := sorted(taken.intersection(places[line])):
+                message = f"names {', '.join(map(str, twice[:5]))}, which an earlier line names"
+                line.problem("at", message, "name each layer once")
+            taken.update(places[line])
+    rest = tuple(sorted(set(range(layers)).difference(*places.values())))
     for lines in lists:
-        left = tuple(sorted(rest))
-        for line in [line for line in lines if "at" not in line]:
-            if layers and not left:
+        for number, line in enumerate(line for line in lines if "at" not in line):
+            places[line] = () if number else rest
+            if layers and not places[line]:
                 message = "has no `at`, and no layer is left for it"
                 line.problem(None, message, "remove it, or name its layers with at = …")
-            places[line], left = left, ()
-    return places
-
-
-def _named_places(lines: Sequence[Table], layers: int) -> dict[Table, Places]:
-    """Those that an `at` names, each layer in one line alone."""
-    places: dict[Table, Places] = {}
-    taken: set[int] = set()
-    is_bounded = 0 < layers >= len(lines)
-    if layers and not is_bounded:
-        message = f"is line {len(lines):,} of a list for {layers:,} layers"
-        lines[-1].problem(None, message, "write one line for each kind of layer")
-    for line in lines:
-        places[line] = _numbers(line, layers) if "at" in line and is_bounded else ()
-        if twice := sorted(taken.intersection(places[line])):
-            message = f"names {', '.join(map(str, twice[:5]))}, which an earlier line names"
-            line.problem("at", message, "name each layer once")
-        taken.update(places[line])
     return places
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
@@ -22,13 +22,14 @@ from ..core.tables import (
     plain,
     read_stored,
     shipped_folder,
+    shipped_table,
     stored,
     table_at,
 )
 from ..core.tomlfile import Document
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_model_spec, read_spec_file
-from .spec_values import SCHEMA, SOURCES_ENDING
+from .spec_values import SOURCES_ENDING
 
 MAX_FILES = 10_000
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -103,12 +104,6 @@ class Catalogue:
         self._shipped = shipped
         # the folder named last comes first: it overrides the earlier ones
         self._folders = (*reversed(own), shipped)
-        self._specs: dict[str, ModelSpec] = {}
-        self._common: dict[str, Mapping[str, Any]] = {}
-        self._tables: dict[tuple[str, str], Mapping[str, tuple[str, Mapping[str, Any]]]] = {}
-        self._runtimes: dict[str, RuntimeSpec] = {}
-        # what others worked out of all its data, to be worked out once
-        self.derived: dict[str, Any] = {}
 
     @classmethod
     def open(
@@ -138,14 +133,11 @@ class Catalogue:
         """The spec with exactly this id. Raises `SpecError` with every fault of its file,
         `UnknownModelError` where there is none.
         """
-        if id not in self._specs:
-            if not (folders := [folder for folder in self._folders if id in folder.ids]):
-                message, remedy = f"no spec has the id {id!r}", "`selfhost list` shows them all"
-                raise UnknownModelError(message, remedy=remedy)
-            spec = folders[0].spec(id)
-            over = folders[1].file(id) if len(folders) > 1 else None
-            self._specs[id] = spec.replace(overrides=over) if over else spec
-        return self._specs[id]
+        if not (folders := [folder for folder in self._folders if id in folder.ids]):
+            message, remedy = f"no spec has the id {id!r}", "`selfhost list` shows them all"
+            raise UnknownModelError(message, remedy=remedy)
+        spec = folders[0].spec(id)
+        return spec.replace(overrides=folders[1].file(id)) if folders[1:] else spec
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
         """Every spec of these ids that can be read, of all without; `broken` has the others."""
@@ -155,28 +147,26 @@ class Catalogue:
             except SpecError:
                 continue
 
+    @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with exactly this id. Raises `WorkloadError` where there is none,
         `SpecError` where its file is wrong.
         """
-        if id not in self._runtimes:
-            if id not in self.runtime_ids():
-                remedy = f"one of {', '.join(self.runtime_ids())}"
-                raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
-            from .runtime import read_runtime_spec
+        from .runtime import read_runtime_spec
 
-            programs = self.common("programs")
-            if own := programs["program"].get(id):
-                sources = {**programs["default"]["sources"], **own["sources"]}
-                values = {"schema": SCHEMA, "id": id, **programs["default"], **own}
-                document = Document("specs/common/programs.toml", {**values, "sources": sources})
-            else:
-                document = table_at(os.path.join(self.folder, "runtimes", id))
-            runtime = read_runtime_spec(document, document.file)
-            if runtime is None:
-                raise SpecError(document.problems)
-            self._runtimes[id] = runtime
-        return self._runtimes[id]
+        if id not in self.runtime_ids():
+            remedy = f"one of {', '.join(self.runtime_ids())}"
+            raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
+        programs = self.common("programs")
+        if own := programs["program"].get(id):
+            sources = {**programs["default"]["sources"], **own["sources"]}
+            values = {"id": id, **programs["default"], **own, "sources": sources}
+            document = Document("specs/common/programs.toml", values)
+        else:
+            document = table_at(os.path.join(self.folder, "runtimes", id))
+        if (runtime := read_runtime_spec(document, document.file)) is None:
+            raise SpecError(document.problems)
+        return runtime
 
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, and tables of `common/programs.toml`
@@ -187,29 +177,19 @@ class Catalogue:
         return tuple(sorted((*files, *self.common("programs")["program"])))
 
     def common(self, name: str) -> Mapping[str, Any]:
-        """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where
-        it is missing or no TOML.
-        """
-        if name not in self._common:
-            document = table_at(os.path.join(self.folder, "common", name))
-            if document.problems:
-                raise SpecError(document.problems)
-            values, is_stored = document.values, document.text is None
-            self._common[name] = values if is_stored else plain(values)
-        return self._common[name]
+        """As `shipped_table`, of its own folder."""
+        return shipped_table(name, self.folder)
 
+    @cache  # noqa: B019 - a catalogue lives as long as the program
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
         """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and by its
         `aliases` as `canonical` writes them.
         """
-        if (file, table) not in self._tables:
-            entries = self.common(file).get(table) or {}
-            by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
-            for name, entry in entries.items():
-                for spelling in (name, *entry.get("aliases", ())):
-                    by_name.setdefault(canonical(spelling), (name, entry))
-            self._tables[file, table] = by_name
-        return self._tables[file, table]
+        by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        for name, entry in self.common(file).get(table, {}).items():
+            for spelling in (name, *entry.get("aliases", ())):
+                by_name.setdefault(canonical(spelling), (name, entry))
+        return by_name
 
     @property
     def folder(self) -> str:
@@ -380,7 +360,7 @@ def _specs_in(path: str) -> _Folder:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def _shipped() -> Catalogue:
     return Catalogue(_specs_in(shipped_folder()))
 

@@ -5,7 +5,7 @@ is said in `specs/README.md`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.files import shown
@@ -21,6 +21,7 @@ from .spec_values import (
     SOURCES_ENDING,
     USES,
     chosen,
+    is_stated,
     reference,
     references,
     repository,
@@ -314,15 +315,6 @@ def _check_parameters(table: Table, values: Mapping[str, Any]) -> None:
             table.problem(part, message)
 
 
-def _architecture(root: Table, key: str) -> Architecture | None:
-    table = root.table(key)
-    if table is None:
-        return None
-    return read_architecture(
-        table, attention_untold=_is_stated(root.values, ("unknown", "architecture.attention"))
-    )
-
-
 def _embedding(root: Table, key: str) -> int | None:
     table = root.table(key)
     length = None if table is None else table.integer("length", required=True, minimum=1)
@@ -345,7 +337,7 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
         remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
         table.problem(None, f"states {' and '.join(stated) or 'no memory'}", remedy)
-    is_unknown = _is_stated(root.values, ("unknown", "needs.disk_bytes"))
+    is_unknown = is_stated(root.values, ("unknown", "needs.disk_bytes"))
     if not ("disk_bytes" in table or "files" in root or is_unknown):
         remedy = 'write it, or why it is not known: [unknown] "needs.disk_bytes" = "…"'
         table.problem("disk_bytes", "is missing", remedy)
@@ -381,7 +373,7 @@ class ModelSpec(Record):
     parameters: Parameters = read_by(
         Table.record, kind=Parameters, check=_check_parameters, default=Parameters()
     )
-    architecture: Architecture | None = read_by(_architecture, default=None)
+    architecture: Architecture | None = read_by(read_architecture, default=None)
     components: Mapping[str, int] = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(Table.integer, minimum=1, default=None)
@@ -508,13 +500,13 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
     for rule, path, is_broken in _rules(root, values, is_whole):
         if is_broken:
             message, remedy = shipped_table("model_files")["spec_rules"][rule]
-            document.add(path, message, remedy, absent=not _is_stated(root.values, path))
+            document.add(path, message, remedy, absent=not is_stated(root.values, path))
     # what a file does not repeat: a dense model uses all its parameters, a repository holds weights
     counts, model = values["parameters"], values["architecture"]
     is_dense = model is not None and model.feed_forward and not model.has_experts
     if is_dense and counts.active is None and "parameters.active" not in values["unknown"]:
         values["parameters"] = counts.replace(active=counts.total)
-    if values["repository"] and not _is_stated(root.values, ("openness", "weights")):
+    if values["repository"] and not is_stated(root.values, ("openness", "weights")):
         values["openness"] = values["openness"].replace(weights="published")
     # whoever publishes a model publishes a tokenizer with it
     values["tokenizer"] = (
@@ -544,10 +536,4 @@ def _rules(
     yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
     yield "no-terms", ("license", "url"), is_own and "license.url" not in unknown
     for key in unknown:
-        yield "known", ("unknown", key), _is_stated(root.values, key.split("."))
-
-
-def _is_stated(values: Any, path: Sequence[str | int]) -> bool:
-    for part in path:
-        values = values.get(part) if isinstance(values, Mapping) else None
-    return values is not None
+        yield "known", ("unknown", key), is_stated(root.values, key.split("."))

@@ -4,6 +4,9 @@ free texts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ..core.records import pattern
 from ..core.tomlfile import Table
 
@@ -44,6 +47,13 @@ def schema_is_read(root: Table) -> bool:
     message = f"is {number:,}, and this selfhost reads schema {SCHEMA} only"
     root.problem("schema", message, "update selfhost, or write the file by schema 1")
     return False
+
+
+def is_stated(values: Any, path: Sequence[str | int]) -> bool:
+    """Whether the values of a file have something at the path."""
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values is not None
 
 
 def is_id(text: str) -> bool:

@@ -73,12 +73,15 @@ def shipped_folder() -> str:
 
 
 @cache
-def shipped_table(name: str) -> Mapping[str, Any]:
-    """The whole of `specs/common/<name>`. Raises `SpecError` where the installation lacks it."""
-    document = table_at(os.path.join(shipped_folder(), "common", name))
+def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
+    """The whole of `specs/common/<name>`, or of that of another folder, dates as `YYYY-MM-DD`.
+    Raises `SpecError` where it is missing or no TOML.
+    """
+    document = table_at(os.path.join(folder or shipped_folder(), "common", name))
     if document.problems:
         raise SpecError(document.problems)
-    return document.values
+    values: Mapping[str, Any] = plain(document.values)
+    return document.values if document.text is None else values
 
 
 def table_at(path: str) -> Document:
