@@ -170,7 +170,10 @@ class FeedForward(LayerPart):
     """
 
     needed = ("length",)
-    related = "used at_most experts, groups_used at_most groups, padded_length above length, groups divides experts"
+    related = (
+        "used at_most experts, groups_used at_most groups, padded_length above length,"
+        " groups divides experts"
+    )
     length: int = _required()
     experts: int | None = _size(MAX_EXPERTS)
     used: int | None = _size(MAX_EXPERTS)
@@ -229,7 +232,10 @@ class Architecture(_Sized):
     files. `tensors` are those of the checkpoint where a program's use of its layers is not known.
     """
 
-    related = "cache_layers at_most layers, stored_layers at_most layers, deepstack_layers at_most layers, scaled_context_tokens above context_tokens"
+    related = (
+        "cache_layers at_most layers, stored_layers at_most layers,"
+        " deepstack_layers at_most layers, scaled_context_tokens above context_tokens"
+    )
     row: str
     runs_in_gguf: bool
     dtype: str | None = _choice(DTYPES)

@@ -12,7 +12,7 @@ from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .spec import Denoising
-from .spec_values import MODALITIES, reference, schema_is_read
+from .spec_values import ID, MODALITIES, schema_is_read
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what an option of a program may change: see `RuntimeOption`
@@ -200,7 +200,7 @@ class ModelParts(Record):
     `options` make, where that is another than the one of the model's spec.
     """
 
-    model: str = read_by(reference, name="model", required=True)
+    model: str = read_by(Table.string, name="model", form=ID, required=True)
     quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
     options: str = _WORD
     denoise_bytes: int = read_by(Table.integer, required=True)
@@ -327,7 +327,7 @@ class RuntimeSpec(Record):
 
     # ---- what it is
 
-    id: str = read_by(reference, required=True)
+    id: str = read_by(Table.string, form=ID, required=True)
     name: str = _WANTED
     # the runtime whose code it computes with, whose rules for memory and pace then hold
     library: str = _WORD

@@ -15,16 +15,16 @@ from ..core.tomlfile import Document, Path, Table
 from .architecture import Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (
+    ALIAS,
+    ID,
     INPUTS,
     MODALITIES,
     OPENNESS,
+    REPOSITORY,
     SOURCES_ENDING,
     USES,
     chosen,
     is_stated,
-    reference,
-    references,
-    repository,
     schema_is_read,
     tuned_from,
 )
@@ -34,8 +34,6 @@ ANSWERS = ("yes", "no", "conditional")
 _OF_WEIGHTS = "parameters architecture components embedding needs files quantized"
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
-# beside letters and digits; a quote, $ or ` would reach the shell through its completion
-_IN_ALIAS = "_.:/+ -"
 
 
 class Sound(Record):
@@ -84,7 +82,7 @@ class PublishedFiles(Record):
 
     format: str = read_by(Table.string, required=True, choices=FORMATS)
     source: str = read_by(Table.text, required=True)
-    repository: str | None = read_by(repository, default=None)
+    repository: str | None = read_by(Table.string, form=REPOSITORY, default=None)
     bytes: Mapping[str, int] = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
     unsized: tuple[str, ...] = read_by(Table.strings, default=())
     names: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
@@ -238,7 +236,7 @@ class Upkeep(Record):
     """Whether the model is still the one to take; `current` is None where nobody looked."""
 
     current: bool | None = read_by(Table.boolean, default=None)
-    superseded_by: str | None = read_by(reference, default=None)
+    superseded_by: str | None = read_by(Table.string, form=ID, default=None)
     note: str | None = read_by(Table.text, default=None)
 
 
@@ -259,11 +257,11 @@ class Availability(Record):
     why: str = read_by(Table.text, required=True)
     provider: str = read_by(Table.string, required=True)
     retired: str | None = read_by(Table.date, partial=True, default=None)
-    successor: str | None = read_by(reference, default=None)
+    successor: str | None = read_by(Table.string, form=ID, default=None)
     free_tier: str | None = read_by(Table.text, default=None)
     fine_tuning: str | None = read_by(Table.text, default=None)
     api: bool = read_by(Table.boolean, default=True)
-    open_alternatives: tuple[str, ...] = read_by(references, default=())
+    open_alternatives: tuple[str, ...] = read_by(Table.strings, form=ID, default=())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -274,16 +272,6 @@ class Availability(Record):
         if not self.api:
             clauses.append(f"{self.provider} offers no public API for it")
         return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
-
-
-def _aliases(root: Table, key: str) -> tuple[str, ...]:
-    aliases = root.strings(key)
-    for alias in aliases:
-        if not all(sign.isalnum() or sign in _IN_ALIAS for sign in alias):
-            message = f'"{shortened(alias)}" has a character that no name has'
-            path = (key, root.values[key].index(alias))
-            root.document.add(path, message, "write letters, digits, spaces and . : / + - _")
-    return aliases
 
 
 def _license(root: Table, key: str) -> License | None:
@@ -354,7 +342,7 @@ class ModelSpec(Record):
     it, None where a config.json alone is known.
     """
 
-    id: str = read_by(reference, required=True)
+    id: str = read_by(Table.string, form=ID, required=True)
     name: str = read_by(Table.string, required=True)
     family: str | None = read_by(Table.string, default=None)
     developer: str | None = read_by(Table.string, default=None)
@@ -363,9 +351,9 @@ class ModelSpec(Record):
     uses: tuple[str, ...] | None = read_by(chosen, choices=USES, default=None)
     inputs: tuple[str, ...] | None = read_by(chosen, choices=INPUTS, default=None)
     tuned_from: str | None = read_by(tuned_from, default=None)
-    runtimes: tuple[str, ...] = read_by(references, default=())
-    aliases: tuple[str, ...] = read_by(_aliases, default=())
-    repository: str | None = read_by(repository, default=None)
+    runtimes: tuple[str, ...] = read_by(Table.strings, form=ID, default=())
+    aliases: tuple[str, ...] = read_by(Table.strings, form=ALIAS, default=())
+    repository: str | None = read_by(Table.string, form=REPOSITORY, default=None)
     gated: bool | None = read_by(Table.boolean, default=None)
     tokenizer: bool | None = read_by(Table.boolean, default=None)
     license: License | None = read_by(_license, default=None)

@@ -33,9 +33,23 @@ OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
 # the word of `tuned_from` for a model whose training began with random weights
 SCRATCH = "scratch"
-_NO_ID = "is no spec's id: lower case letters, digits, . and -"
-_ID = pattern(r"[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?")
-_REPOSITORY = pattern(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?")
+# of the id of a spec; whether there is one is a matter of the catalogue
+ID = (
+    pattern(r"(?!.*\.sources$)[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"),
+    "is no spec's id: lower case letters, digits, . and -",
+    None,
+)
+REPOSITORY = (
+    pattern(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?"),
+    "is not the owner and name of a repository",
+    'write "owner/name"',
+)
+# a quote, $ or ` would reach the shell through its completion
+ALIAS = (
+    pattern(r"[\w.:/+ -]+"),
+    "has a character that no name has",
+    "write letters, digits, spaces and . : / + - _",
+)
 
 
 def schema_is_read(root: Table) -> bool:
@@ -58,39 +72,13 @@ def is_stated(values: Any, path: Sequence[str | int]) -> bool:
 
 def is_id(text: str) -> bool:
     """True for what may be the id of a spec."""
-    return _ID.fullmatch(text) is not None and not f"{text}.toml".endswith(SOURCES_ENDING)
-
-
-def reference(table: Table, key: str, *, required: bool = False) -> str | None:
-    """The id of a spec; whether there is one is a matter of the catalogue."""
-    value = table.string(key, required=required)
-    if value is not None and not is_id(value):
-        table.problem(key, _NO_ID)
-    return value
-
-
-def references(table: Table, key: str) -> tuple[str, ...]:
-    values = table.strings(key)
-    for index, value in enumerate(values):
-        if not is_id(value):
-            table.document.add((*table.path, key, index), _NO_ID)
-    return values
-
-
-def repository(table: Table, key: str) -> str | None:
-    value = table.string(key)
-    if value is None or _REPOSITORY.fullmatch(value):
-        return value
-    table.problem(key, "must be the repository's owner and name", f'write {key} = "owner/name"')
-    return None
+    return ID[0].fullmatch(text) is not None
 
 
 def tuned_from(table: Table, key: str) -> str | None:
     """The id of a spec, a repository, or SCRATCH."""
     value = table.string(key)
-    if value is None or is_id(value):
-        return value
-    return repository(table, key) if "/" in value else reference(table, key)
+    return value and table.string(key, form=REPOSITORY if "/" in value else ID)
 
 
 def chosen(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -214,6 +214,8 @@ class Unread(Record):
 # ------------------------------------------------------------------ what a value may be
 
 Fault = tuple[str, str | None]
+# what a text must match, what is wrong with another as a clause that follows it, and a remedy
+Form = tuple[re.Pattern[str], str, str | None]
 
 _KINDS: dict[type, tuple[str, str | None]] = {
     str: ("a string", 'write it in quotes: "…"'),
@@ -234,11 +236,13 @@ def fault_of(
     choices: Sequence[str] = (),
     empty: bool = False,
     lines: bool = False,
+    form: Form | None = None,
 ) -> Fault | None:
     """What is wrong with a value of that kind and what to write instead; None where it is right.
 
     A number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
-    string is one of `choices` if given, on one line unless `lines`, not blank unless `empty`.
+    string is one of `choices` if given, of a `form`, on one line unless `lines`, not blank unless
+    `empty`.
     """
     given: type = type(value)
     if given is not kind and not (kind is float and given is int):
@@ -246,7 +250,11 @@ def fault_of(
         remedy = _whole_number(value) if kind is int else remedy
         return f"must be {name}, not {kind_of(value)}", remedy
     if kind is str:
-        return _text_fault(value, choices, empty, lines)
+        if fault := _text_fault(value, choices, empty, lines):
+            return fault
+        if form is None or form[0].fullmatch(value):
+            return None
+        return f'"{shortened(value)}" {form[1]}', form[2]
     if kind in (int, float) and not minimum <= value <= maximum:
         word, end = ("least", minimum) if value < minimum else ("most", maximum)
         end = int(end) if end == int(end) else end

@@ -210,7 +210,7 @@ def test_another_schema_is_one_problem(text: str) -> None:
         ('uses = "chat"', "must be a list", ""),
         ('inputs = ["picture"]', '"picture" is not one of', ""),
         ('tuned_from = ""', "is empty", ""),
-        ('tuned_from = "a/b/c"', "must be the repository's owner and name", ""),
+        ('tuned_from = "a/b/c"', "is not the owner and name of a repository", ""),
         ('tuned_from = "Llama 2"', "is no spec's id", ""),
     ],
 )
