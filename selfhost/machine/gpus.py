@@ -25,6 +25,7 @@ from .words import (
     UnknownGpuError,
     refusal,
     role,
+    shapes,
     shown,
     tokens,
     word_table,
@@ -45,20 +46,6 @@ _MIG = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
 _PART = pattern(
     r"(?ai)(?<![\w.])(?:\dg\.(\d{1,3})gb"
     r"|(?:rtx ?\d{4}|[almptv]\d{1,3}[a-z]{0,2})-(?:\d-)?(\d\d?)[abcq](?!\w))"
-)
-# names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
-_AFTER_WORD = pattern(
-    r"(?i)(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)"
-)
-_BEFORE_WORD = pattern(
-    r"(?i)(?<=\d)(?:ti(?=super|s?\b)|(?:super|xtx|xt|gre|laptop)\b)|(?<=\dti)super\b"
-)
-# short forms of names, in small letters, written out: `3070s`, `3070m`, `3090s`
-_SHORT_FORMS = (
-    (pattern(r"(?<!\d)(\d{4})( ti)? ?s\b"), r"\1\2 super"),
-    (pattern(r"(?<!\d)(\d{4})m\b"), r"\1 laptop"),
-    (pattern(r"(?<!\d)(\d{4})d\b"), r"\1 d"),
-    (pattern(r"(?<=\d)s\b"), ""),
 )
 
 
@@ -367,12 +354,6 @@ def vendor_of(name: str) -> str:
     return next(makers, UNKNOWN)
 
 
-def source_of(fact: str) -> str:
-    """Where the figures of a key of the rows are from: `memory`, `driver`, `runs`."""
-    source: str = _table()["sources"][fact]
-    return source
-
-
 def _table() -> Mapping[str, Any]:
     return shipped_table("gpus")
 
@@ -406,7 +387,8 @@ def cards_named(text: str) -> NamedCards:
     together = joined(named)
     if len(together.accelerators) > MOST_CARDS:
         raise _refusal("many_gpus", text, count=len(together.accelerators), most=MOST_CARDS)
-    origin = f'--gpu "{text.strip()}"; memory from {source_of("memory")}'
+    memory = _table()["sources"]["memory"]
+    origin = f'--gpu "{text.strip()}"; memory from {memory}'
     return together.replace(source=f"{origin}; {together.source}")
 
 
@@ -442,29 +424,28 @@ def _counted(part: list[str], text: str) -> NamedCards:
 def named_card(
     name: Sequence[str], memory_gib: float | None = None, count: int = 1, *, laptop: bool = False
 ) -> NamedCards:
-    """So many of the GPU of that name, in its form for laptops where there is one."""
+    """So many of the GPU of that name, in its form for laptops where there is one. Raises
+    `UnknownGpuError`, and `PartOfMachineError` for one that comes with its machine.
+    """
     several = matches(tuple(name), laptop=laptop)
     if not several:
         raise _unknown(name)
-    is_inside = all(card.unified for card in several)
-    as_named = _named_inside if is_inside else _named_card
-    cards = as_named(several, " ".join(name), memory_gib)
+    if all(card.unified for card in several):
+        shared = next((card for card in several if card.integrated), None)
+        if shared is None:
+            raise refusal("gpu_of_machine", several[0].label, kind=PartOfMachineError)
+        inside = Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True)
+        note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
+        cards = NamedCards(
+            accelerators=(inside,),
+            label=shared.label,
+            notes=() if memory_gib is None else (note,),
+            source=f"{shared.label}: part of a processor, so its memory is the RAM",
+        )
+    else:
+        cards = _named_card(several, " ".join(name), memory_gib)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
     return cards.replace(accelerators=cards.accelerators * count, label=label)
-
-
-def _named_inside(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
-    """The GPU of a processor. Raises `PartOfMachineError` for one that comes with its machine."""
-    shared = next((card for card in several if card.integrated), None)
-    if shared is None:
-        raise refusal("gpu_of_machine", several[0].label, kind=PartOfMachineError)
-    note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
-    return NamedCards(
-        accelerators=(Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True),),
-        label=shared.label,
-        notes=() if memory_gib is None else (note,),
-        source=f"{shared.label}: part of a processor, so its memory is the RAM",
-    )
 
 
 def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
@@ -483,7 +464,8 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
     which = "the usual one" if card.usual_gib else "the smallest"
     note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
     label = card.label if len(card.memory_gib) == 1 else sized
-
+    key = _sold_otherwise(card.name, size).get("source") or fact_of(card.name, "source")
+    source = _table()["sources"].get(key, "nowhere: it is not known")
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
         name=card.name,
@@ -495,13 +477,8 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
         accelerators=(accelerator,) * card.devices,
         label=label,
         notes=(note,) if others else (),
-        source=f"{label}: bandwidth from {_source_of_rate(card.name, size)}",
+        source=f"{label}: bandwidth from {source}",
     )
-
-
-def _source_of_rate(name: str, memory_gib: float) -> str:
-    key = _sold_otherwise(name, memory_gib).get("source") or fact_of(name, "source")
-    return source_of(key) if key else "nowhere: it is not known"
 
 
 def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, float, Card]]:
@@ -520,7 +497,7 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
     if laptop and (several := matches((*name, "laptop"))):
         return several
     plain, same = spelled(" ".join(name)).lower(), word_table()["same"]
-    spellings = [plain, *(find.sub(put, plain) for find, put in _SHORT_FORMS)]
+    spellings = [plain, *(find.sub(put, plain) for find, put in shapes("short"))]
     for spelling in dict.fromkeys(spellings):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
         if typed and (with_words := _with_words(typed)):
@@ -544,7 +521,10 @@ def _with_words(typed: frozenset[str]) -> list[Card]:
 
 def spelled(text: str) -> str:
     """A name with the spaces that drivers write: `RTX4070TiSUPER` becomes `RTX 4070 Ti SUPER`."""
-    return _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", text.strip()))
+    text = text.strip()
+    for find, put in shapes("spelling"):
+        text = find.sub(put, text)
+    return text
 
 
 # ------------------------------------------------------------------ errors

@@ -208,9 +208,6 @@ def _in_wsl(machine: Machine) -> tuple[Machine, str]:
 def _with_cores(machine: Machine, about: Description) -> Machine:
     """The machine with the cores that are stated, if fewer than its processor has."""
     stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
-    if machine.assumes("cpu_cores_usable"):
-        # two threads of a core, as nearly all have that tell their threads
-        stated = stated or threads // 2
     processor = machine.cpu_model or ""
     cores = cpus.cores_of(processor)
     listed = cores.physical[1] // cpus.count_of(processor) if cores and cores.are_known else None

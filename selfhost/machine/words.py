@@ -121,7 +121,7 @@ def tokens(text: str) -> list[Token]:
     lines = f" {BREAK} ".join(unicodedata.normalize("NFKC", text).lower().splitlines())
     means, spoken = _spoken()
     plain = spoken.sub(lambda match: f" {means[match[0]]} ", lines.replace("\u0307", ""))
-    for shape, put in _rewrites():
+    for shape, put in shapes("rewrite"):
         plain = shape.sub(put, " ".join(plain.split()))
     plain = re.sub(r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", plain)
     same, out = word_table()["same"], list[str]()
@@ -133,11 +133,12 @@ def tokens(text: str) -> list[Token]:
     return [Token(word) for word in out]
 
 
-@lru_cache(1)
-def _rewrites() -> tuple[tuple[re.Pattern[str], Means], ...]:
+@cache
+def shapes(name: str) -> tuple[tuple[re.Pattern[str], Means], ...]:
+    """What regular expressions of the table find, and what stands for it."""
     return tuple(
-        (re.compile(row["find"]), row.get("put") or _FUNCTIONS[row["by"]])
-        for row in word_table()["rewrite"]
+        (re.compile(row["find"]), row["put"] if "put" in row else _FUNCTIONS[row["by"]])
+        for row in word_table()[name]
     )
 
 
