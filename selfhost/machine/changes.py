@@ -250,17 +250,14 @@ def _named_gpus(names: Sequence[str], are_set: bool, problems: list[Problem]) ->
     """The GPUs of `--gpu`; what is wrong of all together goes to `problems`. `UnknownGpuError`."""
     named = [cards_named(name) for name in names]
     counts = [len(each.accelerators) for each in named]
-    message = None
-    if names and are_set:
-        message = "is given, and --set gpu=… as well: both say which GPUs there are"
-        remedy = "leave one of them out"
-    elif len(counts) > 1 and not all(counts):
-        message, remedy = "none is no GPU", "give it alone"
-    elif sum(counts) > MOST_CARDS:
-        message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} that are judged"
-        remedy = "name fewer"
+    faults = (
+        (names and are_set, "is given, and --set gpu=… as well: both say which GPUs there are"),
+        (len(counts) > 1 and not all(counts), "none is no GPU: give it alone"),
+        (sum(counts) > MOST_CARDS, f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"),
+    )
+    message = next((message for is_so, message in faults if is_so), None)
     if message:
-        problems.append(Problem(file="--gpu", message=message, remedy=remedy))
+        problems.append(Problem(file="--gpu", message=message, remedy="leave one of them out"))
     return named
 
 

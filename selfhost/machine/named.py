@@ -219,14 +219,13 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
 
 def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
     """The product that a row of macs.toml means with so much RAM."""
-    gib, chip = ram_gib or row["gib"][0], _mac_title(row)
+    gib = ram_gib or row["gib"][0]
+    is_smaller = gib in row.get("smaller", ())
+    facts = cpus.apple_chip_of(frozenset((row["chip"], row["variant"])))
+    chip = f"{row['chip'].upper()} {row['variant'].title()}".strip()
     if gib not in row["gib"]:
-        rows = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
-        others = " or ".join(_mac_title(each) for each in rows if each["chip"] == row["chip"])
-        of_others = f"; one with {gib:g} GB has an {others}" if others else ""
         sizes = ", ".join(f"{size} GB" for size in row["gib"])
-        raise refusal("mac_size", chip, chip=chip, gib=gib, sizes=sizes, others=of_others)
-    is_smaller, facts = gib in row.get("smaller", ()), cpus.apple_chip_of(words_of(chip))
+        raise refusal("mac_size", chip, chip=chip, gib=gib, sizes=sizes)
     rate = facts and (facts.smaller[1] if is_smaller and facts.smaller else facts.gb_per_s)
     return {
         **row,
@@ -239,11 +238,6 @@ def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
         "source": "macs",
         **({"gb_per_s": rate} if rate else {}),
     }
-
-
-def _mac_title(row: Mapping[str, Any]) -> str:
-    """A chip as Apple writes it: `M1 Pro`."""
-    return f"{row['chip'].upper()} {row['variant'].title()}".strip()
 
 
 # ------------------------------------------------------------------ computers and guests

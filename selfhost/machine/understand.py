@@ -230,14 +230,13 @@ def _take_mac(about: Description) -> None:
     chip, is_mac = texts[start:end], not _MACS.isdisjoint(texts)
     if not (is_mac or chip):
         return
-    product = [word for word in _MAC_PRODUCTS if word in [*texts[:start], *texts[end:]]]
-    rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*product})]
+    rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*texts})]
     if not rows and not is_mac and {"apple", "air"}.isdisjoint(texts):
         return
     if not rows:
         raise refusal("mac", about.text)
     if len(rows) > 1:
-        near = [" ".join([*product, row["chip"], row["variant"]]).strip() for row in rows]
+        near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     about.product = rows[0]
     about.take(start, end, "mac")
@@ -254,11 +253,11 @@ def _place_of_chip(about: Description) -> tuple[int, int]:
     return len(about.tokens), len(about.tokens)
 
 
-def _is_mac(row: Mapping[str, Any], chip: Sequence[str], product: set[str]) -> bool:
-    """Whether a row is that chip, where one is told, sold as that product."""
-    own = product - {"mac"} or product
-    is_sold_so = not own or any(own <= {*name.split()} for name in row["years"])
-    return is_sold_so and (not chip or [row["chip"], row["variant"]] == [*chip, ""][:2])
+def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
+    """Whether a row is that chip, or where none is told was sold under a name of these words."""
+    if chip:
+        return [row["chip"], row["variant"]] == [*chip, ""][:2]
+    return any({*name.split()} <= words for name in row["years"])
 
 
 # ------------------------------------------------------------------ processors
