@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import selfhost
 from selfhost.core.records import Record
-from selfhost.reports.json import _KEYS
+from selfhost.reports.json import keys_of
 
 Kind = TypeVar("Kind")
 FOLDER = Path(selfhost.__file__).parent / "schemas"
@@ -260,7 +260,7 @@ class _Writer:
                 properties[key] = self._type(ast.parse(_quoted(value), mode="eval").body)
                 continue
             kind = self._records[key[1:]]
-            for name in (value or _KEYS.get(key[1:], "") or " ".join(kind._fields)).split():
+            for name in (value or keys_of(key[1:]) or " ".join(kind._fields)).split():
                 if name not in _NOT_IN_MACHINE:
                     annotation = _quoted(_annotation(kind, name))
                     properties[name] = self._type(ast.parse(annotation, mode="eval").body)

@@ -172,19 +172,10 @@ def _junit(audit: Audit) -> str:
     code is not 0: what the policy does not count is skipped, with the reason.
     """
     root = Element("testsuites", name="selfhost audit")
-    suites: dict[tuple[str, ...], Element] = {}
-    for names, group in _machine_sets(audit).items():
-        suites[names] = SubElement(root, "testsuite", name=clean(group.name))
-        listed = SubElement(suites[names], "properties")
-        properties = {
-            "selfhost_version": __version__,
-            "policy": audit.policy.file,
-            "date": audit.today,
-            "machines": str(group.count),
-            "machine_names": ", ".join(group.listed_names),
-        }
-        for key, value in properties.items():
-            SubElement(listed, "property", name=key, value=clean(value))
+    suites = {
+        names: SubElement(root, "testsuite", name=clean(group.name))
+        for names, group in _machine_sets(audit).items()
+    }
     for group in audit.groups:
         row, case = group.row, _case(suites[group.names], group.row.wanted.label)
         if row.result is not Result.PASS:

@@ -1,7 +1,8 @@
 """Answers as JSON values: the keys of the contract, always all of them, whatever was asked; and the
 sections of `-v`, which are made of them.
 
-`record` walks any record by its fields, or by the keys of `_KEYS` where the contract has others.
+`record` walks any record by its fields, or by the keys of `specs/common/documents.toml` where the
+contract has others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict
+from ..core.tables import shipped_table
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
 from ..needs.records import Needs
@@ -32,47 +34,6 @@ if TYPE_CHECKING:
     from ..advice.verify import Comparison as Verification
     from ..machine.profiles import Profile
 
-# by a record's name, or by that of a part that one function writes; other records have their fields
-# as keys
-_KEYS = {
-    "Alternative": "id name runtime finetune_method quantization context_tokens license"
-    " memory_high_bytes download_bytes decode_tokens_per_second judged_tokens_per_second why"
-    " command",
-    "Known": "name short title kind confidence runtime quantization context_tokens"
-    " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
-    " decode_tokens_per_second judged_tokens_per_second codes",
-    "Least": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second machine cpu"
-    " accelerator",
-    "MemoryNeed": "total_bytes low_bytes high_bytes evictable_bytes places terms",
-    "Offer": "provider model model_id stands_in context_tokens input_usd_per_million_tokens"
-    " output_usd_per_million_tokens usd_per_audio_minute usd_per_image price_is_for"
-    " as_of ends source",
-    "Problem": "file line key message remedy",
-    "Speed": "decode judged prompt work unit how first_token_seconds dataset_seconds"
-    " parallel_total full_context_tokens_per_second",
-    "Term": "name bytes low_bytes high_bytes where how source arithmetic",
-    "verdict": "asked model workload machine route can_run can_download exit_code needs"
-    " download_seconds here speed findings room alternatives api_offers monthly_cost setup"
-    " commands commands_class notes quality",
-    "plan": "asked workload exit_code least reasons machines notes model needs download_seconds",
-    "needs": "download_bytes download_how download_source disk_bytes largest_file_bytes placement"
-    " memory known_terms unknown",
-    "model": "id name family developer modality weights_published parameters_total"
-    " parameters_active",
-    "listed": "route quantization runtime context_tokens memory_high_bytes download_bytes"
-    " decode_tokens_per_second judged_tokens_per_second failed why",
-    "container": "asked workload request_bytes unreclaimable_bytes limit_bytes page_cache_bytes"
-    " disk_bytes shared_memory_bytes image arguments environment needs_login seconds_to_start"
-    " notes",
-    "total": "request_bytes unreclaimable_bytes limit_bytes page_cache_bytes disk_bytes",
-    "run": "tool version context_tokens parallel kv_cache_type threads on_processor gpu_layers"
-    " experts_in_ram",
-    "seen machine": "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical"
-    " instruction_sets memory_total_bytes memory_bandwidth_bytes_per_second"
-    " memory_bandwidth_bound",
-    "figure": "subject term where unit inside why tokens depth_tokens sequences",
-}
-
 
 def dumps(value: Mapping[str, Any]) -> str:
     """Return ASCII text, so that any pipe can carry it, that ends with a newline. `ValueError` for
@@ -83,6 +44,11 @@ def dumps(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
+def keys_of(name: str) -> str:
+    """Return the keys of a record or of a part of a document; empty where they are the fields."""
+    return str(shipped_table("documents")["keys"].get(name, ""))
+
+
 def record(value: Any, keys: str = "") -> Any:
     """Return a record, or values that hold some, as plain JSON values; `keys` chooses fields."""
     if value is None or isinstance(value, str | int | float):
@@ -90,7 +56,7 @@ def record(value: Any, keys: str = "") -> Any:
     name = type(value).__name__
     if not keys and name in _WRITERS:
         return _WRITERS[name](value)
-    chosen = (keys or _KEYS.get(name, "")).split() or list(getattr(value, "_fields", ()))
+    chosen = (keys or keys_of(name)).split() or list(getattr(value, "_fields", ()))
     if chosen:
         value = {key: getattr(value, key) for key in chosen}
     if isinstance(value, Mapping):
@@ -109,7 +75,7 @@ def titled(schema: str, **members: Any) -> dict[str, Any]:
 
 def _model(spec: ModelSpec) -> dict[str, Any]:
     license = spec.license.id if spec.license else None
-    return {**record(spec, _KEYS["model"]), "license": license}
+    return {**record(spec, keys_of("model")), "license": license}
 
 
 def _needs(needs: Needs | None, architecture: str | None) -> dict[str, Any] | None:
@@ -120,7 +86,7 @@ def _needs(needs: Needs | None, architecture: str | None) -> dict[str, Any] | No
     sets = {set_ for own, names in by_architecture if architecture in (None, own) for set_ in names}
     ends = needs.download_range
     return {
-        **record(needs, _KEYS["needs"]),
+        **record(needs, keys_of("needs")),
         "download_range": None if ends is None else {"low_bytes": ends[0], "high_bytes": ends[1]},
         "cpu": {"architectures": [*needs.cpu.architectures], "instruction_sets": sorted(sets)},
     }
@@ -132,7 +98,7 @@ def _judged(answer: Verdict | Plan, kind: str, architecture: str | None) -> dict
         "needs": _needs(answer.needs, architecture),
         "download_seconds": _rounded(answer.download_seconds, 1),
     }
-    keys = _KEYS[kind].split()
+    keys = keys_of(kind).split()
     members |= record(answer, " ".join(key for key in keys if key not in members))
     return {key: members[key] for key in keys}
 
@@ -182,7 +148,7 @@ def ranking(ranked: Ranking) -> dict[str, Any]:
     members["models"] = [
         {
             "model": _model(row.model) | record(row.model, "uses tuned_from"),
-            **record(row, _KEYS["listed"]),
+            **record(row, keys_of("listed")),
         }
         for row in ranked.models
     ]
@@ -240,7 +206,7 @@ def sizes(
     names that have no size.
     """
     total: dict[str, Any] = {"accelerators": sum(len(size.accelerators) for size in containers)}
-    for key in _KEYS["total"].split():
+    for key in keys_of("total").split():
         values = [getattr(size, key) for size in containers]
         # not known where one of them is not
         total[key] = None if None in values else sum(values)
@@ -250,7 +216,7 @@ def sizes(
 
 def _container(size: ContainerSize) -> dict[str, Any]:
     return {
-        **record(size, _KEYS["container"] + " model"),
+        **record(size, keys_of("container") + " model"),
         "growths": [
             {**record(growth, "name bytes unbound_bytes why"), "bound": growth.bound or None}
             for growth in size.growths
@@ -281,9 +247,9 @@ def verification(comparison: Verification) -> dict[str, Any]:
             **record(spec, "parameters_total parameters_active"),
             **record(verdict.workload, "runtime quantization"),
         },
-        run=record(comparison.run, _KEYS["run"]),
+        run=record(comparison.run, keys_of("run")),
         machine={
-            **record(machine, _KEYS["seen machine"]),
+            **record(machine, keys_of("seen machine")),
             "accelerators": None if cards is None else [record(card, card_keys) for card in cards],
         },
         placement=verdict.needs.placement if verdict.needs else None,
@@ -295,7 +261,7 @@ def verification(comparison: Verification) -> dict[str, Any]:
 def _difference(row: Figure) -> dict[str, Any]:
     ends = {"low": _rounded(row.low), "likely": _rounded(row.likely), "high": _rounded(row.high)}
     return {
-        **record(row, _KEYS["figure"]),
+        **record(row, keys_of("figure")),
         "predicted": None if None in ends.values() else ends,
         "seen": _rounded(row.seen),
         "difference": _rounded(row.difference, 4),
@@ -331,7 +297,7 @@ _WRITERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "ModelSpec": _model,
     "PaceRange": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
     "Speed": lambda speed: {
-        **record(speed, _KEYS["Speed"]),
+        **record(speed, keys_of("Speed")),
         "full_context_tokens_per_second": _rounded(speed.full_context_tokens_per_second),
     },
     "Verdict": verdict,

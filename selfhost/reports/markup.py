@@ -7,40 +7,12 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
+from ..core.tables import shipped_table
 from .layout import Block, Blocks, Paragraph, Table, clean, style_of
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
 _NAMES = ("strong", "name", "command")
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ margin: 2rem auto; padding: 0 1rem; max-width: 90rem; font: 15px/1.5 system-ui, \
-sans-serif; }}
-h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }} \
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ text-align: left; vertical-align: top; padding: .3rem .8rem; }}
-td {{ border-bottom: 1px solid #8885; }}
-th {{ position: sticky; top: 0; background: Canvas; }}
-.n {{ text-align: right; white-space: nowrap; }}
-pre {{ overflow-x: auto; }}
-.pass, .local {{ color: light-dark(#11663a, #8ddcab); }}
-.warn, .unknown, .api {{ color: light-dark(#7a4b00, #f2c877); }}
-.fail, .neither {{ color: light-dark(#8f2b22, #f5a99f); }}
-</style>
-</head>
-<body>
-{body}</body>
-</html>
-"""
 
 
 def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
@@ -109,8 +81,9 @@ def page(blocks: Blocks) -> str:
     """
     blocks = list(blocks)
     parts = (part for first in blocks[:1] if isinstance(first, Paragraph) for part in first.parts)
-    title = escape(clean("".join(parts)))
-    return _ascii(_PAGE.format(title=title, body=_body(blocks)))
+    title = escape(clean("".join(parts))).replace("{", "&#123;")
+    whole: str = shipped_table("documents")["page"]["html"]
+    return _ascii(whole.replace("{title}", title).replace("{body}", _body(blocks)))
 
 
 def notebook(answer: Any) -> str:

@@ -349,10 +349,8 @@ def months_between(day: str | None, today: str | None) -> int:
     """How many months lie between two days, `YYYY-MM-DD`; 0 where one is not known."""
     if not day or not today:
         return 0
-    first, last = (
-        12 * int(each[:4]) + int(each[5:7]) + int(each[8:10]) / 31 for each in (day, today)
-    )
-    return max(0, int(last - first))
+    first, last = (12 * int(each[:4]) + int(each[5:7]) for each in (day, today))
+    return max(0, last - first - (today[8:10] < day[8:10]))
 
 
 def summary(verdict: Verdict) -> str:
