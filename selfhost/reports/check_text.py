@@ -22,12 +22,6 @@ _MUCH_MORE = 1.05
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
          "speed-slow", "speed-too-slow", "weights-closed", "weights-gated",
          "runtime-not-installed")  # fmt: skip
-_HEADINGS = {
-    Outcome.FAIL: "Why not",
-    Outcome.UNKNOWN: "Not known",
-    Outcome.WARN: "Worth knowing",
-    Outcome.PASS: "Fine",
-}
 
 
 def check_document(
@@ -96,8 +90,8 @@ def _details(verdict: Verdict) -> Blocks:
     from .machine_text import unread_blocks
 
     yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
-    for outcome, title in _HEADINGS.items():
-        findings = (each for each in words.ordered(verdict) if each.outcome is outcome)
+    for outcome, title in words.labels("findings").items():
+        findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
         yield from section(title, words.finding_blocks(findings))
     yield from section("Notes", texts(verdict.fine_print))
     yield from json.sections(json.verdict(verdict), words.labels("check"))
@@ -202,7 +196,7 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
         ends = work and units.work_ends(work.low, work.high, speed.unit, speed.audio_seconds)
         return words.pace_of(speed) if work else "", ends or ""
     is_alone = speed.judged is None or workload.parallel > speed.each_of
-    whose = " alone" if is_alone else words.each_words(speed)
+    whose = " alone" if is_alone else " each" * (speed.each_of > 1)
     wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
     is_below = fails or (finding.outcome is not Outcome.PASS and pace.likely < wanted)
     needed = f", you need {units.stated(wanted)}" if is_below else ""

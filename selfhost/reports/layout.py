@@ -152,23 +152,18 @@ def plain(
         for line in laid_out:
             parts = (
                 f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if color and style in _COLOURS else text
-                for text, style in _stripped(line)
+                for text, style in line
+                if text
             )
-            shown = "".join(parts)
+            shown = "".join(parts).rstrip()
             lines += [shown] if shown or lines[-1] else []
     return "\n".join(lines).strip("\n") + "\n"
-
-
-def _stripped(line: Line) -> Line:
-    while line and not line[-1][0].strip():
-        line.pop()
-    return [*line[:-1], *((text.rstrip(), style) for text, style in line[-1:])]
 
 
 def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
     cell = [part for text in block.parts for part in _cell(text)]
     indent = " " * block.indent
-    if width is None or "command" in map(style_of, block.parts):
+    if width is None or any(style == "command" for _, style in cell):
         yield [(indent, ""), *cell]
         return
     room = width - block.indent
@@ -210,7 +205,7 @@ def _size(cell: Line) -> int:
 
 
 def _cell(text: str, bars: bool = False) -> Line:
-    label, share = (clean(text), style_of(text)), getattr(text, "share", 0)
+    label, share = (clean(text), getattr(text, "style", "")), getattr(text, "share", 0)
     if not bars or not share:
         return [label]
     # what is taken of what there is, or what is missing; none of them is drawn as nothing
@@ -219,11 +214,6 @@ def _cell(text: str, bars: bool = False) -> Line:
     mark, style = ("╍", label[1]) if share > 1 else ("─", "")
     bar = [("━" * filled, label[1]), (mark * (_BAR_WIDTH - filled), style)]
     return [*bar, (_GAP, ""), label] if text else bar
-
-
-def style_of(text: str) -> str:
-    """The style of a text, empty of a plain one."""
-    return text.style if isinstance(text, Span) else ""
 
 
 def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:

@@ -8,11 +8,16 @@ from html import escape
 from typing import Any
 
 from ..core.tables import shipped_table
-from .layout import Block, Blocks, Paragraph, Table, clean, style_of
+from .layout import Block, Blocks, Paragraph, Span, Table, clean
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
 _NAMES = ("strong", "name", "command")
+
+
+def _style_of(text: str) -> str:
+    """The style of a text, empty of a plain one."""
+    return text.style if isinstance(text, Span) else ""
 
 
 def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
@@ -51,9 +56,9 @@ def _tag(number: int, block: Paragraph) -> str:
         return ""
     if number == 0:
         return "h1"
-    if len(block.parts) == 1 and style_of(block.parts[0]) == "strong" and not block.indent:
+    if len(block.parts) == 1 and _style_of(block.parts[0]) == "strong" and not block.indent:
         return "h2"
-    return "pre" if style_of(block.parts[0]) == "command" else "p"
+    return "pre" if _style_of(block.parts[0]) == "command" else "p"
 
 
 def _cells(cells: list[str]) -> str:
@@ -61,7 +66,7 @@ def _cells(cells: list[str]) -> str:
 
 
 def _marked(text: str) -> str:
-    if style_of(text) not in _NAMES:
+    if _style_of(text) not in _NAMES:
         return _escaped(text)
     return f"<code>{_escaped(text)}</code>" if text.strip() else ""
 
@@ -129,7 +134,7 @@ def _html(number: int, block: Block) -> str:
 
 def _marked_up(text: str) -> str:
     """A name of either writing direction stands by itself; an outcome has its colour."""
-    words, style = escape(clean(text)), style_of(text)
+    words, style = escape(clean(text)), _style_of(text)
     if style in _NAMES:
         return f"<bdi><b>{words}</b></bdi>" if words.strip() else ""
     return f'<span class="{style}">{words}</span>' if style and words else words

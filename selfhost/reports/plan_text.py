@@ -202,13 +202,6 @@ _HEADS = {
     "outside": ("✗ OUTSIDE", "neither"),
     "nothing": ("? NOTHING TO COMPARE", "unknown"),
 }
-_TERMS = {
-    "model_file": "model file in memory",
-    "everything_else": "all else of the process",
-    "total": "memory in all",
-    "decode": "decoding",
-    "decode_at_once": "decoding",
-}
 _MARKS = {
     True: Span("inside", "pass"),
     False: Span("outside", "fail"),
@@ -256,7 +249,10 @@ def _figure_name(row: Figure) -> str:
         if depth is None or depth <= (row.tokens or 0)
         else f"{units.tokens(depth)} in the context",
     )
-    name, said = _TERMS.get(row.term, row.term.replace("_", " ")), ", ".join(filter(None, about))
+    name, said = (
+        words.labels("verified").get(row.term, row.term.replace("_", " ")),
+        ", ".join(filter(None, about)),
+    )
     return f"{name} ({said})" if said else name
 
 

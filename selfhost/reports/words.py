@@ -188,11 +188,6 @@ PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 PACES = "pace"
 
 
-def each_words(speed: Speed) -> str:
-    """What stands behind a pace that is not of one sequence alone."""
-    return " each" if speed.each_of > 1 and speed.judged is not None else ""
-
-
 def likely_speed(pace: PaceRange, unit: str = " tokens/s") -> str:
     """`~2.8 tokens/s`; with its ends where they are too far apart for one figure."""
     ends = "" if units.is_telling(pace.low, pace.high) else f" ({units.pace(pace.low, pace.high)})"
@@ -213,7 +208,7 @@ def pace_of(speed: Speed | None, *, title: str = "") -> str:
     if speed is None or speed.judged is None:
         return "-"
     unit = " tokens/s" if title == PACES else ""
-    return f"{likely_speed(speed.judged, '')}{unit}{each_words(speed)}"
+    return f"{likely_speed(speed.judged, '')}{unit}{' each' * (speed.each_of > 1)}"
 
 
 def pace_words(pace: PaceRange) -> str:

@@ -20,7 +20,7 @@ from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, machine_text, models_text, show_text
-from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain, style_of
+from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60)
@@ -63,11 +63,8 @@ def _words(shown: str) -> str:
 
 def _too_long(document: tuple[Block, ...], width: int, shown: str) -> list[str]:
     """Lines beyond the width that are neither a command to copy nor a single word."""
-    commands = {
-        block.parts[0]
-        for block in document
-        if isinstance(block, Paragraph) and "command" in map(style_of, block.parts)
-    }
+    parts = (part for block in document if isinstance(block, Paragraph) for part in block.parts)
+    commands = {part for part in parts if getattr(part, "style", "") == "command"}
     return [
         line
         for line in shown.splitlines()
