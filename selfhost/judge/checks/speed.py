@@ -90,35 +90,12 @@ def how_to_measure(machine: Machine) -> str | None:
     return "record it there with `selfhost machine --measure --format json`"
 
 
-# from here on work is a matter of hours: a picture in ten minutes, a clip in an hour, audio slower
-# than it is heard, a document of 512 tokens slower than a person reads it, ten seconds for
-# the vector of a picture, a million tokens of training in a day
-_DAY_SECONDS = 86_400
 # on stated tokens training takes long from here on: it is not done in the morning (a guess)
 _NIGHT_SECONDS = 8 * 3600
-# the limit, and the code beyond it
-_SLOW: Mapping[str, tuple[float, str]] = {
-    "seconds_per_image": (600, "speed-picture"),
-    "seconds_per_video": (3600, "speed-picture"),
-    "seconds_per_audio_minute": (60, "speed-slow"),
-    "seconds_per_music_minute": (600, "speed-picture"),
-    "documents_per_second": (READING_TOKENS_PER_SECOND / 512, "speed-slow"),
-    "pictures_per_second": (0.1, "speed-slow"),
-    units.TRAINED: (1e6 / _DAY_SECONDS, "speed-slow"),
-}
 # seconds from which the answer leads with the time: the finding is `speed-hours`. A text at the
 # lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
 # picture wants to know that first. A guess, 30 minutes to 2 hours
 HOURS_SECONDS = 3600
-# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
-# voice of as many longer
-_LARGE_TO_HEAR = 10**9
-# what is made in steps, by its unit
-_MADE_IN_STEPS = {
-    "seconds_per_image": "A picture",
-    "seconds_per_video": "A video",
-    "seconds_per_music_minute": "A piece of music",
-}
 
 
 def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed) -> Finding:
@@ -126,48 +103,49 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     no GPU holds all of the model; an unknown that never decides where nothing tells the pace.
     """
     unit, work, dataset_tokens = speed.unit, speed.work, question.workload.dataset_tokens
-    limit, code = _SLOW.get(unit, (None, "speed-slow"))
+    row = dict(table("work")[unit])
     if unit == units.TRAINED and dataset_tokens is not None:
-        limit = dataset_tokens / _NIGHT_SECONDS
+        row["limit"] = dataset_tokens / _NIGHT_SECONDS
     has_gpu = any(device.unified for device in machine.accelerators or ())
     on_processor = placed.placement == "host" and not has_gpu
     on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
+    if not on_processor or (question.spec.parameters.total or 0) < row.get(
+        "on_cpu_from_parameters", 0
+    ):
+        row.pop("on_cpu", None)
     # how its parts come to a GPU in turn; empty where a GPU has it all
     way = placed.offload or "processor" * on_processor
-    cell, long = _of_work(speed, limit, code, way, question.spec.parameters.total or 0), None
-    if work is not None:
-        # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
-        usual = units.work(work.likely, unit, speed.audio_seconds)
-        ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
-        guess = units.guess(work.low, work.high)
-        long = f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
-    faster = table("faster")
+    cell = _of_work(row, unit, None if work is None else work.likely, way)
     return finding(
         *cell,
-        needs=limit,
+        needs=row["limit"],
         has=work and work.likely,
         unit=unit,
         how=speed.how if work is None else None,
-        remedy=faster.get(unit, faster["other"]) if cell[0] is WARN else None,
-        long=long,
+        remedy=row["faster"] if cell[0] is WARN else None,
+        long=None if work is None else _long(work, unit, speed.audio_seconds),
     )
 
 
-def _of_work(speed: Speed, limit: float | None, slow: str, way: str, parameters: int) -> Cell:
-    unit, likely = speed.unit, None if speed.work is None else speed.work.likely
-    what = _MADE_IN_STEPS.get(unit)
-    unknown = None
-    if way == "processor" and (unit != "seconds_per_audio_minute" or parameters >= _LARGE_TO_HEAR):
-        # of what a CPU takes long for, where nothing tells how long
-        unknown = table("unknown_on_cpu").get(unit)
-    if what is not None and way and unknown is None:
+def _long(work: PaceRange, unit: str, audio_seconds: int | None) -> str:
+    """`about 12 minutes for an hour of audio (6 minutes to 40 minutes)`."""
+    usual = units.work(work.likely, unit, audio_seconds)
+    ends = units.work_ends(work.low, work.high, unit, audio_seconds)
+    guess = units.guess(work.low, work.high)
+    return f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
+
+
+def _of_work(row: Mapping[str, Any], unit: str, likely: float | None, way: str) -> Cell:
+    what, slow, on_cpu = row.get("what"), row["code"], row.get("on_cpu")
+    if what is not None and way and on_cpu is None:
         is_video = way == "processor" and unit == "seconds_per_video"
         takes_hours = is_video if likely is None else likely >= HOURS_SECONDS
         return WARN, "speed-hours" if takes_hours else slow, way, {"what": what}
+    if likely is None and on_cpu is not None:
+        return WARN, slow, "unknown-on-cpu", {"what": on_cpu}
     if likely is None:
-        commonly = WARN, slow, "unknown-on-cpu", {"what": unknown}
-        return commonly if unknown is not None else (UNKNOWN, "speed-not-known", "", {})
-    if limit is not None and _is_beyond(likely, limit, unit):
+        return UNKNOWN, "speed-not-known", "", {}
+    if _is_beyond(likely, row["limit"], unit):
         return WARN, slow, "work", {}
     return PASS, "speed-comfortable", "work", {}
 
