@@ -106,15 +106,9 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     row = dict(table("work")[unit])
     if unit == units.TRAINED and dataset_tokens is not None:
         row["limit"] = dataset_tokens / _NIGHT_SECONDS
-    has_gpu = any(device.unified for device in machine.accelerators or ())
-    on_processor = placed.placement == "host" and not has_gpu
-    on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
-    if not on_processor or (question.spec.parameters.total or 0) < row.get(
-        "on_cpu_from_parameters", 0
-    ):
+    way, parameters = _way(question, placed, machine), question.spec.parameters.total or 0
+    if way != "processor" or parameters < row.get("on_cpu_from_parameters", 0):
         row.pop("on_cpu", None)
-    # how its parts come to a GPU in turn; empty where a GPU has it all
-    way = placed.offload or "processor" * on_processor
     cell = _of_work(row, unit, None if work is None else work.likely, way)
     return finding(
         *cell,
@@ -125,6 +119,14 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
         remedy=row["faster"] if cell[0] is WARN else None,
         long=None if work is None else _long(work, unit, speed.audio_seconds),
     )
+
+
+def _way(question: Question, placed: Needs, machine: Machine) -> str:
+    """How its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
+    has_gpu = any(device.unified for device in machine.accelerators or ())
+    on_processor = placed.placement == "host" and not has_gpu
+    on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
+    return placed.offload or "processor" * on_processor
 
 
 def _long(work: PaceRange, unit: str, audio_seconds: int | None) -> str:
