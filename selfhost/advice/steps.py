@@ -14,7 +14,6 @@ from ..judge.checks.model import to_pass_gate
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
-from ..judge.question import is_behind_gate
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from .commands import Case, by_tag, commands, lines_of_file, recipe, training_lines
@@ -269,7 +268,8 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
 def _login_lines(case: Case) -> tuple[str, ...]:
     """The form and the login before a gated download; () where the files are not gated."""
     # a warning of what loading them may run stands before the one of the gate
-    is_hidden = case.judged.has("weights-unsafe") and is_behind_gate(case.question)
+    is_kept = case.question.is_here or case.question.kept_by is not None
+    is_hidden = case.judged.has("weights-unsafe") and case.spec.gated and not is_kept
     if not case.judged.has("weights-gated") and not is_hidden:
         return ()
     lines = [f"# {to_pass_gate(case.spec).partition(', then')[0]}", "hf auth login"]

@@ -22,7 +22,7 @@ from .checks.model import context_check, license_check, openness_check, weights_
 from .checks.runtime import cpu_check, runtime_check
 from .pace.pacing import pace_and_finding
 from .placement import placements
-from .placement.devices import emptied, percent_of, runs_on, uses_gpus
+from .placement.devices import emptied, percent_of, runs_on
 from .record import Judged, Question
 
 
@@ -135,7 +135,8 @@ def _as_usable(machine: Machine, question: Question) -> Machine:
     if basis == "total" or (basis == "default" and machine.planning):
         owned = emptied(owned)
     if runtime is not None and not runtime.gpu_only:
-        is_used = uses_gpus(runtime, machine)
+        # of some systems every build leaves GPUs unused
+        is_used = f"{machine.system}-{machine.architecture}" not in runtime.no_gpu_systems
         owned = tuple(
             device
             if device.unified is not False or (is_used and runs_on(runtime, device))

@@ -17,7 +17,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
-from ..core.spelling import nearest
+from ..core.spelling import canonical, nearest
 from ..core.workload import Workload
 from ..needs.records import Term
 from .checks import fault
@@ -100,35 +100,34 @@ def with_canonical_license(workload: Workload) -> Workload:
 def _limits_exceeded(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
 ) -> Iterator[Problem]:
-    wanted, type, name = workload.parallel, workload.kv_cache_type, runtime and runtime.name
+    type, wanted = workload.kv_cache_type, workload.parallel
+    is_narrow = type not in (None, "f16")
+    if runtime is None:
+        if workload.runtime_options:
+            yield from fault("runtime_options", "no-runtime", model=spec.name).problems
+        if is_narrow and spec.needs is not None:
+            yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
+        return
     for option in workload.runtime_options:
         yield from _option_refused(spec, workload, runtime, catalogue, option)
-    if runtime is not None and wanted > (runtime.most_sequences or wanted):
+    if wanted > (runtime.most_sequences or wanted):
         others = runtimes_to_type(
             spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
         )
         figures = {"most": runtime.most_sequences, "wanted": wanted, "others": others}
-        yield from fault("parallel", "sequences", program=name, **figures).problems
-    if type in (None, "f16"):
-        return
-    if runtime is not None and type not in runtime.kv_cache_types:
+        yield from fault("parallel", "sequences", program=runtime.name, **figures).problems
+    if is_narrow and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
         others = runtimes_to_type(spec, catalogue, lambda at: type in at.kv_cache_types)
         figures = {"own": own, "type": type, "others": others}
-        yield from fault("kv_cache_type", "cache-type", program=name, **figures).problems
-    elif spec.needs is not None:
+        yield from fault("kv_cache_type", "cache-type", program=runtime.name, **figures).problems
+    elif is_narrow and spec.needs is not None:
         yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
 def _option_refused(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec | None,
-    catalogue: Catalogue,
-    name: str,
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue, name: str
 ) -> tuple[Problem, ...]:
-    if runtime is None:
-        return fault("runtime_options", "no-runtime", model=spec.name).problems
     names, figures = [*runtime.named_options], dict[str, Any](name=name, program=runtime.name)
     if name not in names:
         every = map(catalogue.runtime, catalogue.runtime_ids())
@@ -222,8 +221,6 @@ def _runtime_in(
 
 def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
     ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
-    from ..core.spelling import canonical, nearest
-
     thing_named, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
     # llama-server is llama.cpp, too
     guess = thing_named if thing_named in ids else nearest(wanted, ids)
@@ -248,8 +245,6 @@ def _canonical_quantization(
     name = (runtime.named(typed) if runtime is not None else None) or name
     if name is not None:
         return name
-    from ..core.spelling import nearest
-
     every = need.every_quantization()
     # the mixes of Unsloth are typed without their first letters, too
     guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)

@@ -282,9 +282,3 @@ def _kept_by(question: Question) -> str | None:
         return None
     file = named.names.get(quantization or "")
     return "Ollama's library" if file is None else f"whoever publishes {file}"
-
-
-def is_behind_gate(question: Question) -> bool:
-    """Whether what is still to be downloaded needs a login or an accepted form."""
-    is_kept = question.is_here or question.kept_by is not None
-    return bool(question.spec.gated) and not is_kept

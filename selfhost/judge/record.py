@@ -280,12 +280,6 @@ class Verdict(Judged):
         own = {name: getattr(judged, name) for name in Judged._fields}
         return cls(**own, machine=machine, route=judged.route_if(offered=offered), **fields)
 
-    def replace(self, **changes: Any) -> Self:
-        """As of every record; a route may be given as its word. `ValueError` for another word."""
-        if "route" in changes:
-            changes["route"] = Route(changes["route"])
-        return super().replace(**changes)
-
     @property
     def model(self) -> ModelSpec:
         """The model that is judged, with what is known of its files."""

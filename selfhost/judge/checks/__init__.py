@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from ...core.errors import WorkloadError
 from ...core.records import Record, Unread
@@ -59,17 +59,6 @@ class Finding(Record):
     reserve_bytes: int | None = None
     reason: str
     remedy: str | None = None
-
-    def _check(self) -> None:
-        # programs rely on the list of codes, so a code that is missing from it is a bug
-        if self.code not in codes():
-            raise ValueError(f'"{self.code}" is not a reason code: add it to findings.toml')
-
-    def replace(self, **changes: Any) -> Self:
-        """As of every record; an outcome may be given as its word. `ValueError` for another."""
-        if "outcome" in changes:
-            changes["outcome"] = Outcome(changes["outcome"])
-        return super().replace(**changes)
 
     @property
     def severity(self) -> int:

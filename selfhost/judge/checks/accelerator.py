@@ -29,7 +29,6 @@ from ..placement.devices import (
     room_of,
     runs_on,
     shared_limits,
-    uses_gpus,
 )
 from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
@@ -74,7 +73,8 @@ def _left_unused(
 ) -> Finding | None:
     """That none of the builds computes on these, though the model runs beside them."""
     code, device, program = "accelerator-not-needed", devices[0], runtime.name
-    if not uses_gpus(runtime, machine) and not device.unified:
+    is_unused = f"{machine.system}-{machine.architecture}" in runtime.no_gpu_systems
+    if is_unused and not device.unified:
         figures = {"device": device.name, "program": program, "processor": machine.architecture}
         return finding(WARN, code, "unused", figures)
     is_used = any(runs_on(runtime, device) for device in devices)

@@ -149,12 +149,6 @@ def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "am
     return False if device.compute_capability or is_named else None
 
 
-def uses_gpus(runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Whether the program's builds for that system are not known to leave every GPU unused."""
-    unused = runtime.no_gpu_systems
-    return f"{machine.system}-{machine.architecture}" not in unused
-
-
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program is not known to have no build that computes on such a GPU."""
     least = runtime.least_of(shares_ram=device.unified is True)
