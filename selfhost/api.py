@@ -126,10 +126,8 @@ def compare(
     specs: Sequence[PathLike] = (),
 ) -> Comparison:
     """The verdict of each model with its openness and permissions, in the order given, as
-    `selfhost compare` does.
-
-    The arguments are those of `check`, and so is what it raises; of several wrong names the first
-    is raised, and its notes (`__notes__`) are the others. `SelfhostError` for fewer than two.
+    `selfhost compare` does. Takes and raises what `check` does; of several wrong names the first is
+    raised, and its notes (`__notes__`) are the others. `SelfhostError` for fewer than two.
     """
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
         kind = type(models).__name__

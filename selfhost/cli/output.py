@@ -39,16 +39,6 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _wants_color(*, no_color: bool) -> bool:
-    """Whether standard output gets colour. NO_COLOR and --no-color forbid it (no-color.org),
-    FORCE_COLOR asks for it where there is no terminal, as in a CI job (force-color.org).
-    """
-    if no_color or os.environ.get("NO_COLOR"):
-        return False
-    is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
-    return is_forced or (_is_terminal() and os.environ.get("TERM") != "dumb")
-
-
 def columns() -> int:
     """Return the width of standard output."""
     return _extent("COLUMNS", 0) or 80
@@ -160,11 +150,13 @@ def present(options: argparse.Namespace, blocks: Blocks) -> None:
     else:
         from ..reports.layout import plain
 
-        is_drawn = options.output is None
-        is_terminal = is_drawn and _is_terminal()
-        width = columns() if is_terminal or (is_drawn and _extent("COLUMNS", 0)) else None
-        color = is_drawn and _wants_color(no_color=options.no_color)
-        text = plain(blocks, width, bars=is_terminal, color=color)
+        is_terminal = options.output is None and _is_terminal()
+        width = columns() if is_terminal or (not options.output and _extent("COLUMNS", 0)) else None
+        # no-color.org; force-color.org, for a CI job without a terminal
+        is_plain = options.output or options.no_color or os.environ.get("NO_COLOR")
+        is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+        color = is_forced or (is_terminal and os.environ.get("TERM") != "dumb")
+        text = plain(blocks, width, bars=is_terminal, color=bool(color and not is_plain))
     deliver(options, text)
 
 

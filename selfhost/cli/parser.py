@@ -236,12 +236,6 @@ def meant(kind: str, word: str, known: Iterable[str]) -> str | None:
 # ------------------------------------------------------------------ options and words
 
 
-def _tokens(text: str) -> int:
-    if "," in text and any(letter.isalpha() for letter in text):
-        raise ValueError("takes one number, such as 8192 or 8k")
-    return parse_tokens(text)
-
-
 def _size_bytes(text: str) -> int:
     size = parse_bytes(text)
     # nothing here is counted in bytes: 8 was meant as 8 GB or GiB
@@ -262,14 +256,13 @@ def _day(text: str) -> str:
 
 
 def _rows(text: str) -> int:
-    rows = parse_whole(text)
-    if rows < 1:
+    if (rows := parse_whole(text)) < 1:
         raise ValueError(f"must be at least 1, not {rows}")
     return rows
 
 
 _TYPES = {
-    "tokens": _tokens, "size": _size_bytes, "day": _day, "rows": _rows, "cache": cache_type,
+    "tokens": parse_tokens, "size": _size_bytes, "day": _day, "rows": _rows, "cache": cache_type,
     "count": parse_count, "number": parse_number, "rate": parse_rate, "seconds": parse_seconds,
     "whole": parse_whole,
 }  # fmt: skip
@@ -306,17 +299,14 @@ def arguments(command: str) -> dict[str, dict[str, Any]]:
     if "--format" in options:
         formats, several = formats_of(command), command == "audit"
         listed = f"{', '.join(formats)} (--json for short)"
-        options["--format"] = {
-            "metavar": "NAME", "help": listed, "choices": formats, "default": "text"
-        }  # fmt: skip
+        form: dict[str, Any] = {"metavar": "NAME", "choices": formats, "default": "text"}
+        json: dict[str, Any] = {"nargs": 0}
         if several:
+            form = {"metavar": "NAME[=FILE]", "action": "append", "default": []}
+            json = {"action": "append_const"}
             listed += "; =FILE writes it there"
-            options["--format"] = {
-                "metavar": "NAME[=FILE]", "help": listed, "action": "append", "default": []
-            }  # fmt: skip
-        kind = {"action": "append_const"} if several else {"nargs": 0}
-        json = {"--json": {**kind, "dest": "format", "const": "json", "help": None}}
-        options = {**options, **json}
+        options["--format"] = {**form, "help": listed}
+        options["--json"] = {**json, "dest": "format", "const": "json", "help": None}
     return {**words, **options}
 
 
