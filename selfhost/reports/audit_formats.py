@@ -205,17 +205,10 @@ def _case(suite: Element, name: str) -> Element:
     return SubElement(suite, "testcase", name=clean(name), classname=suite.get("name", ""))
 
 
-_ERROR, _WARNING = "error", "warning"
-_NOT_JUDGED, _NO_CHECK = "not-judged", "route"
-_ENDED, _NEEDLESS = "exception-expired", "exception-unused"
-
-
 class Issue(Record):
-    """Machines that fare alike under a model that the policy wants; a fault of the policy or of a
-    record; or an exception that has ended or covers nothing.
-
-    `level`: error, which makes the exit code other than 0, or warning. `line` is None where it is
-    not certain. `key` is the same in every run and differs between issues.
+    """Machines that fare alike under a model that the policy wants; a fault; or an exception that
+    has ended or covers nothing. A `level` of error makes the exit code other than 0, the `key` is
+    the same in every run and differs between issues.
     """
 
     level: str
@@ -252,11 +245,11 @@ def issues(audit: Audit) -> list[Issue]:
     }
     faults = [
         Issue(
-            level=_ERROR,
-            rule=_NOT_JUDGED,
+            level="error",
+            rule="not-judged",
             file=fault.file,
             line=fault.line,
-            key=f"{_NOT_JUDGED} {fault.file} {fault.key} {fault.message} {number}",
+            key=f"not-judged {fault.file} {fault.key} {fault.message} {number}",
             text=f"{fault.key}: {fault.message}" if fault.key else fault.message,
             remedy=fault.remedy and in_one_line(fault.remedy),
         )
@@ -264,7 +257,7 @@ def issues(audit: Audit) -> list[Issue]:
     ]
     of_models = _of_models(audit, places["model"] + places["together"])
     entries = (*faults, *of_models, *_of_exceptions(audit, places["exception"]))
-    return sorted(entries, key=lambda issue: issue.level != _ERROR)
+    return sorted(entries, key=lambda issue: issue.level != "error")
 
 
 def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
@@ -284,8 +277,8 @@ def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
         key = f"{row.result} {' '.join((*row.failed, *row.undecided))} {row.wanted.label}"
         times[key] += 1
         yield Issue(
-            level=_ERROR if row.exit_code else _WARNING,
-            rule=reason.check or _NO_CHECK,
+            level="error" if row.exit_code else "warning",
+            rule=reason.check or "route",
             file=audit.policy.file,
             line=lines[row.wanted.index],
             key=f"{key} {times[key]}",
@@ -300,10 +293,10 @@ def _of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]
     for use in audit.exceptions:
         if use.use is Use.USED or (use.use is Use.UNUSED and not use.concerned):
             continue
-        rule = _ENDED if use.use is Use.EXPIRED else _NEEDLESS
+        rule = f"exception-{use.use}"
         name, index, (state, remedy) = exception_name(use), use.exemption.index, exception_fate(use)
         yield Issue(
-            level=_WARNING,
+            level="warning",
             rule=rule,
             file=audit.policy.file,
             line=lines[index],
@@ -414,7 +407,7 @@ def _nagios(audit: Audit) -> str:
     if entries:
         worst, others = entries[0], len(entries) - 1
         # of a model what to do stands in the other reports
-        issue = worst.sentence if worst.rule in (_ENDED, _NEEDLESS) else worst.text
+        issue = worst.sentence if worst.rule.startswith("exception-") else worst.text
         more = f" (and {many(others, 'more issue')})" if others else ""
         words += f"; {issue}{more}"
     # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one

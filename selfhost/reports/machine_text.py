@@ -184,7 +184,7 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
 def memory_cells(machine: Machine) -> tuple[str, str]:
     """RAM that programs get, and the accelerators' own memory."""
     limit, cards = machine.memory_limit_bytes, machine.accelerators or ()
-    ram = "-" if limit is None else units.binary(limit)
+    ram = words.known(limit, units.binary)
     sizes = [units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified]
     if not sizes:
         return ram, "shared" if cards else ""

@@ -114,7 +114,7 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
     if not needs_card:
         also = "unknown RAM" if beside is None else f"{units.binary(beside, up=True)} of RAM"
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
-    free = "not known" if disk is None else units.decimal(disk, up=True)
+    free = words.known(disk, lambda size: units.decimal(size, up=True), "not known")
     yield "disk", free, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:

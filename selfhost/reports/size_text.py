@@ -18,7 +18,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from ..machine.gpus import fact_of
 from .layout import Blocks, Column, Table, clean, command, figures, line, section, strong, texts
-from .words import format_words
+from .words import format_words, known
 
 _TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
 # label, figure, why
@@ -100,7 +100,7 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
             size.model.id,
             _up(size.request_bytes),
             _up(size.limit_bytes),
-            "unknown" if size.disk_bytes is None else units.decimal(size.disk_bytes),
+            known(size.disk_bytes, units.decimal, "unknown"),
             str(len(size.accelerators) or "-"),
         )
         for size in sizes
