@@ -23,7 +23,6 @@ from . import markup
 from .audit_text import (
     ANSWERS,
     COUNTED,
-    MOST_OF_A_HOST,
     MOST_OF_A_TEXT,
     details,
     digest,
@@ -270,7 +269,7 @@ def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
             continue
         reason = row.reasons[0]
         what = "does not run" if row.result is Result.FAIL else "may not run"
-        where = shortened(group.name, MOST_OF_A_HOST)
+        where = shortened(group.name)
         worst = f"worst on {hosts([row.machine])}: " if group.count > 1 else ""
         others = f", and {many(len(row.reasons) - 1, 'more reason')}" * (len(row.reasons) > 1)
         # the names of the checks are those that the policy knows

@@ -22,9 +22,8 @@ ANSWERS: Mapping[int, tuple[str, str, str]] = {
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
-# characters of what came in, on a page: longer names and texts are cut, names of hosts beyond what
-# DNS allows
-MOST_OF_A_NAME, MOST_OF_A_HOST, MOST_OF_A_TEXT = 120, 253, 1_000
+# characters of what came in, on a page: longer names, such as none of DNS, and texts are cut
+MOST_OF_A_NAME, MOST_OF_A_TEXT = 253, 1_000
 _DIGITS = 8
 # of each result, the gravest first: its sign, a style of findings that suits, and a title
 _SHOWN_AS = {
@@ -84,7 +83,7 @@ def digest(text: str) -> str:
 
 def hosts(names: Iterable[str]) -> str:
     """The names of machines, all of them."""
-    return ", ".join(shortened(name, MOST_OF_A_HOST) for name in names)
+    return ", ".join(shortened(name) for name in names)
 
 
 def exception_name(use: ExemptionUse) -> str:
@@ -210,7 +209,7 @@ def _why_not(failing: Sequence[Group]) -> str:
 
 def _reasons(group: Group, style: str) -> Blocks:
     row, passes = group.row, group.row.result is Result.PASS
-    name = Span(shortened(group.name, MOST_OF_A_HOST), "name")
+    name = Span(shortened(group.name), "name")
     label, ways = Span(shortened(row.wanted.label), "name"), _judged_as([row])
     warned = _warnings(row) if passes else ""
     rest = f"{f', {ways}' if ways else ''}{f'; {warned}' if warned else ''}"

@@ -19,10 +19,6 @@ _FIRST_UNREAD = 2
 _DISK_FIELDS = frozenset(Disk.__annotations__)
 # the facts that decide most about what runs
 _DECISIVE = ("memory", "accelerators", "architecture", "disks")
-# what decides how fast a build of llama.cpp runs; a kernel lists a hundred more
-_TELLING = ("sse4_2", "avx", "f16c", "fma", "bmi2", "avx2", "avx_vnni", "avx512f", "avx512_vnni",
-            "avx512_bf16", "amx_int8", "amx_tile", "asimd", "asimddp", "i8mm", "sve",
-            "bf16")  # fmt: skip
 
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
@@ -60,7 +56,7 @@ def _short_rows(machine: Machine) -> dict[str, list[str]]:
     cards, runtimes, models = machine.accelerators, machine.runtimes, machine.models_present
     rows = {
         "memory": list(filter(None, _memory_lines(machine))),
-        "processor": list(filter(None, _processor_lines(machine))),
+        "processor": [_processor(machine)],
         "GPU": ["not read"] if cards is None else list(map(_accelerator, cards)) or ["none"],
     }
     if machine.planning and runtimes is None:
@@ -104,16 +100,13 @@ def _memory_lines(machine: Machine) -> Iterator[str]:
         yield f"reads {f'at {bound} ' if bound else ''}{units.decimal(rate)}/s"
 
 
-def _processor_lines(machine: Machine) -> Iterator[str]:
+def _processor(machine: Machine) -> str:
     usable, physical = machine.cpu_cores_usable, machine.cpu_cores_physical
     cores = "" if usable is None else f"{units.cores(usable)} usable"
     is_threaded = usable is not None and physical is not None and usable > physical
     if is_threaded and machine.scope == "host":
         cores = f"{units.cores(physical or 0)} with {usable:g} threads"
-    yield ", ".join(filter(None, (machine.cpu_model, cores)))
-    sets = machine.instruction_sets
-    if sets is not None:
-        yield " ".join(name for name in _TELLING if name in sets) or f"{len(sets)} sets"
+    return ", ".join(filter(None, (machine.cpu_model, cores)))
 
 
 def _in_full(machine: Machine) -> Blocks:
