@@ -16,31 +16,19 @@ from selfhost.machine.record import FACTS, Machine
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
 
-
 GIB = 2**30
-
-
 # an x86_64 Linux without anything but what a test writes
 LINUX = {
     "system": "linux",
     "machine": "x86_64",
     "pointer_bits": 64,
-    "page_bytes": 4096,
     "affinity": [0, 1, 2, 3],
 }
-
-
 NO_LIMITS = {
     "/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n"
 }
-
-
 MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
-
-
 CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
-
-
 ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
 
 
@@ -77,22 +65,12 @@ def read_back(text: str, name: str) -> Machine:
     return Machine.from_json(written, unnamed=name)
 
 
-_PLACES: dict[tuple[str, str], str] = {}
-
-
 class Altered(RecordedHost):
     """A recorded machine of which some files read otherwise: None is a file that is gone, an error one that may not be read."""
 
     def __init__(self, folder: str, contents: dict[str, bytes | OSError | None]) -> None:
         self.contents = contents
         super().__init__(folder)
-
-    def real(self, path: str) -> str:
-        # the files themselves stay where they are
-        known = _PLACES.get((self.folder, path))
-        if known is None:
-            known = _PLACES[self.folder, path] = super().real(path)
-        return known
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         place = self.real(path)
@@ -106,16 +84,11 @@ class Altered(RecordedHost):
         return content[:limit]
 
 
-PLACES = {
-    "cpuinfo": "/proc/cpuinfo",
-}
-
-
 def placed(name: str) -> dict[str, str]:
     """A single recording as files: several joined have `# path` lines."""
     text = text_of(name)
     if not text.startswith("# "):
-        return {PLACES.get(name.split("/")[0], "/proc/self/cgroup"): text}
+        return {"/proc/self/cgroup": text}
     files: dict[str, str] = {}
     for line in text.splitlines(keepends=True):
         if line.startswith("# "):
@@ -145,15 +118,13 @@ def version_2(
     return files | {f"/sys/fs/cgroup/{name}": text for name, text in groups.items()}
 
 
-STAT = "anon 104857600\nfile 1363148800\ninactive_file 1258291200\nactive_file 104857600\nslab_reclaimable 10485760\n"
-
-
 FULL = {
     "memory.max": "2147483648\n",
     "memory.high": "max\n",
     "memory.current": "1478492160\n",
-    "memory.stat": STAT,
+    "memory.stat": "anon 104857600\nfile 1363148800\ninactive_file 1258291200\nactive_file 104857600\nslab_reclaimable 10485760\n",
 }
+SPACE = {"/": {"free_bytes": 50, "total_bytes": 100}}
 
 
 def under(folder: str, files: dict[str, str]) -> dict[str, str]:
@@ -164,9 +135,6 @@ def place(machine: Machine, purpose: str) -> Any:
     found = machine.disk_for(purpose)
     assert found is not None
     return found
-
-
-SPACE = {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}
 
 
 class DeadVolume(Host):

@@ -38,8 +38,6 @@ def test_address_space(build: Callable[..., RecordedHost]) -> None:
 
 
 BOX = "b29faf21b7eff959f64b4192c34d5d67a707fe8561e9eaa608cb27693fba4242"
-
-
 SCOPE = "docker-1c8fa019edd4b9d4b2856f4932c55929c5c118c808ed5faee9a135ca6e84b039.scope"
 
 

@@ -24,20 +24,15 @@ from selfhost.machine.record import PURPOSES
 
 
 def test_this_machine_is_read() -> None:
-    """The real one, whatever it is: lawful, and nothing went wrong on the way."""
+    """The real one, whatever it is: lawful, nothing went wrong on the way, and another reader gives the same total."""
+    import psutil
+
     machine = Machine.read()
     lawful(machine)
     assert not any("failed" in entry.reason for entry in machine.unread)
     assert machine.system
     assert machine.architecture
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="compares with Linux' own figures")
-def test_this_machine_agrees_with_psutil() -> None:
-    """Another reader of the same files gives the same total."""
-    import psutil
-
-    assert Machine.read().memory_total_bytes == psutil.virtual_memory().total
+    assert machine.memory_total_bytes == psutil.virtual_memory().total
 
 
 def test_reading_loads_little_and_touches_nothing() -> None:
@@ -84,7 +79,8 @@ def test_a_dead_network_volume_is_unread(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_this_process_with_a_mapped_file(tmp_path: Path) -> None:
-    """The pages that were read are counted as the file's."""
+    """The pages that were read are counted as the file's; of no process nothing is."""
+    assert read_process("4194305", Host()) is None
     path = tmp_path / "a.gguf"
     path.write_bytes(bytes(range(256)) * 4096)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
@@ -95,11 +91,6 @@ def test_this_process_with_a_mapped_file(tmp_path: Path) -> None:
     assert seen.model_bytes == 1 << 20
     assert seen.anonymous_bytes > 1 << 20
     assert seen.words
-
-
-def test_a_process_that_is_not_there() -> None:
-    """None, which says no more than that it cannot be read."""
-    assert read_process("4194305", Host()) is None
 
 
 @pytest.mark.parametrize("word", ["x86_64", "aarch64"])
@@ -205,10 +196,7 @@ def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., Recorde
     """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
     machine = read_machine(build({"/proc/meminfo": MEMINFO}))
     assert machine.runtimes is None
-    assert (
-        machine.why_unread("runtimes").reason
-        == "the recorded tree has none of the folders where runtimes are installed"
-    )
+    assert "recorded tree has none of the folders" in machine.why_unread("runtimes").reason
     assert read_machine(build({"/usr/bin/ls": "\n"})).runtimes == ()
     assert read_machine(build({}, python_path=[])).runtimes == ()
 
@@ -220,8 +208,7 @@ RUNTIMES = [open_catalogue().runtime(id) for id in open_catalogue().runtime_ids(
 def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     """Commands, Python packages and places: all that the runtimes name, and nothing else."""
     assert RUNTIMES
+    packages = {name: spec.id for spec in RUNTIMES for name in spec.distributions}
     assert {name: spec.id for spec in RUNTIMES for name in spec.present} == PRESENT["commands"]
-    assert {name: spec.id for spec in RUNTIMES for name in spec.distributions} == PRESENT[
-        "distributions"
-    ]
+    assert packages == PRESENT["distributions"]
     assert {spec.store for spec in RUNTIMES} == set(PURPOSES)

@@ -164,13 +164,9 @@ def test_a_gguf_file_in_the_hub_is_here(tmp_path: Path) -> None:
     """Nothing is downloaded, whatever is free; the answer says where the file is, and no login is asked for."""
     Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
     model = only(tmp_path)
-    assert (model.repository, model.file, model.size_bytes, model.complete) == (
-        MISTRAL,
-        MISTRAL_FILE,
-        MISTRAL_BYTES,
-        True,
-    )
+    assert (model.repository, model.file, model.complete) == (MISTRAL, MISTRAL_FILE, True)
     assert (model.store, model.quantization) == ("huggingface", "Q4_K_M")
+    assert model.size_bytes == MISTRAL_BYTES
     assert model.path == f"~/.cache/huggingface/hub/models--{MISTRAL.replace('/', '--')}"
     verdict = judged(tmp_path, "mistral-7b", free_bytes=0)
     assert disk(verdict) == "disk-nothing-missing"
@@ -190,12 +186,8 @@ def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
     """The manifest's layers have their sizes, and the configuration states the type."""
     ollama(tmp_path)
     model = only(tmp_path)
-    assert (model.tag, model.quantization, model.complete, model.store) == (
-        "llama3.2:1b",
-        "Q8_0",
-        True,
-        "ollama",
-    )
+    assert (model.tag, model.quantization) == ("llama3.2:1b", "Q8_0")
+    assert (model.complete, model.store) == (True, "ollama")
     assert model.size_bytes == model.total_bytes == 485 + sum(size for _, _, size in LLAMA_LAYERS)
     verdict = judged(tmp_path, "llama3.2:1b", runtime="ollama", quantization="Q8_0", free_bytes=0)
     assert disk(verdict) == "disk-nothing-missing"

@@ -88,8 +88,8 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
         cores={"physical": 4, "usable": 8},
         processor_features=[6, 10, 39, 40],
         space={
-            "C:\\": {"free_bytes": 1, "total_bytes": 2, "read_only": False},
-            "D:\\": {"free_bytes": 3, "total_bytes": 4, "read_only": False},
+            "C:\\": {"free_bytes": 1, "total_bytes": 2},
+            "D:\\": {"free_bytes": 3, "total_bytes": 4},
         },
         mounts={"C:\\": "NTFS", "D:\\": "exFAT"},
         registry={
