@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from ...core.tables import shipped_table
 from ..record import normal_architecture
@@ -28,8 +27,6 @@ _BIOS = (rf"{_REGISTRY}\BIOS\SystemManufacturer", rf"{_REGISTRY}\BIOS\SystemProd
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
 
 
-# several probes read the same file
-@lru_cache(maxsize=2)
 def parse_cpuinfo(text: str) -> Mapping[str, Sequence[str]]:
     """/proc/cpuinfo: every key to its distinct values in order, over all CPUs."""
     values_of_key: dict[str, dict[str, None]] = {}

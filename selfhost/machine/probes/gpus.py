@@ -90,9 +90,7 @@ def _read_linux(host: Host, facts: Facts) -> _Reads:
 
 
 def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
-    """The folders in sysfs of each maker's display adapters and accelerators, and why one could not
-    be told, if so.
-    """
+    """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
     folders: dict[str, list[str]] = {}
     why = None
     # a board or small virtual machine without a PCI bus has /sys/bus all the same
@@ -218,9 +216,8 @@ def _read_apple(host: Host, _: Facts) -> _Reads:
 
 
 def _read_windows(host: Host, _: Facts) -> _Reads:
-    """By NVIDIA's driver, and by the registry the rest; there is the memory of NVIDIA's cards where
-    the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
-    nothing up.
+    """By NVIDIA's driver, and by the registry the rest, and NVIDIA's where the driver is silent.
+    Graphics of processors share the RAM: AMD's are named, Intel's speed nothing up.
     """
     nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read", FILL_IN

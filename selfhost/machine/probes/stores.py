@@ -9,9 +9,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...core.records import Record, pattern
+from ...core.records import pattern
 from ...core.tables import shipped_table
 from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
@@ -52,7 +52,7 @@ _PACKAGE = pattern(r"(?s)([^-]+)-(.+)\.dist-info")
 Found = Iterator[PresentModel | None]
 
 
-class Place(Record):
+class Place(NamedTuple):
     """Where models go, and what decided it; `account` stores them, if not the one that asks."""
 
     path: str
@@ -64,30 +64,30 @@ def places(host: Host) -> dict[str, Place]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     join, home = host.paths.join, host.home
     # models of whisper.cpp go where the download script is told to put them
-    folders = {"whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")}
+    folders = {"whisper.cpp": Place(".", "whisper.cpp has no folder of its own")}
     name = next((name for name in _HUB if host.env.get(name)), None)
     hub = join(host.env[name], *_HUB[name]) if name else join(home, ".cache", "huggingface", "hub")
     if home or name:
         why = name or "default"
-        folders["llama.cpp"] = Place(path=hub, why=why)
+        folders["llama.cpp"] = Place(hub, why)
         # llama.cpp expands neither `~` nor variables
         path = re.sub(r"^~(?=$|[/\\])", lambda _: home or "~", hub)
         path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
-        folders["huggingface"] = Place(path=path, why=why)
+        folders["huggingface"] = Place(path, why)
     if own := host.env.get("LLAMA_CACHE"):
-        folders["llama.cpp"] = Place(path=own, why="LLAMA_CACHE")
+        folders["llama.cpp"] = Place(own, "LLAMA_CACHE")
     if home:
-        folders["ollama"] = Place(path=join(home, ".ollama", "models"), why="default")
-        folders[LM_STUDIO] = Place(path=join(home, ".lmstudio", "models"), why="default")
+        folders["ollama"] = Place(join(home, ".ollama", "models"), "default")
+        folders[LM_STUDIO] = Place(join(home, ".lmstudio", "models"), "default")
     if own := host.env.get("OLLAMA_MODELS"):
-        folders["ollama"] = Place(path=own, why="OLLAMA_MODELS")
+        folders["ollama"] = Place(own, "OLLAMA_MODELS")
     unit = next((file for file in _UNITS if host.read_text(file)), None)
     if unit and host.system == "linux":
         folders.pop("ollama", None)
         folders |= _service_place(host, unit)
     elif host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
-        folders["ollama"] = Place(path="/var/snap/ollama/common/models", why=why, account="root")
+        folders["ollama"] = Place("/var/snap/ollama/common/models", why, "root")
     return folders
 
 
@@ -99,11 +99,10 @@ def _service_place(host: Host, file: str) -> dict[str, Place]:
     unit = "\n".join(map(host.read_text, (file, *files)))
     account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", unit)][-1]
     if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', unit):
-        why = f"OLLAMA_MODELS in {file}"
-        return {"ollama": Place(path=paths[-1], why=why, account=account)}
+        return {"ollama": Place(paths[-1], f"OLLAMA_MODELS in {file}", account)}
     rows = [line.split(":") for line in host.read_text("/etc/passwd").splitlines()]
     home = next((row[5] for row in rows if row[0] == account and len(row) > 5), "")
-    place = Place(path=f"{home}/.ollama/models", why=f"home of {file}", account=account)
+    place = Place(f"{home}/.ollama/models", f"home of {file}", account)
     return {"ollama": place} if home[:1] == "/" else {}
 
 
@@ -112,14 +111,11 @@ def _service_place(host: Host, file: str) -> dict[str, Place]:
 
 def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
-    why, folders = "its folder is not known: no home folder is set", dict[str, Place]()
-    try:
-        folders = host.within(lambda: places(host))
-    except (OSError, ValueError) as error:
-        why = f"its folder could not be looked up: {reason_of(error)}"
+    folders = host.within(lambda: places(host))
     disks = [_read_disk(host, facts, name, folders[name]) for name in PURPOSES if name in folders]
     for purpose in set(PURPOSES) - folders.keys():
-        facts.miss(f"disks.{purpose}", why, SET_DISK)
+        reason = "its folder is not known: no home folder is set"
+        facts.miss(f"disks.{purpose}", reason, SET_DISK)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
     facts.put("disks", tuple(disks) or None, source, unknown, SET_DISK)
