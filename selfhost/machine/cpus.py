@@ -178,11 +178,6 @@ class Processor(Record):
     graphics: str | None = None
 
     @property
-    def has_one_rate(self) -> bool:
-        """Whether memory of one rate is soldered beside it."""
-        return self.memory == "soldered" and self.least == self.most
-
-    @property
     def is_a_generation(self) -> bool:
         """Whether it is of any kind of a generation, of which no number is told."""
         return "|" in self.kind

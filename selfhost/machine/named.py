@@ -371,14 +371,15 @@ def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
             facts["cpu_cores_performance"] = listed.performance[1]
     if parts.is_of_product and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
-    elif series is not None and series.has_one_rate and not row and not parts.cards:
-        facts[_BANDWIDTH] = round(series.usual)
+    elif series is not None and series.memory == "soldered" and not row and not parts.cards:
+        # of one rate
+        facts[_BANDWIDTH] = round(series.usual) if series.least == series.most else None
     return facts
 
 
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
     """The facts that no word tells."""
-    assumed, has_no_ram = [_BANDWIDTH] * (_BANDWIDTH not in facts), not parts.has_stated_ram
+    assumed, has_no_ram = [_BANDWIDTH] * (not facts.get(_BANDWIDTH)), not parts.has_stated_ram
     if parts.guest_cores:
         assumed += ["architecture", *["accelerators"] * (not parts.accelerators)]
         assumed += ["cpu_cores_usable", "cpu_cores_physical"] * (not parts.has_stated_cores)

@@ -17,7 +17,7 @@ from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shippe
 from ..core.tomlfile import Document
 from . import gpus
 from .changes import planned
-from .record import FACTS, PURPOSES, Accelerator, Disk, Machine
+from .record import PURPOSES, Accelerator, Disk, Machine
 from .words import UnknownMachineError, shown
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
@@ -201,10 +201,10 @@ def _profile(name: str) -> Profile:
     sources["memory_total_bytes"] = f"{origin}: {row['source']}"
     if "bandwidth_basis" in row and _BANDWIDTH in sources:
         sources[_BANDWIDTH] = f"{origin}: {row['bandwidth_basis']}"
-    why = dict.fromkeys(FACTS, "the profile does not state it")
+    unread: tuple[Unread, ...] = ()
     if row["kind"] in ("cloud", "board"):
-        why["disks"] = "its disk is chosen by whoever orders the machine"
-    remedy = "record the machine itself: `selfhost machine --format json`"
+        reason = "its disk is chosen by whoever orders the machine"
+        unread = (Unread(fact="disks", reason=reason, remedy="state it by --set disk=…"),)
     machine = Machine(
         **values,
         name=name,
@@ -213,7 +213,7 @@ def _profile(name: str) -> Profile:
         # without a figure the pace rests on what machines of this class have
         assumed=() if _BANDWIDTH in sources else (_BANDWIDTH,),
         sources=sources,
-        unread=tuple(Unread(fact=fact, reason=why[fact], remedy=remedy) for fact in FACTS),
+        unread=unread,
     )
     own = {key: row[key] for key in ("title", "kind", "source")}
     return Profile(name=name, note=row.get("note"), machine=planned(machine), **own)

@@ -110,9 +110,6 @@ class Description:
         """The word at that place; empty where there is none."""
         return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
 
-    def words(self, start: int, end: int) -> list[str]:
-        return [token.text for token in self.tokens[max(0, start) : end]]
-
     def free(self, at: int) -> str:
         """The word at that place; empty where there is none, or a step has taken it."""
         return self.word(at) if self.word(at) and not self.tokens[at].by else ""
@@ -383,7 +380,7 @@ def _choose_cards(about: Description) -> None:
     for at in range(len(about.tokens) - 1):
         line = spelled(about.free(at)).split()[:1]
         if role("cards").intersection(line) and _NUMBER_OF_A_CARD.fullmatch(about.free(at + 1)):
-            named_card(about.words(at, at + 2))
+            named_card([about.word(at), about.word(at + 1)])
     discrete = {
         at: cards
         for at, cards in about.cards_at.items()
@@ -391,7 +388,7 @@ def _choose_cards(about: Description) -> None:
     }
     about.cards_at = discrete or about.cards_at
     names = [each.label for each in about.cards] + ["no GPU"] * about.has_no_gpu
-    is_either = about.has_no_gpu or "or" in about.words(0, len(about.tokens))
+    is_either = about.has_no_gpu or any(token.text == "or" for token in about.tokens)
     if len(names) > 1 and is_either:
         raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
 
