@@ -5,18 +5,14 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from operator import gt, le
 from typing import Any
 
-from ..core.records import Record, kind_of, pattern, read_by
+from ..core.records import Misfit, Record, Sized, kind_of, pattern, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import Table
 from .quantization_names import DTYPES, PACKED
 from .spec_values import is_stated
 
-# what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,
-# and what to write instead
-Misfit = tuple[str, str, str]
 # numbers of layers
 Places = tuple[int, ...]
 
@@ -27,12 +23,6 @@ MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 MAX_INPUTS = 64
 MAX_BEAMS = 100
-# what two sizes of a part may not be to each other: the words for it, and what to write instead
-_RELATIONS: Mapping[str, tuple[Any, str, str]] = {
-    "at_most": (gt, "more than", "write at most"),
-    "above": (le, "not more than", "write more than"),
-    "divides": (lambda part, whole: whole % part, "which does not divide", "write a divisor of"),
-}
 _ATTENDING = ("full", "sliding", "latent", "cross", "compressed")
 _KEEPING = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
 _NEEDED: tuple[str, ...] = ("kind",)
@@ -66,30 +56,7 @@ def _choice(choices: Sequence[str]) -> Any:
 # ------------------------------------------------------------------ what layers are made of
 
 
-class _Sized(Record):
-    """A part of a model with sizes: what arithmetic cannot take of it as `misfits`. `related`: keys
-    that must stand to another as _RELATIONS says.
-    """
-
-    related = ""
-
-    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Every size that cannot be, once the others are as they are. `width`: embedding_length,
-        if known.
-        """
-        for key, stated in type(self)._keys.items():
-            least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", MAX_SIZE)
-            size = getattr(self, key)
-            if type(size) is int and not least <= size <= most:
-                remedy = f"write a number from {least:,} to {most:,}"
-                yield key, f"is {size:,}, which is no size of a model", remedy
-        for key, relation, other in map(str.split, filter(None, self.related.split(", "))):
-            (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(self, other)
-            if (size := getattr(self, key)) and bound and is_wrong(size, bound):
-                yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
-
-
-class LayerPart(_Sized):
+class LayerPart(Sized):
     """What `layers` have that are alike in it: attention, a recurrent state or a feed-forward."""
 
     # without these it is left out
@@ -219,7 +186,7 @@ class TensorGroup(Record):
     shape: tuple[int, ...]
 
 
-class Architecture(_Sized):
+class Architecture(Sized):
     """Sizes that differ between two models of one architecture; what all its models share is the
     row named by `row`.
 

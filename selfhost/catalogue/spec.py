@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.files import shown
-from ..core.records import Record, read_by, shortened
+from ..core.records import Record, Sized, read_by, shortened
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
 from .architecture import Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (
+    ADDRESS,
     ALIAS,
     ID,
     INPUTS,
@@ -155,7 +156,7 @@ class License(Record):
     """
 
     id: str | None = read_by(Table.string, default=None)
-    url: str | None = read_by(Table.string, default=None)
+    url: str | None = read_by(Table.string, form=ADDRESS, default=None)
     commercial_use: str | None = read_by(Table.string, choices=ANSWERS, default=None)
     modification: str | None = read_by(Table.string, choices=ANSWERS, default=None)
     redistribution: str | None = read_by(Table.string, choices=ANSWERS, default=None)
@@ -173,11 +174,12 @@ class Openness(Record):
     paper: str = read_by(Table.string, choices=OPENNESS, default="unknown")
 
 
-class Parameters(Record):
+class Parameters(Sized):
     """Counts in the published checkpoint: tied matrices once, without multi-token-prediction
     blocks. `active` is `total` less the experts that a token does not use.
     """
 
+    related = "active at_most total, encoders at_most total"
     total: int | None = read_by(Table.integer, minimum=1, default=None)
     active: int | None = read_by(Table.integer, minimum=1, default=None)
     encoders: int | None = read_by(Table.integer, minimum=1, default=None)
@@ -188,11 +190,12 @@ class Parameters(Record):
     difference: str | None = read_by(Table.text, default=None)
 
 
-class StatedWay(Record):
+class StatedWay(Sized):
     """What a pipeline takes of a GPU in one type, with its components moved there in turn or, with
     `offload` "sequential", its layers; for a result of that size, None where it is the usual one.
     """
 
+    related = "low_bytes at_most high_bytes"
     quantization: str = read_by(Table.string, required=True)
     low_bytes: int = read_by(Table.integer, required=True, minimum=1)
     high_bytes: int = read_by(Table.integer, required=True, minimum=1)
@@ -205,27 +208,20 @@ class StatedWay(Record):
     source: str = read_by(Table.text, required=True)
 
 
-def _check_order(table: Table, values: Mapping[str, Any]) -> None:
-    low, high = values["low_bytes"], values["high_bytes"]
-    if low is not None and high is not None and low > high:
-        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
-
-
-class StatedNeeds(Record):
+class StatedNeeds(Sized):
     """What somebody states a model takes, where its tensors are not described. `ways` are those
     that offload the components. A model that hears takes the memory for `heard_seconds`, and
     `second_bytes` for each second beyond; None: how it grows is not known.
     """
 
+    related = "low_bytes at_most high_bytes"
     low_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
     high_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
     dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     disk_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
     instruction_sets: tuple[str, ...] = read_by(Table.strings, default=())
     source: str | None = read_by(Table.text, default=None)
-    ways: tuple[StatedWay, ...] = read_by(
-        Table.records, kind=StatedWay, check=_check_order, default=()
-    )
+    ways: tuple[StatedWay, ...] = read_by(Table.records, kind=StatedWay, default=())
     heard_seconds: int | None = read_by(Table.integer, minimum=1, default=None)
     second_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
     squared_second_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
@@ -290,17 +286,14 @@ def _license(root: Table, key: str) -> License | None:
 
 
 def _check_license(table: Table, values: Mapping[str, Any]) -> None:
-    answers = [values[key] for key in ("commercial_use", "modification", "redistribution")]
+    answers = {values[key] for key in ("commercial_use", "modification", "redistribution")}
     if "conditional" in answers and "conditions" not in table:
         message = "is missing, though the license is conditional"
         table.problem("conditions", message, 'write conditions = ["one short line each"]')
-
-
-def _check_parameters(table: Table, values: Mapping[str, Any]) -> None:
-    for part in ("active", "encoders"):
-        if values["total"] is not None and (values[part] or 0) > values["total"]:
-            message = f"is {values[part]:,}, more than total, {values['total']:,}"
-            table.problem(part, message)
+    # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
+    if values["conditions"] and not answers & {"conditional", "no"}:
+        remedy = 'say which: commercial_use = "conditional"; what a user must do is a duty'
+        table.problem("conditions", "is stated, though nothing is conditional", remedy)
 
 
 def _embedding(root: Table, key: str) -> int | None:
@@ -320,7 +313,7 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     if table is None:
         return None
     memory = table.integer("memory_bytes", minimum=1)
-    needs: StatedNeeds = table.as_record(StatedNeeds, _check_order)
+    needs: StatedNeeds = table.as_record(StatedNeeds)
     stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table]
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
         remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
@@ -358,9 +351,7 @@ class ModelSpec(Record):
     tokenizer: bool | None = read_by(Table.boolean, default=None)
     license: License | None = read_by(_license, default=None)
     openness: Openness = read_by(Table.record, kind=Openness, default=Openness())
-    parameters: Parameters = read_by(
-        Table.record, kind=Parameters, check=_check_parameters, default=Parameters()
-    )
+    parameters: Parameters = read_by(Table.record, kind=Parameters, default=Parameters())
     architecture: Architecture | None = read_by(read_architecture, default=None)
     components: Mapping[str, int] = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
@@ -515,6 +506,7 @@ def _rules(
     has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
     is_computed = bool(states & {*_COMPUTED_FROM})
     is_own = terms is not None and str(terms.id).startswith("LicenseRef-") and not terms.url
+    is_own = is_own and not is_stated(root.values, ("license", "url"))
     for key in _OF_WEIGHTS.split():
         yield "closed-states", (key,), closed and key in states
     yield "closed-why", ("availability",), closed and "availability" not in states

@@ -44,6 +44,11 @@ REPOSITORY = (
     "is not the owner and name of a repository",
     'write "owner/name"',
 )
+ADDRESS = (
+    pattern(r"(?i)https?://[^\s/].*"),
+    "is not the address of a web page",
+    "it begins with https://",
+)
 # a quote, $ or ` would reach the shell through its completion
 ALIAS = (
     pattern(r"[\w.:/+ -]+"),

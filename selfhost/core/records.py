@@ -8,8 +8,8 @@ a `Workload`, a key of a file), and why a fact is not known.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter, gt, le
 from typing import Any, ClassVar, Self, dataclass_transform
 
 
@@ -209,6 +209,42 @@ class Unread(Record):
     fact: str
     reason: str
     remedy: str | None = None
+
+
+# ------------------------------------------------------------------ what sizes may be
+
+# what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,
+# and what to write instead
+Misfit = tuple[str, str, str]
+# what two sizes of a part may not be to each other: the words for it, and what to write instead
+_RELATIONS: Mapping[str, tuple[Any, str, str]] = {
+    "at_most": (gt, "more than", "write at most"),
+    "above": (le, "not more than", "write more than"),
+    "divides": (lambda part, whole: whole % part, "which does not divide", "write a divisor of"),
+}
+
+
+class Sized(Record):
+    """What a model states in sizes: what arithmetic cannot take of it as `misfits`. `related`: keys
+    that must stand to another as _RELATIONS says.
+    """
+
+    related = ""
+
+    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
+        """Every size that cannot be, once the others are as they are. `width`: embedding_length,
+        if known.
+        """
+        for key, stated in type(self)._keys.items():
+            least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", 10**18)
+            size = getattr(self, key)
+            if type(size) is int and not least <= size <= most:
+                remedy = f"write a number from {least:,} to {most:,}"
+                yield key, f"is {size:,}, which is no size of a model", remedy
+        for key, relation, other in map(str.split, filter(None, self.related.split(", "))):
+            (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(self, other)
+            if (size := getattr(self, key)) and bound and is_wrong(size, bound):
+                yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
 
 
 # ------------------------------------------------------------------ what a value may be

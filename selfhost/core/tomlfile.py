@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, shown, text_of, too_large
-from .records import Record, date_fault, fault_of, shortened
+from .records import Record, Sized, date_fault, fault_of, shortened
 from .spelling import nearest
 
 Path = tuple[str | int, ...]
@@ -307,7 +307,10 @@ class Table:
         self.close()
         if check is not None:
             check(self, values)
-        return kind(**values)
+        record = kind(**values)
+        for fault in record.misfits() if isinstance(record, Sized) else ():
+            self.problem(*fault)
+        return record
 
     def record(
         self, key: str, *, kind: type[Record], check: Callable[..., None] | None = None

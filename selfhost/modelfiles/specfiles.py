@@ -356,20 +356,6 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
 
 
 def _check_license(document: Document) -> None:
-    terms = document.values.get("license")
-    if not isinstance(terms, dict):
-        return
-    answers = [terms.get(key) for key in ("commercial_use", "modification", "redistribution")]
-    # Reports say of a "yes" that any use is allowed. A "no" may have conditions: what is left.
-    if terms.get("conditions") and "conditional" not in answers and "no" not in answers:
-        remedy = (
-            'say which: commercial_use = "conditional"; what a user must do is one of the duties'
-        )
-        document.add(("license", "conditions"), "is stated, though nothing is conditional", remedy)
-    for place, address in _texts(document, "license", "url"):
-        if not re.match(r"https?://[^\s/]", address, re.IGNORECASE):
-            message = f'"{_short(address)}" is not the address of a web page'
-            document.add(place, message, "it begins with https://")
     for place, text in _texts(document, "license", "id"):
         try:
             right = canonical_expression(text)

@@ -242,7 +242,7 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
         return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
     architecture = spec.architecture
     left = {"F32"}
-    if architecture is None or not any(group.experts for group in architecture.feed_forward):
+    if architecture is None or not architecture.has_experts:
         left.add("MXFP4")
     if not _is_ternary(spec):
         left.update(TERNARY_QUANTIZATIONS)

@@ -188,8 +188,7 @@ def _activations(case: Case) -> Term:
     if case.on_gpu and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
-    has_experts = any(group.experts for group in architecture.feed_forward)
-    least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
+    least, mixture, most = account.mixture_bytes if architecture.has_experts else (0, 0, 0)
     mask, most_masks = _mask_bytes(case, piece // sequences)
     size = piece * each + waiting + scanned + scores
     most += (

@@ -227,8 +227,7 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
             low=file.low_bytes + more,
             high=file.high_bytes + more,
         )
-    has_experts = any(part.experts for part in architecture.feed_forward)
-    least, most = _MIXES[mix]["experts" if has_experts else "dense"]
+    least, most = _MIXES[mix]["experts" if architecture.has_experts else "dense"]
     least, most = _OF_MXFP4 if recipe == "MXFP4" else (least, most)
     low, high = int(file.bytes * least), int(file.bytes * most)
     line = f"{least:g} to {most:g} × {recipe} of {file.bytes:,} bytes"
