@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.paths import BAD_SPECS, EXAMPLES, RECORDS
+from helpers.paths import EXAMPLES, RECORDS
 from helpers.written import Golden, validate
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
@@ -57,12 +57,15 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
 
 @pytest.mark.parametrize("name", GOLDEN_CASES)
 def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
-    """The whole text of one situation, piped, read by eye when it changes; nothing on standard error."""
+    """The whole text of one situation, piped, read by eye when it changes; nothing on standard error. JSON has the same exit code."""
     words, expected = GOLDEN_CASES[name]
     code, out, err = run(capsys, *words)
     assert (code, err) == (expected, "")
     golden(f"{name}.txt", out)
     assert "\x1b" not in out
+    if words[0] == "check" and name != "check-verbose":
+        code, out, _ = run(capsys, *words, "--json")
+        assert (code, json.loads(out)["exit_code"]) == (expected, expected)
 
 
 # what is typed -> what is wrong, and what to type instead
@@ -153,49 +156,6 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
 
 
-JSON_CASES: Mapping[str, tuple[Sequence[str], int]] = {
-    name: (words, code)
-    for name, (words, code) in GOLDEN_CASES.items()
-    if words[0] == "check" and "-v" not in words
-}
-
-
-@pytest.mark.parametrize("name", [*JSON_CASES][::2])
-def test_json_keeps_the_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every answer validates against the schema that ships, its exit code stands in it, and no number is a string."""
-    words, expected = JSON_CASES[name]
-    code, out, err = run(capsys, *words, "--format", "json")
-    answer = json.loads(out)
-    if "verdicts" in answer:
-        validate(answer, "verdicts-1")
-    for one in answer.get("verdicts", [answer]):
-        validate(one, "verdict-1")
-        validate(one["machine"], "machine-1")
-        memory = (one["needs"] or {}).get("memory")
-        if memory:
-            assert memory["total_bytes"] == sum(term["bytes"] for term in memory["terms"])
-            assert memory["low_bytes"] <= memory["total_bytes"] <= memory["high_bytes"]
-    assert (code, answer["exit_code"], err) == (expected, expected, "")
-
-
-INFORMATIVE = {
-    "list-1": ("list", *ON_RECORD),
-    "model-1": ("show", "gpt-oss-20b", *ON_RECORD),
-    "compare-1": ("compare", "gpt-oss-20b", "gpt-4o", *ON_RECORD),
-    "machine-1": ("machine",),
-    "spec-check-1": ("spec", "check", str(BAD_SPECS / "no-such.toml")),
-}
-
-
-@pytest.mark.parametrize("name", INFORMATIVE)
-@pytest.mark.usefixtures("few_listed")
-def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """list, show, compare and machine answer 0; spec check of a file that is not there 1, its fault on standard output."""
-    code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
-    assert (code, err) == (int(name == "spec-check-1"), "")
-    validate(json.loads(out), name)
-
-
 def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,7 +199,9 @@ def test_a_broken_spec_stops_no_other_answer(
     assert (code, str(bad) in out) == (0, False)
     assert f"{bad}:3: nam: is not a known key" in err
     assert run(capsys, "check", "bad", *own, *ON_RECORD)[:2] == (2, "")
-    assert run(capsys, "spec", "check", str(bad), *own)[0] == 1
+    code, out, err = run(capsys, "spec", "check", str(bad), *own, "--json")
+    assert (code, err) == (1, "")
+    validate(json.loads(out), "spec-check-1")
 
 
 def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixture[str]) -> None:
@@ -354,12 +316,9 @@ def test_completion(
 
 
 def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
-    """The short forms give what the long ones give; a misspelt command is judged by nobody."""
+    """The short forms give what the long ones give."""
     long = run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)
     assert run(capsys, "--json", "mistral-7b", *ON_RECORD) == long
     # words of which one alone is no name are one name together
     words = run(capsys, "check", "gpt", "oss", "20b", "--json", *ON_RECORD)
     assert json.loads(words[1])["model"]["id"] == "gpt-oss-20b"
-    code, out, err = run(capsys, "chek", "mistral-7b")
-    assert (code, out) == (2, "")
-    assert "selfhost check" in err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -219,12 +218,8 @@ def test_no_stream_is_needed_to_end_well(
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     (tmp_path / "s.toml").write_bytes((EXAMPLES / "specs" / "my-model.toml").read_bytes())
     (tmp_path / "s.json").write_bytes(next(CONFIGS.glob("*.json")).read_bytes())
-    command = words.split()[0]
-    machine = (
-        f"--machine {RECORD}"
-        if command in ("check", "list", "show", "compare") and "help" not in words
-        else ""
-    )
+    has_machine = words.split()[0] in ("check", "show") and "help" not in words
+    machine = f"--machine {RECORD}" if has_machine else ""
     fleet = f"--machines {RECORD}" if words.startswith("audit p") else ""
     done = subprocess.run(
         ["sh", "-c", f'exec "$0" -m selfhost {words} {machine} {fleet} {streams}', sys.executable],
@@ -238,9 +233,7 @@ def test_no_stream_is_needed_to_end_well(
 
 
 def size(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = cli.main(["size", *words])
-    out, err = capsys.readouterr()
-    return code, out, err
+    return run(capsys, "size", *words)
 
 
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,12 +278,3 @@ def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
     }
     for block, text in lines.items():
         assert text in size(capsys, "mistral-7b", "--format", block)[1]
-
-
-def test_the_examples_of_the_help_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """As they are printed, but for the file that one writes."""
-    examples = re.findall(r"^  selfhost size (.+)$", size(capsys, "--help")[1], re.MULTILINE)
-    assert len(examples) >= 4
-    for example in examples:
-        words = shlex.split(example.replace("compose.yaml", str(tmp_path / "compose.yaml")))
-        assert size(capsys, *words)[0] == 0, example

@@ -105,19 +105,13 @@ def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path:
         assert done.returncode in (0, 1, 3), done.stderr
     read, write = os.pipe()
     os.set_blocking(read, False)
-
-    def write_late() -> None:
-        with open(write, "wb") as pipe:
-            pipe.write(RECORD_TEXT)
-
-    writer = threading.Timer(0.5, write_late)
+    # the other end closes when it is through
+    writer = threading.Timer(0.5, lambda: (os.write(write, RECORD_TEXT), os.close(write)))
     writer.start()
-    try:
-        done = judged(words, tmp_path, stdin=read)
-        assert done.returncode in (0, 1, 3), done.stderr
-    finally:
-        writer.join()
-        os.close(read)
+    with open(read, "rb") as pipe:
+        done = judged(words, tmp_path, stdin=pipe)
+    writer.join()
+    assert done.returncode in (0, 1, 3), done.stderr
 
 
 json_values = st.recursive(

@@ -155,35 +155,28 @@ def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: P
 
 
 # what takes no report: a folder, a socket, a circle of links, a pipe that nobody reads
-ODD: tuple[Callable[[Path], None], ...] = (
-    Path.mkdir,
-    lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
-    lambda path: path.symlink_to(path.name),
-    os.mkfifo,
-)
+ODD: dict[str, Callable[[Path], None]] = {
+    "folder": Path.mkdir,
+    "socket": lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
+    "links": lambda path: path.symlink_to(path.name),
+    "pipe": os.mkfifo,
+}
 
 
-@pytest.mark.parametrize("make", ODD)
 @pytest.mark.parametrize("option", ["--format=junit=", "--output="])
+@pytest.mark.parametrize(
+    "path", [*ODD, "no/such/x", "new/", "p.toml/x", "a\0b", "..", "x" * 300], ids=repr
+)
 def test_what_takes_no_report_is_refused(
-    make: Callable[[Path], None], option: str, place: Path, capsys: pytest.CaptureFixture[str]
+    path: str, option: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder, a socket, a circle of links, and a named pipe that nobody reads, which is not waited for: exit 2."""
-    make(place / "odd")
-    code, out, err = run(capsys, "audit", "p.toml", "--machines", "a.json", f"{option}odd")
-    assert (code, out) == (2, "")
-    assert "cannot write odd: " in err
-    assert names(place) == ["a.json", "odd", "p.toml"]
-
-
-@pytest.mark.parametrize("path", ["no/such/x", "new/", "p.toml/x", "a\0b", "..", "x" * 300])
-def test_a_path_that_cannot_be_is_refused(
-    path: str, place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = run(capsys, "check", "gpt2", "--machine", "a.json", "--output", path)
+    """What is no file, and a path that cannot be: exit 2, nothing is written, and no pipe is waited for."""
+    if path in ODD:
+        ODD[path](place / path)
+    code, out, err = run(capsys, "audit", "p.toml", "--machines", "a.json", f"{option}{path}")
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
-    assert names(place) == ["a.json", "p.toml"]
+    assert {*names(place)} - {path} == {"a.json", "p.toml"}
 
 
 def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
