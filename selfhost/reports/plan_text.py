@@ -11,19 +11,7 @@ from ..core import units
 from ..judge.checks import Outcome
 from ..judge.record import Route
 from . import words
-from .layout import (
-    Blocks,
-    Column,
-    Paragraph,
-    Span,
-    Table,
-    command,
-    figures,
-    line,
-    section,
-    strong,
-    texts,
-)
+from .layout import Blocks, Column, Span, Table, command, figures, line, section, strong, texts
 from .machine_text import memory_cells
 
 # machines of the first screen
@@ -36,7 +24,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     `carry` goes behind the `selfhost check …` that is proposed.
     """
     is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
-    yield _headline(plan, is_open)
+    yield line(*_headline(plan, is_open))
     yield from texts((_count(plan, is_open), _asked(plan), *plan.notes))
     if plan.least is not None:
         yield from (line(), figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
@@ -52,13 +40,13 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
         yield from (line(), instead, command(question))
 
 
-def _headline(plan: Plan, is_open: bool) -> Paragraph:
+def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:
     name, least = strong(plan.model.name), plan.least
     if least is None and is_open:
-        return line(Span("? CANNOT TELL", Route.UNKNOWN), "  which machine runs ", name)
+        return Span("? CANNOT TELL", Route.UNKNOWN), "  which machine runs ", name
     if least is None:
         sign = Span("✗ NO MACHINE", Route.NEITHER)
-        return line(sign, "  ", name, " runs on no machine, however large")
+        return sign, "  ", name, " runs on no machine, however large"
     gpu, ram = _sizes(least)
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     is_unpaced = plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None
@@ -72,7 +60,7 @@ def _headline(plan: Plan, is_open: bool) -> Paragraph:
         where = f"fits {where}, but no machine of the list runs it under your conditions"
     elif all(candidate.is_slow for candidate in plan.fitting):
         sign = Span("✓ RUNS SLOWLY", Outcome.WARN)
-    return line(sign, "  ", name, f" {where}")
+    return sign, "  ", name, f" {where}"
 
 
 def _sizes(least: Least) -> tuple[str, str]:
