@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
-from selfhost.needs.records import MemoryNeed, Needs
+from selfhost.needs.records import MemoryNeed, Needs, Term
 
 
 @cache
@@ -70,6 +70,16 @@ def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
 def memory(answer: Needs) -> MemoryNeed:
     assert answer.memory is not None, answer.unknown
     return answer.memory
+
+
+def terms(answer: Needs) -> dict[str, Term]:
+    return {term.name: term for term in memory(answer).terms}
+
+
+def ends(terms: Iterable[Term]) -> tuple[int, int, int]:
+    """Least, likely and most of several."""
+    whole = MemoryNeed(terms=tuple(terms))
+    return whole.low_bytes, whole.total_bytes, whole.high_bytes
 
 
 def pairs() -> Iterator[tuple[ModelSpec, RuntimeSpec]]:

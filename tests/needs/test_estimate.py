@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.needs_of import asked, catalogue, memory, model, runtime, specs
+from helpers.needs_of import asked, catalogue, memory, model, runtime, specs, terms
 from selfhost import needs
 from selfhost.catalogue.spec import Openness, Parameters, StatedNeeds
 from selfhost.core.workload import Workload
@@ -14,27 +14,16 @@ from selfhost.needs.records import How, Term
 def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
     """Mistral 7B v0.1 has a window of 4,096 tokens: vLLM keeps those, llama.cpp all 16,384, transformers too while it reads them."""
     spec = catalogue().spec("mistral-7b-instruct-v0.1")
-    sizes = {
-        id: next(
-            term.bytes
-            for term in memory(asked(spec, runtime(id), context_tokens=16_384)).terms
-            if term.name == "kv_cache"
-        )
-        for id in ("llama.cpp", "transformers", "vllm")
-    }
-    assert sizes["llama.cpp"] == 16_384 * 131_072
-    assert sizes["transformers"] == 16_384 * 131_072
-    assert sizes["vllm"] == 4096 * 131_072
+    for program, kept in (("llama.cpp", 16_384), ("transformers", 16_384), ("vllm", 4096)):
+        found = terms(asked(spec, runtime(program), context_tokens=16_384))
+        assert found["kv_cache"].bytes == kept * 131_072
 
 
 @pytest.mark.parametrize("program", ["transformers", "vllm"])
 def test_latent_attention_caches_the_latent_and_one_rope_key(program: str) -> None:
     """DeepSeek-V3 by its config.json: 61 layers, kv_lora_rank 512, qk_rope_head_dim 64, in bfloat16."""
-    terms = {
-        term.name: term
-        for term in memory(asked(catalogue().spec("deepseek-v3"), runtime(program))).terms
-    }
-    assert terms["kv_cache"].bytes == 61 * (512 + 64) * 2 * 4096
+    found = terms(asked(catalogue().spec("deepseek-v3"), runtime(program)))
+    assert found["kv_cache"].bytes == 61 * (512 + 64) * 2 * 4096
 
 
 @pytest.mark.parametrize(
@@ -71,10 +60,7 @@ def test_decoding_reads_only_the_experts_that_are_used() -> None:
     assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
 
 
-@pytest.mark.parametrize(
-    "id",
-    ["gemma-3-12b-it", "qwen3-vl-4b-instruct"],
-)
+@pytest.mark.parametrize("id", ["gemma-3-12b-it", "qwen3-vl-4b-instruct"])
 def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str) -> None:
     """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is another file."""
     spec = catalogue().spec(id)
@@ -82,22 +68,16 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str)
         assert needs.why_not_loaded(spec, runtime(program)) is None
         assert needs.takes_text_alone(spec, runtime(program))
     found = needs.needs_of(spec, runtime("mlx"), Workload())
-    assert found.memory is not None
-    assert found.download_bytes is not None
-    weights = next(term for term in found.memory.terms if term.name == "weights")
-    assert weights.bytes == found.download_bytes - 2 * (spec.parameters.encoders or 0)
+    weights = terms(found)["weights"]
+    assert weights.bytes == (found.download_bytes or 0) - 2 * (spec.parameters.encoders or 0)
     assert weights.low_bytes <= weights.bytes <= weights.high_bytes
     seeing, text = (
         needs.needs_of(spec, runtime(program), Workload())
         for program in ("llama.cpp", "llama-cpp-python")
     )
-    assert seeing.memory is not None
-    assert text.memory is not None
-    assert {"projector"} == {term.name for term in seeing.memory.terms} - {
-        term.name for term in text.memory.terms
-    } - {"projector_compute"}
-    projector = next(term for term in seeing.memory.terms if term.name == "projector")
-    assert (seeing.download_bytes or 0) - (text.download_bytes or 0) == projector.bytes
+    assert {"projector"} == set(terms(seeing)) - set(terms(text)) - {"projector_compute"}
+    projector = terms(seeing)["projector"].bytes
+    assert (seeing.download_bytes or 0) - (text.download_bytes or 0) == projector
 
 
 def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
@@ -117,15 +97,14 @@ def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
 def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
     """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16 models"; the files stay as published."""
     spec, program = catalogue().spec("gpt2-xl"), runtime("vllm")
-    found = {term.name: term for term in memory(asked(spec, program, context_tokens=1024)).terms}
+    answer = asked(spec, program, context_tokens=1024)
+    found = terms(answer)
     # 1,557,611,200 parameters; 48 layers × K and V of 1,600
     assert found["weights"].bytes == 2 * 1_557_611_200
     assert found["weights"].high_bytes < 1.1 * found["weights"].bytes
     assert found["kv_cache"].bytes == 2 * 48 * 1600 * 1024 * 2
-    download = asked(spec, program, context_tokens=1024).download_bytes
-    assert download is not None
     # openai-community/gpt2-xl, model.safetensors: 6.43 GB
-    assert download == pytest.approx(6.43e9, rel=0.001)
+    assert answer.download_bytes == pytest.approx(6.43e9, rel=0.001)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +152,11 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
 
 
 def test_nothing_known_is_unknown_and_never_zero() -> None:
-    """A spec that states neither sizes nor needs has None everywhere, each with a reason and a remedy."""
+    """A closed model, or a spec that states neither sizes nor needs, has None everywhere, each with a reason and a remedy."""
+    closed = needs.needs_of(model(openness=Openness(weights="closed")), None, Workload())
+    assert "never published" in closed.unknown[0].reason
     for answer in (
+        closed,
         asked(model(), runtime("llama.cpp")),
         needs.needs_of(model(), None, Workload()),
     ):
@@ -193,17 +175,6 @@ def test_stated_needs_are_taken_as_they_are() -> None:
     for program in (None, runtime("llama.cpp")):
         answer = needs.needs_of(model(needs=stated), program, Workload())
         (term,) = memory(answer).terms
-        assert (term.low_bytes, term.high_bytes, term.how, term.source) == (
-            6 * 2**30,
-            8 * 2**30,
-            How.STATED,
-            "my notes",
-        )
+        assert (term.low_bytes, term.high_bytes) == (6 * 2**30, 8 * 2**30)
+        assert (term.how, term.source) == (How.STATED, "my notes")
         assert answer.download_bytes == answer.disk_bytes == 5_000_000_000
-
-
-def test_a_closed_model_needs_nothing_here() -> None:
-    """There are no weights, so neither size nor memory is known, and the reason says so."""
-    answer = needs.needs_of(model(openness=Openness(weights="closed")), None, Workload())
-    assert answer.memory is None
-    assert "never published" in answer.unknown[0].reason

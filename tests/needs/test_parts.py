@@ -7,7 +7,7 @@ import re
 import pytest
 
 from helpers.each import each
-from helpers.needs_of import asked, catalogue, in_gguf, memory, runtime
+from helpers.needs_of import asked, catalogue, ends, in_gguf, memory, runtime, terms
 from selfhost.core.workload import Workload
 from selfhost.judge.placement import placements
 from selfhost.judge.record import Question
@@ -42,16 +42,8 @@ def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -
     assert not any(term.name == "repacked_weights" for term in memory(placed).terms)
 
     def weights(whole: MemoryNeed) -> tuple[int, int, int]:
-        terms = [
-            term
-            for term in whole.terms
-            if term.name in ("weights", "repacked_weights", "embeddings")
-        ]
-        return (
-            sum(term.low_bytes for term in terms),
-            sum(term.bytes for term in terms),
-            sum(term.high_bytes for term in terms),
-        )
+        kinds = ("weights", "repacked_weights", "embeddings")
+        return ends(term for term in whole.terms if term.name in kinds)
 
     low, size, high = weights(memory(asked(spec, program)))
     assert weights(memory(placed)) == (low - 32_768 * 4_096 // 256 * 144, size, high)
@@ -82,7 +74,7 @@ def test_llama_cpp_keeps_tables_in_ram(
         )
     )
     assert placed.placement == "accelerator"
-    found = {term.name: term for term in memory(placed).terms}
+    found = terms(placed)
     kept = found["embeddings"]
     assert (kept.where, kept.low_bytes, kept.bytes, kept.high_bytes) == ("host", 0, tables, tables)
     assert kept.may_be_mapped

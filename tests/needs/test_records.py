@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.needs_of import (
-    asked,
-    calculate,
-    catalogue,
-    memory,
-    paired,
-    runtime,
-)
+from helpers.needs_of import asked, calculate, catalogue, paired, runtime, terms
 from helpers.paths import TRUTH
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue, open_catalogue
@@ -32,17 +25,10 @@ from selfhost.needs.records import How
 
 def test_the_cache_line_is_the_one_people_know() -> None:
     """Mistral 7B at 4,096 tokens: the line of the contract."""
-    terms = {
-        term.name: term
-        for term in memory(
-            asked(catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama.cpp"))
-        ).terms
-    }
-    assert (
-        terms["kv_cache"].arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
-    )
-    assert terms["kv_cache"].bytes == 536_870_912
-    assert terms["kv_cache"].how is How.EXACT
+    answer = asked(catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama.cpp"))
+    cache = terms(answer)["kv_cache"]
+    assert cache.arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    assert (cache.bytes, cache.how) == (536_870_912, How.EXACT)
 
 
 CARDS = [
@@ -63,10 +49,8 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
     for number, (spec, found) in enumerate(pairs[:: 1 + len(pairs) // 130]):
         names = needs.quantizations_of(spec, found)
         quantization = names[number % len(names)] if names else None
-        (tokens, sequences), changes = (
-            asking[number % 4],
-            {"kv_cache_type": types[number % len(types)]},
-        )
+        tokens, sequences = asking[number % 4]
+        changes = {"kv_cache_type": types[number % len(types)]}
         if quantization:
             changes["quantization"] = quantization
         sets = ("avx2", "fma") if number % 3 else None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
+from helpers.needs_of import ends
 from helpers.paths import CONFIGS, TRUTH
 from selfhost import Workload, needs
 from selfhost.catalogue.index import Catalogue
@@ -220,14 +221,7 @@ def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
     )
 
 
-@each(
-    "run",
-    [
-        case
-        for case in cases("whisper", "faster-whisper")
-        if case.values[0].get("audio_seconds") == 600
-    ],
-)
+@each("run", [run for run in truth("whisper")["faster-whisper"] if "audio_seconds" in run])
 def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
     """Ten minutes of audio with as much text as it writes, on one to four threads: the peak is between the ends, which are at most
     14 % from their middle, and within 8 % of the estimate."""
@@ -249,13 +243,13 @@ def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any
     assert placed is not None
     moved = [term for term in placed.terms if term.where != "host"]
     beside = [term for term in placed.terms if term.where == "host"]
-    low, high = sum(term.low_bytes for term in moved), sum(term.high_bytes for term in moved)
+    low, likely, high = ends(moved)
     assert low <= seen["gpu_bytes"] <= high
-    assert sum(term.bytes for term in moved) == pytest.approx(seen["gpu_bytes"], rel=0.08)
+    assert likely == pytest.approx(seen["gpu_bytes"], rel=0.08)
     if "ram_bytes" in seen:
         # of the audio beyond ten minutes, as the arithmetic says
         more = 936_000 * (int(seen["audio_seconds"]) - 600)
-        low, high = sum(term.low_bytes for term in beside), sum(term.high_bytes for term in beside)
+        low, _, high = ends(beside)
         assert low <= seen["ram_bytes"] <= high + more
     assert {term.how for term in (*moved, *beside) if term.name == "compute"} == {"stated"}
 
@@ -268,12 +262,7 @@ def on_a_mac(seen: dict[str, Any]) -> tuple[int, int, int]:
     tokens = seen["prompt_tokens"] + seen["new_tokens"]
     spec = Catalogue.open().spec(seen["model"])
     terms = answer(spec, "mlx", quantization=seen["quantization"], context_tokens=tokens)[1]
-    counted = [term for name, term in terms.items() if name != "runtime"]
-    return (
-        sum(term.low_bytes for term in counted),
-        sum(term.bytes for term in counted),
-        sum(term.high_bytes for term in counted),
-    )
+    return ends(term for name, term in terms.items() if name != "runtime")
 
 
 MLX_SEEN = truth("mlx")["published"]
@@ -325,11 +314,7 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
         # files made in 16 bits are as near as those in 32: keys of a small Gemma 2 were of the type that its scales had (mlx_lm 0.32.2)
         assert terms["kv_cache"].low_bytes * 2 == terms["kv_cache"].bytes
         own = read_local(file).spec.replace(quantized=Quantized(format="mlx", quantization="4bit"))
-        (kept_here,) = (
-            term
-            for term in answer(own, "mlx", quantization="4bit")[1].values()
-            if term.name == "kv_cache"
-        )
+        kept_here = answer(own, "mlx", quantization="4bit")[1]["kv_cache"]
         assert kept_here.low_bytes == kept_here.bytes
     if not {"RotatingKVCache", "ChunkedKVCache"} & set(run["kinds"]):
         # a window alone takes more while a prompt is read
@@ -354,13 +339,8 @@ def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
 @each("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])
 def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """Within 1 %; of experts in MXFP4, which kernels of some devices pad, 2.5 %; of gpt-oss and others in releases of 2025, 1.5 %."""
-    most = (
-        0.025
-        if log["model"].startswith("gpt-oss")
-        else 0.01
-        if log.get("version") == "0.19.0"
-        else 0.015
-    )
+    most = 0.01 if log.get("version") == "0.19.0" else 0.015
+    most = 0.025 if log["model"].startswith("gpt-oss") else most
     assert of_a_log(log)["weights"].bytes == pytest.approx(log["weights_gib"] * GIB, rel=most)
 
 
@@ -369,12 +349,8 @@ def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, windows apart, within 2 %."""
     made = Catalogue.open().spec(log["model"]).architecture
     assert made is not None
-    token = (
-        of_a_log(log)["kv_cache"].high_bytes
-        / 4096
-        * log.get("cache_layers", made.layers)
-        / made.layers
-    )
+    layers = log.get("cache_layers", made.layers)
+    token = of_a_log(log)["kv_cache"].high_bytes / 4096 * layers / made.layers
     assert log["cache_gib"] * GIB / log["cache_tokens"] == pytest.approx(token, rel=0.02)
 
 
@@ -436,29 +412,14 @@ def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) ->
     assert share <= 1 - reserve.low_bytes / device_bytes
 
 
-@pytest.mark.parametrize(
-    "log",
-    [
-        pytest.param(log, id=f"{log['model']}-{log['devices']}")
-        for log in VLLM_LOGS
-        if log["devices"] == 1
-    ],
-)
+@each("log", [log for log in VLLM_LOGS if log["devices"] == 1])
 def test_vllm_takes_what_its_logs_say_in_all(log: dict[str, Any]) -> None:
     """Weights, one pass, graphs and the rest on one H100: between the ends, and within 5 % of the estimate; of less than 7 GiB, 8 %."""
-    terms = [
-        term
-        for name, term in of_a_log(log).items()
-        if name in ("weights", "activations", "runtime")
-    ]
-    printed = (
-        log["weights_gib"] + log["activation_gib"] + log["beside_torch_gib"] + log["graphs_gib"]
-    ) * GIB
-    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
+    terms, parts = of_a_log(log), ("weights", "activation", "beside_torch", "graphs")
+    low, likely, high = ends(terms[name] for name in ("weights", "activations", "runtime"))
+    printed = sum(log[f"{part}_gib"] for part in parts) * GIB
     assert low <= printed <= high
-    assert sum(term.bytes for term in terms) == pytest.approx(
-        printed, rel=0.05 if log["weights_gib"] > 7 else 0.08
-    )
+    assert likely == pytest.approx(printed, rel=0.05 if log["weights_gib"] > 7 else 0.08)
 
 
 def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:
@@ -472,14 +433,9 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
     # 61 layers, 512 + 64 numbers of 16 bits: DeepSeek-V3's config.json
     assert on_devices("deepseek-v3", 8, **latent)["kv_cache"].bytes == 61 * 576 * 2 * 131_072 * 32
     # 94 layers, 4 KV heads of 128: Qwen3-235B-A22B's config.json
-    assert (
-        on_devices("qwen3-235b-a22b", 8, context_tokens=4096)["kv_cache"].bytes
-        == 94 * 2 * 128 * 2 * 4096
-    )
-    assert (
-        on_devices("qwen3-235b-a22b", 2, context_tokens=4096)["kv_cache"].bytes
-        == 94 * 2 * 2 * 128 * 2 * 4096
-    )
+    for devices, heads in ((8, 1), (2, 2)):
+        held = on_devices("qwen3-235b-a22b", devices, context_tokens=4096)
+        assert held["kv_cache"].bytes == 94 * 2 * heads * 128 * 2 * 4096
     # MiMo-V2-Flash's config.json: 9 layers of all tokens with 4 KV heads, 39 of 128 tokens with 8; of 192 + 128 numbers each
     for tokens in (4096, 131_072):
         held = on_devices("mimo-v2-flash", 8, context_tokens=tokens)
@@ -495,11 +451,7 @@ def test_tensor_parallelism_divides_heads_and_nothing_else() -> None:
         ("qwen2.5-7b-instruct", None, (2, 4)),  # 28 heads, 4 of keys and values
         ("qwen2.5-0.5b-instruct", None, (2,)),  # 14 heads
         ("llama-3.1-8b-instruct", None, (2, 4, 8)),
-        (
-            "phi-3-medium-4k-instruct",
-            None,
-            (2,),
-        ),  # 10 KV heads: four devices can neither divide nor repeat them
+        ("phi-3-medium-4k-instruct", None, (2,)),  # 10 KV heads: four can neither divide nor repeat
         ("deepseek-v3", None, (2, 4, 8)),  # 128 heads, experts of 2,048 in blocks of 128
         ("qwen2.5-14b-instruct", "gptq", (2, 4)),  # 13,824 = 108 groups of 128
         ("qwen2.5-72b-instruct", "awq", (2, 4, 8)),  # 29,696 = 232 groups, for 231 of 29,568

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from helpers.needs_of import calculate, catalogue, runtime
+from helpers.needs_of import calculate, catalogue, memory, runtime
+from helpers.needs_of import terms as terms_of
 from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import ModelSpec
@@ -16,7 +17,7 @@ from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.needs import needs_of
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.checkpoints import adapter_parameters
-from selfhost.needs.records import How, MemoryNeed, Needs, Term
+from selfhost.needs.records import How, Needs, Term
 from selfhost.needs.tensors import row_of
 
 MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))
@@ -91,13 +92,8 @@ def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
     return needs_of(spec, runtime("transformers"), workload)
 
 
-def memory(answer: Needs) -> MemoryNeed:
-    assert answer.memory is not None, answer.unknown
-    return answer.memory
-
-
 def terms(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> dict[str, Term]:
-    return {term.name: term for term in memory(ask(spec, context_tokens, **options)).terms}
+    return terms_of(ask(spec, context_tokens, **options))
 
 
 # ------------------------------------------------------------------ against what was published and measured
@@ -209,11 +205,8 @@ def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
 def test_training_every_weight_takes_sixteen_bytes_per_parameter() -> None:
     """ZeRO, section 3.1: 2 for weights, 2 for gradients, 12 for Adam."""
     found = terms(catalogue().spec("llama-2-7b-chat"), finetune_method="full")
-    assert {name: found[name].bytes for name in ("weights", "gradients", "optimizer")} == {
-        "weights": 2 * 6_738_415_616,
-        "gradients": 2 * 6_738_415_616,
-        "optimizer": 12 * 6_738_415_616,
-    }
+    for name, each in {"weights": 2, "gradients": 2, "optimizer": 12}.items():
+        assert found[name].bytes == each * 6_738_415_616
 
 
 def test_nf4_is_4_127_bits() -> None:
@@ -272,17 +265,12 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
 
 
 @pytest.mark.parametrize(
-    ("model", "program"),
-    [
-        ("gpt-4o", "transformers"),
-        ("llama-2-7b-chat", "llama.cpp"),
-        ("whisper-base", "transformers"),
-        ("stable-diffusion-1.5", "transformers"),
-    ],
+    "model", ["gpt-4o", "llama-2-7b-chat", "whisper-base", "stable-diffusion-1.5"]
 )
-def test_what_is_not_computed_is_unknown_with_a_reason(model: str, program: str) -> None:
+def test_what_is_not_computed_is_unknown_with_a_reason(model: str) -> None:
     """Closed models, runtimes that do not train, speech and images: no figure, and why."""
-    answer = needs_of(catalogue().spec(model), runtime(program), Workload(task="finetune"))
+    program = runtime("llama.cpp" if model.startswith("llama") else "transformers")
+    answer = needs_of(catalogue().spec(model), program, Workload(task="finetune"))
     assert answer.memory is None
     assert "memory" in {entry.fact for entry in answer.unknown}
     assert answer.disk_bytes is None
