@@ -1,8 +1,5 @@
-"""Whisper in ggml files with whisper.cpp, and in CTranslate2 files with faster-whisper.
-
-Read in whisper.cpp 1.8.5 (whisper_init_state in src/whisper.cpp) and measured with it, and with
-faster-whisper 1.2.1 and ctranslate2 4.8.5 on one to four threads; `tests/truth/whisper.json` has
-the figures. Both search with 5 beams by default. Triples are least, likely, most.
+"""Whisper in ggml files with whisper.cpp, and in CTranslate2 files with faster-whisper. The
+constants are in specs/common/memory.toml; triples are least, likely, most.
 """
 
 from __future__ import annotations
@@ -11,46 +8,14 @@ from math import prod
 
 from ..catalogue.architecture import Audio
 from ..core.records import Unread
+from ..core.tables import shipped_table
 from .case import Case, Parts, overhead, published_size, without_files
 from .quantization import BLOCKS, canonical_gguf
 from .records import How, Split, Term, term, times, times_sequences, unread, whole_files
 from .tensors import checkpoint_tensors
 
-_BEAMS, _FRAMES_PER_SECOND = 5, 100
-_CPP = "whisper.cpp 1.8.5, whisper_init_state; equal to the buffers it prints"
-_CPP_TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
-# mel filters and the token table of 52 thousand entries
-_HEADER_BYTES = 600_000
-# audio of unknown length; it stays as it is read in 32 bits, with its spectrum
-_SECONDS = (10, 200, 600)
-_SAMPLES_PER_SECOND = 16_000
-# what is left of runs of whisper-cli from tiny to medium, on two and four threads
-_CPP_PROGRAM = (18_000_000, 24_000_000, 28_000_000)
-# each of the four graphs takes this for nodes and tensors without data (WHISPER_MAX_NODES), and
-# each beam keeps so much of every word
-_GRAPH_BYTES, _BEAM_BYTES = 1_590_000, 28
-# tokens that half a minute leaves; the text before is read again with each half minute, 223 of 448
-# tokens at most, and four that ask for the task
-_WRITTEN, _TEXT_TOKENS, _TASK_TOKENS = 105, 223, 4
-
-_CT2_SECONDS = 600
-# bytes of a frame of audio: most while the spectrum of the whole file is made, and what stays
-_SPECTRUM_BYTES, _KEPT_BYTES = 9_360, 1_680
-# cells of text that a beam holds of a recording, and of a piece of 30 seconds of a batch
-_TEXT_CELLS, _PIECE_CELLS = 448, 64
-# caches of the text while beams change places on a CPU, in times what they hold, in int8 and else
-_REORDERED, _PLAIN = 1.73, 1.25
-# arrays of all positions in 32 bits that the encoder leaves on a CPU; of a file in 16 bits whose
-# weights became int8 the heap keeps this share
-_ARRAYS, _HOLES = 15, 0.09
-_CT2 = "measured on one to four CPU threads; batches as its README states"
-# beside weights and caches on a GPU, with cuBLAS, cuDNN and CUDA's context: what others saw of four
-# models, 0.8 to 1.27 times these; of float32 assumed
-_LEFT_ON_GPU = {"float16": 780_000_000, "int8": 650_000_000, "float32": 1_200_000_000}
-_CT2_ON_GPU = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
-_CT2_IN_RAM = "stated: RAM that others saw beside NVIDIA GPUs, less the program"
-# the libraries of CUDA in RAM, at most: 71 MB were seen
-_CUDA_LIBRARIES = 120_000_000
+_BEAMS, _FRAMES_PER_SECOND, _SAMPLES_PER_SECOND = 5, 100, 16_000
+_CPP, _CT2 = (shipped_table("memory")[name] for name in ("whisper.cpp", "faster-whisper"))
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -66,14 +31,14 @@ def size_of(case: Case) -> Term | Unread:
         why = "no source states the size of the files for CTranslate2"
         return unread(why, "state it under [[files]] in a spec of the model")
     audio = None if architecture is None else architecture.audio
-    if audio is None or case.known_row is None or name not in _CPP_TYPES:
+    if audio is None or case.known_row is None or name not in _CPP["types"]:
         why = f"whisper.cpp has no {name} files" if audio else "it is not known as Whisper"
         return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
     matrices, halves, singles, _ = _counted(case, elements)
-    size = matrices // elements * block + 2 * halves + 4 * singles + _HEADER_BYTES
+    size = matrices // elements * block + 2 * halves + 4 * singles + _CPP["header_bytes"]
     line = f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes"
-    line += f" + {singles:,} × 4 bytes + {_HEADER_BYTES:,} bytes of header"
+    line += f" + {singles:,} × 4 bytes + {_CPP['header_bytes']:,} bytes of header"
     source = "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize"
     ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
     return term("files", size, How.COMPUTED, source, line, **ends)
@@ -129,7 +94,7 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     tokens it reads at once are resident, and a copy of them.
     """
     model, states, seconds = case.model, case.parallel, case.workload.audio_seconds
-    lengths = _SECONDS if seconds is None else (seconds,) * 3
+    lengths = _CPP["seconds"] if seconds is None else (seconds,) * 3
     wide, layers, heard = model.embedding_length, model.layers, audio.positions
     written, cells = (-(-size // 256) * 256 for size in (model.context_tokens or 448, heard))
     size = 4 * layers * wide * ((_BEAMS + 2) * written + cells) + 4 * audio.embedding_length * cells
@@ -137,17 +102,20 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
         f"2 × {times(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
         f" {cells:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {cells:,} cells"
     )
-    ending, source = times_sequences(states), f"{_CPP}; {_BEAMS} beams, the default"
+    ending, source = times_sequences(states), f"{_CPP['source']}; {_BEAMS} beams, the default"
     line = f"({line}){ending}" if ending else line
     cache = term("kv_cache", size * states, How.COMPUTED, source, line)
 
     heads, vocabulary = audio.embedding_length, model.vocabulary or 0
     token_bytes = 2 * (heads + vocabulary) * 4
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * heads) + 10 * heard * heads * 4
-    fixed += 4 * _GRAPH_BYTES + _BEAMS * vocabulary * _BEAM_BYTES
+    fixed += 4 * _CPP["graph_bytes"] + _BEAMS * vocabulary * _CPP["beam_bytes"]
     # a last piece of some seconds is read alone
-    texts = (min(_TEXT_TOKENS, max(0, (length - 6) // 30) * _WRITTEN) for length in lengths[1:])
-    tokens = [_BEAMS, *(text + _TASK_TOKENS if text else _BEAMS for text in texts)]
+    texts = (
+        min(_CPP["text_tokens"], max(0, (length - 6) // 30) * _CPP["written"])
+        for length in lengths[1:]
+    )
+    tokens = [_BEAMS, *(text + _CPP["task_tokens"] if text else _BEAMS for text in texts)]
     low, likely, high = (states * (fixed + read * token_bytes) for read in tokens)
     line = f"{fixed:,} bytes of graphs and beams + {times(tokens[1], 'token')}"
     line += f" × 2 × ({heads:,} + {vocabulary:,}) × 4 bytes"
@@ -158,17 +126,17 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     if case.on_gpu:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * heard * heads * 4 * states
-    compute = term("compute", likely, How.COMPUTED, _CPP, line, low=low, high=high)
+    compute = term("compute", likely, How.COMPUTED, _CPP["source"], line, low=low, high=high)
 
     each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
     low, likely, high = (
-        size + length * each for size, length in zip(_CPP_PROGRAM, lengths, strict=True)
+        size + length * each for size, length in zip(_CPP["program"], lengths, strict=True)
     )
-    line = f"{_CPP_PROGRAM[1]:,} bytes + {lengths[1]:,} seconds of audio × {each:,} bytes"
+    line = f"{_CPP['program'][1]:,} bytes + {lengths[1]:,} seconds of audio × {each:,} bytes"
     if seconds is None:
         line += f"; of unknown length, {lengths[0]:,} to {lengths[2]:,} seconds: a minute takes"
         line += f" {60 * each:,} bytes"
-    program = term("runtime", likely, How.MEASURED, _CPP, line, low=low, high=high)
+    program = term("runtime", likely, How.MEASURED, _CPP["source"], line, low=low, high=high)
     return cache, compute, program
 
 
@@ -178,34 +146,34 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     type, seconds, remark = case.quantization, case.workload.audio_seconds, ""
     weights, program = _ct2_weights(case), overhead(case.runtime)
     if seconds is None:
-        more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
-        remark = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
+        more = _CT2["spectrum_bytes"] * _FRAMES_PER_SECOND * 60
+        remark = f"; audio of {_CT2['seconds'] // 60} minutes, a longer one takes {more:,} bytes a"
         remark += " minute"
-    seconds = seconds or _CT2_SECONDS
+    seconds = seconds or _CT2["seconds"]
     if not case.on_gpu and type != "float16":
         work = _ct2_on_cpu(case, audio, seconds, files.bytes - weights.bytes)
         return weights, work.replace(arithmetic=work.arithmetic + remark), program
     caches = _ct2_caches(case, audio, seconds, 4 if type == "float32" else 2)
-    left = _LEFT_ON_GPU[type]
+    left = _CT2["gpu"][type]
     line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
     ends = {"low": int(0.75 * (caches + left)), "high": int(1.3 * (caches + left))}
-    on_gpu = term("compute", caches + left, How.STATED, _CT2_ON_GPU, line, **ends)
+    on_gpu = term("compute", caches + left, How.STATED, _CT2["gpu_source"], line, **ends)
     if not case.on_gpu:
         return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
-    spectrum = seconds * _FRAMES_PER_SECOND * _SPECTRUM_BYTES
-    kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
+    spectrum = seconds * _FRAMES_PER_SECOND * _CT2["spectrum_bytes"]
+    kept = spectrum + (weights.bytes if type == "int8" else _CT2["cuda_libraries"] // 2)
     line = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}"
-    ends = {"low": spectrum, "high": max(kept, files.bytes) + _CUDA_LIBRARIES}
-    beside = term("compute", kept, How.STATED, _CT2_IN_RAM, line, **ends)
+    ends = {"low": spectrum, "high": max(kept, files.bytes) + _CT2["cuda_libraries"]}
+    beside = term("compute", kept, How.STATED, _CT2["ram_source"], line, **ends)
     return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside, program))
 
 
 def _ct2_caches(
-    case: Case, audio: Audio, seconds: int, width: int, reordered: float = _PLAIN
+    case: Case, audio: Audio, seconds: int, width: int, reordered: float = _CT2["plain"]
 ) -> int:
     each = 2 * case.model.layers * case.model.embedding_length * width * case.parallel
-    cells = _TEXT_CELLS if case.parallel == 1 and seconds > 30 else _PIECE_CELLS
+    cells = _CT2["text_cells"] if case.parallel == 1 and seconds > 30 else _CT2["piece_cells"]
     return int(each * (audio.positions + reordered * _BEAMS * cells))
 
 
@@ -214,19 +182,19 @@ def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
     `narrowed` bytes larger than the weights made of it, or while text is written, with what the
     encoder left.
     """
-    reordered, frames = _REORDERED, seconds * _FRAMES_PER_SECOND
+    reordered, frames = _CT2["reordered"], seconds * _FRAMES_PER_SECOND
     if case.quantization != "int8":
-        reordered, narrowed = _PLAIN, 0
+        reordered, narrowed = _CT2["plain"], 0
     caches = _ct2_caches(case, audio, seconds, 4, reordered)
-    beside = _ARRAYS * audio.positions * audio.embedding_length * 4 * case.parallel
-    beside += frames * _KEPT_BYTES + int(_HOLES * narrowed)
-    likely = max(frames * _SPECTRUM_BYTES, narrowed, beside + caches)
+    beside = _CT2["arrays"] * audio.positions * audio.embedding_length * 4 * case.parallel
+    beside += frames * _CT2["kept_bytes"] + int(_CT2["holes"] * narrowed)
+    likely = max(frames * _CT2["spectrum_bytes"], narrowed, beside + caches)
     line = f"{caches:,} bytes of caches + {beside:,} bytes of audio and buffers"
     if likely != beside + caches:
         line = f"{likely:,} bytes while the file or the audio is read"
     how = How.STATED if case.parallel > 1 else How.MEASURED
     ends = {"low": int(likely * 0.85), "high": int(max(likely, beside + caches) * 1.14)}
-    return term("compute", likely, how, _CT2, line, **ends)
+    return term("compute", likely, how, _CT2["source"], line, **ends)
 
 
 def _ct2_weights(case: Case) -> Term:
@@ -238,5 +206,4 @@ def _ct2_weights(case: Case) -> Term:
     if width == 1:
         size = matrices + 4 * (rows + others)
         line = f"{matrices:,} bytes + ({rows:,} scales + {others:,} numbers) × 4 bytes"
-    source = "CTranslate2 4.8.5: ctranslate2/specs/model_spec.py, which parts it quantizes"
-    return term("weights", size, How.COMPUTED, source, line)
+    return term("weights", size, How.COMPUTED, _CT2["weights_source"], line)
