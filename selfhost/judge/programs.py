@@ -245,7 +245,7 @@ def _canonical_quantization(
     name = (runtime.named(typed) if runtime is not None else None) or name
     if name is not None:
         return name
-    every = need.every_quantization()
+    every = need.EVERY_QUANTIZATION
     # the mixes of Unsloth are typed without their first letters, too
     guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)
     usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()

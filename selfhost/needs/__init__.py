@@ -13,9 +13,9 @@ from .estimate import (
     why_cache_type_refused,
 )
 from .file_formats import (
+    EVERY_QUANTIZATION,
     canonical_quantization,
     default_format_and_quantization,
-    every_quantization,
     quantizations_of,
     takes_text_alone,
     trained_in_mxfp4,
@@ -33,12 +33,12 @@ from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 __all__ = [
     "ArchitectureRow",
     "Companions",
+    "EVERY_QUANTIZATION",
     "OWN_BLOCK",
     "canonical_quantization",
     "counted_parameters",
     "decode_bytes_by_type",
     "default_format_and_quantization",
-    "every_quantization",
     "files_of_maker",
     "from_sixteen_bits",
     "is_cast",

@@ -219,9 +219,8 @@ def _nothing(needs: Needs, reason: str, remedy: str) -> Needs:
 
 def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> int:
     """Bytes beyond the memory that a server comes to keep as conversations go on: of every sequence
-    more copies of its context, to go back to. 0 for other files, and without a known row.
-
-    It drops a copy only when its list is full (tools/server/server-context.cpp, create_checkpoint).
+    more copies of its context, which it drops only when its list is full
+    (tools/server/server-context.cpp, create_checkpoint). 0 for other files.
     """
     case = case_of(spec, runtime, workload)
     copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.parallel
@@ -232,15 +231,11 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
 
 
 def why_cache_type_refused(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec | None = None,
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None = None
 ) -> str | None:
     """Why no program that reads GGUF files keeps this model's cache in the type that was asked for;
-    None where nothing says so.
-
-    Of a model that keeps none the types are refused all the same, for the heads that it has
-    (llama_init_from_model).
+    None where nothing says so. Of a model that keeps none the types are refused all the same, for
+    the heads that it has (llama_init_from_model).
     """
     case, type = case_of(spec), workload.kv_cache_type
     if workload.format != "gguf" or type is None or case.known_row is None:
@@ -272,9 +267,7 @@ def decode_bytes_by_type(
     quantization: str,
 ) -> dict[str, int]:
     """Bytes of weights read for one decoded token, by the type they are in while that runtime
-    computes; {} where unknown.
-
-    All but an untied token table, and of routed experts the share that is used.
+    computes: all but an untied token table, and of routed experts those used. {} where unknown.
     """
     workload = Workload(format=format or None, quantization=quantization or None)
     case = case_of(spec, None, workload).replace(program=runtime)
@@ -282,18 +275,17 @@ def decode_bytes_by_type(
         case = cast_to(case)
     if format == "gguf":
         case = case.replace(quantization=canonical_gguf(quantization) or quantization)
-        read = _read_of_gguf(case)
-        if read is not None:
+        if (read := _read_of_gguf(case)) is not None:
             return read
     architecture = case.spec.architecture
     experts = architecture.expert_dtype if architecture is not None else None
     if case.known_row is None or not experts or not case.is_own:
         return _read_of_files(case)
-    # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
-    is_widened = runtime is not None and experts in runtime.account.widened
+    if runtime is not None and experts in runtime.account.widened:
+        # widened on a CPU and not on a GPU: what is read is not known before it is placed
+        return {}
     tensors = typed_tensors(case.model, case.row)
-    sizes = ((group.name, type, size) for group, type, size in tensors)
-    return {} if is_widened else _read_of_tensors(case.model, sizes)
+    return _read_of_tensors(case.model, ((each.name, type, size) for each, type, size in tensors))
 
 
 def _read_of_files(case: Case) -> dict[str, int]:

@@ -150,23 +150,19 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 
 def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
     """The quantization that is taken unless another is asked for."""
+    is_mxfp4 = trained_in_mxfp4(spec)
     match format:
         case "gguf":
-            if trained_in_mxfp4(spec):
-                return "MXFP4"
-            if _is_ternary(spec):
-                # holds what was trained; any wider type adds nothing
-                return "TQ2_0"
-            return "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
-        case "ggml":
-            return "F16"
-        case "ctranslate2":
-            # of the types that a CPU computes in, the one that its own README takes there
-            return "int8"
+            usual = "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
+            # what holds the weights as they were trained; any wider type adds nothing
+            return "MXFP4" if is_mxfp4 else "TQ2_0" if _is_ternary(spec) else usual
+        case "ggml" | "ctranslate2":
+            # of the types that a CPU computes in, the one that faster-whisper's README takes there
+            return "F16" if format == "ggml" else "int8"
         case "mlx":
             # experts stay as they were trained, the rest has 8 bits
             is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
-            return _EXPERTS_AS_TRAINED if is_listed and trained_in_mxfp4(spec) else "4bit"
+            return _EXPERTS_AS_TRAINED if is_listed and is_mxfp4 else "4bit"
     if spec.components:
         return components_type(spec)
     # half the memory at the same quality: of files in float32 that write text the first type that
@@ -202,9 +198,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
 def _quantizations(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, default: str
 ) -> tuple[str, ...]:
-    """What the model can be had in, best quality first; some names may have no known size.
-    `default`: the one that is taken unless another is asked for.
-    """
+    """What the model can be had in, best quality first; some names may have no known size."""
     listed = [name for each in spec.files if each.format == format for name in each.quantizations]
     match format:
         case "gguf":
@@ -252,19 +246,15 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
 
 def trained_in_mxfp4(spec: ModelSpec) -> bool:
     """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
-    return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith(
-        "mxfp4"
-    )
+    return name_of(spec.architecture).startswith("mxfp4")
 
 
 def _is_ternary(spec: ModelSpec) -> bool:
-    return spec.architecture is not None and spec.architecture.matrix_dtype == "ternary"
+    return name_of(spec.architecture) == "ternary"
 
 
-@lru_cache(maxsize=1)
-def every_quantization() -> tuple[str, ...]:
-    """Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
-    return (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QUANTIZATIONS)
+EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QUANTIZATIONS)
+"""Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
 
 
 def canonical_quantization(text: str) -> str | None:
@@ -275,7 +265,7 @@ def canonical_quantization(text: str) -> str | None:
     if name is not None:
         return name
     lower = text.strip().lower()
-    canonical = next((name for name in every_quantization() if name.lower() == lower), None)
+    canonical = next((name for name in EVERY_QUANTIZATION if name.lower() == lower), None)
     if canonical is None:
         # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
@@ -359,7 +349,6 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
 
 
 def _is_conversion_unknown(spec: ModelSpec) -> bool:
-    """Of a model whose tensors are not described nothing tells that a GGUF file can be made."""
     is_described = spec.architecture is not None or bool(spec.files or spec.components)
     return bool(spec.safety.formats) and "gguf" not in spec.safety.formats and not is_described
 
