@@ -374,11 +374,11 @@ def _packed_files(case: Case, method: str) -> Term:
     NVFP4 attention, too. NVFP4 files of these hold 0.14 to 0.98 of that more
     (tests/judge/test_public_reports.py): a third is assumed.
     """
-    model, files, linear = case.model, _tensor_bytes(case), linear_layers(case.model, case.row)
-    kinds, left = {each.part for each in linear}, {"recurrent", "shared_expert"}
+    model, files, left = case.model, _tensor_bytes(case), {"recurrent", "shared_expert"}
+    kinds = {each.part for each in linear_layers(model, case.row)}
     if method == "nvfp4" or "expert" in kinds:
         left |= {"attention", "latent values"}
-    more, kept, line = _more_in_16_bits(linear, left, case.quantization), 0, files.arithmetic
+    more, kept, line = more_in_16_bits(case, left), 0, files.arithmetic
     if method == "nvfp4" and kinds & {"recurrent", "expert"}:
         kept = more // 3
         line += f" + {kept:,} bytes for layers left wide"
@@ -391,17 +391,12 @@ def _packed_files(case: Case, method: str) -> Term:
     return term("files", files.bytes + kept, how, source, line, **ends)
 
 
-def _more_in_16_bits(linear: tuple[Linear, ...], parts: set[str], name: str) -> int:
-    """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
+def more_in_16_bits(case: Case, parts: set[str]) -> int:
+    """By how many bytes these linear layers are larger in 16 bits than in its quantization."""
+    name, linear = case.quantization, linear_layers(case.model, case.row)
     left = [each for each in linear if each.part in parts]
     packed = sum(linear_bytes(name, each.inputs, each.outputs) * each.number for each in left)
     return int(sum(2 * each.weights for each in left) - packed)
-
-
-def expert_bytes_left(case: Case) -> int:
-    """What the experts take more where they alone stay in 16 bits."""
-    linear = linear_layers(case.model, case.row)
-    return _more_in_16_bits(linear, {"expert"}, case.quantization)
 
 
 def _mlx_size(case: Case) -> Term | Unread:
@@ -418,15 +413,14 @@ def _mlx_size(case: Case) -> Term | Unread:
         why = case.spec.unknown.get("architecture.matrix_dtype", otherwise)
         return unread(why, "name the folder with its files, or the original model")
     if case.whole:
-        size, line = _sum_of(typed_tensors(case.model, case.row, name))
+        model, row = case.model, case.row
+        size, line = _sum_of(typed_tensors(model, row, name))
         low = high = size
         if scheme is not None and own is None:
-            narrow = case.model
-            if narrow.dtype == "float32":
-                narrow = narrow.replace(dtype="bfloat16")
-            eight = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
-            low, _ = _sum_of(typed_tensors(narrow, case.row, name))
-            high, _ = _sum_of(typed_tensors(case.model, case.row, name, eight))
+            narrow = model.replace(dtype="bfloat16") if model.dtype == "float32" else model
+            eight = row.mlx_in_8_bits if scheme.bits < 8 else ()
+            low, _ = _sum_of(typed_tensors(narrow, row, name))
+            high, _ = _sum_of(typed_tensors(model, row, name, eight))
     elif weights > 0:
         bits = _bits(name)
         low = high = size = int(weights * bits / 8)
@@ -469,20 +463,17 @@ def download_of(spec: ModelSpec, files: Term) -> Term | Unread:
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:
     """The type that weights stored in `quantization` are loaded as by default: of plain ones that
-    of config.json, whatever the files hold.
-
-    transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto
-    makes 32 bits 16 (vllm/config/model.py, _resolve_auto_dtype): bfloat16, but float16 for models
-    that pool and below compute capability 8.0 (vllm/platforms/cuda.py, supported_dtypes).
+    of config.json (dtype "auto" of transformers 5), of which vLLM makes 32 bits 16 (its
+    config/model.py, _resolve_auto_dtype).
     """
     stated = spec.architecture.dtype if spec.architecture is not None else None
     is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES
-    if runtime is None or runtime.account.loads_as == "stored" or not is_plain or stated is None:
+    if runtime is None or not is_plain or is_cast(spec, runtime, quantization):
         return quantization
-    if is_cast(spec, runtime, quantization):
+    loads_as = runtime.account.loads_as
+    if stated is None or loads_as == "stored":
         return quantization
-    is_halved = runtime.account.loads_as == "sixteen" and stated == "float32"
-    return "bfloat16" if is_halved else stated
+    return "bfloat16" if loads_as == "sixteen" and stated == "float32" else stated
 
 
 def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> int | None:

@@ -40,6 +40,8 @@ from .records import Term, unread
 from .tensors import checkpoint_tensors, row_of
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
+# of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
+_OF_WHISPER = {"ggml": "F16", "ctranslate2": "int8"}
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 SMALLEST_DEFAULT = "Q4_K_M"
@@ -150,19 +152,17 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 
 def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
     """The quantization that is taken unless another is asked for."""
-    is_mxfp4 = trained_in_mxfp4(spec)
-    match format:
-        case "gguf":
-            usual = "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
-            # what holds the weights as they were trained; any wider type adds nothing
-            return "MXFP4" if is_mxfp4 else "TQ2_0" if _is_ternary(spec) else usual
-        case "ggml" | "ctranslate2":
-            # of the types that a CPU computes in, the one that faster-whisper's README takes there
-            return "F16" if format == "ggml" else "int8"
-        case "mlx":
-            # experts stay as they were trained, the rest has 8 bits
-            is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
-            return _EXPERTS_AS_TRAINED if is_listed and is_mxfp4 else "4bit"
+    stored = name_of(spec.architecture)
+    if format == "gguf":
+        # what holds the weights as they were trained, and any wider type adds nothing
+        usual = "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
+        return {"mxfp4": "MXFP4", "ternary": "TQ2_0"}.get(stored, usual)
+    if format == "mlx":
+        # experts stay as they were trained, the rest has 8 bits
+        is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
+        return _EXPERTS_AS_TRAINED if is_listed and stored == "mxfp4" else "4bit"
+    if format in _OF_WHISPER:
+        return _OF_WHISPER[format]
     if spec.components:
         return components_type(spec)
     # half the memory at the same quality: of files in float32 that write text the first type that
@@ -170,7 +170,7 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
     narrow = next((name for name in runtime.casts if is_cast(spec, runtime, name)), None)
     can_say = "{cast}" in runtime.command_of(spec.family, spec.uses)
     if narrow is None or not can_say or spec.modality == "embedding":
-        return name_of(spec.architecture)
+        return stored
     return narrow
 
 

@@ -21,9 +21,9 @@ from .checkpoints import (
     DTYPES,
     cast_to,
     download_of,
-    expert_bytes_left,
     loaded_of,
     loaded_type,
+    more_in_16_bits,
     size_of,
 )
 from .records import How, Term, share_of, summed, taken_off, term
@@ -113,7 +113,7 @@ def _quantized_while_loading(case: Case, files: Term) -> Term:
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
     if case.spec.architecture and case.known_row and not case.account.divides_layers:
-        extra = expert_bytes_left(case)
+        extra = more_in_16_bits(case, {"expert"})
     if extra:
         # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its
         # issue 1849

@@ -37,17 +37,11 @@ class Split(StrEnum):
 
 
 SPLITS = {
-    "weights": Split.LAYERS,
-    "repacked_weights": Split.LAYERS,
-    "kv_cache": Split.LAYERS,
-    "recurrent_state": Split.LAYERS,
     "embeddings": Split.HOST,
     "runtime": Split.PROGRAM,
-    "projector": Split.FIRST,
-    "projector_compute": Split.FIRST,
-    "mtp_weights": Split.FIRST,
-    "mtp_kv_cache": Split.FIRST,
-    "mtp_compute": Split.FIRST,
+    **dict.fromkeys(("weights", "repacked_weights", "kv_cache", "recurrent_state"), Split.LAYERS),
+    **dict.fromkeys(("projector", "projector_compute"), Split.FIRST),
+    **dict.fromkeys(("mtp_weights", "mtp_kv_cache", "mtp_compute"), Split.FIRST),
 }
 """How a term of that name is shared out unless its account says otherwise; else whole on each."""
 
@@ -79,9 +73,8 @@ class Term(Record):
     with `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host,
     accelerator:N, or ACCELERATOR. `arithmetic` is one line that a person can check with a
     calculator. Of a term that is shared out by layer those before `first_layer` have nothing, and
-    `output_bytes` go with the last one. Each of
-    several devices that hold all layers takes `pipeline_bytes` more, the first `offload_bytes`
-    where some layers stay in RAM.
+    `output_bytes` go with the last one. Each of several devices that hold all layers takes
+    `pipeline_bytes` more, the first `offload_bytes` where some layers stay in RAM.
     """
 
     name: str
@@ -109,9 +102,7 @@ class Term(Record):
 
     @property
     def may_be_mapped(self) -> bool:
-        """Weights as they lie in the file: a runtime may map them instead of holding them in
-        private memory.
-        """
+        """Weights as they lie in the file."""
         name = self.name.removeprefix("draft_").removeprefix("mtp_")
         return name in ("weights", "embeddings")
 
@@ -160,19 +151,18 @@ class MemoryNeed(Record):
     @property
     def places(self) -> tuple[PlaceNeed, ...]:
         """The sums of each place that holds a term, in the order of the terms."""
-        by_place: dict[str, list[Term]] = {} if self.terms else {"host": []}
-        for term in self.terms:
-            by_place.setdefault(term.where, []).append(term)
-        return tuple(
-            PlaceNeed(
+        places = []
+        for where in dict.fromkeys(term.where for term in self.terms) or ("host",):
+            terms = [term for term in self.terms if term.where == where]
+            place = PlaceNeed(
                 where=where,
                 total_bytes=sum(term.bytes for term in terms),
                 low_bytes=sum(term.low_bytes for term in terms),
                 high_bytes=sum(term.high_bytes for term in terms),
                 evictable_bytes=self.evictable_bytes if where == "host" else 0,
             )
-            for where, terms in by_place.items()
-        )
+            places.append(place)
+        return tuple(places)
 
 
 class CpuNeed(Record):
