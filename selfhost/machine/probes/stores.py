@@ -360,9 +360,13 @@ def read_runtimes(host: Host, facts: Facts) -> None:
         )
     )
     folders = [path for path in dict.fromkeys((*folders, *usual)) if host.paths.isabs(path)]
-    runtimes = host.within(lambda: _search_runtimes(host, table, folders, tools))
-    for path in filter(host.exists, studio):
-        runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
+    suffix = ".exe" if host.system == "windows" else ""
+    programs = dict.fromkeys(studio, LM_STUDIO) | {
+        host.paths.join(folder, f"{command}{suffix}"): name
+        for folder in folders
+        for command, name in table["commands"].items()
+    }
+    runtimes = host.within(lambda: _search_runtimes(host, table, programs, tools))
     # what a recorded tree does not hold is not known to be missing on its machine
     is_searched = runtimes or host.ask("python_path") is not None or any(map(host.exists, folders))
     value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
@@ -372,19 +376,14 @@ def read_runtimes(host: Host, facts: Facts) -> None:
 
 
 def _search_runtimes(
-    host: Host, table: Mapping[str, Any], folders: list[str], tools: list[str]
+    host: Host, table: Mapping[str, Any], programs: Mapping[str, str], tools: list[str]
 ) -> dict[str, PresentRuntime]:
-    """The runtimes in the folders of commands and of Python's packages, by their id."""
+    """The runtimes of these programs, and those among Python's packages, by their id."""
     runtimes: dict[str, PresentRuntime] = {}
-    join, suffix = host.paths.join, ".exe" if host.system == "windows" else ""
-    # Python environments: of the commands that are here first, for the version of one lies beside
+    # Python environments: of the programs that are here first, for the version of one lies beside
     # it; then the active one, the one beside the work, and those of tools
-    prefixes: list[str] = []
-    for path, name in (
-        (join(folder, f"{command}{suffix}"), name)
-        for folder in folders
-        for command, name in table["commands"].items()
-    ):
+    prefixes, join = list[str](), host.paths.join
+    for path, name in programs.items():
         if name not in runtimes and host.exists(path, lambda real: os.access(real, os.X_OK)):
             runtimes[name] = PresentRuntime(id=name, path=path)
             prefixes.append(host.paths.dirname(host.paths.dirname(host.resolve(path))))

@@ -181,7 +181,8 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
         },
         {"HOME": "/home/ada", "VIRTUAL_ENV": "/home/ada/work", "PATH": "/opt/ml/bin"},
     )
-    (Path(host.folder) / "opt/ml/bin/vllm").chmod(0o755)
+    for program in ("opt/ml/bin/vllm", "home/ada/.lmstudio/bin/lms"):
+        (Path(host.folder) / program).chmod(0o755)
     found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
     assert {name: runtime.version for name, runtime in found.items()} == {
         "transformers": "4.49.0", "mlx": "0.24.0", "vllm": "0.8.5", "lm-studio": None
