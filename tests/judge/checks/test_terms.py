@@ -1,4 +1,4 @@
-"""The contract's rows `weights`, `license` and `openness`: a situation for each cell and each of its reason codes."""
+"""The contract's rows `weights`, `license`, `openness`, `runtime` and `cpu`: a situation for each cell and each of its reason codes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,28 @@ from judge.small import (
     BIG,
     CLOSED,
     MACHINE,
+    RUNTIME,
     SPEC,
     WORK,
     Cells,
     at,
     cell_tests,
+    finding_of,
     found,
+    needs_of,
+    of_llama_cpp,
     question,
     spec,
     work,
 )
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
+from selfhost.core.records import Unread
+from selfhost.judge.checks import Outcome
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Route, Verdict
+from selfhost.machine.record import PresentRuntime
+from selfhost.needs.records import CpuNeed
 
 # nobody confirms what is said of a license
 UNCONFIRMED = {"license": "general knowledge"}
@@ -135,3 +144,118 @@ def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     assert (
         found("weights", question(spec=LONE_CONFIG.replace(origin="m.toml"))).outcome == "unknown"
     )
+
+
+RUNTIME_CELLS: Cells = {
+    ("pass", "runtime-present"): at(),
+    ("pass", "runtime-any"): at(question(runtime=None)),
+    ("pass", "runtime-not-installed"): at(machine=MACHINE.replace(runtimes=())),
+    ("pass", "runtime-not-searched"): at(machine=MACHINE.replace(runtimes=None)),
+    ("warn", "runtime-too-old"): at(
+        question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
+        MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
+    ),
+    ("warn", "runtime-unfamiliar"): at(question(unfamiliar="zorglub")),
+    ("warn", "runtime-other-byte-order"): at(
+        question(
+            runtime=RUNTIME.replace(systems=("linux-s390x",), big_endian_systems=("linux-s390x",))
+        ),
+        MACHINE.replace(architecture="s390x"),
+    ),
+    ("fail", "runtime-cannot-load"): at(question(loads="It does not.")),
+    ("fail", "runtime-no-build"): at(machine=MACHINE.replace(system="windows")),
+}
+
+
+# what runs a model is always known
+test_cell_of_runtime, test_every_code_of_runtime = cell_tests(
+    "runtime", RUNTIME_CELLS, outcomes=("pass", "warn", "fail")
+)
+
+
+def test_a_mainframe_loads_big_endian_files_alone() -> None:
+    """llama.cpp's docs/build-s390x.md: all models need to be converted; its releases have a build, and the printed line would fail."""
+    verdict = of_llama_cpp("s390x")
+    findings = {finding.check: finding for finding in verdict.findings}
+    assert findings["cpu"].outcome is Outcome.PASS
+    assert findings["runtime"].code == "runtime-other-byte-order"
+    assert "gguf_convert_endian.py" in (findings["runtime"].remedy or "")
+    assert verdict.commands == ()
+    # nor a recipe: what convert_hf_to_gguf.py writes without --bigendian would fail there too
+    assert verdict.setup == ()
+
+
+@pytest.mark.parametrize(
+    ("installed", "code"),
+    [
+        ("4.49.0", "runtime-too-old"),
+        ("4.50.0", "runtime-present"),
+        ("4.50.0.dev0", "runtime-present"),
+        ("4.50.0rc1+cpu", "runtime-present"),
+        ("v4.49", "runtime-too-old"),
+        ("5.0", "runtime-present"),
+        ("nightly", "runtime-present"),
+        (None, "runtime-present"),
+    ],
+)
+def test_a_runtime_from_before_the_architecture_is_too_old(
+    installed: str | None, code: str
+) -> None:
+    """Versions are compared as PEP 440 has them; what cannot be compared is not called old."""
+    runtime = RUNTIME.replace(minimum_versions={"llama": "4.50.0"}, distributions=("transformers",))
+    machine = MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version=installed),))
+    finding = found("runtime", question(runtime=runtime), machine)
+    assert finding.code == code
+    assert (finding.remedy or "") == (
+        "pip install --upgrade 'transformers>=4.50.0'" if code == "runtime-too-old" else ""
+    )
+    # the repository brings its own code
+    own = question(runtime=runtime, spec=SPEC.replace(safety=Safety(remote_code=True)))
+    assert found("runtime", own, machine).code != "runtime-too-old"
+
+
+CPU: Cells = {
+    ("pass", "cpu-suits"): at(),
+    ("warn", "cpu-slow"): at(machine=MACHINE.replace(instruction_sets=("sse4_2",))),
+    ("warn", "cpu-crashes"): at(
+        question(runtime=Catalogue.open().runtime("llama.cpp")),
+        machine=MACHINE.replace(instruction_sets=("sse4_2", "avx2", "fma", "f16c", "amx_int8")),
+    ),
+    ("warn", "cpu-assumed"): at(machine=MACHINE.replace(assumed=("instruction_sets",))),
+    ("unknown", "cpu-unread"): at(machine=MACHINE.replace(instruction_sets=None)),
+    ("fail", "cpu-lacks-instructions"): at(machine=MACHINE.replace(instruction_sets=("avx2",))),
+    ("fail", "cpu-no-build"): at(machine=MACHINE.replace(architecture="riscv64", runtimes=())),
+}
+
+
+test_cell_of_cpu, test_every_code_of_cpu = cell_tests("cpu", CPU)
+
+
+def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing() -> None:
+    """Windows has no way to ask for FMA: a build that needs it is unknown there, not a crash."""
+    cpu = CpuNeed(architectures=("x86_64",), instruction_sets={"x86_64": ("avx2", "fma")})
+    asked = question(needs=needs_of(cpu=cpu))
+    told = MACHINE.replace(instruction_sets=("avx2",))
+    assert found("cpu", asked, told).code == "cpu-lacks-instructions"
+    silent = told.replace(
+        unread=(Unread(fact="instruction_sets.fma", reason="Windows does not tell"),)
+    )
+    assert found("cpu", asked, silent).code == "cpu-unread"
+
+
+def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
+    """riscv64, ppc64le and loongarch64 have no published build of llama.cpp, and people build it there: one remedy says how."""
+    for architecture in ("riscv64", "ppc64le", "loongarch64"):
+        verdict = of_llama_cpp(architecture)
+        findings = {finding.check: finding for finding in verdict.findings}
+        assert findings["cpu"].outcome is Outcome.PASS
+        assert findings["runtime"].outcome is Outcome.WARN
+        assert findings["runtime"].code == "runtime-not-installed"
+        assert "No build is published" in findings["runtime"].reason
+        assert "docs/build.md" in (findings["runtime"].remedy or "")
+        # Ollama has no build there either
+        assert not any(line.startswith("ollama") for line in verdict.commands)
+        # found there, it was built there
+        built = (PresentRuntime(id="llama.cpp", version="b10361"),)
+        present = finding_of(of_llama_cpp(architecture, runtimes=built), "runtime")
+        assert present.code == "runtime-present"
