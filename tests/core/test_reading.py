@@ -105,8 +105,12 @@ def test_standard_input_is_read_from_where_it_stands(words: list[str], tmp_path:
         assert done.returncode in (0, 1, 3), done.stderr
     read, write = os.pipe()
     os.set_blocking(read, False)
-    # the other end closes when it is through
-    writer = threading.Timer(0.5, lambda: (os.write(write, RECORD_TEXT), os.close(write)))
+
+    def write_late() -> None:
+        with open(write, "wb") as pipe:
+            pipe.write(RECORD_TEXT)
+
+    writer = threading.Timer(0.5, write_late)
     writer.start()
     with open(read, "rb") as pipe:
         done = judged(words, tmp_path, stdin=pipe)
