@@ -245,10 +245,6 @@ class Case(Record):
         return 1 + DRAFTED_TOKENS if self.companions.own_block and self.row.rolls_back else 1
 
     @property
-    def vocabulary(self) -> int:
-        return self.model.vocabulary_gguf or self.model.vocabulary or 0
-
-    @property
     def sequences(self) -> int:
         """Texts that each keep keys and values: one for each beam of a search."""
         hears = self.model.audio is not None

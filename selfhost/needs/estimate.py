@@ -29,7 +29,7 @@ from .checkpoints import (
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.drafts import block_of_checkpoint, with_draft
-from .llamacpp.memory import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
+from .llamacpp.memory import copy_bytes, why_cache_refused
 from .llamacpp.weights import tensors_read
 from .quantization import GGUF_QUANTIZATIONS, TABLES, canonical_gguf, typed_earlier
 from .records import (
@@ -241,11 +241,7 @@ def why_cache_type_refused(
     if workload.format != "gguf" or type is None or case.known_row is None:
         return None
     groups = cached_groups(case.model, case.row)
-    if groups:
-        return why_cache_refused(groups, type, type)
-    if runtime is not None and not runtime.flash_attention and type not in PLAIN_CACHE_TYPES:
-        return f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
-    return why_cache_refused(case.model.attention, type, type)
+    return why_cache_refused(groups or case.model.attention, type, None if groups else runtime)
 
 
 def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:

@@ -43,10 +43,6 @@ _ALIASES = {
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 _FUSED_AS_VALUES = "2026-03-10"
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
-_UP_TO_FOUR_BIT = frozenset({
-    "Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S",
-    "IQ3_M", "IQ4_XS",
-})  # fmt: skip
 
 
 # tables that llama-quantize leaves as they are
@@ -136,7 +132,13 @@ class _Recipe:
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        self.sharing = _heads_of_a_key(architecture, row)
+        # how many heads share one key in the first layer; 0 where that layer has no attention and
+        # the header states keys layer by layer
+        first = [
+            each for each in architecture.attention if 0 in each.layers or row.keys_stated_once
+        ]
+        keys = [1 if each.kind == "latent" else max(1, each.kv_heads) for each in first]
+        self.sharing = first[0].heads // keys[0] if first else 0
         self.seventy = architecture.layers == row.layers_of_70b and (
             self.sharing != 1 or not row.shared_keys_of_70b
         )
@@ -191,11 +193,11 @@ class _Recipe:
         if _is_value(name):
             return [self.value_type(self.value_index[layer, name]) for layer in layers]
         if "ffn_down" in name:
-            if self.experts > 1 and self.name not in _TWO_BIT:
-                # with experts llama-quantize counts by the number of the layer, but it gives types
-                # of about two bits before it looks at that
-                return [self.down_type(layer) for layer in layers]
-            return [self.down_type(self.down_index[layer, name]) for layer in layers]
+            # with experts llama-quantize counts by the number of the layer, but it gives types of
+            # about two bits before it looks at that
+            is_by_layer = self.experts > 1 and self.name not in _TWO_BIT
+            places = [layer if is_by_layer else self.down_index[layer, name] for layer in layers]
+            return [self.by_rules("downs", place, self.blocks) for place in places]
         if self.name == "IQ3_XS" and name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")):
             middle = range(self.blocks // 8, 7 * self.blocks // 8)
             return ["IQ3_XXS" if layer in middle else self.base for layer in layers]
@@ -206,7 +208,8 @@ class _Recipe:
         name, base, quantization = group.name, self.base, self.name
         is_table = name in ("token_embd.weight", "per_layer_token_embd.weight")
         if name == "output.weight" or (self.tied and is_table):
-            return self.last_type(group.shape[0])
+            is_odd = self.falcon or group.shape[0] % BLOCKS[base][0]
+            return "Q8_0" if is_odd else str(self.rules.get("last", "Q6_K"))
         if quantization in OF_EXPERTS:
             return base if _is_of_experts(group) else OF_EXPERTS[quantization]
         if is_table:
@@ -214,33 +217,21 @@ class _Recipe:
         if "attn_k.weight" in name and self.experts == 8:
             return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
         if "attn_k.weight" in name or "attn_q.weight" in name:
-            return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
-        return self.output_type() if "attn_output.weight" in name else base
-
-    def last_type(self, row_length: int) -> str:
-        """Of the output matrix, or of the token table that stands in for it."""
-        if self.name == "MXFP4" or self.falcon or row_length % BLOCKS[self.base][0]:
-            return "Q8_0"
-        if self.name in _TWO_BIT or self.name == "IQ3_XXS":
-            return "Q5_K"
-        return self.base if self.base == "Q8_0" else "Q6_K"
+            return str(self.rules.get("queries", base))
+        if "attn_output.weight" not in name:
+            return base
+        if self.falcon and quantization not in _TWO_BIT:
+            return "Q4_K" if quantization == "Q3_K_L" else base
+        return str(self.rules.get("output_of_eight" if self.experts == 8 else "output", base))
 
     def value_type(self, index: int) -> str:
         """Of the values of attention, counted through the file."""
-        if self.name in _TWO_BIT:
-            if self.sharing >= 4 or self.experts >= 4:
-                return "Q4_K"
-            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
         type = self.by_rules("values", index, self.values)
+        if self.name in _TWO_BIT:
+            return type
         if self.seventy and type in ("Q3_K", "Q4_K"):
             type = "Q5_K"
         return "Q8_0" if self.experts == 8 else type
-
-    def down_type(self, index: int) -> str:
-        """Of the last matrix of a feed-forward."""
-        if self.name in _TWO_BIT and index < self.blocks // 8:
-            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
-        return self.by_rules("downs", index, self.blocks)
 
     def by_rules(self, key: str, index: int, total: int) -> str:
         """The type of the tensor of that number among so many."""
@@ -254,6 +245,7 @@ class _Recipe:
             "early": index < self.blocks // 8,
             "more": edges or (index - eighth) % 3 == 2,
             "shared": self.sharing >= 4,
+            "four experts": self.experts >= 4,
             "eight experts": self.experts == 8,
             "matrix": self.importance_matrix,
             "no matrix": not self.importance_matrix,
@@ -265,26 +257,8 @@ class _Recipe:
                 return str(type)
         return self.base
 
-    def output_type(self) -> str:
-        quantization, base = self.name, self.base
-        if self.falcon and quantization not in _TWO_BIT:
-            return "Q4_K" if quantization == "Q3_K_L" else base
-        if self.experts == 8:
-            return "Q5_K" if quantization in _UP_TO_FOUR_BIT or quantization in _TWO_BIT else base
-        return str(self.rules.get("output", base))
-
 
 _MXFP4_BYTES = 17 / 32
-
-
-def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
-    """How many heads share one key in the first layer; 0 where that layer has no attention and the
-    header states keys layer by layer.
-    """
-    for group in architecture.attention:
-        if 0 in group.layers or row.keys_stated_once:
-            return group.heads // (1 if group.kind == "latent" else max(1, group.kv_heads))
-    return 0
 
 
 def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...catalogue.architecture import Attention
+from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import FileTensors
 from ...core import units
 from ...core.records import Unread
@@ -46,7 +47,7 @@ from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
 from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
-PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
+_PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
 """Those that need no flash attention for the values."""
 _TYPE_BYTES = {
     "f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes",
@@ -142,9 +143,14 @@ def _cache(case: Case) -> list[Term] | Unread:
     """The cache; no term where the model keeps none, `Unread` where the program makes none."""
     architecture, row, type = case.model, case.row, case.cache_type
     groups = cached_groups(architecture, row)
-    refused = _why_no_cache(groups, case) if groups else None
-    if refused is not None or not groups:
-        return refused or []
+    refused = why_cache_refused(groups, type, case.runtime) if groups else None
+    if refused is not None:
+        remedy = "use --kv-cache f16"
+        if not case.runtime.flash_attention:
+            remedy += ", or --runtime llama.cpp with flash attention on"
+        return unread(refused, remedy, "memory.kv_cache")
+    if not groups:
+        return []
     flash, room = case.runtime.flash_attention, room_of(architecture, case.room)
     widest = 0 if flash else max(group.value_elements for group in groups)
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
@@ -192,36 +198,21 @@ def _lines_of_group(
     return lines
 
 
-def _why_no_cache(groups: Sequence[CacheGroup], case: Case) -> Unread | None:
-    """Why the program makes no cache of what was asked for; None where it does."""
-    runtime, type = case.runtime, case.cache_type
-    why, remedy = why_cache_refused(groups, type, type), "use --kv-cache f16"
-    if not runtime.flash_attention and type not in PLAIN_CACHE_TYPES:
-        why = f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
-        remedy = "use --kv-cache f16, or --runtime llama.cpp with flash attention on"
-    return None if why is None else unread(why, remedy, "memory.kv_cache")
-
-
 def why_cache_refused(
-    groups: Sequence[CacheGroup | Attention], key_type: str, value_type: str
+    groups: Sequence[CacheGroup | Attention], type: str, runtime: RuntimeSpec | None
 ) -> str | None:
-    """Why llama.cpp makes no cache of these types, None where it does: blocks of a type have to
-    fill each head (llama_init_from_model).
+    """Why llama.cpp makes no cache of this type, None where it does: blocks of a type have to fill
+    each head (llama_init_from_model).
     """
-    for type, lengths in (
-        (key_type, [group.key_length for group in groups]),
-        (value_type, [group.value_length for group in groups]),
-    ):
-        if type.upper() not in BLOCKS:
-            return f"llama.cpp knows no {type} cache"
-        block = BLOCKS[type.upper()][0]
-        odd = next((length for length in lengths if length % block), None)
-        if odd is not None:
-            return (
-                f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of"
-                f" {block}"
-            )
-    return None
+    if runtime is not None and not runtime.flash_attention and type not in _PLAIN_CACHE_TYPES:
+        return f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
+    if type.upper() not in BLOCKS:
+        return f"llama.cpp knows no {type} cache"
+    block = BLOCKS[type.upper()][0]
+    lengths = [*(each.key_length for each in groups), *(each.value_length for each in groups)]
+    odd = next((length for length in lengths if length % block), None)
+    why = f"the head size {odd} is not a multiple of {block}"
+    return None if odd is None else f"llama.cpp refuses a {type} cache here: {why}"
 
 
 def _state(case: Case) -> list[Term]:
@@ -363,7 +354,8 @@ def _program(case: Case) -> Term:
     """The program with its vocabulary, the backend's work buffer and the outputs of an embedding
     model. The high end has the copies that a server keeps of one prompt that fills each context.
     """
-    runtime, row, vocabulary = case.runtime, case.row, case.vocabulary
+    runtime, row = case.runtime, case.row
+    vocabulary = case.model.vocabulary_gguf or case.model.vocabulary or 0
     least, most = _VOCABULARY[tokenizer_kind(row, vocabulary)]
     middle = (least + most) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2

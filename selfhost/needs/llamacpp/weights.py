@@ -33,7 +33,10 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
     architecture, row = case.model, case.row
     tensors = read or usual(architecture, row, recipe, typed_earlier(spec.released))
     computed = recipe_file(architecture, row, spec.released, recipe)
-    if not read and (recipe != quantization or _is_far(files, computed)):
+    # a published size that is not that of llama-quantize's own types
+    error = files.bytes * _OWN_MIX
+    is_far = not computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
+    if not read and (recipe != quantization or (files.how is How.STATED and is_far)):
         source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
         low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
         weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
@@ -69,13 +72,6 @@ def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
     """
     is_read = any(quantization in files.bytes for files in spec.files)
     return spec.tensors if is_read else ()
-
-
-def _is_far(files: Term, computed: Term) -> bool:
-    """True where a published size is not that of llama-quantize's own types."""
-    low, high = computed.low_bytes, computed.high_bytes
-    error = files.bytes * _OWN_MIX
-    return files.how is How.STATED and not low - error <= files.bytes <= high + error
 
 
 def _bytes_of(tensors: Iterable[FileTensors]) -> int:
