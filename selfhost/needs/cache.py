@@ -110,8 +110,20 @@ class State(Record):
 
 
 def states(architecture: Architecture) -> tuple[State, ...]:
+    """Those of recurrences; and of compressed attention what is kept of the tokens that the next
+    row will be made of: numbers, and what each counts for.
+    """
     width = architecture.embedding_length
-    return tuple(_state(group, width) for group in architecture.recurrent if group.layers)
+    kept = [_state(group, width) for group in architecture.recurrent if group.layers]
+    for group in architecture.attention:
+        if group.kind == "compressed" and group.compression:
+            twice = 2 if group.indexer_heads else 1
+            rows, wide = twice * group.compression, twice * (group.key_length + _indexer(group))
+            line, layers = f"2 × {rows} tokens × {wide:,}", len(group.layers)
+            kept.append(
+                State(layers=layers, convolution=0, memory=2 * rows * wide, arithmetic=line)
+            )
+    return tuple(kept)
 
 
 def _state(group: Recurrent, width: int) -> State:
@@ -143,21 +155,6 @@ def why_not_known(
         program = "this program" if runtime is None else runtime.name
         return f"what {program} keeps of the text that the encoder read is not known"
     return None
-
-
-def compressors(architecture: Architecture) -> tuple[State, ...]:
-    """What is kept of the tokens that the next row of compressed attention will be made of:
-    numbers, and what each counts for.
-    """
-    kept = []
-    for group in architecture.attention:
-        if group.kind == "compressed" and group.compression:
-            twice = 2 if group.indexer_heads else 1
-            rows, wide = twice * group.compression, twice * (group.key_length + _indexer(group))
-            line, layers = f"2 × {rows} tokens × {wide:,}", len(group.layers)
-            state = State(layers=layers, convolution=0, memory=2 * rows * wide, arithmetic=line)
-            kept.append(state)
-    return tuple(kept)
 
 
 def with_every_head(architecture: Architecture) -> Architecture:
@@ -240,8 +237,10 @@ def state_bytes(architecture: Architecture, sequences: int) -> int:
     """Bytes of the recurrent state: 32-bit floats, one state per sequence. Neither the context nor
     the cache type changes it.
     """
-    kept = (*states(architecture), *compressors(architecture))
-    return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in kept)
+    return sum(
+        4 * (state.convolution + state.memory) * state.layers * sequences
+        for state in states(architecture)
+    )
 
 
 # beside a latent row in FP8 that a sparse indexer reads: scales, and positions in 16 bits (vllm
@@ -380,7 +379,7 @@ def _recurrent_states(case: Case) -> Term | None:
     width = case.cache_width if account.typed_states else 4
     groups = [group for group in architecture.recurrent if group.layers]
     size, lines = 0, []
-    for group, state in zip(groups, states(architecture), strict=True):
+    for group, state in zip(groups, states(architecture), strict=False):
         wide, inputs = width if group.kind in account.narrow_states else 4, state.convolution
         if account.widened and group.kind != "rglru":
             # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide

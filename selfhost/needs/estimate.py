@@ -31,7 +31,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp.drafts import block_of_checkpoint, with_draft
 from .llamacpp.memory import copy_bytes, why_cache_refused
 from .llamacpp.weights import tensors_read
-from .quantization import GGUF_QUANTIZATIONS, TABLES, canonical_gguf, typed_earlier
+from .quantization import GGUF_QUANTIZATIONS, TABLES, canonical_gguf
 from .records import (
     ACCELERATOR,
     Device,
@@ -314,8 +314,8 @@ def _read_of_gguf(case: Case) -> dict[str, int] | None:
         if isinstance(mix, Unread) or isinstance(like, Unread):
             return {}
         name, tensors, size, whole = recipe, (), mix.bytes, like.bytes
-    earlier = typed_earlier(case.spec.released)
-    usual = tensors or gguf_files.usual(case.model, case.row, name, earlier)
+    released = case.spec.released
+    usual = tensors or gguf_files.usual(case.model, case.row, name, released)
     sizes = ((each.name, each.type, each.bytes) for each in usual if not each.extra)
     read = _read_of_tensors(case.model, sizes)
     return {type: part * size // whole for type, part in read.items()}

@@ -41,7 +41,7 @@ _ALIASES = {
 }  # fmt: skip
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
 # commit 1dab5f5a44, mended by pull 20357 of that day)
-_FUSED_AS_VALUES = "2026-03-10"
+FUSED_AS_VALUES = "2026-03-10"
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
 
 
@@ -68,13 +68,6 @@ def row_bytes(type: str, length: int) -> int:
     """Bytes of one row of a cache."""
     elements, size = _CACHE_BLOCKS[type.upper()]
     return length // elements * size
-
-
-def typed_earlier(released: str | None) -> bool:
-    """True of a model that was published before March 2026, so that its files have fused matrices
-    of the earlier types. `released` is an ISO date.
-    """
-    return released is not None and released < _FUSED_AS_VALUES
 
 
 @lru_cache(maxsize=512)
@@ -132,13 +125,7 @@ class _Recipe:
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        # how many heads share one key in the first layer; 0 where that layer has no attention and
-        # the header states keys layer by layer
-        first = [
-            each for each in architecture.attention if 0 in each.layers or row.keys_stated_once
-        ]
-        keys = [1 if each.kind == "latent" else max(1, each.kv_heads) for each in first]
-        self.sharing = first[0].heads // keys[0] if first else 0
+        self.sharing = _heads_of_a_key(architecture, row)
         self.seventy = architecture.layers == row.layers_of_70b and (
             self.sharing != 1 or not row.shared_keys_of_70b
         )
@@ -218,11 +205,14 @@ class _Recipe:
             return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
         if "attn_k.weight" in name or "attn_q.weight" in name:
             return str(self.rules.get("queries", base))
-        if "attn_output.weight" not in name:
-            return base
-        if self.falcon and quantization not in _TWO_BIT:
-            return "Q4_K" if quantization == "Q3_K_L" else base
-        return str(self.rules.get("output_of_eight" if self.experts == 8 else "output", base))
+        return self.output_type() if "attn_output.weight" in name else base
+
+    def output_type(self) -> str:
+        """Of the last matrix of attention."""
+        if self.falcon and self.name not in _TWO_BIT:
+            return "Q4_K" if self.name == "Q3_K_L" else self.base
+        key = "output_of_eight" if self.experts == 8 else "output"
+        return str(self.rules.get(key, self.base))
 
     def value_type(self, index: int) -> str:
         """Of the values of attention, counted through the file."""
@@ -259,6 +249,16 @@ class _Recipe:
 
 
 _MXFP4_BYTES = 17 / 32
+
+
+def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
+    """How many heads share one key in the first layer; 0 where that layer has no attention and the
+    header states keys layer by layer.
+    """
+    for group in architecture.attention:
+        if 0 in group.layers or row.keys_stated_once:
+            return group.heads // (1 if group.kind == "latent" else max(1, group.kv_heads))
+    return 0
 
 
 def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:

@@ -53,7 +53,7 @@ def cached(architecture: Architecture, context: int | None) -> list[Layer]:
             if group.kind == "sliding" and not (row is not None and row.window_masks):
                 found[layer]["window"] = group.window_tokens
     groups = [group for group in architecture.recurrent if group.layers]
-    for recurrent, state in zip(groups, states(architecture), strict=True):
+    for recurrent, state in zip(groups, states(architecture), strict=False):
         taps = recurrent.convolution or 1
         for layer in recurrent.layers:
             # as many inputs of the convolution as it is wide: the last one beside those that the next token needs; RecurrentGemma without

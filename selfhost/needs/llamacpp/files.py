@@ -17,7 +17,7 @@ from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ...core.tables import shipped_table
 from ..case import Case, published_size, unread_size
-from ..quantization import BITS_PER_WEIGHT, has_fused, stored, tensor_bytes, typed_earlier
+from ..quantization import BITS_PER_WEIGHT, FUSED_AS_VALUES, has_fused, stored, tensor_bytes
 from ..records import How, Term, term, unread
 from ..tensors import ArchitectureRow
 
@@ -96,7 +96,7 @@ def recipe_file(
     own_block: bool = False,
 ) -> Term:
     """The file of a model that came out on that date, in a quantization of llama-quantize."""
-    tensors = usual(architecture, row, quantization, typed_earlier(released))
+    tensors = usual(architecture, row, quantization, released)
     less, more = spread(architecture, row, quantization)
     low, high = header_bytes(architecture, row, tensors)
     # most byte pairs have one merge a token
@@ -117,12 +117,13 @@ def recipe_file(
 
 
 def usual(
-    architecture: Architecture, row: ArchitectureRow, quantization: str, earlier: bool
+    architecture: Architecture, row: ArchitectureRow, quantization: str, released: str | None
 ) -> tuple[FileTensors, ...]:
-    """The tensors as published: with an importance matrix for the IQ types, which need one;
-    `earlier` by the rules before March 2026.
+    """The tensors as published: with an importance matrix for the IQ types, which need one; of a
+    model that came out before March 2026 (`released` is an ISO date) by the rules of then.
     """
-    imatrix, earlier = quantization.startswith("IQ"), earlier and has_fused(architecture, row)
+    imatrix, is_old = quantization.startswith("IQ"), bool(released and released < FUSED_AS_VALUES)
+    earlier = is_old and has_fused(architecture, row)
     return stored(architecture, row, quantization, imatrix, earlier)
 
 

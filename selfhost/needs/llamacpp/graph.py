@@ -188,7 +188,7 @@ class Graph(Recorder):
         self.states = self.input(room.sequences)
         groups = [group for group in model.recurrent if group.layers]
         self.memories = {
-            id(group): state for group, state in zip(groups, states(model), strict=True)
+            id(group): state for group, state in zip(groups, states(model), strict=False)
         }
         # after which the rows are chosen whose logits the caller needs
         self.last = model.layers - 1 if not self.style.late_rows else None

@@ -16,7 +16,6 @@ from ..cache import (
     cache_bytes,
     cache_groups,
     cached_groups,
-    compressors,
     idle_layers,
     room_of,
     state_bytes,
@@ -39,7 +38,6 @@ from ..quantization import (
     canonical_gguf,
     layout_of,
     row_bytes,
-    typed_earlier,
 )
 from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
@@ -226,7 +224,7 @@ def _state(case: Case) -> list[Term]:
         ending += f" × {kept} states to roll drafted tokens back to"
     lines = by_layers(
         ("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}")
-        for state in (*states(architecture), *compressors(architecture))
+        for state in states(architecture)
     )
     return [term("recurrent_state", size, How.EXACT, SOURCE, " + ".join(lines))]
 
@@ -322,7 +320,7 @@ def _expert_tensors(case: Case) -> list[FileTensors]:
     recipe = recipe_of_mix(case.quantization, case.model) or case.quantization
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return []
-    tensors = usual(case.model, case.row, recipe, typed_earlier(case.spec.released))
+    tensors = usual(case.model, case.row, recipe, case.spec.released)
     return [each for each in tensors if each.name.endswith("_exps.weight") and not each.extra]
 
 

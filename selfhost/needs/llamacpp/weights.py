@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec
 from ..case import Case
-from ..quantization import BITS_PER_WEIGHT, BLOCKS, TABLES, Buffer, buffers_of, typed_earlier
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, TABLES, Buffer, buffers_of
 from ..records import How, Term, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
 from .files import RECIPE, RECIPE_ERROR, SOURCE, by_type, recipe_file, recipe_of_mix, spread, usual
@@ -31,7 +31,7 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return (whole_files(files, remark="; the whole file"),), 0
     architecture, row = case.model, case.row
-    tensors = read or usual(architecture, row, recipe, typed_earlier(spec.released))
+    tensors = read or usual(architecture, row, recipe, spec.released)
     computed = recipe_file(architecture, row, spec.released, recipe)
     # a published size that is not that of llama-quantize's own types
     error = files.bytes * _OWN_MIX
@@ -184,8 +184,7 @@ def own_block_weights(case: Case) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     whole: tuple[FileTensors, ...] = ()
     if case.quantization in BITS_PER_WEIGHT:
-        earlier = typed_earlier(case.spec.released)
-        whole = usual(case.model, case.row, case.quantization, earlier)
+        whole = usual(case.model, case.row, case.quantization, case.spec.released)
     tensors = [tensor for tensor in whole if _passed_over(tensor, case.row)]
     error = int(_bytes_of(tensors) * RECIPE_ERROR)
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
