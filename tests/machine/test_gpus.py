@@ -233,11 +233,14 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: s
         ("2070S", [("NVIDIA GeForce RTX 2070 SUPER", 8)]),
         ("EVGA RTX 3080 FTW3 10GB", [("NVIDIA GeForce RTX 3080", 10)]),
         ("tesla a100 80gb", [("NVIDIA A100 80GB PCIe", 80)]),
+        ("rtx 4000 sff ada", [("NVIDIA RTX 4000 SFF Ada Generation", 20)]),
         ("none", []),
     ],
 )  # fmt: skip
 def test_names_as_people_type_them(text: str, expected: list[tuple[str, int]]) -> None:
     assert sizes_of(text) == expected
+    beside = named(f"i5-12400 64gb ram {text}" if expected else "i5-12400 64gb no gpu")[0]
+    assert [card.name for card in beside.accelerators or ()] == [name for name, _ in expected]
 
 
 @pytest.mark.parametrize(
