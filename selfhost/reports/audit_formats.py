@@ -16,7 +16,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
-from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
+from ..audit.rows import Audit, Group, Result, Row, Use
 from ..core.errors import in_one_line
 from ..core.records import Record
 from . import markup
@@ -98,7 +98,15 @@ def _json(audit: Audit) -> str:
         ],
         "verdicts": [_verdict(group) for group in audit.groups],
         "exceptions": {
-            use.value: [_exception(each) for each in audit.exceptions if each.use is use]
+            use.value: [
+                {
+                    **record(each.exemption, "model rule reason owner expires"),
+                    "machines": list(map(str, each.exemption.machines)),
+                    **record(each, "rows concerned"),
+                }
+                for each in audit.exceptions
+                if each.use is use
+            ]
             for use in Use
         },
         "results": {result.value: audit.count(result) for result in Result},
@@ -150,14 +158,6 @@ def _verdict(group: Group) -> dict[str, Any]:
             {"check": each.check, "reason": each.text, "remedy": each.remedy}
             for each in row.reasons
         ],
-    }
-
-
-def _exception(use: ExemptionUse) -> dict[str, Any]:
-    return {
-        **record(use.exemption, "model rule reason owner expires"),
-        "machines": list(map(str, use.exemption.machines)),
-        **record(use, "rows concerned"),
     }
 
 

@@ -25,7 +25,7 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
     lines: list[str] = []
     for number, block in enumerate(blocks):
         if isinstance(block, Table):
-            lines += ["", *_markdown_table(block), ""]
+            lines += ["", *_rows(block), ""]
         elif (tag := _tag(number, block)).startswith("h"):
             lines += [f"{'#' * (1 + int(tag[1]))} {_escaped(''.join(block.parts))}", ""]
         else:
@@ -42,12 +42,15 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
     return f"{shown.decode()}\n\n{more:,} more rows, not listed: see the other reports.\n"
 
 
-def _markdown_table(table: Table) -> Iterator[str]:
+def _rows(table: Table) -> Iterator[str]:
     shown = _shown(table)
     columns = [table.columns[at] for at in shown]
-    yield _cells([_escaped(column.title) for column in columns])
-    yield _cells(["---:" if column.right else "---" for column in columns])
-    yield from (_cells([_marked(row[at]) for at in shown]) for row in table.rows)
+    rows = [
+        [_escaped(column.title) for column in columns],
+        ["---:" if column.right else "---" for column in columns],
+        *([_marked(row[at]) for at in shown] for row in table.rows),
+    ]
+    return (f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def _tag(number: int, block: Paragraph) -> str:
@@ -59,10 +62,6 @@ def _tag(number: int, block: Paragraph) -> str:
     if len(block.parts) == 1 and _style_of(block.parts[0]) == "strong" and not block.indent:
         return "h2"
     return "pre" if _style_of(block.parts[0]) == "command" else "p"
-
-
-def _cells(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _marked(text: str) -> str:
