@@ -74,8 +74,8 @@ def _parts(nvml: Library, index: int) -> list[dict[str, Any]]:
         # the numbers of MIG devices may have gaps
         part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
         if not nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
-            own = {"part_of_bytes": whole["memory_total_bytes"] or 0}
-            instances.append({**whole, **_device(nvml, part), **own})
+            own = {**_device(nvml, part), "part_of_bytes": whole["memory_total_bytes"] or 0}
+            instances.append({**whole, **own, "name": own["name"] or whole["name"]})
     return instances
 
 

@@ -108,7 +108,10 @@ def _cores() -> dict[str, int | None]:
 def _mounts() -> dict[str, str]:
     import psutil
 
-    parts = psutil.disk_partitions(all=sys.platform != "win32")
+    try:
+        parts = psutil.disk_partitions(all=sys.platform != "win32")
+    except (OSError, psutil.Error):
+        return {}
     return {part.mountpoint: part.fstype for part in parts}
 
 
