@@ -2,7 +2,7 @@
 quantized weights, the layout that each name stands for; what the end of a model's name says of its
 files; and what a quantization costs in quality, as specs/common/quantizations.toml has it measured.
 
-What a layout takes in bytes is in `needs/checkpoints.py`.
+What a layout takes in bytes is in `[layouts]` of that file.
 """
 
 from __future__ import annotations

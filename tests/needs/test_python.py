@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.needs_of import memory
 from helpers.paths import TRUTH
 from selfhost import Workload, check, needs
 from selfhost.catalogue.architecture import Architecture
@@ -31,13 +32,7 @@ def truth() -> Any:
         for name in ("transformers", "transformers_avx512")
     )
     models = {**found["models"], **shapes["models"]}
-    sets = tuple(shapes["about"]["instruction_sets"])
-    return {
-        **found,
-        "models": models,
-        "shapes": [*shapes["generate"], *shapes["encode"]],
-        "shapes_sets": sets,
-    }
+    return {**found, "models": models, "shapes": [*shapes["generate"], *shapes["encode"]]}
 
 
 @cache
@@ -97,17 +92,13 @@ def answered(run: dict[str, Any]) -> MemoryNeed:
             unknown={},
         )
         quantization = run["dtype"]
-    workload = Workload(
-        runtime="transformers",
-        format="safetensors",
-        quantization=quantization,
-        context_tokens=tokens,
-        parallel=run["batch"],
-    )
+    return in_transformers(told, quantization, context_tokens=tokens, parallel=run["batch"])
+
+
+def in_transformers(spec: ModelSpec, quantization: str | None, **asked: int) -> MemoryNeed:
+    work = Workload(runtime="transformers", format="safetensors", quantization=quantization)
     runtime = Catalogue.open().runtime("transformers")
-    memory = needs.needs_of(told, runtime, workload).memory
-    assert memory is not None
-    return memory
+    return memory(needs.needs_of(spec, runtime, work.replace(**asked)))
 
 
 def peak(run: dict[str, Any]) -> int:
@@ -137,12 +128,10 @@ def test_ranges_of_transformers_hold_what_was_measured() -> None:
     """95 of 100 peaks are between the ends, and the middle one is within 4 % of the estimate."""
     inside, errors = [], []
     for run in RUNS:
-        memory = answered(run)
-        seen = peak(run)
-        evictable = memory.evictable_bytes
-        inside.append(memory.low_bytes <= seen <= memory.high_bytes + evictable)
+        found, seen = answered(run), peak(run)
+        inside.append(found.low_bytes <= seen <= found.high_bytes + found.evictable_bytes)
         if run["kind"] == "generate":
-            errors.append(abs(memory.total_bytes / seen - 1))
+            errors.append(abs(found.total_bytes / seen - 1))
     assert len(RUNS) > 100
     assert sum(inside) >= 0.95 * len(inside)
     assert median(errors) < 0.04
@@ -158,11 +147,9 @@ def test_ranges_on_a_gpu_hold_what_was_measured(task: str) -> None:
         workload = Workload(
             task=task, runtime="transformers", quantization="bfloat16", context_tokens=tokens
         )
-        needs = check(run["model"], workload, machine="H200").needs
-        assert needs is not None
-        memory = needs.memory
-        assert memory is not None
-        (card,) = [place for place in memory.places if place.where == "accelerator:0"]
+        found = check(run["model"], workload, machine="H200").needs
+        assert found is not None
+        (card,) = [place for place in memory(found).places if place.where == "accelerator:0"]
         peak_bytes = run["peak_allocated_bytes"]
         is_near = abs(card.total_bytes / peak_bytes - 1) < 0.15
         if not (is_near and card.low_bytes <= peak_bytes <= card.high_bytes):
@@ -192,20 +179,12 @@ def test_whisper_takes_what_is_told(run: dict[str, Any]) -> None:
     told = Catalogue.open().spec(run["model"])
     assert told.architecture is not None
     stored = told.replace(architecture=told.architecture.replace(dtype=run["dtype"]))
-    workload = Workload(
-        runtime="transformers",
-        format="safetensors",
-        quantization=run["dtype"],
-        parallel=run["batch"],
-    )
-    runtime = Catalogue.open().runtime("transformers")
-    memory = needs.needs_of(stored, runtime, workload).memory
-    assert memory is not None
+    found = in_transformers(stored, run["dtype"], parallel=run["batch"])
     seen = max(run["stages"][stage]["peak_bytes"] for stage in ("warm", "last_token"))
-    assert seen <= memory.high_bytes
+    assert seen <= found.high_bytes
     if run["beams"] == 5:
-        assert memory.low_bytes <= seen
-        assert memory.total_bytes == pytest.approx(seen, rel=0.1)
+        assert found.low_bytes <= seen
+        assert found.total_bytes == pytest.approx(seen, rel=0.1)
 
 
 def test_fp8_becomes_16_bits_on_a_cpu() -> None:
@@ -213,10 +192,8 @@ def test_fp8_becomes_16_bits_on_a_cpu() -> None:
     and above 2 bytes a parameter.
     """
     run = next(run for run in truth()["narrow"] if run["model"] == "qwen3-moe-fp8")
-    memory = answered(run)
-    seen = (
-        max(stage["peak_bytes"] for name, stage in run["stages"].items() if name != "loaded")
-        - memory.evictable_bytes
-    )
-    assert memory.low_bytes <= seen <= memory.high_bytes
+    found = answered(run)
+    seen = max(stage["peak_bytes"] for name, stage in run["stages"].items() if name != "loaded")
+    seen -= found.evictable_bytes
+    assert found.low_bytes <= seen <= found.high_bytes
     assert seen > 2 * run["parameters"]
