@@ -273,7 +273,7 @@ class Availability(Record):
 def _license(root: Table, key: str) -> License | None:
     """A table of its own, or the id of a row of specs/common/licenses.toml."""
     if not isinstance(id := root.values.get(key), str):
-        terms: License | None = root.record(key, kind=License, check=_check_license)
+        terms: License | None = root.record(key, kind=License)
         return terms
     row = shipped_table("licenses").get(id)
     if row is None:
@@ -283,17 +283,6 @@ def _license(root: Table, key: str) -> License | None:
         return None
     lists = {name: tuple(row.get(name, ())) for name in ("conditions", "duties")}
     return License(**{"id": id, **row, **lists})
-
-
-def _check_license(table: Table, values: Mapping[str, Any]) -> None:
-    answers = {values[key] for key in ("commercial_use", "modification", "redistribution")}
-    if "conditional" in answers and "conditions" not in table:
-        message = "is missing, though the license is conditional"
-        table.problem("conditions", message, 'write conditions = ["one short line each"]')
-    # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
-    if values["conditions"] and not answers & {"conditional", "no"}:
-        remedy = 'say which: commercial_use = "conditional"; what a user must do is a duty'
-        table.problem("conditions", "is stated, though nothing is conditional", remedy)
 
 
 def _embedding(root: Table, key: str) -> int | None:
@@ -318,10 +307,6 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
         remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
         table.problem(None, f"states {' and '.join(stated) or 'no memory'}", remedy)
-    is_unknown = is_stated(root.values, ("unknown", "needs.disk_bytes"))
-    if not ("disk_bytes" in table or "files" in root or is_unknown):
-        remedy = 'write it, or why it is not known: [unknown] "needs.disk_bytes" = "…"'
-        table.problem("disk_bytes", "is missing", remedy)
     return needs if memory is None else needs.replace(low_bytes=memory, high_bytes=memory)
 
 
@@ -500,13 +485,19 @@ def _rules(
     """What no table can tell alone: the rule, as `[spec_rules]` of specs/common/model_files.toml
     has its words, at which key, and whether it is broken.
     """
-    states, unknown, terms = root.values.keys(), values["unknown"], values["license"]
+    states, unknown = root.values.keys(), values["unknown"]
     closed = values["openness"].weights == "closed"
     is_open = is_whole and not closed
     has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
     is_computed = bool(states & {*_COMPUTED_FROM})
-    is_own = terms is not None and str(terms.id).startswith("LicenseRef-") and not terms.url
-    is_own = is_own and not is_stated(root.values, ("license", "url"))
+    terms = values["license"] or License()
+    allows = {terms.commercial_use, terms.modification, terms.redistribution}
+    is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
+    has_needs = values["needs"] is not None and "files" not in states
+
+    def lacks(key: str) -> bool:
+        return key not in unknown and not is_stated(root.values, key.split("."))
+
     for key in _OF_WEIGHTS.split():
         yield "closed-states", (key,), closed and key in states
     yield "closed-why", ("availability",), closed and "availability" not in states
@@ -514,6 +505,12 @@ def _rules(
     yield "two-bases", ("components",), {"components", "architecture"} <= states
     yield "no-basis", (), is_open and not has_basis
     yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
-    yield "no-terms", ("license", "url"), is_own and "license.url" not in unknown
+    yield "no-disk", ("needs", "disk_bytes"), has_needs and lacks("needs.disk_bytes")
+    yield "no-terms", ("license", "url"), is_own and lacks("license.url")
+    is_bare = "conditional" in allows and not terms.conditions
+    yield "no-conditions", ("license", "conditions"), is_bare and lacks("license.conditions")
+    # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
+    is_free = not allows & {"conditional", "no"}
+    yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
     for key in unknown:
         yield "known", ("unknown", key), is_stated(root.values, key.split("."))

@@ -148,6 +148,7 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     mine.mkdir()
     (mine / "alpha-7b.toml").write_text(spec("alpha-7b", memory="1_000_000_000"))
     (mine / "own-2b.toml").write_text(spec("own-2b", 'aliases = ["own"]'))
+    (mine / "own-2b.sources.toml").write_text('name = "mine"')
     (mine / "notes.txt").write_text("no spec")
     catalogue = open_folder(folder, mine)
     assert catalogue.spec("alpha-7b").overrides == str(folder / "models/maker/alpha-7b.toml")
@@ -155,6 +156,7 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     assert needs_of(catalogue, resolve("alpha", catalogue).spec_id) == 1_000_000_000
     assert catalogue.spec(resolve("own", catalogue).spec_id).overrides is None
     assert catalogue.ids() == ("alpha-7b", "beta-1.5b", "own-2b")
+    assert catalogue.spec("own-2b").sources == {"name": "mine"}
     assert "own" in catalogue.spellings()
 
 

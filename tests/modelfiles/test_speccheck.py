@@ -114,19 +114,14 @@ def test_given_files_are_checked_against_each_other(tmp_path: Path) -> None:
     ]
 
 
+# as published, as the publisher rounds it, "7B", and 0.5 % beside
+RIGHT = (7_248_023_552, 7_250_000_000, 7_200_000_000, 7_000_000_000, 7_284_023_552)
+# no digit of ten thousand million is as coarse as the last
+WRONG = (7_285_023_552, 7_100_000_000, 6_000_000_000, 10_000_000_000)
+
+
 @pytest.mark.parametrize(
-    ("total", "right"),
-    [
-        (7_248_023_552, True),  # published
-        (7_250_000_000, True),  # as the publisher rounds it
-        (7_200_000_000, True),
-        (7_000_000_000, True),  # "7B"
-        (7_284_023_552, True),  # 0.5 %
-        (7_285_023_552, False),
-        (7_100_000_000, False),
-        (6_000_000_000, False),
-        (10_000_000_000, False),  # no digit of ten thousand million is that coarse
-    ],
+    ("total", "right"), [*((each, True) for each in RIGHT), *((each, False) for each in WRONG)]
 )
 def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: Path) -> None:
     """A count lies within 0.5 % of the architecture's, or is what that rounds to at the digits it is written with (Mistral 7B v0.3)."""
@@ -154,19 +149,10 @@ def test_pointers_lead_somewhere(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "license",
-    [
-        "mit",
-        "GPL-2.0 with Classpath",
-        "Apache",
-        "((((",
-        "MIT AND",
-        "(" * 5_000,
-        "MIT OR " * 400 + "MIT",
-        "Llama 2",
-    ],
-)
+STRANGE = ["mit", "GPL-2.0 with Classpath", "Apache", "((((", "MIT AND", "(" * 5_000, "Llama 2"]
+
+
+@pytest.mark.parametrize("license", [*STRANGE, "MIT OR " * 400 + "MIT"])
 def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
     """What SPDX does not know, or spells otherwise, is one problem on its line; no length hangs or raises."""
     path = _write(tmp_path, "x", f'license.id = "{license}"\nsources.license = "card"\n')
