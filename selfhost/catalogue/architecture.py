@@ -21,23 +21,17 @@ Places = tuple[int, ...]
 MAX_LAYERS = 1000
 MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
-MAX_INPUTS = 64
-MAX_BEAMS = 100
 _ATTENDING = ("full", "sliding", "latent", "cross", "compressed")
 _KEEPING = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
 _NEEDED: tuple[str, ...] = ("kind",)
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
-# whose files a program may not load, whatever types it loads
-QUANTIZERS = ("modelopt",)
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = (
     "attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm",
     "embedding_norm", "token_types", "positions", "pooler", "output_in_gguf",
 )  # fmt: skip
-ROPE_FACTORS = ("freqs", "long_short")
-GATES = ("split", "fused", "none")
 _STORED_TYPES = (*DTYPES, *PACKED)
 
 
@@ -208,11 +202,11 @@ class Architecture(Sized):
     dtype: str | None = _choice(DTYPES)
     matrix_dtype: str | None = _choice(_STORED_TYPES)
     expert_dtype: str | None = _choice(_STORED_TYPES)
-    quantizer: str | None = _choice(QUANTIZERS)
+    quantizer: str | None = _choice(("modelopt",))
     layers: int = _required(MAX_LAYERS)
     embedding_length: int = _required()
     heads: int | None = _size()
-    beams: int | None = _size(MAX_BEAMS)
+    beams: int | None = _size(100)
     vocabulary: int | None = _size()
     vocabulary_gguf: int | None = _size()
     context_tokens: int | None = _size()
@@ -226,8 +220,8 @@ class Architecture(Sized):
     attention_bias: bool | None = read_by(Table.boolean, default=None)
     query_key_norm: str | None = _choice(QUERY_KEY_NORMS)
     parallel_norms: int | None = _size(9)
-    rope_factors: str | None = _choice(ROPE_FACTORS)
-    gate: str | None = _choice(GATES)
+    rope_factors: str | None = _choice(("freqs", "long_short"))
+    gate: str | None = _choice(("split", "fused", "none"))
     table_length: int | None = _size()
     also: tuple[str, ...] = read_by(Table.strings, choices=ROW_FLAGS, default=())
     lacks: tuple[str, ...] = read_by(Table.strings, choices=ROW_FLAGS, default=())
@@ -237,7 +231,7 @@ class Architecture(Sized):
     cache_layers: int | None = _size(MAX_LAYERS)
     stored_layers: int | None = _size(MAX_LAYERS)
     per_layer_embedding_length: int | None = _size()
-    altup_inputs: int | None = _size(MAX_INPUTS, minimum=2)
+    altup_inputs: int | None = _size(64, minimum=2)
     deepstack_layers: int | None = _size(MAX_LAYERS)
     mtp_layers: int | None = _size(MAX_LAYERS)
     audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
@@ -252,13 +246,10 @@ class Architecture(Sized):
         """As it is in files of a quantization by that method: some AWQ and GPTQ files have longer
         feed-forwards.
         """
-        if method not in ("awq", "gptq") or not any(
-            each.padded_length for each in self.feed_forward
-        ):
+        if method not in ("awq", "gptq"):
             return self
-        longer = [
-            each.replace(length=each.padded_length or each.length) for each in self.feed_forward
-        ]
+        parts = self.feed_forward
+        longer = [each.replace(length=each.padded_length or each.length) for each in parts]
         return self.replace(feed_forward=tuple(longer))
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:

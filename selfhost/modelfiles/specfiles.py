@@ -88,13 +88,12 @@ def _tables(model: ModelSpec) -> dict[str, Any]:
 
 def _stated(record: Record) -> dict[str, Any]:
     """What a record has otherwise than by default, by the keys of a spec file."""
-    values = {key.name or name: getattr(record, name) for name, key in type(record)._keys.items()}
-    defaults = {key.name or name: key.default for name, key in type(record)._keys.items()}
-    return {
-        key: value
-        for key, value in values.items()
-        if value is not None and value not in (defaults[key], ())
-    }
+    stated = {}
+    for name, key in type(record)._keys.items():
+        value = getattr(record, name)
+        if value is not None and value not in (key.default, ()):
+            stated[key.name or name] = value
+    return stated
 
 
 def _files(files: PublishedFiles) -> dict[str, Any]:
@@ -375,6 +374,9 @@ def _check_tables(document: Document) -> None:
         if table in document.values and table not in having:
             place = "" if "sources" in document.parts else "[sources] "
             remedy = f'say where the facts in [{table}] come from: {place}{table} = "…"'
+            if "sources" not in document.values:
+                beside = document.file.removesuffix(".toml") + SOURCES_ENDING
+                remedy += f', or {table} = "…" in {beside}'
             document.add(("sources", table), "is missing", remedy, absent=True)
     for key, value in needs.items() if isinstance(needs, dict) else ():
         if key.endswith("_bytes") and type(value) is int and 0 < value < _LEAST_BYTES:

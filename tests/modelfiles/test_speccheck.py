@@ -56,7 +56,7 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
     path = Path(_write(tmp_path, "x", 'openness = { paper = "published" }\n'))
     beside = tmp_path / "x.sources.toml"
     assert _messages([str(path)]) == [
-        f'{path}: sources.openness: is missing (say where the facts in [openness] come from: [sources] openness = "…")'
+        f'{path}: sources.openness: is missing (say where the facts in [openness] come from: [sources] openness = "…", or openness = "…" in {beside})'
     ]
     beside.write_text('id = "its card"\nopenness = "arXiv"\n', encoding="utf-8")
     for named in ([str(path)], [str(beside)], [str(path), str(beside)]):
