@@ -490,14 +490,6 @@ def _rules(
     is_open = is_whole and not closed
     has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
     is_computed = bool(states & {*_COMPUTED_FROM})
-    terms = values["license"] or License()
-    allows = {terms.commercial_use, terms.modification, terms.redistribution}
-    is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
-    has_needs = values["needs"] is not None and "files" not in states
-
-    def lacks(key: str) -> bool:
-        return key not in unknown and not is_stated(root.values, key.split("."))
-
     for key in _OF_WEIGHTS.split():
         yield "closed-states", (key,), closed and key in states
     yield "closed-why", ("availability",), closed and "availability" not in states
@@ -505,12 +497,27 @@ def _rules(
     yield "two-bases", ("components",), {"components", "architecture"} <= states
     yield "no-basis", (), is_open and not has_basis
     yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
-    yield "no-disk", ("needs", "disk_bytes"), has_needs and lacks("needs.disk_bytes")
-    yield "no-terms", ("license", "url"), is_own and lacks("license.url")
+    has_needs = values["needs"] is not None and "files" not in states
+    yield "no-disk", ("needs", "disk_bytes"), has_needs and _lacks(root, "needs.disk_bytes")
+    if values["license"] is not None:
+        yield from _license_rules(root, values["license"])
+    for key in unknown:
+        yield "known", ("unknown", key), is_stated(root.values, key.split("."))
+
+
+def _license_rules(root: Table, terms: License) -> Iterator[tuple[str, Path, bool]]:
+    allows = {terms.commercial_use, terms.modification, terms.redistribution}
+    is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
+    yield "no-terms", ("license", "url"), is_own and _lacks(root, "license.url")
     is_bare = "conditional" in allows and not terms.conditions
-    yield "no-conditions", ("license", "conditions"), is_bare and lacks("license.conditions")
+    yield "no-conditions", ("license", "conditions"), is_bare and _lacks(root, "license.conditions")
     # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
     is_free = not allows & {"conditional", "no"}
     yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
-    for key in unknown:
-        yield "known", ("unknown", key), is_stated(root.values, key.split("."))
+
+
+def _lacks(root: Table, key: str) -> bool:
+    """Whether a file neither states a key nor says why not."""
+    return not is_stated(root.values, key.split(".")) and not is_stated(
+        root.values, ("unknown", key)
+    )
