@@ -273,7 +273,7 @@ def spec_in(path: str) -> ModelSpec:
 
 def _spec_of(document: Document, path: str, id: str | None = None) -> ModelSpec:
     spec = read_model_spec(document, path)
-    if spec is not None and id not in (None, spec.id):
+    if spec is not None and document.ok and id not in (None, spec.id):
         document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
     if spec is None or not document.ok:
         raise SpecError(document.problems)

@@ -445,16 +445,10 @@ def read_spec_file(path: str) -> Document:
 
 
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
-    """The spec that `document` states; None if and only if `document.problems` says why not, every
-    fault in one go. What needs other files (unique names, SPDX ids) is of `modelfiles.specfiles`.
-    """
-    spec = read_as_far_as_right(document, origin)
-    return spec if document.ok else None
+    """The spec that `document` states. Where its `problems` have faults, what is right in it, as if
+    the rest were missing; None where it is no TOML or of another schema.
 
-
-def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
-    """As `read_model_spec`, and of a file with faults what is right in it: what is wrong is left
-    out as if it were missing. None where the file is no TOML or of another schema.
+    What needs other files (unique names, SPDX ids) is of `modelfiles.specfiles`.
     """
     if not document.ok or not schema_is_read(root := document.root):
         return None

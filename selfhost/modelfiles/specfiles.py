@@ -14,7 +14,7 @@ from ..catalogue.architecture import Architecture, Attention, FeedForward, Place
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, PublishedFiles, read_as_far_as_right, read_spec_file
+from ..catalogue.spec import ModelSpec, PublishedFiles, read_model_spec, read_spec_file
 from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, pattern
@@ -182,7 +182,7 @@ def check_spec_files(
     paths = [re.sub(rf"{re.escape(SOURCES_ENDING)}$", ".toml", path) for path in paths]
     documents = [read_spec_file(path) for path in dict.fromkeys(paths)]
     # with what is right in its spec, None where that is nothing
-    files = [(each, read_as_far_as_right(each, each.file)) for each in documents]
+    files = [(each, read_model_spec(each, each.file)) for each in documents]
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file, _ in files if file.values.get("schema") in (None, SCHEMA)]
     replaced = {

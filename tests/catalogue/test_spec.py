@@ -42,7 +42,8 @@ def _good(name: str) -> ModelSpec:
 
 def _from_text(text: str) -> tuple[Document, ModelSpec | None]:
     document = Document.parse("x.toml", text.encode())
-    return document, read_model_spec(document, "x.toml")
+    spec = read_model_spec(document, "x.toml")
+    return document, spec if document.ok else None
 
 
 def _as_json(values: Mapping[str, Any]) -> Any:
@@ -64,7 +65,7 @@ def test_a_good_spec_is_good_for_the_schema_and_for_the_index(path: Path) -> Non
     document = Document.read(str(path))
     values = _as_json(document.values)
     spec = read_model_spec(document, str(path))
-    assert spec is not None, document.problems
+    assert document.problems == ()
     VALIDATOR.validate(values)
     if path in READ_AGAIN:
         assert read_model_spec(Document(str(path), values), str(path)) == spec

@@ -59,7 +59,8 @@ def again(spec: ModelSpec) -> ModelSpec:
     """What the reader of spec files makes of the text of a spec."""
     document = Document.parse("x.toml", spec_text(spec).encode())
     found = read_model_spec(document, spec.origin)
-    assert found is not None, (document.problems, spec_text(spec))
+    assert found is not None
+    assert document.problems == (), spec_text(spec)
     assert found.tokenizer == spec.tokenizer
     return found
 
