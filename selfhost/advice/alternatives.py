@@ -28,7 +28,6 @@ from ..judge.judging import best_layout, judge
 from ..judge.question import ask, needs_under
 from ..judge.record import Alternative, Judged, Question, Room
 from ..machine.record import Machine
-from ..needs.records import Needs
 from .ranking import NAMED, TIGHT, Standings, best_case, reasons, share_on
 
 MOST_ALTERNATIVES = 3
@@ -134,7 +133,7 @@ class _Search(Record):
         if runtime is None or question.needs is None:
             return
         space = Space(judged=self.judged, machine=self.machine, catalogue=self.catalogue)
-        longest = space.longest_context or 0
+        longest = space.longest_context() or 0
         shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
         if shortest <= longest < (taken.context_tokens or 0):
             shorter = workload.replace(
@@ -294,27 +293,6 @@ class Space(Record):
     machine: Machine
     catalogue: Catalogue
 
-    @property
-    def room(self) -> Room | None:
-        """The longest context, the best quantization and the most sequences that fit, each with
-        everything else as judged.
-        """
-        question = self.judged.question
-        if question.needs is None or question.runtime is None:
-            return None
-        most_parallel = None
-        if self._grows:
-            # what runs is known to fit
-            low = question.workload.parallel if self.judged.fits else 1
-            most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
-            most_parallel = largest(low, most, lambda number: self._fits(parallel=number))
-        return Room(
-            longest_context_tokens=self.longest_context,
-            best_quantization=self._best_quantization(question.runtime),
-            most_parallel=most_parallel,
-        )
-
-    @property
     def longest_context(self) -> int | None:
         """Tokens per sequence, at most what the model was trained for: what its publisher documents
         with scaling counts only where more was asked for, because answers may get worse. None where
@@ -322,7 +300,7 @@ class Space(Record):
         """
         question = self.judged.question
         architecture, row = question.spec.architecture, question.row
-        if architecture is None or not self._grows:
+        if architecture is None or not _grows(question):
             return None
         asked_tokens = question.workload.context_tokens or 1
         most = need.trained_tokens(architecture, row) or asked_tokens
@@ -332,15 +310,9 @@ class Space(Record):
             # what was asked for is judged all the same
             most = max(most, asked_tokens)
         low = min(asked_tokens, most) if self.judged.fits else 1
-        return largest(low, most, lambda tokens: self._fits(context_tokens=tokens))
+        return largest(low, most, lambda tokens: self.fits(context_tokens=tokens))
 
-    @property
-    def _grows(self) -> bool:
-        question = self.judged.question
-        generates = question.spec.modality in GENERATING or question.workload.task == "finetune"
-        return question.workload.context_tokens is not None and generates
-
-    def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
+    def best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The best that fits, of those without noticeable loss the smallest: from there on, or from
         the judged one where that has more bits, even more bits gain nothing.
         """
@@ -353,39 +325,58 @@ class Space(Record):
         # the order is by what is lost, so none behind the judged one counts unless it does
         while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
             first -= 1
-        return next(
-            (name for name in order[max(first, 0) :] if self._fits(quantization=name)), None
-        )
+        return next((name for name in order[max(first, 0) :] if self.fits(quantization=name)), None)
 
-    def _fits(self, **changes: int | str) -> bool:
-        """With that change of the workload, and so do the files of another quantization."""
-        question, machine = self.judged.question, self.machine
+    def fits(self, **changes: int | str) -> bool:
+        """With that change of the workload, and so do the files of another quantization. What runs
+        on the accelerators, all of it or a part, does not leave them, nor what a GPU that shares
+        the RAM may use; what they hold the most of stays so.
+        """
+        judged, question, machine = self.judged, self.judged.question, self.machine
         workload = question.workload.replace(**changes)
         needs = needs_under(question, workload, machine)
         other = question.replace(workload=workload, needs=needs)
         layout = best_layout(other, needs, machine, at_any_pace=True)
-        is_tight = layout.has("accelerator-tight")
-        if not layout.fits:
+        was_tight = judged.fits and judged.has("accelerator-tight")
+        is_tighter = layout.has("accelerator-tight") and not was_tight
+        is_farther = _NEARNESS[layout.placement] < _NEARNESS[judged.placement]
+        if not layout.fits or is_tighter or (judged.fits and is_farther):
             return False
-        if not (self._keeps_placement(layout, needs) if self.judged.fits else not is_tight):
-            return False
+        if judged.fits and judged.placement == "host" and layout.has("accelerator-partly"):
+            from ..judge.checks.accelerator import more_for_shared
+
+            # it would compute all only with another limit than the one that is printed
+            runs = judged.needs
+            if runs and more_for_shared(needs, machine) != more_for_shared(runs, machine):
+                return False
         if "quantization" not in changes:
             return True
         if workload.quantization != question.workload.quantization:
             other = other.replace(here=local_copy(other, needs, machine, self.catalogue))
         return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
 
-    def _keeps_placement(self, layout: Judged, needs: Needs) -> bool:
-        """What runs on the accelerators, all of it or a part, does not leave them, nor what a GPU
-        that shares the RAM may use; what they hold the most of stays so.
-        """
-        judged, runs, machine = self.judged, self.judged.needs, self.machine
-        if _NEARNESS[layout.placement] < _NEARNESS[judged.placement]:
-            return False
-        if layout.has("accelerator-partly") and judged.placement == "host" and runs:
-            from ..judge.checks.accelerator import more_for_shared
 
-            # it would compute all only with another limit than the one that is printed
-            if more_for_shared(needs, machine) != more_for_shared(runs, machine):
-                return False
-        return judged.has("accelerator-tight") or not layout.has("accelerator-tight")
+def _grows(question: Question) -> bool:
+    generates = question.spec.modality in GENERATING or question.workload.task == "finetune"
+    return question.workload.context_tokens is not None and generates
+
+
+def room(judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
+    """The longest context, the best quantization and the most sequences that fit, each with
+    everything else as judged.
+    """
+    question = judged.question
+    if question.needs is None or question.runtime is None:
+        return None
+    space = Space(judged=judged, machine=machine, catalogue=catalogue)
+    most_parallel = None
+    if _grows(question):
+        # what runs is known to fit
+        low = question.workload.parallel if judged.fits else 1
+        most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
+        most_parallel = largest(low, most, lambda number: space.fits(parallel=number))
+    return Room(
+        longest_context_tokens=space.longest_context(),
+        best_quantization=space.best_quantization(question.runtime),
+        most_parallel=most_parallel,
+    )

@@ -14,16 +14,16 @@ from shlex import quote
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import TRAINED_FOR
-from ..catalogue.runtime import BLANKS, QuantizationRule, RuntimeSpec
-from ..catalogue.spec import ModelSpec, StatedWay
-from ..core.records import Record, pattern
+from ..catalogue.runtime import BLANKS, RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..core.records import pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, runs_on
 from ..judge.record import Judged, Question
 from ..machine.cpus import metal_share
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
@@ -35,63 +35,47 @@ _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
 
 
-class Case(Record):
+class Case:
     """What was judged on a machine, and the runtime whose lines are typed.
 
     `tag` is what Ollama calls the model in the judged quantization, where that was typed.
     `is_second`: the line stands beside that of another runtime, which was judged.
     """
 
-    judged: Judged
-    catalogue: Catalogue
-    machine: Machine
-    runtime: RuntimeSpec
-    tag: str | None = None
-    is_second: bool = False
+    def __init__(
+        self,
+        judged: Judged,
+        catalogue: Catalogue,
+        machine: Machine,
+        runtime: RuntimeSpec,
+        tag: str | None = None,
+        *,
+        is_second: bool = False,
+    ) -> None:
+        question, needs = judged.question, judged.needs
+        self.judged, self.catalogue, self.machine = judged, catalogue, machine
+        self.runtime, self.tag, self.is_second = runtime, tag, is_second
+        self.question, self.spec, self.workload = question, question.spec, question.workload
+        self.rule = runtime.rule_of(question.workload.quantization)
+        self.lean_option = runtime.lean_option if needs is not None and needs.is_lean else ""
+        places = {term.where for term in (needs.terms if needs is not None else ())}
+        # the accelerators with memory of their own that hold a part of the model, by number
+        self.cards_used = sorted(int(place.partition(":")[2]) for place in places - {"host"})
+        is_on_cards, cards = judged.placement == "accelerator", machine.accelerators or ()
+        # whether they hold all of it, and the machine has more of them
+        self.leaves_cards = is_on_cards and 0 < len(self.cards_used) < len(cards)
+        self.may_crash = not is_on_cards and bool(runtime.crashing_sets(machine.instruction_sets))
+        is_misread = judged.has("runtime-other-byte-order")
+        self.is_run = judged.fits and self.workload.task == "generate" and not is_misread
 
-    @property
-    def question(self) -> Question:
-        return self.judged.question
-
-    @property
-    def spec(self) -> ModelSpec:
-        return self.judged.question.spec
-
-    @property
-    def workload(self) -> Workload:
-        return self.judged.question.workload
-
-    @property
-    def rule(self) -> QuantizationRule | None:
-        return self.runtime.rule_of(self.workload.quantization)
+    def by(self, runtime: str, *, is_second: bool = False) -> Case:
+        """The same with the lines of another runtime."""
+        other = self.catalogue.runtime(runtime)
+        return Case(self.judged, self.catalogue, self.machine, other, self.tag, is_second=is_second)
 
     def setting(self, what: str) -> str | None:
         """What options of the program that were asked for make of that."""
         return self.runtime.setting(what, self.workload.runtime_options)
-
-    @property
-    def cards_used(self) -> list[int]:
-        """The accelerators with memory of their own that hold a part of the model, by number."""
-        terms = self.judged.needs.terms if self.judged.needs is not None else ()
-        places = {term.where for term in terms}
-        return sorted(int(place.partition(":")[2]) for place in places - {"host"})
-
-    @property
-    def leaves_cards(self) -> bool:
-        """Whether accelerators hold all of the model, and the machine has more of them."""
-        cards = self.machine.accelerators or ()
-        return self.judged.placement == "accelerator" and 0 < len(self.cards_used) < len(cards)
-
-    @property
-    def is_run(self) -> bool:
-        is_misread = self.judged.has("runtime-other-byte-order")
-        return self.judged.fits and self.workload.task == "generate" and not is_misread
-
-    @property
-    def may_crash(self) -> bool:
-        """Whether the program may crash there: not where accelerators hold all of the model."""
-        crashing = self.runtime.crashing_sets(self.machine.instruction_sets)
-        return self.judged.placement != "accelerator" and bool(crashing)
 
 
 # ------------------------------------------------------------------ shells
@@ -130,32 +114,21 @@ def filled(template: str, values: Values) -> str:
 
 
 def _values_of(case: Case) -> dict[str, str | None]:
-    spec, workload, runtime = case.spec, case.workload, case.runtime
-    # a line of its own, or that of models whose first input is such a one, or of its modality
-    inputs = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
-    # how to switch another scaling than YaRN on differs from model to model
-    original = getattr(spec.architecture, "yarn_original_tokens", None)
-    scaled = getattr(spec.architecture, "scaled_context_tokens", None)
-    way, counted = _stated_way(case), getattr(case.question.needs, "case", None)
+    spec, workload, runtime, judged = case.spec, case.workload, case.runtime, case.judged
+    ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
+    wanted = workload.quantization, judged.offload
+    way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
     by_blank: dict[str, object] = {
         **_values_of_files(case),
-        "components": _components(spec),
-        "count": getattr(spec.denoising, "steps", None),
-        "frames_per_second": spec.frames_per_second,
+        **_values_of_model(case),
         **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
-        "yarn_factor": f"{scaled / original:g}" if original and scaled else None,
-        "yarn_original_tokens": scaled and original,
-        "input": next((runtime.inputs[key] for key in inputs if key in runtime.inputs), None),
-        "tag": _tag(case),
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": getattr(counted, "whole_text_tokens", None),
-        "context_checkpoints": _checkpoints_kept(case),
+        "batch_tokens": getattr(getattr(case.question.needs, "case", None), "whole_text_tokens", 0),
         "device": device_word(case),
         "kv_cache_type": workload.kv_cache_type,
         "memory_share": _memory_share(case),
-        "draft": _draft(case.question),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
@@ -163,7 +136,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
         "remote_code": spec.safety.remote_code,
         "cast": need.is_cast(spec, runtime, workload.quantization),
         "tiled": way is None or way.is_tiled,
-        "chunked": way is not None and way.is_chunked,
+        "chunked": getattr(way, "is_chunked", False),
         "variant": spec.repository in runtime.variants.get(workload.quantization or "", ()),
         "guidance": spec.family in runtime.guided_families,
     }
@@ -174,10 +147,31 @@ def _values_of(case: Case) -> dict[str, str | None]:
     return values | words
 
 
-def _stated_way(case: Case) -> StatedWay | None:
-    stated, wanted = case.spec.needs, (case.workload.quantization, case.judged.offload)
-    ways = stated.ways if stated is not None and case.judged.offload is not None else ()
-    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
+def _values_of_model(case: Case) -> dict[str, object]:
+    spec, runtime, inside = case.spec, case.question.runtime, case.spec.architecture
+    # a line of its own, or that of models whose first input is such a one, or of its modality
+    keys = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
+    # how to switch another scaling than YaRN on differs from model to model
+    original = getattr(inside, "yarn_original_tokens", None)
+    scaled = getattr(inside, "scaled_context_tokens", None) if original else None
+    kept, components = None, None
+    if runtime is not None and "checkpoints" in runtime.options:
+        # how many copies of a conversation the need counts, where the server keeps many more
+        kept = runtime.context_checkpoints if bytes_worth_bounding(case.judged, runtime) else None
+    if spec.components:
+        from ..needs.pictures import quantized_components
+
+        names = ", ".join(f"'{name}'" for name in quantized_components(spec.components))
+        components = f"[{names}]" if names else None
+    return {
+        "components": components,
+        "count": getattr(spec.denoising, "steps", None),
+        "frames_per_second": spec.frames_per_second,
+        "yarn_factor": f"{scaled / original:g}" if scaled else None,
+        "yarn_original_tokens": scaled and original,
+        "input": next((case.runtime.inputs[key] for key in keys if key in case.runtime.inputs), ""),
+        "context_checkpoints": kept,
+    }
 
 
 def _values_of_files(case: Case) -> dict[str, object]:
@@ -186,40 +180,32 @@ def _values_of_files(case: Case) -> dict[str, object]:
     """
     spec, kind, rule = case.spec, case.workload.quantization or "", case.rule
     quantized, named, file_name = _conversion(case)
-    is_converted = case.workload.format in _CONVERTED or (rule is not None and not rule.at_load)
-    stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
+    is_converted = case.workload.format in _CONVERTED or not getattr(rule, "at_load", True)
     parts = need.parts_of(spec, case.runtime)
+    stated_type = getattr(spec.needs, "dtype", None) or ""
     return {
         "repository": quantized or (None if is_converted else spec.repository),
-        "quantized": quantized if rule is not None else None,
+        "quantized": rule and quantized,
         "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
-        "file_name": file_name if quantized else None,
-        "parts": None if parts is None else parts.words(kind),
+        "file_name": quantized and file_name,
+        "parts": parts and parts.words(kind),
+        "tag": _tag(case),
+        "draft": _draft(case.question),
     }
-
-
-def _components(spec: ModelSpec) -> str | None:
-    if not spec.components:
-        return None
-    from ..needs.pictures import quantized_components
-
-    names = ", ".join(f"'{name}'" for name in quantized_components(spec.components))
-    return f"[{names}]" if names else None
 
 
 def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
     """Where the files lie that somebody quantized, here already or the best that is known; a
     publisher's own name of the quantization, which is the tag that downloads it; the file's name.
     """
-    spec, here, kind = case.spec, case.question.here, case.workload.quantization
-    is_gguf = case.workload.format == "gguf"
-    repository = here.repository if here is not None and is_gguf else None
-    files = listing_of(spec, case.workload)
+    here, kind = case.question.here, case.workload.quantization or ""
+    repository = here.repository if here is not None and case.workload.format == "gguf" else None
+    files = listing_of(case.spec, case.workload)
     if files is None or repository not in (None, files.repository):
         return repository, None, None
     is_same = need.canonical_quantization
     named = next((name for name in files.quantizations if is_same(name) == kind), None)
-    return files.repository, named, files.names.get(named or kind or "")
+    return files.repository, named, files.names.get(named or kind)
 
 
 def _draft(question: Question) -> str | None:
@@ -247,15 +233,6 @@ def _tag(case: Case) -> str | None:
     if tag is not None and case.runtime.tags.get(tag, default) == workload.quantization:
         return tag
     return here.tag if here is not None and case.runtime.id == workload.runtime else None
-
-
-def _checkpoints_kept(case: Case) -> int | None:
-    """How many copies of a conversation the need counts, where the server keeps many more."""
-    runtime = case.question.runtime
-    if runtime is None or "checkpoints" not in runtime.options:
-        return None
-    is_worth_it = bytes_worth_bounding(case.judged, runtime)
-    return runtime.context_checkpoints if is_worth_it else None
 
 
 def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
@@ -299,7 +276,7 @@ def _options_needed(case: Case, values: Values) -> list[str]:
         use: spec.modality == "embedding" and use in runtime.options,
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
         "parallel": workload.parallel > 1
-        and "{parallel}" not in _lean_option(case)
+        and "{parallel}" not in case.lean_option
         and not case.setting("sequences_sampled"),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
@@ -330,38 +307,29 @@ def _memory_share(case: Case) -> float | None:
     return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100
 
 
-def _lean_option(case: Case) -> str:
-    needs = case.judged.needs
-    return case.runtime.lean_option if needs is not None and needs.is_lean else ""
-
-
 def _must_state_context(case: Case) -> bool:
     """Whether the program would take another context than was judged, with other needs. It cuts its
     own to what the model was trained for ("requested context size too large for model",
-    llm/server.go of Ollama; published logs show num_ctx=49152 cut to n_ctx_train=40960).
+    llm/server.go of Ollama; published logs show num_ctx=49152 cut to n_ctx_train=40960), and takes
+    more by itself on GPUs of so much memory.
     """
     usual, tokens = case.runtime.default_context_tokens, case.workload.context_tokens
-    architecture = case.spec.architecture
+    architecture, machine = case.spec.architecture, case.machine
     if usual is None or tokens is None:
         return False
-    trained = None
+    trained, least = None, case.runtime.longer_context_gpu_bytes
     if tokens <= usual and not case.is_second and architecture is not None:
         trained = need.trained_tokens(architecture, case.question.row)
-    if tokens == trained:
-        return False
-    return tokens != usual or _takes_more_context(case.runtime, case.machine)
+    if tokens == trained or tokens != usual or least is None:
+        return tokens not in (trained, usual)
+    return sum(_most_bytes(card, machine) for card in machine.accelerators or ()) >= least
 
 
-def _takes_more_context(runtime: RuntimeSpec, machine: Machine) -> bool:
-    """It takes more than its usual context by itself on GPUs of so much memory."""
-    gpu_bytes, ram_bytes = 0.0, machine.memory_total_bytes
-    for card in machine.accelerators or ():
-        size: float | None = card.memory_total_bytes
-        if size is None and card.unified and ram_bytes is not None:
-            size = ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1)
-        gpu_bytes += inf if size is None else size
-    least = runtime.longer_context_gpu_bytes
-    return least is not None and gpu_bytes >= least
+def _most_bytes(card: Accelerator, machine: Machine) -> float:
+    size, ram_bytes = card.memory_total_bytes, machine.memory_total_bytes
+    if size is not None or not card.unified or ram_bytes is None:
+        return inf if size is None else size
+    return ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1)
 
 
 # ------------------------------------------------------------------ one line
@@ -376,7 +344,11 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     else:
         templates = [template]
     line = next(filter(None, (filled(text, values) for text in templates)), "")
-    options = _options_of_its_own(case)
+    # those of the program that were asked for; "" for one that it has not
+    options = [
+        getattr(runtime.named_options.get(name), "line", "").replace("{value}", value)
+        for name, value in case.workload.runtime_options.items()
+    ]
     options += [filled(runtime.options[key], values) for key in needed if key in runtime.options]
     # by an option, by a variable, or by the command, which says it anyway
     command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
@@ -420,20 +392,11 @@ def _command_of_model(case: Case) -> str:
     return "" if is_cast and "{cast}" not in line else line
 
 
-def _options_of_its_own(case: Case) -> list[str]:
-    """Those of the program that were asked for; "" for one that it has not."""
-    rules, options = case.runtime.named_options, case.workload.runtime_options
-    return [
-        rules[name].line.replace("{value}", value) if name in rules else ""
-        for name, value in options.items()
-    ]
-
-
 def _options_of_placement(case: Case) -> list[str]:
     runtime, used, options = case.runtime, case.cards_used, []
-    if lean_option := _lean_option(case):
+    if case.lean_option:
         most = case.setting("sequences_sampled") or str(case.workload.parallel)
-        options.append(lean_option.replace("{parallel}", most))
+        options.append(case.lean_option.replace("{parallel}", most))
     if runtime.unpacked_option and case.may_crash:
         options.append(runtime.unpacked_option)
     if len(used) > 1 and runtime.tensor_parallel_option:
@@ -458,8 +421,7 @@ def commands(case: Case) -> tuple[str, ...]:
     lines = _run_lines(case)
     # alone they are no other way to run it: `by_tag` has them with what installs that program
     if lines and case.runtime.shown_with and question.missing_bytes != 0:
-        other = case.catalogue.runtime(case.runtime.shown_with)
-        beside = by_tag(case.replace(runtime=other, is_second=True))
+        beside = by_tag(case.by(case.runtime.shown_with, is_second=True))
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return lines

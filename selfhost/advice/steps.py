@@ -4,7 +4,7 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -50,16 +50,31 @@ def steps(
     judged quantization, where that was typed; with `by_tag_first` the lines are Ollama's, where its
     library has what was judged.
     """
-    runtime = judged.question.runtime
-    if runtime is None:
+    if judged.question.runtime is None:
         return Steps()
-    case = Case(judged=judged, catalogue=catalogue, machine=machine, runtime=runtime, tag=tag)
-    lines = _steps(case, by_tag_first=by_tag_first)
+    case = Case(judged, catalogue, machine, judged.question.runtime, tag)
+    lines, own = commands(case), judged.question.workload
+    first = (*_install(case, lines), *_shared_memory_lines(case), *_login_lines(case))
+    answer = Steps()
+    if own.task == "finetune":
+        trainer, line = training_lines(case)
+        answer = Steps(setup=trainer)
+        if line:
+            answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
+    elif case.is_run:
+        other = case.by("ollama") if by_tag_first or not lines else None
+        tagged = by_tag(other) if other is not None else ()
+        if other is not None and tagged:
+            answer = _steps_by_tag(other, tagged)
+        elif lines:
+            answer = _steps_of_published(case, first, lines)
+        else:
+            answer = _steps_of_files(case, first)
     if machine.system != "windows":
-        return lines
-    return lines.replace(
-        setup=tuple(map(_in_powershell, lines.setup)),
-        commands=tuple(map(_in_powershell, lines.commands)),
+        return answer
+    return answer.replace(
+        setup=tuple(map(_in_powershell, answer.setup)),
+        commands=tuple(map(_in_powershell, answer.commands)),
     )
 
 
@@ -81,31 +96,12 @@ def _in_powershell(line: str) -> str:
     return f"{chained}{mark}{comment}"
 
 
-def _steps(case: Case, *, by_tag_first: bool) -> Steps:
-    lines = commands(case)
-    first = (*_install(case, lines), *_shared_memory_lines(case), *_login_lines(case))
-    if case.workload.task == "finetune":
-        trainer, line = training_lines(case)
-        if not line:
-            return Steps(setup=trainer)
-        return Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
-    if not case.is_run:
-        return Steps()
-    if by_tag_first or not lines:
-        other = case.replace(runtime=case.catalogue.runtime("ollama"))
-        if tagged := by_tag(other):
-            return _steps_by_tag(other, tagged)
-    if not lines:
-        return _steps_of_files(case, first)
-    return _steps_of_published(case, (*first, *_server_address(case.runtime)), lines)
-
-
 def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
     question, here, quantization = case.question, case.question.here, case.workload.quantization
     files = case.spec.files_of(case.workload.format, quantization)
     is_known = question.local_files or (here is not None and (here.by_path or here.repository))
     is_listed = is_known or files is None or files.listed or files.named
-    setup = [*first]
+    setup = [*first, *_server_address(case.runtime)]
     if not is_listed:
         setup.append("# not verified: that the repository holds this file")
     parts = None if question.local_files else need.parts_of(case.spec, case.runtime)
@@ -214,28 +210,22 @@ def _first_for_accelerator(case: Case) -> list[str]:
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
     if case.judged.placement in (None, "host") and not runtime.gpu_only and not is_shared:
         return []
-    used = [cards[index] for index in case.cards_used] if cards else []
-    key = _key_of_first(runtime, used or cards, machine)
-    lines = [] if key is None else [runtime.install_first[key]]
+    used = [cards[index] for index in case.cards_used if cards]
+    lines = [runtime.install_first[key] for key in _keys_of_first(case, used or cards)][:1]
     for version, patterns in runtime.amd_gpus_as.items():
         if machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
             lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
     return lines
 
 
-def _key_of_first(
-    runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine
-) -> str | None:
+def _keys_of_first(case: Case, cards: Sequence[Accelerator]) -> Iterator[str]:
     """A vendor, or `below-7.5` with or without the system before it."""
-    here = f"{machine.system}-{machine.architecture}-"
-    for key in runtime.install_first:
+    here = f"{case.machine.system}-{case.machine.architecture}-"
+    for key in case.runtime.install_first:
         place, below, least = key.partition("below-")
-        if not below and any(card.vendor == key for card in cards):
-            return key
-        is_old = below and any(reaches(card, least) is False for card in cards)
-        if is_old and place in ("", here):
-            return key
-    return None
+        is_old = below and place in ("", here)
+        if any(reaches(card, least) is False if is_old else card.vendor == key for card in cards):
+            yield key
 
 
 # ------------------------------------------------------------------ what the machine wants

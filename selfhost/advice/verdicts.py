@@ -14,12 +14,12 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
-from ..core.tables import filled, shipped_table
+from ..core.tables import sentences
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
-from .alternatives import Space, alternatives
+from .alternatives import alternatives, room
 from .api_route import offers_for
 from .commands import bytes_worth_bounding
 from .costs import month
@@ -59,15 +59,14 @@ def check_with(
     if instead:
         notes += _note_on_conversations(judged, to_type)
         more = {
-            "room": Space(judged=judged, machine=machine, catalogue=catalogue).room,
+            "room": room(judged, machine, catalogue),
             "alternatives": alternatives(judged, catalogue, machine),
             "monthly_cost": month(question.stated, offers, judged, machine),
         }
     if question.chosen is not None and question.workload.task == "finetune":
         # how long the examples are decides what is learned, so a shorter length is not fine print
         notes.append(question.chosen)
-    loaded_bits = _loaded_bits(question)
-    is_halved = loaded_bits == 16
+    bits = _loaded_bits(question)
     return Verdict.on(
         judged,
         machine,
@@ -79,9 +78,9 @@ def check_with(
         setup=to_type.setup,
         understood_as=(*understood.notes, *_note_on_tag(understood, judged)),
         notes=tuple(notes),
-        fine_print=(*_fine_print(question), *_fine_print_on_files(understood, judged)),
-        quality=quality_for(question.workload, catalogue, question.spec, is_halved=is_halved),
-        loaded_bits=loaded_bits,
+        fine_print=tuple(_fine_print(understood, question)),
+        quality=quality_for(question.workload, catalogue, question.spec, is_halved=bits == 16),
+        loaded_bits=bits,
         **more,
     )
 
@@ -98,48 +97,44 @@ def _loaded_bits(question: Question) -> int | None:
 # ------------------------------------------------------------------ notes
 
 
-def _remark(key: str, **figures: object) -> str:
-    return filled(shipped_table("remarks")["remark"][key], figures)
-
-
 def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) -> Iterator[str]:
     spec, workload, stated = question.spec, question.workload, question.stated
     yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
-    yield from _unread_specs(catalogue)
-    if spec.overrides:
-        yield _remark("replaced", spec=spec.origin, shipped=spec.overrides)
-    served, tokens = spec.availability, workload.context_tokens
-    if workload.task == "finetune" and served is not None and served.fine_tuning:
-        yield _remark("fine-tuning", provider=served.provider, words=served.fine_tuning)
-    if tokens is not None and stated.tokens_with_prompt == tokens and spec.modality in GENERATING:
-        yield _remark("context", tokens=tokens)
-    if workload.draft and question.companions is not None:
-        yield _remark("draft")
-    yield from _without_effect(question)
-
-
-def _note_on_tag(understood: Understood, judged: Judged) -> Iterator[str]:
-    """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
-    taken, tag = judged.question.workload, bare_name(understood.asked)
-    is_pinned = understood.is_one_file and understood.workload.quantization is None
-    if is_pinned and taken.format == "gguf" and not judged.fits:
-        yield _remark("tag", tag=tag, type=taken.quantization)
-
-
-def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
-    """Faults of the user's spec files; the first are named, the others are counted."""
+    # faults of the user's spec files; the first are named, the others are counted
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
         by_file.setdefault(problem.file, []).append(problem)
     for file, (first, *others) in [*by_file.items()][:MAX_PROBLEMS]:
         fault = f"{first.key}: {first.message}" if first.key else first.message
-        figures = {"more": len(others), "several": len(others) > 1}
-        yield _remark("unread", file=file, fault=fault, **figures)
-    if len(by_file) > MAX_PROBLEMS:
-        yield _remark("unread-more", files=len(by_file) - MAX_PROBLEMS)
+        figures: dict[str, object] = {"more": len(others), "several": len(others) > 1}
+        yield from sentences(
+            "remarks", "remark", {"unread": True}, file=file, fault=fault, **figures
+        )
+    served, tokens = spec.availability, workload.context_tokens
+    unread = len(by_file) - MAX_PROBLEMS
+    words = getattr(served, "fine_tuning", None)
+    holds = {
+        "unread-more": unread > 0,
+        "replaced": spec.overrides,
+        "fine-tuning": words and workload.task == "finetune",
+        "context": tokens and stated.tokens_with_prompt == tokens and spec.modality in GENERATING,
+        "draft": workload.draft and question.companions is not None,
+    }
+    yield from sentences(
+        "remarks",
+        "remark",
+        holds,
+        files=unread,
+        spec=spec.origin,
+        shipped=spec.overrides,
+        provider=getattr(served, "provider", None),
+        words=words,
+        tokens=tokens,
+    )
+    yield from _without_effect(question)
 
 
-def _without_effect(question: Question) -> Iterator[str]:
+def _without_effect(question: Question) -> tuple[str, ...]:
     spec, stated, usual = question.spec, question.stated, Workload()
     writes_tokens = spec.closed or stated.task != "generate" or spec.modality in GENERATING
     options = [
@@ -148,61 +143,81 @@ def _without_effect(question: Question) -> Iterator[str]:
         if getattr(stated, key) != getattr(usual, key)
         and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
     ]
-    if options and not writes_tokens:
-        yield _remark("no-tokens", options=options, several=len(options) > 1, model=spec.name)
-    if stated.context_tokens is not None and not reads_context(spec):
-        yield _remark("no-context", model=spec.name)
-    cache_type = stated.kv_cache_type
-    if cache_type and question.workload.kv_cache_type is None and question.runtime is not None:
-        program = question.runtime.name
-        yield _remark("no-cache", type=cache_type, model=spec.name, program=program)
+    cache_type, runtime = stated.kv_cache_type, question.runtime
+    holds = {
+        "no-tokens": options and not writes_tokens,
+        "no-context": stated.context_tokens is not None and not reads_context(spec),
+        "no-cache": cache_type and runtime and question.workload.kv_cache_type is None,
+    }
+    return sentences(
+        "remarks",
+        "remark",
+        holds,
+        options=options,
+        several=len(options) > 1,
+        model=spec.name,
+        type=cache_type,
+        program=getattr(runtime, "name", None),
+    )
 
 
-def _note_on_conversations(judged: Judged, to_type: Steps) -> Iterator[str]:
+def _note_on_tag(understood: Understood, judged: Judged) -> tuple[str, ...]:
+    """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
+    taken, tag = judged.question.workload, bare_name(understood.asked)
+    is_pinned = understood.is_one_file and understood.workload.quantization is None
+    is_open = is_pinned and taken.format == "gguf" and not judged.fits
+    return sentences("remarks", "remark", {"tag": is_open}, tag=tag, type=taken.quantization)
+
+
+def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     """What long conversations would take, unless the printed line bounds it."""
     # advice is for the program whose lines are printed
     runtime, workload = to_type.runtime or judged.question.runtime, judged.question.workload
-    is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
-    if runtime is None or is_bounded:
-        return
-    if more := bytes_worth_bounding(judged, runtime):
-        option, kept = runtime.options.get("checkpoints", ""), str(runtime.context_checkpoints)
-        yield _remark(
-            "checkpoints",
-            more=more,
-            runtime=runtime.name,
-            kept=runtime.kept_checkpoints,
-            users=workload.parallel if workload.parallel > 1 else None,
-            program=runtime.service.program if runtime.service is not None else runtime.name,
-            option=option.replace("{context_checkpoints}", kept),
-        )
+    if runtime is None or any("--ctx-checkpoints" in line for line in to_type.commands):
+        return ()
+    more, kept = bytes_worth_bounding(judged, runtime), str(runtime.context_checkpoints)
+    option = runtime.options.get("checkpoints", "").replace("{context_checkpoints}", kept)
+    return sentences(
+        "remarks",
+        "remark",
+        {"checkpoints": more},
+        more=more,
+        runtime=runtime.name,
+        kept=runtime.kept_checkpoints,
+        users=workload.parallel if workload.parallel > 1 else None,
+        program=runtime.service.program if runtime.service is not None else runtime.name,
+        option=option,
+    )
 
 
-def _fine_print(question: Question) -> Iterator[str]:
-    spec, workload, stated = question.spec, question.workload, question.stated
-    if spec.closed:
-        options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(stated, key)]
-        if options:
-            yield _remark("no-weights", options=options, several=len(options) > 1, model=spec.name)
-    elif workload.task == "finetune":
-        yield _remark("training")
-    if question.chosen is not None and workload.task != "finetune":
+def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
+    """What explains the answer: on files that are quantized while loading, or that no publisher is
+    known to have, too.
+    """
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(question.stated, key)]
+    trains, type = workload.task == "finetune", workload.quantization
+    figures: dict[str, object] = {
+        "options": options,
+        "several": len(options) > 1,
+        "model": spec.name,
+    }
+    holds: dict[str, object] = {
+        "no-weights": spec.closed and options,
+        "training": trains and not spec.closed,
+    }
+    yield from sentences("remarks", "remark", holds, **figures)
+    if question.chosen is not None and not trains:
         yield question.chosen
-
-
-def _fine_print_on_files(understood: Understood, judged: Judged) -> Iterator[str]:
-    """On files that are quantized while loading, or that no publisher is known to have."""
-    question, runtime, spec = judged.question, judged.question.runtime, judged.question.spec
-    format, type = question.workload.format, question.workload.quantization
-    is_of_files = question.local_files or bool(understood.tag)
-    if runtime is None or type is None or is_of_files or question.workload.task != "generate":
+    is_of_files = question.local_files or understood.tag
+    if runtime is None or type is None or is_of_files or workload.task != "generate":
         return
-    named = {"runtime": runtime.name, "model": spec.name, "type": type}
-    if need.takes_text_alone(spec, runtime):
-        yield _remark("text-alone", **named)
-    if need.loads_sixteen_bits(spec, runtime, format, type):
-        stored = getattr(spec.architecture, "dtype", None)
-        yield _remark("made-while-loading", bits=32 if stored == "float32" else 16, **named)
     packages = getattr(runtime.rule_of(type), "needs", "")
-    if packages:
-        yield _remark("packages", packages=packages, **named)
+    holds = {
+        "text-alone": need.takes_text_alone(spec, runtime),
+        "made-while-loading": need.loads_sixteen_bits(spec, runtime, workload.format, type),
+        "packages": packages,
+    }
+    bits = 32 if getattr(spec.architecture, "dtype", None) == "float32" else 16
+    figures |= {"runtime": runtime.name, "type": type, "bits": bits, "packages": packages}
+    yield from sentences("remarks", "remark", holds, **figures)

@@ -84,6 +84,14 @@ def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     return document.values if document.text is None else values
 
 
+def sentences(
+    name: str, section: str, holds: Mapping[str, object], **figures: Any
+) -> tuple[str, ...]:
+    """Those of that section of a table whose condition holds, filled with the figures."""
+    templates = shipped_table(name)[section]
+    return tuple([filled(templates[key], figures) for key, value in holds.items() if value])
+
+
 def table_at(path: str) -> Document:
     """A shipped table, by its path without an ending. Raises `SpecError` for a damaged package;
     what is wrong with a TOML file is in the document.
