@@ -124,7 +124,7 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
     sizes, unsized = table.values.get("bytes"), values["unsized"]
     if not unsized and sizes in (None, {}):
         missing = "is missing" if sizes is None else "is empty"
-        table.problem("bytes", missing, "write for example bytes.Q4_K_M = 4_372_812_000")
+        table.problem("bytes", missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }")
     if unsized and "repository" not in table:
         message = "names files that lie in no repository"
         table.problem("unsized", message, "write repository, or bytes with their sizes")
@@ -134,19 +134,14 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
         _check_name(table, ("unsized", place), name, values["format"])
 
 
-def _check_quantized(table: Table, values: Mapping[str, Any]) -> None:
-    if values["quantization"] is not None:
-        _check_name(table, ("quantization",), values["quantization"], values["format"])
-
-
-def _check_name(table: Table, path: Path, name: str, format: str | None) -> None:
-    choices = QUANTIZATIONS.get(format or "", (name,))
-    if name not in choices:
+def _check_name(table: Table, path: Path, quantization: str | None, format: str | None) -> None:
+    choices = QUANTIZATIONS.get(format or "", ())
+    if quantization and choices and quantization not in choices:
         # without the groups and bits, which are variants
         plain = [choice for choice in choices if "-" not in choice] or choices
-        guess = table.document.guess(name, choices)
+        guess = table.document.guess(quantization, choices)
         remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(plain)}"
-        message = f'"{shortened(name)}" is not a quantization of {format}'
+        message = f'"{shortened(quantization)}" is not a quantization of {format}'
         table.document.add((*table.path, *path), message, remedy)
 
 
@@ -350,7 +345,10 @@ class ModelSpec(Record):
         Table.records, kind=PublishedFiles, check=_check_files, default=()
     )
     quantized: Quantized | None = read_by(
-        Table.record, kind=Quantized, check=_check_quantized, default=None
+        Table.record,
+        kind=Quantized,
+        check=lambda table, values: _check_name(table, ("quantization",), **values),
+        default=None,
     )
     sources: Mapping[str, str] = read_by(Table.mapping, of=Table.text, default={})
     unknown: Mapping[str, str] = read_by(Table.mapping, of=Table.text, default={})

@@ -58,7 +58,8 @@ def spec_text(model: ModelSpec) -> str:
     for key, value in _tables(model).items():
         text = _entry(key, value)
         # what is no table of its own comes before all that are
-        if key == "architecture" or (isinstance(value, Mapping) and len(text) > _LONGEST_LINE):
+        is_long = isinstance(value, Mapping) and len(text) > _LONGEST_LINE
+        if is_long or key in ("architecture", "sources"):
             tables += ["", f"[{key}]", *(_entry(*pair) for pair in value.items())]
         else:
             lines.append(text)
