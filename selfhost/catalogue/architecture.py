@@ -55,7 +55,7 @@ class LayerPart(Sized):
 
     # without these it is left out
     needed = _NEEDED
-    layers: Places
+    layers: Places = ()
 
 
 class Attention(LayerPart):

@@ -10,15 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from ..catalogue.architecture import (
-    MAX_LAYERS,
-    Architecture,
-    Attention,
-    FeedForward,
-    Recurrent,
-)
+from ..catalogue.architecture import MAX_LAYERS, Architecture, FeedForward
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Safety
 from ..core.records import Record
 from ..core.tables import shipped_table
@@ -35,7 +29,6 @@ from .config_keys import (
     MAX_NUMBER,
     Keys,
     Stored,
-    class_of,
     is_of_modelopt,
     refuse_what_is_no_config,
     short,
@@ -44,6 +37,7 @@ from .config_keys import (
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
 from .source import (
+    MAX_PARAMETERS,
     Unclear,
     beside,
     clean,
@@ -56,10 +50,6 @@ from .source import (
     shown,
 )
 
-_Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
-
-# a thousand times as many as the largest model of 2026 has
-_MAX_PARAMETERS = 10**16
 # keys of a model that sees, and those with the sizes of an encoder
 _SEEING = ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
 _ENCODERS = ("vision_config", "visual", "audio_config")
@@ -69,8 +59,6 @@ _NEVER_STATED: Mapping[str, str] = {
     "license.id": "config.json does not say",
     "tokenizer": "config.json does not say whether one comes with it",
 }
-# what published files call a size of a spec
-_CALLED = {"kv_heads": "num_key_value_heads", "groups": "n_group", "groups_used": "topk_group"}
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
 # classes without an output matrix, and others that may keep nothing of context
@@ -109,20 +97,27 @@ class _Config:
     """One config.json on the way to a spec."""
 
     def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        self.path, self.architectures = path, shipped_table("architectures")
-        self.keys = Keys(values)
+        self.path, self.keys = path, Keys(values)
         self.unknown = self.keys.unknown
-        self.class_name = clean(class_of(values))
+        self.rows: Mapping[str, Any] = shipped_table("architectures")["architecture"]
+        classes = values.get("architectures")
+        self.class_name = clean(classes[0]) if isinstance(classes, list) and classes else ""
         composed = self.keys.nested and "ForConditional" in self.class_name
         says_so = composed or self.keys.outer_type.get("sees")
         self.sees = bool(says_so or any(map(values.get, _SEEING)))
         # the converter of llama.cpp knows the model type
         self.in_gguf = bool(self.keys.type.get("row") and self.keys.type.get("in_gguf", True))
-
-    # ------------------------------------------------------------------------------ the whole
+        # for a published class without an output matrix: a bare or a reward model
+        mapped = values.get("auto_map")
+        self.auto_map = mapped if isinstance(mapped, dict) else {}
+        writes = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
+        # ChatGLM names its bare class, and generates with that of auto_map
+        has_head = self.keys.nested or any(head in self.auto_map for head in writes)
+        has_head = has_head or bool(self.keys.type.get("bare_class_writes"))
+        self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
 
     def read(self) -> ConfigRead:
-        stored = stored_of(self.keys)
+        keys, stored = self.keys, stored_of(self.keys)
         if stored.why is not None:
             self.unknown["architecture.matrix_dtype"] = stored.why
         architecture = row = None
@@ -131,73 +126,73 @@ class _Config:
             row = row_of(architecture)
         except Unclear as why:
             self.unknown["architecture"] = str(why)
-        counts = Parameters()
-        if architecture is not None and row is not None:
-            counts = self.parameters(architecture, row)
+        counts = self.parameters(architecture, row)
         language = counts.total
-        if self.sees or isinstance(self.keys.outer.get("audio_config"), dict):
+        if self.sees or isinstance(keys.outer.get("audio_config"), dict):
             width = architecture.embedding_length if architecture is not None else 0
             counts = self.with_encoders(counts, width)
         if counts.total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
+        spec = self.spec(architecture, counts)
+        return ConfigRead(
+            spec=spec, stored=stored, language_parameters=language, notes=tuple(keys.notes)
+        )
+
+    def spec(self, architecture: Architecture | None, counts: Parameters) -> ModelSpec:
         modality = "vision" if self.sees else "text"
         if architecture is not None and not architecture.output_matrix:
             modality = "embedding"
-        return ConfigRead(
-            spec=self.spec(modality, architecture, counts),
-            stored=stored,
-            language_parameters=language,
-            notes=tuple(self.keys.notes),
-        )
-
-    def spec(
-        self, modality: str, architecture: Architecture | None, counts: Parameters
-    ) -> ModelSpec:
+        # classes that transformers has of its own do not need the code that auto_map names
+        is_foreign = not self.in_gguf or self.keys.type.get("own_code")
+        has_own_code = bool(is_foreign and isinstance(self.keys.outer.get("auto_map"), dict))
+        sources = {
+            "architecture": shown(self.path),
+            "parameters": counts.total and "sum over the architecture",
+            "parameters.encoders": counts.encoders
+            and "estimated from the widths and layers of config.json",
+            "safety": has_own_code and f"auto_map in {shown(self.path)}",
+        }
         is_usual = os.path.basename(self.path).lower() == "config.json"
         name = name_of(os.path.dirname(os.path.abspath(self.path)) if is_usual else self.path)
-        self.unknown.update(_NEVER_STATED)
-        # classes that transformers has of its own do not need the code that auto_map names
-        is_own = not self.in_gguf or self.keys.type.get("own_code")
-        own_code = bool(is_own) and isinstance(self.keys.outer.get("auto_map"), dict)
-        sources = {"architecture": shown(self.path)}
-        if counts.total:
-            sources["parameters"] = "sum over the architecture"
-        if counts.encoders:
-            sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
-        if own_code:
-            sources["safety"] = f"auto_map in {shown(self.path)}"
         return ModelSpec(
             id=identifier(name),
             name=name,
             modality=modality,
             parameters=counts,
             architecture=architecture,
-            safety=Safety(remote_code=True if own_code else None),
-            sources=sources,
-            unknown=dict(self.unknown),
+            safety=Safety(remote_code=True if has_own_code else None),
+            sources={key: source for key, source in sources.items() if source},
+            unknown={**self.unknown, **_NEVER_STATED},
             origin=self.path,
         )
 
-    def parameters(self, architecture: Architecture, row: ArchitectureRow) -> Parameters:
+    def parameters(
+        self, architecture: Architecture | None, row: ArchitectureRow | None
+    ) -> Parameters:
+        """Those of the language model."""
+        if architecture is None or row is None:
+            return Parameters()
         groups = checkpoint_tensors(architecture, row)
         total = count(groups)
-        if total > _MAX_PARAMETERS:
+        if total > MAX_PARAMETERS:
             fail(
                 self.path,
                 f"is not a usable config.json: it describes {total:.1e} parameters",
                 "give the model's config.json as it was published",
             )
-        mtp = None
-        if "mtp_layers" in self.keys.outer_type:
-            mtp = count(block_tensors(architecture, row)) or None
-        return Parameters(total=total, active=max(1, total - idle(groups, architecture)), mtp=mtp)
+        predicts = "mtp_layers" in self.keys.outer_type
+        return Parameters(
+            total=total,
+            active=max(1, total - idle(groups, architecture)),
+            mtp=count(block_tensors(architecture, row)) or None if predicts else None,
+        )
 
     def with_encoders(self, counts: Parameters, text_width: int) -> Parameters:
         """The counts with what the model sees or hears with."""
         outer = self.keys.outer
         parts = [outer[key] for key in _ENCODERS if isinstance(outer.get(key), dict)]
         total = sum(encoder_parameters(part, text_width) for part in parts)
-        if not 0 < total <= _MAX_PARAMETERS:
+        if not 0 < total <= MAX_PARAMETERS:
             self.unknown["parameters.encoders"] = (
                 "the size of the vision or audio encoder does not follow from config.json"
             )
@@ -212,15 +207,13 @@ class _Config:
         kind, own = self.keys.outer_kind, clean(parts[0].get("model_type")).lower()
         width = _size(parts[0], _WIDTHS)
         names = f"{kind} {own} {width}", f"{kind} {width}"
-        rows = self.architectures.get("encoder", ())
+        rows = shipped_table("architectures").get("encoder", ())
         measured = {name for row in rows for name in row.get("types", ())}
         return counts.replace(
             encoders=total,
             projector_bytes=2 * total,
             encoder_type=next((name for name in names if name in measured), names[0]),
         )
-
-    # ------------------------------------------------------------------------ the architecture
 
     def architecture(self, stored: Stored) -> Architecture:
         """The layers and the tables. Notes in `unknown` why the weights do not follow. Raises
@@ -230,34 +223,32 @@ class _Config:
         keys.layers = self.layer_count()
         width = keys.needed("width")
         kinds = layer_kinds(keys)
-        attention = [
-            attention_of(keys.layer_keys(number), number, kind, width)
-            for number, kind in enumerate(kinds)
-        ]
-        recurrent = _grouped([recurrent_of(keys, kind, width) for kind in kinds], width)
+        attention = [attention_of(keys, layer, kind, width) for layer, kind in enumerate(kinds)]
+        recurrent = grouped([recurrent_of(keys, kind, width) for kind in kinds], width)
         feed_forward, incomplete = self.feed_forward(kinds, width)
-        gguf = self.gguf_name(recurrent, feed_forward) if self.in_gguf else None
-        row = self.architectures["architecture"].get(gguf or keys.type.get("row", ""))
+        name = self.row_name(bool(recurrent), any(part.experts for part in feed_forward))
+        row = self.rows.get(name) if "row" in keys.type else None
         is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
-        fields = {**self.tables(row or {}, width), **self.layers_apart()}
+        fields = {**self.tables(row or {}, width), **self.layers_apart(), **self.types(stored)}
         tied = False if is_encoder else self.ties_embeddings()
-        odd = listed(keys.not_understood(cache=True))
-        if odd:
-            raise Unclear(f"{odd}: not understood, and may change what the model keeps of context")
-        incomplete = incomplete or self.incompleteness(row, fields["vocabulary"], tied)
+        incomplete = self.incompleteness(incomplete, row, fields["vocabulary"], tied)
         self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
+        if incomplete is not None:
+            why_not = f"the weights do not follow from the file: {incomplete}"
+            self.unknown["parameters.total"] = why_not
+            # with the name of a row it would be believed to have all its tensors
+            name += INCOMPLETE if name in self.rows else ""
         architecture = Architecture(
-            row=self.row_name(gguf, incomplete),
-            runs_in_gguf=gguf is not None,
+            row=name,
+            runs_in_gguf=self.in_gguf,
             layers=keys.layers,
             embedding_length=width,
             heads=max((part.heads for part in attention if part is not None), default=None),
-            attention=_grouped(attention, width),
+            attention=grouped(attention, width),
             recurrent=recurrent,
             feed_forward=feed_forward,
             tied_embeddings=bool(tied),
-            output_matrix=not is_encoder and not self.is_headless(),
-            **self.types(stored),
+            output_matrix=not is_encoder and not self.is_headless,
             **fields,
         )
         for key, message, _ in architecture.misfits():
@@ -270,20 +261,20 @@ class _Config:
         """The groups of layers alike in it; or none, and why they do not follow."""
         try:
             parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
-            return _grouped(parts, width), None
+            return grouped(parts, width), None
         except Unclear as why:
             return (), str(why)
 
     def layer_count(self) -> int:
         """Raises `Unclear` for a model type whose layers are not read."""
-        what = self.keys.type.get("not_read")
-        if self.keys.outer.get("is_encoder_decoder"):
+        keys = self.keys
+        what = keys.type.get("not_read")
+        if keys.outer.get("is_encoder_decoder"):
             what = what or "an encoder beside its decoder (is_encoder_decoder)"
         if what:
-            kind = self.keys.kind or "the model"
-            raise Unclear(f"model_type: {kind} has {what}, which is not read")
-        pattern = self.keys.get("hybrid_override_pattern", "layers_block_type")
-        layers = self.keys.number("layers", least=1)
+            raise Unclear(f"model_type: {keys.kind or 'the model'} has {what}, which is not read")
+        pattern = keys.get("hybrid_override_pattern", "layers_block_type")
+        layers = keys.number("layers", least=1)
         layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
         if not layers:
             raise Unclear("num_hidden_layers is missing")
@@ -295,7 +286,17 @@ class _Config:
             )
         return layers
 
+    def row_name(self, has_states: bool, has_experts: bool) -> str:
+        """The name of its row of architectures.toml, or of its model type."""
+        type, key = self.keys.type, "row_with_experts" if has_experts else "row"
+        if not has_states and not has_experts:
+            key = "row_without_states"
+        if "OCR" in self.class_name:
+            key = "row_of_ocr"
+        return str(type.get(key) or type.get("row") or self.keys.kind or "unnamed")
+
     def types(self, stored: Stored) -> dict[str, Any]:
+        """The types of the weights, as fields of `Architecture`."""
         quantization = self.keys.outer.get("quantization_config")
         dtype, stated = self.keys.published_type()
         if dtype is None:
@@ -308,26 +309,6 @@ class _Config:
             "expert_dtype": stored.experts,
             "quantizer": "modelopt" if stored.name and is_of_modelopt(quantization) else None,
         }
-
-    def gguf_name(self, recurrent: Iterable[Recurrent], feed_forward: Iterable[FeedForward]) -> str:
-        type, has_experts = self.keys.type, any(part.experts for part in feed_forward)
-        key = "row_with_experts" if has_experts else "row"
-        if not any(recurrent) and not has_experts:
-            key = "row_without_states"
-        if "OCR" in self.class_name:
-            key = "row_of_ocr"
-        return str(type.get(key, type["row"]))
-
-    def row_name(self, gguf: str | None, incomplete: str | None) -> str:
-        """The name that the architecture has. Notes why the weights do not follow, where they are
-        `incomplete`.
-        """
-        name = gguf or self.keys.type.get("row") or self.keys.kind or "unnamed"
-        if incomplete is None:
-            return name
-        self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
-        # with the name of a row it would be believed to have all its tensors
-        return name + INCOMPLETE if name in self.architectures["architecture"] else name
 
     def tables(self, row: Mapping[str, Any], width: int) -> dict[str, Any]:
         """The tables of tokens and positions, as fields of `Architecture`."""
@@ -367,16 +348,6 @@ class _Config:
             "altup_inputs": keys.number("altup") or None,
         }
 
-    def is_headless(self) -> bool:
-        """True for a published class without an output matrix: a bare or a reward model."""
-        mapped = self.keys.outer.get("auto_map")
-        writes = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
-        is_mapped = isinstance(mapped, dict) and any(head in mapped for head in writes)
-        # ChatGLM names its bare class, and generates with that of auto_map
-        if self.keys.type.get("bare_class_writes") or is_mapped or self.keys.nested:
-            return False
-        return bool(re.search(_BARE, self.class_name))
-
     def ties_embeddings(self) -> bool | None:
         """Whether the output matrix is the token table; None where that is not known."""
         keys = self.keys
@@ -397,10 +368,22 @@ class _Config:
     # ------------------------------------------------------------------ what does not follow
 
     def incompleteness(
-        self, row: Mapping[str, Any] | None, vocabulary: int | None, tied: bool | None
+        self,
+        incomplete: str | None,
+        row: Mapping[str, Any] | None,
+        vocabulary: int | None,
+        tied: bool | None,
     ) -> str | None:
+        """Why the weights do not follow; None where they do. Raises `Unclear` where the cache does
+        not either.
+        """
         keys = self.keys
-        keys.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
+        doubtful = listed(keys.not_understood(cache=True))
+        if doubtful:
+            why = "not understood, and may change what the model keeps of context"
+            raise Unclear(f"{doubtful}: {why}")
+        if incomplete is not None:
+            return incomplete
         odd = keys.not_understood(cache=False) + keys.unpublished
         if str(keys.get("position_embedding_type")).startswith("relative"):
             odd.append("position_embedding_type")
@@ -414,7 +397,7 @@ class _Config:
             return f"model_type: {kind} is not an architecture whose tensors are known"
         if vocabulary is None:
             return "vocab_size is missing"
-        if tied is None and not self.is_headless():
+        if tied is None and not self.is_headless:
             return "tie_word_embeddings is missing or said twice, and its default is not known"
         return None
 
@@ -429,37 +412,21 @@ class _Config:
         """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
         keys, name = self.keys, self.class_name
         if row is None:
-            self.refuse_unknown_class(attends=attends)
+            if self.is_headless or re.search(_READING, name):
+                kind = f"model_type: {keys.kind}, architectures: {name}"
+                raise Unclear(f"{kind} may keep nothing of context")
+            says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
+            if not keys.known and attends and says_heads is None:
+                raise Unclear("num_key_value_heads is missing, and its default is not known")
         elif incomplete is not None and (is_encoder or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise Unclear(incomplete)
         elif is_encoder:
-            has_head = keys.known and keys.text.get("tie_word_embeddings") is False
-            if has_head and name.endswith("ForMaskedLM"):
+            is_untied = keys.known and keys.text.get("tie_word_embeddings") is False
+            if is_untied and name.endswith("ForMaskedLM"):
                 raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")
             if keys.get("is_decoder"):
                 raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
-
-    def refuse_unknown_class(self, *, attends: bool) -> None:
-        """Raises for a model type without a row that may keep no cache, or of unknown heads."""
-        keys, name = self.keys, self.class_name
-        is_reader = keys.type.get("encoder") and not keys.get("is_decoder")
-        if is_reader or self.is_headless() or re.search(_READING, name):
-            raise Unclear(
-                f"model_type: {keys.kind}, architectures: {name} may keep nothing of context"
-            )
-        says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
-        if not keys.known and attends and says_heads is None:
-            raise Unclear("num_key_value_heads is missing, and its default is not known")
-
-
-def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
-    """Equal layers as one group. Raises `Unclear` for a size that does not divide its whole."""
-    groups = grouped(tuple(parts))
-    for part in groups:
-        for key, message, _ in part.misfits(width):
-            raise Unclear(f"{_CALLED.get(key, key)} {message}")
-    return groups
 
 
 def _size(part: Mapping[str, Any], names: Iterable[str]) -> int:

@@ -5,7 +5,6 @@ The tables of names are in `specs/common/model_types.toml`.
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 from collections.abc import Mapping
@@ -27,9 +26,6 @@ _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 # objects whose keys are those of the text model, too
 _PARTS = ("attn_config", "ffn_config", "sparse_attention_config", "linear_attn_config")
 _INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
-# what only some layers have, by the number of each, and its keys
-_BY_LAYER = "per_layer_config"
-_OF_ONE_LAYER = frozenset({"head_dim", "num_key_value_heads"})
 # a row of `[model_type]`, whose keys the header of the file explains
 ModelType = Mapping[str, Any]
 
@@ -44,10 +40,14 @@ def tables() -> Mapping[str, Any]:
 @lru_cache(maxsize=1)
 def model_types() -> Mapping[str, ModelType]:
     """The shipped rows, by model type."""
-    plain = tables()["plain"].items()
     return {
         **tables()["model_type"],
-        **{name: {"row": row} for row, names in plain for name in names},
+        **{name: {"row": row} for row, names in tables()["plain"].items() for name in names},
+        **{
+            name: {"not_read": what}
+            for what, names in tables()["not_read"].items()
+            for name in names
+        },
     }
 
 
@@ -63,12 +63,6 @@ def classes() -> Mapping[str, Any]:
     file = os.path.join(os.path.dirname(__file__), "classes.json")
     by_type: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
     return by_type
-
-
-def class_of(values: Mapping[str, Any]) -> str:
-    """The name of the class that a file states; empty without one."""
-    names = values.get("architectures")
-    return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
 
 
 def short(value: Any) -> str:
@@ -107,21 +101,29 @@ class Keys:
         nest = next((key for key in _NESTS if isinstance(values.get(key), dict)), None)
         self.inner: Mapping[str, Any] = values[nest] if nest is not None else {}
         # some files repeat the text model's keys at the top, and nest no more than its name
-        self.nested = bool(self.inner) and not any(
-            key in values for key in tables()["sizes"]["layers"]
-        )
+        self.nested = bool(self.inner) and values.keys().isdisjoint(tables()["sizes"]["layers"])
         self.outer_kind = clean(values.get("model_type")).lower()
         self.outer_type: ModelType = model_types().get(self.outer_kind, {})
-        stated = clean(self.inner.get("model_type")).lower() if self.inner else self.outer_kind
-        self.kind = stated or self.outer_kind
+        self.kind = clean(self.inner.get("model_type")).lower() or self.outer_kind
         self.type: ModelType = model_types().get(self.kind, {})
         is_own = self.type.get("own_code")
         self.known: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
         self.names = {**self.known.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.known.get("matter", ()))
+        self.unknown: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.layers = 0
         self.text = self._keys_of_text()
         self.written = frozenset(self.text)
-        self._add_names_and_defaults()
+        defaults = {**self.known.get("defaults", {}), **self.type.get("defaults", {})}
+        named = {*self.text, *(self.names.get(key, key) for key in self.text)}
+        for key, value in defaults.items():
+            if not {key, self.names.get(key, key)} & named:
+                self.text[key] = value
+        for key, generic in self.names.items():
+            for name, other in ((key, generic), (generic, key)):
+                if other in self.text:
+                    self.text.setdefault(name, self.text[other])
         published = {**tables()["published"], **self.type.get("published", {})}
         # those with another value than every published model has
         self.unpublished = [
@@ -130,10 +132,8 @@ class Keys:
             if self.text.get(key) not in (None, *(value if isinstance(value, list) else [value]))
         ]
         # keys that something reads, or that are known to change nothing
-        self.understood: set[str] = {_BY_LAYER, *(published.keys() - {*self.unpublished})}
-        self.unknown: dict[str, str] = {}
-        self.notes: list[str] = []
-        self.layers = 0
+        self.understood = {*(published.keys() - {*self.unpublished})}
+        self.get(*tables()["keys"]["read"])
 
     def _keys_of_text(self) -> dict[str, Any]:
         text = dict(self.outer)
@@ -146,27 +146,6 @@ class Keys:
             if isinstance(text.get(part), dict):
                 text = {**text[part], **text}
         return text
-
-    def _add_names_and_defaults(self) -> None:
-        defaults = {**self.known.get("defaults", {}), **self.type.get("defaults", {})}
-        named = {*self.text, *(self.names.get(key, key) for key in self.text)}
-        for key, value in defaults.items():
-            if not {key, self.names.get(key, key)} & named:
-                self.text[key] = value
-        for key, generic in self.names.items():
-            for name, other in ((key, generic), (generic, key)):
-                if other in self.text:
-                    self.text.setdefault(name, self.text[other])
-
-    def layer_keys(self, number: int) -> Keys:
-        """These keys with those that one layer has of its own (Gemma 4 of transformers 5.23)."""
-        by_layer = self.text.get(_BY_LAYER) or {}
-        own = by_layer.get(str(number), {}) if isinstance(by_layer, dict) else None
-        if not isinstance(own, dict) or not own.keys() <= _OF_ONE_LAYER:
-            raise Unclear(f"{_BY_LAYER} is {short(by_layer)}, not understood")
-        keys = copy.copy(self)
-        keys.text = {**self.text, **own}
-        return keys
 
     def get(self, *keys: str) -> Any:
         """The value of the first of these keys, or sizes of the table, that has one; all of them
@@ -245,14 +224,13 @@ class Keys:
         made for.
         """
         keys, sizes = tables()["keys"], tables()["sizes"].values()
-        idle = self.matter.union(self.known.get("idle", ()))
         bears = re.compile("|".join(keys["cache" if cache else "weights"]))
         # a word is a whole one between underscores: conv_layer_ids is no token's id
         words, names = "|".join(keys["harmless_words"]), "|".join(keys["harmless"])
-        harmless = re.compile(
-            "|".join([f"(?:^|_)(?:{words})(?:_|$)", f"^(?:{names})$", *keys["harmless_patterns"]])
-        )
-        by_name = {
+        patterns = f"(?:^|_)(?:{words})(?:_|$)", f"^(?:{names})$", *keys["harmless_patterns"]
+        harmless, small = re.compile("|".join(patterns)), re.compile("|".join(keys["small"]))
+        idle = self.matter.union(self.known.get("idle", ()))
+        odd = {
             key
             for key, value in self.text.items()
             if bears.search(key)
@@ -261,8 +239,8 @@ class Keys:
             and not isinstance(value, dict)
             and value not in (None, False, 0, "", -1, [])
         }
-        defaults, small = self.known.get("defaults", {}), re.compile("|".join(keys["small"]))
-        of_class = {
+        defaults = self.known.get("defaults", {})
+        odd |= {
             key
             for key in (self.matter & self.written).difference(*sizes)
             if (key in self.known["cache"]) is cache
@@ -270,8 +248,7 @@ class Keys:
             and (cache or not small.search(key))
         }
         pairs = [pair for pair in self.names.items() if self.understood.intersection(pair)]
-        understood = self.understood.union(*pairs)
-        return sorted(clean(key) for key in (by_name | of_class) - understood)
+        return sorted(clean(key) for key in odd - self.understood.union(*pairs))
 
 
 def _names_of(keys: tuple[str, ...]) -> list[str]:
@@ -289,7 +266,6 @@ TORCH_TYPES: Mapping[str, str] = {
     "half": "float16",
     "float": "float32",
 }
-_FP8_BLOCKS = {"None": "float8_e4m3", "[128, 128]": "float8_e4m3_128x128"}
 # llm-compressor's integers by bits, group and zero points that have a name of their own
 _OWN_NAMES: Mapping[tuple[Any, Any, str], str] = {
     (8, None, ""): "w8a8",
@@ -337,30 +313,41 @@ def stored_of(keys: Keys) -> Stored:
         return Stored(name=keys.published_type()[0], quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
     method = str(values.get("quant_method") or ("modelopt" if is_of_modelopt(values) else None))
-    key, name = _name_by(method, values)
-    if name is None:
-        return _unclear(values, key)
-    # gpt-oss, Kimi K2.5: the experts alone are narrow
-    if method == "mxfp4" or (keys.get("experts") and _leaves_attention(values)):
-        return Stored(name=name, experts=name)
-    odd = _rule_of_modules(values)
-    return Stored(name=name, matrices=name) if odd is None else _unclear(values, odd)
-
-
-def _unclear(config: Mapping[str, Any], key: str) -> Stored:
+    odd, name = _name_by(method, values)
+    lists = {key: values.get(key) for key in file_table("quantization_config")["left_out"]}
+    if name is not None:
+        # gpt-oss, Kimi K2.5: the experts alone are narrow
+        if method == "mxfp4" or (keys.get("experts") and _leaves_attention(lists)):
+            return Stored(name=name, experts=name)
+        rule = _rule_of_modules(values, lists)
+        if rule is None:
+            return Stored(name=name, matrices=name)
+        odd = rule
     return Stored(
-        why=f"quantization_config: {key} = {short(config.get(key))} is not understood, so the size"
-        " of the weights is not known"
+        why=f"quantization_config: {odd} = {short(values.get(odd))} is not understood, so the"
+        " size of the weights is not known"
     )
 
 
-def _leaves_attention(config: Mapping[str, Any]) -> bool:
-    names = [
-        str(name)
-        for key in file_table("quantization_config")["left_out"]
-        for name in _listed(config.get(key)) or ()
-    ]
+def _leaves_attention(lists: Mapping[str, Any]) -> bool:
+    names = [str(name) for names in lists.values() if isinstance(names, list) for name in names]
     return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
+
+
+def _rule_of_modules(config: Mapping[str, Any], lists: Mapping[str, Any]) -> str | None:
+    """The key that leaves matrices of the blocks in another type than the rest; None where none
+    does. A size that leaves out such rules would be too small by up to a half.
+    """
+    table = file_table("quantization_config")
+    for key, names in lists.items():
+        # an empty list of these makes the head narrow, too
+        if names == [] and key in ("ignore", "llm_int8_skip_modules"):
+            return key
+        is_list = not names or isinstance(names, list)
+        outside = table["outside_blocks"]
+        if not is_list or not all(re.search(outside, str(name)) for name in names or ()):
+            return key
+    return next((key for key in table["own_types"] if config.get(key)), None)
 
 
 def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -396,40 +383,18 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     parts = list(groups.values()) if isinstance(groups, Mapping) else []
     if len(parts) != 1 or not isinstance(parts[0], dict) or parts[0].get("targets") != ["Linear"]:
         return None
-    layout = str(parts[0].get("format") or config.get("format"))
+    layout, weights = str(parts[0].get("format") or config.get("format")), parts[0].get("weights")
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return layout[:5]
-    weights = parts[0].get("weights")
-    weights = weights if isinstance(weights, dict) else {}
+    if not isinstance(weights, dict):
+        return None
     type, bits, group = (weights.get(key) for key in ("type", "num_bits", "group_size"))
     if (type, bits) == ("float", 8):
-        return _FP8_BLOCKS["[128, 128]" if weights.get("strategy") == "block" else "None"]
+        is_block = weights.get("strategy") == "block"
+        return "float8_e4m3_128x128" if is_block else "float8_e4m3"
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
     name = _OWN_NAMES.get((bits, group, zeros), f"w{bits}a16{_group_ending(group)}{zeros}")
     return name if type == "int" and (name in PACKED or name in _OWN_NAMES.values()) else None
-
-
-def _listed(value: object) -> list[Any] | None:
-    """A list of names of modules, empty for none; None for what is no list."""
-    if value and not isinstance(value, list | tuple):
-        return None
-    return list(value) if isinstance(value, list | tuple) else []
-
-
-def _rule_of_modules(config: Mapping[str, Any]) -> Any:
-    """The key that leaves matrices of the blocks in another type than the rest; None where none
-    does. A size that leaves out such rules would be too small by up to a half.
-    """
-    table = file_table("quantization_config")
-    for key in table["left_out"]:
-        names = _listed(config.get(key))
-        # an empty list of these makes the head narrow, too
-        is_all = config.get(key) == [] and key in ("ignore", "llm_int8_skip_modules")
-        if names is None or is_all:
-            return key
-        if not all(re.search(table["outside_blocks"], str(name)) for name in names):
-            return key
-    return next((key for key in table["own_types"] if config.get(key)), None)
 
 
 def is_of_modelopt(quantization: object) -> bool:

@@ -5,6 +5,7 @@ A size stands under the names that `[sizes]` of `specs/common/model_types.toml` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..catalogue.architecture import Attention, FeedForward, Recurrent
@@ -19,7 +20,6 @@ _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
 
 def layer_kinds(config: Keys) -> list[str]:
     """The kind of each layer. Raises `Unclear`."""
-    config.understood.update(tables()["keys"]["layout"])
     layers, names = range(config.layers), config.per_layer(*_KIND_LISTS)
     places, every = config.places("full_attn_idxs"), config.number("full_attention_interval")
     of_all = config.type.get("layers")
@@ -38,15 +38,9 @@ def layer_kinds(config: Keys) -> list[str]:
 
 
 def _listed_kinds(config: Keys, names: Any) -> list[str]:
-    # the keys of recurrent layers stand in the file whether or not the list has any
-    others = config.known.get("names", {})
-    config.understood.update(
-        name
-        for name in config.text
-        if name.startswith("mamba_")
-        and isinstance(names, list)
-        and not {name, others.get(name)} & config.matter
-    )
+    if isinstance(names, list):
+        # the keys of recurrent layers stand in the file whether or not the list has any
+        config.understood.update(key for key in config.text if key.startswith("mamba_"))
     meanings = {**tables()["kinds"], **config.type.get("kinds", {})}
     if window_tokens(config) is None:
         meanings = {key: "full" if kind == "sliding" else kind for key, kind in meanings.items()}
@@ -68,27 +62,19 @@ def window_tokens(config: Keys) -> int | None:
 def _which_slide(config: Keys) -> list[bool]:
     """Whether each layer has the window. Raises `Unclear` where the file does not say."""
     layers, how, window = range(config.layers), config.type.get("slides"), window_tokens(config)
-    flags = config.per_layer("sliding_window_layout")
-    without_rope = config.per_layer("no_rope_layers")
     every = config.number("global_attn_every_n_layers")
-    if window is None:
-        return [False for _ in layers]
-    if flags or how == "all":
-        return [bool(flag) for flag in flags or [True for _ in layers]]
+    if window is None or how == "all":
+        return [window is not None for _ in layers]
     if how == "rope":
         # a layer without rope attends to everything: one of four, unless the file says which
         # (Llama4TextConfig)
+        without_rope = config.per_layer("no_rope_layers")
         return [bool(flag) for flag in without_rope or [(number + 1) % 4 for number in layers]]
     if how == "all_but_every" and every:
         return [bool(number % every) for number in layers]
-    return _slides_by_pattern(config, window)
-
-
-def _slides_by_pattern(config: Keys, window: int) -> list[bool]:
-    """The same where all but every so many layers have it."""
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     if type(pattern) is int and pattern > 0:
-        return [(number + 1) % pattern != 0 for number in range(config.layers)]
+        return [(number + 1) % pattern != 0 for number in layers]
     raise Unclear(
         f"sliding_window: {window:,} tokens, and in which layers sliding_window_pattern"
         f" = {short(pattern)} does not say"
@@ -105,42 +91,58 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
     heads = config.number("num_attention_heads_per_layer", "heads", layer=number)
     if not heads:
         raise Unclear(f"{config.stated('heads')} is missing")
-    latent, uses_latent = config.number("kv_lora_rank"), config.text.get("use_mla") is not False
-    if latent is None and config.known.get("defaults", {}).get("kv_lora_rank") and uses_latent:
-        raise Unclear("kv_lora_rank is null, and its class has no attention without it")
-    if latent and kind == "full" and uses_latent:
+    latent = _latent_length(config)
+    if latent and kind == "full":
         return _latent(config, number, latent, heads)
-    return _plain(config, number, kind, width, heads)
-
-
-def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Attention:
-    config.understood.update(tables()["keys"]["latent"])
-    length = config.number("head_length", least=1)
+    own = _own_sizes(config, number)
+    length = own.get("head_dim") or config.number("head_length", least=1)
     if not length and width % heads:
         raise Unclear(
             f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing"
         )
-    length, kv_heads = length or width // heads, _kv_heads(config, number, heads)
-    values_from_keys = False
-    # layers without a window may have sizes of their own, and keep keys for values (Gemma 4)
-    if kind == "full" and config.text.get("global_head_dim"):
-        length = config.needed("global_head_dim")
-        values_from_keys = bool(config.get("attention_k_eq_v"))
-    if values_from_keys:
-        kv_heads = config.number("num_global_key_value_heads", least=1) or kv_heads
-    window = window_tokens(config) if kind == "sliding" else None
-    if kind == "sliding" and window is None:
-        raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
-    return Attention(
+    length = length or width // heads
+    part = Attention(
         kind="full" if kind == "hybrid" else kind,
-        layers=(),
         heads=heads,
-        kv_heads=kv_heads,
+        kv_heads=own.get("num_key_value_heads") or _kv_heads(config, number, heads),
         key_length=length,
         value_length=length,
-        values_from_keys=values_from_keys,
-        window_tokens=window,
+        window_tokens=window_tokens(config) if kind == "sliding" else None,
     )
+    return _without_window(config, part) if kind == "full" else part
+
+
+def _latent_length(config: Keys) -> int | None:
+    if config.text.get("use_mla") is False:
+        return None
+    latent = config.number("kv_lora_rank")
+    if latent is None and config.known.get("defaults", {}).get("kv_lora_rank"):
+        raise Unclear("kv_lora_rank is null, and its class has no attention without it")
+    return latent
+
+
+def _without_window(config: Keys, part: Attention) -> Attention:
+    """Such layers may have sizes of their own, and keep keys for values (Gemma 4)."""
+    length = config.number("global_head_dim")
+    if not length:
+        return part
+    part = part.replace(key_length=length, value_length=length)
+    if not config.get("attention_k_eq_v"):
+        return part
+    kv_heads = config.number("num_global_key_value_heads", least=1) or part.kv_heads
+    return part.replace(kv_heads=kv_heads, values_from_keys=True)
+
+
+def _own_sizes(config: Keys, number: int) -> Mapping[str, int]:
+    """What a layer has otherwise than the rest (Gemma 4 of transformers 5.23)."""
+    by_layer = config.get("per_layer_config") or {}
+    own = by_layer.get(str(number), {}) if isinstance(by_layer, dict) else None
+    if not isinstance(own, dict) or any(
+        key not in ("head_dim", "num_key_value_heads") or type(value) is not int or value < 1
+        for key, value in own.items()
+    ):
+        raise Unclear(f"per_layer_config is {short(by_layer)}, not understood")
+    return own
 
 
 def _kv_heads(config: Keys, number: int, heads: int) -> int:
@@ -156,7 +158,6 @@ def _kv_heads(config: Keys, number: int, heads: int) -> int:
 
 def _latent(config: Keys, number: int, latent: int, heads: int) -> Attention:
     """Attention that keeps one row of `latent` elements for all heads."""
-    config.get("head_length", "kv_heads", "qk_head_dim", "use_mla")
     index_heads, index_length = config.number("index_n_heads"), config.number("index_head_dim")
     types = config.per_layer("indexer_types")
     if types and types[number] not in ("full", "shared"):
@@ -165,7 +166,6 @@ def _latent(config: Keys, number: int, latent: int, heads: int) -> Attention:
     has_index = bool(index_heads and index_length) and (types is None or types[number] == "full")
     return Attention(
         kind="latent",
-        layers=(),
         heads=heads,
         kv_heads=heads,
         key_length=config.needed("qk_nope_head_dim"),
@@ -191,13 +191,12 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
         sizes["inner_length"] = inner or config.needed("expand") * width
         sizes["time_step_rank"] = -(-width // 16) if is_auto else config.needed("time_step_rank")
     elif kind == "mamba2":
-        config.get("expand", "mamba_use_mlp", "mamba_rms_norm")
         stated, is_auto = config.number("mamba_d_ssm"), config.get("state_head_length") == "auto"
         by_heads = sizes["heads"] * (0 if is_auto else config.number("state_head_length") or 0)
         inner = stated if stated and "mamba_d_ssm" in config.written else by_heads or stated
         sizes["inner_length"] = inner or config.needed("expand") * width
         sizes["norm"] = False if config.text.get("mamba_rms_norm") is False else None
-    return Recurrent(kind=kind, layers=(), **sizes)
+    return Recurrent(kind=kind, **sizes)
 
 
 # ------------------------------------------------------------------------------- feed-forward
@@ -206,8 +205,6 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
 def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedForward | None:
     """The feed-forward of layer `number`, None where it has none. Raises `Unclear`."""
     how = config.type.get("feed_forward")
-    # a file whose layers all have experts states the length of a dense one too, and the reverse
-    config.get("length", "dense_length", "expert_length", "shared_length", "shared_experts", "used")
     # a layer has attention, a state or a feed-forward
     is_apart = how == "by_kind" or isinstance(config.get("hybrid_override_pattern"), str)
     if how == "none" or (is_apart and kind not in ("mlp", "moe")):
@@ -216,7 +213,7 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
     if experts and (kind == "moe" if is_apart else _has_experts(config, number)):
         return _mixture(config, experts, number, width)
     stated = config.number("dense_length") if experts else None
-    return FeedForward(layers=(), length=stated or _dense_length(config, width, number))
+    return FeedForward(length=stated or _dense_length(config, width, number))
 
 
 def _experts(config: Keys) -> int:
@@ -234,15 +231,12 @@ def _experts(config: Keys) -> int:
 def _mixture(config: Keys, experts: int, number: int, width: int) -> FeedForward:
     each = config.number("expert_length") or config.needed("intermediate_size", "n_inner")
     stated, shared = config.number("shared_length"), config.number("shared_experts")
-    config.understood.add("shared_moe_mode")
     if stated is None or shared == 0:
         stated = (shared or 0) * each
     groups = config.number("n_group") or 0
     is_beside = config.type.get("dense_beside")
     has_bias = config.get("topk_method") == "noaux_tc" or config.type.get("router_bias")
-    config.get("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
     return FeedForward(
-        layers=(),
         length=each,
         experts=experts,
         used=config.needed("used"),
@@ -257,7 +251,6 @@ def _mixture(config: Keys, experts: int, number: int, width: int) -> FeedForward
 
 def _has_experts(config: Keys, number: int) -> bool:
     """Whether a layer of a model with experts has some."""
-    config.understood.update(tables()["keys"]["expert_layout"])
     types, chosen = config.per_layer("mlp_layer_types"), config.places("moe_layers")
     flags = config.per_layer("is_moe_layer")
     lead, dense = config.number("first_dense") or 0, config.places("mlp_only_layers") or []
@@ -281,8 +274,6 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     how = config.type.get("dense_length")
     if isinstance(config.get("intermediate_size"), list):
         return config.number("intermediate_size", layer=number) or 0
-    if how == "adjusted":
-        return _adjusted(config)
     shared = config.number("shared_intermediate_size") if how == "shared" else None
     if shared and not config.number("num_local_experts"):
         return shared
@@ -292,16 +283,14 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     if how == "halved":
         # the file counts gate and up together
         return length // 2
+    if config.get("block_auto_adjust_ff_dim"):
+        return _rounded_up(config, int(2 * length / 3))
     reading = config.layers - (config.number("num_kv_shared_layers") or 0)
     return 2 * length if config.get("use_double_wide_mlp") and number >= reading else length
 
 
-def _adjusted(config: Keys) -> int:
-    length = config.needed("block_ff_dim", "intermediate_size")
+def _rounded_up(config: Keys, length: int) -> int:
+    """As LFM2 has it."""
     factor, step = config.get("block_ffn_dim_multiplier"), config.number("block_multiple_of") or 1
-    if not config.get("block_auto_adjust_ff_dim"):
-        return length
-    length = int(2 * length / 3)
-    if isinstance(factor, (int, float)) and 0 < factor < 100:
-        length = int(factor * length)
+    length = int(factor * length) if type(factor) is float and 0 < factor < 100 else length
     return -(-length // step) * step

@@ -27,6 +27,7 @@ from .gguf_layers import (
     recurrent,
 )
 from .source import (
+    MAX_PARAMETERS,
     LocalModel,
     Unclear,
     clean,
@@ -42,8 +43,6 @@ from .source import (
     shown,
 )
 
-# a thousand times what the largest model of 2026 has
-_MAX_PARAMETERS = 10**16
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 _ROPE_SECTIONS = 4
@@ -162,9 +161,7 @@ def _architecture(model: GgufModel) -> Architecture:
     model.count_blocks()
     _refuse_unread_kinds(model)
     architecture = _with_layers(model)
-    parts = (*architecture.attention, *architecture.recurrent, *architecture.feed_forward)
-    misfits = [misfit for part in parts for misfit in part.misfits(architecture.embedding_length)]
-    for key, message, _ in (*misfits, *architecture.misfits()):
+    for key, message, _ in architecture.misfits():
         raise Unclear(f"{model.name}: {key} {message}")
     if architecture.context_tokens is None:
         model.unknown["architecture.context_tokens"] = (
@@ -218,9 +215,11 @@ def _with_layers(model: GgufModel) -> Architecture:
         context_tokens=model.size("context_length"),
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
-        attention=grouped(attending * loops),
-        recurrent=tuple(group for by_layer in states.values() for group in grouped(by_layer)),
-        feed_forward=grouped(feeding * loops),
+        attention=grouped(attending * loops, width),
+        recurrent=tuple(
+            group for by_layer in states.values() for group in grouped(by_layer, width)
+        ),
+        feed_forward=grouped(feeding * loops, width),
         cache_layers=_cache_layers(model),
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
@@ -418,7 +417,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
         groups = checkpoint_tensors(architecture, row)
         total = count(groups) if model.is_as_row else total
         active = total - idle(groups, architecture)
-    if total > _MAX_PARAMETERS:
+    if total > MAX_PARAMETERS:
         model.damaged(f"{total:.1e} parameters")
     return Parameters(total=total or None, active=active or None, mtp=predicting or None)
 

@@ -23,6 +23,8 @@ _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
 # more parts than any model's files have
 MAX_PARTS = 10_000
+# a thousand times as many as the largest model of 2026 has
+MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
 # more entries than any model's folder has
@@ -284,12 +286,15 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     )
 
 
-def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
+def grouped(layers: Sequence[_Layers | None], width: int) -> tuple[_Layers, ...]:
     """Equal layers as one group, in the order of their first. Entry i is the part of layer i, None
-    where it has none.
+    where it has none. Raises `Unclear` for a size that does not divide its whole.
     """
     places: dict[_Layers, list[int]] = {}
     for number, layer in enumerate(layers):
         if layer is not None:
             places.setdefault(layer, []).append(number)
+    for layer in places:
+        for key, message, _ in layer.misfits(width):
+            raise Unclear(f"{key} {message}")
     return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())
