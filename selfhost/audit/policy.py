@@ -12,10 +12,10 @@ from typing import Any
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, Problem, WorkloadError
-from ..core.quantities import parse_bytes
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
+from ..core.units import parse_bytes
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of

@@ -10,7 +10,10 @@ from typing import Any, NoReturn
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.files import can_be_passed_on
-from ..core.quantities import (
+from ..core.tables import shipped_table
+from ..core.units import (
+    MIB,
+    binary,
     parse_bytes,
     parse_count,
     parse_number,
@@ -19,8 +22,6 @@ from ..core.quantities import (
     parse_tokens,
     parse_whole,
 )
-from ..core.tables import shipped_table
-from ..core.units import MIB, binary
 from ..core.workload import Load, Workload, cache_type
 from . import COMMANDS
 from .output import UsageError, columns, write

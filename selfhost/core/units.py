@@ -1,11 +1,14 @@
-"""Bytes, tokens and speeds, printed so that the unit is always seen; `quantities` parses them.
+"""Bytes, tokens, speeds and times: printed so that the unit is always seen, and read as people type
+them. A reader raises `ValueError` with what is wrong and what to write.
 
 A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
@@ -23,12 +26,9 @@ def counted(names: Sequence[str]) -> list[str]:
 
 def plain(number: float) -> str:
     """A number of at least 0 as it is typed again, without an exponent: `1000000`, `0.00001`."""
-    mantissa, _, exponent = repr(number).partition("e")
-    whole, _, fraction = mantissa.removesuffix(".0").partition(".")
-    digits, point = whole + fraction, len(whole) + int(exponent or 0)
-    if point <= 0:
-        digits, point = "0" * (1 - point) + digits, 1
-    return f"{digits[:point]:0<{point}}.{digits[point:]}".removesuffix(".")
+    from decimal import Decimal
+
+    return f"{Decimal(repr(number)):f}".removesuffix(".0")
 
 
 def stated(number: float) -> str:
@@ -248,3 +248,110 @@ def utc_today() -> str:
     from time import gmtime, strftime
 
     return strftime("%Y-%m-%d", gmtime())
+
+
+# ------------------------------------------------------------------ as people type them
+
+# at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit
+_QUANTITY = re.compile(
+    r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,20})?"
+    r"(?: *([A-Za-z][A-Za-z /]*?))? *"
+)
+_DECIMAL_COMMA = re.compile(r" *[0-9]+,[0-9]+[A-Za-z/ ]*")
+# a bare K, M, G or T is binary, as `docker run -m` and `systemd` read it
+_SIZES = {
+    "": 1, "b": 1, "byte": 1, "bytes": 1,
+    "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": TIB, "tib": TIB,
+    "kb": KB, "mb": MB, "gb": GB, "tb": TB,
+}  # fmt: skip
+_SECONDS = {
+    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+}
+# a small b is a bit and a capital B a byte
+_RATE = re.compile(r"([kKmMgGtT]i?)?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)")
+_RATE_EXAMPLE = "write for example 100Mbit/s or 12MB/s"
+
+
+def _parts(text: str, refusal: str) -> tuple[int, int, str]:
+    """`1.5 GiB` as a numerator, a denominator and the unit as it was typed."""
+    if match := _QUANTITY.fullmatch(text):
+        sign, whole, fraction, unit = match.groups(default="")
+        digits = re.sub("[,_]", "", whole) + fraction[1:]
+        return int(sign + digits), 10 ** max(0, len(fraction) - 1), unit
+    if odd := next((letter for letter in text if not letter.isascii()), None):
+        refusal = f"holds {odd!r}: write a number with the digits 0 to 9"
+    elif _DECIMAL_COMMA.fullmatch(text):
+        refusal = f"is not a number: write a decimal point, {text.strip().replace(',', '.')}"
+    elif "," in text or "_" in text:
+        refusal = "is not a number: write one number, such as 8192"
+    raise ValueError(f"{text!r} {refusal}")
+
+
+def _amount(
+    text: str, what: str, example: str, units: Mapping[str, int], *, signed: bool = False
+) -> tuple[int, int]:
+    """A number with one of those units, as a numerator and a denominator."""
+    refusal = f"is not a {what}: write for example {example}"
+    number, scale, unit = _parts(text, refusal)
+    if unit.lower() not in units or (number < 0 and not signed):
+        raise ValueError(f"{text!r} {refusal}")
+    return number * units[unit.lower()], scale
+
+
+def _whole(
+    text: str, what: str, example: str, units: Mapping[str, int], *, signed: bool = False
+) -> int:
+    number, scale = _amount(text, what, example, units, signed=signed)
+    if number % scale:
+        raise ValueError(f"{text!r} is not a whole {what}: write for example {number // scale}")
+    return number // scale
+
+
+# `8`, `1,000`, also a negative number, for whoever says what the least is
+parse_whole = partial(_whole, what="number", example="8", units={"": 1}, signed=True)
+# `8192`, `8,192`, `8k` (8 * 1024), `2.5k`
+parse_tokens = partial(
+    _whole,
+    what="number of tokens",
+    example="8192 or 8k",
+    units={"": 1, "k": 1024, "m": 1024 * 1024},
+)
+# `200k`, `1.5M`, `2,000,000`, as price lists count tokens
+parse_count = partial(
+    _whole,
+    what="number",
+    example="200k or 1.5M",
+    units={"": 1, "k": 10**3, "m": 10**6, "b": 10**9},
+)
+# `90`, `30s`, `10m`, `1.5h`
+parse_seconds = partial(_whole, what="length of time", example="30s, 10m or 1.5h", units=_SECONDS)
+
+
+def parse_number(text: str) -> float:
+    """`2`, `0.5`, `1,000` -> a number, also a negative one."""
+    number, scale = _amount(text, "number", "2 or 0.5", {"": 1}, signed=True)
+    return number / scale
+
+
+def parse_bytes(text: str) -> int:
+    """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes."""
+    number, scale = _amount(text, "size", "16GiB or 16GB", _SIZES)
+    # to the nearest byte, so that what is printed in three digits is read back as near as it tells
+    return (2 * number + scale) // (2 * scale)
+
+
+def parse_rate(text: str) -> int:
+    """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second."""
+    number, scale, typed = _parts(text, f"is not a speed: {_RATE_EXAMPLE}")
+    match = _RATE.fullmatch(typed.replace(" ", ""))
+    prefix, unit = match.groups(default="") if match else ("", "")
+    bits = 8 if unit.startswith("bit") or unit == "b" else 1
+    rate = number * _SIZES[f"{prefix.lower()}b"] // (scale * bits)
+    refusal = "has no unit of speed" if match is None else "is too small" if rate < 1 else ""
+    if prefix in ("m", "g", "t") and unit in ("b", "B"):
+        refusal = "could be bits or bytes"
+    if refusal:
+        raise ValueError(f"{text!r} {refusal}: {_RATE_EXAMPLE}")
+    return rate

@@ -7,8 +7,8 @@ from typing import Any
 
 from . import units
 from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .quantities import parse_bytes, parse_count, parse_tokens
 from .records import Fault, Record, fault_of, kind_of, read_by
+from .units import parse_bytes, parse_count, parse_tokens
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")

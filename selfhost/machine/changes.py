@@ -8,10 +8,10 @@ from typing import Any
 
 from ..core import units
 from ..core.errors import InputError, Problem
-from ..core.quantities import parse_bytes, parse_number
 from ..core.records import fault_of
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
+from ..core.units import parse_bytes, parse_number
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards, cards_named
 from .record import (

@@ -16,7 +16,7 @@ from helpers.each import each
 from helpers.paths import EXAMPLES, RECORDS
 from selfhost.cli import main as cli
 from selfhost.core import files, units
-from selfhost.core.quantities import (
+from selfhost.core.units import (
     parse_bytes,
     parse_count,
     parse_number,
