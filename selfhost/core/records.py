@@ -34,10 +34,16 @@ _NO_DEFAULT = object()
 
 
 class FileKey:
-    """How a file states a field: `read(table, name, **limits)` gives its value, or None."""
+    """How a file states a field: `read(table, name, **limits)` gives its value, or None; without
+    it the field's annotation tells its kind.
+    """
 
     def __init__(
-        self, read: Callable[..., Any], name: str | None, limits: dict[str, Any], default: Any
+        self,
+        read: Callable[..., Any] | None,
+        name: str | None,
+        limits: dict[str, Any],
+        default: Any,
     ) -> None:
         self.read, self.name, self.limits = read, name, limits
         self.is_required = default is _NO_DEFAULT
@@ -45,12 +51,16 @@ class FileKey:
 
 
 def read_by(
-    read: Callable[..., Any], *, name: str | None = None, default: Any = _NO_DEFAULT, **limits: Any
+    read: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    default: Any = _NO_DEFAULT,
+    **limits: Any,
 ) -> Any:
-    """Declare a field that a file states too: `slots: int = read_by(Table.integer, minimum=1)`.
+    """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
 
-    `name` is the key in the file where that is not the field's; the other keywords go to `read`.
-    `Table.fields` reads all such fields of a record.
+    `name` is the key in the file where that is not the field's; `limits` are those of `fault_of`,
+    or what `read` takes. `Table.fields` reads all such fields of a record.
     """
     return FileKey(read, name, limits, default)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from .errors import Problem, first_problems
@@ -291,7 +292,8 @@ class Table:
             key = stated.name or field
             values[field] = stated.default
             if key in self.values or stated.is_required or stated.limits.get("required"):
-                value = stated.read(self, key, **stated.limits)
+                read = stated.read or reader_of(kind._kinds[field])
+                value = read(self, key, **stated.limits)
                 values[field] = stated.default if value is None else value
             # as are most of the 140 of a runtime
             self._known[key] = None
@@ -334,6 +336,22 @@ class Table:
             remedy = f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}"
             self.problem(key, "is not a known key", (elsewhere or {}).get(key, remedy))
         return not unknown
+
+
+_READERS: Mapping[str, Callable[..., Any]] = {
+    "str": Table.string,
+    "int": Table.integer,
+    "float": Table.number,
+    "bool": Table.boolean,
+    "tuple[str, ...]": Table.strings,
+    "tuple[int, ...]": Table.integers,
+    "Mapping[str, str]": partial(Table.mapping, of=Table.string),
+}
+
+
+def reader_of(annotation: str) -> Callable[..., Any]:
+    """What reads a value of a field with that annotation, as `Table.integer` does."""
+    return _READERS[annotation.removesuffix(" | None")]
 
 
 def key_name(path: Path) -> str:

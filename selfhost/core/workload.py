@@ -39,7 +39,7 @@ def option(flag: str, default: Any = None, **limits: Any) -> Any:
     """Declare a field with its option on the command line and what it may be, as `fault_of` takes
     it. `task` is the only one that it goes with.
     """
-    return read_by(fault_of, name=flag, default=default, **limits)
+    return read_by(name=flag, default=default, **limits)
 
 
 class Load(Record):
@@ -51,8 +51,8 @@ class Load(Record):
     Raises `WorkloadError` with every fault.
     """
 
-    input_tokens_per_day: int = read_by(fault_of, name="--tokens-per-day", maximum=10**15)
-    output_tokens_per_day: int = read_by(fault_of, name="--tokens-per-day", maximum=10**15)
+    input_tokens_per_day: int = read_by(name="--tokens-per-day", maximum=10**15)
+    output_tokens_per_day: int = read_by(name="--tokens-per-day", maximum=10**15)
     assumed_split: bool = False
     watts: float | None = option("--watts", minimum=0.1, maximum=10**6)
     electricity_per_kwh: float | None = option("--electricity", maximum=10**6)

@@ -6,15 +6,15 @@ be; every fault of a record is told by its key.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by, shortened
+from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by
 from ..core.tables import shipped_table
-from ..core.tomlfile import Document, Table
+from ..core.tomlfile import Document, Table, reader_of
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -60,20 +60,24 @@ MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = HOWS
 LEAST = "least"
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
-_TIME = pattern(
-    "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})"
+_TIME = (
+    pattern(
+        "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+        rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})"
+    ),
+    "is no time",
+    "write for example 2026-10-01T12:00:00Z",
 )
 
 
 def limited(least: float, most: float) -> Any:
     """Declare a number from `least` to `most`, in the unit that the field's name ends with."""
-    return read_by(int, default=None, least=least, most=most)
+    return read_by(default=None, minimum=least, maximum=most)
 
 
 def one_of(*choices: str) -> Any:
     """Declare a text that is one of these; of JSON any other is not known to this version."""
-    return read_by(str, default=None, choices=choices)
+    return read_by(default=None, choices=choices)
 
 
 def platforms() -> Mapping[str, Any]:
@@ -187,7 +191,7 @@ class PresentModel(Record):
     """
 
     path: str
-    size_bytes: int = read_by(int, least=0, most=MAX_DISK_BYTES)
+    size_bytes: int = read_by(minimum=0, maximum=MAX_DISK_BYTES)
     repository: str | None = None
     file: str | None = None
     complete: bool | None = None
@@ -224,7 +228,7 @@ class Machine(Record):
     is_this_one: bool = False
     measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
-    read_at: str | None = read_by(str, default=None, is_time=True)
+    read_at: str | None = read_by(default=None, form=_TIME)
     scope: str | None = one_of(*SCOPES)
     system: str | None = None
     architecture: str | None = None
@@ -254,9 +258,8 @@ class Machine(Record):
     if not TYPE_CHECKING:
 
         def __init__(self, **values: Any) -> None:
-            for name, (least, most) in _LIMITS.items():
+            for name, limits in _LIMITS.items():
                 value = values.get(name)
-                limits = {"minimum": least, "maximum": most}
                 if value is not None and (fault := fault_of(value, float, **limits)):
                     problem = Problem(file="Machine", key=name, message=fault[0])
                     raise MachineFileError([problem])
@@ -282,7 +285,7 @@ class Machine(Record):
         call the input. `MachineFileError` carries the first 20 problems and a count of
         the rest.
         """
-        document = Document(file, data if isinstance(data, dict) else {})
+        document = Document(file, _without_null(data) if isinstance(data, dict) else {})
         table, schema = document.root, document.values.get("schema")
         if not isinstance(data, dict):
             document.add((), f"holds {kind_of(data)}, not one JSON object", WRITE_ONE)
@@ -291,11 +294,10 @@ class Machine(Record):
             message = f"is {kind_of(schema)}, which is not a machine record this version reads"
             table.problem("schema", message, f'write "schema": "{SCHEMA}"; {elsewhere}')
         values = _values(table, cls)
-        _check_order(table, values, _SIZES)
         if not document.ok:
             raise MachineFileError(document.problems)
         values |= {name: cls._defaults[name] for name in _NOT_IN_JSON}
-        if table.values.get("scope") is not None and "scope" not in values:
+        if "scope" in table and "scope" not in values:
             reason = f"the record says {data['scope']!r}, which this version does not know"
             values["unread"] = (Unread(fact="scope", reason=reason), *values.get("unread", ()))
         # a machine read without `--name` is recorded so
@@ -401,19 +403,9 @@ _PARTS = {
     for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
 }
 # of its numbers
-_LIMITS = {
-    name: (key.limits["least"], key.limits["most"])
-    for name, key in Machine._keys.items()
-    if "least" in key.limits
-}
-_SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
-# what reads the others, by their annotation
-_GETTERS: Mapping[str, Callable[[Table, str], Any]] = {
-    "str": Table.string,
-    "bool": Table.boolean,
-    "tuple[str, ...]": Table.strings,
-    "Mapping[str, str]": lambda table, name: table.mapping(name, of=Table.string),
-}
+_LIMITS = {n: key.limits for n, key in Machine._keys.items() if "minimum" in key.limits}
+# of these none is above one behind it
+_SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_free_bytes", "memory_total_bytes")
 # parts of list entries of which a None has its Unread, once for the whole list
 _EXPLAINED_PARTS = (
     ("accelerators", "memory_total_bytes"),
@@ -478,62 +470,38 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
 # ------------------------------------------------------------------ what a record may hold
 
 
+def _without_null(value: Any) -> Any:
+    """A value of JSON without null, which says as much as a missing key; 16.0 is 16."""
+    if isinstance(value, dict):
+        return {key: _without_null(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_without_null(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _values(table: Table, record: type[Record]) -> dict[str, Any]:
     """The fields of a record that a JSON object states; what is wrong is noted."""
     values: dict[str, Any] = {}
-    for name in record._fields:
-        # what it may be beside its kind: `least` and `most`, `choices`, `is_time`
-        kind, key = record._kinds[name].removesuffix(" | None"), record._keys.get(name)
-        limits = key.limits if key else {}
-        if table.values.get(name) is None:
+    for name, kind in record._kinds.items():
+        if name not in table:
             if name not in record._defaults:
                 table.problem(name, "is missing")
-            continue
-        if kind in ("int", "float"):
-            values[name] = _number(table, name, **limits)
-        elif kind in _PARTS:
-            values[name] = _parts(table, name, _PARTS[kind])
+        elif part := _PARTS.get(kind.removesuffix(" | None")):
+            stated = [_values(entry, part) for entry in table.tables(name)]
+            needed = part._kinds.keys() - part._defaults.keys()
+            values[name] = tuple(part(**own) for own in stated if needed <= own.keys())
         else:
-            value = _GETTERS[kind](table, name)
+            limits = {**record._keys[name].limits} if name in record._keys else {}
+            choices = limits.pop("choices", None)
+            value = reader_of(kind)(table, name, **limits)
             # a word of another version is not known
-            values[name] = value if value in limits.get("choices", (value,)) else None
-            if "is_time" in limits and value and not _TIME.fullmatch(value):
-                message = f'is "{shortened(value)}", not a time'
-                table.problem(name, message, "write for example 2026-10-01T12:00:00Z")
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _number(table: Table, name: str, least: float, most: float) -> float | None:
-    """Of what is counted a whole number."""
-    value = table.values[name]
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    kind = int if isinstance(least, int) else float
-    if fault := fault_of(value, kind, minimum=least, maximum=most):
-        in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
-        table.problem(name, fault[0], in_bytes if name.endswith("_bytes") else None)
-        return None
-    return kind(value)
-
-
-def _parts(table: Table, name: str, record: type[Record]) -> tuple[Record, ...]:
-    """The entries of a list, each as such a record."""
-    parts = []
-    for entry in table.tables(name):
-        values = _values(entry, record)
-        _check_order(entry, values, ("memory_free_bytes", "memory_total_bytes"))
-        if not record._kinds.keys() - record._defaults.keys() - values.keys():
-            parts.append(record(**values))
-    return tuple(parts)
-
-
-def _check_order(table: Table, values: Mapping[str, Any], names: Sequence[str]) -> None:
-    """None of these sizes is above one behind it."""
-    known = [(name, values[name]) for name in names if name in values]
-    for (lower, small), (upper, large) in pairwise(known):
+            values[name] = None if choices and value not in choices else value
+    sizes = [(name, values[name]) for name in _SIZES if values.get(name) is not None]
+    for (lower, small), (upper, large) in pairwise(sizes):
         if small > large:
             message = f"is {small}, above {upper}, which is {large}"
             table.problem(lower, message, f"it can be at most {large}")
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def checked_name(text: str, key: str = "name") -> str:

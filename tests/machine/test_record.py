@@ -61,7 +61,7 @@ def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
         return st.sampled_from(limits["choices"])
     if kind in ("int", "float"):
         number = st.integers if kind == "int" else st.floats
-        return number(limits["least"], limits["most"])
+        return number(limits["minimum"], limits["maximum"])
     return {
         "str": st.just("2026-10-01T12:00:00Z") if limits else texts,
         "bool": st.booleans(),

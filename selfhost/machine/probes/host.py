@@ -42,7 +42,7 @@ class Facts(NamedTuple):
         """
         key = Machine._keys.get(fact)
         limits = key.limits if key and value is not None else {}
-        if "least" in limits and not limits["least"] <= value <= limits["most"]:
+        if "minimum" in limits and not limits["minimum"] <= value <= limits["maximum"]:
             self.miss(fact, f"{source} gives a number that no machine has")
         elif value is None:
             self.miss(fact, why, remedy)
