@@ -46,11 +46,26 @@ def record_of(kind: type[_R], row: Mapping[str, Any], /, **values: Any) -> _R:
     return kind(**own | lists | values)
 
 
-def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
-    """`channels`, and bytes per second with all of them filled at each of the rates in `mts`."""
-    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
-    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
-    return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
+def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, Any]:
+    """`channels`, and bytes per second with all of them filled at each of the rates in `mts`; also
+    `slowest` and `fastest`, with each of the kinds of memory at its rate nearest to the usual one:
+    the usual figure where none are named.
+    """
+    per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
+    least, usual, most = (per_rate * rate for rate in memory["mts"])
+    rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
+    rates = [
+        max(least, min(max(usual, slow * per_rate), fast * per_rate, most))
+        for slow, fast in map(rates_of_kind.__getitem__, kinds)
+    ] or [usual]
+    return {
+        "channels": memory["channels"],
+        "least": least,
+        "usual": usual,
+        "most": most,
+        "slowest": min(rates),
+        "fastest": max(rates),
+    }
 
 
 # ------------------------------------------------------------------ how memory is read
@@ -262,28 +277,13 @@ def _processor(words: frozenset[str]) -> Processor | None:
     return record_of(
         Processor,
         row,
-        **with_kinds(row, row.get("kinds", ()) if is_one_of_them else ()),
+        **rates_of(row, row.get("kinds", ()) if is_one_of_them else ()),
         memory=memory,
         kind=kind,
         share=share,
         vectors=vectors,
         core=row.get("core", CORE_OF[vectors]),
     )
-
-
-def with_kinds(memory: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, Any]:
-    """As `channels_and_rates`, and `slowest` and `fastest` with each of the kinds of memory at its
-    rate nearest to the usual one; the usual figure twice where none are named.
-    """
-    own = channels_and_rates(memory)
-    per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
-    rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
-    rates = [
-        max(own["least"], min(max(own["usual"], slow * per_rate), fast * per_rate, own["most"]))
-        for slow, fast in map(rates_of_kind.__getitem__, kinds)
-    ]
-    ends = {"slowest": min, "fastest": max}
-    return own | {end: least(rates, default=own["usual"]) for end, least in ends.items()}
 
 
 def _best(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:

@@ -209,7 +209,7 @@ def processor_with(graphics: str) -> cpus.Processor | None:
         return None
     kind = memory.get("kind", "unnamed")
     return cpus.Processor(
-        **cpus.with_kinds(memory, memory.get("kinds", ())),
+        **cpus.rates_of(memory, memory.get("kinds", ())),
         name=f"those with {name}",
         bits=memory.get("bits", 64),
         memory="either",
@@ -226,7 +226,7 @@ def series_in(machine: Machine) -> cpus.Processor | None:
 
 
 def computer_of(machine: Machine) -> Mapping[str, Any] | None:
-    """The row of `computer` that its cards tell, with the rates of `cpus.channels_and_rates`; that
+    """The row of `computer` that its cards tell, with the rates of `cpus.rates_of`; that
     of any computer where the processor is assumed; None where these cards may be a server's.
     """
     cards = [card.name for card in machine.accelerators or () if not card.unified]
@@ -239,7 +239,7 @@ def computer_of(machine: Machine) -> Mapping[str, Any] | None:
         else:
             is_meant = "cpu_model" in machine.assumed
         if is_meant:
-            return {**row, **cpus.channels_and_rates(row)}
+            return {**row, **cpus.rates_of(row)}
     return None
 
 

@@ -171,33 +171,31 @@ def _amd_name(host: Host, folder: str) -> str:
     """As its driver gives it, else as libdrm's list has it, else by its number."""
     number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
     row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
-    texts = (host.read_text(path) for path in _AMD_NAMES if number)
-    listed = re.search(row, "\n".join(texts))
     given = host.read_text(f"{folder}/product_name", 256).strip()
-    return given or (listed[1] if listed else f"AMD GPU {number}".strip())
+    return given or _listed(host, _AMD_NAMES, number, row) or f"AMD GPU {number}".strip()
+
+
+def _listed(host: Host, lists: Sequence[str], device: str, row: str) -> str | None:
+    """The name of a device in the first list of the system that has it in such a row."""
+    found = (re.search(row, host.read_text(path)) for path in lists if device)
+    return next((match[match.lastindex or 0] for match in found if match), None)
 
 
 def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
-    """The driver xe tells of each tile, i915 nothing."""
+    """As people call it, `Arc B580` of `Battlemage G21 [Arc B580]`. The driver xe tells of the memory
+    of each tile, i915 nothing.
+    """
+    device = host.read_word(f"{folder}/device")
+    title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
+    row = rf"(?im)^{INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
     tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
     sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
     return Accelerator(
         vendor="intel",
-        name=f"Intel {_intel_name(host, folder)}",
+        name=f"Intel {_listed(host, _PCI_NAMES, device, row) or 'GPU'}",
         memory_total_bytes=sum(filter(None, sizes)) if sizes and all(sizes) else None,
         unified=False,
     )
-
-
-def _intel_name(host: Host, folder: str) -> str:
-    """What people call a card: `Arc B580` of `Battlemage G21 [Arc B580]`."""
-    device = host.read_word(f"{folder}/device")
-    for text in (host.read_text(path) for path in _PCI_NAMES if device):
-        block = re.search(rf"(?im)^{INTEL[2:]} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
-        row = rf"(?im)^\t{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
-        if title := re.search(row, block[1] if block else ""):
-            return title[1] or title[2]
-    return "GPU"
 
 
 # ------------------------------------------------------------------ Apple and Windows

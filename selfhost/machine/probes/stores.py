@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -16,14 +17,6 @@ from ...core.tables import shipped_table
 from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
 
-# variables that name Hugging Face's folder, the first that is set, and what lies below it: order
-# of huggingface_hub 2.4.0 (constants.py) and of llama.cpp (common/hf-cache.cpp)
-_HUB = {
-    "HF_HUB_CACHE": (),
-    "HUGGINGFACE_HUB_CACHE": (),
-    "HF_HOME": ("hub",),
-    "XDG_CACHE_HOME": ("huggingface", "hub"),
-}
 _UNITS = tuple(
     f"{folder}/systemd/system/ollama.service"
     for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
@@ -62,25 +55,19 @@ class Place(NamedTuple):
 
 def places(host: Host) -> dict[str, Place]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
-    join, home = host.paths.join, host.home
     # models of whisper.cpp go where the download script is told to put them
     folders = {"whisper.cpp": Place(".", "whisper.cpp has no folder of its own")}
-    name = next((name for name in _HUB if host.env.get(name)), None)
-    hub = join(host.env[name], *_HUB[name]) if name else join(home, ".cache", "huggingface", "hub")
-    if home or name:
-        why = name or "default"
-        folders["llama.cpp"] = Place(hub, why)
+    for row in shipped_table("present")["store"]:
+        variable = row.get("variable", "")
+        above = host.env.get(variable) if variable else host.home
+        for store in row["of"] if above else ():
+            path = host.paths.join(above, *row["below"])
+            folders.setdefault(store, Place(path, variable or "default"))
+    if hub := folders.get("huggingface"):
         # llama.cpp expands neither `~` nor variables
-        path = re.sub(r"^~(?=$|[/\\])", lambda _: home or "~", hub)
+        path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", hub.path)
         path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
-        folders["huggingface"] = Place(path, why)
-    if own := host.env.get("LLAMA_CACHE"):
-        folders["llama.cpp"] = Place(own, "LLAMA_CACHE")
-    if home:
-        folders["ollama"] = Place(join(home, ".ollama", "models"), "default")
-        folders[LM_STUDIO] = Place(join(home, ".lmstudio", "models"), "default")
-    if own := host.env.get("OLLAMA_MODELS"):
-        folders["ollama"] = Place(own, "OLLAMA_MODELS")
+        folders["huggingface"] = hub._replace(path=path)
     unit = next((file for file in _UNITS if host.read_text(file)), None)
     if unit and host.system == "linux":
         folders.pop("ollama", None)
@@ -185,7 +172,7 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     for store, folder in stores.items():
         entries = _SEARCHES[store](host, folder, store)
         try:
-            why = host.within(lambda entries=entries: _add(models, entries, until))  # type: ignore[misc]
+            why = host.within(partial(_add, models, entries, until))
         except (OSError, ValueError) as error:
             why = f"its folder could not be read: {reason_of(error)}"
         if why:
