@@ -240,8 +240,7 @@ class _Loader:
             self.faults += first_problems(file, faults)
 
     def _fault(self, file: str, error: Unreadable) -> None:
-        remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
-        self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=remedy))
+        self.faults.append(error.problem(file, _REMEDIES.get(file, RECORD_IT)))
 
     def _add_all(self, file: str, entries: Iterable[Entry], faults: list[Problem]) -> None:
         stem, count, down = self._stem(file), 0, len(self.down)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO
 
-from .errors import SelfhostError
+from .errors import Problem, SelfhostError
 from .records import pattern
 
 # below what the allocator asks the system for each time
@@ -21,7 +21,7 @@ _CHUNK_BYTES = 96 << 10
 _STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/([0-9]{1,6}))")
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
-MISSING, FOLDER, LARGE = "missing", "folder", "large"
+MISSING, LARGE = "missing", "large"
 
 
 class Unreadable(Exception):
@@ -29,7 +29,7 @@ class Unreadable(Exception):
 
     `reason` follows the name of the file in a sentence ("does not exist"); `remedy` is what to do,
     or None where only the caller knows. `line` counts from 1, None where it is not certain. `kind`
-    is one of MISSING, FOLDER, LARGE, or "".
+    is one of MISSING, LARGE, or "".
     """
 
     def __init__(
@@ -40,6 +40,10 @@ class Unreadable(Exception):
         self.remedy = remedy
         self.line = line
         self.kind = kind
+
+    def problem(self, file: str, remedy: str | None = None) -> Problem:
+        """The fault of that file; `remedy` is for one without its own."""
+        return Problem(file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy)
 
 
 def shown(path: str) -> str:
@@ -69,7 +73,7 @@ def _fault(path: str, error: OSError | ValueError) -> Unreadable:
 def _refuse_other_than_files(mode: int) -> None:
     """Raise `Unreadable` unless `mode`, that of a path's status, is an ordinary file's."""
     if stat.S_ISDIR(mode):
-        raise Unreadable("is a folder, not a file", "name the file in it", kind=FOLDER)
+        raise Unreadable("is a folder, not a file", "name the file in it")
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
         reason = f"is not an ordinary file: it is a {kinds.get(stat.S_IFMT(mode), 'device')}"

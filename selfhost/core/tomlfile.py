@@ -126,9 +126,8 @@ class Document:
         the whole file first, those of a file beside it last.
         """
         for file in (self, *self.parts.values()):
-            if (fault := file._unusable) is not None:
-                message, remedy = fault.reason, fault.remedy
-                return (Problem(file=file.file, line=fault.line, message=message, remedy=remedy),)
+            if file._unusable is not None:
+                return (file._unusable.problem(file.file),)
         lined: list[tuple[bool, int, Problem]] = []
         for path, absent, message, remedy in self._faults:
             file = self.parts.get(str(path[0]), self) if len(path) > 1 else self

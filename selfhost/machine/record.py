@@ -312,7 +312,7 @@ class Machine(Record):
         Where the record gives no name the machine is called `the recorded machine`.
         `MachineFileError` carries the problems, as `from_json` has them.
         """
-        from ..core.files import FOLDER, LARGE, Unreadable, read_file, shown, text_of
+        from ..core.files import LARGE, Unreadable, read_file, shown, text_of
         from ..core.json_text import parse
 
         expect_type("path", path, (str, os.PathLike))
@@ -321,11 +321,9 @@ class Machine(Record):
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
             document = parse(text_of(content))
         except Unreadable as error:
-            reason, remedy = error.reason, error.remedy or WRITE_ONE
-            reason += ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
-            remedy = "name the file in it" if error.kind == FOLDER else remedy
-            problem = Problem(file=file, line=error.line, message=reason, remedy=remedy)
-            raise MachineFileError([problem]) from None
+            few = ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
+            problem = error.problem(file, WRITE_ONE)
+            raise MachineFileError([problem.replace(message=problem.message + few)]) from None
         return cls.from_json(document, file)
 
     def to_json(self) -> dict[str, Any]:

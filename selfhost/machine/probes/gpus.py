@@ -182,8 +182,8 @@ def _listed(host: Host, lists: Sequence[str], device: str, row: str) -> str | No
 
 
 def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
-    """As people call it, `Arc B580` of `Battlemage G21 [Arc B580]`. The driver xe tells of the memory
-    of each tile, i915 nothing.
+    """As people call it, `Arc B580` of `Battlemage G21 [Arc B580]`. The driver xe tells of the
+    memory of each tile, i915 nothing.
     """
     device = host.read_word(f"{folder}/device")
     title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
