@@ -72,9 +72,8 @@ def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, 
 
 
 class Share(Record):
-    """Of what memory and cores give together, what decoding was seen to read: slow end, likely,
-    fast end; on how many devices it was seen. `core_gb_per_s`: what each core reads at most.
-    `takes_either`: of those that may have a slower kind of memory than usual as many have it.
+    """A row of `share`, in GB/s of what memory and cores give together, and on how many devices it
+    was seen.
     """
 
     low: float
@@ -155,20 +154,10 @@ def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, 
 
 
 class Processor(Record):
-    """A series of processors with one memory specification: a row of the table.
+    """A series of processors with one memory specification: a row of `cpu`.
 
-    `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
-    the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
-    each; 0 of a client, that has one socket. `kind`: a row of `share`.
-    `vectors`: avx512, avx2, none, sse, arm or neon. `bits`: how wide one
-    channel is.
-    `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
-    it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
-    `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
-    in the middle of the series; None where only the GPU in it is known.
-    `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them;
-    `on_package_gib`: RAM that is part of the processor, None where the machine around it has it.
-    `graphics`: the largest GPU inside, where it reads prompts faster than the cores.
+    `least`, `usual`, `most`, `slowest` and `fastest`: as of `rates_of`, of one socket. `cores` are 0
+    of a client, that has one socket; `core` and `ghz` are None where only the GPU in it is known.
     """
 
     name: str
@@ -199,12 +188,8 @@ class Processor(Record):
 
 
 class ProcessorClass(Record):
-    """What processors are whose series has no row, and what most machines with one have: GiB of
-    RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
-    in the name. `channels` of 64 bits; None where they differ. `most_gb_per_s`: the peak of the
-    fastest of a class that is no longer made, else None; `least_gb_per_s` that of the slowest.
-    `kind`: `server`, else None.
-    `least_vectors`: where some have AVX2 and many less, as `vectors` of those; else None.
+    """What processors are whose series has no row, and what most machines with one have: a row of
+    `class`. A rate is None of one that is still made, `channels` where they differ.
     """
 
     words: frozenset[str]
@@ -379,11 +364,8 @@ def _count_in(word: str) -> int:
 
 
 class Core(Record):
-    """What one core computes while all of them work: operations a cycle on prompts, and its clock
-    in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
-    PyTorch reaches in 32 bits on other cores, beside their prompts, what it reaches on these.
-    `unpacks_bytes_per_second`: the most of packed weights that it gets through in decoding.
-    `vectors`: as of `Processor`, of cores whose series may have others; None: as the series.
+    """What one core computes while all of them work, a row of `core`: each slow end, likely, fast
+    end. `vectors`: of cores whose series may have others; None: as the series.
     """
 
     prompt: Ends
@@ -467,12 +449,8 @@ _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
 class Chip(Record):
-    """A chip whose memory is soldered beside it: GB/s at most, and the least that decoding has been
-    seen to use of it.
-
-    `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
-    `core` and `ghz` as of `Processor`. `gpu` is the whole name of its GPU and `memory_gib` what
-    most machines with it have; None where not stated.
+    """A chip whose memory is soldered beside it: a row of `chip`. `kind` is how its cores read it, a
+    row of `share`; None where that is not known.
     """
 
     name: str
@@ -486,11 +464,8 @@ class Chip(Record):
 
 
 class AppleChip(Record):
-    """GB/s of its memory, and the share of it that decoding has been seen to use at least.
-
-    `chip` and `variant`: m1 and max, or nothing. `smaller` is the same chip with narrower memory:
-    its cores and its GB/s; None where there is only one width. `tflops` is the peak of its largest
-    GPU, None where that is not known; `neural`: its cores have matrix units.
+    """A row of `apple`, with the peak of its largest GPU. `smaller`: cores and GB/s of the same chip
+    with narrower memory; None where there is only one width.
     """
 
     chip: str

@@ -50,14 +50,8 @@ _PART = pattern(
 
 
 class Card(Record):
-    """A GPU as it is sold: a row of the table.
-
-    `words` tell it from others; `named` are all words of its driver's name, its maker and what
-    people say beside them; `called` are other names as a whole. `memory_gib` are the sizes that it
-    is sold with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib`
-    is the one that a name without a size means, None for the smallest. A `unified` one has none:
-    it is part of a machine. An `integrated` one is part of a processor, and its memory is whatever
-    RAM the machine has.
+    """A GPU as it is sold: a row of `gpu`. `words` tell it from others; `named` are all words of its
+    driver's name, its maker and what people say beside them; `called` other names as a whole.
     """
 
     name: str
