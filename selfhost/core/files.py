@@ -24,7 +24,7 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CL
 MISSING, LARGE = "missing", "large"
 
 
-class Unreadable(Exception):
+class Unreadable(OSError):
     """Why something cannot be read.
 
     `reason` follows the name of the file in a sentence ("does not exist"); `remedy` is what to do,
@@ -56,10 +56,13 @@ def status_of(path: str) -> os.stat_result:
     try:
         return os.stat(path)
     except (OSError, ValueError) as error:
-        raise _fault(path, error) from None
+        raise fault_at(path, error) from None
 
 
-def _fault(path: str, error: OSError | ValueError) -> Unreadable:
+def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
+    """What an error of the system says of a path, in the words of an `Unreadable`."""
+    if isinstance(error, Unreadable):
+        return error
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         link = "is a link to a file that " if os.path.islink(path) else ""
         return Unreadable(f"{link}does not exist", kind=MISSING)
@@ -80,30 +83,20 @@ def _refuse_other_than_files(mode: int) -> None:
         raise Unreadable(reason, "write what it gives to a file")
 
 
-def descriptor_of(path: str) -> tuple[int, os.stat_result]:
-    """Open an ordinary file for reading; return its descriptor and status. Raises `Unreadable`, or
-    the `OSError` or `ValueError` of the system.
-    """
-    # before it is opened, for opening a device may do something, and after, for it may be another
-    # by then
-    _refuse_other_than_files(os.stat(path).st_mode)
-    descriptor = os.open(path, _FLAGS)
-    try:
-        status = os.fstat(descriptor)
-        _refuse_other_than_files(status.st_mode)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor, status
-
-
 def open_file(path: str) -> tuple[IO[bytes], int]:
     """Open an ordinary file, unbuffered; return it and its size in bytes. Raises `Unreadable`."""
     try:
-        descriptor, status = descriptor_of(path)
+        # before it is opened, for opening a device may do something, and after, for it may be
+        # another by then
+        _refuse_other_than_files(os.stat(path).st_mode)
+        stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
     except (OSError, ValueError) as error:
-        raise _fault(path, error) from None
-    return os.fdopen(descriptor, "rb", buffering=0), status.st_size
+        raise fault_at(path, error) from None
+    status = os.fstat(stream.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        stream.close()
+    _refuse_other_than_files(status.st_mode)
+    return stream, status.st_size
 
 
 def open_input(path: str) -> tuple[IO[bytes], int | None]:
@@ -124,7 +117,7 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
         if os.name == "posix":
             os.set_blocking(stream.fileno(), True)
     except OSError as error:
-        raise _fault(path, error) from None
+        raise fault_at(path, error) from None
     is_file = stat.S_ISREG(status.st_mode)
     return stream, max(0, status.st_size - stream.tell()) if is_file else None
 
@@ -138,7 +131,7 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
         try:
             part: bytes | None = stream.read(min(limit_bytes, _CHUNK_BYTES))
         except OSError as error:
-            raise _fault("", error) from None
+            raise fault_at("", error) from None
         if part is None:
             # a file of the kernel's that gives what comes next, such as /proc/kmsg
             raise Unreadable("gives nothing yet, and could be waited for without end")

@@ -156,8 +156,8 @@ def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, 
 class Processor(Record):
     """A series of processors with one memory specification: a row of `cpu`.
 
-    `least`, `usual`, `most`, `slowest` and `fastest`: as of `rates_of`, of one socket. `cores` are 0
-    of a client, that has one socket; `core` and `ghz` are None where only the GPU in it is known.
+    `least`, `usual`, `most`, `slowest` and `fastest`: as of `rates_of`, of one socket. `cores` are
+    0 of a client, that has one socket; `core` and `ghz` None where only the GPU in it is known.
     """
 
     name: str
@@ -449,8 +449,8 @@ _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
 class Chip(Record):
-    """A chip whose memory is soldered beside it: a row of `chip`. `kind` is how its cores read it, a
-    row of `share`; None where that is not known.
+    """A chip whose memory is soldered beside it: a row of `chip`. `kind` is how its cores read it,
+    a row of `share`; None where that is not known.
     """
 
     name: str
@@ -464,8 +464,8 @@ class Chip(Record):
 
 
 class AppleChip(Record):
-    """A row of `apple`, with the peak of its largest GPU. `smaller`: cores and GB/s of the same chip
-    with narrower memory; None where there is only one width.
+    """A row of `apple`, with the peak of its largest GPU. `smaller`: cores and GB/s of the same
+    chip with narrower memory; None where there is only one width.
     """
 
     chip: str

@@ -50,8 +50,8 @@ _PART = pattern(
 
 
 class Card(Record):
-    """A GPU as it is sold: a row of `gpu`. `words` tell it from others; `named` are all words of its
-    driver's name, its maker and what people say beside them; `called` other names as a whole.
+    """A GPU as it is sold: a row of `gpu`. `words` tell it from others; `named` are all words of
+    its driver's name, its maker and what people say beside them; `called` other names as a whole.
     """
 
     name: str

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from ...core.errors import MachineFileError, Problem
-from ...core.files import Unreadable, descriptor_of, text_of
+from ...core.files import fault_at, open_file, read_some, text_of
 from ...core.records import Unread
 from ..record import Machine, normal_system, platforms
 
@@ -152,10 +152,8 @@ class Host:
             text, why = "", "is empty"
             try:
                 text = self.read_bytes(path, limit).decode("utf-8", "replace")
-            except (FileNotFoundError, NotADirectoryError):
-                why = "is not there"
             except (OSError, ValueError) as error:
-                why = f"cannot be read ({reason_of(error)})"
+                why = fault_at(path, error).reason
             # device tree files end in a zero; names of firmware may be in an encoding of their own
             content = text.rstrip("\0\n")
             if not text.strip():
@@ -173,13 +171,10 @@ class Host:
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """At most `limit` bytes of a file. `OSError`; `ValueError` for a name no file can have."""
-        try:
-            number, _ = descriptor_of(self.real(path))
-        except Unreadable as error:
-            # a pipe or device put in place of a file must neither hang the program nor do anything
-            raise OSError(errno.EINVAL, error.reason.partition(": ")[2] or error.reason) from None
-        with os.fdopen(number, "rb") as stream:
-            return stream.read(limit)
+        # a pipe or device put in place of a file must neither hang the program nor do anything
+        stream, _ = open_file(self.real(path))
+        with stream:
+            return read_some(stream, limit)
 
     def read_object(self, path: str) -> dict[str, Any]:
         """The JSON object in a small file; empty where it is none."""
@@ -187,7 +182,7 @@ class Host:
 
         try:
             value = parse(text_of(self.read_bytes(path, MAX_READ_BYTES)), constant=float)
-        except (OSError, ValueError, Unreadable):
+        except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}
 

@@ -67,7 +67,7 @@ def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None
             build(files | {f"/sys/devices/{name}/cpus": "0-11\n"}, affinity=list(range(20)))
         )
         assert half.cpu_cores_performance is None
-        assert "is not there" in half.why_unread("cpu_cores_performance").reason
+        assert "does not exist" in half.why_unread("cpu_cores_performance").reason
 
 
 def test_cores_of_two_kinds_on_arm(build: Callable[..., RecordedHost]) -> None:
