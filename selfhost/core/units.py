@@ -349,9 +349,8 @@ def parse_rate(text: str) -> int:
     prefix, unit = match.groups(default="") if match else ("", "")
     bits = 8 if unit.startswith("bit") or unit == "b" else 1
     rate = number * _SIZES[f"{prefix.lower()}b"] // (scale * bits)
-    refusal = "has no unit of speed" if match is None else "is too small" if rate < 1 else ""
-    if prefix in ("m", "g", "t") and unit in ("b", "B"):
-        refusal = "could be bits or bytes"
-    if refusal:
-        raise ValueError(f"{text!r} {refusal}: {_RATE_EXAMPLE}")
-    return rate
+    if match and rate >= 1 and not (prefix in ("m", "g", "t") and unit in ("b", "B")):
+        return rate
+    refusal = "has no unit of speed" if match is None else "is too small"
+    refusal = "could be bits or bytes" if match and rate >= 1 else refusal
+    raise ValueError(f"{text!r} {refusal}: {_RATE_EXAMPLE}")
