@@ -14,7 +14,7 @@ from typing import Any
 from ..core.errors import SelfhostError
 from ..core.files import Unreadable, status_of
 from ..core.records import Record
-from ..core.tables import filled, shipped_table
+from ..core.tables import sentences, shipped_table
 from ..machine.reader import process
 from ..machine.record import Process
 
@@ -28,7 +28,6 @@ LEAST_TOKENS = {"decode": 8, "prompt": 32}
 _SCALES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
-_MIB, _GIB = 1 << 20, 1 << 30
 # of a longer text the start, where a model is loaded, and the end, where it answered last
 _START, _END = 2 << 20, 4 << 20
 # what colours a terminal: a log that was copied from one, or written with --log-colors on
@@ -56,7 +55,7 @@ class Figure(Record):
     the reason in `why`, where the two cannot be compared.
     """
 
-    subject: str
+    subject: str = "pace"
     term: str
     where: str | None = None
     seen: float
@@ -116,12 +115,6 @@ class Run(Record):
     drafts: bool = False
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def notes(holds: Mapping[str, object], **figures: object) -> tuple[str, ...]:
-    """The sentences of `common/runs.toml` whose condition holds."""
-    templates = shipped_table("runs")["note"]
-    return tuple(filled(templates[key], figures) for key, value in holds.items() if value)
 
 
 def _amount(text: str | None) -> int | None:
@@ -189,21 +182,16 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
         timed = [each for each in timed if each[1] >= least] or timed
         if kind == "prompt":
             timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
+        total = sum(tokens for _, tokens in timed)
+        # of those that tell their depth
+        deep = [(each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None]
+        read = sum(tokens for _, tokens in deep)
         if timed:
-            total = sum(tokens for _, tokens in timed)
             yield timed[0][0].replace(
                 seen=total / sum(tokens / each.seen for each, tokens in timed),
                 tokens=total // len(timed),
-                depth_tokens=_average_depth([each for each, _ in timed]),
+                depth_tokens=round(sum(at * n for at, n in deep) / read) if read else None,
             )
-
-
-def _average_depth(paces: Iterable[Figure]) -> int | None:
-    deep = [
-        (each.depth_tokens, each.tokens or 0) for each in paces if each.depth_tokens is not None
-    ]
-    total = sum(tokens for _, tokens in deep)
-    return round(sum(depth * tokens for depth, tokens in deep) / total) if total else None
 
 
 # ------------------------------------------------------------------ the log of llama.cpp
@@ -216,6 +204,7 @@ _BUFFER = re.compile(
 )
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 _REPACKED = re.compile(r"(?:^|_)(?:REPACK|AARCH64|AMX)$")
+_ON_HOST = re.compile(r"CPU|.*_Host$|(?:Host|BLAS|AMX)$")
 # a model that drafts, or a context for the layers of the model that do, until the next thing
 _DRAFTER = re.compile(
     r"(?:loading draft model|creating MTP draft context).*?"
@@ -247,9 +236,14 @@ def _read_log(text: str) -> Run | None:
     if not memory and not paces:
         # what llama-cli shows behind its last answer
         rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
-        paces = [Figure(subject="pace", term=kind, seen=r) for kind, r in rates.items() if r]
+        paces = [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
     left_out = sum(pace.shared for pace in timed if pace.term == "decode") if alone else 0
     holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
+    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
+    # sequences that share one cache have all of the context; builds before ggml-org/llama.cpp#23861
+    # (2026-05) make room for the outputs of a whole batch
+    is_shared = facts.get("kv_unified") == "true"
+    own = _amount(facts.get("n_ctx_seq")) or (context and context // (sequences or 1))
     return _run_with(
         facts,
         f"{runtime} log",
@@ -258,23 +252,12 @@ def _read_log(text: str) -> Run | None:
         cards=cards,
         drafts=drafters > 0 or any(sign in text for sign in _DRAFTS),
         figures=(*memory, *paces),
-        notes=notes(holds, number=left_out),
-        **_room(facts),
+        notes=sentences("runs", "note", holds, number=left_out),
+        context_tokens=context if is_shared else own,
+        parallel=1 if is_shared else sequences,
+        states=(sequences or 1) if is_shared else 1,
+        output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
     )
-
-
-def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
-    """The context per sequence, the sequences, and how many of them share one cache."""
-    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
-    # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-    outputs = _amount(facts.get("n_outputs_max", facts.get("batch")))
-    if facts.get("kv_unified") == "true":
-        shared = {"context_tokens": context, "parallel": 1, "states": sequences or 1}
-        return {**shared, "output_tokens": outputs}
-    own = _amount(facts.get("n_ctx_seq"))
-    if own is None and context is not None:
-        own = context // (sequences or 1)
-    return {"context_tokens": own, "parallel": sequences, "output_tokens": outputs}
 
 
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
@@ -287,24 +270,23 @@ def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
         if term == "weights" and _REPACKED.search(device):
             term = "repacked_weights"
         before = sizes.get((term, device), 0.0) if kind == "KV" else 0.0
-        sizes[term, device] = before + float(mib) * _MIB
+        sizes[term, device] = before + float(mib) * _SCALES["MiB"]
     sums: dict[tuple[str, str], list[float]] = {}
-    devices = set()
     for (term, device), size in sizes.items():
-        is_host = device.startswith("CPU") or device.endswith("_Host")
-        if not is_host and device not in ("Host", "BLAS", "AMX"):
-            devices.add(device)
-        sums.setdefault((term, ACCELERATORS if device in devices else HOST), []).append(size)
+        where = HOST if _ON_HOST.match(device) else ACCELERATORS
+        sums.setdefault((term, where), []).append(size)
     memory = tuple(
-        _held(term, round(sum(parts)), where, rounded=len(parts) * _MIB // 100)
+        Figure(
+            subject="memory",
+            term=term,
+            where=where,
+            seen=round(sum(parts)),
+            rounded=len(parts) * _SCALES["MiB"] // 100,
+        )
         for (term, where), parts in sums.items()
         if sum(parts)
     )
-    return memory, len(devices)
-
-
-def _held(term: str, bytes: int, where: str = HOST, rounded: float = 0) -> Figure:
-    return Figure(subject="memory", term=term, seen=bytes, where=where, rounded=rounded)
+    return memory, len({device for _, device in sizes if not _ON_HOST.match(device)})
 
 
 def _requests(text: str) -> list[Figure]:
@@ -325,38 +307,26 @@ def _requests(text: str) -> list[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            by_task.setdefault(task, {})[kind] = _timing(match)
+            tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+            # builds of 2026 count the first token, and not its time: the rate printed does not
+            rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
+            by_task.setdefault(task, {})[kind] = tokens, rate
     return [pace for request in by_task.values() for pace in _paces(request)]
-
-
-def _timing(match: re.Match[str]) -> tuple[int, float]:
-    """Tokens and their pace. Builds of 2026 count the first token, and not its time: the rate
-    printed does not.
-    """
-    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
-    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
     prompt, written = (request.get(kind, (0, 0))[0] for kind in ("prompt", "decode"))
     # tokens that stood in the context before it wrote
     before = request["held"] - written if "held" in request else prompt
-    depths = {
+    at = {
         "prompt": max(0, before - prompt),
         "decode": before + written // 2 if before > 0 else None,
     }
-    for kind, depth in depths.items():
+    shared = "shared" in request
+    for kind, depth in at.items():
         tokens, rate = request.get(kind, (0, 0.0))
         if tokens and rate:
-            yield _pace(kind, rate, tokens, depth, shared="shared" in request)
-
-
-def _pace(
-    kind: str, rate: float, tokens: int | None, depth: int | None, *, shared: bool = False
-) -> Figure:
-    return Figure(
-        subject="pace", term=kind, seen=rate, tokens=tokens, depth_tokens=depth, shared=shared
-    )
+            yield Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth, shared=shared)
 
 
 # ------------------------------------------------------------------ llama-bench
@@ -393,7 +363,7 @@ def _read_bench(text: str) -> Run | None:
         "llama-bench",
         on_processor=not is_on_card if backends else None,
         figures=tuple(same.values()),
-        notes=notes({"other-tests": left_out}, number=left_out),
+        notes=sentences("runs", "note", {"other-tests": left_out}, number=left_out),
     )
 
 
@@ -412,7 +382,8 @@ def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
             if test and int(test[2]) and _NUMBER.fullmatch(rate) and float(rate):
                 tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
                 kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
-                yield {"keys": "f16", "values": "f16", **row}, _pace(kind, float(rate), tokens, at)
+                pace = Figure(term=kind, seen=float(rate), tokens=tokens, depth_tokens=at)
+                yield {"keys": "f16", "values": "f16", **row}, pace
 
 
 # ------------------------------------------------------------------ answers
@@ -434,7 +405,8 @@ def _read_answers(text: str) -> Run | None:
                 seconds = count / rate if rate else (time or 0) / program["per_second"]
                 is_later = kind == "prompt" and number > 0
                 if count and 0 < seconds < _MOST_SECONDS and not is_later:
-                    paces.append(_pace(kind, count / seconds, count, at))
+                    rate = count / seconds
+                    paces.append(Figure(term=kind, seen=rate, tokens=count, depth_tokens=at))
         if paces:
             return Run(
                 tool=program["tool"],
@@ -481,14 +453,17 @@ def _read_vllm(text: str) -> Run | None:
     at_once = max(by_count, key=lambda number: (number == 1, len(by_count[number])), default=1)
     where = HOST if "device_config=cpu" in text else ACCELERATORS
     gib = facts.get("gib", "0")
-    figures = []
+    figures: list[Figure] = []
     # of one of several devices it is a part
     if float(gib) and not _SPREAD.search(text):
-        rounded = _GIB // 10 ** len(gib.partition(".")[2]) // 2
-        figures.append(_held("weights", round(float(gib) * _GIB), where, rounded))
+        rounded, size = 10 ** -len(gib.partition(".")[2]) / 2, float(gib)
+        size, rounded = (_SCALES["GiB"] * each for each in (size, rounded))
+        figures.append(
+            Figure(subject="memory", term="weights", where=where, seen=size, rounded=rounded)
+        )
     if by_count:
-        pace = _pace("decode", median(by_count[at_once]), None, None)
-        figures.append(pace.replace(sequences=at_once))
+        pace = median(by_count[at_once])
+        figures.append(Figure(term="decode", seen=pace, sequences=at_once))
     return Run(
         tool="vLLM log",
         runtime="vllm",
@@ -546,7 +521,10 @@ def run_of_process(number: str) -> Run:
         parallel=parallel,
         on_processor=True if facts.get("gpu_layers") == "0" else None,
         drafts="draft" in facts,
-        figures=tuple(_held(term, size) for term, size in sizes.items()),
+        figures=tuple(
+            Figure(subject="memory", term=term, where=HOST, seen=size)
+            for term, size in sizes.items()
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from ..core import units
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.files import can_be_passed_on
 from ..core.records import Record
-from ..core.tables import filled, shipped_table
+from ..core.tables import sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.speed import how_to_measure
 from ..judge.pace.processor import threads_of
@@ -31,7 +31,6 @@ from .runs import (
     OF_PROCESS,
     Figure,
     Run,
-    notes,
 )
 from .verdicts import check_with
 
@@ -106,7 +105,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
             remedy="name the model that was run with --model",
         )
     if verdict.quantization and not (run.quantization or tells_quantization):
-        said += notes({"quantization": True}, quantization=verdict.quantization)
+        said += sentences("runs", "note", {"quantization": True}, quantization=verdict.quantization)
     rows: list[Figure] = []
     for seen in run.figures:
         if seen.subject == "pace":
@@ -143,7 +142,7 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
         machine = machine.replace(
             cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
         )
-    return machine, notes(holds, threads=threads)
+    return machine, sentences("runs", "note", holds, threads=threads)
 
 
 # ------------------------------------------------------------------ its model
@@ -229,8 +228,7 @@ def pace_at(
 
 def _why(holds: Mapping[str, object], **figures: object) -> str | None:
     """Why a figure is not compared: the first of the reasons that holds."""
-    key = next((key for key, value in holds.items() if value), None)
-    return None if key is None else filled(shipped_table("runs")["why"][key], figures)
+    return next(iter(sentences("runs", "why", holds, **figures)), None)
 
 
 def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None) -> Figure:
@@ -376,7 +374,7 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
         "basis": any(row.subject == "pace" and is_wide(row) for row in compared),
     }
     how = None if verdict.speed is None else verdict.speed.how
-    return notes(holds, how=how, remedy=how_to_measure(verdict.machine))
+    return sentences("runs", "note", holds, how=how, remedy=how_to_measure(verdict.machine))
 
 
 def is_wide(row: Figure) -> bool:
