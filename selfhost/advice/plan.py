@@ -104,46 +104,28 @@ class Least(Record):
 class Known(Verdict):
     """The verdict on a known machine, by the keys of `selfhost plan --format json`.
 
-    `by_shared_gpu`: a GPU that shares the RAM computes it.
+    `confidence`: how sure the figures of the machine are. `codes` are those of the findings that do
+    not pass. `by_shared_gpu`: a GPU that shares the RAM computes it. `is_tight`: it runs there only
+    once other programs are closed or a limit of the GPU is raised, or leaves them next to nothing.
+    `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
+    `is_fast_enough`: the slow end of its pace reaches the wanted speed too; where it does not, or
+    is not told, a machine that fits only may do. `is_comfortable`: it is fast enough, is not tight,
+    and text likely comes as fast as one reads, which nobody buys less than.
     """
 
     name: str
     short: str
     title: str
     kind: str
+    confidence: str | None
+    memory_limit_bytes: int | None
+    accelerator_memory_bytes: int
+    codes: tuple[str, ...]
     by_shared_gpu: bool
-
-    @property
-    def confidence(self) -> str | None:
-        """How sure the figures of the machine are."""
-        return self.machine.confidence
-
-    @property
-    def memory_limit_bytes(self) -> int | None:
-        return self.machine.memory_limit_bytes
-
-    @property
-    def accelerator_memory_bytes(self) -> int:
-        """Of all that have memory of their own."""
-        cards = self.machine.accelerators or ()
-        return sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Those of the findings that do not pass."""
-        return tuple(each.code for each in self.findings if each.outcome is not Outcome.PASS)
-
-    @property
-    def is_tight(self) -> bool:
-        """It runs there only once other programs are closed or a limit of the GPU is raised, or
-        leaves them next to nothing.
-        """
-        return self.leaves_little or self.waits_for_setting
-
-    @property
-    def is_slow(self) -> bool:
-        """Text is likely slower than wanted, or other work takes minutes to days."""
-        return is_slow(self, self.workload.min_tokens_per_second)
+    is_tight: bool
+    is_slow: bool
+    is_fast_enough: bool
+    is_comfortable: bool
 
 
 class Plan(Report):
@@ -174,25 +156,6 @@ class Plan(Report):
     def fitting(self) -> tuple[Known, ...]:
         """The machines that run it, smallest first."""
         return tuple(machine for machine in self.machines if machine.route is Route.LOCAL)
-
-    def fast_enough(self, machine: Known) -> bool:
-        """The slow end of its pace reaches the wanted speed too; where it does not, or is not
-        told, a machine that fits only may do. Of other work: it does not take minutes to days.
-        """
-        wanted = self.workload.min_tokens_per_second
-        if machine.decode_tokens_per_second is None and machine.is_slow:
-            return False
-        pace = machine.judged_tokens_per_second
-        return not wanted or (pace is not None and pace.low >= wanted)
-
-    def is_comfortable(self, machine: Known) -> bool:
-        """It is fast enough, is not tight, and text likely comes as fast as one reads, which nobody
-        buys less than.
-        """
-        if machine.is_tight or not self.fast_enough(machine):
-            return False
-        pace = machine.decode_tokens_per_second
-        return pace is None or pace.likely >= READING_TOKENS_PER_SECOND
 
     @property
     def exit_code(self) -> int:
@@ -251,21 +214,39 @@ def _known_machines(
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
-        known = Known.on(
-            best,
-            machine,
-            offered=bool(offered),
-            asked=spec.id,
-            name=profile.name,
-            short=profile.short,
-            title=profile.title,
-            kind=profile.kind,
-            by_shared_gpu=best.placement == "host"
-            and uses_shared_gpu(machine, best.question.runtime),
-        )
-        machines.append(known)
+        machines.append(_known(profile, best, offered=bool(offered)))
     machines.sort(key=lambda each: (_ORDER.index(each.route), *size_of(each.machine), each.name))
     return tuple(machines)
+
+
+def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
+    machine, wanted = profile.machine, best.question.workload.min_tokens_per_second
+    pace, decode = getattr(best.speed, "judged", None), getattr(best.speed, "decode", None)
+    slow, tight = is_slow(best, wanted), best.leaves_little or best.waits_for_setting
+    is_paced = not wanted or (pace is not None and pace.low >= wanted)
+    is_fast = is_paced and (decode is not None or not slow)
+    as_one_reads = decode is None or decode.likely >= READING_TOKENS_PER_SECOND
+    shared = best.placement == "host" and uses_shared_gpu(machine, best.question.runtime)
+    cards = [card for card in machine.accelerators or () if not card.unified]
+    return Known.on(
+        best,
+        machine,
+        offered=offered,
+        asked=best.question.spec.id,
+        name=profile.name,
+        short=profile.short,
+        title=profile.title,
+        kind=profile.kind,
+        confidence=machine.confidence,
+        memory_limit_bytes=machine.memory_limit_bytes,
+        accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in cards),
+        codes=tuple(each.code for each in best.findings if each.outcome is not Outcome.PASS),
+        by_shared_gpu=shared,
+        is_tight=tight,
+        is_slow=slow,
+        is_fast_enough=is_fast,
+        is_comfortable=is_fast and not tight and as_one_reads,
+    )
 
 
 # ------------------------------------------------------------------ the least machine

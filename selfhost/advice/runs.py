@@ -182,16 +182,21 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
         timed = [each for each in timed if each[1] >= least] or timed
         if kind == "prompt":
             timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
-        total = sum(tokens for _, tokens in timed)
-        # of those that tell their depth
-        deep = [(each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None]
-        read = sum(tokens for _, tokens in deep)
         if timed:
+            total = sum(tokens for _, tokens in timed)
             yield timed[0][0].replace(
                 seen=total / sum(tokens / each.seen for each, tokens in timed),
                 tokens=total // len(timed),
-                depth_tokens=round(sum(at * n for at, n in deep) / read) if read else None,
+                depth_tokens=_average_depth([each for each, _ in timed]),
             )
+
+
+def _average_depth(paces: Iterable[Figure]) -> int | None:
+    deep = [
+        (each.depth_tokens, each.tokens or 0) for each in paces if each.depth_tokens is not None
+    ]
+    total = sum(tokens for _, tokens in deep)
+    return round(sum(depth * tokens for depth, tokens in deep) / total) if total else None
 
 
 # ------------------------------------------------------------------ the log of llama.cpp
@@ -239,11 +244,6 @@ def _read_log(text: str) -> Run | None:
         paces = [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
     left_out = sum(pace.shared for pace in timed if pace.term == "decode") if alone else 0
     holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
-    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
-    # sequences that share one cache have all of the context; builds before ggml-org/llama.cpp#23861
-    # (2026-05) make room for the outputs of a whole batch
-    is_shared = facts.get("kv_unified") == "true"
-    own = _amount(facts.get("n_ctx_seq")) or (context and context // (sequences or 1))
     return _run_with(
         facts,
         f"{runtime} log",
@@ -253,11 +253,19 @@ def _read_log(text: str) -> Run | None:
         drafts=drafters > 0 or any(sign in text for sign in _DRAFTS),
         figures=(*memory, *paces),
         notes=sentences("runs", "note", holds, number=left_out),
-        context_tokens=context if is_shared else own,
-        parallel=1 if is_shared else sequences,
-        states=(sequences or 1) if is_shared else 1,
+        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
         output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
+        **_room(facts),
     )
+
+
+def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
+    """The context per sequence, the sequences, and how many of them share one cache."""
+    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max")) or 1
+    if facts.get("kv_unified") == "true":
+        return {"context_tokens": context, "parallel": 1, "states": sequences}
+    own = _amount(facts.get("n_ctx_seq")) or (context and context // sequences)
+    return {"context_tokens": own, "parallel": _amount(facts.get("n_seq_max"))}
 
 
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
@@ -307,11 +315,16 @@ def _requests(text: str) -> list[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
-            # builds of 2026 count the first token, and not its time: the rate printed does not
-            rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
-            by_task.setdefault(task, {})[kind] = tokens, rate
+            by_task.setdefault(task, {})[kind] = _timing(match)
     return [pace for request in by_task.values() for pace in _paces(request)]
+
+
+def _timing(match: re.Match[str]) -> tuple[int, float]:
+    """Tokens and their pace. Builds of 2026 count the first token, and not its time: the rate
+    printed does not.
+    """
+    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:

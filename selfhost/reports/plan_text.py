@@ -34,7 +34,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     question = f"selfhost check {plan.model.id}{plan.options}{carry}"
     if plan.fitting:
         yield from (line(), *_known(plan, verbose), line())
-        yield command(f"{question} --machine {_best(plan, plan.fitting).name}")
+        yield command(f"{question} --machine {_best(plan.fitting).name}")
     elif plan.least is None and not is_open:
         instead = line("An API that has it, or what runs instead:")
         yield from (line(), instead, command(question))
@@ -78,7 +78,7 @@ def _count(plan: Plan, is_open: bool) -> str:
     if not plan.fitting:
         none = "" if plan.least is None else f"none {of_all} runs it"
         return "no known machine is certain to run it" if is_open else none
-    sure = sum(map(plan.fast_enough, plan.fitting))
+    sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
     perhaps = len(plan.fitting) - sure
     return f"runs on {sure} {of_all}{f', perhaps on {perhaps} more' if perhaps else ''}"
 
@@ -137,13 +137,13 @@ def _known(plan: Plan, verbose: bool) -> Blocks:
     yield Table(columns=columns, rows=tuple(_row(plan, each) for each in shown), indent=0)
     rest = len(plan.fitting) - len(shown)
     slow = "slow, or slow?: its range begins below the speed you need"
-    unsure = f"?: little memory left, {slow}" if any(_doubts(plan, each) for each in shown) else ""
+    unsure = f"?: little memory left, {slow}" if any(_doubts(each) for each in shown) else ""
     yield from texts([f"{rest} more: -v" if rest else "", unsure], indent=0)
 
 
 def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
     held = words.PLACES.get(candidate.placement or "", "-")
-    judged, doubts = words.run_words(candidate.workload), _doubts(plan, candidate)
+    judged, doubts = words.run_words(candidate.workload), _doubts(candidate)
     return (
         Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL),
         strong(candidate.name),
@@ -155,10 +155,10 @@ def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
     )
 
 
-def _doubts(plan: Plan, candidate: Known) -> list[str]:
+def _doubts(candidate: Known) -> list[str]:
     waits = candidate.placement == "host" and "accelerator-partly" in candidate.codes
     doubts = ["limit to raise" if waits else "little left"] * candidate.is_tight
-    if not plan.fast_enough(candidate):
+    if not candidate.is_fast_enough:
         doubts.append("slow" if candidate.is_slow else "slow?")
     return doubts
 
@@ -168,17 +168,17 @@ def _some_of_each(plan: Plan) -> list[Known]:
     which what nobody buys is left out first.
     """
     kinds = dict.fromkeys(candidate.kind for candidate in plan.fitting)
-    bests = [_best(plan, [each for each in plan.fitting if each.kind == kind]) for kind in kinds]
-    bests.sort(key=lambda best: (bool(_doubts(plan, best)), best.kind == "ci"))
+    bests = [_best([each for each in plan.fitting if each.kind == kind]) for kind in kinds]
+    bests.sort(key=lambda best: (bool(_doubts(best)), best.kind == "ci"))
     names = [best.name for best in bests[:_SHOWN]]
     kept = [candidate for candidate in plan.fitting if candidate.name in names]
-    return sorted(kept, key=lambda candidate: bool(_doubts(plan, candidate)))
+    return sorted(kept, key=lambda candidate: bool(_doubts(candidate)))
 
 
-def _best(plan: Plan, among: Sequence[Known]) -> Known:
+def _best(among: Sequence[Known]) -> Known:
     """The smallest at a comfortable pace, else that is fast enough, of known pace first."""
-    enough = list(filter(plan.fast_enough, among))
-    ranked = (*filter(plan.is_comfortable, among), *enough)
+    enough = [each for each in among if each.is_fast_enough]
+    ranked = (*(each for each in among if each.is_comfortable), *enough)
     timed = (each for each in ranked if words.pace_of(each.speed) != "-")
     return next(timed, (*enough, *among)[0])
 
