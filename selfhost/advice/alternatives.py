@@ -251,7 +251,7 @@ class _Search(Record):
         catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
         spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
         most = self._most_parameters()
-        is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
+        is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
         for outline in catalogue.open_by_size():
@@ -259,14 +259,14 @@ class _Search(Record):
             if standing is None or outline.id == spec.id or outline.modality not in modalities:
                 continue
             is_alike = is_general and standings.is_general(outline.uses)
-            same_work = is_alike or standing.uses[:1] == main_use
+            same_work = is_alike or (outline.uses or (None,))[:1] == main_use
             weight = 1.0
             if outline.id in named:
                 # of those that the spec names the nearest comes first
                 same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
             else:
                 is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
-                if not is_small or not standings.does_work_of(spec, outline):
+                if not is_small or not standings.does_work_of(spec.uses, outline):
                     continue
             ordered.append((not same_work, -standing.worth * weight, outline.id))
         return sorted(ordered)

@@ -27,7 +27,7 @@ from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from . import Report
 from .api_route import offers_for
-from .ranking import MADE_FOR_IT, Standings, best_case, reasons, share_of_pace, share_on
+from .ranking import MADE_FOR_IT, SPECIAL, Standings, best_case, reasons, share_of_pace, share_on
 
 # fewer models are judged sooner than another process starts
 _LEAST_TO_SHARE = 64
@@ -211,7 +211,11 @@ class Lister:
         standing = self._standings.of(outline.id)
         assert standing is not None
         kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
-        section, worth = standing.section_for(self._use), standing.worth * share
+        section, worth = standing.section, standing.worth * share
+        # a model for one kind of work comes first where that is the work, as one that makes no text
+        is_for_one = section == SPECIAL or standing.kind != 0
+        if self._use and is_for_one and outline.uses and outline.uses[0] == self._use:
+            section = MADE_FOR_IT
         return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
 
     def _judged(self, id: str) -> Judged:

@@ -29,7 +29,6 @@ from ..needs.quantization import BLOCKS
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.spec import ModelSpec
     from ..judge.pace.speed import Speed
 
 # so many providers by API are a sign that a model is used
@@ -107,57 +106,42 @@ class Standing(Record):
 
     `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and
     superseded chat models. `size` is the parameters of a dense model as good, discounted by age; 0
-    where it is not known. `api_providers` is how many sell it.
+    where it is not known. `api_providers` is how many sell it; `is_adopted`: there is a sourced
+    sign that people use it. `worth` is what it counts for before the machine has a say; more is
+    better.
     """
 
     outline: Outline
     kind: int
     section: int
     api_providers: int
+    is_adopted: bool
     size: float
-
-    @property
-    def uses(self) -> tuple[str, ...]:
-        return self.outline.uses or ()
-
-    @property
-    def is_adopted(self) -> bool:
-        """There is a sourced sign that people use it."""
-        return self.outline.is_in_ollama or self.api_providers >= ADOPTED_PROVIDERS
-
-    def section_for(self, use: str | None) -> int:
-        """The section where models for that use are asked for, None for any: a model for one kind
-        of work comes first where that is the work, as one that makes no text does.
-        """
-        is_for_one = self.section == SPECIAL or self.kind != _KINDS["text"]
-        return MADE_FOR_IT if use and is_for_one and self.uses[:1] == (use,) else self.section
-
-    @property
-    def worth(self) -> float:
-        """What it counts for before the machine has a say; more is better."""
-        adopted = self.size * (1 if self.is_adopted else UNADOPTED)
-        adopted *= float((1 + self.api_providers) ** PROVIDERS_EXPONENT)
-        return adopted * (1 if self.outline.superseded_by is None else SUPERSEDED)
+    worth: float
 
 
 class Standings:
     """The standing of every model of a catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
-        providers, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines()
+        self._by_id: dict[str, Standing] = {}
+        offered, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines()
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
-        self._by_id = {
-            outline.id: Standing(
+        for outline in outlines:
+            providers, size = offered.get(outline.id, 0), self._size(outline, newest, catalogue)
+            is_adopted = outline.is_in_ollama or providers >= ADOPTED_PROVIDERS
+            worth = size * (1 if is_adopted else UNADOPTED)
+            worth *= (1 + providers) ** PROVIDERS_EXPONENT
+            self._by_id[outline.id] = Standing(
                 outline=outline,
                 kind=_KINDS.get(outline.modality, len(_KINDS)),
                 section=self._section(outline),
-                api_providers=providers.get(outline.id, 0),
-                size=self._size(outline, newest),
+                api_providers=providers,
+                is_adopted=is_adopted,
+                size=size,
+                worth=worth * (1 if outline.superseded_by is None else SUPERSEDED),
             )
-            for outline in outlines
-        }
 
     @classmethod
     @cache
@@ -169,19 +153,18 @@ class Standings:
         """None for a model that the catalogue does not have."""
         return self._by_id.get(id)
 
-    def _size(self, outline: Outline, newest: int) -> float:
+    def _size(self, outline: Outline, newest: int, catalogue: Catalogue) -> float:
         total = outline.parameters_total or 0
         active, known_since = outline.parameters_active or total, outline.released
         # what a model knows it mostly has from what it was tuned from, also in another family
         tuned_from = outline.tuned_from if self.answers(outline.uses) else None
-        origin = self._catalogue.outline(tuned_from) if tuned_from else None
+        origin = catalogue.outline(tuned_from) if tuned_from else None
         if origin is not None and origin.released and origin.family != outline.family:
             known_since = min(known_since or origin.released, origin.released)
         month = _months(known_since)
         age = newest - month if month is not None else 0
-        return float(
-            total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS)
-        )
+        size = total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS)
+        return float(size)
 
     def is_general(self, uses: tuple[str, ...] | None) -> bool:
         """For any subject; what states no uses counts as a chat model."""
@@ -193,16 +176,14 @@ class Standings:
         listed = self._listed(uses)
         return not listed or any(use["answers"] for use in listed)
 
-    def does_work_of(self, spec: ModelSpec, other: Outline) -> bool:
-        """Whether the other model can do what this one is for, and nothing supersedes it. What
+    def does_work_of(self, uses: tuple[str, ...] | None, other: Outline) -> bool:
+        """Whether that model can do what one of these uses is for, and nothing supersedes it. What
         answers in words is replaced by what answers in words, on whatever subject; all else, such
         as a recognizer of speech or a reranker, by what has the same main use among its uses.
         """
-        if other.superseded_by is not None:
-            return False
-        if self.answers(spec.uses):
-            return self.answers(other.uses)
-        return spec.uses is not None and spec.uses[0] in (other.uses or ())
+        if other.superseded_by is not None or self.answers(uses):
+            return other.superseded_by is None and self.answers(other.uses)
+        return uses is not None and uses[0] in (other.uses or ())
 
     def _listed(self, uses: tuple[str, ...] | None) -> list[Mapping[str, object]]:
         return [self._uses[use] for use in uses or () if use in self._uses]
@@ -301,15 +282,14 @@ class BestCase(Record):
     bytes_per_second: float
     bits_stated: float | None
 
+    def least_bytes(self, parameters: int | None, modality: str) -> float:
+        """What so many parameters take at least."""
+        usual = LEAST_PICTURE_BITS if modality in _OF_PICTURES else LEAST_DEFAULT_BITS
+        return (parameters or 0) * (self.bits_stated or usual) / 8
+
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
-        parameters = outline.parameters_total or 0
-        return parameters * self._least_bits(outline.modality) / 8 <= self.room_bytes
-
-    def _least_bits(self, modality: str) -> float:
-        if self.bits_stated is not None:
-            return self.bits_stated
-        return LEAST_PICTURE_BITS if modality in _OF_PICTURES else LEAST_DEFAULT_BITS
+        return self.least_bytes(outline.parameters_total, outline.modality) <= self.room_bytes
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, and no bound."""
@@ -320,10 +300,10 @@ class BestCase(Record):
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most that it may give, of one sequence; infinite where that is not known."""
-        parameters = outline.parameters_active or outline.parameters_total
-        if parameters is None or outline.modality not in _OF_TEXT:
+        if outline.modality not in _OF_TEXT:
             return inf
-        read_bytes = parameters * LEAST_SHARE_READ * self._least_bits(outline.modality) / 8
+        parameters = outline.parameters_active or outline.parameters_total
+        read_bytes = LEAST_SHARE_READ * self.least_bytes(parameters, outline.modality)
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
 
