@@ -128,7 +128,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
         "batch_tokens": getattr(getattr(case.question.needs, "case", None), "whole_text_tokens", 0),
         "device": device_word(case),
         "kv_cache_type": workload.kv_cache_type,
-        "memory_share": _memory_share(case),
+        "memory_share": "memory_share" in runtime.options and _memory_share(case),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
@@ -190,7 +190,7 @@ def _values_of_files(case: Case) -> dict[str, object]:
         "file_name": quantized and file_name,
         "parts": parts and parts.words(kind),
         "tag": _tag(case),
-        "draft": _draft(case.question),
+        "draft": case.question.companions and _draft(case.question),
     }
 
 
@@ -282,7 +282,7 @@ def _options_needed(case: Case, values: Values) -> list[str]:
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
         "draft": workload.draft is not None and not drafts_itself,
-        "context_tokens": _must_state_context(case),
+        "context_tokens": runtime.default_context_tokens and _must_state_context(case),
         "checkpoints": values["context_checkpoints"] and "checkpoints" in runtime.options,
         "yarn": case.judged.has("context-scaled"),
         # the judged program computes on a GPU that shares the RAM, and this one does not
@@ -296,12 +296,11 @@ def _options_needed(case: Case, values: Values) -> list[str]:
 
 def _memory_share(case: Case) -> float | None:
     """Of a memory that a GPU shares, what the system leaves, or what the model needs if that is
-    more; None where the program is not told.
+    more.
     """
     total, free = case.machine.memory_total_bytes, case.machine.memory_available_bytes
-    memory = case.judged.needs.memory if case.judged.needs is not None else None
-    is_told = "memory_share" in case.runtime.options and uses_shared_gpu(case.machine, case.runtime)
-    if not is_told or not total or memory is None or case.setting("memory_share"):
+    memory, is_shared = case.judged.memory, uses_shared_gpu(case.machine, case.runtime)
+    if not is_shared or not total or memory is None or case.setting("memory_share"):
         return None
     left = _LEFT_BY_SYSTEM if free is None else int(free / total * 100)
     return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100

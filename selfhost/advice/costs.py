@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..catalogue.offers import Offer
 from ..core.records import Record, Unread
-from ..core.workload import Load, Workload
+from ..core.workload import Load
 from ..judge.pace.speed import PaceRange, added, scaled
 from ..judge.record import Judged, Outcome
 from ..machine.record import Machine
@@ -57,16 +57,10 @@ class MonthlyCost(Record):
     reason: str | None = None
 
 
-def month(
-    workload: Workload, offers: Sequence[Offer], judged: Judged, machine: Machine
-) -> MonthlyCost | None:
-    """What the load of the workload costs by these offers, and on the machine where the model runs
-    there. None where no load was stated.
-    """
-    load, modality = workload.load, judged.question.spec.modality
-    if load is None:
-        return None
-    if workload.task == "finetune":
+def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine) -> MonthlyCost:
+    """What the load costs by these offers, and on the machine where the model runs there."""
+    modality = judged.question.spec.modality
+    if judged.question.workload.task == "finetune":
         return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
     if modality not in BY_TOKEN:
         return MonthlyCost(reason=f"a load in tokens does not apply to models of {modality}")

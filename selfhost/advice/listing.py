@@ -29,8 +29,6 @@ from . import Report
 from .api_route import offers_for
 from .ranking import MADE_FOR_IT, SPECIAL, Standings, best_case, reasons, share_of_pace, share_on
 
-# fewer models are judged sooner than another process starts
-_LEAST_TO_SHARE = 64
 # names of models that a note lists
 _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
@@ -150,22 +148,14 @@ class Lister:
         counts = Counts(models=len(outlines), running=running, is_estimate=True)
         return self._ranking(rows, refused, counts, len(ruled_out))
 
-    def all(self, ids: Collection[str] | None = None, processes: int = 1) -> Ranking:
-        """Each of these models, all without `ids`, by so many processes."""
+    def all(self, ids: Collection[str] | None = None) -> Ranking:
+        """Each of these models, all without `ids`."""
         ruled_out = self._ruled_out()
         wanted = self._catalogue.ids() if ids is None else ids
-        ids = [id for id in wanted if id not in ruled_out]
-        if processes < 2 or len(ids) < _LEAST_TO_SHARE:
-            judged = list(map(self._judged, ids))
-        else:
-            from concurrent.futures import ProcessPoolExecutor
-
-            with ProcessPoolExecutor(processes) as pool:
-                size = -(-len(ids) // (4 * processes))
-                judged = list(pool.map(self._judged, ids, chunksize=size))
-        pairs = zip(ids, judged, strict=True)
-        refused = {id: each for id, each in pairs if isinstance(each, WorkloadError)}
-        rows = sorted((each for each in judged if isinstance(each, Verdict)), key=self.key)
+        judged = {id: self._judged(id) for id in wanted if id not in ruled_out}
+        refused = {id: each for id, each in judged.items() if isinstance(each, WorkloadError)}
+        rows = [each for each in judged.values() if isinstance(each, Verdict)]
+        rows.sort(key=self.key)
         return self._ranking(rows, refused, count_rows(rows), len(ruled_out))
 
     def best_key(self, outline: Outline) -> Key:
@@ -179,7 +169,7 @@ class Lister:
         if not self._bounds.has_room(outline):
             return self._key(Route.UNKNOWN, outline)
         share = share_of_pace(self._bounds.tokens_per_second(outline))
-        return self._key(Route.LOCAL, outline, share=share)
+        return self._key(Route.LOCAL, outline, share)
 
     def key(self, answer: Verdict) -> Key:
         """The place of one model in the list; smaller is better.
@@ -195,18 +185,16 @@ class Lister:
         if answer.can_run:
             slow = is_slow(answer, answer.workload.min_tokens_per_second)
             share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
-        return self._key(
-            answer.route, outline, is_slow=slow, is_less_open=is_less_open, share=share
-        )
+        return self._key(answer.route, outline, share, is_slow=slow, is_less_open=is_less_open)
 
     def _key(
         self,
         route: Route,
         outline: Outline,
+        share: float = 1.0,
         *,
         is_slow: bool = False,
         is_less_open: bool = False,
-        share: float = 1.0,
     ) -> Key:
         standing = self._standings.of(outline.id)
         assert standing is not None
@@ -254,26 +242,23 @@ class Lister:
             others = (id for id in self._catalogue.ids() if id not in refused)
             if not any(isinstance(self._judged(id), Verdict) for id in others):
                 raise refused[min(refused)]
-        models = tuple(
-            row.replace(why=reasons(row, self._standings.of(row.model.id))) if row.can_run else row
-            for row in rows
-        )
-        return Ranking(
-            machine=self._machine,
-            models=models,
-            counts=counts,
-            refused=refused,
-            ruled_out=ruled_out,
-            catalogue_as_of=self._day(),
-        )
-
-    def _day(self) -> str | None:
-        """The day of the catalogue, `YYYY-MM-DD`, by the shipped models alone."""
         catalogue = self._catalogue
         shipped = (each for each in catalogue.outlines() if catalogue.is_shipped(each.id))
         # a month or a year alone says no day
         days = [each.released for each in shipped if each.released and len(each.released) == 10]
-        return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
+        return Ranking(
+            machine=self._machine,
+            models=tuple(
+                row.replace(
+                    why=reasons(row, self._standings.of(row.model.id)) if row.can_run else None
+                )
+                for row in rows
+            ),
+            counts=counts,
+            refused=refused,
+            ruled_out=ruled_out,
+            catalogue_as_of=max((*days, day_by_header(catalogue.offers_path) or "")) or None,
+        )
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:

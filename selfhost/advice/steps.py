@@ -54,7 +54,11 @@ def steps(
         return Steps()
     case = Case(judged, catalogue, machine, judged.question.runtime, tag)
     lines, own = commands(case), judged.question.workload
-    first = (*_install(case, lines), *_shared_memory_lines(case), *_login_lines(case))
+    first = (
+        *_install(case, lines),
+        *(_shared_memory_lines(case) if case.judged.has("accelerator-partly") else ()),
+        *_login_lines(case),
+    )
     answer = Steps()
     if own.task == "finetune":
         trainer, line = training_lines(case)
@@ -122,7 +126,7 @@ def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
         setup=(
             f"# {runtime.name} has this model in {case.workload.quantization}",
             *_runtime_lines(runtime, code, case.machine, [case.machine.system or "linux"]),
-            *_shared_memory_lines(case),
+            *(_shared_memory_lines(case) if case.judged.has("accelerator-partly") else ()),
             *(server if len(lines) > 1 else ()),
         ),
         commands=lines,
@@ -241,12 +245,10 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 def _shared_memory_lines(case: Case) -> tuple[str, ...]:
     """What lets a GPU that shares the RAM hold all of the model; () where it does."""
-    needs, machine = case.judged.needs, case.machine
-    if needs is None or not case.judged.has("accelerator-partly"):
-        return ()
     from ..judge.checks.accelerator import more_for_shared
 
-    line = more_for_shared(needs, machine)
+    needs, machine = case.judged.needs, case.machine
+    line = None if needs is None else more_for_shared(needs, machine)
     if line is None:
         return ()
     why = "once, and restart: by default the GPU may use half of the RAM alone, and"

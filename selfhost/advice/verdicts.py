@@ -55,18 +55,23 @@ def check_with(
     by_tag_first = understood.is_one_file and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
     notes = [*_notes(catalogue, question, offers)]
-    more: dict[str, object] = {}
+    more, load = dict[str, object](), question.stated.load
     if instead:
         notes += _note_on_conversations(judged, to_type)
         more = {
             "room": room(judged, machine, catalogue),
             "alternatives": alternatives(judged, catalogue, machine),
-            "monthly_cost": month(question.stated, offers, judged, machine),
+            "monthly_cost": month(load, offers, judged, machine) if load is not None else None,
         }
     if question.chosen is not None and question.workload.task == "finetune":
         # how long the examples are decides what is learned, so a shorter length is not fine print
         notes.append(question.chosen)
-    bits = _loaded_bits(question)
+    bits, taken = _loaded_bits(question), question.workload
+    # which type a tag of Ollama's loads, where that does not run and nothing says it yet
+    is_pinned = understood.is_one_file and understood.workload.quantization is None
+    is_open = is_pinned and taken.format == "gguf" and not judged.fits
+    figures = {"tag": bare_name(understood.asked), "type": taken.quantization}
+    tag_note = sentences("remarks", "remark", {"tag": is_open}, **figures)
     return Verdict.on(
         judged,
         machine,
@@ -76,7 +81,7 @@ def check_with(
         commands=to_type.commands,
         commands_class=to_type.commands_class,
         setup=to_type.setup,
-        understood_as=(*understood.notes, *_note_on_tag(understood, judged)),
+        understood_as=(*understood.notes, *tag_note),
         notes=tuple(notes),
         fine_print=tuple(_fine_print(understood, question)),
         quality=quality_for(question.workload, catalogue, question.spec, is_halved=bits == 16),
@@ -159,14 +164,6 @@ def _without_effect(question: Question) -> tuple[str, ...]:
         type=cache_type,
         program=getattr(runtime, "name", None),
     )
-
-
-def _note_on_tag(understood: Understood, judged: Judged) -> tuple[str, ...]:
-    """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
-    taken, tag = judged.question.workload, bare_name(understood.asked)
-    is_pinned = understood.is_one_file and understood.workload.quantization is None
-    is_open = is_pinned and taken.format == "gguf" and not judged.fits
-    return sentences("remarks", "remark", {"tag": is_open}, tag=tag, type=taken.quantization)
 
 
 def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
 from ..advice.listing import Lister, Ranking, chosen, count_rows, list_notes
@@ -85,9 +84,7 @@ def _listed(
         if first.models:
             return first
     # where nothing runs, how each fails tells what to change
-    has_affinity = hasattr(os, "sched_getaffinity")
-    processors = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    listing = lister.all(ids, min(8, processors))
+    listing = lister.all(ids)
     rows = [row for row in listing.models if _matches(row, options)]
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
