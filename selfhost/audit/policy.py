@@ -12,7 +12,7 @@ from typing import Any
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, Problem, WorkloadError
-from ..core.records import Record
+from ..core.records import Record, read_by, shortened
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
 from ..core.units import parse_bytes
@@ -64,6 +64,126 @@ FACT_KEYS: Mapping[str, tuple[str, str]] = {
 Fault = tuple[int, str, str, str | None]
 
 
+# ------------------------------------------------------------------ values
+
+
+def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
+    """The selectors that are right; what is wrong with others is noted."""
+    table.strings(key)
+    values = table.values.get(key)
+    if values == []:
+        remedy = "leave the key out to take every machine"
+        table.problem(key, "is empty, so no machine would be judged", remedy)
+    named = table.document.values.get("class")
+    tables = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
+    classes = [name for each in tables if isinstance(name := each.get("name"), str)]
+    kept: list[Selector] = []
+    for index, text in enumerate(values if isinstance(values, list) else ()):
+        if not isinstance(text, str) or not text.strip():
+            continue
+        path = (*table.path, key, index)
+        kind, _, rest = text.strip().partition(":")
+        label, _, glob = rest.partition("=")
+        if kind == "label" and label and glob:
+            kept.append(Selector(kind=kind, key=label, pattern=glob))
+        elif kind in ("class", "host") and rest:
+            kept.append(Selector(kind=kind, pattern=rest))
+        else:
+            table.document.add(path, f'"{shortened(text)}" selects no machines', SELECTORS)
+        if kind == "class" and rest and rest not in classes:
+            guess = table.document.guess(rest, classes[:_MOST_COMPARED])
+            remedy = f'add [[class]] with name = "{rest}"'
+            remedy = f'did you mean "class:{guess}"?' if guess else remedy
+            table.document.add(path, f'no [[class]] has the name "{rest}"', remedy)
+    return tuple(kept)
+
+
+def _bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
+    """`">=15GiB"` or `">=15GiB, <64GiB"`."""
+    text = table.string(key)
+    bounds: list[tuple[str, int]] = []
+    for part in map(str.strip, text.split(",") if text is not None else ()):
+        sign = next((sign for sign in BOUNDS if part.startswith(sign)), "")
+        size_text = part.removeprefix(sign).strip()
+        try:
+            if not sign:
+                raise ValueError(f"{part!r} begins with none of {' '.join(BOUNDS)}")
+            size = parse_bytes(size_text)
+            if 0 < size < _LEAST_BOUND_BYTES and size_text.isdigit():
+                raise ValueError(f"{size_text} without a unit is {size_text} bytes")
+        except ValueError as error:
+            table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
+            break
+        bounds.append((sign, size))
+    return tuple(bounds)
+
+
+def _architecture(table: Table, key: str) -> str | None:
+    text = table.string(key)
+    if text is not None and text != normal_architecture(text):
+        remedy = f'did you mean "{normal_architecture(text)}"?'
+        table.problem(key, f'"{text}" is no name that machine records use', remedy)
+    return text
+
+
+def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
+    facts: dict[str, tuple[str, Any]] = {}
+    table = root.table(key)
+    if table is None:
+        return facts
+    cores = table.number("cores")
+    texts = {key: table.string(key) for key in ("disk", "bandwidth", "gpu")} | {
+        "cores": None if cores is None else f"{cores:g}",
+        "instruction_sets": ",".join(table.strings("instruction_sets")) or None,
+    }
+    table.close()
+    for key, text in texts.items():
+        try:
+            if text is not None:
+                facts[key] = text, value_of(key, text)
+        except SettingError as error:
+            # its advice is of the command line
+            near, is_else, _ = (error.problems[0].remedy or "").partition(" Else ")
+            remedy = f"{f'{near} Else ' if is_else else ''}write {key} = {FACT_KEYS[key][1]}"
+            table.problem(key, error.problems[0].message, remedy)
+    return facts
+
+
+def _needs(root: Table, key: str) -> Workload:
+    table = root.table(key)
+    if table is None:
+        return Workload()
+    wishes: dict[str, Any] = {key: bool(table.boolean(key)) for key in _NEEDS}
+    text = table.string("license")
+    try:
+        wishes["license"] = None if text is None else canonical_expression(text)
+    except WorkloadError as error:
+        for fault in error.problems:
+            table.problem("license", fault.message, fault.remedy)
+    table.close()
+    return Workload(**wishes)
+
+
+def _match(root: Table, key: str) -> Any:
+    if key not in root:
+        remedy = "name a condition, or write match = {} to take every machine"
+        root.problem(key, "is missing", remedy)
+    return root.record(key, kind=Match)
+
+
+def _classes(root: Table, key: str) -> tuple[MachineClass, ...]:
+    tables = root.tables(key)
+    kept: tuple[MachineClass, ...] = tuple([each.as_record(MachineClass) for each in tables])
+    for at, (table, each) in enumerate(zip(tables, kept, strict=True)):
+        if each.name and any(each.name == earlier.name for earlier in kept[:at]):
+            message = f'"{each.name}" is the name of an earlier class'
+            table.problem("name", message, "rename one of the two")
+    return kept
+
+
+# ------------------------------------------------------------------ records
+
+
 class Selector(Record):
     """`class:NAME`, `host:GLOB` or `label:KEY=GLOB`, whose `key` is KEY. Globs heed case."""
 
@@ -75,38 +195,52 @@ class Selector(Record):
         return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"
 
 
-class MachineClass(Record):
-    """One `[[class]]`. All conditions must hold; none at all takes every machine.
+class Match(Record):
+    """The conditions of a class, all of which must hold; none at all takes every machine.
 
-    `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the
-    hardware's memory in bytes. `memory` is the basis on which its machines are judged, `total` or
-    `available`; None: the usual one. `facts` stand where its machines' records have none: by key
-    the text and what `changes.value_of` reads in it.
+    `labels` are globs by label, `memory_total_bytes` bounds such as `(">=", 16106127360)`.
     """
 
-    name: str
-    labels: Mapping[str, str] = {}
-    memory_total: tuple[tuple[str, int], ...] = ()
-    architecture: str | None = None
-    memory: str | None = None
-    facts: Mapping[str, tuple[str, Any]] = {}
+    labels: Mapping[str, str] = read_by(Table.mapping, name="label", of=Table.string, default={})
+    memory_total_bytes: tuple[tuple[str, int], ...] = read_by(
+        _bounds, name="memory_total", default=()
+    )
+    architecture: str | None = read_by(_architecture, default=None)
+
+
+class MachineClass(Record):
+    """One `[[class]]`.
+
+    `memory` is the basis on which its machines are judged, `total` or `available`; None: the usual
+    one. `facts` stand where its machines' records have none: by key the text and what
+    `changes.value_of` reads in it.
+    """
+
+    name: str = read_by(Table.string, required=True)
+    match: Match = read_by(_match)
+    memory: str | None = read_by(Table.string, default=None, choices=("total", "available"))
+    facts: Mapping[str, tuple[str, Any]] = read_by(_facts, default={})
 
     def unread(self, machine: Machine) -> list[str]:
         """The facts that the class asks for and the machine's record lacks."""
-        conditions = {"memory_total_bytes": self.memory_total, "architecture": self.architecture}
-        facts = [fact for fact, condition in conditions.items() if condition]
-        return [fact for fact in facts if getattr(machine, fact) is None]
+        facts = ("memory_total_bytes", "architecture")
+        return [
+            fact for fact in facts if getattr(self.match, fact) and getattr(machine, fact) is None
+        ]
 
     def holds(self, machine: Machine) -> bool | None:
         """Whether the machine belongs; None where that hangs on a fact that was not read."""
-        size, labels = machine.memory_total_bytes, machine.labels
+        match, size, labels = self.match, machine.memory_total_bytes, machine.labels
         conditions = [
             *(
                 key in labels and fnmatchcase(labels[key], glob)
-                for key, glob in self.labels.items()
+                for key, glob in match.labels.items()
             ),
-            self.architecture is None or machine.architecture in (None, self.architecture),
-            *(size is None or BOUNDS[sign](size, bound) for sign, bound in self.memory_total),
+            match.architecture is None or machine.architecture in (None, match.architecture),
+            *(
+                size is None or BOUNDS[sign](size, bound)
+                for sign, bound in match.memory_total_bytes
+            ),
         ]
         if not all(conditions):
             return False
@@ -128,8 +262,8 @@ class Wanted(Record):
     name: str
     label: str
     asked: Workload
-    machines: tuple[Selector, ...] = ()
-    severity: str = "error"
+    machines: tuple[Selector, ...] = read_by(_selectors, default=())
+    severity: str = read_by(Table.string, default="error", choices=SEVERITIES)
     require_runtime: bool = False
     members: tuple[Wanted, ...] = ()
 
@@ -138,32 +272,32 @@ class Exemption(Record):
     """One `[[exception]]`: one finding of one model passes until the day `expires` (UTC)."""
 
     index: int
-    model: str
-    rule: str
-    machines: tuple[Selector, ...] = ()
-    reason: str
-    owner: str
-    expires: str
+    model: str = read_by(Table.string, required=True)
+    rule: str = read_by(Table.string, required=True, choices=CHECKS)
+    reason: str = read_by(Table.string, required=True, example="16 GiB kits arrive in the spring")
+    owner: str = read_by(Table.string, required=True, example="infra@example.com")
+    expires: str = read_by(Table.date, required=True)
+    machines: tuple[Selector, ...] = read_by(_selectors, default=())
 
 
 class Policy(Record):
     """A whole `audit.toml`. `needs` holds for every model; `models` are the `[[model]]` entries,
     then the `[[together]]` ones; `text` is the content, so that later problems can name a line.
-    With `skips_resting` machines that are down or take no new work are left out.
 
     `fail_on` is the severity from which on the audit fails; `never` reports only. `on_unknown`
-    is what a verdict that cannot be given counts as.
+    is what a verdict that cannot be given counts as. `out_of_service`: `skip` leaves out machines
+    that are down or take no new work.
     """
 
     file: str
-    text: str
-    fail_on: str = "error"
-    on_unknown: str = "unknown"
-    needs: Workload = Workload()
-    models: tuple[Wanted, ...]
-    classes: tuple[MachineClass, ...] = ()
+    text: str = ""
+    fail_on: str = read_by(Table.string, default="error", choices=FAIL_ON)
+    on_unknown: str = read_by(Table.string, default="unknown", choices=ON_UNKNOWN)
+    out_of_service: str = read_by(Table.string, default="judge", choices=("judge", "skip"))
+    needs: Workload = read_by(_needs, default=Workload())
+    classes: tuple[MachineClass, ...] = read_by(_classes, name="class", default=())
+    models: tuple[Wanted, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
-    skips_resting: bool = False
 
     def class_of(self, selector: Selector) -> MachineClass | None:
         """The class that a selector names; None where it selects otherwise."""
@@ -222,187 +356,32 @@ def read_policy(document: Document) -> Policy:
     if version is not None and version != SCHEMA:
         message = f"is {version}, and this selfhost reads schema {SCHEMA}"
         root.problem("schema", message, f"write schema = {SCHEMA}")
-    fail_on = root.string("fail_on", choices=FAIL_ON) or "error"
-    on_unknown = root.string("on_unknown", choices=ON_UNKNOWN) or "unknown"
-    resting = root.string("out_of_service", choices=("judge", "skip"))
-    needs = _read_needs(root.table("needs"))
-    classes = _read_classes(root)
-    names = [each.name for each in classes]
-    models = _read_models(root, names, needs)
-    together = _read_together(root, names, needs, models)
-    exceptions = _read_exceptions(root, names, [*models, *together])
+    policy = Policy(file=document.file, text=document.text or "", **root.fields(Policy))
+    models = [_model(table, policy.needs) for table in root.tables("model")]
+    models += _together(root, policy.needs, models)
+    exceptions = _exceptions(root, dict.fromkeys(wanted.name for wanted in models))
     root.close()
     if not any(root.values.get(key) not in (None, []) for key in ("model", "together")):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
     if not document.ok:
         raise PolicyError(document.problems)
-    return Policy(
-        file=document.file,
-        text=document.text or "",
-        fail_on=fail_on,
-        on_unknown=on_unknown,
-        needs=needs,
-        models=_labelled([*models, *together]),
-        classes=tuple(classes),
-        exceptions=tuple(exceptions),
-        skips_resting=resting == "skip",
+    return policy.replace(models=_labelled(models), exceptions=exceptions)
+
+
+def _model(table: Table, needs: Workload) -> Wanted:
+    name = table.string("name", required=True) or ""
+    stated = {key: read(table, key, **limits) for key, (read, limits, _) in _ASKED.items()}
+    asked = needs.replace(**{**stated, "parallel": stated["parallel"] or 1})
+    where, is_required = table.fields(Wanted), bool(table.boolean("require_runtime"))
+    table.close(_OF_ALL)
+    index = int(table.path[-1])
+    return Wanted(
+        index=index, name=name, label=name, asked=asked, require_runtime=is_required, **where
     )
 
 
-def _read_needs(table: Table | None) -> Workload:
-    if table is None:
-        return Workload()
-    wishes: dict[str, Any] = {key: bool(table.boolean(key)) for key in _NEEDS}
-    text = table.string("license")
-    try:
-        wishes["license"] = None if text is None else canonical_expression(text)
-    except WorkloadError as error:
-        for fault in error.problems:
-            table.problem("license", fault.message, fault.remedy)
-    table.close()
-    return Workload().replace(**wishes)
-
-
-# ------------------------------------------------------------------ classes
-
-
-def _read_classes(root: Table) -> list[MachineClass]:
-    kept: list[MachineClass] = []
-    for table in root.tables("class"):
-        name = table.string("name", required=True)
-        match = table.table("match")
-        if "match" not in table:
-            remedy = "name a condition, or write match = {} to take every machine"
-            table.problem("match", "is missing", remedy)
-        memory = table.string("memory", choices=("total", "available"))
-        facts = _read_facts(table.table("facts"))
-        table.close()
-        if any(name == each.name for each in kept):
-            table.problem(
-                "name", f'"{name}" is the name of an earlier class', "rename one of the two"
-            )
-        conditions = {} if match is None else _read_match(match)
-        kept.append(MachineClass(name=name or "", memory=memory, facts=facts, **conditions))
-    return kept
-
-
-def _read_match(match: Table) -> dict[str, Any]:
-    labels = match.mapping("label", of=Table.string)
-    bounds = _read_bounds(match, "memory_total")
-    architecture = match.string("architecture")
-    if architecture is not None and architecture != normal_architecture(architecture):
-        message = f'"{architecture}" is no name that machine records use'
-        remedy = f'did you mean "{normal_architecture(architecture)}"?'
-        match.problem("architecture", message, remedy)
-    match.close()
-    return {"labels": labels, "memory_total": bounds, "architecture": architecture}
-
-
-def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
-    """`">=15GiB"` or `">=15GiB, <64GiB"`."""
-    text = table.string(key)
-    bounds: list[tuple[str, int]] = []
-    for part in text.split(",") if text is not None else ():
-        part = part.strip()
-        sign = next((sign for sign in BOUNDS if part.startswith(sign)), None)
-        try:
-            if sign is None:
-                raise ValueError(f"{part!r} begins with none of {' '.join(BOUNDS)}")
-            size_text = part.removeprefix(sign).strip()
-            size = parse_bytes(size_text)
-            if 0 < size < _LEAST_BOUND_BYTES and size_text.isdigit():
-                raise ValueError(f"{size_text} without a unit is {size_text} bytes")
-        except ValueError as error:
-            table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
-            break
-        bounds.append((sign, size))
-    return tuple(bounds)
-
-
-def _read_facts(table: Table | None) -> dict[str, tuple[str, Any]]:
-    facts: dict[str, tuple[str, Any]] = {}
-    if table is None:
-        return facts
-    cores = table.number("cores")
-    texts = {key: table.string(key) for key in ("disk", "bandwidth", "gpu")} | {
-        "cores": None if cores is None else f"{cores:g}",
-        "instruction_sets": ",".join(table.strings("instruction_sets")) or None,
-    }
-    table.close()
-    for key, text in texts.items():
-        try:
-            if text is not None:
-                facts[key] = text, value_of(key, text)
-        except SettingError as error:
-            # its advice is of the command line
-            near, is_else, _ = (error.problems[0].remedy or "").partition(" Else ")
-            remedy = f"{f'{near} Else ' if is_else else ''}write {key} = {FACT_KEYS[key][1]}"
-            table.problem(key, error.problems[0].message, remedy)
-    return facts
-
-
-def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...]:
-    table.strings("machines")
-    values = table.values.get("machines")
-    if values == []:
-        remedy = "leave the key out to take every machine"
-        table.problem("machines", "is empty, so no machine would be judged", remedy)
-    kept: list[Selector] = []
-    for index, text in enumerate(values if isinstance(values, list) else ()):
-        if not isinstance(text, str) or not text.strip():
-            continue
-        place = (*table.path, "machines", index)
-        selector = _selector(text.strip())
-        if selector is None:
-            shown = text if len(text) <= 60 else text[:57] + "…"
-            table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
-            continue
-        kept.append(selector)
-        name = selector.pattern
-        if selector.kind == "class" and name not in classes:
-            guess = table.document.guess(name, classes[:_MOST_COMPARED])
-            remedy = (
-                f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{name}"'
-            )
-            table.document.add(place, f'no [[class]] has the name "{name}"', remedy)
-    return tuple(kept)
-
-
-def _selector(text: str) -> Selector | None:
-    kind, _, rest = text.partition(":")
-    if kind in ("class", "host") and rest:
-        return Selector(kind=kind, pattern=rest)
-    key, _, glob = rest.partition("=")
-    return Selector(kind=kind, key=key, pattern=glob) if kind == "label" and key and glob else None
-
-
-# ------------------------------------------------------------------ what must run
-
-
-def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[Wanted]:
-    kept: list[Wanted] = []
-    for table in root.tables("model"):
-        name = table.string("name", required=True)
-        stated = {key: read(table, key, **limits) for key, (read, limits, _) in _ASKED.items()}
-        stated["parallel"] = stated["parallel"] or 1
-        wanted = Wanted(
-            index=int(table.path[-1]),
-            name=name or "",
-            label=name or "",
-            asked=needs.replace(**stated),
-            machines=_read_selectors(table, classes),
-            severity=table.string("severity", choices=SEVERITIES) or "error",
-            require_runtime=bool(table.boolean("require_runtime")),
-        )
-        table.close(_OF_ALL)
-        kept.append(wanted)
-    return kept
-
-
-def _read_together(
-    root: Table, classes: Sequence[str], needs: Workload, models: Sequence[Wanted]
-) -> list[Wanted]:
+def _together(root: Table, needs: Workload, models: Sequence[Wanted]) -> list[Wanted]:
     kept: list[Wanted] = []
     by_name: dict[str, list[Wanted]] = {}
     labelled = _labelled(models) if "together" in root else ()
@@ -426,17 +405,15 @@ def _read_together(
         if isinstance(stated, list) and len(stated) < 2:
             remedy = 'write models = ["mistral-7b", "bge-m3"]; one model alone is a [[model]]'
             table.problem("models", "names fewer than two models", remedy)
-        wanted = Wanted(
-            index=len(models) + len(kept),
-            name=" + ".join(member.name for member in members),
-            label=" + ".join(member.label for member in members),
-            asked=needs,
-            machines=_read_selectors(table, classes),
-            severity=table.string("severity", choices=SEVERITIES) or "error",
-            members=tuple(members),
-        )
+        index, where = len(models) + len(kept), table.fields(Wanted)
         table.close(_OF_ALL)
-        kept.append(wanted)
+        name, label = (
+            " + ".join(getattr(each, key) for each in members) for key in ("name", "label")
+        )
+        whole = tuple(members)
+        kept.append(
+            Wanted(index=index, name=name, label=label, asked=needs, members=whole, **where)
+        )
     return kept
 
 
@@ -460,32 +437,15 @@ def _label_with_conditions(wanted: Wanted) -> str:
         value = getattr(wanted.asked, key)
         if value is not None and (key, value) != ("parallel", 1):
             parts.append(words.format(value))
-    if wanted.require_runtime:
-        parts.append("runtime installed")
-    if wanted.machines:
-        parts.append(f"on {' '.join(map(str, wanted.machines))}")
+    parts += ["runtime installed"] if wanted.require_runtime else []
+    parts += [f"on {' '.join(map(str, wanted.machines))}"] if wanted.machines else []
     return ", ".join(parts)
 
 
-# ------------------------------------------------------------------ exceptions
-
-
-def _read_exceptions(
-    root: Table, classes: Sequence[str], models: Sequence[Wanted]
-) -> list[Exemption]:
+def _exceptions(root: Table, names: Mapping[str, None]) -> tuple[Exemption, ...]:
     kept: list[Exemption] = []
-    names = dict.fromkeys(wanted.name for wanted in models)
-    for table in root.tables("exception"):
-        stated: dict[str, Any] = {
-            "model": table.string("model", required=True),
-            "rule": table.string("rule", required=True, choices=CHECKS),
-            "reason": table.string(
-                "reason", required=True, example="16 GiB kits arrive in the spring"
-            ),
-            "owner": table.string("owner", required=True, example="infra@example.com"),
-            "expires": table.date("expires", required=True),
-        }
-        machines = _read_selectors(table, classes)
+    for index, table in enumerate(root.tables("exception")):
+        stated = table.fields(Exemption)
         table.close()
         model = stated["model"]
         if model is not None and model not in names:
@@ -493,9 +453,8 @@ def _read_exceptions(
             remedy = "write the name as its [[model]] does, or remove the exception"
             remedy = f'did you mean "{guess}"?' if guess else remedy
             table.problem("model", f'no [[model]] has the name "{model}"', remedy)
-        if all(stated.values()):
-            kept.append(Exemption(index=int(table.path[-1]), machines=machines, **stated))
-    return kept
+        kept.append(Exemption(index=index, **stated))
+    return tuple(kept)
 
 
 def starter_policy() -> str:

@@ -95,11 +95,12 @@ def _with_blindness(audit: Audit) -> Audit:
 def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
     """The machines that are judged, a note on those at rest, and what could not be used."""
     machines, problems = fleet.machines, [*fleet.problems]
+    is_skipped = policy.out_of_service == "skip"
     reasons = [_why_resting(labels) for labels in machines.labels]
     resting = [
         f'"{name}" ({why})' for name, why in zip(machines.names, reasons, strict=True) if why
     ]
-    if policy.skips_resting:
+    if is_skipped:
         down = (each.message.partition(NOT_JUDGED) for each in fleet.down)
         resting += [f'"{name}" ({why})' for name, _, why in down]
         if any(reasons):
@@ -108,7 +109,7 @@ def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list
             )
     else:
         problems += first_problems(fleet.down[0].file if fleet.down else "", fleet.down)
-    left_out = ", and the policy leaves them out" if policy.skips_resting else ""
+    left_out = ", and the policy leaves them out" if is_skipped else ""
     note = f"machines that take no new work{left_out}: {listed(resting)}"
     return machines, [note] if resting else [], problems
 
