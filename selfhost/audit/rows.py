@@ -5,7 +5,8 @@ what the policy says of a verdict.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from ..core.errors import Problem
@@ -34,12 +35,11 @@ class Result(StrEnum):
 
 
 class Reason(Record):
-    """One thing that decided a row; `short` is what is missing, in its unit."""
+    """One thing that decided a row."""
 
     check: str | None
     text: str
     remedy: str | None = None
-    short: float | None = None
 
     def __str__(self) -> str:
         return f"{self.check}: {self.text}" if self.check else self.text
@@ -50,10 +50,8 @@ class Row(Record):
 
     `verdict` is None where it is not known whether the policy asks for the model there; it is that
     of a machine that fares alike and lacks most. `failed` and `undecided` are the names of findings
-    that no exception covers, `excepted` those one does, each with it. `reasons` decided the row:
-    for a pass there are none. `exit_code` is this row's part in the audit's: 0, 1 or 3. `change`
-    since a baseline is `new` (it fails, or is unknown, and did not or was not; also where more
-    findings fail), `fixed` (it failed or was unknown, and passes) or `changed`.
+    that no exception covers, `excepted` those one does, each with it. `exit_code` is this row's
+    part in the audit's: 0, 1 or 3. `change` since a baseline is `new`, `fixed` or `changed`.
     """
 
     machine: str
@@ -193,27 +191,17 @@ class Audit(Record):
 
 
 def row_of(
-    policy: Policy,
-    wanted: Wanted,
-    machine: str,
-    verdict: Verdict,
-    covers: Mapping[str, Exemption],
+    policy: Policy, wanted: Wanted, machine: str, verdict: Verdict, covers: Mapping[str, Exemption]
 ) -> Row:
     """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
-    route = verdict.route
-    deciding = [each for each in verdict.findings if each.decides and route is not Route.LOCAL]
-    excepted = [(each.check, covers[each.check]) for each in deciding if each.check in covers]
-    failed, undecided = _uncovered(deciding, covers)
-    by_route = {Route.LOCAL: Result.PASS, Route.UNKNOWN: Result.UNKNOWN}
-    result = Result.EXCEPTED if excepted else by_route.get(route, Result.FAIL)
-    if failed or undecided:
+    is_local = verdict.route is Route.LOCAL
+    deciding = [each for each in verdict.findings if each.decides and not is_local]
+    left = [each for each in deciding if each.check not in covers]
+    failed = [each for each in left if each.outcome is Outcome.FAIL]
+    undecided = [each for each in left if each.outcome is not Outcome.FAIL]
+    result = Result.EXCEPTED if deciding else Result.PASS
+    if left:
         result = Result.FAIL if failed else Result.UNKNOWN
-    reasons = tuple(
-        Reason(check=each.check, text=each.reason, remedy=each.remedy, short=each.short)
-        for each in (*failed, *undecided)
-    )
-    if not reasons and result in (Result.FAIL, Result.UNKNOWN):
-        reasons = (Reason(check=None, text=f"the route is {route}"),)
     return Row(
         machine=machine,
         wanted=wanted,
@@ -222,30 +210,27 @@ def row_of(
         exit_code=_weight(policy, wanted, result),
         failed=tuple(each.check for each in failed),
         undecided=tuple(each.check for each in undecided),
-        excepted=tuple(excepted),
-        reasons=reasons,
+        excepted=tuple((each.check, covers[each.check]) for each in deciding if each not in left),
+        reasons=tuple(
+            Reason(check=each.check, text=each.reason, remedy=each.remedy)
+            for each in (*failed, *undecided)
+        ),
     )
-
-
-def _uncovered(
-    deciding: Sequence[Finding], covers: Container[str]
-) -> tuple[list[Finding], list[Finding]]:
-    """The findings that fail, and those that are not known."""
-    left = [each for each in deciding if each.check not in covers]
-    failed = [each for each in left if each.outcome is Outcome.FAIL]
-    return failed, [each for each in left if each.outcome is not Outcome.FAIL]
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     """The row of a machine of which a fact is unread that the policy's class asks for."""
-    reasons = []
-    for each in map(policy.class_of, wanted.machines):
-        if each is None or each.holds(machine) is not None:
-            continue
-        for fact in each.unread(machine):
-            why = machine.why_unread(fact)
-            text = f"may be of class {each.name}: {fact} was not read ({why.reason})"
-            reasons.append(Reason(check=None, text=text, remedy=why.remedy))
+    classes = [each for each in map(policy.class_of, wanted.machines) if each is not None]
+    reasons = [
+        Reason(
+            check=None,
+            text=f"may be of class {each.name}: {why.fact} was not read ({why.reason})",
+            remedy=why.remedy,
+        )
+        for each in classes
+        if each.holds(machine) is None
+        for why in map(machine.why_unread, each.unread(machine))
+    ]
     return Row(
         machine=machine.name,
         wanted=wanted,
@@ -276,29 +261,24 @@ class Exceptions:
 
     def __init__(self, policy: Policy, today: str) -> None:
         self._policy, self._today = policy, today
-        self._rows = [0] * len(policy.exceptions)
+        self._rows: Counter[int] = Counter()
         self._concerned: set[int] = set()
-        self._by_model: dict[str, list[int]] = {}
-        for number, each in enumerate(policy.exceptions):
-            self._by_model.setdefault(each.model, []).append(number)
+        self._by_model: dict[str, list[Exemption]] = {}
+        for each in policy.exceptions:
+            self._by_model.setdefault(each.model, []).append(each)
 
     def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
         """The numbers of those for a model that is judged on the machine, in the policy's order."""
-        numbers = [
-            number
-            for number in self._by_model.get(model, ())
-            if self._policy.selects(self._policy.exceptions[number].machines, machine)
-        ]
+        stated = self._by_model.get(model, ())
+        numbers = [each.index for each in stated if self._policy.selects(each.machines, machine)]
         self._concerned.update(numbers)
         return tuple(numbers)
 
     def covers(self, numbers: Sequence[int]) -> dict[str, Exemption]:
         """Of exceptions with these numbers the first in force for each check."""
-        covers: dict[str, Exemption] = {}
-        for each in map(self._policy.exceptions.__getitem__, numbers):
-            if self._today < each.expires:
-                covers.setdefault(each.rule, each)
-        return covers
+        # the last that is put stays
+        stated = map(self._policy.exceptions.__getitem__, reversed(numbers))
+        return {each.rule: each for each in stated if self._today < each.expires}
 
     def count(self, numbers: Sequence[int], rows: int) -> None:
         """Note that so many rows need these exceptions: one that has ended would cover them, and
@@ -306,17 +286,22 @@ class Exceptions:
         """
         covering = {each.index for each in self.covers(numbers).values()}
         for number in numbers:
-            each = self._policy.exceptions[number]
-            if each.index in covering or self._today >= each.expires:
+            if number in covering or self._today >= self._policy.exceptions[number].expires:
                 self._rows[number] += rows
+
+    def _use(self, each: Exemption) -> Use:
+        if self._today >= each.expires:
+            return Use.EXPIRED
+        return Use.USED if self._rows[each.index] else Use.UNUSED
 
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
-        uses = []
-        for number, each in enumerate(self._policy.exceptions):
-            rows, is_concerned = self._rows[number], number in self._concerned
-            use = Use.USED if rows else Use.UNUSED
-            if self._today >= each.expires:
-                use = Use.EXPIRED
-            uses.append(ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned))
-        return tuple(uses)
+        return tuple(
+            ExemptionUse(
+                exemption=each,
+                use=self._use(each),
+                rows=self._rows[each.index],
+                concerned=each.index in self._concerned,
+            )
+            for each in self._policy.exceptions
+        )

@@ -106,7 +106,7 @@ def fleet(count: int) -> str:
 
 
 def shortfall(row: Row) -> float:
-    return max((reason.short or 0 for reason in row.reasons), default=0)
+    return max((each.short or 0 for each in row.findings if each.decides), default=0)
 
 
 def said(row: Row) -> object:
