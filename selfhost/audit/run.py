@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -97,48 +98,34 @@ def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list
     machines, problems = fleet.machines, [*fleet.problems]
     is_skipped = policy.out_of_service == "skip"
     reasons = [_why_resting(labels) for labels in machines.labels]
-    resting = [
-        f'"{name}" ({why})' for name, why in zip(machines.names, reasons, strict=True) if why
-    ]
+    pairs = [(name, why) for name, why in zip(machines.names, reasons, strict=True) if why]
     if is_skipped:
-        down = (each.message.partition(NOT_JUDGED) for each in fleet.down)
-        resting += [f'"{name}" ({why})' for name, _, why in down]
-        if any(reasons):
-            machines = Machines(
-                machine for machine, why in zip(machines, reasons, strict=True) if why is None
-            )
-    else:
-        problems += first_problems(fleet.down[0].file if fleet.down else "", fleet.down)
+        pairs += [each.message.split(NOT_JUDGED, 1) for each in fleet.down]
+        machines = Machines(each for each, why in zip(machines, reasons, strict=True) if not why)
+    elif fleet.down:
+        problems += first_problems(fleet.down[0].file, fleet.down)
+    resting = [f'"{name}" ({why})' for name, why in pairs]
     left_out = ", and the policy leaves them out" if is_skipped else ""
     note = f"machines that take no new work{left_out}: {listed(resting)}"
     return machines, [note] if resting else [], problems
 
 
-def _why_resting(labels: Mapping[str, str]) -> str | None:
-    """Why a machine that runs takes no new work, in its system's words; None where it does."""
-    resting_words = shipped_table("systems")["resting"] if labels else ()
-    for key, value in labels.items():
-        if key.endswith(".state"):
-            words = [word for word in value.lower().split(",") if word in resting_words]
-            if words:
-                return ", ".join(words)
-    return None
+def _why_resting(labels: Mapping[str, str]) -> str:
+    """Why a machine that runs takes no new work, in its system's words; empty where it does."""
+    states = [text for key, text in labels.items() if key.endswith(".state")]
+    resting = shipped_table("systems")["resting"] if states else ()
+    return ", ".join(word for text in states for word in text.lower().split(",") if word in resting)
 
 
 def _oldest(machines: Machines, today: str) -> list[str]:
     """The sentence on the oldest record, where it is of another day than today (UTC)."""
-    days: list[tuple[str, str | None]] = []
-    for time in dict.fromkeys(machines.times):
-        try:
-            read_at = datetime.fromisoformat(time or "").astimezone(UTC)
-        except (ValueError, OverflowError):
-            continue
-        days.append((read_at.date().isoformat(), time))
-    day, time = min(days, default=(today, None))
-    if day >= today:
-        return []
-    name = machines.names[machines.times.index(time)]
-    return [f'the oldest record is that of "{name}", read on {day}']
+    days: list[tuple[str, str]] = []
+    for name, time in zip(machines.names, machines.times, strict=True):
+        with suppress(ValueError, OverflowError):
+            day = datetime.fromisoformat(time or "").astimezone(UTC).date().isoformat()
+            days.append((day, name))
+    day, name = min(days, default=(today, ""), key=lambda pair: pair[0])
+    return [f'the oldest record is that of "{name}", read on {day}'] if day < today else []
 
 
 def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
@@ -181,19 +168,17 @@ def _filled(machine: Machine, key: str, value: Any) -> dict[str, Any]:
     if key == "instruction_sets":
         # a class may hold machines of several architectures: each gets those of its own
         names = own_sets(value, machine.architecture)
-        if not is_read:
-            return {fact: with_implied(names, machine.architecture)} if names else {}
-        # beside sets that were read those that are not known to be absent
-        unread = {each.fact for each in machine.unread}
-        added = [name for name in names if f"{fact}.{name}" in unread]
-        return {fact: (*read, *added)} if added else {}
+        if is_read:
+            # beside sets that were read those that are not known to be absent
+            unread = {each.fact for each in machine.unread}
+            names = tuple(name for name in names if f"{fact}.{name}" in unread)
+            return {fact: (*read, *names)} if names else {}
+        return {fact: with_implied(names, machine.architecture)} if names else {}
     if is_read:
         return {}
-    if key == "disk":
-        return {fact: filled_disks(machine.disks, value)}
     if key == "bandwidth":
         return {fact: value[0], "memory_bandwidth_how": None, "memory_bandwidth_bound": None}
-    return {fact: value}
+    return {fact: filled_disks(machine.disks, value) if key == "disk" else value}
 
 
 # ------------------------------------------------------------------ how long it takes
@@ -247,18 +232,17 @@ class Progress:
 
 # a row takes about 200 bytes: room for a million of them
 MAX_BASELINE_BYTES = 1 << 28
-_RESULTS = {result.value: result for result in Result}
-_BAD = (Result.FAIL, Result.UNKNOWN)
+_RESULTS = tuple(result.value for result in Result)
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
-# by machine and label what became of it, and the findings that failed
-_Earlier = Mapping[tuple[str, str], tuple[Result, frozenset[str]]]
 
 
 class Baseline(Record):
-    """What an earlier audit said: by machine and label, each row's result and failed findings."""
+    """What an earlier audit said: by machine and label each row's result, and the findings that
+    failed.
+    """
 
     file: str
-    rows: _Earlier
+    rows: Mapping[tuple[str, str], tuple[Result, frozenset[str]]]
 
 
 def read_baseline(path: str) -> Baseline:
@@ -268,7 +252,12 @@ def read_baseline(path: str) -> Baseline:
     try:
         for line in text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines():
             number += 1
-            rows.update(_row(line))
+            row = parse(line)
+            if not isinstance(row, dict) or "schema" in row:
+                raise Unreadable("is no row of an audit: JSON Lines have one object a line")
+            if row.get("problem") is None:
+                machine, label, result, failed = _checked(row)
+                rows[machine, label] = result, failed
         if not rows:
             raise Unreadable("holds no row of an audit")
     except Unreadable as error:
@@ -278,27 +267,21 @@ def read_baseline(path: str) -> Baseline:
     return Baseline(file=path, rows=rows)
 
 
-def _row(line: str) -> _Earlier:
-    """The row of a line, none of one that is of no machine. Raises `Unreadable`."""
-    row = parse(line)
-    if not isinstance(row, dict) or "schema" in row:
-        raise Unreadable("is no row of an audit: JSON Lines have one object a line")
-    if row.get("problem") is not None:
-        return {}
-    machine, label, failed = map(row.get, ("machine", "label", "failed"))
+def _checked(row: Mapping[str, Any]) -> tuple[str, str, Result, frozenset[str]]:
+    """Machine, label, result and what failed. Raises `Unreadable`."""
+    machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
     if not (isinstance(machine, str) and isinstance(label, str)):
         raise Unreadable("is no row of an audit: machine and label must be names")
-    if row.get("result") not in [*_RESULTS] or not isinstance(failed, list):
+    if result not in _RESULTS or not isinstance(failed, list):
         raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
-    return {(machine, label): (_RESULTS[row["result"]], frozenset(map(str, failed)))}
+    return machine, label, Result(result), frozenset(map(str, failed))
 
 
 def _since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
     """The audit with those rows alone that changed. What does not newly fail, and is not newly
     unknown, has the exit code 0. A machine of the baseline that was not read is a problem.
     """
-    problems = (*audit.problems, *fleet.down)
-    faulty = {problem.message.partition(NOT_JUDGED)[0] for problem in problems}
+    faulty = {each.message.partition(NOT_JUDGED)[0] for each in (*audit.problems, *fleet.down)}
     seen = faulty.union(fleet.machines.names)
     message = f"{NOT_JUDGED}it is in the baseline, and not here any more"
     remedy = "bring its record back; if the machine is gone for good, write the baseline anew"
@@ -321,17 +304,18 @@ def _since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) 
 
 
 def change_of(row: Row, baseline: Baseline) -> str | None:
-    """What became of a row since the baseline, where a row that it lacks counts as a pass."""
-    key = row.machine, row.wanted.label
-    earlier, failed = baseline.rows.get(key, (Result.PASS, frozenset()))
-    is_bad = row.result in _BAD
+    """What became of a row since the baseline, where one that it lacks counts as a pass: `new` (it
+    fails, or is unknown, and did not or was not; also where more findings fail), `fixed` (it failed
+    or was unknown, and passes) or `changed`.
+    """
+    earlier, failed = baseline.rows.get((row.machine, row.wanted.label), (None, frozenset()))
+    bad = (Result.FAIL, Result.UNKNOWN)
     if (earlier, failed) == (row.result, frozenset(row.failed)):
         return None
-    if not is_bad:
-        if key not in baseline.rows:
-            return None
-        return "fixed" if earlier in _BAD else "changed"
-    is_worse = earlier not in _BAD
-    if row.result is Result.FAIL:
-        is_worse = earlier is not Result.FAIL or not failed.issuperset(row.failed)
-    return "new" if is_worse else "changed"
+    if row.result not in bad:
+        fixed = "fixed" if earlier in bad else "changed"
+        return None if earlier is None else fixed
+    fails_more = row.result is Result.FAIL and (
+        earlier is not Result.FAIL or not failed.issuperset(row.failed)
+    )
+    return "new" if fails_more or earlier not in bad else "changed"
