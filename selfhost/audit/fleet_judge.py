@@ -43,9 +43,8 @@ _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
 
 
 class Alike:
-    """Machines with the same result for the same reasons under one entry of the policy. `hardest`
-    is the most that one lacks, and its number less than zero; `row` that of machines of which it is
-    not known whether the entry is for them.
+    """Machines that fare alike under one entry. `hardest` is the most that one lacks, and its
+    number less than zero; `row` that of machines for which it is not known whether the entry is.
     """
 
     def __init__(self, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None) -> None:
@@ -85,19 +84,17 @@ class FleetJudge:
             self.placed.add(wanted.index)
             if selected is None:
                 row = unplaced_row(self._policy, wanted, machine)
-                self._alike_by(row.reasons, wanted, (), row).numbers.append(number)
+                self._alike_to(wanted, row.reasons, row=row).numbers.append(number)
             else:
                 entries.append((wanted.index, self._exceptions.concerning(wanted.name, machine)))
         key = self._machines.kind_of[number], self._policy.memory_basis(machine), tuple(entries)
         self._batches.setdefault(key, []).append(number)
 
-    def _alike_by(
-        self, key: object, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None = None
+    def _alike_to(
+        self, wanted: Wanted, key: object, exceptions: tuple[int, ...] = (), row: Row | None = None
     ) -> Alike:
-        whole_key = wanted.index, key, exceptions
-        if whole_key not in self._alike:
-            self._alike[whole_key] = Alike(wanted, exceptions, row)
-        return self._alike[whole_key]
+        alike = Alike(wanted, exceptions, row)
+        return self._alike.setdefault((wanted.index, key, exceptions), alike)
 
     def judge_all(self, tell: Callable[[float, int], None]) -> None:
         """Judge each entry where it is asked for; `tell` hears which part of how many is done."""
@@ -118,11 +115,11 @@ class FleetJudge:
         if isinstance(result, SelfhostError):
             self.refused.setdefault(wanted.index, result)
             return
+        rules = self._policy.exceptions
         for key, lacks, hardest, numbers in result:
             checks = {check for check, _, _ in key[-1]}
-            rules = self._policy.exceptions
             own = tuple([number for number in concerning if rules[number].rule in checks])
-            alike = self._alike_by(key, wanted, own)
+            alike = self._alike_to(wanted, key, own)
             alike.numbers.extend(numbers)
             alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
 
@@ -130,26 +127,25 @@ class FleetJudge:
         """The work of all batches, in tasks of about the same size."""
         for (kind, basis, entries), batch in self._batches.items():
             template, slots = self._machines.kinds[kind]
-            wanted = [(self._policy.models[index], concerning) for index, concerning in entries]
-            parts = _parts(slots, self._machines.numbers, batch)
-            numbers: list[int] = []
+            wanted = tuple([(self._policy.models[index], own) for index, own in entries])
+            parts = _parts(slots, self._machines.numbers, batch) if entries else []
+            rows: dict[int, Numbers] = {}
             work = 0.0
-            for count, part in enumerate(parts if wanted else (), 1):
-                numbers += part
+            for count, part in enumerate(parts, 1):
+                rows |= {number: self._machines.numbers[number] for number in part}
                 work += sum(
                     len(part) if each.members else 1 + 3 * log2(len(part)) for each, _ in wanted
                 )
                 if work > _WORK_OF_TASK or count == len(parts):
-                    rows = {number: self._machines.numbers[number] for number in numbers}
                     yield Task(
                         template=template,
                         slots=slots,
                         basis=basis,
                         rows=rows,
-                        entries=tuple(wanted),
+                        entries=wanted,
                         work=work,
                     )
-                    numbers, work = [], 0.0
+                    rows, work = {}, 0.0
 
     def groups(self, change_of: Callable[[Row], str | None] | None = None) -> Iterator[Group]:
         """The machines that fare alike, entry after entry; with `change_of`, which tells what
@@ -164,9 +160,8 @@ class FleetJudge:
             parts: dict[str | None, list[int]] = {}
             for number in sorted(alike.numbers):
                 change = change_of and change_of(row.replace(machine=names[number]))
-                parts.setdefault(change, []).append(number)
-            if change_of is not None:
-                parts.pop(None, None)
+                if change is not None or change_of is None:
+                    parts.setdefault(change, []).append(number)
             for change, numbers in parts.items():
                 if hardest not in numbers and alike.hardest:
                     row = self._row(alike, numbers[0])
@@ -203,16 +198,16 @@ class Task(Record):
     def results(self, judge: Judge) -> list[Outcomes]:
         """What each entry comes to."""
         results: list[Outcomes] = []
+        parts = _parts(self.slots, self.rows, [*self.rows])
         for wanted, _ in self.entries:
             boxes = []
-            for part in _parts(self.slots, self.rows, [*self.rows]):
+            for part in parts:
                 # what lies on which accelerator beside other models follows no order of the
                 # machines' numbers
                 is_alone = len(part) <= _FEW or bool(wanted.members)
                 boxes += [[number] for number in part] if is_alone else [part]
-            decide = cache(partial(self._decide, wanted, judge))
             try:
-                results.append(self._sorted(boxes, decide))
+                results.append(self._sorted(boxes, cache(partial(self._decide, wanted, judge))))
             except SelfhostError as error:
                 results.append(error)
         return results
@@ -254,20 +249,22 @@ class Task(Record):
 
     def _halves(self, box: list[int], wanted: set[str]) -> tuple[list[int], list[int]]:
         """The box in two, along the numbers that are wanted and of which it has most."""
+        columns = list(zip(*[self.rows[number] for number in box], strict=True))
 
         def rank(at: int) -> tuple[bool, bool, bool]:
-            name = self.slots[at][0]
-            differs = len({self.rows[number][at] for number in box}) > 1
+            name, differs = self.slots[at][0], len({*columns[at]}) > 1
             is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
             # of memory the limit decides most often
             is_first = name in ("memory_limit_bytes", *_RESTS_ON.values())
             return is_wanted and differs, differs, is_first
 
-        at = max(range(len(self.slots)), key=rank)
-        values = sorted(self.rows[number][at] for number in box)
+        column = columns[max(range(len(columns)), key=rank)]
+        values = sorted(column)
         middle = next(value for value in values[len(values) // 2 :] if value > values[0])
-        below = [number for number in box if self.rows[number][at] < middle]
-        return below, [number for number in box if self.rows[number][at] >= middle]
+        halves: tuple[list[int], list[int]] = [], []
+        for number, value in zip(box, column, strict=True):
+            halves[value >= middle].append(number)
+        return halves
 
 
 def _parts(
@@ -284,22 +281,22 @@ def _parts(
 
 # ------------------------------------------------------------------ processes
 
+# what judges in this process, one of a pool
+_judges: list[Judge] = []
+
 
 def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Outcomes]]]:
-    """Each task with what its entries come to, in whatever order they are done."""
+    """Each task with what its entries come to."""
     processes = min(len(tasks), _processors())
     if processes < 2 or sum(task.work for task in tasks) < _WORK_OF_TASK:
-        for task in tasks:
-            yield task, task.results(judge)
+        yield from ((task, task.results(judge)) for task in tasks)
         return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
     pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(judge,))
     try:
-        waiting = {pool.submit(_results, task): task for task in tasks}
-        for future in as_completed(waiting):
-            yield waiting.pop(future), future.result()
+        yield from zip(tasks, pool.map(_results, tasks), strict=True)
     except BrokenProcessPool as error:
         raise SelfhostError(
             "a process of this audit was ended from outside, perhaps for lack of memory",
@@ -313,10 +310,6 @@ def _processors() -> int:
     """How many this process may use; more processes than 32 gain nothing."""
     usable = getattr(os, "sched_getaffinity", None)
     return min(32, len(usable(0)) if usable else os.cpu_count() or 1)
-
-
-# what judges in this process, one of a pool
-_judges: list[Judge] = []
 
 
 def _begin(judge: Judge) -> None:

@@ -133,13 +133,6 @@ class Machines(Sequence[Machine]):
         self.kind_of.append(kind)
         self.numbers.append(tuple(stated.values()))
 
-    def truncate(self, count: int) -> None:
-        """Forget all machines but so many of the first."""
-        for name in self.names[count:]:
-            del self.number_of[name]
-        for column in (self.names, self.labels, self.times, self.kind_of, self.numbers):
-            del column[count:]
-
 
 class Fleet(Record):
     """Machines with names that differ, and what could not be used. `down` are the faults of
@@ -160,16 +153,12 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
     in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of
     its own takes its file's name, and its line's number where the file holds several.
     """
-    shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     loader = _Loader()
     for path in dict.fromkeys(paths):
-        if path == "-" and stdin is not None:
-            loader.add(_STANDARD_INPUT, BytesIO(stdin))
-        elif path == "-":
-            loader.add_file("/dev/stdin", _STANDARD_INPUT)
+        if path == "-":
+            loader.add_file("/dev/stdin", _STANDARD_INPUT, stdin)
         elif os.path.isdir(path):
-            for name in loader.names_in(path):
-                loader.add_file(os.path.join(path, name))
+            loader.add_folder(path)
         else:
             loader.add_file(path)
     notes = []
@@ -178,6 +167,7 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
         files = f"{len(not_read):,} files hold no record and were not read, the first of them"
         file = "1 file holds no record and was not read:"
         notes.append(f"{file if len(not_read) == 1 else files} {not_read[0]}")
+    shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
         problems=first_problems(shown, loader.faults),
@@ -197,118 +187,90 @@ class _Loader:
         self.not_read: list[str] = []
         # the file and the line of each machine
         self._origins: list[tuple[str, int | None]] = []
-        self._addresses = 0
 
-    def names_in(self, folder: str) -> list[str]:
-        """The names of the files of records in a folder, sorted; other files are noted."""
+    def add_folder(self, folder: str) -> None:
+        """The machines of the files of records in a folder; other files are noted."""
         try:
-            listed = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+            names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             self.faults.append(Problem(file=folder, message=message))
-            return []
-        paths = {name: os.path.join(folder, name) for name in listed}
-        names = [name for name, path in paths.items() if _is_read(path)]
-        others = [path for name, path in paths.items() if name not in names]
-        self.not_read += filter(os.path.isfile, others)
-        if not names:
+            return
+        paths = [os.path.join(folder, name) for name in names]
+        read = [path for path in paths if _is_read(path)]
+        self.not_read += [path for path in paths if path not in read and os.path.isfile(path)]
+        if not read:
             message = "the folder holds no record, and folders in it are not read"
             self.faults.append(Problem(file=folder, message=message, remedy=RECORD_IT))
-        return names
+        for path in read:
+            self.add_file(path)
 
-    def add_file(self, path: str, shown: str | None = None) -> None:
-        """The machines of one file, which problems call `shown`."""
+    def add_file(self, path: str, shown: str = "", content: bytes | None = None) -> None:
+        """The machines of one file, or of its content; problems call it `shown`."""
+        file, faults = shown or path, list[Problem]()
         try:
-            stream, _ = open_input(path)
+            stream = open_input(path)[0] if content is None else BytesIO(content)
+            with stream:
+                self._add_all(file, stream, faults)
         except Unreadable as error:
-            self._fault(shown or path, error)
-            return
-        with stream:
-            self.add(shown or path, stream)
+            fault = Entry(fault=error, line=error.line)
+            faults.insert(0, _problem(file, fault, error, _REMEDIES.get(file, RECORD_IT)))
+        self.faults += first_problems(file, faults)
 
-    def add(self, file: str, stream: IO[bytes]) -> None:
-        """The machines of a file: none of them where the whole is no list of records."""
-        before, down = len(self.machines), len(self.down)
-        faults: list[Problem] = []
-        try:
-            self._add_all(file, _entries(file, stream), faults)
-        except Unreadable as error:
-            self.machines.truncate(before)
-            del self._origins[before:], self.down[down:]
-            self._fault(file, error)
-        else:
-            self.faults += first_problems(file, faults)
-
-    def _fault(self, file: str, error: Unreadable) -> None:
-        self.faults.append(error.problem(file, _REMEDIES.get(file, RECORD_IT)))
-
-    def _add_all(self, file: str, entries: Iterable[Entry], faults: list[Problem]) -> None:
-        stem, count, down = self._stem(file), 0, len(self.down)
-        for entry in entries:
+    def _add_all(self, file: str, stream: IO[bytes], faults: list[Problem]) -> None:
+        count, down = 0, len(self.down)
+        for entry in _entries(file, stream):
             if len(faults) > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-            count += entry.fault is None
-            machine = self._machine_of(entry, file, faults)
-            if machine is None:
+            if entry.fault is not None:
+                is_down = isinstance(entry.fault, OutOfService)
+                (self.down if is_down else faults).append(_problem(file, entry, entry.fault))
+                continue
+            count += 1
+            try:
+                machine = Machine.from_json(entry.value, file, unnamed=_UNNAMED)
+            except MachineFileError as error:
+                for problem in error.problems:
+                    key = ".".join(filter(None, (entry.place, problem.key))) or None
+                    faults.append(problem.replace(line=entry.line, key=key))
                 continue
             if machine.name == _UNNAMED:
-                is_alone = count == 1 and entry.line is None and entry.place is None
-                # items of a list may stand in one line
-                number = count if entry.place or not entry.line else entry.line
-                machine = machine.replace(name=stem if is_alone else f"{stem}:{number}")
+                machine = machine.replace(name=self._name(file, entry, count))
             self._keep(file, entry, machine, faults)
         if not count and not faults and len(self.down) == down:
             raise Unreadable("holds no machine")
 
-    def _machine_of(self, entry: Entry, file: str, faults: list[Problem]) -> Machine | None:
-        if (fault := entry.fault) is not None:
-            problem = Problem(
-                file=file,
-                line=entry.line,
-                key=entry.place,
-                message=fault.reason,
-                remedy=fault.remedy or RECORD_IT,
-            )
-            (self.down if isinstance(fault, OutOfService) else faults).append(problem)
-            return None
-        try:
-            return Machine.from_json(entry.value, file, unnamed=_UNNAMED)
-        except MachineFileError as error:
-            for problem in error.problems:
-                key = ".".join(part for part in (entry.place, problem.key) if part)
-                faults.append(problem.replace(line=entry.line, key=key or None))
-            return None
-
-    def _stem(self, file: str) -> str:
+    def _name(self, file: str, entry: Entry, count: int) -> str:
         """What a machine without a name is called, as its file is; an address is no name."""
         base = os.path.basename(file)
         stem, extension = os.path.splitext(base)
         stem = stem if extension in _EXTENSIONS else base
-        if not is_address(stem):
+        stem = f"machine-{len(self.machines) + 1}" if is_address(stem) else stem
+        if count == 1 and entry.line is None and entry.place is None:
             return stem
-        self._addresses += 1
-        return f"machine-{self._addresses}"
+        # items of a list may stand in one line
+        return f"{stem}:{count if entry.place or not entry.line else entry.line}"
 
     def _keep(self, file: str, entry: Entry, machine: Machine, faults: list[Problem]) -> None:
         number = self.machines.number_of.get(machine.name)
-        if number is None:
-            self.machines.add(machine)
-            self._origins.append((file, entry.line))
-            if len(self.machines.kinds) > MAX_KINDS:
-                message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
-                raise Unreadable(message)
+        if number is not None:
+            earlier, line = self._origins[number]
+            where = f"{earlier}:{line}" if line else earlier
+            reason = f'"{machine.name}" is also the name of the machine in {where}'
+            fault = Unreadable(reason, "keep one of them, or give each a name of its own")
+            place = f"{entry.place}.name" if entry.place else "name"
+            faults.append(_problem(file, Entry(line=entry.line, place=place), fault))
             return
-        earlier, line = self._origins[number]
-        where = f"{earlier}:{line}" if line else earlier
-        faults.append(
-            Problem(
-                file=file,
-                line=entry.line,
-                key=f"{entry.place}.name" if entry.place else "name",
-                message=f'"{machine.name}" is also the name of the machine in {where}',
-                remedy="keep one of them, or give each a name of its own",
-            )
-        )
+        self.machines.add(machine)
+        self._origins.append((file, entry.line))
+        if len(self.machines.kinds) > MAX_KINDS:
+            message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
+            raise Unreadable(message)
+
+
+def _problem(file: str, entry: Entry, fault: Unreadable, remedy: str = RECORD_IT) -> Problem:
+    key, remedy = entry.place, fault.remedy or remedy
+    return Problem(file=file, line=entry.line, key=key, message=fault.reason, remedy=remedy)
 
 
 def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
@@ -320,11 +282,23 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
     size, values = MAX_TEXT_BYTES, MAX_VALUES
     if '"selfhost.machine/' in text:
         size, values = MAX_FILE_BYTES, MAX_SIGNS
-    for entry in read_records(stream, max_record_bytes=size, max_signs=values, start=start):
-        yield from _machines_of(entry, file)
-
-
-# ------------------------------------------------------------------ answers of other systems
+    for record in read_records(stream, max_record_bytes=size, max_signs=values, start=start):
+        value = record.value
+        if not isinstance(value, Mapping) or "schema" in value:
+            yield record
+            continue
+        answers = (read(value, file) for read in READERS.values())
+        entries = next((each for each in answers if each is not None), None)
+        if entries is None:
+            if not any(fact in value for fact in FACTS):
+                reason = "is no machine record, and no answer of a system that is read"
+                record.fault = Unreadable(reason, _what_is_read())
+            yield record
+            continue
+        for each in entries:
+            each.place = ".".join(filter(None, (record.place, each.place))) or None
+            each.line = record.line if each.place is None else None
+            yield each
 
 
 def _text_of_start(start: bytes) -> str:
@@ -346,26 +320,6 @@ def _is_read(path: str) -> bool:
         return os.path.isfile(path) or not os.path.exists(path)
     # a brace and a key, or the end: templates begin with other braces
     return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
-
-
-def _machines_of(record: Entry, file: str) -> Iterator[Entry]:
-    """The machines that a JSON value tells of: a record of our own is one."""
-    value = record.value
-    if not isinstance(value, Mapping) or "schema" in value:
-        yield record
-        return
-    answers = (read(value, file) for read in READERS.values())
-    entries = next((each for each in answers if each is not None), None)
-    if entries is None:
-        if not any(fact in value for fact in FACTS):
-            reason = "is no machine record, and no answer of a system that is read"
-            record.fault = Unreadable(reason, _what_is_read())
-        yield record
-        return
-    for each in entries:
-        each.place = ".".join(filter(None, (record.place, each.place))) or None
-        each.line = record.line if each.place is None else None
-        yield each
 
 
 def _what_is_read() -> str:
