@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -120,16 +121,9 @@ class Facts:
     def _put_sets_of_processor(self) -> None:
         """The instruction sets that processors of the series have, assumed where none were read."""
         series = cpus.processor_of(self.values.get("cpu_model") or "")
-        table, architecture = shipped_table("cpus")["instruction_sets"], "x86_64"
         if series is None or "instruction_sets" in self.values:
             return
-        sets: Sequence[str] = table["assumed"]["x86_64"]
-        if series.vectors in table["least"]:
-            sets = table["least"][series.vectors]["have"]
-        elif series.vectors == "avx512":
-            sets = (*sets, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
-        elif series.vectors != "avx2":
-            architecture, sets = "aarch64", table["assumed"]["aarch64"]
+        architecture, *sets = shipped_table("cpus")["instruction_sets"]["series"][series.vectors]
         if self.values.get("architecture") == architecture:
             source = f"assumed: what processors of the series {series.name} have"
             self.put("instruction_sets", sorted(with_implied(sets, architecture)), source)
@@ -141,24 +135,21 @@ class Facts:
         `source` has `{}` for that.
         """
         above = [
-            volume
-            for volume in volumes
-            if (mount := plain(volume[0], 1000)) is not None
-            and mount.startswith("/")
+            (len(mount), mount, whole(free), whole(total), plain(kind, 60))
+            for stated, free, total, kind in volumes
+            if (mount := plain(stated, 1000) or "").startswith("/")
             and f"{home.rstrip('/')}/".startswith(f"{mount.rstrip('/')}/")
-            and plain(volume[3], 60) not in _NO_STORE
+            and plain(kind, 60) not in _NO_STORE
         ]
-        mount, stated_free, stated_total, kind = max(
-            above, key=lambda volume: len(volume[0]), default=("", None, None, None)
-        )
-        free, total = whole(stated_free), whole(stated_total)
+        none = 0, "", None, None, None
+        _, mount, free, total, kind = max(above, key=lambda each: each[0], default=none)
         if free is None and total is None:
             return
         place = {
             "path": home,
             "free_bytes": free,
             "total_bytes": None if total is None else max(total, free or 0),
-            "filesystem": plain(kind, 60),
+            "filesystem": kind,
             "writable": None,
         }
         disks = [{"purpose": purpose, **place} for purpose in PURPOSES]
@@ -190,28 +181,19 @@ class Facts:
             self.put(limit, values[total], f"{self.sources[total]}: no lower limit is stated")
         elif total in self._lacks:
             self.lacks(limit, *self._lacks[total])
-        for row in self.table["lacks"]:
+        for row in (*self.table["lacks"], (" ".join(FACTS), self.table["reason"])):
             self.lacks(*row)
         # at most what there is: systems round down to MiB
-        for what in ("limit", "available"):
-            sizes = [values.get(f"memory_{each}_bytes") for each in (what, "limit", "total")]
-            if sizes[0] is not None:
-                values[f"memory_{what}_bytes"] = min(size for size in sizes if size is not None)
-        self.lacks(" ".join(FACTS), self.table["reason"])
+        for fact in (limit, "memory_available_bytes"):
+            if fact in values:
+                values[fact] = min(values[each] for each in (fact, limit, total) if each in values)
         unread = [
             {"fact": fact, "reason": reason, "remedy": remedy}
             for fact, (reason, remedy) in self._lacks.items()
             if fact not in values
         ]
-        return {
-            "schema": SCHEMA,
-            "name": name,
-            "labels": dict(kept_labels),
-            **values,
-            "assumed": self.assumed,
-            "sources": self.sources,
-            "unread": unread,
-        }
+        own = {"schema": SCHEMA, "name": name, "labels": dict(kept_labels), **values}
+        return own | {"assumed": self.assumed, "sources": self.sources, "unread": unread}
 
 
 @lru_cache(512)
@@ -320,35 +302,28 @@ def number_of_cards(value: Any) -> int:
     return min(count(value) or 0, MAX_CARDS)
 
 
-def _moment(value: Any) -> str | None:
-    """A time with its zone, as records have it; None for any other text, and for no real time."""
-    from datetime import datetime
-
-    try:
-        time = datetime.fromisoformat(plain(value, 64) or "")
-    except ValueError:
-        return None
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time.tzinfo else None
-
-
 def _read(stated: Any, unit: str, least: int) -> Any:
     """A value in a unit of `systems.toml`; None for what is none."""
-    match unit:
-        case "bytes" | "MiB":
-            factor = units.MIB if unit == "MiB" else 1
-            return whole(stated, factor, least=least, most=MAX_MEMORY_BYTES)
-        case "cores":
-            number = _number(stated)
-            is_cores = number is not None and 0.001 <= number <= 1_000_000
-            return float(number or 0) if is_cores else None
-        case "count":
-            return count(stated)
-        case "moment":
-            return _moment(stated)
+    if unit in ("bytes", "MiB"):
+        factor = units.MIB if unit == "MiB" else 1
+        return whole(stated, factor, least=least, most=MAX_MEMORY_BYTES)
+    if unit == "cores":
+        number = _number(stated)
+        return float(number) if number is not None and 0.001 <= number <= 1_000_000 else None
+    if unit == "count":
+        return count(stated)
     text = plain(stated)
-    if unit == "architecture":
-        return text and normal_architecture(text)
-    return text and normal_system(text) if unit == "system" else text
+    if unit == "moment":
+        from datetime import datetime
+
+        # as records have it, with its zone
+        with suppress(ValueError):
+            time = datetime.fromisoformat(text or "")
+            written = time.isoformat(timespec="seconds").replace("+00:00", "Z")
+            return written if time.tzinfo else None
+        return None
+    normal = {"architecture": normal_architecture, "system": normal_system}.get(unit)
+    return text if text is None or normal is None else normal(text)
 
 
 # kinds of volumes that hold no home folder
@@ -411,13 +386,11 @@ def _is_unified(name: str) -> bool | None:
 @lru_cache(512)
 def _as_its_driver_writes(name: str) -> str:
     """Labels have no spaces: `NVIDIA-H100-80GB-HBM3` -> `NVIDIA H100 80GB HBM3`."""
-    text = plain(name, 120) or "a GPU"
-    whole_card, mark, part = text.partition("-MIG-")
-    if mark:
-        return f"{_as_its_driver_writes(whole_card)} MIG {part}"
+    text, mark, part = (plain(name, 120) or "a GPU").partition("-MIG-")
     words = words_of(text)
-    spelled = next((card.name for card in gpus.cards() if words_of(card.name) == words), None)
-    return spelled or (text if " " in text else text.replace("_", " ").replace("-", " "))
+    usual = text if " " in text else text.replace("_", " ").replace("-", " ")
+    spelled = next((card.name for card in gpus.cards() if words_of(card.name) == words), usual)
+    return f"{spelled} MIG {part}" if mark else spelled
 
 
 # ------------------------------------------------------------------ machines that cannot be judged
