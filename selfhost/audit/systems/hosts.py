@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ...core import units
@@ -72,31 +73,6 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if facts.get("os_family") == "Windows":
         facts |= {"system": None, "architecture": None}
         machine.lacks("system architecture", "Ansible names those of Windows in its own words")
-    _put_scope(machine, facts)
-    machine.read_rows(facts)
-    packages, cores = count(facts.get("processor_count")), count(facts.get("processor_cores"))
-    if packages and cores:
-        source = "ansible_processor_count times ansible_processor_cores"
-        machine.put("cpu_cores_physical", packages * cores, source)
-    machine.put("cpu_model", _processor(facts.get("processor")), "ansible_processor")
-    home = plain(facts.get("user_dir"), 1000)
-    whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
-    keys = ("mount", "size_available", "size_total", "fstype")
-    volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
-    source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
-    machine.put_home(volumes, home or SOME_HOME, source)
-    kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
-    return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
-
-
-def _processor(stated: Any) -> str | None:
-    """Number, maker and model of each thread are stated, one after the other."""
-    words = map(plain, stated if isinstance(stated, list) else [stated])
-    models = [word for word in words if word is not None and not word.isdecimal()]
-    return models[-1] if models else None
-
-
-def _put_scope(machine: Facts, facts: Mapping[str, Any]) -> None:
     role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
     if role == "guest" and kind in _CONTAINERS:
         machine.lacks(
@@ -109,6 +85,24 @@ def _put_scope(machine: Facts, facts: Mapping[str, Any]) -> None:
         machine.put("scope", scope, "ansible_virtualization_type")
     elif role in ("host", "NA"):
         machine.put("scope", "host", "ansible_virtualization_role")
+    machine.read_rows(facts)
+    packages, cores = count(facts.get("processor_count")), count(facts.get("processor_cores"))
+    if packages and cores:
+        source = "ansible_processor_count times ansible_processor_cores"
+        machine.put("cpu_cores_physical", packages * cores, source)
+    # number, maker and model of each thread are stated, one after the other
+    stated = facts.get("processor")
+    words = map(plain, stated if isinstance(stated, list) else [stated])
+    models = [None, *(word for word in words if word is not None and not word.isdecimal())]
+    machine.put("cpu_model", models[-1], "ansible_processor")
+    home = plain(facts.get("user_dir"), 1000)
+    whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
+    keys = ("mount", "size_available", "size_total", "fstype")
+    volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
+    source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
+    machine.put_home(volumes, home or SOME_HOME, source)
+    kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
+    return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
 
 
 def _name(facts: Mapping[str, Any], file: str) -> str | None:
@@ -148,39 +142,31 @@ def read_prometheus(document: Mapping[str, Any], _file: str) -> list[Entry] | No
         is_sample = isinstance(sample, list) and len(sample) == 2
         if instance and is_sample and _METRIC.fullmatch(metric):
             instances.setdefault(instance, {}).setdefault(metric, []).append((series, sample))
-    _join_cards(instances)
-    for instance, samples in instances.items():
-        name = machine_name(_address(instance), *_names(samples))
-        entries.append(Entry(_monitored(samples, name)))
-    return entries
+    return entries + [
+        Entry(_monitored(samples, machine_name(*names))) for names, samples in _joined(instances)
+    ]
 
 
-def _address(instance: str) -> str:
-    host, colon, port = instance.rpartition(":")
-    return host if colon and port.isdecimal() else instance
-
-
-def _names(samples: _Samples) -> list[str]:
-    """The names that a host calls itself by."""
+def _joined(instances: Mapping[str, _Samples]) -> list[tuple[list[str], _Samples]]:
+    """The names and samples of each machine, with its GPUs, of which another exporter tells."""
     keys = {"node_uname_info": "nodename", f"{_CARD}FREE": "Hostname", f"{_CARD}USED": "Hostname"}
-    stated = (samples[metric][0][0].get(key) for metric, key in keys.items() if metric in samples)
-    return [name for each in stated if (name := plain(each, MAX_NAME))]
-
-
-def _join_cards(instances: dict[str, _Samples]) -> None:
-    """Put the GPUs of a machine that another exporter tells of there."""
-    homes = {
-        name: samples
-        for instance, samples in instances.items()
-        if any("_memory_" in metric for metric in samples)
-        for name in (_address(instance), *_names(samples))
-    }
-    for instance, samples in list(instances.items()):
-        names = (*_names(samples), _address(instance))
-        home = next((homes[name] for name in names if name in homes), samples)
-        if home is not samples and not any("_memory_" in metric for metric in samples):
+    hosts: list[tuple[list[str], _Samples]] = []
+    others: list[tuple[list[str], _Samples]] = []
+    for instance, samples in instances.items():
+        host, colon, port = instance.rpartition(":")
+        stated = (samples[each][0][0].get(key) for each, key in keys.items() if each in samples)
+        own = [name for each in stated if (name := plain(each, MAX_NAME))]
+        names = [host if colon and port.isdecimal() else instance, *own]
+        is_host = any("_memory_" in metric for metric in samples)
+        (hosts if is_host else others).append((names, samples))
+    by_name = {name: samples for names, samples in hosts for name in names}
+    for names, samples in others:
+        home = next((by_name[name] for name in reversed(names) if name in by_name), None)
+        if home is None:
+            hosts.append((names, samples))
+        else:
             home |= samples
-            del instances[instance]
+    return hosts
 
 
 def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
@@ -198,15 +184,17 @@ def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
             series, (_, value) = samples[metric][-1]
             stated[metric] = series if is_label else value
     machine.read_rows(stated)
-    whole_bytes = {
-        series.get("mountpoint"): value
-        for series, (_, value) in samples.get("node_filesystem_size_bytes", ())
-        if isinstance(series.get("mountpoint"), str)
-    }
+    sizes, free = (
+        {
+            mount: (value, series.get("fstype"))
+            for series, (_, value) in samples.get(f"node_filesystem_{what}_bytes", ())
+            if isinstance(mount := series.get("mountpoint"), str)
+        }
+        for what in ("size", "avail")
+    )
     volumes = [
-        (mount, value, whole_bytes.get(mount), series.get("fstype"))
-        for series, (_, value) in samples.get("node_filesystem_avail_bytes", ())
-        if isinstance(mount := series.get("mountpoint"), str)
+        (mount, value, sizes.get(mount, (None, None))[0], kind)
+        for mount, (value, kind) in free.items()
     ]
     source = "node_filesystem_avail_bytes of {}: the home folder is taken to be " + SOME_HOME
     machine.put_home(volumes, SOME_HOME, source)
@@ -214,9 +202,12 @@ def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
         machine.put_accelerators(kinds, f"{_CARD}…, per GPU", _DCGM)
         source = f"{_CARD}FREE, MiB, when queried"
         machine.sources["accelerators.memory_free_bytes"] = source
-    memory = next((rows[0] for metric, rows in samples.items() if "_memory_" in metric), None)
-    series, sample = memory or ({}, (None, None))
-    machine.put("read_at", _time(sample[0]), "the time of Prometheus' sample")
+    series, sample = next(
+        (rows[0] for metric, rows in samples.items() if "_memory_" in metric), ({}, (None, None))
+    )
+    if seconds := whole(sample[0], least=1, most=1 << 36):
+        read_at = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        machine.put("read_at", read_at, "the time of Prometheus' sample")
     for fact, path, _, _ in rows:
         metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
@@ -262,11 +253,3 @@ def _kind(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Kin
         driver=plain(series.get("DCGM_FI_DRIVER_VERSION"), 60),
         is_part=bool(profile),
     )
-
-
-def _time(seconds: Any) -> str | None:
-    from datetime import UTC, datetime
-
-    if not isinstance(seconds, int | float) or not 0 < seconds < 1 << 36:
-        return None
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
