@@ -100,7 +100,7 @@ def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list
     reasons = [_why_resting(labels) for labels in machines.labels]
     pairs = [(name, why) for name, why in zip(machines.names, reasons, strict=True) if why]
     if is_skipped:
-        pairs += [each.message.split(NOT_JUDGED, 1) for each in fleet.down]
+        pairs += [each.message.partition(NOT_JUDGED)[::2] for each in fleet.down]
         machines = Machines(each for each, why in zip(machines, reasons, strict=True) if not why)
     elif fleet.down:
         problems += first_problems(fleet.down[0].file, fleet.down)
