@@ -67,8 +67,9 @@ def test_the_contracts_example_is_read_whole() -> None:
     assert model.name == model.label == "mistral-7b"
     assert list(map(str, model.machines)) == ["class:edge", "host:build-*", "label:site=s*"]
     (edge,) = read.classes
-    assert (dict(edge.match.labels), edge.match.memory_total_bytes) == ({"site": "s*"}, ((">=", 15 * GIB),))
-    assert (edge.match.architecture, edge.memory) == ("x86_64", "total")
+    match = edge.match
+    assert (dict(match.labels), match.memory_total_bytes) == ({"site": "s*"}, ((">=", 15 * GIB),))
+    assert (match.architecture, edge.memory) == ("x86_64", "total")
     (exception,) = read.exceptions
     assert (exception.model, exception.rule) == ("mistral-7b", "memory")
     assert (exception.owner, exception.expires) == ("infra@example.com", "2027-03-31")
