@@ -69,32 +69,28 @@ Fault = tuple[int, str, str, str | None]
 
 def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
     """The selectors that are right; what is wrong with others is noted."""
-    table.strings(key)
-    values = table.values.get(key)
+    texts, values = {*table.strings(key)}, table.values.get(key)
     if values == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
-    named = table.document.values.get("class")
-    tables = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
-    classes = [name for each in tables if isinstance(name := each.get("name"), str)]
+    tables = table.document.values.get("class")
+    tables = tables if isinstance(tables, list) else ()
+    names = [str(each.get("name")) for each in tables if isinstance(each, dict)]
     kept: list[Selector] = []
-    for index, text in enumerate(values if isinstance(values, list) else ()):
-        if not isinstance(text, str) or not text.strip():
+    for index, text in enumerate(values if texts else ()):
+        if not isinstance(text, str) or text not in texts:
             continue
-        path = (*table.path, key, index)
-        kind, _, rest = text.strip().partition(":")
-        label, _, glob = rest.partition("=")
-        if kind == "label" and label and glob:
-            kept.append(Selector(kind=kind, key=label, pattern=glob))
-        elif kind in ("class", "host") and rest:
-            kept.append(Selector(kind=kind, pattern=rest))
-        else:
+        path, selector = (*table.path, key, index), Selector.parse(text.strip())
+        if selector is None:
             table.document.add(path, f'"{shortened(text)}" selects no machines', SELECTORS)
-        if kind == "class" and rest and rest not in classes:
-            guess = table.document.guess(rest, classes[:_MOST_COMPARED])
-            remedy = f'add [[class]] with name = "{rest}"'
+            continue
+        kept.append(selector)
+        name = selector.pattern
+        if selector.kind == "class" and name not in names:
+            guess = table.document.guess(name, names[:_MOST_COMPARED])
+            remedy = f'add [[class]] with name = "{name}"'
             remedy = f'did you mean "class:{guess}"?' if guess else remedy
-            table.document.add(path, f'no [[class]] has the name "{rest}"', remedy)
+            table.document.add(path, f'no [[class]] has the name "{name}"', remedy)
     return tuple(kept)
 
 
@@ -190,6 +186,15 @@ class Selector(Record):
     kind: str
     pattern: str
     key: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Selector | None:
+        """The selector of a text; None where it is none."""
+        kind, _, rest = text.partition(":")
+        label, _, glob = rest.partition("=")
+        if kind == "label" and label and glob:
+            return cls(kind=kind, key=label, pattern=glob)
+        return cls(kind=kind, pattern=rest) if kind in ("class", "host") and rest else None
 
     def __str__(self) -> str:
         return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"

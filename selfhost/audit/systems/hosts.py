@@ -73,6 +73,32 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if facts.get("os_family") == "Windows":
         facts |= {"system": None, "architecture": None}
         machine.lacks("system architecture", "Ansible names those of Windows in its own words")
+    _put_scope(machine, facts)
+    machine.read_rows(facts)
+    packages, cores = count(facts.get("processor_count")), count(facts.get("processor_cores"))
+    if packages and cores:
+        source = "ansible_processor_count times ansible_processor_cores"
+        machine.put("cpu_cores_physical", packages * cores, source)
+    machine.put("cpu_model", _processor(facts.get("processor")), "ansible_processor")
+    home = plain(facts.get("user_dir"), 1000)
+    whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
+    keys = ("mount", "size_available", "size_total", "fstype")
+    volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
+    source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
+    machine.put_home(volumes, home or SOME_HOME, source)
+    kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
+    return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
+
+
+def _processor(stated: Any) -> str | None:
+    """Number, maker and model of each thread are stated, one after the other."""
+    words = map(plain, stated if isinstance(stated, list) else [stated])
+    return next(
+        (word for word in [*words][::-1] if word is not None and not word.isdecimal()), None
+    )
+
+
+def _put_scope(machine: Facts, facts: Mapping[str, Any]) -> None:
     role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
     if role == "guest" and kind in _CONTAINERS:
         machine.lacks(
@@ -85,24 +111,6 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         machine.put("scope", scope, "ansible_virtualization_type")
     elif role in ("host", "NA"):
         machine.put("scope", "host", "ansible_virtualization_role")
-    machine.read_rows(facts)
-    packages, cores = count(facts.get("processor_count")), count(facts.get("processor_cores"))
-    if packages and cores:
-        source = "ansible_processor_count times ansible_processor_cores"
-        machine.put("cpu_cores_physical", packages * cores, source)
-    # number, maker and model of each thread are stated, one after the other
-    stated = facts.get("processor")
-    words = map(plain, stated if isinstance(stated, list) else [stated])
-    models = [None, *(word for word in words if word is not None and not word.isdecimal())]
-    machine.put("cpu_model", models[-1], "ansible_processor")
-    home = plain(facts.get("user_dir"), 1000)
-    whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
-    keys = ("mount", "size_available", "size_total", "fstype")
-    volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
-    source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
-    machine.put_home(volumes, home or SOME_HOME, source)
-    kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
-    return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
 
 
 def _name(facts: Mapping[str, Any], file: str) -> str | None:
