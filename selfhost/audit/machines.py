@@ -213,8 +213,7 @@ class _Loader:
             with stream:
                 self._add_all(file, stream, faults)
         except Unreadable as error:
-            fault = Entry(fault=error, line=error.line)
-            faults.insert(0, _problem(file, fault, error, _REMEDIES.get(file, RECORD_IT)))
+            faults.insert(0, error.problem(file, _REMEDIES.get(file, RECORD_IT)))
         self.faults += first_problems(file, faults)
 
     def _add_all(self, file: str, stream: IO[bytes], faults: list[Problem]) -> None:
@@ -268,9 +267,8 @@ class _Loader:
             raise Unreadable(message)
 
 
-def _problem(file: str, entry: Entry, fault: Unreadable, remedy: str = RECORD_IT) -> Problem:
-    key, remedy = entry.place, fault.remedy or remedy
-    return Problem(file=file, line=entry.line, key=key, message=fault.reason, remedy=remedy)
+def _problem(file: str, entry: Entry, fault: Unreadable) -> Problem:
+    return fault.problem(file, RECORD_IT).replace(line=entry.line, key=entry.place)
 
 
 def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:

@@ -69,15 +69,17 @@ Fault = tuple[int, str, str, str | None]
 
 def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
     """The selectors that are right; what is wrong with others is noted."""
-    texts, values = {*table.strings(key)}, table.values.get(key)
-    if values == []:
+    texts = {*table.strings(key)}
+    values: Any = table.values.get(key) if texts else None
+    if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
     tables = table.document.values.get("class")
     tables = tables if isinstance(tables, list) else ()
     names = [str(each.get("name")) for each in tables if isinstance(each, dict)]
     kept: list[Selector] = []
-    for index, text in enumerate(values if texts else ()):
+    for index, text in enumerate(values or ()):
+        # others, whose faults are noted, may be no texts
         if not isinstance(text, str) or text not in texts:
             continue
         path, selector = (*table.path, key, index), Selector.parse(text.strip())

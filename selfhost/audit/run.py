@@ -261,8 +261,7 @@ def read_baseline(path: str) -> Baseline:
         if not rows:
             raise Unreadable("holds no row of an audit")
     except Unreadable as error:
-        place, remedy = number or None, error.remedy or _WRITE_IT
-        problem = Problem(file=path, line=place, message=error.reason, remedy=remedy)
+        problem = error.problem(path, _WRITE_IT).replace(line=number or None)
         raise InputError([problem]) from None
     return Baseline(file=path, rows=rows)
 
