@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, pattern
@@ -373,51 +374,39 @@ def by_key(
     return None
 
 
-def named(name: str, catalogue: Catalogue) -> Match | None:
-    """The model of an id, an alias, a family, a tag of Ollama, a repository or a title. Raises
-    `UnknownModelError` where several have the name.
+def named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Match | None:
+    """The model of an id, an alias, a family, a tag of Ollama, a repository or a title; with
+    `as_in_ollama` what Ollama loads by it, which may be another than the name means elsewhere.
+    Raises `UnknownModelError` where several have the name.
     """
     key = canonical(name)
     own = by_key(key, ("ids", "aliases"), catalogue, is_own=True)
     id = by_key(key, ("ids",), catalogue)
     if own is not None and id in (None, own):
         return own, ()
-    match = _family_model(key, catalogue)
+    family, facts = catalogue.common_tables("families", "family").get(key, ("", {}))
+    match = _family_model(family, facts, key, catalogue)
     if id is None and match is None:
         id = by_key(key, ("aliases", "repositories", "titles"), catalogue)
     if id is not None and (match is None or match[0] != id):
         match = id, ()
-    if ":" not in name:
-        return match
-    tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
-    return _in_ollama(name, tag.get("loads"), match, catalogue)
-
-
-def _in_ollama(
-    name: str, loaded: str | None, match: Match | None, catalogue: Catalogue
-) -> Match | None:
-    """What Ollama loads by its name, which may be another model than the name means elsewhere."""
+    loaded = facts.get("ollama") if as_in_ollama else None
+    if ":" in name:
+        tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
+        loaded = loaded or tag.get("loads")
     if loaded is None or loaded not in catalogue or (match is not None and match[0] == loaded):
         return match
-    elsewhere = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match[0]}."
-    return loaded, (elsewhere,) if match else ()
+    note = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match[0]}."
+    return loaded, (note,) if match else ()
 
 
-def named_or_none(name: str, catalogue: Catalogue) -> Match | None:
-    """As `named`, and None where several have the name."""
-    try:
-        return named(name, catalogue)
-    except UnknownModelError:
-        return None
-
-
-def _family_model(key: str, catalogue: Catalogue) -> Match | None:
-    """A bare family name: the model that its dated entry names, if there is a spec of it."""
-    name, family = catalogue.common_tables("families", "family").get(key, ("", {}))
-    model, loaded = family.get("model"), family.get("ollama")
+def _family_model(
+    name: str, family: Mapping[str, Any], key: str, catalogue: Catalogue
+) -> Match | None:
+    """The model that the dated entry of a family names, if there is a spec of it."""
+    model, loaded, notes = family.get("model"), family.get("ollama"), list[str]()
     if model is None or model not in catalogue:
         return None
-    notes = []
     if "note" in family:
         notes = [family["note"]]
     elif key != canonical(model):
@@ -442,21 +431,16 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
     is_latest = base.lower().endswith(":latest")
     base = base[: -len(":latest")] if is_latest else base
     if owner == "library" or (is_latest and not owner):
-        family = catalogue.common_tables("families", "family").get(canonical(base), ("", {}))[1]
-        return _in_ollama(base, family.get("ollama"), named(base, catalogue), catalogue)
+        return named(base, catalogue, as_in_ollama=True)
     is_file = form is not None and form.is_file
     if base.lower().endswith((".gguf", ".llamafile")) and not is_file:
         return None
     # the name of a file is its original's; an alias may mean another model
     match = _original(base, catalogue) if is_file and not owner else None
-    return match or _account_model(base, owner, form, catalogue)
-
-
-def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    match = named(f"{owner}/{base}" if owner else base, catalogue)
+    match = match or named(f"{owner}/{base}" if owner else base, catalogue)
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
-    is_evidence = form is not None and (form.is_file or not form.is_container)
+    is_evidence = form is not None and (is_file or not form.is_container)
     if match is None and owner and (is_evidence or owner.lower() in CONVERTERS):
         return _original(base, catalogue)
     return match
@@ -500,9 +484,12 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
     if not owner and plain == base:
         makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]
     for maker, rest in makers:
-        match = named_or_none(rest, catalogue)
+        try:
+            match = named(rest, catalogue)
+        except UnknownModelError:
+            continue
         spec = catalogue.spec(match[0]) if match else None
-        if match is None or spec is None or not _is_maker(maker, owner, base, spec):
+        if spec is None or not _is_maker(maker, owner, base, spec):
             continue
         if plain == base:
             return match if maker else None
@@ -514,17 +501,17 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
 
 def _is_maker(name: str, owner: str, base: str, spec: ModelSpec) -> bool:
     """Whether that name may stand before a model; of an open one the beginning of its account."""
-    provider = spec.availability.provider if spec.availability else ""
-    companies = [spec.developer or "", provider or ""]
-    if owner and not spec.closed:
+    is_account = bool(owner) and not spec.closed
+    companies = [spec.developer, spec.availability and spec.availability.provider]
+    if is_account:
         companies = [(spec.repository or "").partition("/")[0]]
     # as accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI
-    letters, *own = (re.sub(r"[\W_]", "", each.lower()) for each in (name, *companies))
-    if owner and not spec.closed and letters in own:
+    letters, *own = (re.sub(r"[\W_]", "", (each or "").lower()) for each in (name, *companies))
+    if is_account and letters in own:
         # an account's repositories are known as they are, so that this is another model; but LM
         # Studio writes the account before names of its own, all in lower case
         return f"{owner}{base}".islower()
     # Google's API writes models/gemini-1.5-pro
-    if spec.closed and letters in ("", "models", *own):
+    if spec.closed and letters in ("", "models"):
         return True
     return len(letters) >= 3 and any(each.startswith(letters) for each in own)

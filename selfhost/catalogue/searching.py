@@ -28,7 +28,6 @@ from .names import (
     is_bare_weights,
     latin_spelling,
     matches,
-    named_or_none,
     read,
     serves,
     sizes_in,
@@ -168,18 +167,14 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     owner, _, rest = name.rpartition("/")
     base, form = [(rest, Form()), *splits(rest, owner)][-1]
     error = _thing(typed, (name, rest, base), catalogue)
-    error = error or _begins_as(("uncovered", "hosted"), typed, rest, catalogue)
-    if error is not None:
+    if error := error or _begins_as(("uncovered", "hosted"), typed, rest, catalogue):
         return error
     missing = "does not exist here and " if is_bare_weights(name) else ""
     message = f"{cut_short(typed)} {missing}is not in the catalogue"
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
         message += f"; faulty files of yours were ignored: {', '.join(faulty[:_MOST_FILES])}"
-    meant = _meant(base, catalogue, has_owner=bool(owner))
-    near = _nearest(canonical(base), catalogue, meant)
-    # it is the beginning of an id, and no tune of a shorter one
-    is_begun = bool(near) and canonical(near[0]).startswith(f"{canonical(base)}-")
-    made_from = _made_from(base, catalogue, None if meant else bool(owner) or not is_begun)
+    near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
+    made_from = _made_from(base, catalogue, is_tune=not is_explained)
     for id, words, remedy in (*_same_name(name, catalogue), *made_from):
         options = ""
         if form.quantization is not None and serves(form, catalogue.spec(id), catalogue):
@@ -234,7 +229,7 @@ def _begins_as(
             instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
             return UnknownModelError(
                 message.format_map(values),
-                nearest=_nearest(key, catalogue) if table == "hosted" else (),
+                nearest=_near_names(name, catalogue)[0] if table == "hosted" else (),
                 remedy=instead + SEE_NAMES,
             )
     return None
@@ -264,8 +259,8 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
-def _made_from(base: str, catalogue: Catalogue, is_tune: bool | None) -> Iterator[_Hint]:
-    """Models whose layers it may have; only the one that is listed where `is_tune` is None."""
+def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_Hint]:
+    """Models whose layers it may have: that of the list, and of a tune the one in its name."""
     plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
     listed = {
         canonical(repository.rpartition("/")[2]): id
@@ -275,10 +270,10 @@ def _made_from(base: str, catalogue: Catalogue, is_tune: bool | None) -> Iterato
     layers_of = listed.get(plain) or listed.get(canonical(base.partition("_")[2]))
     if layers_of is not None:
         yield layers_of, "it has the layers of {id}, so it needs as much", "{check}"
-    if is_tune is None:
+    if not is_tune:
         return
     parts = plain.split("-")[:_MOST_WORDS]
-    inside = _named_inside(parts, catalogue) if is_tune else None
+    inside = _named_inside(parts, catalogue)
     if inside is not None:
         yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
     # the name of a line of tunes stands in the names of listed models
@@ -308,50 +303,52 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     return None
 
 
-def _spelled(catalogue: Catalogue) -> dict[str, str]:
-    """Every id, alias and family by its name as `canonical` writes it."""
-    families = catalogue.common_tables("families", "family").values()
-    # of one model its tag of Ollama, which sorts after its id
-    return {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
+def _distance(typed: str, name: str) -> float | None:
+    """How far a known name is from a typed one, below 0 where a slip explains it; else by the size,
+    where it differs in that alone, and of no repository. None for any other name.
+    """
+    base = typed.rpartition("/")[2]
+    letters, own = (canonical(each).replace("-", "") for each in (base, name))
+    numbers, own_numbers = (re.findall(r"\d+", each) for each in (base, name))
+    if own == letters:
+        return -2
+    if len(letters) > 3 and is_slip(own, letters) and numbers == own_numbers:
+        return -1
+    one, other = _SIZED.fullmatch(typed), _SIZED.fullmatch(name)
+    if (
+        not one
+        or not other
+        or canonical(f"{one[1]}-{one[3]}") != canonical(f"{other[1]}-{other[3]}")
+    ):
+        return None
+    return abs(float(one[2]) - float(other[2]))
 
 
-def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ...]:
-    """Known names that differ by a slip, else in the size alone, the nearest first."""
-    letters, numbers = canonical(name).replace("-", ""), re.findall(r"\d+", name)
-    typed = None if has_owner else _SIZED.fullmatch(name)
-    slips: list[str] = []
-    sizes: dict[float, str] = {}
-    for key, each in _spelled(catalogue).items():
-        own = key.replace("-", "")
-        if own == letters:
-            slips.insert(0, each)
-        elif len(letters) > 3 and is_slip(own, letters) and re.findall(r"\d+", each) == numbers:
-            slips.append(each)
-        elif (
-            typed
-            and (known := _SIZED.fullmatch(each))
-            and canonical(f"{known[1]}-{known[3]}") == canonical(f"{typed[1]}-{typed[3]}")
-        ):
-            sizes[abs(float(known[2]) - float(typed[2]))] = each
-    return tuple(slips or (sizes[far] for far in sorted(sizes)))
-
-
-def _nearest(key: str, catalogue: Catalogue, meant: Sequence[str] = ()) -> tuple[str, ...]:
-    """What was meant, models of that family, the newest first, then those with like names."""
+def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
+    """Known names, one of each model, the nearest first: that differ by a slip, else in the size;
+    of models of the family of that name, the newest first; that are like it. And whether a slip,
+    the size or a missing end explains the name.
+    """
     from difflib import get_close_matches
 
-    family = [
-        each
-        for each in catalogue.outlines()
-        if canonical(each.family or "") == key or canonical(each.id).startswith(f"{key}-")
-    ]
+    name = typed.rpartition("/")[2]
+    key, numbers = canonical(name), re.findall(r"\d+", name)
+    families = catalogue.common_tables("families", "family").values()
+    # of one model its tag of Ollama, which sorts after its id
+    spelled = {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
+    distances = {
+        each: far for each in spelled.values() if (far := _distance(typed, each)) is not None
+    }
+    meant = [each for each, far in distances.items() if far < 0] or list(distances)
+    meant.sort(key=distances.__getitem__)
+    begun = [each for each in catalogue.outlines() if canonical(each.id).startswith(f"{key}-")]
+    family = begun + [each for each in catalogue.outlines() if canonical(each.family or "") == key]
     family.sort(key=lambda each: each.released or "", reverse=True)
     most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
-    near = get_close_matches(key[:MAX_GUESSED_LETTERS], _spelled(catalogue), n=most, cutoff=_NEAR)
-    numbers = re.findall(r"\d+", key)
-    near.sort(key=lambda name: (name[:2] != key[:2], re.findall(r"\d+", name) != numbers))
-    known = [match[0] for name in near if (match := named_or_none(name, catalogue))]
+    near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_NEAR)
+    near.sort(key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers))
+    alike = [id for like in near if (id := id_of(spelled[like], catalogue))]
     by_id: dict[str, str] = {}
-    for name in (*meant, *(each.id for each in family), *known):
-        by_id.setdefault(id_of(name, catalogue) or name, name)
-    return tuple(by_id.values())[:_MOST_HINTS]
+    for each in (*meant, *(each.id for each in family), *alike):
+        by_id.setdefault(id_of(each, catalogue) or each, each)
+    return tuple(by_id.values())[:_MOST_HINTS], bool(meant or begun)
