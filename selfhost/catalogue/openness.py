@@ -24,8 +24,6 @@ PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning"
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
 # what stands in a source where nobody looked it up
 _UNCONFIRMED = ("general knowledge", "our judgement")
-
-
 _HOW = (
     "write SPDX ids joined by AND and OR, without parentheses, for example 'Apache-2.0 OR MIT'; a"
     " license that is not SPDX's is LicenseRef- and its name, as 'LicenseRef-Gemma'"
@@ -51,27 +49,26 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
     """The table of `show`: open source, open access, free to use, self-hostable, auditable, for
     closed models hosted access and for open ones safe files; current.
     """
-    weights, served, gated = spec.openness.weights, spec.availability, spec.gated
+    weights, served = spec.openness.weights, spec.availability
     use = permission(spec, "commercial use").answer
     hosting = f"host-{use}" if weights == "published" else f"weights-{weights}"
     if spec.closed:
         use = "free-tier" if served and served.free_tier else "closed"
     # that its weights are out of reach does not say whether anybody can use it where it is served
-    hosted = f"hosted-{'api' if served.api else 'products'}" if served else "hosted-unknown"
-    hosted = "hosted-retired" if served and served.retired else hosted
-    last = _row(spec, "hosted access", hosted) if spec.closed else _safe_files(spec)
+    hosted = "unknown" if not served else "retired" if served.retired else "products"
+    hosted = "api" if served and served.api and not served.retired else hosted
     # published weights that anybody can fetch without a login or a form
     access = f"weights-{weights}"
     if weights not in ("closed", "unknown"):
-        access = {None: "access-unknown", True: "access-gated"}.get(gated, f"access-{weights}")
+        access = {None: "access-unknown", True: "access-gated"}.get(spec.gated, f"access-{weights}")
     return (
         _open_source(spec),
         _row(spec, "open access", access, through=served is not None),
         _row(spec, "free to use", f"use-{use}"),
         _row(spec, "self-hostable", hosting),
         auditable(spec),
-        last,
-        _row(spec, "current", _current(spec)),
+        _row(spec, "hosted access", f"hosted-{hosted}") if spec.closed else _safe_files(spec),
+        _row(spec, "current", f"current-{_state(spec)}"),
     )
 
 
@@ -157,11 +154,20 @@ def auditable(spec: ModelSpec) -> Row:
 
 
 def _part(spec: ModelSpec, name: str) -> Row:
-    state, source = getattr(spec.openness, name), None
+    state, stated, source = getattr(spec.openness, name), spec.sources.get, None
     if state != "unknown":
-        source = spec.sources.get(f"openness.{name}") or spec.sources.get("openness")
+        source = stated(f"openness.{name}") or stated("openness")
     if state == "published" and unconfirmed(source):
-        source = next((text for text in _witnesses(spec, name) if not unconfirmed(text)), source)
+        # what shows better than a classification that a part is published
+        program = stated("components")
+        if (model := spec.architecture) is not None:
+            program = "llama.cpp" if model.runs_in_gguf else "transformers"
+            program += f" has its architecture, {model.row}"
+        files = spec.files[0].source if spec.files else None
+        read = stated("gated") if spec.gated is False else None
+        seen = stated("safety") if spec.safety.formats else None
+        shown = {"weights": (files, read, seen), "inference_code": (program,)}.get(name, ())
+        source = next((text for text in shown if not unconfirmed(text)), source)
     why = spec.unknown.get(f"openness.{name}", "not known")
     return _row(spec, name.replace("_", " "), f"part-{state}", _source(source), why=why)
 
@@ -171,33 +177,17 @@ def _with_state(part: Row) -> str:
     return f"{part.name} {states.get(part.answer, 'not known')}"
 
 
-def _witnesses(spec: ModelSpec, part: str) -> tuple[str | None, ...]:
-    """What shows better than a classification that a part is published."""
-    if part == "weights":
-        read = spec.sources.get("gated") if spec.gated is False else None
-        seen = spec.sources.get("safety") if spec.safety.formats else None
-        return (spec.files[0].source if spec.files else None, read, seen)
-    if part != "inference_code":
-        return ()
-    if spec.architecture is None:
-        return (spec.sources.get("components"),)
-    program = "llama.cpp" if spec.architecture.runs_in_gguf else "transformers"
-    return (f"{program} has its architecture, {spec.architecture.row}",)
-
-
 def _safe_files(spec: ModelSpec) -> Row:
     """Whether loading can run code: pickle files and code of the repository can, GGUF and
     safetensors hold numbers alone. Where it is not known whether there is code of the repository,
     only files that are loaded without any are safe.
     """
     name, formats, remote_code = "safe files", spec.safety.formats, spec.safety.remote_code
-    safe_formats = shipped_table("openness")["without_code"]
-    without_code = [format for format in formats if format in safe_formats]
+    facts = shipped_table("openness")
+    without_code = [format for format in formats if format in facts["without_code"]]
     if remote_code or (formats and not without_code):
         return _row(spec, name, "files-run-code" if remote_code else "files-pickle")
-    kinds = (
-        safe_formats if remote_code is False else shipped_table("openness")["loaded_without_code"]
-    )
+    kinds = facts["without_code" if remote_code is False else "loaded_without_code"]
     safe = [format for format in without_code if format in kinds]
     if safe:
         return _row(spec, name, "files-safe", formats=_listed(safe), pickle="pickle" in formats)
@@ -209,22 +199,21 @@ def _safe_files(spec: ModelSpec) -> Row:
     return _row(spec, name, code, formats=_listed(without_code))
 
 
-def _current(spec: ModelSpec) -> str:
+def _state(spec: ModelSpec) -> str:
     served, upkeep = spec.availability, spec.upkeep
     if served is not None and served.retired:
-        return "current-retired"
+        return "retired"
     if upkeep.superseded_by or upkeep.note:
-        return "current-superseded" if upkeep.superseded_by else "current-noted"
+        return "superseded" if upkeep.superseded_by else "noted"
     if served is not None:
-        is_doubtful = spec.unknown.get("availability.retired")
-        return "current-doubtful" if is_doubtful else "current-served"
-    return "current-newest" if upkeep.current else "current-unknown"
+        return "doubtful" if spec.unknown.get("availability.retired") else "served"
+    return "newest" if upkeep.current else "unknown"
 
 
 def _row(spec: ModelSpec, name: str, code: str, *because: Row, **figures: object) -> Row:
     """The answer of that code with the sources of what it rests on; assumed where that is."""
     answer, template, *keys = shipped_table("openness")["row"][code]
-    reasons = []
+    reasons, terms, upkeep = [], spec.license, spec.upkeep
     for key in keys:
         if key in _PARTS:
             reasons.append(_part(spec, key))
@@ -233,24 +222,24 @@ def _row(spec: ModelSpec, name: str, code: str, *because: Row, **figures: object
         else:
             stated = spec.sources.get(key) or spec.sources.get(key.partition(".")[0])
             reasons.append(_source(stated))
-    because = (*reasons, *because)
-    sources = tuple(dict.fromkeys(source for reason in because for source in reason.sources))
-    assumed = answer != "unknown" and any(reason.assumed for reason in because)
-    why = filled(template, {**_figures(spec), **figures})
-    return Row(name=name, answer=answer, why=why, sources=sources, assumed=assumed)
-
-
-def _figures(spec: ModelSpec) -> dict[str, object]:
-    terms, served = spec.license, ("provider", "retired", "successor", "free_tier")
-    return {
+    reasons += because
+    served = ("provider", "retired", "successor", "free_tier")
+    values = {
         "license": ((terms and terms.id) or "its license").removeprefix("LicenseRef-"),
         "conditions": "; ".join(terms.conditions) if terms else "",
         "repository": spec.repository,
         "doubt": spec.unknown.get("availability.retired"),
-        "by": spec.upkeep.superseded_by,
-        "note": spec.upkeep.note,
+        "by": upkeep.superseded_by,
+        "note": upkeep.note,
         **{key: getattr(spec.availability, key, None) for key in served},
     }
+    return Row(
+        name=name,
+        answer=answer,
+        why=filled(template, {**values, **figures}),
+        sources=tuple(dict.fromkeys(source for reason in reasons for source in reason.sources)),
+        assumed=answer != "unknown" and any(reason.assumed for reason in reasons),
+    )
 
 
 def _source(source: str | None) -> Row:
