@@ -39,13 +39,14 @@ MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2b
 # and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
 _NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
+_GGUF: Mapping[str, Any] = shipped_table("gguf_types")
 # quantized by others than the publisher (needs/checkpoints.py); 4 bits in groups of 128 where the
 # name does not say
 PACKED = tuple(_NAMES["packed"])
-# gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the
-# others as publishers name them
+# gguf: what llama-quantize makes, and mixes of well-known publishers; the others as publishers name
+# them
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
-    "gguf": tuple(_NAMES["gguf"]),
+    "gguf": (*_GGUF["quantization"], *_GGUF["mixes"], "MXFP4_MOE"),
     "ggml": tuple(_NAMES["ggml"]),
     "ctranslate2": CTRANSLATE2_TYPES,
     "safetensors": (*DTYPES, *PACKED),
@@ -56,10 +57,12 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 # in front of the type of weights that were trained for it; files and their tags have the type alone
 TRAINED_FOR = "QAT-"
 
-# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16-asym: bits of a weight, weights of one
-# scale and zero points; groups of 128 weights and 4 bits where the name does not say
+# AWQ-INT4, GPTQ-Int8, 4bit-awq, gptq-3bit-32g, gptq-4bit-channel, w4a16-g64, w4a16-asym: bits of a
+# weight, weights of one scale and zero points; groups of 128 weights and 4 bits where the name does
+# not say
 _PACKED_NAME = pattern(
-    r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(?:(16|32|64|128|256|512|1024)g?|(channel)))?(-asym)?"
+    r"(?:([2348])bit-)?(awq|gptq|w4a16|w8a16)(?:-([2348])b(?:it)?)?"
+    r"(?:-(?:gs?)?(16|32|64|128|256|512|1024)g?|-(channel))?(-asym)?"
 )
 _MLX_NAME = pattern(r"([1234568])bit(?:-(32|64|128)g?)?")
 # bits of a weight, and weights of one scale (None: the whole row)
@@ -76,9 +79,10 @@ GGUF_TYPE = (
 
 
 def gguf_name(text: str) -> str:
-    """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` is `Q4_K_M`."""
-    prefix, name = ("UD-", text[3:]) if text.lower().startswith("ud-") else ("", text)
-    name = re.sub(r"[-.]", "_", name.upper())
+    """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` and `q4km` are `Q4_K_M`."""
+    text = text.strip().upper()
+    prefix = next((each for each in ("UD-", TRAINED_FOR) if text.startswith(each)), "")
+    name = re.sub(r"[-.]", "_", text.removeprefix(prefix))
     # the signs left out: q4km
     name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name).rstrip("_")
     return f"{prefix}{_NAMES['spelled'].get(name, name)}"
@@ -96,28 +100,31 @@ class Scheme(Record):
     zeros: bool = False
 
 
-@lru_cache(maxsize=128)
-def scheme_of(name: str) -> Scheme | None:
-    """What a canonical name stands for; None for a plain type, one of DTYPES that nobody makes of
-    others' weights, and no quantization of safetensors at all.
+@lru_cache(maxsize=512)
+def scheme_of(text: str) -> Scheme | None:
+    """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `GPTQ-Int8` ->
+    `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` -> `nf4`. None for a plain type, one of DTYPES
+    that nobody makes of others' weights, and no quantization of safetensors at all.
     """
+    name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
+    name = re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
+    name = _NAMES["spelled"].get(name, name)
     if name in _FIXED:
         bits, group = _FIXED[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
     match = _PACKED_NAME.fullmatch(name)
     if match is None:
         return None
-    method, stated, size, channel, zeros = match.groups()
+    first, method, second, size, channel, zeros = match.groups()
+    usual = 8 if method == "w8a16" else 4
+    bits, group = int(first or second or usual), None if channel else int(size or 128)
     # AutoAWQ packs 4 bits alone, and zero points always lie beside
-    if (method != "gptq" and stated not in (None, "4")) or (zeros and method in ("awq", "gptq")):
+    if (method != "gptq" and bits != usual) or (zeros and method in ("awq", "gptq")):
         return None
-    return Scheme(
-        name=name,
-        method=method,
-        bits=int(stated or (8 if method == "w8a16" else 4)),
-        group=None if channel else int(size or 128),
-        zeros=bool(zeros),
-    )
+    name = f"{method}-{bits}bit" if bits != usual else method
+    name += "-channel" if channel else f"-{group}g" if group != 128 else ""
+    name += zeros or ""
+    return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(zeros))
 
 
 def mlx_scheme(name: str) -> Scheme | None:
@@ -129,25 +136,6 @@ def mlx_scheme(name: str) -> Scheme | None:
     if match is None:
         return None
     return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
-
-
-def canonical_packed(text: str) -> str | None:
-    """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` ->
-    `nf4`; None for any other name.
-    """
-    name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
-    name = re.sub(
-        r"\bint([2348])\b",
-        r"\1bit",
-        re.sub(r"\bgs?(16|32|64|128)\b", r"\1g", name.replace("w4a16-g", "w4a16-")),
-    )
-    name = re.sub(r"^([2348])-?bit-(awq|gptq)\b", r"\2-\1bit", re.sub(r"(\d)-bit", r"\1bit", name))
-    name = _NAMES["spelled"].get(name, name)
-    name = re.sub(r"^(awq|w4a16)-4bit", r"\1", name)
-    name = re.sub(r"^gptq-([2348])b\b", r"gptq-\1bit", name)
-    name = re.sub(r"^gptq-4bit", "gptq", name)
-    name = re.sub(r"-128g?$", "", name)
-    return name if scheme_of(name) is not None else None
 
 
 # ------------------------------------------------------------------ the end of a model's name
@@ -232,21 +220,14 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     notes = tuple(word for word in _NOTED if word in kinds)
     if _is_mlx(kinds, account, is_tag):
         return _mlx_form(words, notes, is_tag)
-    usual = None if account else _SHORT.get("".join(kinds - _CONTAINERS))
-    if usual is not None:
-        return Form(quantization=usual, notes=("usual",))
-    types = {word: type for word in words if (type := _gguf_type(word))}
+    types = {word: _gguf_type(word) for word in words if _gguf_type(word)}
     others = kinds - types.keys() - _CONTAINERS
     narrow = next((type for type in types.values() if type not in _WIDE), None)
+    if not account and (usual := _SHORT.get("".join(kinds - _CONTAINERS))):
+        return Form(quantization=usual, notes=("usual",))
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
         return Form(quantization=narrow, notes=notes, is_qat="qat" in kinds and narrow == "Q4_0")
-    return _form_without_type(words, notes, list(types.values()), others)
-
-
-def _form_without_type(
-    words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
-) -> Form:
     if any(map(_UNSIZED.fullmatch, words)):
         return Form(is_sized=False)
     if others and others <= {"qat", "unquantized"}:
@@ -256,7 +237,7 @@ def _form_without_type(
     if others and "cloud" not in words:
         return _packed_form(words, notes)
     # of other files than GGUF the plain type says only that they are as published
-    wide = None if "safetensors" in words else next(iter(types), None)
+    wide = None if "safetensors" in words else next(iter(types.values()), None)
     return Form(quantization=wide, notes=notes, is_container=not (wide or "cloud" in words))
 
 
@@ -298,19 +279,17 @@ def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
         # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
         bits = next((word for word in stated if word.startswith("int")), "int4")
         stated = ["gptq", bits]
-    packed = canonical_packed("-".join(stated))
-    if packed is None:
+    scheme = scheme_of("-".join(stated))
+    if scheme is None:
         return Form(is_sized=False)
     # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels
-    runtime = "transformers" if packed.startswith("nf4") else "vllm"
-    return Form(quantization=packed, runtime=runtime, notes=notes)
+    runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
+    return Form(quantization=scheme.name, runtime=runtime, notes=notes)
 
 
 # ------------------------------------------------------------------ what it costs
 
 NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
-
-
 # what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
 # in needs/training.py
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
@@ -369,7 +348,9 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     if quantization not in facts and base in facts:
         text = f"like {base}, but with another group size: {facts[base]['text']}"
         quality = quality.replace(**{**facts[base], "text": text})
-    own = _published_type(spec)
+    # the type that the publisher stored it in; none of files that others quantized
+    model = spec.architecture if spec is not None and spec.quantized is None else None
+    own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
         text = "no loss: the model was published in this type"
         return Quality(
@@ -381,14 +362,6 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     return quality.replace(
         text=text, cost=NOT_MEASURED, loss_percent=None, measure=None, model=None
     )
-
-
-def _published_type(spec: ModelSpec | None) -> str | None:
-    """The type that the publisher stored it in; None for files that others quantized."""
-    if spec is None or spec.architecture is None or spec.quantized is not None:
-        return None
-    model = spec.architecture
-    return model.expert_dtype or model.matrix_dtype or model.dtype
 
 
 def quality_for(

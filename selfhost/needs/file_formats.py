@@ -12,8 +12,8 @@ from ..catalogue.quantization_names import (
     CTRANSLATE2_TYPES,
     MLX_QUANTIZATIONS,
     PACKED,
-    canonical_packed,
     mlx_scheme,
+    scheme_of,
 )
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
@@ -273,7 +273,8 @@ def canonical_quantization(text: str) -> str | None:
         canonical = spelled if mlx_scheme(spelled) is not None else None
     if canonical is None:
         canonical = gguf_files.canonical_mix(text)
-    return canonical or canonical_packed(text)
+    scheme = scheme_of(text)
+    return canonical or (scheme.name if scheme else None)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:

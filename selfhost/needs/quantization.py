@@ -14,6 +14,7 @@ from math import prod
 from typing import Any
 
 from ..catalogue.architecture import Architecture, TensorGroup
+from ..catalogue.quantization_names import gguf_name
 from ..catalogue.spec import FileTensors
 from ..core.records import Record
 from ..core.tables import shipped_table
@@ -35,10 +36,6 @@ TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
 """For models trained with ternary weights alone; any other they destroy."""
 OF_EXPERTS = {"MXFP4": "Q8_0"}
 """Types that llama-quantize gives to experts alone, with that of all else."""
-_ALIASES = {
-    "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4_MOE": "MXFP4", "FP16": "F16",
-    "HALF": "F16", "FP32": "F32",
-}  # fmt: skip
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
@@ -54,8 +51,7 @@ TABLES = ("token_embd.weight", "per_layer_token_embd.weight", *_KEPT_TABLES)
 
 def canonical_gguf(text: str) -> str | None:
     """`q4_k_m` -> `Q4_K_M`; None for a name that llama-quantize does not know."""
-    name = text.strip().upper().replace("-", "_")
-    name = _ALIASES.get(name, name)
+    name = gguf_name(text)
     return name if name in BASE_TYPES else None
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...catalogue.architecture import Architecture
+from ...catalogue.quantization_names import gguf_name
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ...core.tables import shipped_table
@@ -188,8 +189,8 @@ def by_type(tensors: Iterable[FileTensors]) -> str:
 
 def canonical_mix(text: str) -> str | None:
     """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known size."""
-    name = text.strip().upper().replace("_", "-").replace(".", "-")
-    return next((mix for mix in _MIXES if mix.replace("_", "-") == name), None)
+    name = gguf_name(text)
+    return name if name in _MIXES else None
 
 
 def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
