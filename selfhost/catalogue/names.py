@@ -392,8 +392,14 @@ def named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Mat
         match = id, ()
     loaded = facts.get("ollama") if as_in_ollama else None
     if ":" in name:
-        tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
-        loaded = loaded or tag.get("loads")
+        loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
+    return _in_ollama(name, loaded, match, catalogue)
+
+
+def _in_ollama(
+    name: str, loaded: str | None, match: Match | None, catalogue: Catalogue
+) -> Match | None:
+    """What Ollama loads by its name, which may be another model than the name means elsewhere."""
     if loaded is None or loaded not in catalogue or (match is not None and match[0] == loaded):
         return match
     note = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match[0]}."
@@ -437,10 +443,14 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
         return None
     # the name of a file is its original's; an alias may mean another model
     match = _original(base, catalogue) if is_file and not owner else None
-    match = match or named(f"{owner}/{base}" if owner else base, catalogue)
+    return match or _account_model(base, owner, form, catalogue)
+
+
+def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    match = named(f"{owner}/{base}" if owner else base, catalogue)
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
-    is_evidence = form is not None and (is_file or not form.is_container)
+    is_evidence = form is not None and (form.is_file or not form.is_container)
     if match is None and owner and (is_evidence or owner.lower() in CONVERTERS):
         return _original(base, catalogue)
     return match

@@ -62,7 +62,7 @@ TRAINED_FOR = "QAT-"
 # not say
 _PACKED_NAME = pattern(
     r"(?:([2348])bit-)?(awq|gptq|w4a16|w8a16)(?:-([2348])b(?:it)?)?"
-    r"(?:-(?:gs?)?(16|32|64|128|256|512|1024)g?|-(channel))?(-asym)?"
+    r"(?:-(?:gs?)?(16|32|64|128|256|512|1024)g?|-(channel))?(-asym|)"
 )
 _MLX_NAME = pattern(r"([1234568])bit(?:-(32|64|128)g?)?")
 # bits of a weight, and weights of one scale (None: the whole row)
@@ -122,8 +122,7 @@ def scheme_of(text: str) -> Scheme | None:
     if (method != "gptq" and bits != usual) or (zeros and method in ("awq", "gptq")):
         return None
     name = f"{method}-{bits}bit" if bits != usual else method
-    name += "-channel" if channel else f"-{group}g" if group != 128 else ""
-    name += zeros or ""
+    name += ("-channel" if channel else f"-{group}g" if group != 128 else "") + zeros
     return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(zeros))
 
 
@@ -220,7 +219,7 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     notes = tuple(word for word in _NOTED if word in kinds)
     if _is_mlx(kinds, account, is_tag):
         return _mlx_form(words, notes, is_tag)
-    types = {word: _gguf_type(word) for word in words if _gguf_type(word)}
+    types = {word: type for word in words if (type := _gguf_type(word))}
     others = kinds - types.keys() - _CONTAINERS
     narrow = next((type for type in types.values() if type not in _WIDE), None)
     if not account and (usual := _SHORT.get("".join(kinds - _CONTAINERS))):
@@ -228,6 +227,12 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
         return Form(quantization=narrow, notes=notes, is_qat="qat" in kinds and narrow == "Q4_0")
+    return _form_without_type(words, notes, list(types.values()), others)
+
+
+def _form_without_type(
+    words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
+) -> Form:
     if any(map(_UNSIZED.fullmatch, words)):
         return Form(is_sized=False)
     if others and others <= {"qat", "unquantized"}:
@@ -237,7 +242,7 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     if others and "cloud" not in words:
         return _packed_form(words, notes)
     # of other files than GGUF the plain type says only that they are as published
-    wide = None if "safetensors" in words else next(iter(types.values()), None)
+    wide = None if "safetensors" in words else next(iter(types), None)
     return Form(quantization=wide, notes=notes, is_container=not (wide or "cloud" in words))
 
 
