@@ -55,8 +55,9 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
     if spec.closed:
         use = "free-tier" if served and served.free_tier else "closed"
     # that its weights are out of reach does not say whether anybody can use it where it is served
-    hosted = "unknown" if not served else "retired" if served.retired else "products"
-    hosted = "api" if served and served.api and not served.retired else hosted
+    hosted = "api" if served and served.api else "products"
+    hosted = "retired" if served and served.retired else hosted
+    hosted = hosted if served else "unknown"
     # published weights that anybody can fetch without a login or a form
     access = f"weights-{weights}"
     if weights not in ("closed", "unknown"):

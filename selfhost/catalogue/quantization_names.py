@@ -122,7 +122,7 @@ def scheme_of(text: str) -> Scheme | None:
     if (method != "gptq" and bits != usual) or (zeros and method in ("awq", "gptq")):
         return None
     name = f"{method}-{bits}bit" if bits != usual else method
-    name += ("-channel" if channel else f"-{group}g" if group != 128 else "") + zeros
+    name += {None: "-channel", 128: ""}.get(group, f"-{group}g") + zeros
     return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(zeros))
 
 
