@@ -58,34 +58,26 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         layers = len([layer for layer in group.layers if last is None or layer < last])
         if not layers or group.kind == "cross":
             continue
-        rows = _rows_of(group, layers)
-        if row is not None and row.window_masks:
-            rows = rows.replace(window_tokens=None)
+        keeps_all = group.kind == "full" or (row is not None and row.window_masks)
+        # rows that are key and value in one
+        is_one, indexed = group.kind in ("latent", "compressed"), _indexer(group)
+        latent_length = (group.latent_length or 0) + (group.rope_length or 0)
+        rows = CacheGroup(
+            layers=layers,
+            kv_heads=1 if is_one else group.kv_heads,
+            key_length=latent_length if group.kind == "latent" else group.key_length,
+            value_length=0 if is_one else group.value_length,
+            latent=is_one,
+            window_tokens=None if keeps_all else group.window_tokens,
+            indexer_elements=0 if group.kind == "compressed" else indexed,
+        )
         groups.append(rows)
         if group.kind == "compressed" and (tokens := group.compression):
             # DeepSeek V4: beside a window of tokens rows that each stand for several of them
-            length = group.key_length + _indexer(group)
+            length = group.key_length + indexed
             rows = rows.replace(key_length=length, window_tokens=None, tokens_per_row=tokens)
             groups.append(rows)
     return tuple(groups)
-
-
-def _rows_of(group: Attention, layers: int) -> CacheGroup:
-    # rows that are key and value in one
-    rows = CacheGroup(
-        layers=layers,
-        kv_heads=1,
-        key_length=group.key_length,
-        value_length=0,
-        latent=True,
-        window_tokens=group.window_tokens if group.kind != "full" else None,
-    )
-    if group.kind == "compressed":
-        return rows
-    rows = rows.replace(indexer_elements=_indexer(group))
-    if group.kind == "latent":
-        return rows.replace(key_length=(group.latent_length or 0) + (group.rope_length or 0))
-    return rows.replace(latent=False, kv_heads=group.kv_heads, value_length=group.value_length)
 
 
 def _indexer(group: Attention) -> int:
@@ -102,11 +94,6 @@ class State(Record):
     convolution: int
     memory: int
     arithmetic: str
-
-    @property
-    def first(self) -> int:
-        """Elements of what a layer reads first."""
-        return self.convolution or self.memory
 
 
 def states(architecture: Architecture) -> tuple[State, ...]:
@@ -138,16 +125,11 @@ def _state(group: Recurrent, width: int) -> State:
     return State(layers=layers, convolution=convolution, memory=memory, arithmetic=f"({line})")
 
 
-def keeps_compressed(architecture: Architecture) -> bool:
-    """True for DeepSeek V4."""
-    return any(group.kind == "compressed" for group in architecture.attention)
-
-
 def why_not_known(
     architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec | None
 ) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
-    if keeps_compressed(architecture):
+    if any(group.kind == "compressed" for group in architecture.attention):
         return "how much memory compressed attention needs outside llama.cpp is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
@@ -170,12 +152,6 @@ def with_every_head(architecture: Architecture) -> Architecture:
 
 # The rules are read from its source and compared with measurements (llama.cpp 0c1e570, 2026). Cache
 # and state are exact to the byte. Ollama runs the same code.
-
-
-def room_of(architecture: Architecture, room: Cells) -> Cells:
-    """The cells: DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)."""
-    is_apart = keeps_compressed(architecture)
-    return room.replace(unified=False, streams=room.sequences) if is_apart else room
 
 
 def window_of(
@@ -211,7 +187,7 @@ def cache_bytes(
     """Bytes of the KV cache, with what sparse indexers keep. Without flash attention every V row
     has the largest width of any layer, and idle layers have a row too.
     """
-    groups, room, size = cached_groups(architecture, row), room_of(architecture, room), 0
+    groups, size = cached_groups(architecture, row), 0
     widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
     for group in groups:
         cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)
@@ -250,29 +226,31 @@ _FP8_ROW_BYTES, _FP8_INDEXED = 80, 32
 
 class CacheSize(Record):
     """What all sequences keep in a group of layers, likely and at most: devices share it out by its
-    `heads`; `line` is of one layer.
+    `heads`; `before` and `line` stand around the number of layers.
     """
 
     layers: int
     heads: int
     bytes: int
     high_bytes: int
+    before: str
     line: str
 
 
 def cache_sizes(case: Case) -> list[CacheSize]:
     """What each group of layers keeps of keys and values."""
-    width, is_mlx = case.cache_width, case.account.windows == "rotated"
+    width, is_mlx = case.cache_width, case.runtime.account.windows == "rotated"
     architecture = as_unpacked(case.model, case.row) if is_mlx else case.model
     # MLX LM stores the keys of an indexer in every layer, and for its values, too
     indexer = max(map(_indexer, case.model.attention), default=0) if is_mlx else 0
     caches = []
     for group in cache_groups(architecture, case.row):
         kept, reach = _kept_tokens(case, group.window_tokens)
-        elements, line = cache_line(group)
-        indexed = group.indexer_elements
+        elements, indexed = group.key_elements + group.value_elements, group.indexer_elements
+        before, line = shape_of_row(group)
         if indexer and (indexed or group.latent):
-            elements, line, indexed = elements + 2 * indexer, f"({line} + 2 × {indexer})", 0
+            before, line = "", f"({before}{line} + 2 × {indexer})"
+            elements, indexed = elements + 2 * indexer, 0
         size, most, line = elements * width, (elements + indexed) * width, f"{line} × {width} bytes"
         if width == 1 and indexed and group.latent:
             size, most = size + _FP8_ROW_BYTES, most + _FP8_ROW_BYTES + indexed // _FP8_INDEXED
@@ -284,6 +262,7 @@ def cache_sizes(case: Case) -> list[CacheSize]:
                 heads=1 if group.latent else group.kv_heads,
                 bytes=number * size * kept,
                 high_bytes=number * most * reach,
+                before=before,
                 line=f"{line} × {kept:,} tokens",
             )
         )
@@ -299,22 +278,23 @@ def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architectur
     return with_every_head(architecture) if row.mlx_unpacked and not is_biased else architecture
 
 
-def cache_line(group: CacheGroup) -> tuple[int, str]:
-    """Elements that a layer keeps of one token, and the product that makes them."""
+def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
+    """What stands before and after the number of layers for the numbers of one token, whose values
+    may be made as wide as the `widest`.
+    """
+    values = max(widest, group.value_elements)
     if group.latent:
-        return group.key_elements, f"{group.key_length:,}"
-    heads = times(group.kv_heads, "KV head")
-    if group.key_length == group.value_length:
-        return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
-    elements = group.key_elements + group.value_elements
-    return elements, f"{heads} × ({group.key_length} + {group.value_length})"
+        return "", f"{group.key_length:,}"
+    if group.key_elements == values:
+        return "2 × ", f"{times(group.kv_heads, 'KV head')} × {group.key_length:,}"
+    return "", f"({group.key_elements:,} + {values:,})"
 
 
 def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
     """How many tokens a layer with that window has room for, and the most, of a context in whole
     steps of the runtime.
     """
-    account, runtime, row = case.account, case.runtime, case.row
+    account, runtime, row = case.runtime.account, case.runtime, case.row
     step = runtime.cache_step_tokens
     tokens = -(-case.context_tokens // step) * step
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
@@ -334,15 +314,12 @@ def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
 
 def cache_terms(case: Case) -> list[Term]:
     """The terms of the cache and of recurrent states, those of no bytes left out."""
-    keys, state = _keys_and_values(case), _recurrent_states(case)
-    terms = [] if keys is None else [keys]
-    if state is None:
-        return terms
-    cache_bytes, share = sum(each.bytes for each in terms), case.runtime.state_share
-    if int(share * cache_bytes) > state.bytes:
-        line, shared = f"{share:g} × {cache_bytes:,} bytes of keys and values", share * cache_bytes
-        state = state.replace(bytes=int(shared), high_bytes=int(shared), arithmetic=line)
-    return [*terms, state]
+    keys, state, share = _keys_and_values(case), _recurrent_states(case), case.runtime.state_share
+    shared = int(share * keys.bytes) if keys is not None else 0
+    if keys is not None and state is not None and shared > state.bytes:
+        line = f"{share:g} × {keys.bytes:,} bytes of keys and values"
+        state = state.replace(bytes=shared, high_bytes=shared, arithmetic=line)
+    return [each for each in (keys, state) if each is not None]
 
 
 def _keys_and_values(case: Case) -> Term | None:
@@ -350,7 +327,7 @@ def _keys_and_values(case: Case) -> Term | None:
     caches = cache_sizes(case)
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
     ending, low = times_sequences(sequences), size
-    lines = [("", each.layers, f" × {each.line}{ending}") for each in caches]
+    lines = [(each.before, each.layers, f" × {each.line}{ending}") for each in caches]
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
         after = f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
@@ -375,7 +352,7 @@ def _recurrent_states(case: Case) -> Term | None:
     """States in 32 bits; where the runtime is known for it, inputs of convolutions in the type of
     the model.
     """
-    architecture, account, sequences = case.model, case.account, case.parallel
+    architecture, account, sequences = case.model, case.runtime.account, case.workload.parallel
     width = case.cache_width if account.typed_states else 4
     groups = [group for group in architecture.recurrent if group.layers]
     size, lines = 0, []

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
-from ..catalogue.runtime import Account, ModelParts, RuntimeSpec
+from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
@@ -161,10 +161,6 @@ class Case(Record):
         return None if program is None else program.setting(what, options)
 
     @property
-    def account(self) -> Account:
-        return self.runtime.account
-
-    @property
     def whole(self) -> bool:
         """True where every tensor follows: nothing that has a size of its own was left out of
         the spec.
@@ -197,14 +193,6 @@ class Case(Record):
         return self.spec.modality == "embedding"
 
     @property
-    def on_gpu(self) -> bool:
-        return self.device is not None
-
-    @property
-    def parallel(self) -> int:
-        return self.workload.parallel
-
-    @property
     def context_tokens(self) -> int:
         """Of one sequence."""
         model = self.spec.architecture
@@ -224,8 +212,8 @@ class Case(Record):
         tokens = int(self.setting("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.setting("batch_tokens") or BATCH_TOKENS))
         return cells(
-            self.context_tokens * self.parallel,
-            sequences=self.parallel,
+            self.context_tokens * self.workload.parallel,
+            sequences=self.workload.parallel,
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             micro_batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.whole_windows,
@@ -248,7 +236,9 @@ class Case(Record):
     def sequences(self) -> int:
         """Texts that each keep keys and values: one for each beam of a search."""
         hears = self.model.audio is not None
-        return self.parallel * (self.account.speech_beams if hears else self.model.beams or 1)
+        return self.workload.parallel * (
+            self.runtime.account.speech_beams if hears else self.model.beams or 1
+        )
 
     @property
     def width(self) -> int:
@@ -262,7 +252,7 @@ class Case(Record):
             # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
             # (mlx 0.32.4)
             return 4
-        return 4 if dtype == "float32" and self.account.loads_as != "sixteen" else 2
+        return 4 if dtype == "float32" and self.runtime.account.loads_as != "sixteen" else 2
 
     @property
     def cache_width(self) -> int:

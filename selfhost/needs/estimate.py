@@ -169,7 +169,7 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
     spec, stated = case.spec, case.spec.needs
     if stated is None:
         return None
-    divides = case.program is not None and case.account.divides_layers
+    divides = case.program is not None and case.runtime.account.divides_layers
     devices = case.device.devices if case.device is not None else 1
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
     low, high, size = stated.low_bytes, stated.high_bytes, stated.disk_bytes
@@ -198,7 +198,7 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
 def _of_longer_recording(case: Case, source: str) -> tuple[Term, ...]:
     """What a recording takes beyond the length that the memory is stated for."""
     # a cache is held whole, scores of attention need not be; the most is assumed
-    stated, parallel = case.spec.needs, case.parallel
+    stated, parallel = case.spec.needs, case.workload.parallel
     assert stated is not None
     seconds, usual = case.workload.audio_seconds or 0, stated.heard_seconds or HEARD_SECONDS
     each, squared = stated.second_bytes or 0, stated.squared_second_bytes or 0
@@ -223,7 +223,7 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
     (tools/server/server-context.cpp, create_checkpoint). 0 for other files.
     """
     case = case_of(spec, runtime, workload)
-    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.parallel
+    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.workload.parallel
     if workload.format != "gguf" or workload.task != "generate" or not copies:
         return 0
     is_known = case.known_row is not None and case.has_layers

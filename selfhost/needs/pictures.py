@@ -99,7 +99,7 @@ def parts(case: Case) -> Parts:
         mapped = int(max(spec.components.values()) * DTYPES[stored] / 8)
     return Parts(
         files=files,
-        terms=(_weights(case), decoder, overhead(case.runtime, on_gpu=case.on_gpu)),
+        terms=(_weights(case), decoder, overhead(case.runtime, on_gpu=case.device is not None)),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         offloaded=offloaded,
@@ -127,7 +127,7 @@ def _weights(case: Case) -> Term:
     size = int(total * bits / 8)
     line = " + ".join(f"{number:,} {name}" for name, number in components.items())
     line = f"({line}) × {bits:g} bits / 8"
-    if quantization != (case.spec.components_dtype or "float32") or case.on_gpu:
+    if quantization != (case.spec.components_dtype or "float32") or case.device is not None:
         return term("weights", size, How.COMPUTED, source, line)
     share, most = _DIFFUSERS["never_read"]
     half = int(min(share * size, most * bits / 8)) // 2
@@ -145,14 +145,14 @@ def _decoder(case: Case) -> Term:
     numbers, width = (copied, 4) if is_single else (_DIFFUSERS["numbers_16"], 2)
     side, weights = case.spec.native_pixels, _DIFFUSERS["copied_weights"]
     sides = _DIFFUSERS["sides"] if side is None else (side, side, side)
-    least, pixels, most = (number * number * case.parallel for number in sides)
+    least, pixels, most = (number * number * case.workload.parallel for number in sides)
     size = (pixels * numbers + weights) * width
     # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
     each = copied * 4 if case.quantization == "float16" else numbers * width
     # small arrays beside those
     high = (most * each + weights * 4) * 101 // 100
     line = (
-        f"{times(case.parallel, 'image')} × {sides[1]:,} × {sides[1]:,} pixels × {numbers:,}"
+        f"{times(case.workload.parallel, 'image')} × {sides[1]:,} × {sides[1]:,} pixels × {numbers:,}"
         f" numbers × {width} bytes + {weights * width:,} bytes of weights"
     )
     if side is not None and case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]:
@@ -162,7 +162,7 @@ def _decoder(case: Case) -> Term:
     else:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
         how, low, high = How.ASSUMED, least * _DIFFUSERS["uncopied"] * width // 2, 2 * high
-    if not case.on_gpu or "transformer" not in case.spec.components:
+    if case.device is None or "transformer" not in case.spec.components:
         return term("activations", size, how, source, line, low=low, high=high)
     likely, reserved = _DIFFUSERS["reserved"]
     low, high = min(low, size), max(size, high, most * reserved // _PIXELS)
@@ -219,7 +219,7 @@ def _on_device(
     beside, source = dict.fromkeys(sizes, _DIFFUSERS["encoding"]), _DIFFUSERS["offload_source"]
     at_peak: int = _DIFFUSERS["sequential"]
     if most is None:
-        pixels = (case.spec.native_pixels or _DIFFUSERS["sides"][1]) ** 2 * case.parallel
+        pixels = (case.spec.native_pixels or _DIFFUSERS["sides"][1]) ** 2 * case.workload.parallel
         decoding = _decoder(case.replace(device=Device()))
         beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
         for name in ("transformer", "unet"):
@@ -281,7 +281,7 @@ def parts_in_files(case: Case, parts: ModelParts) -> Parts:
     line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment of"
     line += " the denoiser, and what is kept free"
     segment = term("weights", int(share * largest.bytes) + scratch, How.ASSUMED, computed, line)
-    host = whole_files(files), overhead(case.runtime, on_gpu=case.on_gpu)
+    host = whole_files(files), overhead(case.runtime, on_gpu=case.device is not None)
     alone = "; alone, the others in RAM"
     decoder = whole_files(by_component["vae"], computed, alone), decoding
     ways = {"model": whole_files(largest, computed, alone), "sequential": segment}

@@ -65,9 +65,9 @@ def parts(case: Case) -> Parts:
         answer = Parts(files=download, unknown=(download,))
     weights = _quantized_while_loading(case, loaded) if is_narrowed else _weights(case, loaded)
     if not case.has_layers:
-        terms = (weights, overhead(runtime, on_gpu=case.on_gpu))
+        terms = (weights, overhead(runtime, on_gpu=case.device is not None))
         return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
-    if case.account.divides_layers:
+    if case.runtime.account.divides_layers:
         devices = devices_of(case.model, case.quantization)
         held = on_each_device(case, weights, beside)
         return answer.replace(terms=held, tensor_parallel=devices)
@@ -77,9 +77,9 @@ def parts(case: Case) -> Parts:
 
 def _terms_beside(case: Case) -> list[Term]:
     terms = cache_terms(case)
-    if case.account.divides_layers:
+    if case.runtime.account.divides_layers:
         return [*terms, *terms_of_server(case)]
-    is_mlx = case.account.windows == "rotated"
+    is_mlx = case.runtime.account.windows == "rotated"
     if is_mlx and case.spec.quantized is None and case.model.dtype == "float32":
         # files for MLX made of weights in 32 bits may have 16
         terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
@@ -93,7 +93,7 @@ def _weights(case: Case, files: Term) -> Term:
     if case.text_alone:
         is_wide = architecture is not None and architecture.dtype == "float32"
         is_mlx = case.format == "mlx"
-        keeps = is_wide and not is_mlx and case.account.loads_as != "sixteen"
+        keeps = is_wide and not is_mlx and case.runtime.account.loads_as != "sixteen"
         seeing = (4 if keeps else 2) * case.encoders
         # the least of files computed for MLX has no encoders in it
         has_none = is_mlx and loaded.how is not How.STATED
@@ -112,7 +112,7 @@ def _weights(case: Case, files: Term) -> Term:
 def _quantized_while_loading(case: Case, files: Term) -> Term:
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
-    if case.spec.architecture and case.known_row and not case.account.divides_layers:
+    if case.spec.architecture and case.known_row and not case.runtime.account.divides_layers:
         extra = more_in_16_bits(case, {"expert"})
     if extra:
         # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its
@@ -125,7 +125,7 @@ def _quantized_while_loading(case: Case, files: Term) -> Term:
 
 def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go."""
-    account, architecture, quantization = case.account, case.model, case.quantization
+    account, architecture, quantization = case.runtime.account, case.model, case.quantization
     if not account.maps_files:
         return weights, 0
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
@@ -134,7 +134,7 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
         # two bytes for each parameter of types without a kernel
         size = 2 * parameters
         line = f"{parameters:,} parameters × 2 bytes, for it has no kernel for {case.own_type}"
-        if not case.on_gpu or types <= widened:
+        if case.device is None or types <= widened:
             source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
             ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
             wide = term("weights", size, How.COMPUTED, source, line, **ends)
@@ -146,7 +146,7 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     if type != quantization:
         # the mapped files and the weights made of them are resident together while it loads
         return weights, int(weights.bytes * DTYPES[quantization] / DTYPES[type])
-    if case.on_gpu or not (case.is_own or quantization in PLAIN_DTYPES):
+    if case.device is not None or not (case.is_own or quantization in PLAIN_DTYPES):
         return weights, 0
     return _read_by_rows(case, weights)
 
@@ -154,7 +154,7 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
 def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
     """Of the table of tokens a text reads rows; encoders come in with the first picture."""
     architecture, encoders = case.model, case.encoders * case.width
-    tokens, unread, line = case.context_tokens * case.parallel, 0, weights.arithmetic
+    tokens, unread, line = case.context_tokens * case.workload.parallel, 0, weights.arithmetic
     is_multiplied = architecture.tied_embeddings and not case.row.encoder
     if case.whole and (not is_multiplied or case.embeds):
         rows = max(0, (architecture.vocabulary or 0) - tokens)
@@ -175,8 +175,8 @@ def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
 
 def _activations(case: Case) -> Term:
     """The most that a pass over the prompt, or a piece of it, holds; see `Account`."""
-    architecture, account, width = case.model, case.account, case.width
-    tokens, sequences = case.context_tokens, case.parallel
+    architecture, account, width = case.model, case.runtime.account, case.width
+    tokens, sequences = case.context_tokens, case.workload.parallel
     wide, inner = architecture.embedding_length, _widest(architecture)
     piece = min(tokens, account.prompt_tokens or tokens) * sequences
     each = int((account.width * wide + account.inner * inner) * width)
@@ -185,7 +185,7 @@ def _activations(case: Case) -> Term:
     logits = 4 * (architecture.vocabulary or 0) * sequences
     scanned = _scan_bytes(case, piece)
     scores = most_scores = _score_bytes(case, piece)
-    if case.on_gpu and not account.fused_heads:
+    if case.device is not None and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
     least, mixture, most = account.mixture_bytes if architecture.has_experts else (0, 0, 0)
@@ -219,7 +219,10 @@ def _activations(case: Case) -> Term:
 def _mask_bytes(case: Case, text: int) -> list[int]:
     """Likely and most of masks, which torch makes where a window is shorter than a text."""
     is_cut = any((group.window_tokens or text) < text for group in case.model.attention)
-    return [case.parallel * text**2 * is_cut * each for each in case.account.mask_bytes[1:]]
+    return [
+        case.workload.parallel * text**2 * is_cut * each
+        for each in case.runtime.account.mask_bytes[1:]
+    ]
 
 
 def _widest(architecture: Architecture) -> int:
@@ -236,13 +239,15 @@ def _scan_bytes(case: Case, piece: int) -> int:
     for group in case.model.recurrent:
         inner = group.inner_length or (group.heads or 0) * (group.value_length or 0)
         state = group.state_length or group.key_length or 0
-        sizes.append(int(piece * inner * state * case.account.scan_bytes.get(group.kind, 0.0)))
+        sizes.append(
+            int(piece * inner * state * case.runtime.account.scan_bytes.get(group.kind, 0.0))
+        )
     return max(sizes)
 
 
 def _score_bytes(case: Case, piece: int) -> int:
     """Bytes of a score for each pair of tokens and head, where attention stores them."""
-    architecture, account, most = case.model, case.account, 0
+    architecture, account, most = case.model, case.runtime.account, 0
     if account.windows == "rotated":
         architecture = as_unpacked(architecture, case.row)
     for group in architecture.attention:
@@ -257,8 +262,8 @@ def _score_bytes(case: Case, piece: int) -> int:
 def _stores_scores(case: Case, group: Attention) -> bool:
     if group.kind == "latent":
         return True
-    if case.account.fused_heads:
-        return not group.key_length == group.value_length in case.account.fused_heads
+    if case.runtime.account.fused_heads:
+        return not group.key_length == group.value_length in case.runtime.account.fused_heads
     if case.row.torch_scores == "one_head":
         return group.kv_heads == 1 < group.heads
     return bool(case.row.torch_scores or case.row.relative_positions)
@@ -268,17 +273,17 @@ def _speech(case: Case) -> Term:
     """Of half a minute of speech: about as much again as its caches are."""
     audio = case.model.audio
     assert audio is not None
-    cells = audio.positions * case.parallel * case.account.speech_beams
+    cells = audio.positions * case.workload.parallel * case.runtime.account.speech_beams
     size = 2 * case.model.layers * audio.embedding_length * cells * case.width
     line = f"{size:,} bytes; as much as the caches of the audio"
-    source = case.account.source or "general knowledge"
+    source = case.runtime.account.source or "general knowledge"
     ends = {"low": size // 4, "high": 2 * size + _HEAP_BLOCK_BYTES}
     return term("activations", size, How.ASSUMED, source, line, **ends)
 
 
 def _program(case: Case) -> Term:
     """The program with its libraries and a tokenizer; of a config.json alone one may be there."""
-    account, on_gpu = case.account, case.on_gpu
+    account, on_gpu = case.runtime.account, case.device is not None
     program = overhead(case.runtime, on_gpu=on_gpu and not account.program_bytes)
     if account.program_bytes and not on_gpu:
         low, likely, high = account.program_bytes

@@ -74,7 +74,7 @@ def parts(case: Case) -> Parts:
             remedy = "state [architecture] in a spec of the model"
             why = unread("the architecture is not known", remedy, "memory.weights")
             return Parts(files=files, unknown=(why,))
-        program = overhead(case.runtime, on_gpu=case.on_gpu).replace(how=How.ASSUMED)
+        program = overhead(case.runtime, on_gpu=case.device is not None).replace(how=How.ASSUMED)
         terms: tuple[Term, ...] = (whole_files(files), program)
     elif case.format == "ggml":
         terms = whole_files(files), *_whisper_cpp(case, audio)
@@ -93,7 +93,7 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     before and the input in 16 bits), cross attention, and decoder, of which the logits of the
     tokens it reads at once are resident, and a copy of them.
     """
-    model, states, seconds = case.model, case.parallel, case.workload.audio_seconds
+    model, states, seconds = case.model, case.workload.parallel, case.workload.audio_seconds
     lengths = _CPP["seconds"] if seconds is None else (seconds,) * 3
     wide, layers, heard = model.embedding_length, model.layers, audio.positions
     written, cells = (-(-size // 256) * 256 for size in (model.context_tokens or 448, heard))
@@ -123,7 +123,7 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     if less:
         line += "; with the text before, without which audio of 30 seconds takes"
         line += f" {less * token_bytes:,} bytes less"
-    if case.on_gpu:
+    if case.device is not None:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * heard * heads * 4 * states
     compute = term("compute", likely, How.COMPUTED, _CPP["source"], line, low=low, high=high)
@@ -150,7 +150,7 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
         remark = f"; audio of {_CT2['seconds'] // 60} minutes, a longer one takes {more:,} bytes a"
         remark += " minute"
     seconds = seconds or _CT2["seconds"]
-    if not case.on_gpu and type != "float16":
+    if case.device is None and type != "float16":
         work = _ct2_on_cpu(case, audio, seconds, files.bytes - weights.bytes)
         return weights, work.replace(arithmetic=work.arithmetic + remark), program
     caches = _ct2_caches(case, audio, seconds, 4 if type == "float32" else 2)
@@ -158,7 +158,7 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
     ends = {"low": int(0.75 * (caches + left)), "high": int(1.3 * (caches + left))}
     on_gpu = term("compute", caches + left, How.STATED, _CT2["gpu_source"], line, **ends)
-    if not case.on_gpu:
+    if case.device is None:
         return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
     spectrum = seconds * _FRAMES_PER_SECOND * _CT2["spectrum_bytes"]
@@ -172,8 +172,10 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
 def _ct2_caches(
     case: Case, audio: Audio, seconds: int, width: int, reordered: float = _CT2["plain"]
 ) -> int:
-    each = 2 * case.model.layers * case.model.embedding_length * width * case.parallel
-    cells = _CT2["text_cells"] if case.parallel == 1 and seconds > 30 else _CT2["piece_cells"]
+    each = 2 * case.model.layers * case.model.embedding_length * width * case.workload.parallel
+    cells = (
+        _CT2["text_cells"] if case.workload.parallel == 1 and seconds > 30 else _CT2["piece_cells"]
+    )
     return int(each * (audio.positions + reordered * _BEAMS * cells))
 
 
@@ -186,13 +188,13 @@ def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
     if case.quantization != "int8":
         reordered, narrowed = _CT2["plain"], 0
     caches = _ct2_caches(case, audio, seconds, 4, reordered)
-    beside = _CT2["arrays"] * audio.positions * audio.embedding_length * 4 * case.parallel
+    beside = _CT2["arrays"] * audio.positions * audio.embedding_length * 4 * case.workload.parallel
     beside += frames * _CT2["kept_bytes"] + int(_CT2["holes"] * narrowed)
     likely = max(frames * _CT2["spectrum_bytes"], narrowed, beside + caches)
     line = f"{caches:,} bytes of caches + {beside:,} bytes of audio and buffers"
     if likely != beside + caches:
         line = f"{likely:,} bytes while the file or the audio is read"
-    how = How.STATED if case.parallel > 1 else How.MEASURED
+    how = How.STATED if case.workload.parallel > 1 else How.MEASURED
     ends = {"low": int(likely * 0.85), "high": int(max(likely, beside + caches) * 1.14)}
     return term("compute", likely, how, _CT2["source"], line, **ends)
 

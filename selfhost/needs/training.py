@@ -70,7 +70,7 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
         return needs.replace(unknown=(*needs.unknown, *unknown))
     training = _training_of(case)
     terms = *_model_states(training, needs.download_bytes), _activations(training)
-    program = overhead(case.runtime, on_gpu=case.on_gpu)
+    program = overhead(case.runtime, on_gpu=case.device is not None)
     return _with_checkpoints(needs.replace(memory=MemoryNeed(terms=(*terms, program))), training)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
-from ..cache import cache_groups
+from ..cache import cache_groups, shape_of_row
 from ..case import Case, Parts
 from ..records import How, Split, Term, both, term, times, times_sequences
 from ..servers import on_each
@@ -112,7 +112,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
         line += "; less where the block is stored in the model's narrow type"
     source = case.runtime.sources.get("companions", case.runtime.name)
     weights = term("mtp_weights", parameters * 2, How.COMPUTED, source, line, low=low)
-    cache = _block_cache(case, case.context_tokens, case.parallel).replace(source=source)
+    cache = _block_cache(case, case.context_tokens, case.workload.parallel).replace(source=source)
     devices = case.device.devices if case.device is not None else 1
     heads = max(1, min(group.kv_heads for group in cache_groups(architecture, case.known_row)))
     return [
@@ -126,9 +126,7 @@ def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     groups, blocks = cache_groups(case.model, case.known_row), case.model.mtp_layers or 0
     group = next((group for group in reversed(groups) if group.window_tokens is None), groups[-1])
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
-    shape = f"({group.key_elements:,} + {group.value_elements:,})"
-    if group.latent:
-        shape = f"{group.key_length:,}"
-    line = f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
+    before, shape = shape_of_row(group)
+    line = f"{before}{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
     line += times_sequences(sequences)
     return term("mtp_kv_cache", size, How.COMPUTED, _SOURCE, line)

@@ -22,14 +22,13 @@ from ..cache import states, window_of
 from ..case import Cells
 from ..tensors import ArchitectureRow, Style
 from .allocator import Recorder, Tensor
-from .operations import ROTATION, attention, experts_beside_dense, feed_forward, latent, recurrence
+from .operations import ROTATION, RECURRENCES, attention, experts_beside_dense, feed_forward, latent
 
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = {"post_ffw_norm", "layer_output_norm"}
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
-_RECURRENCES = ("mamba", "mamba2", "delta", "convolution")
 # kinds of attention, whether with a latent and with an indexer
 _ATTENTION = {("full", False, False), ("sliding", False, False), ("latent", True, False)}
 GUESS_LEAST, GUESS_MOST = 0.6, 2.0
@@ -77,7 +76,7 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
         if (wide.used or 1) > _MOST_EXPERTS or (wide.beside_dense and not row.expert_norms):
             return False
     # a convolution of one input remembers none
-    return all(each.kind in _RECURRENCES and each.convolution != 1 for each in model.recurrent)
+    return all(each.kind in RECURRENCES and each.convolution != 1 for each in model.recurrent)
 
 
 def guessed_compute(
@@ -97,20 +96,15 @@ def guessed_compute(
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not flash or row.unfused)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
-    mask = (2 if flash else 4) + _indexing(model) // streams
+    # of an indexer the scores of each of its heads, twice
+    indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
+    scored = 6 if "latent" in indexed else 8 * (indexed.get("full") or 0) + 4 * ("full" in indexed)
+    mask = (2 if flash else 4) + scored // streams
     body = tokens * (span * mask + 4 * alive)
     if logits > body:
         return logits, f"{logits:,} bytes of logits"
     line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
     return body, f"{tokens:,} tokens × ({line})"
-
-
-def _indexing(model: Architecture) -> int:
-    """Of an indexer the scores of each of its heads, twice."""
-    kinds = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
-    if "latent" in kinds:
-        return 6
-    return 8 * (kinds["full"] or 0) + 4 if "full" in kinds else 0
 
 
 def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
@@ -221,14 +215,12 @@ class Graph(Recorder):
         window = window_of(self.model, self.row, heads)
         key = window is None, heads.key_length
         if key not in self.attending:
-            block = ROTATION
-            while heads.key_length % (2 * block) == 0:
-                block *= 2
+            # the largest power of two in the length
+            block = max(ROTATION, heads.key_length & -heads.key_length)
+            lengths = zip(self.stored, (heads.key_length, heads.value_length), strict=True)
             rotates = [
                 kind == "quantized" and heads.kind != "latent" and length % ROTATION == 0
-                for kind, length in zip(
-                    self.stored, (heads.key_length, heads.value_length), strict=True
-                )
+                for kind, length in lengths
             ]
             tokens, streams, cells = self.tokens, self.streams, self.room.cells_of_layer(window)
             self.attending[key] = Shared(
@@ -306,24 +298,32 @@ class Graph(Recorder):
             normed = self.norm(residual, *sides)
         if self.style.expanded:
             self.expand(normed)
+        is_last = layer.number == self.last
         if row.encoder and "layer_output_norm" in row.norms and wide is not None:
-            return self.normed_after_sums(layer, wide, residual)
+            # norms come after the sums
+            attended = self.mix(layer, residual)
+            if is_last:
+                sides = self.width, self.logits
+                attended, residual = self.last_rows(attended), self.last_rows(residual)
+            residual = self.norm(self.over(sides, attended, residual), *sides)
+            computed = feed_forward(self, wide, residual, sides[1])
+            return self.norm(self.over(sides, computed, residual), *sides)
         if wide is not None and (any(layer[1:3]) or self.style.beside):
             total = self.two_parts(layer, wide, normed, residual)
             return self.with_embeddings(layer, total, residual)
         computed = self.mix(layer, normed)
         if wide is not None:
             computed = feed_forward(self, wide, normed, self.tokens)
-        if layer.number == self.last:
+        if is_last:
             sides = self.width, self.logits
             computed, residual = self.last_rows(computed), self.last_rows(residual)
         return self.over(sides, computed, residual)
 
     def mix(self, layer: Layer, normed: Tensor) -> Tensor:
         """What attention or a recurrence gives."""
-        heads, number = layer.attention, layer.number
+        heads, number, state = layer.attention, layer.number, layer.recurrent
         if heads is None:
-            return normed if layer.recurrent is None else recurrence(self, layer.recurrent, normed)
+            return normed if state is None else RECURRENCES[state.kind](self, state, normed)
         if heads.kind == "latent":
             return latent(self, heads, normed)
         rotated = self.style.rope == "all"
@@ -339,7 +339,7 @@ class Graph(Recorder):
     ) -> Tensor:
         """A layer that attends or recurs, or both beside each other, and then feeds forward."""
         style, side = self.style, self.tokens
-        attended, residual = self.mixed_in(layer, normed, residual)
+        attended, residual = self.mixed(layer, normed, residual)
         norm_after = bool(_AFTER_FEED_FORWARD & set(self.row.norms))
         if norm_after and style.normed_first:
             attended = self.norm(attended, self.width, side)
@@ -364,17 +364,16 @@ class Graph(Recorder):
             total = self.over((self.width, side), total, term)
         return total
 
-    def mixed_in(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """The output of attention or recurrence, and the residual.
-
-        Falcon-H1 has both beside each other, each with the norm computed anew, and adds them at
-        once.
+    def mixed(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """The output of attention or recurrence, and the residual; Falcon-H1 has both beside each
+        other, each with the norm computed anew, and adds them at once.
         """
         sides = self.width, self.tokens
         read = self.norm(residual, *sides) if self.model.parallel_norms == 2 else normed
         attended = self.mix(layer, read)
         if layer.attention is not None and layer.recurrent is not None:
-            beside = recurrence(self, layer.recurrent, self.norm(residual, *sides))
+            again = self.norm(residual, *sides)
+            beside = RECURRENCES[layer.recurrent.kind](self, layer.recurrent, again)
             residual = self.over(sides, self.over(sides, attended, beside), residual)
         return attended, residual
 
@@ -392,17 +391,6 @@ class Graph(Recorder):
         if "ffn_norm" in norms or not norms & _AFTER_FEED_FORWARD:
             return self.norm(residual, *sides), residual
         return residual, residual
-
-    def normed_after_sums(self, layer: Layer, wide: FeedForward, residual: Tensor) -> Tensor:
-        side = self.tokens
-        attended = self.mix(layer, residual)
-        if layer.number == self.last:
-            side = self.logits
-            attended, residual = self.last_rows(attended), self.last_rows(residual)
-        sides = self.width, side
-        residual = self.norm(self.over(sides, attended, residual), *sides)
-        computed = feed_forward(self, wide, residual, side)
-        return self.norm(self.over(sides, computed, residual), *sides)
 
     def with_embeddings(self, layer: Layer, total: Tensor, entered: Tensor) -> Tensor:
         """What a layer gives, and what is added to it of the embeddings; `entered`: what the layer

@@ -17,7 +17,7 @@ from ..cache import (
     cache_groups,
     cached_groups,
     idle_layers,
-    room_of,
+    shape_of_row,
     state_bytes,
     states,
     window_of,
@@ -93,9 +93,6 @@ def parts(case: Case) -> Parts:
     if case.has_layers:
         compute = _compute(case)
         terms += [] if isinstance(cache, Unread) else cache
-        if case.on_gpu:
-            copies = _mask_copies(case), _expert_copies(case)
-            compute = compute.replace(pipeline_bytes=copies[0], offload_bytes=copies[1])
         terms += [*_state(case), compute, _program(case)]
         if case.companions.own_block:
             terms += block_terms(case, compute)
@@ -104,8 +101,8 @@ def parts(case: Case) -> Parts:
         return Parts(files=files, terms=tuple(terms), unknown=missing)
     sets = case.instruction_sets
     layout = "" if case.runtime.is_unpacked_on(sets) else layout_of(sets)
-    weights, evictable = weights_terms(case, files, None if case.on_gpu else layout)
-    if case.on_gpu and case.setting("cpu_expert_layers"):
+    weights, evictable = weights_terms(case, files, None if case.device is not None else layout)
+    if case.device is not None and case.setting("cpu_expert_layers"):
         weights = (*_experts_apart(case, weights[0]), *weights[1:])
     known_files, seeing = _with_projector(case, files)
     if isinstance(known_files, Unread):
@@ -149,13 +146,19 @@ def _cache(case: Case) -> list[Term] | Unread:
         return unread(refused, remedy, "memory.kv_cache")
     if not groups:
         return []
-    flash, room = case.runtime.flash_attention, room_of(architecture, case.room)
+    flash, room = case.runtime.flash_attention, case.room
     widest = 0 if flash else max(group.value_elements for group in groups)
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
         window = window_of(architecture, row, group)
         count = room.cells_of_layer(window, group.tokens_per_row)
-        lines += _lines_of_group(group, count, max(widest, group.value_elements), case)
+        (before, shape), each = shape_of_row(group, widest), _TYPE_BYTES[type]
+        unit = "rows" if group.tokens_per_row > 1 else "tokens"
+        lines.append((before, group.layers, f" × {shape} × {each} × {count:,} {unit}"))
+        if group.indexer_elements:
+            shape = f"{'2 × ' * row.indexer_values}{group.indexer_elements:,} × {each}"
+            shape += f" of the indexer × {room.full:,} tokens"
+            lines.append(("", group.layers, f" × {shape}"))
         if count != case.context_tokens:
             remarks = [_PADDED]
         if window is not None and not row.window_cache:
@@ -174,26 +177,6 @@ def _cache(case: Case) -> list[Term] | Unread:
     line = "; ".join([sums, *remarks])
     size = cache_bytes(architecture, row, room, type, type, flash)
     return [term("kv_cache", size, how, source, line, high=size + unsure)]
-
-
-def _lines_of_group(
-    group: CacheGroup, count: int, value_elements: int, case: Case
-) -> list[tuple[str, int, str]]:
-    """The parts of these layers' cache as `by_layers` takes them; `count` cells each."""
-    each = _TYPE_BYTES[case.cache_type]
-    before, shape = "", f"({group.key_elements:,} + {value_elements:,}) × {each}"
-    if group.latent:
-        shape = f"{group.key_length:,} × {each}"
-    elif group.key_elements == value_elements:
-        before = "2 × "
-        shape = f"{times(group.kv_heads, 'KV head')} × {group.key_length:,} × {each}"
-    unit = "rows" if group.tokens_per_row > 1 else "tokens"
-    lines = [(before, group.layers, f" × {shape} × {count:,} {unit}")]
-    if group.indexer_elements:
-        both = "2 × " if case.row.indexer_values else ""
-        shape = f"{both}{group.indexer_elements:,} × {each} of the indexer"
-        lines.append(("", group.layers, f" × {shape} × {case.room.full:,} tokens"))
-    return lines
 
 
 def why_cache_refused(
@@ -215,18 +198,14 @@ def why_cache_refused(
 
 def _state(case: Case) -> list[Term]:
     """The recurrent states of all sequences; no term where the model keeps none."""
-    architecture, sequences, kept = case.model, case.parallel, case.kept_states
+    architecture, sequences, kept = case.model, case.workload.parallel, case.kept_states
     size = state_bytes(architecture, sequences * kept)
     if not size:
         return []
-    ending = times_sequences(sequences)
-    if kept > 1:
-        ending += f" × {kept} states to roll drafted tokens back to"
-    lines = by_layers(
-        ("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}")
-        for state in states(architecture)
-    )
-    return [term("recurrent_state", size, How.EXACT, SOURCE, " + ".join(lines))]
+    rest = f" × 4 bytes{times_sequences(sequences)}"
+    rest += f" × {kept} states to roll drafted tokens back to" if kept > 1 else ""
+    lines = (("", each.layers, f" × {each.arithmetic}{rest}") for each in states(architecture))
+    return [term("recurrent_state", size, How.EXACT, SOURCE, " + ".join(by_layers(lines)))]
 
 
 def _compute(case: Case) -> Term:
@@ -235,7 +214,7 @@ def _compute(case: Case) -> Term:
     """
     # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
     # one for each token of a batch
-    rows = case.parallel * (1 + case.companions.drafted_tokens)
+    rows = case.workload.parallel * (1 + case.companions.drafted_tokens)
     if case.embeds or case.row.diffusion:
         rows = case.room.micro_batch
     whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
@@ -243,16 +222,18 @@ def _compute(case: Case) -> Term:
     if case.known_row is not None and (case.row.encoder or case.model.vocabulary is not None):
         size, reserved = _replayed(case, case.room, rows), _replayed(case, case.room, whole)
     if size is None or reserved is None:
-        return _guessed(case, whole)
+        guess = _guessed(case, whole)
+        return guess if case.device is None else _with_copies(case, guess)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
     # at most what the states of several sequences add where each drafted token leaves one: 0.8 to
     # 1.15 times those of one layer, of three models
-    extra_states = case.kept_states * case.parallel if case.kept_states > 1 else 0
+    extra_states = case.kept_states * case.workload.parallel if case.kept_states > 1 else 0
     more = 5 * extra_states * max((each.memory for each in states(case.model)), default=0)
-    if case.on_gpu:
+    if case.device is not None:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
-        return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
+        compute = term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
+        return _with_copies(case, compute)
     low, line = min(size, _replayed(case, _one_batch(case), rows) or size), f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
@@ -267,19 +248,11 @@ def _replayed(case: Case, room: Cells, rows: int) -> int | None:
 
 
 def _one_batch(case: Case) -> Cells:
-    """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch
-    up, once one sequence had its text.
-    """
-    room, tokens = case.room, case.context_tokens
-    if case.row.encoder:
-        return cells(tokens, micro_batch=room.batch)
-    tokens = min(tokens, room.batch) * room.sequences
-    return cells(
-        tokens,
-        sequences=room.sequences,
-        micro_batch=room.batch,
-        whole_windows=room.whole_windows,
-    )
+    """The cells in use once each sequence has had one batch; of an encoder one sequence its text."""
+    room, windows = case.room, case.room.whole_windows
+    number = 1 if case.row.encoder else room.sequences
+    tokens = min(case.context_tokens, room.batch) * number
+    return cells(tokens, sequences=number, micro_batch=room.batch, whole_windows=windows)
 
 
 def _guessed(case: Case, rows: int) -> Term:
@@ -294,26 +267,20 @@ def _guessed(case: Case, rows: int) -> Term:
     return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
 
 
-def _mask_copies(case: Case) -> int:
-    """What each of several devices takes more: of the inputs of a graph, mostly masks, it has four
-    copies, so that all compute at once (GGML_SCHED_MAX_COPIES of ggml-backend.cpp).
+def _with_copies(case: Case, compute: Term) -> Term:
+    """Each of several devices has four copies of a graph's inputs, mostly masks, so that all compute
+    at once (GGML_SCHED_MAX_COPIES of ggml-backend.cpp). The first copies the experts of the largest
+    layer that lies in RAM while it reads a prompt (`op_offload`).
     """
-    windows = {
-        window_of(case.model, case.row, group) for group in cache_groups(case.model, case.row)
-    }
-    masked = {case.room.cells_of_layer(window) for window in windows}
-    return 3 * (2 if case.runtime.flash_attention else 4) * case.room.micro_batch * sum(masked)
-
-
-def _expert_copies(case: Case) -> int:
-    """The experts of the largest layer, which the first device copies from RAM while it reads a
-    prompt (`op_offload`).
-    """
+    model, row, room = case.model, case.row, case.room
+    windows = {window_of(model, row, group) for group in cache_groups(model, row)}
+    cells = sum({room.cells_of_layer(window) for window in windows})
+    masks = (2 if case.runtime.flash_attention else 4) * room.micro_batch * cells
     largest: dict[str, int] = {}
     for tensor in _expert_tensors(case):
         size = tensor.bytes // tensor.count
         largest[tensor.name] = max(size, largest.get(tensor.name, 0))
-    return sum(largest.values())
+    return compute.replace(pipeline_bytes=3 * masks, offload_bytes=sum(largest.values()))
 
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
@@ -325,9 +292,7 @@ def _expert_tensors(case: Case) -> list[FileTensors]:
 
 
 def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
-    """What a device holds of the weights where the experts of the first layers are left in RAM, and
-    these. Of layers in several types they may have up to _EXPERTS_ERROR more or less.
-    """
+    """What a device holds where the experts of the first layers are left in RAM, and these."""
     tensors, first = _expert_tensors(case), int(case.setting("cpu_expert_layers") or 0)
     layers = [n for part in case.model.feed_forward if part.experts for n in part.layers]
     experts, left = sum(each.bytes for each in tensors), sum(n < first for n in layers)
@@ -339,11 +304,9 @@ def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
     rest = weights.resized(weights.bytes - experts, line)
     held = [rest.replace(output_bytes=weights.output_bytes)]
     for size, number in ((experts - in_ram, len(layers) - left), (in_ram, left)):
-        line, ends = (
-            f"{size:,} bytes; experts of {times(number, 'layer')}",
-            (size - error, size + error),
-        )
-        part = term("weights", size, How.COMPUTED, weights.source, line, low=ends[0], high=ends[1])
+        line = f"{size:,} bytes; experts of {times(number, 'layer')}"
+        ends = {"low": size - error, "high": size + error}
+        part = term("weights", size, How.COMPUTED, weights.source, line, **ends)
         held += [part.replace(first_layer=min(first, case.model.layers))] if number else []
     return *held[:-1], held[-1].replace(first_layer=0, split=Split.HOST)
 
@@ -370,7 +333,7 @@ def _program(case: Case) -> Term:
         line += f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
     source = runtime.overhead_source or runtime.name
     # each sequence has a list of its own (slot.prompt.checkpoints)
-    copies = case.parallel * runtime.context_checkpoints * copy_bytes(case)
+    copies = case.workload.parallel * runtime.context_checkpoints * copy_bytes(case)
     if copies:
         line += f"; up to {copies:,} more for copies of a full context to go back to"
         stated = runtime.sources.get("context_checkpoints", runtime.name)
@@ -387,9 +350,8 @@ def _program(case: Case) -> Term:
 
 
 def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
-    """The backend's work buffer, as large as its largest product, and its part of the line: the
-    activations of a batch in the type that meets the weights, or without flash attention the scores
-    of all tokens in 16 bits, to meet the values.
+    """The backend's work buffer and its part of the line: as large as its largest product, of the
+    activations with the weights, or without flash attention of the scores with the values.
     """
     architecture, base = case.model, BASE_TYPES.get(case.quantization)
     widest = max(
@@ -404,7 +366,7 @@ def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
     shape = f"{widest:,} × {numerator}/{denominator} bytes"
     # an encoder without a cache has 32-bit values
     plain = case.runtime.flash_attention or case.row.encoder or case.cache_type == "f32"
-    if not plain and not case.on_gpu:
+    if not plain and case.device is None:
         heads = max((group.heads for group in architecture.attention), default=0)
         scores = room.micro_batch * room.full * heads * 2
         if scores > size:
@@ -471,7 +433,7 @@ def _picture(case: Case) -> Term:
     line += "; none without any, up to a fifth more in a work buffer"
     # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
     # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
-    if not case.on_gpu or encoder.reserved_bytes <= plain:
+    if case.device is None or encoder.reserved_bytes <= plain:
         return term("projector_compute", plain, how, source, line, low=0, high=plain * 6 // 5)
     line = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
     return term("projector_compute", encoder.reserved_bytes, how, source, line)

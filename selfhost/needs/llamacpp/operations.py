@@ -4,6 +4,8 @@ dense or of experts, a recurrence (src/llama-graph.cpp and src/models of llama.c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ...catalogue.architecture import Attention, FeedForward, Recurrent
 from .allocator import Tensor
 
@@ -326,11 +328,6 @@ def _with_bias(graph: Graph, tensor: Tensor, chosen: Tensor, sides: tuple[int, .
     return graph.over(sides, tensor, chosen) if graph.row.expert_bias else tensor
 
 
-def recurrence(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
-    compute = {"mamba": _mamba, "mamba2": _mamba2, "delta": _delta}.get(group.kind, _convolution)
-    return compute(graph, group, normed)
-
-
 def _convolved(graph: Graph, group: Recurrent, past: Tensor, channels: int, read: Tensor) -> Tensor:
     """The convolution over the inputs, with the last ones of the past in front. The last of the
     new inputs are stored for the next batch.
@@ -390,7 +387,7 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     return graph.linear(graph.width, graph.view(gated))
 
 
-def _convolution(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+def _short_convolution(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     width = graph.width
     sides = width, graph.tokens // graph.sequences, graph.sequences
     three = graph.result((3 * width, *sides[1:]), graph.view(normed))
@@ -405,19 +402,15 @@ def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     tokens, state = graph.tokens, graph.memories[id(group)]
     heads, value = group.heads or 1, group.value_length or 0
     key_heads, key = group.key_heads or 1, group.key_length or 0
-    each, inner, channels = (
-        tokens // graph.sequences,
-        heads * value,
-        heads * value + 2 * key_heads * key,
-    )
+    each, inner = tokens // graph.sequences, heads * value
+    channels = inner + 2 * key_heads * key
     mixed = graph.view(graph.linear(channels, normed))
     if graph.row.fused_alpha_beta:
         joined = graph.view(graph.linear(2 * heads, normed))
         rate, decay = (graph.linear(heads, graph.part(joined)) for _ in range(2))
     else:
-        rate, decay = (
-            graph.over((heads, tokens), graph.view(graph.linear(heads, normed))) for _ in range(2)
-        )
+        pair = (graph.view(graph.linear(heads, normed)) for _ in range(2))
+        rate, decay = (graph.over((heads, tokens), each) for each in pair)
     past = graph.fetch(state.convolution)
     taken = _convolved(graph, group, past, channels, graph.part(mixed))
     memory = graph.fetch(state.memory)
@@ -425,14 +418,18 @@ def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     sides = key, key_heads, each, graph.sequences
     queries, keys = graph.result(sides, queries), graph.result(sides, keys)
     if graph.row.fused_alpha_beta and key_heads != heads:
-        queries, keys = (
-            graph.view(graph.result((key, heads, tokens), graph.view(tensor)))
-            for tensor in (queries, keys)
-        )
+        sides = key, heads, tokens
+        pair = (graph.view(tensor) for tensor in (queries, keys))
+        queries, keys = (graph.view(graph.result(sides, each)) for each in pair)
     sources = queries, keys, values, graph.view(decay), graph.view(rate), memory
-    outputs_and_states = graph.result((inner * tokens + state.memory * graph.sequences,), *sources)
-    graph.store(graph.view(outputs_and_states))
+    outputs = _scanned(graph, inner, state.memory, *sources)
     sides = value, heads, each, graph.sequences
     gate = graph.over(sides, graph.view(graph.linear(inner, normed)))
-    gated = graph.over(sides, graph.over(sides, graph.view(outputs_and_states)), gate)
+    gated = graph.over(sides, graph.over(sides, outputs), gate)
     return graph.view(graph.linear(graph.width, graph.view(gated)))
+
+
+RECURRENCES: Mapping[str, Callable[[Graph, Recurrent, Tensor], Tensor]] = {
+    "mamba": _mamba, "mamba2": _mamba2, "delta": _delta, "convolution": _short_convolution,
+}  # fmt: skip
+"""How each kind of recurrent layer is computed."""
