@@ -1,5 +1,5 @@
 """What a model takes, itemised: spec x runtime x workload -> Needs. Pure arithmetic, nothing of the
-machine is read.
+machine is read. The names that other packages use are those imported here.
 """
 
 from .case import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
@@ -22,42 +22,6 @@ from .file_formats import (
     weights_bytes,
     why_not_loaded,
 )
-from .llamacpp.drafts import (
-    OWN_BLOCK,
-    vocabularies_differ,
-    why_no_own_block,
-)
+from .llamacpp.drafts import OWN_BLOCK, vocabularies_differ, why_no_own_block
 from .llamacpp.files import files_of_maker
 from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
-
-__all__ = [
-    "ArchitectureRow",
-    "Companions",
-    "EVERY_QUANTIZATION",
-    "OWN_BLOCK",
-    "canonical_quantization",
-    "counted_parameters",
-    "decode_bytes_by_type",
-    "default_format_and_quantization",
-    "files_of_maker",
-    "from_sixteen_bits",
-    "is_cast",
-    "lacking",
-    "loaded_bits",
-    "loads_sixteen_bits",
-    "more_in_conversation",
-    "needs_of",
-    "needs_on",
-    "parts_of",
-    "published",
-    "quantizations_of",
-    "row_of",
-    "takes_text_alone",
-    "trained_in_mxfp4",
-    "trained_tokens",
-    "vocabularies_differ",
-    "weights_bytes",
-    "why_no_own_block",
-    "why_cache_type_refused",
-    "why_not_loaded",
-]

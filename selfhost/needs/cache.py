@@ -319,7 +319,12 @@ def cache_terms(case: Case) -> list[Term]:
     if keys is not None and state is not None and shared > state.bytes:
         line = f"{share:g} × {keys.bytes:,} bytes of keys and values"
         state = state.replace(bytes=shared, high_bytes=shared, arithmetic=line)
-    return [each for each in (keys, state) if each is not None]
+    terms = [each for each in (keys, state) if each is not None]
+    is_mlx = case.runtime.account.windows == "rotated"
+    if is_mlx and case.spec.quantized is None and case.model.dtype == "float32":
+        # files for MLX made of weights in 32 bits may have 16
+        terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
+    return terms
 
 
 def _keys_and_values(case: Case) -> Term | None:

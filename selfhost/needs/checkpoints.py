@@ -109,8 +109,8 @@ def _is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
     """Whether quantizers take it: no router, nor what the class keeps wide."""
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
-    is_wide = bool(row.torch_wide_matrix) and row.torch_wide_matrix in group.name
-    return is_inside and _is_matrix(group) and not is_wide and "ffn_gate_inp" not in group.name
+    wide = "ffn_gate_inp", *filter(None, (row.torch_wide_matrix,))
+    return is_inside and _is_matrix(group) and not any(part in group.name for part in wide)
 
 
 def _is_matrix(group: TensorGroup) -> bool:
@@ -121,9 +121,7 @@ def _is_matrix(group: TensorGroup) -> bool:
 def adapter_parameters(
     architecture: Architecture, row: ArchitectureRow, rank: int
 ) -> tuple[int, int]:
-    """Parameters of adapters of that rank on every linear layer, and with those on routed experts:
-    rank × (inputs + outputs) of each.
-    """
+    """Parameters of adapters of that rank on linear layers, and with those on routed experts."""
     sizes = {True: 0, False: 0}
     for layer in linear_layers(architecture, row):
         # keys and values of latent attention come from one matrix
@@ -162,8 +160,7 @@ def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRo
     plain = architecture.dtype or "bfloat16"
     type = architecture.matrix_dtype or plain
     is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
-    is_packed = type in _BITSANDBYTES or scheme_of(type) is not None
-    if is_packed:
+    if type in _BITSANDBYTES or scheme_of(type) is not None:
         is_block = _is_linear(group, row)
     if not is_block or "ffn_gate_inp" in group.name:
         return plain
@@ -238,7 +235,7 @@ def _bits(type: str) -> float:
 
 
 def _plain(architecture: Architecture) -> float:
-    return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
+    return DTYPES.get(architecture.dtype or "", 16.0)
 
 
 # ------------------------------------------------------------------ sizes of files
@@ -264,7 +261,6 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def _as_published(case: Case) -> Term | Unread:
-    """Files that nobody packed."""
     own, name = case.own_type, case.quantization
     untyped = case.spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None and case.is_own:
@@ -328,10 +324,8 @@ def _by_count(case: Case) -> Term | Unread:
         return unread_size(case.spec)
     if architecture is None and "architecture" in case.spec.unknown:
         # models of this kind are published in 4 bits a weight as often as in 16
-        return unread(
-            "the spec does not state the type that the weights are stored in",
-            "state `dtype` in [architecture] of the spec, or the size under [[files]]",
-        )
+        remedy = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
+        return unread("the spec does not state the type that the weights are stored in", remedy)
     if architecture is None or architecture.dtype is None:
         source = "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
         line, low = f"{total:,} parameters × 16 bits / 8", int(total * DTYPES["mxfp4"] / 8)
@@ -367,12 +361,10 @@ def _packed_size(case: Case) -> Term | Unread:
 
 
 def _packed_files(case: Case, method: str) -> Term:
-    """The files of a model whose linear layers are packed.
-
-    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
-    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
-    NVFP4 attention, too. NVFP4 files of these hold 0.14 to 0.98 of that more
-    (tests/judge/test_public_reports.py): a third is assumed.
+    """The files of a model whose linear layers are packed. Some hold a tied table twice, or blocks
+    that predict more tokens in 16 bits. Some recipes leave recurrent layers and shared experts in
+    16 bits, in a mixture and in NVFP4 attention, too; NVFP4 files of these hold 0.14 to 0.98 of
+    that more (tests/judge/test_public_reports.py): a third is assumed.
     """
     model, files, left = case.model, _tensor_bytes(case), {"recurrent", "shared_expert"}
     kinds = {each.part for each in linear_layers(model, case.row)}
@@ -400,9 +392,8 @@ def more_in_16_bits(case: Case, parts: set[str]) -> int:
 
 
 def _mlx_size(case: Case) -> Term | Unread:
-    """Files that mlx_lm.convert makes. The ends are those of other conversions: made with --dtype
-    float16, by mlx-lm of September 2026 or later, which keeps projections in 8 bits, or of the text
-    alone.
+    """Files that mlx_lm.convert makes. The ends: made with --dtype float16, by mlx-lm of September
+    2026 or later, which keeps projections in 8 bits, or of the text alone.
     """
     name, own, encoders = case.quantization, case.spec.quantized, 2 * case.encoders
     scheme, weights = mlx_scheme(name), (case.spec.parameters.total or 0) - case.encoders
@@ -463,17 +454,15 @@ def download_of(spec: ModelSpec, files: Term) -> Term | Unread:
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:
     """The type that weights stored in `quantization` are loaded as by default: of plain ones that
-    of config.json (dtype "auto" of transformers 5), of which vLLM makes 32 bits 16 (its
-    config/model.py, _resolve_auto_dtype).
+    of config.json (dtype "auto" of transformers 5), of which vLLM makes 32 bits 16.
     """
     stated = spec.architecture.dtype if spec.architecture is not None else None
     is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES
     if runtime is None or not is_plain or is_cast(spec, runtime, quantization):
         return quantization
-    loads_as = runtime.account.loads_as
-    if stated is None or loads_as == "stored":
-        return quantization
-    return "bfloat16" if loads_as == "sixteen" and stated == "float32" else stated
+    if runtime.account.loads_as == "sixteen" and stated == "float32":
+        return "bfloat16"
+    return quantization if stated is None or runtime.account.loads_as == "stored" else stated
 
 
 def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> int | None:

@@ -11,13 +11,7 @@ from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
 from .cache import cached_groups
-from .case import (
-    Case,
-    Companions,
-    Parts,
-    cpu_of,
-    is_cast,
-)
+from .case import Case, Companions, Parts, cpu_of, is_cast
 from .checkpoints import (
     DTYPES,
     active_parameters,
@@ -86,7 +80,7 @@ def needs_on(needs: Needs, device: Device) -> Needs:
     if case is None:
         # nothing says more of it than its terms
         shares = {Split.LAYERS: 1 / devices}
-        terms = tuple([on_each(each, devices, shares.get(each.split, 1.0)) for each in terms])
+        terms = tuple(on_each(each, devices, shares.get(each.split, 1.0)) for each in terms)
     else:
         runtime = case.program
         if runtime is None or not runtime.account.divides_layers:
@@ -116,11 +110,11 @@ def _counted(case: Case) -> Needs:
     # something to compute from, or a published size to start from
     described = spec.architecture, spec.components, spec.parameters.total, spec.files
     if runtime is None or not any(described):
+        if (stated := _stated(case)) is not None:
+            return _with_parts(needs, stated)
         why = "the spec states neither an architecture nor [needs]"
-        why, stated = spec.unknown.get("architecture", why), _stated(case)
-        if stated is None:
-            return _nothing(needs, why, "state it under [needs] in a spec")
-        return _with_parts(needs, stated)
+        why = spec.unknown.get("architecture", why)
+        return _nothing(needs, why, "state it under [needs] in a spec")
     held = parts(case)
     if case.companions.own_block and case.format != "gguf":
         held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))

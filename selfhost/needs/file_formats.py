@@ -57,9 +57,7 @@ def case_of(
     runtime: RuntimeSpec | None = None,
     workload: Workload | None = None,
 ) -> Case:
-    """The model and what its architecture is known to be, in a program under a workload; of what
-    that leaves open the usual files.
-    """
+    """The model in a program under a workload; of what that leaves open the usual files."""
     workload = workload or Workload()
     usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
     format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
@@ -94,11 +92,8 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
     if tag in runtime.tag_bytes:
         quantization = runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
-        file = PublishedFiles(
-            format="gguf",
-            source=runtime.sources.get("tag_bytes", ""),
-            bytes={quantization: runtime.tag_bytes[tag]},
-        )
+        size, source = {quantization: runtime.tag_bytes[tag]}, runtime.sources.get("tag_bytes", "")
+        file = PublishedFiles(format="gguf", source=source, bytes=size)
         spec = spec.replace(files=(file, *spec.files))
     return spec
 
@@ -122,18 +117,15 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
     """Whether the model is published in that format, or can be converted to it."""
     if any(files.format == format for files in spec.files):
         return True
-    architecture = spec.architecture
-    match format:
-        case "gguf":
-            return architecture.runs_in_gguf if architecture is not None else not spec.components
-        case "ggml":
-            return architecture is not None and architecture.audio is not None
-        case "ctranslate2":
-            # nobody but a publisher converts to it
-            return False
-        case "mlx":
-            return not spec.components
-    return format in (spec.safety.formats or ("safetensors",))
+    model = spec.architecture
+    can_be = {
+        "gguf": model.runs_in_gguf if model is not None else not spec.components,
+        "ggml": model is not None and model.audio is not None,
+        # nobody but a publisher converts to it
+        "ctranslate2": False,
+        "mlx": not spec.components,
+    }
+    return can_be.get(format, format in (spec.safety.formats or ("safetensors",)))
 
 
 def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
@@ -222,12 +214,10 @@ def _quantizations(
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     """Those that only its publisher names come last, the largest first."""
-    sizes = {
-        canonical_gguf(name) or name: size
-        for files in spec.files
-        if files.format == "gguf"
-        for name, size in files.bytes.items()
-    }
+    listed = (
+        each for files in spec.files if files.format == "gguf" for each in files.bytes.items()
+    )
+    sizes = {canonical_gguf(name) or name: size for name, size in listed}
     own = set(sizes)
     beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
     if trained_in_mxfp4(spec):
@@ -238,7 +228,7 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     left = {"F32"}
     if architecture is None or not architecture.has_experts:
         left.add("MXFP4")
-    if not _is_ternary(spec):
+    if name_of(architecture) != "ternary":
         left.update(TERNARY_QUANTIZATIONS)
     left -= own
     return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
@@ -247,10 +237,6 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
 def trained_in_mxfp4(spec: ModelSpec) -> bool:
     """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
     return name_of(spec.architecture).startswith("mxfp4")
-
-
-def _is_ternary(spec: ModelSpec) -> bool:
-    return name_of(spec.architecture) == "ternary"
 
 
 EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QUANTIZATIONS)
@@ -286,7 +272,6 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unr
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The same of a model whose architecture was looked up."""
     if case.format == "gguf":
         name = canonical_gguf(case.quantization) or case.quantization
         return gguf_files.size_of(case.replace(quantization=name))
@@ -300,7 +285,6 @@ def size_of(case: Case) -> Term | Unread:
 # what stands in for a model, and how far one could go, is asked of the same models again and again
 @lru_cache(maxsize=512)
 def parts(case: Case) -> Parts:
-    """Files and memory."""
     if case.runtime.parts:
         files = parts_of(case.spec, case.runtime)
         if files is not None:
@@ -342,16 +326,12 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
-    if runtime.formats == ("gguf",) and _is_conversion_unknown(spec):
+    formats, is_described = spec.safety.formats, spec.files or spec.components or spec.architecture
+    if runtime.formats == ("gguf",) and formats and "gguf" not in formats and not is_described:
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     return _why_not_served(spec, runtime)
-
-
-def _is_conversion_unknown(spec: ModelSpec) -> bool:
-    is_described = spec.architecture is not None or bool(spec.files or spec.components)
-    return bool(spec.safety.formats) and "gguf" not in spec.safety.formats and not is_described
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:

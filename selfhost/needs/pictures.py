@@ -151,10 +151,9 @@ def _decoder(case: Case) -> Term:
     each = copied * 4 if case.quantization == "float16" else numbers * width
     # small arrays beside those
     high = (most * each + weights * 4) * 101 // 100
-    line = (
-        f"{times(case.workload.parallel, 'image')} × {sides[1]:,} × {sides[1]:,} pixels × {numbers:,}"
-        f" numbers × {width} bytes + {weights * width:,} bytes of weights"
-    )
+    images = times(case.workload.parallel, "image")
+    line = f"{images} × {sides[1]:,} × {sides[1]:,} pixels × {numbers:,} numbers × {width} bytes"
+    line += f" + {weights * width:,} bytes of weights"
     if side is not None and case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]:
         line += "; the image decoder holds more than the denoiser and the text encoders do"
         # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
@@ -263,40 +262,31 @@ def parts_in_files(case: Case, parts: ModelParts) -> Parts:
     largest = max(sizes, key=lambda size: size.bytes)
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
-    denoising, decoding = (
-        term(
-            "compute",
-            size,
-            how,
-            source,
-            f"{size:,} bytes reserved for {what}",
-            high=int(size * _CPP["other_version"]),
-        )
-        for size, what in (
-            (parts.denoise_bytes, "a pass of the denoiser"),
-            (parts.decode_bytes, "a tile of the decoder"),
-        )
-    )
+    buffers = []
+    reserved = {
+        "pass of the denoiser": parts.denoise_bytes,
+        "tile of the decoder": parts.decode_bytes,
+    }
+    for what, size in reserved.items():
+        line, high = f"{size:,} bytes reserved for a {what}", int(size * _CPP["other_version"])
+        buffers.append(term("compute", size, how, source, line, high=high))
     share, scratch = _CPP["segment"], _CPP["scratch"]
     line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment of"
     line += " the denoiser, and what is kept free"
     segment = term("weights", int(share * largest.bytes) + scratch, How.ASSUMED, computed, line)
     host = whole_files(files), overhead(case.runtime, on_gpu=case.device is not None)
     alone = "; alone, the others in RAM"
-    decoder = whole_files(by_component["vae"], computed, alone), decoding
-    ways = {"model": whole_files(largest, computed, alone), "sequential": segment}
-
-    def in_all(terms: tuple[Term, ...]) -> int:
-        return sum(each.bytes for each in terms)
-
+    decoder = whole_files(by_component["vae"], computed, alone), buffers[1]
+    offloaded = []
+    for way, held in ("model", whole_files(largest, computed, alone)), ("sequential", segment):
+        is_less = held.bytes + buffers[0].bytes < decoder[0].bytes + decoder[1].bytes
+        device = decoder if is_less else (held, buffers[0])
+        offloaded.append(Offloaded(way=way, host=host, device=device))
     return Parts(
         files=files,
-        terms=(host[0], max(denoising, decoding, key=lambda each: each.bytes), host[1]),
+        terms=(host[0], max(buffers, key=lambda each: each.bytes), host[1]),
         largest_file_bytes=largest.bytes,
-        offloaded=tuple(
-            Offloaded(way=way, host=host, device=max((held, denoising), decoder, key=in_all))
-            for way, held in ways.items()
-        ),
+        offloaded=tuple(offloaded),
     )
 
 

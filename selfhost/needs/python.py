@@ -5,7 +5,6 @@ specs/runtimes/. What the two servers hold on a device beside that is in `server
 
 from __future__ import annotations
 
-from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..core.records import Unread
 from .cache import as_unpacked, cache_terms
@@ -54,7 +53,11 @@ def parts(case: Case) -> Parts:
     is_narrowed = at_load and not case.is_own
     if is_narrowed:
         files = size_of(own)
-    beside = _terms_beside(case) if case.has_layers else []
+    beside = cache_terms(case) if case.has_layers else []
+    if case.has_layers and runtime.account.divides_layers:
+        beside += terms_of_server(case)
+    elif case.has_layers:
+        beside += [_speech(case) if case.model.audio else _activations(case), _program(case)]
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
@@ -73,17 +76,6 @@ def parts(case: Case) -> Parts:
         return answer.replace(terms=held, tensor_parallel=devices)
     weights, evictable = _as_mapped(case, weights)
     return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
-
-
-def _terms_beside(case: Case) -> list[Term]:
-    terms = cache_terms(case)
-    if case.runtime.account.divides_layers:
-        return [*terms, *terms_of_server(case)]
-    is_mlx = case.runtime.account.windows == "rotated"
-    if is_mlx and case.spec.quantized is None and case.model.dtype == "float32":
-        # files for MLX made of weights in 32 bits may have 16
-        terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
-    return [*terms, _speech(case) if case.model.audio else _activations(case), _program(case)]
 
 
 def _weights(case: Case, files: Term) -> Term:
@@ -177,7 +169,14 @@ def _activations(case: Case) -> Term:
     """The most that a pass over the prompt, or a piece of it, holds; see `Account`."""
     architecture, account, width = case.model, case.runtime.account, case.width
     tokens, sequences = case.context_tokens, case.workload.parallel
-    wide, inner = architecture.embedding_length, _widest(architecture)
+    wide = architecture.embedding_length
+    lengths = [
+        max(part.length, wide if part.experts else 0) * (part.used or 1)
+        for part in architecture.feed_forward
+    ]
+    inner = max(
+        [*(lengths or [2 * wide]), *(part.inner_length or 0 for part in architecture.recurrent)]
+    )
     piece = min(tokens, account.prompt_tokens or tokens) * sequences
     each = int((account.width * wide + account.inner * inner) * width)
     passes = architecture.layers if account.waits_by_layer else 1
@@ -189,59 +188,35 @@ def _activations(case: Case) -> Term:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
     least, mixture, most = account.mixture_bytes if architecture.has_experts else (0, 0, 0)
-    mask, most_masks = _mask_bytes(case, piece // sequences)
+    # masks, which torch makes where a window is shorter than a text
+    text = piece // sequences
+    is_cut = any((group.window_tokens or text) < text for group in architecture.attention)
+    mask, most_masks = (sequences * text**2 * is_cut * n for n in account.mask_bytes[1:])
     size = piece * each + waiting + scanned + scores
-    most += (
-        int(account.high_share * (size - scores + most_scores)) + account.high_bytes + most_masks
-    )
+    most += int(account.high_share * (size - scores + most_scores))
+    most += account.high_bytes + most_masks
     if case.spec.modality == "vision":
         patches = min(4 * tokens, _PATCHES)
         most = max(most, patches * sequences * _NUMBERS_PER_PATCH * width)
-    line = (
-        f"{piece:,} tokens × ({account.width:g} × {wide:,} + {account.inner:g} × {inner:,}) ×"
-        f" {width} bytes"
-    )
+    shape = f"({account.width:g} × {wide:,} + {account.inner:g} × {inner:,})"
     beside = waiting + logits + scanned + scores + mixture + mask
-    line += f" + {beside:,} bytes of logits, scores, scans and arrays that wait"
+    line = f"{piece:,} tokens × {shape} × {width} bytes + {beside:,} bytes of logits,"
+    line += " scores, scans and arrays that wait"
     source = account.source or "general knowledge: the widest layer of one pass over the prompt"
     is_sure = account.source and not scanned and scores == most_scores
-    return term(
-        "activations",
-        piece * each + beside,
-        How.COMPUTED if is_sure else How.ASSUMED,
-        source,
-        line,
-        low=int(account.low_share * size) + logits + least,
-        high=most + logits,
-    )
-
-
-def _mask_bytes(case: Case, text: int) -> list[int]:
-    """Likely and most of masks, which torch makes where a window is shorter than a text."""
-    is_cut = any((group.window_tokens or text) < text for group in case.model.attention)
-    return [
-        case.workload.parallel * text**2 * is_cut * each
-        for each in case.runtime.account.mask_bytes[1:]
-    ]
-
-
-def _widest(architecture: Architecture) -> int:
-    wide, lengths = architecture.embedding_length, list[int]()
-    for group in architecture.feed_forward:
-        lengths.append(max(group.length, wide if group.experts else 0) * (group.used or 1))
-    states = (group.inner_length or 0 for group in architecture.recurrent)
-    return max([*(lengths or [2 * wide]), *states])
+    how = How.COMPUTED if is_sure else How.ASSUMED
+    low = int(account.low_share * size) + logits + least
+    size = piece * each + beside
+    return term("activations", size, how, source, line, low=low, high=most + logits)
 
 
 def _scan_bytes(case: Case, piece: int) -> int:
     """Bytes that scans of recurrent layers keep for all tokens of a piece."""
-    sizes = [0]
+    sizes, kept = [0], case.runtime.account.scan_bytes
     for group in case.model.recurrent:
         inner = group.inner_length or (group.heads or 0) * (group.value_length or 0)
         state = group.state_length or group.key_length or 0
-        sizes.append(
-            int(piece * inner * state * case.runtime.account.scan_bytes.get(group.kind, 0.0))
-        )
+        sizes.append(int(piece * inner * state * kept.get(group.kind, 0.0)))
     return max(sizes)
 
 
@@ -251,22 +226,17 @@ def _score_bytes(case: Case, piece: int) -> int:
     if account.windows == "rotated":
         architecture = as_unpacked(architecture, case.row)
     for group in architecture.attention:
-        if group.kind != "cross" and _stores_scores(case, group):
+        stores = case.row.torch_scores or case.row.relative_positions
+        if account.fused_heads:
+            stores = not group.key_length == group.value_length in account.fused_heads
+        elif case.row.torch_scores == "one_head":
+            stores = group.kv_heads == 1 < group.heads
+        if group.kind == "latent" or (group.kind != "cross" and stores):
             reach = case.context_tokens
             if account.prompt_tokens and group.kind in ("sliding", "latent"):
                 reach = min(reach, (group.window_tokens or reach) + account.prompt_tokens)
             most = max(most, group.heads * piece * reach)
     return int(most * account.score_bytes * (case.width / 2 if account.fused_heads else 1))
-
-
-def _stores_scores(case: Case, group: Attention) -> bool:
-    if group.kind == "latent":
-        return True
-    if case.runtime.account.fused_heads:
-        return not group.key_length == group.value_length in case.runtime.account.fused_heads
-    if case.row.torch_scores == "one_head":
-        return group.kv_heads == 1 < group.heads
-    return bool(case.row.torch_scores or case.row.relative_positions)
 
 
 def _speech(case: Case) -> Term:

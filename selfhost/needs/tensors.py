@@ -10,9 +10,7 @@ from typing import Any
 from ..catalogue.architecture import (
     Architecture,
     Attention,
-    Audio,
     FeedForward,
-    Recurrent,
     TensorGroup,
 )
 from ..core.records import Record
@@ -155,9 +153,8 @@ class ArchitectureRow(Record):
 
     @property
     def bounds_texts(self) -> bool:
-        """Positions are rows of a table, beyond which transformers stops: none are where distances
-        count (T5), and M2M-100 makes the table longer
-        (M2M100SinusoidalPositionalEmbedding.forward).
+        """Positions are rows of a table, beyond which transformers stops: not in T5, where
+        distances count, nor in M2M-100, which makes the table longer.
         """
         return not (self.relative_positions or self.sines)
 
@@ -174,8 +171,7 @@ class ArchitectureRow(Record):
 
 def row_of(architecture: Architecture) -> ArchitectureRow | None:
     """The row of a model's architecture, with what this model has beside others of it, and without
-    what it lacks. None where there is no row, or where the model lacks a part that every other
-    model of the row has.
+    what it lacks. None where there is none, or the model lacks a part that all others have.
     """
     return None if lacking(architecture) else _stated_row(architecture)
 
@@ -206,9 +202,9 @@ def _stated_row(architecture: Architecture) -> ArchitectureRow | None:
 @cache
 def _row_with(name: str, departs: tuple[tuple[str, Any], ...]) -> ArchitectureRow | None:
     values = shipped_table("architectures")["architecture"].get(name)
-    return (
-        None if values is None else ArchitectureRow.from_values(name, {**values, **dict(departs)})
-    )
+    if values is None:
+        return None
+    return ArchitectureRow.from_values(name, {**values, **dict(departs)})
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
@@ -253,17 +249,14 @@ def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tupl
     return architecture.tensors or tuple(_Tensors(architecture, row, gguf=False).build())
 
 
-def block_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
+def block_tensors(architecture: Architecture, row: ArchitectureRow) -> list[TensorGroup]:
     """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
-    return tuple(
-        group for group in gguf_tensors(architecture, row) if predicts_more(group, architecture)
-    )
+    groups = gguf_tensors(architecture, row)
+    return [group for group in groups if predicts_more(group, architecture)]
 
 
 def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
-    """True for a tensor of a multi-token-prediction block: in the file, and by default not in
-    memory.
-    """
+    """Whether it is of a multi-token-prediction block: in the file, by default not in memory."""
     return bool(group.layers) and group.layers[0] >= architecture.layers
 
 
@@ -289,9 +282,9 @@ def _sizes_of(record: Record | None) -> dict[str, Any]:
 
 
 class _Tensors:
-    """The tensors of one model. `gguf`: as llama.cpp's file holds them; else as the published
-    checkpoint, under the same names. Shapes are in elements, the fastest dimension first, as GGUF
-    writes them; a `*` in a name stands for the number of each of the `layers` at hand.
+    """The tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
+    checkpoint. Shapes have the fastest dimension first, as GGUF writes them; a `*` in a name stands
+    for the number of each of the `layers` at hand.
     """
 
     def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
@@ -306,8 +299,8 @@ class _Tensors:
         self.sizes = _sizes_of(architecture) | _sizes_of(row) | own
 
     def add(self, name: str, shape: tuple[int, ...]) -> None:
-        """A tensor, of all the `layers` at hand where its name has a `*`; of T5's two stacks, in
-        each where it belongs to the blocks, or its name starts with a point.
+        """A tensor; of T5's two stacks, in each where it belongs to the blocks, or its name starts
+        with a point.
         """
         limit, every = self.architecture.stored_layers, self.layers
         stored = every if limit is None else tuple(layer for layer in every if layer < limit)
@@ -324,15 +317,8 @@ class _Tensors:
                 whole = f"{stack}.{whole.replace('attn_output.', 'attn_o.')}"
             self.groups.append(TensorGroup(name=whole, layers=layers, shape=shape))
 
-    def table(
-        self,
-        name: str,
-        group: Attention | Recurrent | FeedForward | Audio | None = None,
-        **more: Any,
-    ) -> None:
-        """The tensors of a table of specs/common/tensors.toml; `more`: sizes that are keys of no
-        record.
-        """
+    def table(self, name: str, group: Record | None = None, **more: Any) -> None:
+        """The tensors of a table of specs/common/tensors.toml; `more`: sizes of no record."""
         sizes = self.sizes | _sizes_of(group) | more
         sizes |= {f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)}
         every = self.layers
@@ -428,22 +414,18 @@ class _Tensors:
             "versions": row.altup and inputs,
             "streams": row.hyper_connections and inputs,
         }
+        more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}
         for name, is_there in tables.items():
             if is_there:
-                others = inputs - 1
-                self.table(name, rows=rows, others=others, mixed=mixed, most_heads=most_heads)
+                self.table(name, **more)
 
     def norm(self, name: str) -> None:
         """A norm of the model's width."""
-        width = self.sizes["width"]
-        self.add(f"{name}.weight", (width,))
-        if self.row.norm_bias:
-            self.add(f"{name}.bias", (width,))
+        for part in ("weight", "bias") if self.row.norm_bias else ("weight",):
+            self.add(f"{name}.{part}", (self.sizes["width"],))
 
     def prediction_blocks(self, blocks: int) -> None:
-        """Blocks shaped like the last layer, or the last of some kind, with one matrix that
-        joins the hidden state and the next token.
-        """
+        """Blocks shaped like the last layer, or the last of some kind."""
         model, row = self.architecture, self.row
         self.layers = tuple(range(model.layers, model.layers + blocks))
         # where layers attend or feed forward, the block does both and has a second norm
@@ -456,8 +438,7 @@ class _Tensors:
         feeding = [each for each in model.feed_forward if not dense or not each.experts]
         self.attention(max(attention or model.attention, key=lambda group: group.layers[-1:]))
         self.feed_forward(max(feeding or model.feed_forward, key=lambda group: group.layers[-1:]))
-        brought: dict[str, Any] = dict.fromkeys(row.mtp_vocabulary, 1)
-        self.table("prediction", **brought)
+        self.table("prediction", **dict.fromkeys(row.mtp_vocabulary, True))
 
     def attention(self, group: Attention) -> None:
         model, row = self.architecture, self.row
@@ -480,16 +461,12 @@ class _Tensors:
         self.table("beside attention", group)
 
     def feed_forward(self, group: FeedForward) -> None:
-        row, experts = self.row, group.experts
-        dense = group.beside_dense if experts else group.length
-        if experts:
+        row, dense = self.row, group.beside_dense if group.experts else group.length
+        if group.experts:
+            inner, used = group.latent_length or self.sizes["width"], group.used or 1
+            more = {"inner": inner, "used": used, "normed_beside": dense and row.expert_norms}
             self.table(
-                "experts",
-                group,
-                inner=group.latent_length or self.sizes["width"],
-                used=group.used or 1,
-                picked_by_bias=group.router_bias or row.router_bias,
-                normed_beside=dense and row.expert_norms,
+                "experts", group, picked_by_bias=group.router_bias or row.router_bias, **more
             )
         if dense:
             self.table("dense", dense=dense, down_biased=row.feed_forward_bias or row.down_bias)

@@ -40,9 +40,7 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
 
 
 def why_no_own_block(model: ModelSpec) -> str | None:
-    """Why the model cannot draft with a block of its own; None where it can. The block's cache is
-    as wide as a layer's, so it follows only from a layer that keeps its tokens.
-    """
+    """Why the model cannot draft with a block of its own; None where it can."""
     architecture = model.architecture
     if architecture is None or not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
@@ -87,16 +85,13 @@ def block_terms(case: Case, compute: Term) -> list[Term]:
     """llama.cpp with the model's own block: its tensors, a plain f16 cache for it, and a second,
     smaller compute buffer than the model's own, `compute`.
     """
-    source = f"{_SOURCE}; 36 cases of 6 models measured 0.48 to 0.93 of the model's own buffer"
-    likely, least = (int(compute.bytes * each) for each in (_BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW))
+    source, likely = f"{_SOURCE}; 36 cases of 6 models", int(compute.bytes * _BLOCK_COMPUTE)
+    source += " measured 0.48 to 0.93 of the model's own buffer"
     line = f"{_BLOCK_COMPUTE:g} × {compute.bytes:,} bytes"
-    ends = {"low": least, "high": compute.bytes}
-    cache = _block_cache(case, case.room.full, case.room.streams)
-    return [
-        own_block_weights(case),
-        cache.replace(how=How.EXACT),
-        term("mtp_compute", likely, How.COMPUTED, source, line, **ends),
-    ]
+    ends = {"low": int(compute.bytes * _BLOCK_COMPUTE_LOW), "high": compute.bytes}
+    buffer = term("mtp_compute", likely, How.COMPUTED, source, line, **ends)
+    cache = _block_cache(case, case.room.full, case.room.streams).replace(how=How.EXACT)
+    return [own_block_weights(case), cache, buffer]
 
 
 def block_of_checkpoint(case: Case) -> list[Term]:

@@ -8,6 +8,7 @@ file of one of llama-quantize's recipes: `[mixes]` in specs/common/gguf_types.to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -71,11 +72,8 @@ def size_of(case: Case) -> Term | Unread:
         file = recipe_file(case.model, case.row, spec.released, recipe, own_block)
         return file if is_recipe else _mixed(case, recipe, file)
     if not is_recipe:
-        return unread(
-            f"no source states the size of {quantization}, which is not a quantization of"
-            " llama-quantize",
-            "use a quantization with a known recipe, for example --quant Q4_K_M",
-        )
+        why = f"no source states the size of {quantization}, no quantization of llama-quantize"
+        return unread(why, "use a quantization with a known recipe, for example --quant Q4_K_M")
     if spec.parameters.total is None:
         return unread_size(spec)
     total, bits = spec.parameters.total - case.encoders, BITS_PER_WEIGHT[quantization]
@@ -130,20 +128,14 @@ def usual(
 
 @lru_cache(maxsize=1024)
 def spread(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[int, int]:
-    """Tensor bytes with and without an importance matrix, less and more the error of the recipe;
-    multi-token prediction included.
-
-    Of models with fused matrices, files are made by two versions of llama-quantize: 14.7 and 15.1
-    GB are IQ4_XS files of the same shapes (model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF).
+    """Tensor bytes with and without an importance matrix, and of fused matrices by two versions of
+    llama-quantize, less and more the error of the recipe; multi-token prediction included.
     """
     imatrix = quantization.startswith("IQ")
     ways = (imatrix, not imatrix) if imatrix or quantization in ("Q4_0", "Q5_0") else (imatrix,)
     versions = (False, True) if has_fused(architecture, row) else (False,)
-    sizes = [
-        sum(tensor.bytes for tensor in stored(architecture, row, quantization, way, version))
-        for way in ways
-        for version in versions
-    ]
+    files = (stored(architecture, row, quantization, w, v) for w in ways for v in versions)
+    sizes = [sum(tensor.bytes for tensor in file) for file in files]
     return int(min(sizes) * (1 - RECIPE_ERROR)), int(max(sizes) * (1 + RECIPE_ERROR))
 
 
@@ -178,13 +170,10 @@ def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
 
 def by_type(tensors: Iterable[FileTensors]) -> str:
     """`3,413,114,880 bytes of Q4_K + …`, the most first."""
-    sizes: dict[str, int] = {}
+    sizes = Counter[str]()
     for tensor in tensors:
-        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.bytes
-    return " + ".join(
-        f"{size:,} bytes of {type}"
-        for type, size in sorted(sizes.items(), key=lambda item: -item[1])
-    )
+        sizes[tensor.type] += tensor.bytes
+    return " + ".join(f"{size:,} bytes of {type}" for type, size in sizes.most_common())
 
 
 def canonical_mix(text: str) -> str | None:
@@ -210,25 +199,17 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
     files of such models lie in. `file` is that of its recipe for the same model.
     """
     architecture, mix = case.model, case.quantization
-    tables = [
-        tensor
-        for tensor in stored(architecture, case.row, recipe, importance_matrix=False)
-        if tensor.name in ("token_embd.weight", "output.weight")
-    ]
+    tensors = stored(architecture, case.row, recipe, importance_matrix=False)
+    tables = [each for each in tensors if each.name in ("token_embd.weight", "output.weight")]
     table_bytes = sum(table.bytes for table in tables)
     type = _MIXES[mix].get("tables")
     if type is not None:
         more = sum(tensor_bytes(type, table.shape) * table.count for table in tables) - table_bytes
         source = "llama-quantize's rules but for the token table and the output matrix, whose type"
-        return term(
-            "files",
-            file.bytes + more,
-            How.COMPUTED,
-            f"{source} the publisher states on the model's card",
-            f"{recipe} of {file.bytes:,} bytes {more:+,} for tables in {type}",
-            low=file.low_bytes + more,
-            high=file.high_bytes + more,
-        )
+        source += " the publisher states on the model's card"
+        line = f"{recipe} of {file.bytes:,} bytes {more:+,} for tables in {type}"
+        ends = {"low": file.low_bytes + more, "high": file.high_bytes + more}
+        return term("files", file.bytes + more, How.COMPUTED, source, line, **ends)
     least, most = _MIXES[mix]["experts" if architecture.has_experts else "dense"]
     least, most = _OF_MXFP4 if recipe == "MXFP4" else (least, most)
     low, high = int(file.bytes * least), int(file.bytes * most)

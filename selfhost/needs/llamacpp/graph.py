@@ -22,7 +22,7 @@ from ..cache import states, window_of
 from ..case import Cells
 from ..tensors import ArchitectureRow, Style
 from .allocator import Recorder, Tensor
-from .operations import ROTATION, RECURRENCES, attention, experts_beside_dense, feed_forward, latent
+from .operations import RECURRENCES, ROTATION, attention, experts_beside_dense, feed_forward, latent
 
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = {"post_ffw_norm", "layer_output_norm"}

@@ -91,7 +91,7 @@ def parts(case: Case) -> Parts:
     cache = _cache(case) if case.has_layers else unread_cache(case.spec)
     unknown = [cache] if isinstance(cache, Unread) else []
     if case.has_layers:
-        compute = _compute(case)
+        compute = _compute(case) if case.device is None else _with_copies(case, _compute(case))
         terms += [] if isinstance(cache, Unread) else cache
         terms += [*_state(case), compute, _program(case)]
         if case.companions.own_block:
@@ -222,8 +222,7 @@ def _compute(case: Case) -> Term:
     if case.known_row is not None and (case.row.encoder or case.model.vocabulary is not None):
         size, reserved = _replayed(case, case.room, rows), _replayed(case, case.room, whole)
     if size is None or reserved is None:
-        guess = _guessed(case, whole)
-        return guess if case.device is None else _with_copies(case, guess)
+        return _guessed(case, whole)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
     # at most what the states of several sequences add where each drafted token leaves one: 0.8 to
     # 1.15 times those of one layer, of three models
@@ -232,8 +231,7 @@ def _compute(case: Case) -> Term:
     if case.device is not None:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
-        compute = term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
-        return _with_copies(case, compute)
+        return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
     low, line = min(size, _replayed(case, _one_batch(case), rows) or size), f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
@@ -248,7 +246,7 @@ def _replayed(case: Case, room: Cells, rows: int) -> int | None:
 
 
 def _one_batch(case: Case) -> Cells:
-    """The cells in use once each sequence has had one batch; of an encoder one sequence its text."""
+    """The cells in use once each sequence has had one batch; of an encoder one sequence."""
     room, windows = case.room, case.room.whole_windows
     number = 1 if case.row.encoder else room.sequences
     tokens = min(case.context_tokens, room.batch) * number
@@ -268,9 +266,9 @@ def _guessed(case: Case, rows: int) -> Term:
 
 
 def _with_copies(case: Case, compute: Term) -> Term:
-    """Each of several devices has four copies of a graph's inputs, mostly masks, so that all compute
-    at once (GGML_SCHED_MAX_COPIES of ggml-backend.cpp). The first copies the experts of the largest
-    layer that lies in RAM while it reads a prompt (`op_offload`).
+    """Each of several devices has four copies of a graph's inputs, mostly masks
+    (GGML_SCHED_MAX_COPIES of ggml-backend.cpp); for a prompt the first copies the experts of the
+    largest layer that lies in RAM (`op_offload`).
     """
     model, row, room = case.model, case.row, case.room
     windows = {window_of(model, row, group) for group in cache_groups(model, row)}

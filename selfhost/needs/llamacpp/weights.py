@@ -19,11 +19,9 @@ _TOKEN_TABLE = "token_embd.weight"
 
 
 def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Term, ...], int]:
-    """Mapped weights, the second layout that the CPU wants, by its name, and the
-    bytes of originals it replaced. `layout` None: beside a device, where weights lie as they are
-    stored, in RAM too: llama.cpp prefers the device's kind of RAM to a second layout, and the
-    mapped file to both (llama.cpp 0c1e570: make_cpu_buft_list in src/llama-model.cpp,
-    select_weight_buft in src/llama-model-loader.cpp).
+    """Mapped weights, the second layout that the CPU wants, by its name, and the bytes of originals
+    it replaced. `layout` None: beside a device, where weights lie as they are stored, in RAM too
+    (make_cpu_buft_list in src/llama-model.cpp, select_weight_buft in src/llama-model-loader.cpp).
     """
     spec, quantization = case.spec, case.quantization
     read = tensors_read(spec, quantization)
@@ -48,22 +46,16 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         source = f"tensor table in the header of {spec.origin}"
         as_stored = _stored("weights", loaded, How.EXACT, source)
     else:
-        as_stored = _by_recipe(case, files, loaded, _bytes_of(tensors))
+        source, (least, most) = RECIPE, spread(architecture, row, quantization)
+        if files.how is How.STATED:
+            source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+        # the file may lack multi-token prediction
+        block, size = _bytes_of(each for each in loaded if each.extra), _bytes_of(tensors)
+        ends = size - least + (0 if row.mtp_in_gguf else block), most - size
+        as_stored = _stored("weights", loaded, How.COMPUTED, source, *ends)
     if layout is None:
         return _beside_device(as_stored, _beside_layers(loaded, row)), 0
     return _in_layouts(as_stored, loaded, buffers_of(layout), tied=_is_tied(loaded, row))
-
-
-def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int) -> Term:
-    """What is loaded of tensors that have `size` bytes in all by llama-quantize's recipe."""
-    source, (least, most) = RECIPE, spread(case.model, case.row, case.quantization)
-    if files.how is How.STATED:
-        source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-    # the file may lack multi-token prediction
-    extra = (tensor for tensor in loaded if tensor.extra)
-    lacking = 0 if case.row.mtp_in_gguf else _bytes_of(extra)
-    ends = size - least + lacking, most - size
-    return _stored("weights", loaded, How.COMPUTED, source, *ends)
 
 
 def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
@@ -87,22 +79,17 @@ def _stored(
 
 
 def _beside_layers(tensors: Sequence[FileTensors], row: ArchitectureRow) -> list[int]:
-    """Bytes of the output matrix, of the tables of the input layer, and of the token table that is
-    the output matrix too.
-    """
-    output = _bytes_of(tensor for tensor in tensors if tensor.name.startswith("output."))
-    tables = _bytes_of(tensor for tensor in tensors if tensor.name in TABLES)
-    again = _bytes_of(tensor for tensor in tensors if tensor.name == _TOKEN_TABLE)
+    """Bytes of the output matrix, of the input layer, and of a token table that is both."""
+    output = _bytes_of(each for each in tensors if each.name.startswith("output."))
+    tables = _bytes_of(each for each in tensors if each.name in TABLES)
+    again = _bytes_of(each for each in tensors if each.name == _TOKEN_TABLE)
     return [output, tables, again if _is_tied(tensors, row) else 0]
 
 
 def _beside_device(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
-    """What devices hold of the weights, and the tables that stay in RAM, mapped from the file: a
-    token reads one row of each, and the system may drop the others.
-
-    The input layer is never given to a device, and the output matrix goes with the last layer
-    (src/llama-model.cpp, load_tensors). Of a token table that is the output matrix too a device has
-    a copy (TENSOR_DUPLICATED).
+    """What devices hold of the weights, the output matrix with the last layer, and the tables that
+    stay mapped in RAM (src/llama-model.cpp, load_tensors). Of a token table that is the output
+    matrix too a device has a copy (TENSOR_DUPLICATED).
     """
     output, tables, again = parts
     if not tables:
@@ -123,10 +110,8 @@ def _in_layouts(
     whole: Term, tensors: Iterable[FileTensors], layout: Sequence[Buffer], *, tied: bool
 ) -> tuple[tuple[Term, ...], int]:
     """The weights as they lie in the file and those in a second layout, each with its share of the
-    range; and the bytes of the originals of the second.
-
-    A token table that is the output matrix too is in both (src/llama-model-loader.cpp,
-    create_tensor: TENSOR_DUPLICATED).
+    range; and the bytes of the originals of the second. A token table that is the output matrix
+    too is in both (TENSOR_DUPLICATED).
     """
     moved, rest, files = list[FileTensors](), list[FileTensors](), dict[str, None]()
     more = twice = 0
