@@ -58,26 +58,33 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         layers = len([layer for layer in group.layers if last is None or layer < last])
         if not layers or group.kind == "cross":
             continue
-        keeps_all = group.kind == "full" or (row is not None and row.window_masks)
-        # rows that are key and value in one
-        is_one, indexed = group.kind in ("latent", "compressed"), _indexer(group)
-        latent_length = (group.latent_length or 0) + (group.rope_length or 0)
-        rows = CacheGroup(
-            layers=layers,
-            kv_heads=1 if is_one else group.kv_heads,
-            key_length=latent_length if group.kind == "latent" else group.key_length,
-            value_length=0 if is_one else group.value_length,
-            latent=is_one,
-            window_tokens=None if keeps_all else group.window_tokens,
-            indexer_elements=0 if group.kind == "compressed" else indexed,
-        )
+        rows = _rows_of(group, layers)
+        if row is not None and row.window_masks:
+            rows = rows.replace(window_tokens=None)
         groups.append(rows)
         if group.kind == "compressed" and (tokens := group.compression):
             # DeepSeek V4: beside a window of tokens rows that each stand for several of them
-            length = group.key_length + indexed
+            length = group.key_length + _indexer(group)
             rows = rows.replace(key_length=length, window_tokens=None, tokens_per_row=tokens)
             groups.append(rows)
     return tuple(groups)
+
+
+def _rows_of(group: Attention, layers: int) -> CacheGroup:
+    kind, length = group.kind, group.key_length
+    if kind == "latent":
+        length = (group.latent_length or 0) + (group.rope_length or 0)
+    # rows that are key and value in one
+    is_one = kind in ("latent", "compressed")
+    return CacheGroup(
+        layers=layers,
+        kv_heads=1 if is_one else group.kv_heads,
+        key_length=length,
+        value_length=0 if is_one else group.value_length,
+        latent=is_one,
+        window_tokens=group.window_tokens if kind != "full" else None,
+        indexer_elements=_indexer(group) if kind != "compressed" else 0,
+    )
 
 
 def _indexer(group: Attention) -> int:

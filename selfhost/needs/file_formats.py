@@ -214,10 +214,8 @@ def _quantizations(
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     """Those that only its publisher names come last, the largest first."""
-    listed = (
-        each for files in spec.files if files.format == "gguf" for each in files.bytes.items()
-    )
-    sizes = {canonical_gguf(name) or name: size for name, size in listed}
+    listed = [files.bytes.items() for files in spec.files if files.format == "gguf"]
+    sizes = {canonical_gguf(name) or name: size for each in listed for name, size in each}
     own = set(sizes)
     beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
     if trained_in_mxfp4(spec):
@@ -326,12 +324,16 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
-    formats, is_described = spec.safety.formats, spec.files or spec.components or spec.architecture
-    if runtime.formats == ("gguf",) and formats and "gguf" not in formats and not is_described:
+    if runtime.formats == ("gguf",) and _is_conversion_unknown(spec):
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     return _why_not_served(spec, runtime)
+
+
+def _is_conversion_unknown(spec: ModelSpec) -> bool:
+    is_described = spec.architecture is not None or bool(spec.files or spec.components)
+    return bool(spec.safety.formats) and "gguf" not in spec.safety.formats and not is_described
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:

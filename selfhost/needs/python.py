@@ -5,6 +5,7 @@ specs/runtimes/. What the two servers hold on a device beside that is in `server
 
 from __future__ import annotations
 
+from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..core.records import Unread
 from .cache import as_unpacked, cache_terms
@@ -53,11 +54,7 @@ def parts(case: Case) -> Parts:
     is_narrowed = at_load and not case.is_own
     if is_narrowed:
         files = size_of(own)
-    beside = cache_terms(case) if case.has_layers else []
-    if case.has_layers and runtime.account.divides_layers:
-        beside += terms_of_server(case)
-    elif case.has_layers:
-        beside += [_speech(case) if case.model.audio else _activations(case), _program(case)]
+    beside = _terms_beside(case) if case.has_layers else []
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
@@ -76,6 +73,13 @@ def parts(case: Case) -> Parts:
         return answer.replace(terms=held, tensor_parallel=devices)
     weights, evictable = _as_mapped(case, weights)
     return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
+
+
+def _terms_beside(case: Case) -> list[Term]:
+    if case.runtime.account.divides_layers:
+        return [*cache_terms(case), *terms_of_server(case)]
+    work = _speech(case) if case.model.audio else _activations(case)
+    return [*cache_terms(case), work, _program(case)]
 
 
 def _weights(case: Case, files: Term) -> Term:
@@ -169,14 +173,7 @@ def _activations(case: Case) -> Term:
     """The most that a pass over the prompt, or a piece of it, holds; see `Account`."""
     architecture, account, width = case.model, case.runtime.account, case.width
     tokens, sequences = case.context_tokens, case.workload.parallel
-    wide = architecture.embedding_length
-    lengths = [
-        max(part.length, wide if part.experts else 0) * (part.used or 1)
-        for part in architecture.feed_forward
-    ]
-    inner = max(
-        [*(lengths or [2 * wide]), *(part.inner_length or 0 for part in architecture.recurrent)]
-    )
+    wide, inner = architecture.embedding_length, _widest(architecture)
     piece = min(tokens, account.prompt_tokens or tokens) * sequences
     each = int((account.width * wide + account.inner * inner) * width)
     passes = architecture.layers if account.waits_by_layer else 1
@@ -208,6 +205,14 @@ def _activations(case: Case) -> Term:
     low = int(account.low_share * size) + logits + least
     size = piece * each + beside
     return term("activations", size, how, source, line, low=low, high=most + logits)
+
+
+def _widest(architecture: Architecture) -> int:
+    wide, lengths = architecture.embedding_length, list[int]()
+    for group in architecture.feed_forward:
+        lengths.append(max(group.length, wide if group.experts else 0) * (group.used or 1))
+    states = (group.inner_length or 0 for group in architecture.recurrent)
+    return max([*(lengths or [2 * wide]), *states])
 
 
 def _scan_bytes(case: Case, piece: int) -> int:

@@ -317,7 +317,7 @@ class _Tensors:
                 whole = f"{stack}.{whole.replace('attn_output.', 'attn_o.')}"
             self.groups.append(TensorGroup(name=whole, layers=layers, shape=shape))
 
-    def table(self, name: str, group: Record | None = None, **more: Any) -> None:
+    def table(self, name: str, group: Record | None = None, /, **more: Any) -> None:
         """The tensors of a table of specs/common/tensors.toml; `more`: sizes of no record."""
         sizes = self.sizes | _sizes_of(group) | more
         sizes |= {f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)}

@@ -90,8 +90,7 @@ def guessed_compute(
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * streams)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
-    span = tokens if row.encoder else room.full
-    span = span if model.attention else 0
+    span = (tokens if row.encoder else room.full) * bool(model.attention)
     alive = (3 * (model.altup_inputs or 1) + 1) * width + _inside_layers(model, row)
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not flash or row.unfused)

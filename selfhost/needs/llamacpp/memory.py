@@ -136,16 +136,18 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
 
 def _cache(case: Case) -> list[Term] | Unread:
     """The cache; no term where the model keeps none, `Unread` where the program makes none."""
-    architecture, row, type = case.model, case.row, case.cache_type
-    groups = cached_groups(architecture, row)
+    groups, type = cached_groups(case.model, case.row), case.cache_type
     refused = why_cache_refused(groups, type, case.runtime) if groups else None
     if refused is not None:
         remedy = "use --kv-cache f16"
         if not case.runtime.flash_attention:
             remedy += ", or --runtime llama.cpp with flash attention on"
         return unread(refused, remedy, "memory.kv_cache")
-    if not groups:
-        return []
+    return [_cache_term(case, groups)] if groups else []
+
+
+def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
+    architecture, row, type = case.model, case.row, case.cache_type
     flash, room = case.runtime.flash_attention, case.room
     widest = 0 if flash else max(group.value_elements for group in groups)
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
@@ -176,7 +178,7 @@ def _cache(case: Case) -> list[Term] | Unread:
     sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
     line = "; ".join([sums, *remarks])
     size = cache_bytes(architecture, row, room, type, type, flash)
-    return [term("kv_cache", size, how, source, line, high=size + unsure)]
+    return term("kv_cache", size, how, source, line, high=size + unsure)
 
 
 def why_cache_refused(

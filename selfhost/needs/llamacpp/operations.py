@@ -418,9 +418,8 @@ def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     sides = key, key_heads, each, graph.sequences
     queries, keys = graph.result(sides, queries), graph.result(sides, keys)
     if graph.row.fused_alpha_beta and key_heads != heads:
-        sides = key, heads, tokens
         pair = (graph.view(tensor) for tensor in (queries, keys))
-        queries, keys = (graph.view(graph.result(sides, each)) for each in pair)
+        queries, keys = (graph.view(graph.result((key, heads, tokens), each)) for each in pair)
     sources = queries, keys, values, graph.view(decay), graph.view(rate), memory
     outputs = _scanned(graph, inner, state.memory, *sources)
     sides = value, heads, each, graph.sequences

@@ -46,16 +46,20 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         source = f"tensor table in the header of {spec.origin}"
         as_stored = _stored("weights", loaded, How.EXACT, source)
     else:
-        source, (least, most) = RECIPE, spread(architecture, row, quantization)
-        if files.how is How.STATED:
-            source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-        # the file may lack multi-token prediction
-        block, size = _bytes_of(each for each in loaded if each.extra), _bytes_of(tensors)
-        ends = size - least + (0 if row.mtp_in_gguf else block), most - size
-        as_stored = _stored("weights", loaded, How.COMPUTED, source, *ends)
+        as_stored = _by_recipe(case, files, loaded, _bytes_of(tensors))
     if layout is None:
         return _beside_device(as_stored, _beside_layers(loaded, row)), 0
     return _in_layouts(as_stored, loaded, buffers_of(layout), tied=_is_tied(loaded, row))
+
+
+def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int) -> Term:
+    """What is loaded of tensors that have `size` bytes in all by llama-quantize's recipe."""
+    source, (least, most) = RECIPE, spread(case.model, case.row, case.quantization)
+    if files.how is How.STATED:
+        source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+    # the file may lack multi-token prediction
+    block = 0 if case.row.mtp_in_gguf else _bytes_of(each for each in loaded if each.extra)
+    return _stored("weights", loaded, How.COMPUTED, source, size - least + block, most - size)
 
 
 def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
