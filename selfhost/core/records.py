@@ -114,15 +114,11 @@ class _RecordType(type):
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
+        kind, empty = Parameter.KEYWORD_ONLY, Parameter.empty
         return Signature(
             [
-                Parameter(
-                    name,
-                    Parameter.KEYWORD_ONLY,
-                    default=cls._defaults.get(name, Parameter.empty),
-                    annotation=kind,
-                )
-                for name, kind in cls._kinds.items()
+                Parameter(name, kind, default=cls._defaults.get(name, empty), annotation=annotation)
+                for name, annotation in cls._kinds.items()
             ]
         )
 

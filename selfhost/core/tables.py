@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from . import units
@@ -26,8 +26,8 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "list": ", ".join,
 }
 RANGES: Mapping[str, Callable[[Any, Any], str]] = {
-    "binary": units.binary_range,
-    "decimal": units.decimal_range,
+    "binary": partial(units.between, units.binary),
+    "decimal": partial(units.between, units.decimal),
     "speed": units.speed,
 }
 

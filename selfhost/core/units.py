@@ -7,8 +7,9 @@ A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a nu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
@@ -59,17 +60,9 @@ def count(number: int) -> str:
     return _scaled(number, _COUNTS) if number >= 1000 else str(number)
 
 
-def binary_range(least: int, most: int) -> str:
+def between(shown: Callable[[Any], str], least: float, most: float) -> str:
     """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
-    return _joined(binary(least), binary(most))
-
-
-def decimal_range(least: int, most: int) -> str:
-    """As `binary_range`, of downloads: `132 to 181 GB`."""
-    return _joined(decimal(least), decimal(most))
-
-
-def _joined(first: str, last: str) -> str:
+    first, last = shown(least), shown(most)
     if first == last:
         return last
     number, _, unit = first.partition(" ")
@@ -99,11 +92,6 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...], *, up: bool = False)
 def percent(share: float) -> str:
     """A share of 1: `85 %`."""
     return f"{100 * share:.0f} %"
-
-
-def percent_range(least: float, most: float) -> str:
-    """`50 to 60 %`; one figure where both print alike."""
-    return _joined(percent(least), percent(most))
 
 
 def tokens(count: int) -> str:
@@ -195,7 +183,7 @@ def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = No
     """The ends around what `work` shows: `13 to 75 minutes`, `0.1-1.2`."""
     if unit not in _A_PIECE:
         return pace(low, high)
-    return _joined(_work(low, unit, audio_seconds), _work(high, unit, audio_seconds))
+    return between(lambda figure: _work(figure, unit, audio_seconds), low, high)
 
 
 def _work(figure: float, unit: str, audio_seconds: int | None) -> str:

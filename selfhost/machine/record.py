@@ -41,7 +41,7 @@ MIN_CORES, MAX_CORES = 0.001, 1_000_000
 MAX_FILE_BYTES = 4 * 2**20
 
 # the largest file a FAT32 volume holds
-_FAT_FILE_BYTES = 2**32 - 1
+FAT_FILE_BYTES = 2**32 - 1
 WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
 # what to do about a fact that is not read
 FILL_IN = (
@@ -80,21 +80,16 @@ def one_of(*choices: str) -> Any:
     return read_by(default=None, choices=choices)
 
 
-def platforms() -> Mapping[str, Any]:
-    """What systems, processors and file systems are called."""
-    return shipped_table("platforms")
-
-
 def normal_architecture(word: str) -> str:
     """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
     name = word.strip().lower()
-    return str(platforms()["architectures"].get(name, name))
+    return str(shipped_table("platforms")["architectures"].get(name, name))
 
 
 def normal_system(word: str) -> str:
     """`Darwin`, `win32` -> linux, macos, windows; another system by its own name in lower case."""
     name = word.strip().lower()
-    return str(platforms()["systems"].get(name, name))
+    return str(shipped_table("platforms")["systems"].get(name, name))
 
 
 class Disk(Record):
@@ -118,22 +113,12 @@ class Disk(Record):
         return "the current folder" if self.path == "." else self.path
 
     @property
-    def on_network(self) -> bool:
-        """The volume is on another machine or the host of this one: slow to map into memory."""
-        return self._is("network")
-
-    @property
-    def in_memory(self) -> bool:
-        """What is stored here takes RAM."""
-        return self._is("memory")
-
-    @property
-    def max_file_bytes(self) -> int | None:
-        """The largest file the file system holds; None where no model file comes near it."""
-        return _FAT_FILE_BYTES if self._is("fat") else None
-
-    def _is(self, kind: str) -> bool:
-        return (self.filesystem or "").lower() in platforms()["filesystems"][kind]
+    def kind(self) -> str:
+        """`network`: on another machine or the host of this one, slow to map into memory; `memory`:
+        what is stored takes RAM; `fat`: no file is larger than FAT_FILE_BYTES; empty for others.
+        """
+        kinds, name = shipped_table("platforms")["filesystems"], (self.filesystem or "").lower()
+        return next((kind for kind in kinds if name in kinds[kind]), "")
 
 
 class Accelerator(Record):

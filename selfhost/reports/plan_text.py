@@ -254,7 +254,7 @@ def _figure(row: Figure) -> tuple[str, ...]:
         likely, ends = units.pace(row.likely, row.likely), units.pace(row.low, row.high)
         if is_size:
             likely = units.binary(int(row.likely))
-            ends = units.binary_range(int(row.low), int(row.high))
+            ends = units.between(units.binary, int(row.low), int(row.high))
     # of figures of unlike things it says nothing
     if row.inside is not None and row.difference is not None:
         off = f"×{1 + row.difference:,.0f}" if row.difference >= 9 else f"{row.difference:+.0%}"

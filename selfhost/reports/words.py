@@ -279,7 +279,7 @@ def _download_words(verdict: Verdict) -> str:
         return f"the files are here{where}"
     if size is None or needs is None:
         return ""
-    amount = units.decimal_range(*needs.download_range or (size, size))
+    amount = units.between(units.decimal, *needs.download_range or (size, size))
     if "weights-yours" in codes:
         return f"{amount} of weights, yours to get"
     if here is not None and here.size_bytes and here.missing_bytes:

@@ -6,7 +6,7 @@ import re
 
 from ...core.records import Unread
 from ...core.units import GIB
-from ...machine.record import Disk, Machine
+from ...machine.record import FAT_FILE_BYTES, Disk, Machine
 from ...needs.records import Needs
 from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding
@@ -63,12 +63,12 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
 
 def _refused(needs: Needs, place: Disk, missing: int | None) -> Cell | None:
     """Why the place takes no such file, however much is free."""
-    largest, most = needs.largest_file_bytes or 0, place.max_file_bytes
+    largest = needs.largest_file_bytes or 0
     largest = min(largest, missing or largest)
     if place.writable is False:
         return FAIL, "disk-not-writable", "", {}
-    if most is not None and largest > most:
-        figures = {"file": largest, "filesystem": place.filesystem, "most": most}
+    if place.kind == "fat" and largest > FAT_FILE_BYTES:
+        figures = {"file": largest, "filesystem": place.filesystem, "most": FAT_FILE_BYTES}
         return FAIL, "disk-file-too-large", "", figures
     return None
 
@@ -94,7 +94,7 @@ def _by_free_space(machine: Machine, place: Disk, low: int, high: int) -> Cell:
     free, total = place.free_bytes, place.total_bytes
     has, margin = total if free is None else free, disk_margin_bytes(total)
     is_small = has is not None and low > has
-    variant = "ram" if place.in_memory else "network" * place.on_network
+    variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
     if (is_small or free is None or not variant) and _is_assumed(machine, place, low):
         why = _why_unread(machine, place).reason if total is None else None
         return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
@@ -145,6 +145,6 @@ def bytes_to_store(
 def stored_in_memory(needs: Needs, machine: Machine, question: Question) -> int:
     """Bytes of files to be stored where they take RAM; 0 on a disk."""
     place = machine.disk_for(question.store)
-    if place is None or not place.in_memory:
+    if place is None or place.kind != "memory":
         return 0
     return bytes_to_store(needs, question.missing_bytes)[0] or 0

@@ -266,7 +266,7 @@ class _Placed(Record):
         apart = experts_in_ram(step, 1 - self.in_ram[1]) if self.experts_apart else None
         if apart is not None:
             return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {self.memory.how}"
-        held = units.percent_range(1 - self.in_ram[0], 1 - self.in_ram[2])
+        held = units.between(units.percent, 1 - self.in_ram[0], 1 - self.in_ram[2])
         return f"{held} of the layers {how}, the rest in RAM: {self.memory.how}"
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from ...core.files import shown
 from ...core.records import Record
-from ..record import FACTS, Machine, platforms
+from ...core.tables import shipped_table
+from ..record import FACTS, Machine
 from .cpu import read_cores, read_instruction_sets, read_processor, read_scope
 from .gpus import read_accelerators
 from .host import Facts, Host, reason_of
@@ -80,7 +81,7 @@ def masks(host: Host) -> Masks:
     """What makes a text fit to show: the home folder as `~`, no names."""
     case = "(?i)" if host.system == "windows" else ""
     users = [host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
-    common = platforms()["common_names"]
+    common = shipped_table("platforms")["common_names"]
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
     # whose folder it is
     folder = rf"(?!(?:{'|'.join(common)})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TypeVar
 from ...core.errors import MachineFileError, Problem
 from ...core.files import fault_at, open_file, read_some, text_of
 from ...core.records import Unread
-from ..record import Machine, normal_system, platforms
+from ...core.tables import shipped_table
+from ..record import Machine, normal_system
 
 T = TypeVar("T")
 
@@ -242,7 +243,7 @@ class Host:
 
     def within(self, work: Callable[[], T]) -> T:
         """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
-        slow = (*platforms()["filesystems"]["network"], "autofs")
+        slow = (*shipped_table("platforms")["filesystems"]["network"], "autofs")
         mounts = self.mounts if self.system == "linux" else ()
         if not self.live or (mounts and not any(mount.filesystem in slow for mount in mounts)):
             return work()

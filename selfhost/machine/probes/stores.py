@@ -133,7 +133,7 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     # of a folder that could not be looked up, the mount that its name states
     if host.paths.isabs(folder) and (mount := host.mount_of(folder)):
         disk = disk.replace(filesystem=mount.filesystem or None)
-        words = (", on a network" * disk.on_network) + (", which is RAM" * disk.in_memory)
+        words = {"network": ", on a network", "memory": ", which is RAM"}.get(disk.kind, "")
         facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
     return disk
 
