@@ -18,7 +18,7 @@ from selfhost.judge.pace.engine import Step, gpu_of
 from selfhost.machine import cpus, gpus
 from selfhost.machine.cpus import class_of
 from selfhost.machine.gpus import MOST_CARDS, cards_named
-from selfhost.machine.named import named, rented
+from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.machine.words import PartOfMachineError, UnknownGpuError
 
@@ -67,11 +67,6 @@ def test_an_instance_of_mig_has_its_slices_of_the_multiprocessors(
     assert gpus.peak_flops(instance, capability) == pytest.approx(peak * share)
 
 
-def _compute(name: str, capability: str | None) -> float | None:
-    """Cycles of all multiprocessors a second, which bound unpacking; else the peak of 16 bits."""
-    return gpus.cycles_per_second(name) or gpus.peak_flops(name, capability)
-
-
 @pytest.mark.parametrize(("quantization", "program"), [("Q4_K", None), ("awq", "vllm")])
 def test_more_bandwidth_and_more_compute_are_never_slower(
     quantization: str, program: str | None
@@ -81,10 +76,9 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
     by_generation: dict[tuple[str, str], list[tuple[str, float, float, float]]] = {}
     for name in {row["name"] for row in TABLE["gpu"] if not row.get("unified")}:
         maker, capability = gpus.vendor_of(name), gpus.capability_by_name(name)
-        gpu, compute = (
-            gpu_of(Accelerator(vendor=maker, name=name)),
-            _compute(name, capability),
-        )
+        gpu = gpu_of(Accelerator(vendor=maker, name=name))
+        # cycles of all multiprocessors a second bound unpacking; else the peak of 16 bits
+        compute = gpus.cycles_per_second(name) or gpus.peak_flops(name, capability)
         if gpu is None or compute is None:
             continue
         rated = (name, gpu.peak[1], compute, gpu.seconds(step)[1])
@@ -223,9 +217,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: s
     ("text", "expected"),
     [
         ("4090", [("NVIDIA GeForce RTX 4090", 24)]),
-        ("2x RTX 3090", [("NVIDIA GeForce RTX 3090", 24)] * 2),
-        ("RTX 3090 x2", [("NVIDIA GeForce RTX 3090", 24)] * 2),
-        ("dual 3090", [("NVIDIA GeForce RTX 3090", 24)] * 2),
+        *((text, [("NVIDIA GeForce RTX 3090", 24)] * 2) for text in ("2x RTX 3090", "RTX 3090 x2", "dual 3090")),
         ("h100x8", [("NVIDIA H100 PCIe", 80)] * 8),
         ("RTX 3060, 12 GB", [("NVIDIA GeForce RTX 3060", 12)]),
         ("RTX 4090 + RTX 3060 12GB", [("NVIDIA GeForce RTX 4090", 24), ("NVIDIA GeForce RTX 3060", 12)]),
@@ -246,19 +238,10 @@ def test_names_as_people_type_them(text: str, expected: list[tuple[str, int]]) -
 @pytest.mark.parametrize(
     ("text", "near"),
     [
-        ("RTX 4080 Tie", None),
-        ("rtx 4091", "RTX 4090"),
-        ("Radeon RX 7901 XTX", "Radeon RX 7900 XTX"),
-        ("RTX 3090 11GB", "RTX 3090 24 GB"),
-        ("A100 40GB MIG 3g.20gb", None),
-        ("GRID T4-8Q", None),
-        ("a100d-80c", None),
-        ("apple m4 max", None),
-        ("65x RTX 4090", None),
-        ("i5-12400", None),
-        ("", None),
+        ("rtx 4091", "RTX 4090"), ("Radeon RX 7901 XTX", "Radeon RX 7900 XTX"), ("RTX 3090 11GB", "RTX 3090 24 GB"), ("RTX 4080 Tie", None),
+        ("A100 40GB MIG 3g.20gb", None), ("GRID T4-8Q", None), ("a100d-80c", None), ("apple m4 max", None), ("65x RTX 4090", None), ("i5-12400", None), ("", None),
     ],
-)
+)  # fmt: skip
 def test_what_is_not_listed_is_refused_with_near_names(text: str, near: str | None) -> None:
     with pytest.raises(UnknownGpuError) as caught:
         cards_named(text)
@@ -317,11 +300,3 @@ def test_a_rented_machine_has_its_size_and_its_gpus(
     assert machine.memory_total_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert [card.name for card in machine.accelerators or ()] == cards
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["Standard_E8-8s_v5", "Standard_E8-0s_v5", "m5.huge", "m5.0xlarge", "x9.large", "D4", "-"],
-)
-def test_what_no_cloud_rents_is_none(text: str) -> None:
-    assert rented(text) is None

@@ -42,35 +42,24 @@ def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHo
     path = "/etc/systemd/system/ollama.service"
     env = {"HOME": "/home/ada", "OLLAMA_MODELS": "/mine"}
     passwd = "root:x:0:0:root:/root:/bin/bash\nollama:x:998:998::/usr/share/ollama:/bin/false\n"
-    found = place(
-        read_machine(build({path: unit}, env, space=SPACE, writable={"/": False})), "ollama"
-    )
-    assert found.path == "/data2/models"
-    assert found.writable is True
     plain = unit.replace("Environment", "#")
-    found = place(
-        read_machine(build({path: plain, "/etc/passwd": passwd}, env, space=SPACE)), "ollama"
-    )
-    assert found.path == "/usr/share/ollama/.ollama/models"
-    drop = {
-        path: plain,
-        f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n",
-    }
-    assert place(read_machine(build(drop, env, space=SPACE)), "ollama").path == "/big"
-    assert place(read_machine(build({}, env, space=SPACE)), "ollama").path == "/mine"
+    more = {f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n"}
+    # the snap's service has a folder of its own; a unit that people wrote goes before it
+    snap = {"/snap/ollama/current/meta/snap.yaml": "name: ollama\n"}
+    for files, stored in (
+        ({path: unit}, "/data2/models"),
+        ({path: plain, "/etc/passwd": passwd}, "/usr/share/ollama/.ollama/models"),
+        ({path: plain} | more, "/big"),
+        ({}, "/mine"),
+        (snap, "/var/snap/ollama/common/models"),
+        (snap | {path: unit}, "/data2/models"),
+    ):
+        machine = read_machine(build(files, env, space=SPACE, writable={"/": False}))
+        found = place(machine, "ollama")
+        assert (found.path, found.writable) == (stored, stored != "/mine")
     machine = read_machine(build({path: plain}, env, space=SPACE))
     assert machine.disk_for("ollama") is None
     assert machine.why_unread("disks.ollama").reason
-    # the snap's service has a folder of its own; a unit that people wrote goes before it
-    snap = {"/snap/ollama/current/meta/snap.yaml": "name: ollama\n"}
-    assert (
-        place(read_machine(build(snap, env, space=SPACE)), "ollama").path
-        == "/var/snap/ollama/common/models"
-    )
-    assert (
-        place(read_machine(build(snap | {path: unit}, env, space=SPACE)), "ollama").path
-        == "/data2/models"
-    )
 
 
 def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
@@ -98,26 +87,20 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
         },
     )
     machine = read_machine(host)
-    assert (machine.system, machine.architecture, machine.scope) == ("windows", "x86_64", "vm")
-    assert (
-        machine.memory_total_bytes,
-        machine.memory_limit_bytes,
-        machine.memory_available_bytes,
-    ) == (16 * GIB, 16 * GIB, 9 * GIB)
+    facts = {
+        "system": "windows", "architecture": "x86_64", "scope": "vm", "memory_total_bytes": 16 * GIB,
+        "memory_limit_bytes": 16 * GIB, "memory_available_bytes": 9 * GIB, "cpu_cores_physical": 4,
+        "cpu_cores_performance": None, "cpu_cores_usable": 8.0, "accelerators": None,
+        "instruction_sets": ("avx", "avx2", "sse", "sse2"),
+    }  # fmt: skip
+    assert {fact: getattr(machine, fact) for fact in facts} == facts
     assert "job object are not read" in machine.sources["memory_limit_bytes"]
-    assert (
-        machine.cpu_cores_physical,
-        machine.cpu_cores_performance,
-        machine.cpu_cores_usable,
-    ) == (4, None, 8.0)
-    assert machine.instruction_sets == ("avx", "avx2", "sse", "sse2")
     assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
     hub, own = place(machine, "huggingface"), place(machine, "ollama")
     assert (hub.path, hub.free_bytes, hub.filesystem) == ("~\\.cache\\huggingface\\hub", 1, "NTFS")
     assert (own.path, own.free_bytes, own.filesystem) == ("D:\\models", 3, "exFAT")
     assert own.writable is None
     assert machine.why_unread("disks.ollama.writable").reason
-    assert machine.accelerators is None
 
 
 def test_nothing_tells_who_or_where(build: Callable[..., RecordedHost]) -> None:
