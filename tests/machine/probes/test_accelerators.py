@@ -128,15 +128,11 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
     """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used."""
     split = [instance(number) for number in range(4)]
     machine = read_machine(build(NODES, nvml=answer(split)))
-    assert [
-        (card.name.split()[-1], (card.memory_total_bytes or 0) // MIB) for card in cards(machine)
-    ] == list(MIG)
-    assert all(card.is_part and card.compute_capability == "9.0" for card in cards(machine))
-    shares = [
-        (card.memory_bandwidth_bytes_per_second or 0) / (2 * 2619e6 * 5120 / 8)
-        for card in cards(machine)
-    ]
-    assert shares == pytest.approx([4 / 8, 2 / 8, 1 / 8, 1 / 8])
+    for card, (name, size), eighths in zip(cards(machine), MIG, (4, 2, 1, 1), strict=True):
+        assert (card.name.split()[-1], card.memory_total_bytes) == (name, size * MIB)
+        assert (card.is_part, card.compute_capability) == (True, "9.0")
+        rate = (card.memory_bandwidth_bytes_per_second or 0) / (2 * 2619e6 * 5120 / 8)
+        assert rate == pytest.approx(eighths / 8)
     for mask, left in (("0", [size for _, size in MIG]), ("1", [])):
         chosen = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split)))
         assert [(card.memory_total_bytes or 0) // MIB for card in cards(chosen)] == left
@@ -150,17 +146,13 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
 @pytest.mark.parametrize(
     ("error", "said", "todo"),
     [
-        ({"error": 18}, "different versions", "restart"),
-        ({"error": 9}, "not loaded", "modprobe"),
-        ({"error": 12}, "libnvidia-ml", "DRIVER_CAPABILITIES"),
-        ({"error": 4}, "may not ask", "account"),
-        ({"error": 999}, "error 999", "nvidia-smi"),
+        ({"error": 18}, "different versions", "restart"), ({"error": 9}, "not loaded", "modprobe"),
+        ({"error": 12}, "libnvidia-ml", "DRIVER_CAPABILITIES"), ({"error": 4}, "may not ask", "account"),
+        ({"error": 999}, "error 999", "nvidia-smi"), ({"error": True}, "no usable answer", "nvidia-smi"),
         ({"why": "it gave no answer within 10 seconds"}, "10 seconds", "nvidia-smi"),
-        ({"gpus": "many"}, "no usable answer", "nvidia-smi"),
-        ({"error": True}, "no usable answer", "nvidia-smi"),
-        (None, "recorded tree", "--machine"),
+        ({"gpus": "many"}, "no usable answer", "nvidia-smi"), (None, "recorded tree", "--machine"),
     ],
-)
+)  # fmt: skip
 def test_a_driver_that_does_not_answer_is_unread(
     build: Callable[..., RecordedHost], error: Any, said: str, todo: str
 ) -> None:
@@ -276,28 +268,19 @@ def asking(
 
 def test_what_the_library_says_is_read(asking: Any) -> None:
     """Two cards, by the structures of nvml.h."""
-    two = [
-        (card.name, card.memory_total_bytes, card.compute_capability) for card in cards(asking(""))
-    ]
+    two = [(one.name, one.memory_total_bytes, one.compute_capability) for one in cards(asking(""))]
     assert two == [(NAME, TOTAL, "9.0")] * 2
 
 
-@pytest.mark.parametrize(
-    ("case", "said"),
-    [
-        ("exit", "status 3"),
-        ("crash", "signal 11"),
-        ("hang", "within 1 second"),
-        ("mismatch", "different versions"),
-    ],
-)
+FAILURES = {"exit": "status 3", "crash": "signal 11", "hang": "within 1 second", "mismatch": "different versions"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "said"), FAILURES.items())
 def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
     asking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str, said: str
 ) -> None:
     """The memory is unread, the rest of the machine is not, no process is left, and no core file is written."""
-    monkeypatch.setattr(
-        "selfhost.machine.probes.system.NVML_SECONDS", 1.0 if case == "hang" else 30.0
-    )
+    monkeypatch.setattr(system, "NVML_SECONDS", 1.0 if case == "hang" else 30.0)
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
     machine = asking(case)
@@ -313,21 +296,13 @@ def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
 
 def amd(slot: str, **files: str | bytes) -> dict[str, str | bytes]:
     """amdgpu's files of one card."""
-    known = {
-        "class": "0x030000",
-        "vendor": "0x1002",
-        "device": "0x744c",
-        "revision": "0xc8",
-    } | files
-    return {f"/sys/bus/pci/devices/{slot}/{name}": text for name, text in known.items()}
+    known = {"class": "0x030000", "vendor": "0x1002", "device": "0x744c", "revision": "0xc8"}
+    return {f"/sys/bus/pci/devices/{slot}/{name}": text for name, text in (known | files).items()}
 
 
 def memory(total: int, used: int, borrowed: int) -> dict[str, str]:
-    return {
-        "mem_info_vram_total": str(total),
-        "mem_info_vram_used": str(used),
-        "mem_info_gtt_total": str(borrowed),
-    }
+    sizes = {"vram_total": total, "vram_used": used, "gtt_total": borrowed}
+    return {f"mem_info_{name}": str(size) for name, size in sizes.items()}
 
 
 # head of gpu_metrics: size, format and content revision; 1.3 is a card's, 2.x and 3.0 a processor's own graphics'
@@ -337,12 +312,8 @@ IDS = "# comment\n1.0.0\n744C,\tC8,\tAMD Radeon RX 7900 XTX\n744C,\tCC,\tAMD Rad
 
 def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
     """Memory and what is used of it, the name from libdrm's table."""
-    files = amd(
-        "0000:03:00.0",
-        gpu_metrics=CARD,
-        unique_id="6d3f0b1c2a4e5968",
-        **memory(24 * GIB, 2 * GIB, 16 * GIB),
-    )
+    sizes = memory(24 * GIB, 2 * GIB, 16 * GIB)
+    files = amd("0000:03:00.0", gpu_metrics=CARD, unique_id="6d3f0b1c2a4e5968", **sizes)
     machine = read_machine(build(files | {"/usr/share/libdrm/amdgpu.ids": IDS}))
     (card,) = cards(machine)
     assert (card.vendor, card.name, card.unified) == ("amd", "AMD Radeon RX 7900 XTX", False)
@@ -356,24 +327,15 @@ def test_amd_graphics_that_borrow_the_ram_share_it(
 ) -> None:
     """A Strix Halo with 512 MiB of its own borrows the rest (ROCm/legacy-rocm-build#6004): it is no card of 512 MiB."""
     ram = {"/proc/meminfo": "MemTotal: 130989138 kB\nMemAvailable: 120000000 kB\n"}
-    machine = read_machine(
-        build(ram | amd("0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB)))
-    )
+    chip = amd("0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB))
+    (card,) = cards(read_machine(build(ram | chip)))
     # stated larger than the RAM, of which it may use no more
-    ram_bytes = 130_989_138 * 1024
-    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [
-        (True, ram_bytes)
-    ]
+    assert (card.unified, card.memory_total_bytes) == (True, 130_989_138 * 1024)
 
 
 def intel(slot: str, device: str = "0xe20b", **files: str) -> dict[str, str]:
-    folder = f"/sys/bus/pci/devices/{slot}"
-    return {
-        f"{folder}/{name}": text
-        for name, text in (
-            {"class": "0x030000", "vendor": "0x8086", "device": device} | files
-        ).items()
-    }
+    known = {"class": "0x030000", "vendor": "0x8086", "device": device} | files
+    return {f"/sys/bus/pci/devices/{slot}/{name}": text for name, text in known.items()}
 
 
 PCI_IDS = "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\t\t1849 6020  X\n\t56a0  Plain\n"
@@ -382,15 +344,9 @@ PCI_IDS = "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  
 def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
     """xe tells the memory of each tile; else it is unread, not 0."""
     names = {"/usr/share/misc/pci.ids": PCI_IDS}
-    tiles = {
-        "tile0/physical_vram_size_bytes": "0x300000000",
-        "tile1/physical_vram_size_bytes": str(GIB),
-    }
-    for files, size in (
-        (tiles, 13 * GIB),
-        ({}, None),
-        ({"tile0/physical_vram_size_bytes": "0x300000000", "tile1/x": ""}, None),
-    ):
+    tile = {"tile0/physical_vram_size_bytes": "0x300000000"}
+    tiles = tile | {"tile1/physical_vram_size_bytes": str(GIB)}
+    for files, size in ((tiles, 13 * GIB), ({}, None), (tile | {"tile1/x": ""}, None)):
         (card,) = cards(read_machine(build(intel("0000:03:00.0", **files) | names)))
         assert (card.name, card.memory_total_bytes, card.unified) == ("Intel Arc B580", size, False)
     # a processor's own graphics
@@ -406,9 +362,8 @@ def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -
             f"hw.optional.arm64: 1\nmachdep.cpu.brand_string: Apple M1 Max\niogpu.wired_limit_mb: {value}\n"
         )
         machine = read_machine(RecordedHost(str(folder)))
-        assert [(card.name, card.unified, card.memory_total_bytes) for card in cards(machine)] == [
-            ("Apple M1 Max", True, total)
-        ]
+        (card,) = cards(machine)
+        assert (card.name, card.unified, card.memory_total_bytes) == ("Apple M1 Max", True, total)
         assert total is not None or "two thirds" in why(machine)[0]
 
 
@@ -449,12 +404,9 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
     adapters = [dict(zip(("id", "name", "memory"), row, strict=True)) for row in rows]
     machine = read_machine(build({}, system="windows", machine="AMD64", display_adapters=adapters))
     assert [(card.vendor, card.memory_total_bytes, card.unified) for card in cards(machine)] == [
-        ("nvidia", 12878610432, False),
-        ("amd", None, True),
-        ("amd", 24 * GIB, False),
-        ("amd", 32 * GIB, False),
-        ("intel", 12 * GIB, False),
-    ]
+        ("nvidia", 12878610432, False), ("amd", None, True), ("amd", 24 * GIB, False),
+        ("amd", 32 * GIB, False), ("intel", 12 * GIB, False),
+    ]  # fmt: skip
     # a driver that does not answer costs nothing where the registry knows; its own answer comes first, and a mask is not guessed at
     dll, first = {"C:/Windows/System32/nvml.dll": "x"}, adapters[:1]
     here = {"system": "windows", "machine": "AMD64", "display_adapters": first}

@@ -33,14 +33,10 @@ def test_recorded_instruction_sets(name: str) -> None:
 @each(
     ("name", "model"),
     [
-        ("x86-zen5.txt", "AMD Ryzen 9 9950X"),
-        ("arm-graviton2-neoverse-n1.txt", "Arm Neoverse-N1"),
-        ("arm-dgx-spark-gb10.txt", "Arm Cortex-X925"),
-        ("arm-snapdragon-x-elite.txt", "Qualcomm Oryon"),
-        ("arm-raspberrypi4-v8-pios.txt", "Raspberry Pi 4 Model B"),
-        ("riscv-spacemit-k1.txt", "Spacemit(R) X60"),
+        ("x86-zen5.txt", "AMD Ryzen 9 9950X"), ("arm-graviton2-neoverse-n1.txt", "Arm Neoverse-N1"), ("arm-dgx-spark-gb10.txt", "Arm Cortex-X925"),
+        ("arm-snapdragon-x-elite.txt", "Qualcomm Oryon"), ("arm-raspberrypi4-v8-pios.txt", "Raspberry Pi 4 Model B"), ("riscv-spacemit-k1.txt", "Spacemit(R) X60"),
     ],
-)
+)  # fmt: skip
 def test_recorded_models(name: str, model: str) -> None:
     """Arm kernels give part numbers: people know the names."""
     assert model in cpu.parse_model(text_of(f"cpuinfo/{name}"))
@@ -52,10 +48,8 @@ def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None
     The large ones are those that the kernel names, or that have two threads where others have one.
     """
     files = recorded("linux-desktop-alder-lake")
-    for extra in (
-        {},
-        {"/sys/devices/cpu_core/cpus": "0-11\n", "/sys/devices/cpu_atom/cpus": "12-19\n"},
-    ):
+    kinds = {"/sys/devices/cpu_core/cpus": "0-11\n", "/sys/devices/cpu_atom/cpus": "12-19\n"}
+    for extra in ({}, kinds):
         machine = read_machine(build(files | extra, affinity=list(range(20))))
         assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (14, 6)
         machine = read_machine(build(files | extra, affinity=[2, 3]))
@@ -63,9 +57,8 @@ def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None
         # bound to small ones: the fastest there are
         assert read_machine(build(files | extra, affinity=[12, 13, 14])).cpu_cores_performance == 3
     for name in ("cpu_core", "cpu_atom"):
-        half = read_machine(
-            build(files | {f"/sys/devices/{name}/cpus": "0-11\n"}, affinity=list(range(20)))
-        )
+        alone = {f"/sys/devices/{name}/cpus": "0-11\n"}
+        half = read_machine(build(files | alone, affinity=list(range(20))))
         assert half.cpu_cores_performance is None
         assert "does not exist" in half.why_unread("cpu_cores_performance").reason
 
@@ -87,15 +80,9 @@ def test_cores_of_two_kinds_on_arm(build: Callable[..., RecordedHost]) -> None:
 
 MIB, GB = 2**20, 10**9
 HERE = Machine(
-    name="here",
-    is_this_one=True,
-    scope="host",
-    memory_total_bytes=16 * 2**30,
-    memory_limit_bytes=16 * 2**30,
-    memory_available_bytes=8 * 2**30,
-    cpu_cores_usable=2,
-    cpu_cores_physical=2,
-)
+    name="here", is_this_one=True, scope="host", memory_total_bytes=2**34, memory_limit_bytes=2**34,
+    memory_available_bytes=2**33, cpu_cores_usable=2, cpu_cores_physical=2,
+)  # fmt: skip
 
 
 def trace(rate: float) -> Trace:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,12 +103,10 @@ def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost],
         build({"/proc/cpuinfo": real, "/sys/devices/system/cpu/online": "0-3\n"}, machine=word)
     )
     assert "emulated" in machine.why_unread("instruction_sets").reason
-    machine = machine.replace(
-        memory_total_bytes=64 * GIB,
-        memory_limit_bytes=64 * GIB,
-        memory_available_bytes=60 * GIB,
-        cpu_cores_usable=16,
+    sizes = dict.fromkeys(
+        (f"memory_{name}_bytes" for name in ("total", "limit", "available")), 64 * GIB
     )
+    machine = machine.replace(cpu_cores_usable=16, **sizes)
     verdict = check("mistral-7b", machine=machine)
     found = {finding.check: finding for finding in verdict.findings}
     assert found["cpu"].outcome is Outcome.UNKNOWN
@@ -143,9 +142,9 @@ IN_IMAGE = {"/.dockerenv": "x"}
 def test_scope(
     build: Callable[..., RecordedHost],
     flags: str,
-    files: dict[str, str],
-    env: dict[str, str],
-    facts: dict[str, str],
+    files: Any,
+    env: Any,
+    facts: Any,
     scope: str | None,
 ) -> None:
     """Container before virtual machine before the computer itself."""
@@ -161,11 +160,8 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
     )
     for name in ("opt/tools/llama-server", "usr/bin/ollama"):
         (Path(host.folder) / name).chmod(0o755)
-    found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
-    assert {name: runtime.path for name, runtime in found.items()} == {
-        "llama.cpp": "/opt/tools/llama-server",
-        "ollama": "/usr/bin/ollama",
-    }
+    found = {runtime.id: runtime.path for runtime in read_machine(host).runtimes or ()}
+    assert found == {"llama.cpp": "/opt/tools/llama-server", "ollama": "/usr/bin/ollama"}
 
 
 def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) -> None:
@@ -187,10 +183,7 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
     assert {name: runtime.version for name, runtime in found.items()} == {
         "transformers": "4.49.0", "mlx": "0.24.0", "vllm": "0.8.5", "lm-studio": None
     }  # fmt: skip
-    assert (
-        found["transformers"].path
-        == "~/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info"
-    )
+    assert found["transformers"].path.endswith("3.12/site-packages/transformers-4.49.0.dist-info")  # type: ignore[union-attr]
 
 
 def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:

@@ -54,9 +54,8 @@ class Hub:
     """Hugging Face's cache of one repository, as its guide draws it: blobs, links to them in snapshots, refs."""
 
     def __init__(self, home: Path, repository: str, commit: str = COMMIT) -> None:
-        self.folder = (
-            home / ".cache" / "huggingface" / "hub" / f"models--{repository.replace('/', '--')}"
-        )
+        name = f"models--{repository.replace('/', '--')}"
+        self.folder = home / ".cache" / "huggingface" / "hub" / name
         self.snapshot = self.folder / "snapshots" / commit
         self.snapshot.mkdir(parents=True)
         text(self.folder / "refs" / "main", commit)
@@ -139,12 +138,8 @@ def machine_with(home: Path, free_bytes: int = 500 * GB) -> Machine:
         Disk(purpose=purpose, path=path, writable=True, filesystem="ext4", **sizes)
         for purpose, path in zip(PURPOSES, (hub, hub, own, "."), strict=True)
     )
-    return Machine.from_file(RECORD).replace(
-        models_present=found.values["models_present"],
-        disks=disks,
-        unread=tuple(found.unread.values()),
-        runtimes=(),
-    )
+    facts = {"models_present": found.values["models_present"], "disks": disks, "runtimes": ()}
+    return Machine.from_file(RECORD).replace(unread=tuple(found.unread.values()), **facts)
 
 
 def judged(home: Path, model: str, free_bytes: int = 500 * GB, **asked: Any) -> Verdict:
@@ -192,9 +187,8 @@ def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
     verdict = judged(tmp_path, "llama3.2:1b", runtime="ollama", quantization="Q8_0", free_bytes=0)
     assert disk(verdict) == "disk-nothing-missing"
     assert "ollama run llama3.2:1b" in verdict.commands
-    assert disk(judged(tmp_path, "llama3.2:1b", quantization="Q8_0")) == "disk-fits", (
-        "llama.cpp does not look there"
-    )
+    # llama.cpp does not look there
+    assert disk(judged(tmp_path, "llama3.2:1b", quantization="Q8_0")) == "disk-fits"
 
 
 # ------------------------------------------------------------------ what is not whole
@@ -213,10 +207,8 @@ def test_shards_that_are_missing_are_all_that_is_downloaded(tmp_path: Path) -> N
     assert verdict.needs is not None
     assert verdict.needs.download_bytes == missing
     assert disk(verdict) == "disk-fits"
-    assert (
-        disk(judged(home, "qwen2.5-7b", runtime="transformers", free_bytes=missing - 1))
-        == "disk-too-small"
-    )
+    small = judged(home, "qwen2.5-7b", runtime="transformers", free_bytes=missing - 1)
+    assert disk(small) == "disk-too-small"
     assert verdict.here is not None
     assert (verdict.here.size_bytes, verdict.here.missing_bytes) == (have, missing)
 
