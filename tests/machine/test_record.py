@@ -112,11 +112,9 @@ def explained(machine: Machine) -> None:
     for disk in machine.disks or ():
         assert disk.free_bytes is not None or f"disks.{disk.purpose}.free_bytes" in told
         assert disk.writable is not None or f"disks.{disk.purpose}.writable" in told
-    for part in ("memory_total_bytes", "unified"):
-        if machine.accelerators is not None:
-            assert any(getattr(card, part) is None for card in machine.accelerators) == (
-                f"accelerators.{part}" in told
-            )
+    for part in ("memory_total_bytes", "unified") if machine.accelerators is not None else ():
+        is_missing = any(getattr(card, part) is None for card in machine.accelerators or ())
+        assert is_missing == (f"accelerators.{part}" in told)
 
 
 # of two machines each: to make them takes most of the time
@@ -131,16 +129,11 @@ def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: s
     explained(machine)
     changed = machine.replace(**{fact: getattr(other, fact)})
     explained(changed)
-    assert (
-        Machine.from_json(json.loads(json.dumps(changed.to_json())), unnamed=changed.name)
-        == changed
-    )
-    kept = {entry.fact: entry for entry in machine.unread}
-    assert all(
-        changed.why_unread(name) == entry
-        for name, entry in kept.items()
-        if name in FACTS and name != fact
-    )
+    written = json.loads(json.dumps(changed.to_json()))
+    assert Machine.from_json(written, unnamed=changed.name) == changed
+    for entry in machine.unread:
+        if entry.fact in FACTS and entry.fact != fact:
+            assert changed.why_unread(entry.fact) == entry
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -250,20 +243,18 @@ def test_sizes_that_contradict_each_other_are_refused() -> None:
         assert getattr(Machine.from_json({"schema": SCHEMA, small: 8, large: 8}), small) == 8
 
 
+keys = st.sampled_from(sorted(Machine().to_json()))
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(sorted(Machine().to_json())) | st.text(max_size=5), inner, max_size=4
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=5), inner, max_size=4)
     ),
     max_leaves=12,
 )
 
 
 @calm
-@given(st.dictionaries(st.sampled_from(sorted(Machine().to_json())), json_values))
+@given(st.dictionaries(keys, json_values))
 def test_any_json_gives_a_record_or_problems(data: dict[str, Any]) -> None:
     """No input makes another error, and whatever is accepted keeps the law that a None has its reason."""
     try:
