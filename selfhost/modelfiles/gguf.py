@@ -24,7 +24,7 @@ from .gguf_layers import (
     Refused,
     attention,
     feed_forward,
-    recurrent,
+    state_of,
 )
 from .source import (
     MAX_PARAMETERS,
@@ -121,7 +121,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     return ModelSpec(
         id=identifier(name),
         name=name,
-        modality="image" if _is_image_model(model) else modality,
+        modality="image" if model.is_image_model else modality,
         license=terms,
         parameters=_parameters(model, architecture),
         architecture=architecture,
@@ -141,15 +141,11 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     )
 
 
-def _is_image_model(model: GgufModel) -> bool:
-    return model.name in model.architectures.get("image_models", {}).get("architectures", ())
-
-
 # ------------------------------------------------------------------ the layers
 
 
 def _architecture(model: GgufModel) -> Architecture:
-    if _is_image_model(model):
+    if model.is_image_model:
         raise Unclear(
             f"{model.name} is an image model: its layers are not those of a language model"
         )
@@ -196,9 +192,9 @@ def _refuse_unread_kinds(model: GgufModel) -> None:
 
 def _with_layers(model: GgufModel) -> Architecture:
     layers, width = model.layers, model.needed("embedding_length")
-    states = recurrent(model)
+    states = [state_of(model, layer) for layer in range(layers)]
     attending, feeding = attention(model, states), feed_forward(model, width)
-    if not attending and not states:
+    if not attending and not any(states):
         raise Unclear(
             f"no layer of {model.name} has attention or a recurrent state that this selfhost knows"
         )
@@ -206,6 +202,12 @@ def _with_layers(model: GgufModel) -> Architecture:
     loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
         model.damaged(f"{loops:,} runs through {layers:,} layers")
+    # layers that read the cache of an earlier one
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, layers - (model.row.cache_layers or layers))
+    if shared >= layers:
+        model.damaged(f"all {layers:,} layers read the cache of an earlier one")
     return Architecture(
         row=model.name,
         runs_in_gguf=True,
@@ -216,11 +218,9 @@ def _with_layers(model: GgufModel) -> Architecture:
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
         attention=grouped(attending * loops, width),
-        recurrent=tuple(
-            group for by_layer in states.values() for group in grouped(by_layer, width)
-        ),
+        recurrent=grouped(states, width),
         feed_forward=grouped(feeding * loops, width),
-        cache_layers=_cache_layers(model),
+        cache_layers=layers - shared if shared else None,
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
@@ -229,17 +229,6 @@ def _with_layers(model: GgufModel) -> Architecture:
         mtp_layers=model.blocks - layers or None,
         **_tables(model),
     )
-
-
-def _cache_layers(model: GgufModel) -> int | None:
-    """How many layers have a cache of their own; None where all have."""
-    layers = model.layers
-    shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = 0 if model.row.cache_layers is None else max(0, layers - model.row.cache_layers)
-    if shared >= layers:
-        model.damaged(f"all {layers:,} layers read the cache of an earlier one")
-    return layers - shared if shared else None
 
 
 def _tables(model: GgufModel) -> dict[str, Any]:
@@ -289,7 +278,7 @@ def _with_departures(model: GgufModel, architecture: Architecture) -> Architectu
 def _gate(model: GgufModel) -> str:
     """How the feed-forward is gated: as the row says or, where that varies, as the first layer."""
     up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
-    if not model.row.gate_varies or up is None or down is None:
+    if not model.row.gate_varies or not up or not down:
         return model.row.gate
     if model.has(0, "ffn_gate.weight"):
         return "split"
@@ -303,7 +292,7 @@ def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
     if group is None:
         return None
     shape = model.shape(group.layers[0], "attn_q_norm.weight")
-    if shape is None:
+    if not shape:
         return "none"
     if len(shape) > 1 and shape[1] > 1:
         return "per_head"
@@ -327,42 +316,31 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     if model.is_as_row:
         return
     differing = sorted({place for place, _ in expected.items() ^ actual.items()})
-    _refuse_other_tensors(model, differing, expected, actual)
-    names = listed((_numbered(*place) for place in differing), 3)
-    model.notes.append(
-        f"its tensors are not quite those of other {model.name} models ({names}); counted as they"
-        " stand in the file"
-    )
-
-
-def _refuse_other_tensors(
-    model: GgufModel, differing: Iterable[tuple[str, int]], expected: _Shapes, actual: _Shapes
-) -> None:
-    """Raise `Refused` at a tensor that llama.cpp would not find or would find in another shape,
-    `Unclear` at one that it would not look for: it refuses all three
-    (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors), the last as long as no
-    release learns of the tensor. Blocks that predict more tokens are left out.
-    """
     table = file_table("gguf")
     merged = {part for name, part in actual.keys() - expected.keys() if name in table["instead"]}
     optional = re.compile("|".join(table["optional"]))
-    for name, layer in differing:
+    for place in differing:
+        name, layer = place
+        # blocks that predict more tokens are left out
         if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
         stored, needed = (
-            " × ".join(map("{:,}".format, shapes.get((name, layer), ())))
-            for shapes in (actual, expected)
+            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
         )
-        kind = Refused if (name, layer) in expected else Unclear
+        # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
+        # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
+        kind = Refused if place in expected else Unclear
         raise kind(
-            f"its tensor {_numbered(name, layer)} is {stored or 'missing'}, and in {model.name}"
+            f"its tensor {_numbered(place)} is {stored or 'missing'}, and in {model.name}"
             f" models it is {needed or 'none that a llama.cpp known here loads'}"
         )
+    model.notes.append(
+        f"its tensors are not quite those of other {model.name} models"
+        f" ({listed(map(_numbered, differing), 3)}); counted as they stand in the file"
+    )
 
 
-def _by_place(
-    placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]],
-) -> _Shapes:
+def _by_place(placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> _Shapes:
     """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
     two_names = file_table("gguf")["two_names"]
@@ -376,7 +354,8 @@ def _by_place(
     return shapes
 
 
-def _numbered(name: str, layer: int) -> str:
+def _numbered(place: tuple[str, int]) -> str:
+    name, layer = place
     return clean(name.replace("*", str(layer)))
 
 

@@ -5,6 +5,7 @@ feed-forward. The tensors show which kind a layer is, the keys say its sizes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurrent
@@ -19,8 +20,6 @@ _STACKS = ("enc.blk.", "dec.blk.")
 _RWKV7_RANKS = tuple(
     f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
 )
-# by kind and layer, None for a layer that keeps none of that kind
-States = dict[str, list[Recurrent | None]]
 
 
 class Refused(Unclear):
@@ -40,14 +39,16 @@ class GgufModel:
 
     def __init__(self, path: str, header: Header, tensors: tuple[Tensor, ...]) -> None:
         self.path, self.tensors = path, tensors
-        self.architectures = shipped_table("architectures")
         self.values, self.counts = header.values, header.counts
         self.notes: list[str] = []
         self.unknown: dict[str, str] = {}
         self.name = clean(self.values.get("general.architecture"))
         if not self.name:
             self.damaged("general.architecture is missing")
-        row = self.architectures["architecture"].get(self.name)
+        architectures = shipped_table("architectures")
+        images = architectures.get("image_models", {}).get("architectures", ())
+        self.is_image_model = self.name in images
+        row = architectures["architecture"].get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
         # an encoder that ends in vectors, not in text
@@ -108,6 +109,10 @@ class GgufModel:
             raise Unclear(f"{self.name}.{key} is {'missing' if value is None else 0}")
         return value
 
+    def sizes(self, keys: Mapping[str, str]) -> dict[str, int]:
+        """Those of a layer, by the keys of a table."""
+        return {name: self.needed(key) for name, key in keys.items()}
+
     def per_layer(self, key: str) -> list[int] | None:
         """One number for each layer; None where the key is missing. A single number stands for
         all layers.
@@ -126,22 +131,12 @@ class GgufModel:
         """The layer has at least one of these tensors."""
         return any(f"blk.{layer}.{name}" in self.shapes for name in names)
 
-    def shape(self, layer: int, name: str) -> tuple[int, ...] | None:
-        """That of a tensor of the layer, the row length first; None without it."""
-        return self.shapes.get(f"blk.{layer}.{name}")
+    def shape(self, layer: int, name: str) -> tuple[int, ...]:
+        """That of a tensor of the layer, the row length first; empty without it."""
+        return self.shapes.get(f"blk.{layer}.{name}", ())
 
 
 # ------------------------------------------------------------------ states
-
-
-def recurrent(model: GgufModel) -> States:
-    """The state of each layer."""
-    by_kind: States = {}
-    for layer in range(model.layers):
-        if kind := _state_kind(model, layer):
-            state = _state(model, kind, layer)
-            by_kind.setdefault(kind, [None] * model.layers)[layer] = state
-    return by_kind
 
 
 def _state_kind(model: GgufModel, layer: int) -> str | None:
@@ -157,10 +152,13 @@ def _state_kind(model: GgufModel, layer: int) -> str | None:
     return None
 
 
-def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    keys = file_table("gguf")["states"][kind]["keys"]
-    sizes = {name: model.needed(key) for name, key in keys.items()}
-    state = Recurrent(kind=kind, layers=()).replace(**sizes)
+def state_of(model: GgufModel, layer: int) -> Recurrent | None:
+    """The state that a layer keeps."""
+    kind = _state_kind(model, layer)
+    if kind is None:
+        return None
+    sizes = model.sizes(file_table("gguf")["states"][kind]["keys"])
+    state = Recurrent(kind=kind, **sizes)
     if kind == "rwkv7":
         return state.replace(ranks=tuple(model.number(key) or 0 for key in _RWKV7_RANKS))
     if kind == "mamba" and model.row.rank_from_width:
@@ -178,11 +176,11 @@ def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
 # ------------------------------------------------------------------ attention
 
 
-def attention(model: GgufModel, states: States) -> list[Attention | None]:
+def attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Attention | None]:
     """The attention of each layer, None for a layer without it; an empty list where no layer has
     any.
     """
-    attending = [layer for layer in range(model.layers) if _attends(model, layer, states)]
+    attending = [layer for layer, state in enumerate(states) if _attends(model, layer, state)]
     if not attending:
         return []
     heads = model.per_layer("attention.head_count")
@@ -192,14 +190,17 @@ def attention(model: GgufModel, states: States) -> list[Attention | None]:
     ratios = model.per_layer("attention.compress_ratios")
     is_latent = model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla")
     window = _window(model)
-    slides = _sliding(model, window) if window is not None else [False] * model.layers
+    slides = _sliding(model, window)
     by_layer: list[Attention | None] = [None] * model.layers
     for layer in attending:
         own = heads[layer] or max(heads)
         if is_latent:
-            part = _latent(model, own, slides=slides[layer])
+            part = _latent(model, own)
         elif ratios is not None:
-            part = _compressed(model, own, ratios[layer])
+            # to a window and to rows that stand for several tokens each (DeepSeek V4)
+            sizes = model.sizes(file_table("gguf")["compressed"])
+            part = Attention(kind="compressed", heads=own, kv_heads=1, **sizes)
+            part = part.replace(compression=ratios[layer] or None)
         else:
             part = _plain(model, layer, own, kv_heads[layer], slides=slides[layer])
         if slides[layer]:
@@ -215,12 +216,10 @@ def attention(model: GgufModel, states: States) -> list[Attention | None]:
     return by_layer
 
 
-def _attends(model: GgufModel, layer: int, states: States) -> bool:
-    kept = {kind for kind, by_layer in states.items() if by_layer[layer] is not None}
-    if kept & {"kda", "lightning"}:
-        return False
-    names = "attending_beside_delta" if "delta" in kept else "attending"
-    return model.has(layer, *file_table("gguf")[names])
+def _attends(model: GgufModel, layer: int, state: Recurrent | None) -> bool:
+    kind = state.kind if state is not None else None
+    names = "attending_beside_delta" if kind == "delta" else "attending"
+    return kind not in ("kda", "lightning") and model.has(layer, *file_table("gguf")[names])
 
 
 def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: bool) -> Attention:
@@ -233,7 +232,6 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
     )
     part = Attention(
         kind="sliding" if slides else "full",
-        layers=(),
         heads=heads,
         kv_heads=kv_heads,
         key_length=key,
@@ -243,46 +241,27 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
     # files of before April 2025 unpack the latent, and keep keys and values of every head
     if slides or not model.has(layer, "attn_kv_b.weight"):
         return part
-    return part.replace(
-        latent_length=model.needed("attention.kv_lora_rank"),
-        query_latent_length=model.size("attention.q_lora_rank"),
-        rope_length=model.needed("rope.dimension_count"),
-    )
+    return part.replace(**_latent_sizes(model))
 
 
-def _latent(model: GgufModel, heads: int, *, slides: bool) -> Attention:
-    end = "_swa" if slides and model.number("attention.kv_lora_rank_swa") else ""
-    whole = model.needed(f"attention.key_length_mla{end}")
-    rope = model.needed("rope.dimension_count")
+def _latent(model: GgufModel, heads: int) -> Attention:
+    sizes = _latent_sizes(model)
     return Attention(
         kind="latent",
-        layers=(),
         heads=heads,
         kv_heads=heads,
-        key_length=whole - rope,
-        value_length=model.needed(f"attention.value_length_mla{end}"),
-        latent_length=model.needed(f"attention.kv_lora_rank{end}"),
-        query_latent_length=model.size("attention.q_lora_rank"),
-        rope_length=rope,
+        key_length=model.needed("attention.key_length_mla") - (sizes["rope_length"] or 0),
+        value_length=model.needed("attention.value_length_mla"),
+        **sizes,
     )
 
 
-def _compressed(model: GgufModel, heads: int, ratio: int) -> Attention:
-    """Attention to a window and to rows that stand for several tokens each (DeepSeek V4)."""
-    key = model.needed("attention.key_length")
-    return Attention(
-        kind="compressed",
-        layers=(),
-        heads=heads,
-        kv_heads=1,
-        key_length=key,
-        value_length=key,
-        window_tokens=model.needed("attention.sliding_window"),
-        query_latent_length=model.needed("attention.q_lora_rank"),
-        compression=ratio or None,
-        output_groups=model.needed("attention.output_group_count"),
-        output_latent_length=model.needed("attention.output_lora_rank"),
-    )
+def _latent_sizes(model: GgufModel) -> dict[str, int | None]:
+    return {
+        "latent_length": model.needed("attention.kv_lora_rank"),
+        "query_latent_length": model.size("attention.q_lora_rank"),
+        "rope_length": model.needed("rope.dimension_count"),
+    }
 
 
 def _window(model: GgufModel) -> int | None:
@@ -294,9 +273,11 @@ def _window(model: GgufModel) -> int | None:
     return window if window and window < (model.number("context_length") or _MAX_NUMBER) else None
 
 
-def _sliding(model: GgufModel, window: int) -> list[bool]:
+def _sliding(model: GgufModel, window: int | None) -> list[bool]:
     """Which layers have the window, by a list or by every so many; else as the row says."""
     key, layers = "attention.sliding_window_pattern", model.layers
+    if window is None:
+        return [False] * layers
     name = f"{model.name}.{key}"
     stated = model.values.get(name)
     entries = len(stated) if isinstance(stated, list) else model.counts.get(name, layers)
@@ -326,15 +307,14 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
     lengths = model.per_layer("feed_forward_length") or [0] * model.layers
     for layer in range(model.layers):
         stated = lengths[layer] // (2 if model.row.length_of_both else 1)
-        experts = model.shape(layer, "ffn_down_exps.weight") or ()
-        dense = model.shape(layer, "ffn_down.weight") or ()
-        mixed = model.shape(layer, "channel_mix_key.weight") or ()
+        experts = model.shape(layer, "ffn_down_exps.weight")
+        dense = model.shape(layer, "ffn_down.weight")
+        mixed = model.shape(layer, "channel_mix_key.weight")
         if len(experts) == 3 and model.number("expert_used_count"):
             by_layer[layer] = _routed(model, layer, width, experts)
         elif dense or mixed:
             # where the tensor has another length than the header, llama.cpp refuses it
-            length = stated or (*dense[:1], *mixed[-1:])[0]
-            by_layer[layer] = FeedForward(layers=(), length=length)
+            by_layer[layer] = FeedForward(length=stated or (*dense[:1], *mixed[-1:])[0])
         elif model.has(layer, "ffn_down.0.weight"):
             # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
             raise Refused("each of its experts is a tensor of its own, as until April 2024")
@@ -345,17 +325,14 @@ def _routed(model: GgufModel, layer: int, width: int, shape: tuple[int, ...]) ->
     """A feed-forward of experts, of which there are as many as the header says."""
     length, inner, _ = shape
     groups = model.number("expert_group_count") or 0
-    dense = model.shape(layer, "ffn_down.weight")
-    shared = model.shape(layer, "ffn_down_shexp.weight")
     return FeedForward(
-        layers=(),
         length=length,
         experts=model.needed("expert_count"),
         used=model.needed("expert_used_count"),
-        shared_length=shared[0] if shared else None,
+        shared_length=next(iter(model.shape(layer, "ffn_down_shexp.weight")), None),
         latent_length=inner if inner != width else None,
         router_bias=model.has(layer, "exp_probs_b.bias", "exp_probs_b"),
-        beside_dense=dense[0] if dense else None,
+        beside_dense=next(iter(model.shape(layer, "ffn_down.weight")), None),
         groups=groups if groups > 1 else None,
         groups_used=model.needed("expert_group_used_count") if groups > 1 else None,
     )
