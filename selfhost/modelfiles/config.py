@@ -41,12 +41,12 @@ from .source import (
     Unclear,
     beside,
     clean,
-    fail,
     grouped,
     identifier,
     listed,
     name_of,
     read_json,
+    refuse,
     shown,
 )
 
@@ -175,11 +175,7 @@ class _Config:
         groups = checkpoint_tensors(architecture, row)
         total = count(groups)
         if total > MAX_PARAMETERS:
-            fail(
-                self.path,
-                f"is not a usable config.json: it describes {total:.1e} parameters",
-                "give the model's config.json as it was published",
-            )
+            refuse(self.path, "parameters", total=total)
         predicts = "mtp_layers" in self.keys.outer_type
         return Parameters(
             total=total,
@@ -279,11 +275,7 @@ class _Config:
         if not layers:
             raise Unclear("num_hidden_layers is missing")
         if layers > MAX_LAYERS:
-            fail(
-                self.path,
-                f"is not a usable config.json: {layers:,} layers",
-                f"the most that any model has is far below {MAX_LAYERS:,}",
-            )
+            refuse(self.path, "layers", layers=layers, most=MAX_LAYERS)
         return layers
 
     def row_name(self, has_states: bool, has_experts: bool) -> str:

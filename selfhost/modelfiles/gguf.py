@@ -40,6 +40,7 @@ from .source import (
     listed,
     name_of,
     numbered_files,
+    refuse,
     shown,
 )
 
@@ -52,26 +53,21 @@ _GUESSED = 1024
 _Shapes = Mapping[tuple[str, int], tuple[int, ...]]
 
 
-def read_gguf(path: str, *, header_alone: bool = False) -> LocalModel:
-    """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`.
-    `header_alone`: the files may end behind their headers.
-    """
-    headers = _headers(path, numbered_files(path), alone=header_alone)
+def read_gguf(path: str) -> LocalModel:
+    """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
+    headers = _headers(path, numbered_files(path))
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = headers[0].values.get("split.tensors.count", len(tensors))
     unlike = len({tensor.name for tensor in tensors})
     if len(headers) > 1 and {promised, unlike} != {len(tensors)}:
-        parts = f"its {len(headers):,} parts, not {promised!s:.20}"
-        remedy = "parts of two models are mixed: download them again"
-        fail(path, f"has {unlike:,} tensors in {parts}", remedy)
+        refuse(path, "mixed", unlike=unlike, parts=len(headers), promised=str(promised))
     model = GgufModel(path, headers[0], tensors)
     for kind in (model.name, clean(model.values.get("general.type")).lower()):
         other = file_table("gguf")["not_a_model"].get(kind)
         if other is not None:
             fail(path, other["message"], other["remedy"])
     if not tensors:
-        remedy = "give the model's GGUF file, not its vocabulary"
-        fail(path, "holds no weights, only a header", remedy)
+        refuse(path, "no-tensors")
     quantization = _quantization(model)
     return LocalModel(
         spec=_spec(model, {quantization: sum(header.size for header in headers)}, len(headers)),
@@ -82,21 +78,18 @@ def read_gguf(path: str, *, header_alone: bool = False) -> LocalModel:
     )
 
 
-def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
+def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     # what was named is read first: its own faults come before those of its siblings
-    given = read_header(path, alone=alone)
+    given = read_header(path)
     split = given.values.get("split.count", 0)
     if isinstance(split, int) and split > 1 and len(paths) != split:
-        remedy = f"name the parts as they were published: …-00001-of-{split:05d}.gguf"
-        fail(path, f"is one part of {split:,}, and its name does not say which", remedy)
+        refuse(path, "unnamed-part", parts=split)
     missing = [shown(os.path.basename(part)) for part in paths if not os.path.exists(part)]
     if missing:
-        names = f"{len(missing):,} of them are not in its folder: {listed(missing)}"
-        fault = f"is split into {len(paths):,} parts, and {names}"
-        fail(path, fault, "download the missing parts")
+        refuse(path, "parts", parts=len(paths), missing=len(missing), names=listed(missing))
     headers: list[Header] = []
     for part in paths:
-        headers.append(given if part == path else read_header(part, alone=alone))
+        headers.append(given if part == path else read_header(part))
         if sum(len(header.tensors) for header in headers) > MAX_TENSORS:
             damaged(path, f"its parts have more than {MAX_TENSORS:,} tensors")
     return headers
@@ -202,12 +195,7 @@ def _with_layers(model: GgufModel) -> Architecture:
     loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
         model.damaged(f"{loops:,} runs through {layers:,} layers")
-    # layers that read the cache of an earlier one
-    shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = max(0, layers - (model.row.cache_layers or layers))
-    if shared >= layers:
-        model.damaged(f"all {layers:,} layers read the cache of an earlier one")
+    shared = _sharing_layers(model)
     return Architecture(
         row=model.name,
         runs_in_gguf=True,
@@ -229,6 +217,16 @@ def _with_layers(model: GgufModel) -> Architecture:
         mtp_layers=model.blocks - layers or None,
         **_tables(model),
     )
+
+
+def _sharing_layers(model: GgufModel) -> int:
+    """How many layers read the cache of an earlier one."""
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, model.layers - (model.row.cache_layers or model.layers))
+    if shared >= model.layers:
+        model.damaged(f"all {model.layers:,} layers read the cache of an earlier one")
+    return shared
 
 
 def _tables(model: GgufModel) -> dict[str, Any]:
@@ -324,9 +322,7 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
         # blocks that predict more tokens are left out
         if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
-        stored, needed = (
-            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
-        )
+        stored, needed = _sizes_at(place, actual), _sizes_at(place, expected)
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
         kind = Refused if place in expected else Unclear
@@ -352,6 +348,10 @@ def _by_place(placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) ->
         for layer in layers:
             shapes[name, layer] = shape
     return shapes
+
+
+def _sizes_at(place: tuple[str, int], shapes: _Shapes) -> str:
+    return " × ".join(map("{:,}".format, shapes.get(place, ())))
 
 
 def _numbered(place: tuple[str, int]) -> str:

@@ -15,14 +15,13 @@ from ..catalogue.architecture import MAX_LAYERS
 from ..core.records import Record, pattern
 from ..needs.quantization import BLOCKS
 from .source import (
-    became_shorter,
     clean,
     cut_short,
     damaged,
-    fail,
     file_table,
     open_file,
     read_some,
+    refuse,
     refuse_other_kinds,
 )
 
@@ -69,7 +68,6 @@ class Tensor(Record):
 class Header(Record):
     """What a file says of itself. `counts` has the lengths of arrays that were not kept."""
 
-    path: str
     size: int
     values: Mapping[str, Any]
     counts: Mapping[str, int]
@@ -95,7 +93,7 @@ class _Stream:
             more = max(missing, _CHUNK, len(self.content))
             self.content += read_some(self.path, self.stream, more)
         if end > len(self.content):
-            became_shorter(self.path)
+            refuse(self.path, "shorter")
 
     def take(self, count: int) -> bytes:
         begin = self.place
@@ -129,37 +127,22 @@ class _Stream:
             self.reach(place + 8 if count else place)
 
 
-def read_header(path: str, *, alone: bool = False) -> Header:
-    """The header of one file. Raises `SpecError`; reads no weights.
-
-    `alone`: the file may end behind its header, as where only its first bytes were fetched; `size`
-    is that of the whole file then, without what some writers put behind the last tensor.
-    """
+def read_header(path: str) -> Header:
+    """The header of one file. Raises `SpecError`; reads no weights."""
     stream, size, start = open_file(path)
     with stream:
         version = int.from_bytes(start[4:8], "little") if len(start) >= 8 else 3
-        # gguf_convert_endian.py writes the letters turned round since 2026
-        if start.startswith(b"FUGG") or (start.startswith(b"GGUF") and not version & 0xFFFF):
-            fail(
-                path,
-                "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x)"
-                " alone",
-                "ask for the model by its name; elsewhere download the little-endian file, or"
-                " convert it with llama.cpp's gguf_convert_endian.py",
-            )
         if not start.startswith(b"GGUF"):
             refuse_other_kinds(path, start, size)
-            fault = "is not a GGUF file: it does not begin with the letters GGUF"
-            fail(path, fault, "give the model's GGUF file as it was published")
+            refuse(path, "no-gguf")
         if version not in (2, 3):
-            fault = f"is GGUF of version {version}, and versions 2 and 3 are read"
-            fail(path, fault, "download the model's newer GGUF file, or update selfhost")
+            refuse(path, "version", version=version)
         source = _Stream(path, stream, size, start)
         source.skip(8)
-        return _header(source, alone=alone)
+        return _header(source)
 
 
-def _header(source: _Stream, *, alone: bool) -> Header:
+def _header(source: _Stream) -> Header:
     path = source.path
     tensor_count, key_count = source.number(8, "Q"), source.number(8, "Q")
     if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
@@ -179,10 +162,9 @@ def _header(source: _Stream, *, alone: bool) -> Header:
     if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
         damaged(path, "general.alignment is no power of two")
     tensors, whole = _tensors(source, tensor_count, alignment)
-    if whole > source.size and not alone:
+    if whole > source.size:
         cut_short(path, f"{whole - source.size:,} of its {whole:,} bytes are missing")
-    size = max(whole, source.size)
-    return Header(path=path, size=size, values=values, counts=counts, tensors=tensors)
+    return Header(size=source.size, values=values, counts=counts, tensors=tensors)
 
 
 def _value(source: _Stream, key: str) -> tuple[Any, int]:
@@ -256,8 +238,7 @@ def _tensor(source: _Stream) -> tuple[Tensor, int]:
     if str(type_id) in names["retired"]:
         old, left = names["retired"][str(type_id)]
         why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""
-        fault = f"stores {what} as {old}, which llama.cpp no longer loads"
-        fail(source.path, fault, f"download the model in {left}{why}")
+        refuse(source.path, "retired", what=what, old=old, left=left, why=why)
     type = names["types"].get(str(type_id), f"type {type_id}")
     elements, size = BLOCKS.get(type) or names["blocks"].get(type, (1, 0))
     if shape[0] % elements:

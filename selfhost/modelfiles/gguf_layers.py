@@ -109,7 +109,7 @@ class GgufModel:
             raise Unclear(f"{self.name}.{key} is {'missing' if value is None else 0}")
         return value
 
-    def sizes(self, keys: Mapping[str, str]) -> dict[str, int]:
+    def sizes(self, keys: Mapping[str, str]) -> dict[str, Any]:
         """Those of a layer, by the keys of a table."""
         return {name: self.needed(key) for name, key in keys.items()}
 
@@ -250,13 +250,13 @@ def _latent(model: GgufModel, heads: int) -> Attention:
         kind="latent",
         heads=heads,
         kv_heads=heads,
-        key_length=model.needed("attention.key_length_mla") - (sizes["rope_length"] or 0),
+        key_length=model.needed("attention.key_length_mla") - sizes["rope_length"],
         value_length=model.needed("attention.value_length_mla"),
         **sizes,
     )
 
 
-def _latent_sizes(model: GgufModel) -> dict[str, int | None]:
+def _latent_sizes(model: GgufModel) -> dict[str, Any]:
     return {
         "latent_length": model.needed("attention.kv_lora_rank"),
         "query_latent_length": model.size("attention.q_lora_rank"),

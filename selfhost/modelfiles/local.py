@@ -31,6 +31,7 @@ from .source import (
     numbered_files,
     open_file,
     readable,
+    refuse,
     refuse_other_kinds,
     shown,
 )
@@ -59,8 +60,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
         return _read_folder(named)
     stream, size, start = open_file(named)
     stream.close()
-    # a big-endian file may begin with its letters turned round
-    if start.startswith((b"GGUF", b"FUGG")):
+    if start.startswith(b"GGUF"):
         return read_gguf(named)
     refuse_other_kinds(named, start, size)
     name = named.lower()
@@ -82,7 +82,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
 def _read_folder(path: str) -> LocalModel:
     names = names_in(path)
     if not names:
-        fail(path, "is an empty folder", "give the folder that holds the model's files")
+        refuse(path, "empty-folder")
     unfinished = [shown(name) for name in names if name.lower().endswith(UNFINISHED)]
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
     ggufs = [name for name in names if name.lower().endswith(".gguf")]
@@ -93,11 +93,8 @@ def _read_folder(path: str) -> LocalModel:
         return _read_weights(path, files, total_bytes, notes)
     if _CONFIG not in names:
         if unfinished:
-            fault = f"holds a download that did not finish: {unfinished[0]}"
-            fail(path, fault, "start the download again")
-        fault = "holds no model: no GGUF file, no safetensors file and no config.json"
-        remedy = "give the folder that holds the model's files"
-        fail(path, f"{fault} ({listed(map(shown, names), 4)})", remedy)
+            refuse(path, "unfinished", name=unfinished[0])
+        refuse(path, "no-model", names=listed(map(shown, names), 4))
     why = "the folder holds a config.json and no weights"
     pickles = [
         name for ending in _PICKLES for name in safetensors.weight_files_ending(names, ending)
@@ -139,7 +136,7 @@ def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> Local
 
 def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
     names = listed((shown(os.path.basename(file)) for file in files), 12)
-    fail(path, f"holds {len(files):,} {what}: {names}", "name one of these files")
+    refuse(path, "several", count=len(files), what=what, names=names)
 
 
 # --------------------------------------------------------------- a config.json and safetensors
@@ -191,9 +188,9 @@ def _read_weights(
     missing = tuple(file for file in files if not os.path.exists(file))
     if config is not None and missing:
         # the config.json says what the model is
-        described = read_lone_config(config, notes)
-        return described.replace(
-            spec=described.spec.replace(origin=path),
+        lone = read_lone_config(config, notes)
+        return lone.replace(
+            spec=lone.spec.replace(origin=path),
             missing=tuple(shown(os.path.basename(file)) for file in missing),
             # each is read as far as its header, so a file that was cut is refused
             size_bytes=sum(
@@ -202,18 +199,15 @@ def _read_weights(
             total_bytes=total_bytes,
         )
     weights = safetensors.read_weights(path, files)
-    if config is not None:
-        spec, stored, more = _described(path, read_config(config), weights)
-        notes += more
-    else:
-        spec, stored = _undescribed(path, weights), Stored(name=weights.dtype, quantized=False)
-    quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
+    described = read_config(config) if config is not None else _undescribed(path, weights)
+    described = _held_to(described, weights)
+    spec, stored = described.spec, described.stored
     unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
     published: tuple[PublishedFiles, ...] = ()
+    quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
     if quantization is None:
-        unknown["files"] = (
-            f"{weights.size:,} bytes, of a type that has no name here: {weights.types}"
-        )
+        types = f"of a type that has no name here: {weights.types}"
+        unknown["files"] = f"{weights.size:,} bytes, {types}"
     else:
         sizes = {quantization: weights.size}
         source = SIZE_OF + shown(path)
@@ -226,14 +220,19 @@ def _read_weights(
         tokenizer=any(beside(files[0], name) for name in file_table("tokenizers")),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": source, "safety": "format of the files"},
+        origin=path,
     )
     return LocalModel(
-        spec=spec, format=stored.format, quantization=quantization, files_here=True, notes=notes
+        spec=spec,
+        format=stored.format,
+        quantization=quantization,
+        files_here=True,
+        notes=(*notes, *described.notes),
     )
 
 
-def _undescribed(path: str, weights: Weights) -> ModelSpec:
-    name = name_of(path)
+def _undescribed(path: str, weights: Weights) -> ConfigRead:
+    """Weights alone."""
     unknown = {
         "architecture": "no config.json lies beside the weights",
         "license.id": "the files do not say",
@@ -241,40 +240,37 @@ def _undescribed(path: str, weights: Weights) -> ModelSpec:
     if weights.total is None:
         why = "the weights are packed, so their number does not follow from the files"
         unknown["parameters.total"] = why
-    counts = Parameters(total=weights.total)
-    return ModelSpec(
-        id=identifier(name), name=name, parameters=counts, unknown=unknown, origin=path
-    )
+    spec = ModelSpec(id=identifier(name_of(path)), name=name_of(path), unknown=unknown)
+    stored = Stored(name=weights.dtype, quantized=False)
+    return ConfigRead(spec=spec, stored=stored, language_parameters=None, notes=())
 
 
-def _described(
-    path: str, described: ConfigRead, weights: Weights
-) -> tuple[ModelSpec, Stored, tuple[str, ...]]:
-    """Spec, types and notes of weights with a config.json, which the files may contradict."""
-    spec, stored = described.spec.replace(origin=path), described.stored
-    language, notes = described.language_parameters, described.notes
+def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
+    """What a config.json says with what its weights say, which may contradict it."""
+    spec, stored, notes = described.spec, described.stored, described.notes
     unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
     if not weights.predict_more:
         # transformers leaves out the blocks that its classes do not have, so a copy that it saved
         # lacks them
         parameters = parameters.replace(mtp=None)
     if weights.total is not None:
+        language = described.language_parameters
         parameters = _counted(parameters, unknown, language, weights.total)
         notes += tuple(filter(None, [parameters.difference]))
-    if not stored.quantized and (weights.dtype is None or weights.is_scaled):
-        stored = Stored()
-        unknown["architecture.matrix_dtype"] = (
-            f"most of the weights are packed or scaled ({weights.types}), and config.json does not"
-            " say how"
-        )
-    elif not stored.quantized:
-        if stored.name not in (None, weights.dtype):
+    if not stored.quantized:
+        is_packed = weights.dtype is None or weights.is_scaled
+        if is_packed:
+            unknown["architecture.matrix_dtype"] = (
+                f"most of the weights are packed or scaled ({weights.types}), and config.json does"
+                " not say how"
+            )
+        elif stored.name not in (None, weights.dtype):
             notes += (
                 f"config.json says {stored.name}, and most of the weights are {weights.dtype}:"
                 f" transformers loads them as {stored.name}",
             )
-        stored = Stored(name=weights.dtype, quantized=False)
-    why = _contradiction(stored, weights, language)
+        stored = Stored() if is_packed else Stored(name=weights.dtype, quantized=False)
+    why = _contradiction(stored, weights, described.language_parameters)
     if why is not None:
         unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
         unknown["architecture"], architecture = why, None
@@ -286,7 +282,7 @@ def _described(
         if dtype is not None:
             unknown.pop("architecture.dtype", None)
     spec = spec.replace(architecture=architecture, unknown=unknown, parameters=parameters)
-    return spec, stored, notes
+    return described.replace(spec=spec, stored=stored, notes=notes)
 
 
 def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:

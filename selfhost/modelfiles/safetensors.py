@@ -18,17 +18,16 @@ from typing import Any
 from ..core.records import Record, pattern
 from .source import (
     MAX_PARTS,
-    became_shorter,
     clean,
     cut_short,
     damaged,
-    fail,
     file_table,
     listed,
     open_file,
     parse_json,
     read_json,
     read_some,
+    refuse,
     refuse_other_kinds,
     shown,
 )
@@ -106,8 +105,7 @@ def read_header(path: str) -> tuple[int, Tensors]:
         damaged(path, "its header is no table of tensors")
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
-        fault = f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read"
-        fail(path, fault, _IN_SHARDS)
+        refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
     entries = {name: _entry(path, name, entry) for name, entry in header.items()}
     rest = size - 8 - length - sum(tensor_bytes for *_, tensor_bytes in entries.values())
     if rest < 0:
@@ -123,23 +121,20 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
     with stream:
         refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
-            fault = "is a GGUF file with the name of a safetensors file"
-            fail(path, fault, "give it the ending .gguf")
+            refuse(path, "misnamed")
         if size < 10:
             cut_short(path, f"it has {size:,} bytes")
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
-            text = ": it begins as JSON does" if start.lstrip()[:1] in (b"{", b"[") else ""
-            remedy = "give the model's safetensors or GGUF files as they were published"
-            fail(path, f"is not a safetensors file{text}", remedy)
+            is_json = start.lstrip()[:1] in (b"{", b"[")
+            refuse(path, "no-safetensors", text=": it begins as JSON does" if is_json else "")
         if length > MAX_READ_HEADER_BYTES:
-            most = f"and at most {MAX_READ_HEADER_BYTES:,} are read"
-            fail(path, f"has a header of {length:,} bytes, {most}", _IN_SHARDS)
+            refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
         if 8 + length > size:
             cut_short(path, f"{8 + length - size:,} bytes of its header are missing")
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
     if len(header) < length:
-        became_shorter(path)
+        refuse(path, "shorter")
     return size, length, header
 
 
@@ -152,9 +147,7 @@ def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], int]:
     if not is_usable or len(offsets) != 2:
         damaged(path, f'the tensor "{clean(name)}" has no usable dtype, shape and data_offsets')
     if dtype not in bits:
-        fault = f'has the tensor "{clean(name)}" in {clean(dtype)}'
-        remedy = f"take files of the model that safetensors reads; it has {', '.join(bits)}"
-        fail(path, f"{fault}, a type that safetensors does not have", remedy)
+        refuse(path, "dtype", name=clean(name), dtype=clean(dtype), types=", ".join(bits))
     tensor_bytes = offsets[1] - offsets[0]
     if prod(shape) * bits[dtype] != 8 * tensor_bytes:
         damaged(path, f'the tensor "{clean(name)}" does not have the size of its shape')
@@ -176,9 +169,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     """
     missing = [shown(os.path.basename(path)) for path in paths if not os.path.exists(path)]
     if missing:
-        files = f"{len(paths):,} files, and {len(missing):,} of them are not there"
-        fault = f"has its weights in {files}: {listed(missing)}"
-        fail(named, fault, "download the missing files")
+        refuse(named, "files", count=len(paths), missing=len(missing), names=listed(missing))
     elements: dict[str, int] = {}
     size_bytes, predict_more, is_scaled = 0, False, False
     for path in paths:
@@ -189,7 +180,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
             predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
             is_scaled = is_scaled or bool(_SCALE.search(name))
     if not elements:
-        fail(named, "holds no weights", "give the model's safetensors files")
+        refuse(named, "no-weights")
     return Weights(
         size=size_bytes, elements=elements, predict_more=predict_more, is_scaled=is_scaled
     )
@@ -217,7 +208,7 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     places, metadata = values.get("weight_map"), values.get("metadata")
     names = list(places.values()) if isinstance(places, dict) else []
     if not names or not all(isinstance(name, str) for name in names):
-        fail(index, "is no index of safetensors files: it has no weight_map", "download it again")
+        refuse(index, "no-index")
     names = sorted(set(names))
     if len(names) > MAX_PARTS or any(
         os.path.basename(name) != name or name in ("", ".", "..") for name in names

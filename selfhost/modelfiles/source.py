@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import IO, Any, NoReturn, TypeVar
 
 from ..catalogue.architecture import Attention, FeedForward, Recurrent
@@ -71,6 +70,12 @@ def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
 
 
+def refuse(path: str, fault: str, **values: object) -> NoReturn:
+    """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
+    message, remedy = (text.format(**values) for text in file_table("faults")[fault])
+    fail(path, message, remedy)
+
+
 def damaged(path: str, what: str) -> NoReturn:
     """Raise `SpecError` for a file that no program reads."""
     fail(path, f"is damaged: {what}", "download it again")
@@ -79,11 +84,6 @@ def damaged(path: str, what: str) -> NoReturn:
 def cut_short(path: str, what: str) -> NoReturn:
     """Raise `SpecError` for a file that ends too early."""
     fail(path, f"is cut short: {what}", "the download did not finish: start it again")
-
-
-def became_shorter(path: str) -> NoReturn:
-    """Raise `SpecError` for a file that had more bytes when it was opened."""
-    fail(path, "became shorter while it was read", "wait until nothing writes to it any more")
 
 
 def begins_safetensors(start: bytes) -> bool:
@@ -96,19 +96,14 @@ def begins_safetensors(start: bytes) -> bool:
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
     if size == 0:
-        remedy = "the download did not start, or the disk was full: download it again"
-        fail(path, "is empty", remedy)
+        refuse(path, "empty")
     if start.startswith(_LFS):
         size_line = re.search(rb"\nsize (\d{1,18})", start)
-        real = f" of {int(size_line[1]):,} bytes" if size_line else ""
-        fault = f"is a Git LFS pointer: the real file{real} was not downloaded"
-        fail(path, fault, "run `git lfs pull` in the repository's folder")
+        refuse(path, "pointer", real=f" of {int(size_line[1]):,} bytes" if size_line else "")
     if not start.strip(b"\0"):
-        remedy = "the space was reserved, but the download did not happen: download it again"
-        fail(path, "holds nothing but zeros", remedy)
+        refuse(path, "zeros")
     if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
-        remedy = "the download was answered by a page, for example to log in: download it again"
-        fail(path, "is a web page, not a model", remedy)
+        refuse(path, "web-page")
     for kind in () if begins_safetensors(start) else file_table("not_a_model"):
         if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
             fail(path, kind["message"], kind["remedy"])
@@ -136,14 +131,12 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
 def names_in(path: str) -> list[str]:
     """The names in a folder, sorted. Raises `SpecError`."""
     try:
-        with os.scandir(path) as entries:
-            names = [entry.name for entry in islice(entries, _MAX_ENTRIES + 1)]
+        names = sorted(os.listdir(path))
     except OSError as error:
         fail(path, f"cannot be read: {error.strerror}")
     if len(names) > _MAX_ENTRIES:
-        fault = f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has"
-        fail(path, fault, "give the model's own folder")
-    return sorted(names)
+        refuse(path, "entries", most=_MAX_ENTRIES)
+    return names
 
 
 def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
@@ -154,8 +147,7 @@ def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
         stream, size = files.open_file(path)
     if path.lower().endswith(UNFINISHED):
         stream.close()
-        remedy = "start the download again, and give the finished file"
-        fail(path, "is a download that did not finish", remedy)
+        refuse(path, "unfinished-file")
     return stream, size, read_some(path, stream, min(size, 4096))
 
 
@@ -167,22 +159,14 @@ def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
         return files.read_some(stream, limit)
 
 
-def read_json(
-    path: str,
-    limit: int,
-    *,
-    what: str,
-    max_signs: int = json_text.MAX_SIGNS,
-    instead: str | None = None,
-) -> Any:
-    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`.
-
-    `what` names the file in messages. `instead` is the remedy for one of more than `max_signs`.
+def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:
+    """The values of a JSON file of at most `limit` bytes; `bounds` as `parse_json` takes them.
+    Raises `SpecError`.
     """
     with readable(path, f"give the {what} as it was published"):
         content = files.read_file(path, limit)
     refuse_other_kinds(path, content[:4096], len(content))
-    return parse_json(path, content, what=what, max_signs=max_signs, instead=instead)
+    return parse_json(path, content, what=what, **bounds)
 
 
 def parse_json(
@@ -193,7 +177,9 @@ def parse_json(
     max_signs: int = json_text.MAX_SIGNS,
     instead: str | None = None,
 ) -> Any:
-    """The values of JSON that nobody vouches for. Raises `SpecError`."""
+    """The values of JSON that nobody vouches for. `what` names the file in messages; `instead` is
+    the remedy for one of more than `max_signs`. Raises `SpecError`.
+    """
     as_published = f"give the {what} as it was published"
     try:
         text = content.decode("utf-8-sig")
@@ -229,12 +215,9 @@ def clean(text: object) -> str:
     """Text of a header on one line: without control characters, and of at most 100 letters. Empty
     for what is no text.
     """
-    if not isinstance(text, str):
-        return ""
-    text = text[: 4 * _MAX_TEXT]
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return " ".join(text.split())[:_MAX_TEXT]
+    start = text[: 4 * _MAX_TEXT] if isinstance(text, str) else ""
+    printable = "".join(letter if letter.isprintable() else " " for letter in start)
+    return " ".join(printable.split())[:_MAX_TEXT]
 
 
 def identifier(name: str) -> str:

@@ -100,8 +100,7 @@ def _model(**keys: object) -> bytes:
 
 
 _BROKEN = {
-    "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
-    "big-endian GGUF": b"FUGG" + struct.pack(">IQQ", 3, 1, 1),
+    "not big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
     "version 1": b"GGUF" + struct.pack("<III", 1, 1, 1) + bytes(16),
     "version 77": b"GGUF" + struct.pack("<IQQ", 77, 1, 1),
     "tensors": _HEAD + struct.pack("<QQ", 2**63, 0),
