@@ -27,7 +27,7 @@ from ..core.tables import (
     table_at,
 )
 from ..core.tomlfile import Document
-from .runtime import RuntimeSpec
+from .runtime import RuntimeSpec, read_runtime_spec
 from .spec import ModelSpec, read_model_spec, read_spec_file
 from .spec_values import SOURCES_ENDING
 
@@ -152,8 +152,6 @@ class Catalogue:
         """The runtime with exactly this id. Raises `WorkloadError` where there is none,
         `SpecError` where its file is wrong.
         """
-        from .runtime import read_runtime_spec
-
         if id not in self.runtime_ids():
             remedy = f"one of {', '.join(self.runtime_ids())}"
             raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
@@ -164,7 +162,7 @@ class Catalogue:
             document = Document("specs/common/programs.toml", values)
         else:
             document = table_at(os.path.join(self.folder, "runtimes", id))
-        if (runtime := read_runtime_spec(document, document.file)) is None:
+        if (runtime := read_runtime_spec(document)) is None:
             raise SpecError(document.problems)
         return runtime
 

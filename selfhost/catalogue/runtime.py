@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from ..core.records import Record, pattern, read_by
+from ..core.records import Stated, pattern, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
@@ -32,25 +32,8 @@ _WHOLE, _SHARE = pattern(r"[0-9]{1,9}"), pattern(r"[01](\.[0-9]{1,9})?")
 # kinds of attention whose heads keep keys and values
 _WITH_HEADS = ("full", "sliding")
 
-# fields that many keys are: a word, a sentence, yes or no, several words, bytes; by a free key a
-# text, several words, or a share above 0 and at most 1
-_WORD = read_by(Table.string, default="")
-_WANTED = read_by(Table.string, required=True)
-_FLAG = read_by(Table.boolean, default=False)
-_WORDS = read_by(Table.strings, default=())
-_MAYBE = read_by(Table.string, default=None)
-_BYTES = read_by(Table.integer, default=0)
-_COUNT = read_by(Table.integer, minimum=1, default=0)
-_NUMBER = read_by(Table.integer, minimum=1, default=None)
-_TEXTS = read_by(Table.mapping, of=Table.text, default={})
-_FILLED = read_by(Table.mapping, of=Table.string, default={})
-_LISTS = read_by(Table.mapping, of=Table.strings, default={})
-_SIZES = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
-_SHARES = read_by(Table.mapping, of=Table.number, minimum=0.01, maximum=1.0, default={})
-_SOURCE = read_by(Table.text, required=True)
 
-
-class QuantizationRule(Record):
+class QuantizationRule(Stated):
     """How one program takes one quantization of safetensors or MLX files.
 
     `also`: what people type for it with this program (`4bit`); `at_load`: it downloads the 16-bit
@@ -61,16 +44,16 @@ class QuantizationRule(Record):
     that load it right, as those of `RuntimeSpec`.
     """
 
-    also: tuple[str, ...] = _WORDS
-    at_load: bool = _FLAG
-    gpu_only: bool = _FLAG
-    compute_capability: str | None = _MAYBE
-    vendors: tuple[str, ...] = _WORDS
-    launched_percent: tuple[int, ...] = read_by(Table.integers, minimum=10, default=(100,) * 3)
-    needs: str = _WORD
-    command: str = _WORD
-    offload_commands: Mapping[str, str] = _TEXTS
-    source: str = _SOURCE
+    also: tuple[str, ...] = ()
+    at_load: bool = False
+    gpu_only: bool = False
+    compute_capability: str | None = None
+    vendors: tuple[str, ...] = ()
+    launched_percent: tuple[int, ...] = read_by(minimum=10, default=(100,) * 3)
+    needs: str = ""
+    command: str = ""
+    offload_commands: Mapping[str, str] = {}
+    source: str
 
     # what it is a rule of, as sentences say; what asks for it, and whether nothing asked will do
     subject = "that quantization"
@@ -78,7 +61,7 @@ class QuantizationRule(Record):
     has_plain_default = False
 
 
-class CacheRule(Record):
+class CacheRule(Stated):
     """GPUs on which one program keeps a KV cache in one type.
 
     `compute_capability`: the least of an NVIDIA GPU; `by_heads_capability`: the same where heads
@@ -87,13 +70,13 @@ class CacheRule(Record):
     attention has no heads of its own to go by. `refused`: architecture rows, with why.
     """
 
-    compute_capability: str | None = _MAYBE
-    by_heads_capability: str | None = _MAYBE
-    head_lengths: tuple[int, ...] = read_by(Table.integers, minimum=1, default=())
-    not_by_heads: tuple[str, ...] = _WORDS
-    not_by_heads_seeing: tuple[str, ...] = _WORDS
-    vendors: tuple[str, ...] = _WORDS
-    source: str = _SOURCE
+    compute_capability: str | None = None
+    by_heads_capability: str | None = None
+    head_lengths: tuple[int, ...] = read_by(minimum=1, default=())
+    not_by_heads: tuple[str, ...] = ()
+    not_by_heads_seeing: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
+    source: str
 
     # as of `QuantizationRule`; unasked, the cache is in the model's type, which every GPU of the
     # program takes
@@ -121,7 +104,7 @@ class CacheRule(Record):
 KernelRule = QuantizationRule | CacheRule
 
 
-class RuntimeOption(Record):
+class RuntimeOption(Stated):
     """An option of one program by which it takes another amount, as `--runtime-option` names it.
 
     `line`: as it is typed, with `{value}`. `changes`: what of the need; `to`: what that becomes by
@@ -129,12 +112,12 @@ class RuntimeOption(Record):
     whole one where that is above 1.
     """
 
-    line: str = _WANTED
-    changes: str = read_by(Table.string, required=True, choices=CHANGED_BY_OPTIONS)
-    to: str = _WORD
-    least: float = read_by(Table.number, default=1.0)
-    most: float = read_by(Table.number, default=1.0)
-    source: str = _SOURCE
+    line: str
+    changes: str = read_by(required=True, choices=CHANGED_BY_OPTIONS)
+    to: str = ""
+    least: float = 1.0
+    most: float = 1.0
+    source: str
 
     def takes(self, text: str) -> bool:
         """Whether it can be set to that."""
@@ -144,7 +127,7 @@ class RuntimeOption(Record):
         return is_number is not None and self.least <= float(text) <= self.most
 
 
-class Conversion(Record):
+class Conversion(Stated):
     """How the published weights become a file that the program loads, line by line.
 
     `look_first`: where such files of a model `{name}` usually are, if anybody publishes them, which
@@ -157,41 +140,41 @@ class Conversion(Record):
     where published weights of fewer than 16 bits are not converted.
     """
 
-    look_first: str = _WANTED
-    format: str = read_by(Table.string, default="gguf")
-    file: str = read_by(Table.string, default="{model}-{quantization}.gguf")
-    tools: tuple[str, ...] = _WORDS
-    download: str = _WORD
-    convert: str = _WANTED
-    quantize: str = _WORD
-    projector: str = _WORD
-    through: str = _WORD
-    types: Mapping[str, str] = _TEXTS
-    quantizations: tuple[str, ...] = _WORDS
-    takes_quantized: bool = read_by(Table.boolean, default=True)
-    source: str = _SOURCE
+    look_first: str
+    format: str = "gguf"
+    file: str = "{model}-{quantization}.gguf"
+    tools: tuple[str, ...] = ()
+    download: str = ""
+    convert: str
+    quantize: str = ""
+    projector: str = ""
+    through: str = ""
+    types: Mapping[str, str] = {}
+    quantizations: tuple[str, ...] = ()
+    takes_quantized: bool = True
+    source: str
 
 
-class ComponentFile(Record):
+class ComponentFile(Stated):
     """One file of a model that comes in several: the component of the spec that it holds, the
     option of the command that takes it, and where it lies. `type` is how it is stored; empty for
     the quantization asked for, which `{quantization}` of `file` stands for. `bytes`: sizes that
     are listed somewhere, by type.
     """
 
-    component: str = _WANTED
-    option: str = _WANTED
-    repository: str = _WANTED
-    file: str = _WANTED
-    type: str = _WORD
-    bytes: Mapping[str, int] = _SIZES
+    component: str
+    option: str
+    repository: str
+    file: str
+    type: str = ""
+    bytes: Mapping[str, int] = read_by(minimum=1, default={})
 
     def named(self, quantization: str) -> str:
         """The file in its repository, in that quantization."""
         return self.file.replace("{quantization}", quantization)
 
 
-class ModelParts(Record):
+class ModelParts(Stated):
     """The files from which a program loads one model, by its id: `quantizations` that they come in,
     best first; `options` of the command, beside those of the files. `denoise_bytes` and
     `decode_bytes` are the buffers that the program reserves for the size in `options`: for a pass
@@ -200,12 +183,12 @@ class ModelParts(Record):
     `options` make, where that is another than the one of the model's spec.
     """
 
-    model: str = read_by(Table.string, name="model", form=ID, required=True)
-    quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
-    options: str = _WORD
-    denoise_bytes: int = read_by(Table.integer, required=True)
-    decode_bytes: int = read_by(Table.integer, required=True)
-    buffers_like: str = _WORD
+    model: str = read_by(name="model", form=ID, required=True)
+    quantizations: tuple[str, ...] = read_by(required=True)
+    options: str = ""
+    denoise_bytes: int = read_by(required=True)
+    decode_bytes: int = read_by(required=True)
+    buffers_like: str = ""
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     files: tuple[ComponentFile, ...] = read_by(Table.records, kind=ComponentFile, required=True)
 
@@ -215,7 +198,7 @@ class ModelParts(Record):
         return " ".join((*named, self.options))
 
 
-class Service(Record):
+class Service(Stated):
     """How a runtime serves from a container or a service: `[service]` of a file in
     `specs/runtimes/`.
 
@@ -239,29 +222,29 @@ class Service(Record):
     environment variable, all else an option.
     """
 
-    image: str = _WANTED
-    images: Mapping[str, str] = _TEXTS
-    vendor: str = _WORD
-    program: str = _WANTED
-    listen: str = _WORD
-    starts_nothing: bool = _FLAG
-    fetch: str = _WORD
-    port: int = read_by(Table.integer, minimum=1, required=True)
-    port_setting: str = _WORD
-    health: str = _WANTED
-    store: str = _WANTED
-    maps_files: bool = _FLAG
-    mapped_program_bytes: int = _BYTES
-    prompt_cache_bytes: int = _BYTES
-    shared_memory_bytes: int = _BYTES
-    accelerator_host_bytes: int = _BYTES
-    host_limit_bytes: int = _BYTES
-    environment: Mapping[str, str] = _TEXTS
-    bounds: Mapping[str, str] = _TEXTS
-    source: str = _SOURCE
+    image: str
+    images: Mapping[str, str] = {}
+    vendor: str = ""
+    program: str
+    listen: str = ""
+    starts_nothing: bool = False
+    fetch: str = ""
+    port: int = read_by(minimum=1, required=True)
+    port_setting: str = ""
+    health: str
+    store: str
+    maps_files: bool = False
+    mapped_program_bytes: int = 0
+    prompt_cache_bytes: int = 0
+    shared_memory_bytes: int = 0
+    accelerator_host_bytes: int = 0
+    host_limit_bytes: int = 0
+    environment: Mapping[str, str] = {}
+    bounds: Mapping[str, str] = {}
+    source: str
 
 
-class Account(Record):
+class Account(Stated):
     """The rule that needs/python.py applies. Three numbers are the least, likely and most bytes.
 
     A prompt takes (`width` × the model's width + `inner` × the longest row inside a layer) numbers
@@ -285,35 +268,35 @@ class Account(Record):
     does not apply. `speech_beams`: of a search by default, for speech.
     """
 
-    loads_as: str = read_by(Table.string, choices=("stored", "config", "sixteen"), default="stored")
-    windows: str = read_by(Table.string, choices=("kept", "rotated", "paged"), default="paged")
-    typed_states: bool = _FLAG
-    narrow_states: tuple[str, ...] = _WORDS
-    prompt_tokens: int = _BYTES
-    width: float = read_by(Table.number, default=4.0)
-    inner: float = read_by(Table.number, default=3.0)
-    waiting_bytes: int = _BYTES
-    waits_by_layer: bool = _FLAG
-    score_bytes: float = read_by(Table.number, default=0.0)
-    fused_heads: tuple[int, ...] = read_by(Table.integers, default=())
-    scan_bytes: Mapping[str, float] = read_by(Table.mapping, of=Table.number, default={})
-    mask_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
-    mixture_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
-    low_share: float = read_by(Table.number, default=0.0)
-    high_share: float = read_by(Table.number, default=2.0)
-    high_bytes: int = _BYTES
-    program_bytes: tuple[int, ...] = read_by(Table.integers, default=())
-    token_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
-    maps_files: bool = _FLAG
-    widened: tuple[str, ...] = _WORDS
-    widened_always: tuple[str, ...] = _WORDS
-    divides_layers: bool = _FLAG
-    ignored_quantizers: tuple[str, ...] = _WORDS
-    speech_beams: int = read_by(Table.integer, default=1)
-    source: str = _WORD
+    loads_as: str = read_by(choices=("stored", "config", "sixteen"), default="stored")
+    windows: str = read_by(choices=("kept", "rotated", "paged"), default="paged")
+    typed_states: bool = False
+    narrow_states: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    width: float = 4.0
+    inner: float = 3.0
+    waiting_bytes: int = 0
+    waits_by_layer: bool = False
+    score_bytes: float = 0.0
+    fused_heads: tuple[int, ...] = ()
+    scan_bytes: Mapping[str, float] = {}
+    mask_bytes: tuple[int, ...] = (0, 0, 0)
+    mixture_bytes: tuple[int, ...] = (0, 0, 0)
+    low_share: float = 0.0
+    high_share: float = 2.0
+    high_bytes: int = 0
+    program_bytes: tuple[int, ...] = ()
+    token_bytes: tuple[int, ...] = (0, 0, 0)
+    maps_files: bool = False
+    widened: tuple[str, ...] = ()
+    widened_always: tuple[str, ...] = ()
+    divides_layers: bool = False
+    ignored_quantizers: tuple[str, ...] = ()
+    speech_beams: int = 1
+    source: str = ""
 
 
-class RuntimeSpec(Record):
+class RuntimeSpec(Stated):
     """One program that loads models: the keys of `specs/runtimes/<id>.toml`.
 
     A text that is a line to type has places in braces, which `advice/commands.py` fills in:
@@ -327,20 +310,20 @@ class RuntimeSpec(Record):
 
     # ---- what it is
 
-    id: str = read_by(Table.string, form=ID, required=True)
-    name: str = _WANTED
+    id: str = read_by(form=ID, required=True)
+    name: str
     # the runtime whose code it computes with, whose rules for memory and pace then hold
-    library: str = _WORD
+    library: str = ""
     account: Account = read_by(Table.record, kind=Account, default=Account())
     # runtimes whose files some tags of its own hold, which it computes with their code
-    tags_of: tuple[str, ...] = _WORDS
+    tags_of: tuple[str, ...] = ()
     # it loads no models but those whose spec names it under `runtimes`
-    named_alone: bool = _FLAG
+    named_alone: bool = False
     # in order of preference
-    formats: tuple[str, ...] = read_by(Table.strings, required=True, choices=FORMATS)
-    modalities: tuple[str, ...] = read_by(Table.strings, required=True, choices=MODALITIES)
+    formats: tuple[str, ...] = read_by(required=True, choices=FORMATS)
+    modalities: tuple[str, ...] = read_by(required=True, choices=MODALITIES)
     # by row, or `*`: the families (none: all) of models that see, of which it runs the text alone
-    text_part: Mapping[str, tuple[str, ...]] = _LISTS
+    text_part: Mapping[str, tuple[str, ...]] = {}
     # models that it loads from several files, and then no others; they fill `{parts}`
     parts: tuple[ModelParts, ...] = read_by(Table.records, kind=ModelParts, default=())
     # beside a model's own stored type, by name
@@ -348,9 +331,9 @@ class RuntimeSpec(Record):
         Table.mapping, name="quantization", of=Table.record, kind=QuantizationRule, default={}
     )
     # types that it loads files in float32 in, if told by `{cast}` of `blanks`
-    casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
+    casts: tuple[str, ...] = read_by(choices=PLAIN_DTYPES, default=())
     # those that can be asked for, and which GPUs take them; one without a rule is taken by all
-    kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
+    kv_cache_types: tuple[str, ...] = read_by(choices=KV_CACHE_TYPES, default=())
     cache_rules: Mapping[str, CacheRule] = read_by(
         Table.mapping, name="kv_cache", of=Table.record, kind=CacheRule, default={}
     )
@@ -359,212 +342,209 @@ class RuntimeSpec(Record):
         Table.mapping, name="option", of=Table.record, kind=RuntimeOption, default={}
     )
     # what it can load beside a model
-    companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
+    companions: tuple[str, ...] = read_by(choices=COMPANIONS, default=())
     # by row: the first release that knows it, the last that loads it, a build that knew it
-    minimum_versions: Mapping[str, str] = _TEXTS
-    last_versions: Mapping[str, str] = _TEXTS
-    minimum_builds: Mapping[str, str] = _TEXTS
+    minimum_versions: Mapping[str, str] = {}
+    last_versions: Mapping[str, str] = {}
+    minimum_builds: Mapping[str, str] = {}
     # why it gives no answer with a model whose files it loads: by main use or row
-    unserved: Mapping[str, str] = _TEXTS
+    unserved: Mapping[str, str] = {}
 
     # ---- where it runs
 
-    systems: tuple[str, ...] = read_by(Table.strings, required=True)
+    systems: tuple[str, ...] = read_by(required=True)
     # how it runs on systems that it is not judged on, as a clause
-    elsewhere: str | None = read_by(Table.text, default=None)
+    elsewhere: str | None = None
     # systems without a published build, and where it is described how to build it
-    builds_from_source: tuple[str, ...] = _WORDS
-    source_build: str = _WORD
+    builds_from_source: tuple[str, ...] = ()
+    source_build: str = ""
     # those whose build loads big-endian GGUF files alone; published ones are little-endian
-    big_endian_systems: tuple[str, ...] = _WORDS
+    big_endian_systems: tuple[str, ...] = ()
     # by architecture of the processor: without these its shipped build crashes, or is slow
-    instruction_sets: Mapping[str, tuple[str, ...]] = _LISTS
-    recommended_instruction_sets: Mapping[str, tuple[str, ...]] = _LISTS
+    instruction_sets: Mapping[str, tuple[str, ...]] = {}
+    recommended_instruction_sets: Mapping[str, tuple[str, ...]] = {}
     # as it is judged it runs on a GPU alone; how it runs on a CPU all the same, as a sentence
-    gpu_only: bool = _FLAG
-    on_cpu: str = read_by(Table.text, default="")
+    gpu_only: bool = False
+    on_cpu: str = ""
     # it computes on the processor, whatever the machine has; on these systems
-    cpu_only: bool = _FLAG
-    no_gpu_systems: tuple[str, ...] = _WORDS
+    cpu_only: bool = False
+    no_gpu_systems: tuple[str, ...] = ()
     # the least of an NVIDIA GPU, and of one that shares the RAM, as a Jetson's, where that is more
-    compute_capability: str | None = _MAYBE
-    shared_compute_capability: str | None = _MAYBE
+    compute_capability: str | None = None
+    shared_compute_capability: str | None = None
     # the GPUs of AMD's that its builds are made for, and by maker those that share the RAM: regular
     # expressions of whole words of their names, in small letters; empty: not told
-    amd_gpus: tuple[str, ...] = _WORDS
-    shared_gpus: Mapping[str, tuple[str, ...]] = _LISTS
+    amd_gpus: tuple[str, ...] = ()
+    shared_gpus: Mapping[str, tuple[str, ...]] = {}
     # others, by the instruction set whose kernels they run on Linux (HSA_OVERRIDE_GFX_VERSION)
-    amd_gpus_as: Mapping[str, tuple[str, ...]] = _LISTS
+    amd_gpus_as: Mapping[str, tuple[str, ...]] = {}
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
-    on_shared_gpu: tuple[str, ...] = _WORDS
+    on_shared_gpu: tuple[str, ...] = ()
 
     # ---- how it is got, and seen to be there
 
     # the disk place (`Disk.purpose`) that its downloads land in
-    store: str = _WANTED
+    store: str
     # command names, and Python distributions, that show it is installed
-    present: tuple[str, ...] = _WORDS
-    distributions: tuple[str, ...] = _WORDS
+    present: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
     # the lines that get it: by system, SYSTEM-VENDOR or SYSTEM-accelerator, or for `any`
-    install: Mapping[str, tuple[str, ...]] = _LISTS
+    install: Mapping[str, tuple[str, ...]] = {}
     # what must be there first
-    install_needs: str = _WORD
+    install_needs: str = ""
     # the line that comes first, by vendor of the accelerator, or by `below-7.5` or
     # `SYSTEM-below-7.5` for an NVIDIA GPU below that compute capability
-    install_first: Mapping[str, str] = _TEXTS
+    install_first: Mapping[str, str] = {}
     # packages of PyPI that `install` does not get: by family, or by what a line says
-    packages: Mapping[str, str] = _TEXTS
+    packages: Mapping[str, str] = {}
     # where releases can be downloaded
-    builds: str = _WORD
+    builds: str = ""
     # the first release that takes the commands as they stand here, whatever the model
-    command_version: str | None = _MAYBE
+    command_version: str | None = None
     # the environment variable from which it reads the token of a login
-    token_variable: str = _WORD
+    token_variable: str = ""
     # how it runs in a container; None where its publisher offers no image
     service: Service | None = read_by(Table.record, kind=Service, default=None)
 
     # ---- the lines to type
 
     # downloads and runs a model; by family or main use where that takes another line
-    command: str = read_by(Table.string, empty=True, default="")
-    commands: Mapping[str, str] = _TEXTS
+    command: str = read_by(empty=True, default="")
+    commands: Mapping[str, str] = {}
     # the same where no tag names the model, where `{file_name}` holds no tag, for one `{file}`
     # here, and of an embedder by its tag, whose texts are longer than a batch
-    repository_command: str = _WORD
-    named_command: str = _WORD
-    file_command: str = _WORD
-    embedding_command: str = _WORD
+    repository_command: str = ""
+    named_command: str = ""
+    file_command: str = ""
+    embedding_command: str = ""
     # the same by the way of `needs.records.Offloaded` in which parts come to an accelerator in turn
-    offload_commands: Mapping[str, str] = _TEXTS
+    offload_commands: Mapping[str, str] = {}
     # how to make a file that nobody published
     conversion: Conversion | None = read_by(Table.record, kind=Conversion, default=None)
     # by its own name of a model: the quantization that it loads, where selfhost takes another by
     # default, and bytes of the text model, where others make theirs otherwise
-    tags: Mapping[str, str] = _TEXTS
-    tag_bytes: Mapping[str, int] = _SIZES
+    tags: Mapping[str, str] = {}
+    tag_bytes: Mapping[str, int] = read_by(minimum=1, default={})
     # its own names of models whose files are of before llama.cpp kept the latent alone
-    unpacked_tags: tuple[str, ...] = _WORDS
+    unpacked_tags: tuple[str, ...] = ()
     # fills `{device}`: by vendor, `VENDOR-unified` for a GPU sharing the RAM, `host`, `several`
-    devices: Mapping[str, str] = _TEXTS
+    devices: Mapping[str, str] = {}
     # fills `{input}`: by model, by first input and modality (`image-to-video`), or by modality
-    inputs: Mapping[str, str] = _TEXTS
+    inputs: Mapping[str, str] = {}
     # fills the blank of its name where that applies, "" elsewhere: `remote_code` is to be trusted,
     # `steps` (`{count}`) and `rate` (`{frames_per_second}`) are stated, `cast` is to another type,
     # results are `tiled` but in a stated way, feed-forwards `chunked`, a `result` has a size of its
     # own (`{height}`, …), `variant` and `guidance` as the next two keys say
-    blanks: Mapping[str, str] = _FILLED
+    blanks: Mapping[str, str] = {}
     # by quantization: the repositories that hold files of their own for it
-    variants: Mapping[str, tuple[str, ...]] = _LISTS
+    variants: Mapping[str, tuple[str, ...]] = {}
     # the families that leave out a second pass unless asked for it
-    guided_families: tuple[str, ...] = _WORDS
+    guided_families: tuple[str, ...] = ()
     # where the workload departs from the program's default, by what it asks for: what is appended
     # to the command, and `NAME=value` for `serve`, the command that starts the server; a key in
     # neither is in `command`, or cannot be asked for
-    options: Mapping[str, str] = _FILLED
-    settings: Mapping[str, str] = _FILLED
-    serve: str = _WORD
+    options: Mapping[str, str] = {}
+    settings: Mapping[str, str] = {}
+    serve: str = ""
     # the variable that gives that server an address of its own, where one may run already
-    server_address: str = _WORD
+    server_address: str = ""
     # the path of OpenAI's API where the command starts a server, at the port of `service`
-    serves_api: str = _WORD
+    serves_api: str = ""
     # the runtime whose command stands beside its own, where one line says it all
-    shown_with: str = _WORD
+    shown_with: str = ""
     # instruction sets on which it may crash as it is installed, and what prevents that: in words,
     # and as the option that leaves weights as they lie in the file
-    crashes_with_sets: tuple[str, ...] = _WORDS
-    crash_remedy: str = _WORD
-    unpacked_option: str = _WORD
+    crashes_with_sets: tuple[str, ...] = ()
+    crash_remedy: str = ""
+    unpacked_option: str = ""
     # has it read a prompt in batches of `{batch_tokens}`
 
     # ---- accelerators
 
     # part of the layers can be in RAM; several accelerators get whole layers of text each; of a
     # mixture experts stay in RAM instead of whole layers
-    splits_layers: bool = _FLAG
-    spreads_layers: bool = _FLAG
-    leaves_experts: bool = _FLAG
+    splits_layers: bool = False
+    spreads_layers: bool = False
+    leaves_experts: bool = False
     # appended where several (`{devices}`) compute every layer together; "" where they take turns
-    tensor_parallel_option: str = _WORD
+    tensor_parallel_option: str = ""
     # keeps the model on the accelerator `{device}`, or on `{devices}`, of all that are there
-    one_device_option: str = _WORD
+    one_device_option: str = ""
     # has it take less memory of an accelerator than is counted, and compute slower; `{parallel}`
-    lean_option: str = _WORD
+    lean_option: str = ""
     # it leaves free of a GPU what follows from the size of that, and fills the rest
-    reserves_by_device: bool = _FLAG
+    reserves_by_device: bool = False
     # on a GPU it replays a step as one graph, not llama.cpp's; Python launches each operation
-    replays_graphs: bool = _FLAG
-    launches_layers: bool = _FLAG
+    replays_graphs: bool = False
+    launches_layers: bool = False
 
     # ---- memory and pace
 
     # what the program itself takes
-    overhead_low_bytes: int = _BYTES
-    overhead_high_bytes: int = _BYTES
-    overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")
-    overhead_source: str = read_by(Table.string, empty=True, default="")
+    overhead_low_bytes: int = 0
+    overhead_high_bytes: int = 0
+    overhead_how: str = read_by(choices=HOW, default="assumed")
+    overhead_source: str = read_by(empty=True, default="")
     # the context it takes unless told, and from what memory of all GPUs on a longer one
-    default_context_tokens: int | None = _NUMBER
-    longer_context_gpu_bytes: int | None = _NUMBER
+    default_context_tokens: int | None = read_by(minimum=1, default=None)
+    longer_context_gpu_bytes: int | None = read_by(minimum=1, default=None)
     # tokens for which it makes room in the cache at a time
-    cache_step_tokens: int = read_by(Table.integer, minimum=1, default=1)
+    cache_step_tokens: int = read_by(minimum=1, default=1)
     # it maps the files of weights, so that several processes share one copy
-    maps_files: bool = _FLAG
+    maps_files: bool = False
     # how many it can serve at once; None where nothing bounds them but memory
-    most_sequences: int | None = _NUMBER
+    most_sequences: int | None = read_by(minimum=1, default=None)
     # the most threads on a processor unless its command says more; None: one on each core
-    default_threads: int | None = _NUMBER
+    default_threads: int | None = read_by(minimum=1, default=None)
     # built without llama.cpp's kernels that compute blocks of a product: it multiplies row by row
-    multiplies_rows: bool = _FLAG
+    multiplies_rows: bool = False
     # it keeps keys and values of a text that an encoder read beside those of the answer
-    keeps_read_text: bool = _FLAG
+    keeps_read_text: bool = False
 
     # ---- programs that run llama.cpp's code
 
     # False where it is off unless asked for
-    flash_attention: bool = read_by(Table.boolean, default=True)
+    flash_attention: bool = True
     # for which tokens it reserves logits: the last of each sequence, or of a whole batch
-    logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
+    logits_rows: str = read_by(choices=("sequence", "batch"), default="sequence")
     # layers with a sliding window cache the whole context all the same; by row, that share of it
-    whole_windows: bool = _FLAG
-    window_shares: Mapping[str, float] = _SHARES
+    whole_windows: bool = False
+    window_shares: Mapping[str, float] = read_by(minimum=0.01, maximum=1.0, default={})
     # states of recurrent layers get so many times as much as keys and values; 0: what they need
-    state_share: float = read_by(Table.number, minimum=0.0, maximum=10.0, default=0.0)
+    state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)
     # how often it copies what a cache cannot be rolled back to (states, sliding windows) while it
     # reads one prompt, at most; and how many such copies a sequence keeps as more prompts follow
-    context_checkpoints: int = _COUNT
-    kept_checkpoints: int = _COUNT
+    context_checkpoints: int = read_by(minimum=1, default=0)
+    kept_checkpoints: int = read_by(minimum=1, default=0)
 
     # ---- what a default may become on a machine (`judge/defaults.py`)
 
     # tried where accelerators hold all of a model, best first, each with the share it takes at most
-    on_accelerators: Mapping[str, float] = _SHARES
+    on_accelerators: Mapping[str, float] = read_by(minimum=0.01, maximum=1.0, default={})
     # from how many on it is taken before the usual one of the modality; 0: never
-    preferred_from_accelerators: int = _COUNT
+    preferred_from_accelerators: int = read_by(minimum=1, default=0)
     # what trains in it, where what that takes is not counted, and on how many of the last layers
-    trainer: str = _WORD
-    trainer_layers: int | None = _NUMBER
+    trainer: str = ""
+    trainer_layers: int | None = read_by(minimum=1, default=None)
     # methods that are tried in turn (none: it does not train), and lengths in tokens with the last
-    finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
-    finetune_contexts: tuple[int, ...] = read_by(Table.integers, default=())
+    finetune_methods: tuple[str, ...] = read_by(choices=FINETUNE_METHODS, default=())
+    finetune_contexts: tuple[int, ...] = ()
 
     # ---- the lines that train
 
     # by method, with `{lora_rank}`; DATASET is for the reader to fill in
-    finetune_commands: Mapping[str, str] = _TEXTS
+    finetune_commands: Mapping[str, str] = {}
     # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off;
     # `sharded` shares weights, gradients and optimizer out over `{devices}`, `sharded_METHOD` is
     # what a method wants beside it; `replicated` trains on `{devices}` that each hold all of it
-    finetune_options: Mapping[str, str] = _TEXTS
+    finetune_options: Mapping[str, str] = {}
     # by modality that the commands do not train: what to do instead, as a clause
-    finetune_elsewhere: Mapping[str, str] = _TEXTS
+    finetune_elsewhere: Mapping[str, str] = {}
     # by method or optimizer: what else it needs
-    finetune_packages: Mapping[str, str] = _TEXTS
+    finetune_packages: Mapping[str, str] = {}
 
-    # ---- where all this is from
-
-    sources: Mapping[str, str] = _TEXTS
-    # the file it was read from
-    origin: str = ""
+    # where all this is from
+    sources: Mapping[str, str] = {}
 
     @property
     def computes_with(self) -> str:
@@ -651,12 +631,10 @@ class RuntimeSpec(Record):
         return next((name for name, rule in rules if typed == name or typed in rule.also), None)
 
 
-def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
-    """The runtime that `document` states; None if and only if `document.problems` says why not.
-    `origin` is the file.
-    """
+def read_runtime_spec(document: Document) -> RuntimeSpec | None:
+    """The runtime that `document` states; None if and only if `document.problems` says why not."""
     if not document.ok or not schema_is_read(root := document.root):
         return None
     values = root.fields(RuntimeSpec)
     root.close()
-    return RuntimeSpec(**values, origin=origin) if document.ok else None
+    return RuntimeSpec(**values) if document.ok else None

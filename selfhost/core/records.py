@@ -84,6 +84,7 @@ class _RecordType(type):
         kinds: dict[str, str] = {}
         defaults: dict[str, Any] = {}
         keys: dict[str, FileKey] = {}
+        is_stated = any(base.__name__ == "Stated" for base in bases)
         for base in bases:
             if isinstance(base, _RecordType):
                 kinds.update(base._kinds)
@@ -94,6 +95,8 @@ class _RecordType(type):
                 continue
             kinds[field] = str(annotation)
             value = body.pop(field, _NO_DEFAULT)
+            if is_stated and type(value) is not FileKey:
+                value = FileKey(None, None, {"required": value is _NO_DEFAULT}, value)
             if type(value) is FileKey:
                 keys[field] = value
                 value = _NO_DEFAULT if value.is_required else value.default
@@ -185,6 +188,12 @@ class Record(metaclass=_RecordType):
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
         return type(self)(**{**self.__getstate__(), **changes})
+
+
+class Stated(Record):
+    """A record of which a file states every field: one with a plain default, or with none, is a key
+    as `read_by` declares it.
+    """
 
 
 class _Pattern:

@@ -345,6 +345,9 @@ _READERS: Mapping[str, Callable[..., Any]] = {
     "tuple[str, ...]": Table.strings,
     "tuple[int, ...]": Table.integers,
     "Mapping[str, str]": partial(Table.mapping, of=Table.string),
+    "Mapping[str, int]": partial(Table.mapping, of=Table.integer),
+    "Mapping[str, float]": partial(Table.mapping, of=Table.number),
+    "Mapping[str, tuple[str, ...]]": partial(Table.mapping, of=Table.strings),
 }
 
 
