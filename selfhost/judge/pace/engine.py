@@ -25,8 +25,6 @@ from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ..placement.devices import computes_on_shared, reaches
 from .processor import (
     ANY_APPLE,
-    CLIENT_PEAKS,
-    any_apple_peaks,
     bandwidth,
     chip_of,
     is_client_by_class,
@@ -34,7 +32,7 @@ from .processor import (
     named_processor,
     on_apple_gpu,
 )
-from .speed import SAME, Range, constant, longer, product, scaled
+from .speed import SAME, Range, constant, ends_of, longer, product, scaled
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
 _PLAIN = frozenset((
@@ -49,11 +47,6 @@ WITH_A_GATE = 3
 MEASURED = "llama.cpp"
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
-# what a row may ask of a device beside its name and what it computes
-_FACTS = (
-    "vendor", "unified", "integrated", "less_power", "hbm", "generation", "neural", "host",
-    "program", "work",
-)  # fmt: skip
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
@@ -235,23 +228,22 @@ def efficiency(
     capability, chip = gpus.capability_of(device), apple_chip_of(words)
     peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
     flops_of_cycle = peak / cycles if peak is not None and cycles is not None else inf
-    facts = (
-        device.vendor.lower(),
-        bool(device.unified),
-        bool(device.unified) and gpus.fact_of(name, "integrated") is not None,
-        not _LESS_POWER.isdisjoint(words),
-        gpus.has_hbm(name),
-        gpus.fact_of(name, "generation"),
-        chip is not None and chip.neural,
-        host,
-        program,
-        work,
-    )
+    facts = {
+        "vendor": device.vendor.lower(),
+        "unified": bool(device.unified),
+        "integrated": bool(device.unified) and gpus.fact_of(name, "integrated") is not None,
+        "less_power": not _LESS_POWER.isdisjoint(words),
+        "hbm": gpus.has_hbm(name),
+        "generation": gpus.fact_of(name, "generation"),
+        "neural": chip is not None and chip.neural,
+        "host": host,
+        "program": program,
+        "work": work,
+    }
     for row in constant(table):
         fits = all(
-            value == row[key] or (isinstance(row[key], list) and value in row[key])
-            for key, value in zip(_FACTS, facts, strict=True)
-            if key in row
+            facts[key] == row[key] or (isinstance(row[key], list) and facts[key] in row[key])
+            for key in facts.keys() & row.keys()
         )
         is_recent = fits and gpus.reaches_capability(capability, row.get("least_capability"))
         if is_recent and flops_of_cycle <= 1.01 * row.get("most_flops", inf):
@@ -382,40 +374,35 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
     if device is None or (least is not None and reaches(device, least) is False):
         return None
     own = device_bandwidth(device)
-    if own is not None:
-        return Gpu(device=device, peak=scaled(SAME, own))
-    peak, guessed = _peak_by_series(machine) or _peak_by_rate(machine)
+    peak, guessed = (scaled(SAME, own), None) if own is not None else _peak_of_ram(machine)
     return peak and Gpu(device=device, peak=peak, guessed=guessed)
 
 
-def _peak_by_series(machine: Machine) -> tuple[Range, str] | None:
-    """The memory of the processor around it, all channels filled or as its assumed rate says."""
-    rate, series = machine.memory_bandwidth_bytes_per_second, named_processor(machine)
-    is_known = rate is not None and machine.memory_bandwidth_how != RATE_ASSUMED
-    if series is None or is_known:
-        return None
-    filled = 1.0 if rate is None else rate / series.usual
-    channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
-    most = max((series.usual * series.most) ** 0.5, series.fastest)
-    guessed = f"the memory of {series.name} with {channels} filled"
-    return scaled((series.slowest, series.usual, most), filled), guessed
-
-
-def _peak_by_rate(machine: Machine) -> tuple[Range | None, str | None]:
-    """As stated or as the chip tells, else a guess by its class or what its cores read."""
-    rate, memory, chip = (
+def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
+    """As stated, or as the processor around it or the chip tells, else a guess by its class or what
+    its cores read; and where a guess is from.
+    """
+    rate, series, chip = (
         machine.memory_bandwidth_bytes_per_second,
-        bandwidth(machine),
+        named_processor(machine),
         chip_of(machine),
     )
+    if series is not None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
+        # all channels filled, or as its assumed rate says
+        filled = 1.0 if rate is None else rate / series.usual
+        channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
+        most = max((series.usual * series.most) ** 0.5, series.fastest)
+        guessed = f"the memory of {series.name} with {channels} filled"
+        return scaled((series.slowest, series.usual, most), filled), guessed
     if rate is not None and not machine.is_bandwidth_measured:
         return scaled(SAME, rate), None
     if chip is not None and chip[2] != ANY_APPLE:
         return scaled(SAME, chip[1]), None
+    memory = bandwidth(machine)
     if chip is not None:
-        ends = any_apple_peaks(machine)
+        ends = scaled(ends_of("reading", "any_apple"), units.GB)
     elif rate is None and is_client_by_class(machine):
-        ends = _between(*CLIENT_PEAKS)
+        ends = scaled(_between(*constant("reading")["client_peaks"]), units.GB)
     elif memory is not None:
         ends = memory.ends
     else:

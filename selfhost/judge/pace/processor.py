@@ -7,6 +7,7 @@ else told by counted guests of clouds, by names, by the cards beside it, or by i
 from __future__ import annotations
 
 from functools import lru_cache
+from math import inf
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -14,34 +15,25 @@ from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...machine import cpus, gpus
-from ...machine.cpus import apple_chip_of, apple_chips, soldered_chip
+from ...machine.cpus import AppleChip, apple_chip_of, soldered_chip
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .speed import Range, constant, ends_of, longer, product, scaled
 
 _GB = units.GB
-# the fastest memory of a generation to the fastest of all before it, at most: 1,228 GB/s to 819 (M5
-# Ultra)
-_NEXT_GENERATION = 1.5
-# the peak of an M1: an Apple chip whose name does not tell its peak is taken for no slower one; its
-# cores read some of it
-_LEAST_APPLE_PEAK, _APPLE_LOW = 68.25 * _GB, 25 * _GB
 ANY_APPLE = "an Apple chip"
-# a virtual machine has some of the cores and mostly no GPU
-_GUEST_SHARE = 0.4
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
-# what memory of a laptop or desktop with graphics gives at most, which its graphics read: two
-# channels of DDR3-1600 or one of DDR4-3200, and LPDDR5X-8533 on 128 bits
-CLIENT_PEAKS = (25.6 * _GB, 136 * _GB)
 _SERVER_WORDS = frozenset((
     "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
     "power8", "power9", "power10",
 ))  # fmt: skip
-# what a thread of a core computes that works for two, as guests of clouds have: 0.5 to 1 of it
-_THREAD_OF_A_CORE = 0.7
-# beyond so many, cores wait for each other and clock lower: of 32 on a Grace each reached 0.71 of
-# what one of 4 did (ggml-org/llama.cpp#27491)
-_SCALE_WELL, _FALL = 16, 0.4
+# of cores that are not told, by sets that are taken from a class of which many have less
+_OF_ASSUMED_SETS = {"avx": "from_avx", "sse4_2": "from_sse", "asimddp": "arm"}
+# the row of `core` in cpus.toml by instruction sets: the first that a processor has decides
+_CORES_BY_SETS = {
+    "aarch64": {"i8mm": "i8mm", "asimddp": "arm"},
+    "x86_64": {"amx_tile": "amx", "avx512_bf16": "amx", "avx512f": "avx512", "avx2": "avx2"},
+}
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:
@@ -83,10 +75,6 @@ def is_client_by_class(machine: Machine) -> bool:
     return is_x86 and not (_is_server(machine) or is_guest(machine))
 
 
-def _is_amd(machine: Machine) -> bool:
-    return cpus.maker_of(machine.cpu_model or "") == "AMD"
-
-
 def on_apple_gpu(machine: Machine) -> bool:
     """The runtime would use the GPU, and how fast the cores read prompts was not measured."""
     return machine.system == "macos" and machine.architecture == "aarch64"
@@ -96,20 +84,20 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
     """Bytes per second of a chip with its memory soldered beside it, low and high, and its name."""
     words = words_of(machine.cpu_model or "")
     if "apple" in words or on_apple_gpu(machine):
-        low, high, name = _apple(machine, words)
+        low, high, name = _apple_gb_per_s(machine, apple_chip_of(words))
+    elif chip := soldered_chip(words):
+        low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
     else:
-        chip = soldered_chip(words)
-        if chip is None:
-            return None
-        low, high, name = chip.least_gb_per_s * _GB, chip.gb_per_s * _GB, chip.name
-    return int(low * _GUEST_SHARE if is_guest(machine) else low), int(high), name
+        return None
+    low *= constant("reading")["guest_share"] if is_guest(machine) else 1.0
+    return int(low * _GB), int(high * _GB), name
 
 
-def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
-    """What decoding gets of an Apple chip at least, its peak, and what it is called."""
-    row = apple_chip_of(words)
+def _apple_gb_per_s(machine: Machine, row: AppleChip | None) -> tuple[float, float, str]:
+    """What decoding gets of the memory at least, its peak, and what the chip is called."""
     if row is None:
-        return _APPLE_LOW, any_apple_peaks(machine)[2], ANY_APPLE
+        figures = constant("reading")
+        return figures["any_apple_low"], figures["any_apple"][2], ANY_APPLE
     name = f"Apple {row.title}"
     cores = machine.cpu_cores_physical or machine.cpu_cores_usable
     lowest = peak = row.gb_per_s
@@ -121,30 +109,7 @@ def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
         elif cores == smaller_cores:
             lowest = peak = smaller_peak
             name = f"{name} with {smaller_cores} cores"
-    return lowest * row.least_share * _GB, peak * _GB, f"{name}, by its cores or its GPU"
-
-
-def any_apple_peaks(machine: Machine) -> Range:
-    """Bytes per second that the memory of an Apple chip may give whose name is in no table."""
-    most = max(chip.gb_per_s for chip in apple_chips()) * _GB
-    if "apple" in words_of(machine.cpu_model or ""):
-        # a newer one
-        most *= _NEXT_GENERATION
-    return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
-
-
-# of cores that are not told, by sets that are taken from a class of which many have less
-_OF_ASSUMED_SETS = (("avx", "from_avx"), ("sse4_2", "from_sse"), ("asimddp", "arm"))
-# the row of `core` in cpus.toml by instruction sets: the first that a processor has decides
-_CORES_BY_SETS = {
-    "aarch64": (("i8mm", "i8mm"), ("asimddp", "arm")),
-    "x86_64": (
-        ("amx_tile", "amx"),
-        ("avx512_bf16", "amx"),
-        ("avx512f", "avx512"),
-        ("avx2", "avx2"),
-    ),
-}
+    return lowest * row.least_share, peak, f"{name}, by its cores or its GPU"
 
 
 @lru_cache(maxsize=4096)
@@ -153,12 +118,11 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
     core, sets = core_and_clock(machine)[0], machine.instruction_sets or ()
     series, name = named_processor(machine), constant("kind")[core]
     if core == "unread":
-        name = next((kind for key, kind in _OF_ASSUMED_SETS if key in sets), name)
+        name = next((kind for key, kind in _OF_ASSUMED_SETS.items() if key in sets), name)
     elif core == "avx":
         has_avx = "avx" in sets or "avx2" in sets if series is None else series.vectors != "sse"
         name = name if has_avx else "sse"
-    is_shared = name == "avx2" or (name == "avx512" and not _is_amd(machine))
-    if is_shared and _has_part(machine):
+    if name in ("avx2", "avx512") and _has_part(machine):
         name = f"{name}_shared"
     row = next(each for each in shipped_table("cpus")["decode"] if each["kind"] == name)
     return tuple(row["memory"]), tuple(row["cores"])
@@ -182,50 +146,48 @@ def core_and_clock(machine: Machine) -> tuple[str, float | None]:
 
 
 def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
-    architecture = machine.architecture or "x86_64"
-    if architecture not in _CORES_BY_SETS:
+    cores = _CORES_BY_SETS.get(machine.architecture or "x86_64")
+    if cores is None:
         return "scalar"
     if on_apple_gpu(machine):
         return "apple"
     if sets is None or machine.assumes("instruction_sets"):
         # what is assumed is the least
         return "from_avx2" if "avx2" in (sets or ()) else "unread"
-    if architecture == "x86_64" and "avx512f" in sets and _is_amd(machine):
+    if "avx512f" in sets and cpus.maker_of(machine.cpu_model or "") == "AMD":
         # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
         return "zen5" if "avx_vnni" in sets else "zen4"
-    other = "neon" if architecture == "aarch64" else "avx"
-    return next((core for name, core in _CORES_BY_SETS[architecture] if name in sets), other)
-
-
-def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
-    """Cores that work at once: one thread per physical core of the fastest kind (llama.cpp:
-    common_cpu_get_num_math), but no more than the program takes by default.
-    """
-    physical = machine.cpu_cores_performance or machine.cpu_cores_physical
-    usable = machine.cpu_cores_usable
-    if usable is None and physical is None:
-        # of a record that states a bandwidth and no cores; the slow end of an unread processor
-        # covers fewer
-        return 4.0
-    most = None if runtime is None else runtime.default_threads
-    return min(value for value in (usable, physical, most) if value is not None)
+    other = "avx" if "avx2" in cores else "neon"
+    return next((core for name, core in cores.items() if name in sets), other)
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
-    """A range where the processor's name alone tells of how many."""
-    threads, cores = threads_of(machine, runtime), None
+    """Cores that work at once: one thread per physical core of the fastest kind (llama.cpp:
+    common_cpu_get_num_math), but no more than the program takes by default; a range where the
+    processor's name alone tells of how many.
+    """
+    physical = machine.cpu_cores_performance or machine.cpu_cores_physical
+    known = [count for count in (machine.cpu_cores_usable, physical) if count is not None]
+    # 4 of a record that states a bandwidth and no cores; the slow end of an unread processor
+    # covers fewer
+    counts: tuple[float, ...] = (min(known, default=4.0),) * 3
     if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
         cores = gpus.cores_in(machine)
-    if cores is None:
-        return threads, threads, threads
-    most = None if runtime is None else runtime.default_threads
-    least, usual, largest = (float(min(count, most or count)) for count in cores.performance)
+        counts = counts if cores is None else cores.performance
+    most = (runtime and runtime.default_threads) or inf
+    least, usual, largest = (float(min(count, most)) for count in counts)
     return least, usual, largest
+
+
+def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
+    """The likely number of `threads_range`."""
+    return threads_range(machine, runtime)[1]
 
 
 def share_of_many(cores: float) -> float:
     """What each of so many cores computes, beside one of few."""
-    return min(1.0, float((_SCALE_WELL / cores) ** _FALL))
+    few, fall = constant("read_prompt")["cores_fall"]
+    return min(1.0, float((few / cores) ** fall))
 
 
 @lru_cache(maxsize=4096)
@@ -236,7 +198,7 @@ def core_rate(machine: Machine) -> Range:
     ends = [core.prompt, core.ghz, (1e9, 1e9, 1e9)]
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
-        ends.append((_THREAD_OF_A_CORE, 1.0, 1.0))
+        ends.append((constant("read_prompt")["thread_of_core"], 1.0, 1.0))
     ends.append((less if series is None else less / _sockets_of(machine, series), 1.0, 1.0))
     return product(*ends)
 
@@ -272,7 +234,13 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
     if machine.is_bandwidth_measured:
         return _measured(machine, rate)
-    return _by_name(machine, rate) or _stated(machine, rate)
+    by_name = _by_name(machine, rate)
+    if by_name is not None:
+        return by_name
+    if chip_of(machine) is None and machine.cpu_cores_usable is not None:
+        rate = int(min(rate, constant("reading")["core_high"] * machine.cpu_cores_usable))
+    how = f"{_rate(rate)} (stated); processors reach a third to all of it"
+    return Bandwidth(ends=scaled(ends_of("reading", "stated_share"), rate), how=how)
 
 
 def _measured(machine: Machine, rate: int) -> Bandwidth:
@@ -307,11 +275,6 @@ class _Memory(Record):
     share: cpus.Share
     peaks: tuple[float, ...]
     sockets: int = 1
-
-    def of_peak(self, rate: float, usual: float | None) -> _Memory:
-        """With that peak, as many times all its kinds' as it is the usual one's, where told."""
-        peaks = (rate,) * 5 if usual is None else tuple(rate / usual * peak for peak in self.peaks)
-        return self.replace(peaks=peaks)
 
     def read(self, machine: Machine, part: float = 1.0) -> Range:
         """What the machine's cores read of it, of such a part of its channels. Of memory and share
@@ -372,11 +335,15 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     how = f"{memory.called} reads up to {_rate(memory.peaks[2])}"
     if rate is not None:
         is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
-        memory = memory.of_peak(rate, series.usual if series is not None and is_assumed else None)
+        peaks: tuple[float, ...] = (rate,) * 5
+        if series is not None and is_assumed:
+            # as many times all its kinds' as it is the usual one's
+            peaks = tuple(rate / series.usual * peak for peak in memory.peaks)
+        memory = memory.replace(peaks=peaks)
         how = f"{_rate(rate)} (stated)"
     low, likely, high = memory.read(machine)
     if _has_part(machine):
-        low *= _GUEST_SHARE
+        low *= constant("reading")["guest_share"]
     elif _may_have_one_module(machine):
         low = memory.read(machine, 0.5)[0]
     if cores is not None:
@@ -387,17 +354,10 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     return Bandwidth(ends=(low, likely, high), how=how)
 
 
-def _stated(machine: Machine, rate: int) -> Bandwidth:
-    """Of memory of that peak, of which no name tells how it is read."""
-    if chip_of(machine) is None and machine.cpu_cores_usable is not None:
-        rate = int(min(rate, constant("reading")["core_high"] * machine.cpu_cores_usable))
-    how = f"{_rate(rate)} (stated); processors reach a third to all of it"
-    return Bandwidth(ends=scaled(ends_of("reading", "stated_share"), rate), how=how)
-
-
 def _by_guests(machine: Machine) -> Bandwidth | None:
     """None where it is none of the guests that were counted, which run on servers."""
     series, name = named_processor(machine), machine.cpu_model or ""
+    maker = cpus.maker_of(name)
     if machine.cpu_cores_usable is None or not is_guest(machine):
         return None
     # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
@@ -408,7 +368,7 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
         return None
     guests = cpus.guests_with(
         core_and_clock(machine)[0],
-        is_amd=_is_amd(machine) if cpus.maker_of(name) is not None else None,
+        is_amd=None if maker is None else maker == "AMD",
         cores=threads_of(machine),
     )
     if guests is None:
@@ -442,42 +402,35 @@ def _by_class(machine: Machine) -> Bandwidth | None:
     chip, cores = chip_of(machine), machine.cpu_cores_usable
     if chip is None and cores is None:
         return None
-    low, high, what = chip or _ends_of_class(machine, cores or 0.0)
+    low, high, what = chip or _class_with(machine, cores or 0.0)
     beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
     most = high if chip is not None and what != ANY_APPLE else high * beyond_high
     how = f"a guess: {_span(low, high)} of memory bandwidth ({what}), not measured"
-    ends = low * beyond_low, (low * high) ** 0.5, float(most)
+    low, likely = low * beyond_low, (low * high) ** 0.5
     if not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
         slow, usual, _ = ends_of("reading", "across_sockets")
-        ends = ends[0] * slow, ends[1] * usual, ends[2]
-    return Bandwidth(ends=ends, how=how)
+        low, likely = low * slow, likely * usual
+    return Bandwidth(ends=(low, likely, float(most)), how=how)
 
 
-def _ends_of_class(machine: Machine, cores: float) -> tuple[int, int, str]:
+def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
     """Bytes per second that a machine with so many cores may have, low and high, and its class."""
-    rows, name = constant("memory"), _class_of(machine)
-    (least_of_core, most_of_core), (least, most) = rows[name]["core"], rows[name]["all"]
-    if name == "x86_64":
-        least = rows["old"]["all"][0] if machine.instruction_sets is None else least
-        most = CLIENT_PEAKS[1] / _GB if machine.cpu_model else most
+    rows, sets = constant("memory"), machine.instruction_sets
+    architecture, name = machine.architecture or "", machine.cpu_model or ""
+    kind = "server" if _is_server(machine) else architecture
+    if kind != "server" and is_guest(machine):
+        kind = machine.scope or ""
+    elif kind == "x86_64" and sets is not None and "avx2" not in sets:
+        kind = "old"
+    row, around = rows.get(kind, rows["other"]), cpus.class_of(name)
+    (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
+    if kind == "x86_64":
+        least = rows["old"]["all"][0] if sets is None else least
+        most = constant("reading")["client_peaks"][1] if name else most
     low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
-    what = f"{units.cores(cores)} of {rows[name]['called']}"
-    around = cpus.class_of(machine.cpu_model or "")
+    what = f"{units.cores(cores)} of {row['called']}"
     if around is not None and around.most_gb_per_s is not None:
         high, what = min(high, around.most_gb_per_s), f"{what}, of a series that is no longer made"
     slowest = around and (around.least_gb_per_s or around.most_gb_per_s)
     return int(min(low, slowest or low) * _GB), int(high * _GB), what
-
-
-def _class_of(machine: Machine) -> str:
-    architecture, sets = machine.architecture or "", machine.instruction_sets
-    if _is_server(machine):
-        return "server"
-    if is_guest(machine):
-        return machine.scope or ""
-    if architecture in ("aarch64", "armv7l", "armv6l"):
-        return "arm"
-    if architecture == "x86_64" and sets is not None and "avx2" not in sets:
-        return "old"
-    return architecture if architecture in constant("memory") else "other"
