@@ -67,6 +67,11 @@ class Denoising(Record):
     height: int | None = read_by(Table.integer, minimum=1, default=None)
     width: int | None = read_by(Table.integer, minimum=1, default=None)
 
+    @property
+    def operations(self) -> float:
+        """Of all steps, and of decoding."""
+        return float(self.steps * self.passes * self.step_operations + self.decode_operations)
+
 
 # what follows the name of an architecture in the table where a model's own file does not tell all
 # its tensors

@@ -49,27 +49,14 @@ from .text import seconds_on_processor
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
-SPEECH, MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
 # what is counted of a model, by its modality
 _UNITS = {
-    "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO, "speech": SPEECH, "music": MUSIC,
+    "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO,
+    "speech": "seconds_per_audio_minute", "music": "seconds_per_music_minute",
 }  # fmt: skip
 DOCUMENT_TOKENS = 512
-# documents that sentence-transformers computes at once (encode, batch_size), for which operations
-# are launched once; others wait for as many requests or more
-_BATCH = 32
-# of a model with fewer parameters a table of words may be all
-_LEAST_PARAMETERS = 20_000_000
 # a sequence that is trained on, where no length was resolved: that of trl (1,024)
 _LEAST_TOKENS = 1024
-# operations a token and a parameter of training: forward 2, backward 2 for the activations and 2
-# for the weights, which LoRA leaves as they are; activations that are computed again take 2 more
-# (Korthikanti et al. 2022, arXiv:2205.05198, section 5)
-_FORWARD, _BACKWARD, _WEIGHTS, _AGAIN = 2, 2, 2, 2
-# of each weight in 4 bits half a byte is read and two are written and read again
-_UNPACKED_BYTES = 4.5
-# of a denoiser whose blocks are not counted, those of Stable Diffusion 1.5
-_FEWEST_BLOCKS = 38
 # seconds that a recognizer's encoder reads at once
 _WINDOW_SECONDS = 30
 # Metal and CUDA use the GPU that shares the RAM; of other makers the program's builds decide
@@ -100,11 +87,6 @@ class Job(Record):
         """0 where they are not known."""
         return 0 if self.spec.architecture is None else self.spec.architecture.layers
 
-    @property
-    def by_rows(self) -> bool:
-        """Whether its program multiplies row by row."""
-        return self.runtime is not None and self.runtime.multiplies_rows
-
     def seconds(self, operations: float, share: Range) -> Range:
         """Of so many operations, where the work reaches that share of the peak."""
         return scaled(inverse(product(self.peak, share)), operations)
@@ -120,8 +102,11 @@ class Job(Record):
         if self.device is None:
             return ""
         row = efficiency("share", self.device, work=work)
-        ends = f"{100 * row['share'][0]:g} to {100 * row['share'][2]:g} %"
-        return f"; such work is counted at {ends} of its peak, {basis_of(row)}"
+        slow, _, fast = row["share"]
+        rests_on = basis_of(row)
+        return (
+            f"; such work is counted at {100 * slow:g} to {100 * fast:g} % of its peak, {rests_on}"
+        )
 
     def longer_by_type(self, quantization: str) -> Range:
         """As many times as long as with 16 bits that the hardware computes with."""
@@ -148,9 +133,8 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         return pace_of_training(job, workload)
     if unit == DOCUMENTS:
         return pace_of_documents(job)
-    if unit in (IMAGE, VIDEO):
-        return _pace_of_pictures(job, unit)
-    return _pace_of_sound(job, workload, unit)
+    of_parts = _pace_of_pictures if unit in (IMAGE, VIDEO) else _pace_of_sound
+    return of_parts(job, workload, unit)
 
 
 def job_of(
@@ -182,24 +166,23 @@ def job_of(
 def _devices_of(
     machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str
 ) -> list[Accelerator]:
+    """Those that it lies on, else a GPU that shares the RAM and has kernels of that type."""
     owned = machine.accelerators or ()
     places = {term.where for term in placed.terms}
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
     if there or placed.placement != "host" or is_guest(machine):
         return there
-    sharing = (device for device in owned if device.unified)
-    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
-
-
-def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
-    """Whether the program has kernels of that type for a GPU that shares the RAM."""
-    vendor = device.vendor.lower()
-    if runtime is None:
-        return vendor in _SHARED_VENDORS
-    rule = runtime.rule_of(quantization)
-    has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
-    is_used = vendor in _SHARED_VENDORS or computes_on_shared(runtime, device)
-    return not runtime.cpu_only and has_kernels and is_used and runs_on(runtime, device)
+    rule = None if runtime is None else runtime.rule_of(quantization)
+    for device in owned:
+        vendor = device.vendor.lower()
+        is_used = vendor in _SHARED_VENDORS
+        if runtime is not None:
+            has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
+            is_used = has_kernels and (is_used or computes_on_shared(runtime, device))
+            is_used = is_used and not runtime.cpu_only and runs_on(runtime, device)
+        if device.unified and is_used:
+            return [device]
+    return []
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -254,7 +237,9 @@ def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
         share = product(share, ends_of("documents", work), inverse(longer_by_type))
         how += f"; documents at a part of this{job.basis(work)}"
         # sentence-transformers launches the operations for so many at once
-        launched = scaled(layer_from_python(job.device), job.layers / _BATCH)
+        launched = scaled(
+            layer_from_python(job.device), job.layers / constant("documents")["batch"]
+        )
     pace = PaceRange.of_seconds(added(product(job.seconds(1.0, share), operations), launched))
     return Speed(
         work=pace,
@@ -269,7 +254,9 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
     architecture, parameters = spec.architecture, spec.parameters.active
     if architecture is None and spec.picture_operations is not None:
         return scaled(SAME, spec.picture_operations)
-    if parameters is None or (architecture is None and parameters < _LEAST_PARAMETERS):
+    if parameters is None or (
+        architecture is None and parameters < constant("documents")["least_parameters"]
+    ):
         return None
     if architecture is None:
         return scaled(ends_of("documents", "met"), 2.0 * parameters * tokens)
@@ -299,7 +286,11 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         # forward once, backward as long as two, and forward again
         passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
         if workload.finetune_method == "qlora" and rate is not None:
-            moved = (parameters.total or parameters.active) * _UNPACKED_BYTES * (passes - 1)
+            moved = (
+                (parameters.total or parameters.active)
+                * constant("training")["unpacked_bytes"]
+                * (passes - 1)
+            )
             unpacked = scaled(inverse(ends_of("training", "unpacking")), moved / rate)
         if is_python:
             launched = scaled(layer_from_python(device), job.layers * passes)
@@ -317,30 +308,31 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
 
 
 def _trained_operations(job: Job, workload: Workload) -> float:
-    """A trainer may put adapters on some of the last layers, and keep what these compute."""
+    """For each token and parameter: forward 2, backward 2 for the activations and 2 for the
+    weights, which LoRA leaves as they are; activations that are computed again take 2 more
+    (Korthikanti et al. 2022, arXiv:2205.05198, section 5). A trainer may put adapters on some of
+    the last layers, and keep what these compute.
+    """
     adapted = None if job.runtime is None else job.runtime.trainer_layers
-    again = _AGAIN if workload.checkpointing and adapted is None else 0
+    again = 2 if workload.checkpointing and adapted is None else 0
     if workload.finetune_method == "full":
-        return _FORWARD + _BACKWARD + _WEIGHTS + again
+        return 6 + again
     share = min(1.0, (adapted or job.layers) / (job.layers or 1))
-    return _FORWARD + _BACKWARD * (share or 1.0) + again
+    return 2 + 2 * (share or 1.0) + again
 
 
-def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
-    """How the printed command makes a picture or a clip; None where that is not counted."""
+def _pace_of_pictures(job: Job, _: Workload, unit: str) -> Speed:
+    """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
     from ...needs.case import parts_of
 
-    parts = None if runtime is None else parts_of(spec, runtime)
+    offload, runtime, denoising = job.placed.offload, job.runtime, job.spec.denoising
+    parts = None if runtime is None else parts_of(job.spec, runtime)
     if parts is not None and parts.denoising is not None:
-        return parts.denoising
-    is_clip = spec.denoising is not None and spec.denoising.frames is not None
-    makes_that_clip = runtime is not None and "steps" in runtime.blanks
-    return spec.denoising if makes_that_clip or not is_clip else None
-
-
-def _pace_of_pictures(job: Job, unit: str) -> Speed:
-    """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
-    offload, denoising = job.placed.offload, denoising_of(job.spec, job.runtime)
+        # as the printed command makes it
+        denoising = parts.denoising
+    elif denoising is not None and denoising.frames is not None:
+        makes_that_clip = runtime is not None and "steps" in runtime.blanks
+        denoising = denoising if makes_that_clip else None
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
     clip, pixels = None, job.spec.native_pixels
@@ -348,10 +340,9 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
     if denoising.frames is not None:
         clip = denoising.frames, denoising.width or 0, denoising.height or 0
         what = f", {units.clip(*clip)}"
-    operations = _picture_operations(denoising) / 1e12
     how = (
-        f"on {job.called}; {denoising.steps} steps{what}, {operations:,.0f} × 10^12 operations"
-        f" in all{job.basis(_kind_of_picture(denoising, job.quantization))}"
+        f"on {job.called}; {denoising.steps} steps{what}, {denoising.operations / 1e12:,.0f} ×"
+        f" 10^12 operations in all{job.basis(_kind_of_picture(denoising, job.quantization))}"
     )
     taken = seconds_of_picture(job, denoising)
     if offload is not None:
@@ -371,11 +362,6 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
     )
 
 
-def _picture_operations(denoising: Denoising) -> float:
-    steps = denoising.steps * denoising.passes * denoising.step_operations
-    return float(steps + denoising.decode_operations)
-
-
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
     """By which a GPU reaches a share of its peak; nobody timed clips in ggml."""
     from ...needs.quantization import BASE_TYPES
@@ -389,27 +375,24 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
     """Of the steps, the longer of computing and launching, and of decoding what they made; no less
     than reading what each step reads.
     """
-    operations, more = _picture_operations(denoising), job.longer_by_type(job.quantization)
+    more = job.longer_by_type(job.quantization)
     share = job.share(_kind_of_picture(denoising, job.quantization))
-    if job.device is None:
-        # the type is in the share
-        taken = product(job.seconds(operations, share), more)
-    else:
-        of_decoder, beside = share, NOTHING
+    # on a processor the type is in the share
+    taken = product(job.seconds(denoising.operations, share), more)
+    if job.device is not None:
+        of_decoder, beside, figures = share, NOTHING, constant("pictures")
         if denoising.frames is None:
             # clips were timed as a whole
-            of_decoder = scaled(ends_of("pictures", "decoder"), share[1])
+            of_decoder = scaled(figures["decoder"], share[1])
             beside = ends_of("pictures", "beside")
-        blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
-        launched = scaled(ends_of("pictures", "block_seconds"), blocks)
-        steps = job.seconds(operations - denoising.decode_operations, share)
+        blocks = denoising.steps * (denoising.blocks or figures["fewest_blocks"])
+        launched = scaled(figures["block_seconds"], blocks)
+        steps = job.seconds(denoising.operations - denoising.decode_operations, share)
         decoded = product(job.seconds(denoising.decode_operations, of_decoder), more)
         taken = added(longer(product(steps, more), launched), decoded, beside)
-    read = (
-        None
-        if denoising.step_parameters is None
-        else step_seconds(job.machine, job.device, denoising.step_parameters)
-    )
+    if denoising.step_parameters is None:
+        return taken
+    read = step_seconds(job.machine, job.device, denoising.step_parameters)
     return taken if read is None else longer(taken, scaled(read, denoising.steps))
 
 
@@ -426,9 +409,8 @@ def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
         return Speed(unit=unit, how="what it computes for a second of sound is not known")
     if taken is None:
         return Speed(unit=unit, how="no run of it was found on a machine like this")
-    ends, how = taken
-    pace = PaceRange.taking(ends)
-    return Speed(work=pace, unit=unit, how=how, audio_seconds=workload.audio_seconds)
+    pace, audio_seconds = PaceRange.taking(taken[0]), workload.audio_seconds
+    return Speed(work=pace, unit=unit, how=taken[1], audio_seconds=audio_seconds)
 
 
 def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step, float] | None:
@@ -461,8 +443,8 @@ def encoder_operations(audio: Audio, decoder: Architecture) -> float:
 
 def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Range:
     """Of the encoder, for half a minute."""
-    share = job.share("encoder")
-    if job.device is None and not job.by_rows:
+    share, runtime = job.share("encoder"), job.runtime
+    if job.device is None and (runtime is None or not runtime.multiplies_rows):
         # CTranslate2's
         row = constant("sound")["wide" if core_of(job.machine).wide else "narrow"]
         share = row["bits_8" if parameter_bytes < 1.5 else "bits_32"]
@@ -482,9 +464,9 @@ def _written(
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
         windows = scaled(windows, read_seconds / audio_seconds)
     encoded = product(windows, encoder_seconds(job, decoder, parameter_bytes))
-    beams, beside = "beams_by_rows" if job.by_rows else "beams_on_cores", "beside"
-    if job.device is not None:
-        beams, beside = "beams", "beside_gpu"
+    beams, beside = ("beams_on_cores", "beside") if job.device is None else ("beams", "beside_gpu")
+    if job.device is None and job.runtime is not None and job.runtime.multiplies_rows:
+        beams = "beams_by_rows"
     how = (
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens[2]:g} to"
         f" {tokens[0]:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
@@ -495,14 +477,14 @@ def _written(
 
 def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
     """By the ends of the runs that others published on such hardware and their middle."""
-    cards = sound.card_seconds_low, sound.card_seconds_high
-    cores = sound.processor_seconds_low, sound.processor_seconds_high
-    (low, high), places = (cores, "processors") if job.device is None else (cards, "graphics cards")
-    if job.device is not None and job.device.unified:
+    low, high, places = sound.card_seconds_low, sound.card_seconds_high, "graphics cards"
+    if job.device is None:
+        low, high, places = sound.processor_seconds_low, sound.processor_seconds_high, "processors"
+    elif job.device.unified:
         # between a card and a processor, where nothing counts its steps
         is_counted = sound.operations_per_second or sound.step_parameters
-        low, high = (None, None) if is_counted else (cards[0], cores[1])
-        places = "graphics cards and processors"
+        high, places = sound.processor_seconds_high, "graphics cards and processors"
+        low = None if is_counted else low
     if not low or not high:
         return None
     return (high, sqrt(low * high), low), f"as published runs took on {places}"
@@ -510,23 +492,21 @@ def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
 
 def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
     """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
-    device, parts = job.device, list[Range]()
+    parts, device, steps = list[Range](), job.device, ends_of("sound", "tokens")
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
-        beside = ends_of("sound", "beside" if device is None else "beside_gpu")
         computed = job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
-        parts += computed, beside
+        parts += computed, ends_of("sound", "beside" if device is None else "beside_gpu")
     if sound.step_parameters:
-        step, steps = (
-            step_seconds(job.machine, job.device, sound.step_parameters),
-            ends_of("sound", "tokens"),
-        )
+        step = step_seconds(job.machine, device, sound.step_parameters)
         if step is None:
             return None
         layer = NOTHING if device is None else layer_from_python(device)
         if sound.tokens_per_second is not None:
-            steps = scaled(SAME, 60 * sound.tokens_per_second)
-            voice = ends_of("sound", "voice_layer")
+            steps, voice = (
+                scaled(SAME, 60 * sound.tokens_per_second),
+                constant("sound")["voice_layer"],
+            )
             layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
         if device is not None:
             step = longer(step, scaled(layer, sound.step_layers or 0))
