@@ -21,7 +21,7 @@ import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import processor
-from selfhost.judge.pace.speed import constant, inverse, product
+from selfhost.judge.pace.speed import Range, constant
 from selfhost.judge.pace.work import (
     encoder_operations,
     shares_on_cores,
@@ -139,9 +139,7 @@ def _prompts() -> Iterator[Run]:
             row["tokens_per_second"],
         )
         for row in earlier.rows("published")
-        if row["kind"] == "prompt"
-        and row["runtime"] == "llama.cpp"
-        and row["machine"] not in _ELSEWHERE
+        if row["kind"] == "prompt" and row["runtime"] == "llama.cpp" and row["machine"] not in _ELSEWHERE
     ]
     for part, device, sets in (
         ("measured", "zen-5-guest", ("avx2", "avx512_bf16", "avx512f", "avx_vnni")),
@@ -180,10 +178,10 @@ def _encodes() -> Iterator[Run]:
         architecture = shelf.spec(row["model"]).architecture
         assert architecture is not None
         assert architecture.audio is not None
-        rate = product(
-            processor.core_rate(machine),
-            shares_on_cores(machine, program, "F16"),
-            (row["threads"] / encoder_operations(architecture.audio, architecture),) * 3,
+        rate = (
+            processor.core_rate(machine)
+            * shares_on_cores(machine, program, "F16")
+            * ((row["threads"] / encoder_operations(architecture.audio, architecture),) * 3)
         )
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
         yield Run(
@@ -201,10 +199,10 @@ def _computed() -> Iterator[Run]:
             "pytorch": shares_on_cores(machine, None, row["type"]),
             "ctranslate2": sound["bits_8" if row["type"] == "int8" else "bits_32"],
         }
-        rate = product(
-            processor.core_rate(machine),
-            by_program[row["program"]],
-            (row["threads"] / (row["operations_1e9"] * 1e9),) * 3,
+        rate = (
+            processor.core_rate(machine)
+            * by_program[row["program"]]
+            * ((row["threads"] / (row["operations_1e9"] * 1e9),) * 3)
         )
         yield Run(
             f"{row['program']}, {row['kind']}, {row['type']}", row["machine"],
@@ -225,14 +223,14 @@ def _stepped() -> Iterator[Run]:
         assert step is not None
         yield Run(
             "pytorch, a step that writes", row["machine"], f"{row['model']}, {row['threads']} threads",
-            1 / row["seconds"], *inverse(step), _core_of(machine),
+            1 / row["seconds"], *(1 / step), _core_of(machine),
         )  # fmt: skip
 
 
 def _work(machine: Machine, model: str, workload: Workload) -> tuple[float, float, float] | None:
     speed = ask(model, workload, machine=machine).speed
     work = speed.work if speed is not None else None
-    return None if work is None else inverse((work.high, work.likely, work.low))
+    return None if work is None else 1 / Range(work.high, work.likely, work.low)
 
 
 def _with_memory(machine: Machine) -> Machine:

@@ -53,7 +53,7 @@ from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import processor
 from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step, device_bandwidth
-from selfhost.judge.pace.speed import PaceRange, Speed, inverse, product, shares_of
+from selfhost.judge.pace.speed import PaceRange, Range, Speed, shares_of
 from selfhost.judge.pace.text import (
     LaidOut,
     expert_parameters,
@@ -166,7 +166,7 @@ def of_reports() -> Iterator[Run]:
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
         if group.endswith(SEVERAL) and row["model"].endswith("-mlx"):
-            told = product((pace.low, pace.likely, pace.high), _DRAFTED_BY_OLLAMA)
+            told = pace.ends * _DRAFTED_BY_OLLAMA
             yield Run(
                 f"{vendor_of_device(row['device'])}, drafted as told{SEVERAL}", row["device"],
                 row["model"], row["tokens_per_second"], *told,
@@ -580,7 +580,7 @@ def of_pictures() -> Iterator[Run]:
         yield Run(
             f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",
             row["device"], f"{row['spec']}, {row['steps']} steps",
-            1 / row["seconds"], *inverse(taken),
+            1 / row["seconds"], *(1 / taken),
         )  # fmt: skip
 
 
@@ -598,8 +598,8 @@ def of_sound() -> Iterator[Run]:
             print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
         group = f"{'card' if card else 'processor'}, {row['use']}"
-        taken = speed.work.high, speed.work.likely, speed.work.low
-        yield Run(group, row["device"], row["spec"], 1 / row["seconds"], *inverse(taken))
+        taken = Range(speed.work.high, speed.work.likely, speed.work.low)
+        yield Run(group, row["device"], row["spec"], 1 / row["seconds"], *(1 / taken))
 
 
 def of_processor_types(use: str) -> Iterator[Run]:

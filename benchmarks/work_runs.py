@@ -14,7 +14,6 @@ from residuals import Run, ask
 
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
-from selfhost.judge.pace.speed import inverse
 from selfhost.judge.pace.work import (
     encoder_seconds,
     job_of,
@@ -143,5 +142,5 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
             if seen_ms is not None:
                 yield Run(
                     f"{row['use']}, {what}, {kind}", row["device"], row["spec"],
-                    1e3 / seen_ms, *inverse(taken),
+                    1e3 / seen_ms, *(1 / taken),
                 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..catalogue.offers import Offer
 from ..core.records import Record, Unread
 from ..core.workload import Load
-from ..judge.pace.speed import PaceRange, added, scaled
+from ..judge.pace.speed import PaceRange, Range
 from ..judge.record import Judged, Outcome
 from ..machine.record import Machine
 
@@ -110,7 +110,7 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
     # of several sequences at once all together write so much
     writes = speed.parallel_total if speed is not None else None
     times = (prompt or decode).seconds, (writes or decode).seconds
-    high, likely, low = added(scaled(times[0], read / 3600), scaled(times[1], written / 3600))
+    high, likely, low = times[0] * (read / 3600) + times[1] * (written / 3600)
     is_sure = high <= HOURS_PER_DAY or low > HOURS_PER_DAY
     local = LocalCost(
         hours_per_day=PaceRange.of((low, likely, high)),
@@ -122,12 +122,12 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
 def _with_energy(local: LocalCost, watts: float, load: Load) -> LocalCost:
     hours = local.hours_per_day.ends if local.hours_per_day is not None else (0.0, 0.0, 0.0)
     low, likely, high = (min(end, HOURS_PER_DAY) for end in hours)
-    spent = scaled((low, likely, high), DAYS_PER_MONTH * watts / 1000)
+    spent = Range(low, likely, high) * (DAYS_PER_MONTH * watts / 1000)
     price = load.electricity_per_kwh
     return local.replace(
         watts=watts,
         kwh_per_month=PaceRange.of(spent),
-        electricity_per_month=None if price is None else PaceRange.of(scaled(spent, price)),
+        electricity_per_month=None if price is None else PaceRange.of(spent * price),
     )
 
 

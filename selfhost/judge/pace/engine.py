@@ -32,7 +32,7 @@ from .processor import (
     named_processor,
     on_apple_gpu,
 )
-from .speed import SAME, Range, constant, ends_of, longer, product, scaled
+from .speed import SAME, Range, constant, ends_of, longest
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
 _PLAIN = frozenset((
@@ -210,13 +210,13 @@ def _launched_layers(
     figures = constant("step")
     if architecture is None:
         usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
-        return scaled(figures["layers_ends"], usual) if parameters else None
+        return ends_of("step", "layers_ends") * usual if parameters else None
     # each expert is called in turn at the slow end
     experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
     layers, rule = float(architecture.layers), runtime.rule_of(quantization)
     fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
     slow = (layers + figures["expert"] * experts) * most / 100
-    return slow, layers * usual / 100, layers * fewest / 100
+    return Range(slow, layers * usual / 100, layers * fewest / 100)
 
 
 @lru_cache(maxsize=4096)
@@ -262,7 +262,8 @@ def basis_of(row: Mapping[str, Any]) -> str:
 
 def layer_from_python(device: Accelerator) -> Range:
     """Seconds that launching one layer from Python takes."""
-    return scaled(efficiency("decode", device, "python")["layer_us"], 1e-6)
+    microseconds: Range = efficiency("decode", device, "python")["layer_us"]
+    return microseconds * 1e-6
 
 
 class Gpu(Record):
@@ -308,16 +309,16 @@ class Gpu(Record):
             is_beside = step.launched_layers is not None
             computed = max(computed, launched) if is_beside else computed + launched / end
             taken.append(max(computed, least))
-        return taken[0], taken[1], taken[2]
+        return Range(*taken)
 
     def _launched(self, step: Step) -> Range:
         """Seconds that launching the layers takes, beside the ends of the row."""
         if step.launched_layers is not None:
-            return product(step.launched_layers, layer_from_python(self.device))
+            return step.launched_layers * layer_from_python(self.device)
         hears = step.architecture is not None and step.architecture.audio is not None
         is_large = (hears or step.has_experts) and step.program != "graph"
         larger = constant("large_layer") if is_large else 1.0
-        return scaled(SAME, step.layers * larger * self.row(step)["layer_us"] * 1e-6)
+        return SAME * (step.layers * larger * self.row(step)["layer_us"] * 1e-6)
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
@@ -337,7 +338,7 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     """By its name, else between its maker's cards with as much memory; None where neither tells."""
     rate = device_bandwidth(device)
     if rate is not None:
-        return Gpu(device=device, peak=scaled(SAME, rate), host=host)
+        return Gpu(device=device, peak=SAME * rate, host=host)
     if device.unified or not device.memory_total_bytes:
         return None
     ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
@@ -345,13 +346,9 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
         return None
     makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
     how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
-    peak = scaled(_between(*ends), units.GB)
+    slow, fast = ends
+    peak = Range(slow, (slow * fast) ** 0.5, fast) * units.GB
     return Gpu(device=device, peak=peak, guessed=how, host=host)
-
-
-def _between(slow: float, fast: float) -> Range:
-    """A rate of which only the ends are known."""
-    return slow, (slow * fast) ** 0.5, fast
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
@@ -374,7 +371,7 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
     if device is None or (least is not None and reaches(device, least) is False):
         return None
     own = device_bandwidth(device)
-    peak, guessed = (scaled(SAME, own), None) if own is not None else _peak_of_ram(machine)
+    peak, guessed = (SAME * own, None) if own is not None else _peak_of_ram(machine)
     return peak and Gpu(device=device, peak=peak, guessed=guessed)
 
 
@@ -393,21 +390,21 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
         channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
         most = max((series.usual * series.most) ** 0.5, series.fastest)
         guessed = f"the memory of {series.name} with {channels} filled"
-        return scaled((series.slowest, series.usual, most), filled), guessed
+        return Range(series.slowest, series.usual, most) * filled, guessed
     if rate is not None and not machine.is_bandwidth_measured:
-        return scaled(SAME, rate), None
+        return SAME * rate, None
     if chip is not None and chip[2] != ANY_APPLE:
-        return scaled(SAME, chip[1]), None
+        return SAME * chip[1], None
     memory = bandwidth(machine)
     if chip is not None:
-        ends = scaled(ends_of("reading", "any_apple"), units.GB)
+        ends = ends_of("reading", "any_apple") * units.GB
     elif rate is None and is_client_by_class(machine):
-        ends = scaled(_between(*constant("reading")["client_peaks"]), units.GB)
+        ends = ends_of("reading", "client_peaks") * units.GB
     elif memory is not None:
         ends = memory.ends
     else:
         return None, None
-    return longer(ends, scaled(SAME, rate or 0)), "a guess: not measured"
+    return longest(ends, SAME * (rate or 0)), "a guess: not measured"
 
 
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:

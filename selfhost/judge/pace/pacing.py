@@ -18,7 +18,7 @@ from ..checks import Finding
 from ..checks.speed import speed_check, work_check
 from ..record import Question
 from .engine import uses_shared_gpu
-from .speed import NOTHING, SAME, PaceRange, Range, Speed, added, constant, ends_of, product, scaled
+from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, ends_of
 from .text import LaidOut, expert_parameters, laid_out, predict
 
 
@@ -63,9 +63,9 @@ def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -
     if pace.prompt is None:
         why = "; how fast it reads prompts is not known, so the first token is neither"
         return pace.replace(how=pace.how + why)
-    read, batches = scaled(pace.prompt.seconds, tokens), tokens / batch
-    rest = scaled(SAME, pace.crossing_seconds * (ceil(batches) - batches))
-    first = PaceRange.taking(added(read, rest, decode.seconds))
+    read, batches = pace.prompt.seconds * tokens, tokens / batch
+    rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
+    first = PaceRange.taking(read + rest + decode.seconds)
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
     return pace.replace(first_token_seconds=first, how=pace.how + how)
 
@@ -130,7 +130,7 @@ def _growths(question: Question, number: int) -> tuple[float, Range]:
     used, experts = largest.used or 1, largest.experts or 1
     chosen = [min(1.0, used / (experts * each)) for each in ends_of("batch", "preferred")]
     slow, likely, fast = ((1 - (1 - each) ** number) / each for each in chosen)
-    return min(1.0, met / active), (slow, likely, fast)
+    return min(1.0, met / active), Range(slow, likely, fast)
 
 
 def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
@@ -141,7 +141,7 @@ def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
     full = alone.full_context_tokens_per_second
     source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
     return alone.replace(
-        decode=PaceRange.of(product(alone.decode.ends, gain)),
+        decode=PaceRange.of(alone.decode.ends * gain),
         how=(
             f"{alone.how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}): code"
             " gains more, free text less"

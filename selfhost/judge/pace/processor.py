@@ -7,7 +7,7 @@ else told by counted guests of clouds, by names, by the cards beside it, or by i
 from __future__ import annotations
 
 from functools import lru_cache
-from math import inf
+from math import inf, prod
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -17,7 +17,7 @@ from ...core.tables import shipped_table
 from ...machine import cpus, gpus
 from ...machine.cpus import AppleChip, apple_chip_of, soldered_chip
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
-from .speed import Range, constant, ends_of, longer, product, scaled
+from .speed import SAME, Range, constant, ends_of, longest
 
 _GB = units.GB
 ANY_APPLE = "an Apple chip"
@@ -125,7 +125,7 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
     if name in ("avx2", "avx512") and _has_part(machine):
         name = f"{name}_shared"
     row = next(each for each in shipped_table("cpus")["decode"] if each["kind"] == name)
-    return tuple(row["memory"]), tuple(row["cores"])
+    return Range(*row["memory"]), Range(*row["cores"])
 
 
 @lru_cache(maxsize=4096)
@@ -176,7 +176,7 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
         counts = counts if cores is None else cores.performance
     most = (runtime and runtime.default_threads) or inf
     least, usual, largest = (float(min(count, most)) for count in counts)
-    return least, usual, largest
+    return Range(least, usual, largest)
 
 
 def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
@@ -200,13 +200,13 @@ def core_rate(machine: Machine) -> Range:
         # clouds rent threads, two of a core
         ends.append((constant("read_prompt")["thread_of_core"], 1.0, 1.0))
     ends.append((less if series is None else less / _sockets_of(machine, series), 1.0, 1.0))
-    return product(*ends)
+    return prod(ends, start=SAME)
 
 
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     """As `core_rate`, of all cores that the program uses."""
     least, usual, most = threads_range(machine, runtime)
-    return product(core_rate(machine), (usual, usual, usual), (least / usual, 1.0, most / usual))
+    return core_rate(machine) * usual * (least / usual, 1.0, most / usual)
 
 
 class Bandwidth(Record):
@@ -227,9 +227,9 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return _by_guests(machine) or _by_name(machine, None) or _by_class(machine)
     if machine.memory_bandwidth_bound is not None:
         # of a busy machine: it raises what its name or class tells, and lowers none of it
-        low, _, high = ends = scaled(kind_of(machine)[0], rate)
+        low, _, high = ends = kind_of(machine)[0] * rate
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
-        ends = longer(ends, (low, high, high) if other is None else other.ends)
+        ends = longest(ends, Range(low, high, high) if other is None else other.ends)
         how = "read while the machine was busy: --measure narrows it when it is idle"
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
     if machine.is_bandwidth_measured:
@@ -240,11 +240,11 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     if chip_of(machine) is None and machine.cpu_cores_usable is not None:
         rate = int(min(rate, constant("reading")["core_high"] * machine.cpu_cores_usable))
     how = f"{_rate(rate)} (stated); processors reach a third to all of it"
-    return Bandwidth(ends=scaled(ends_of("reading", "stated_share"), rate), how=how)
+    return Bandwidth(ends=ends_of("reading", "stated_share") * rate, how=how)
 
 
 def _measured(machine: Machine, rate: int) -> Bandwidth:
-    low, likely, high = scaled(kind_of(machine)[0], rate)
+    low, likely, high = kind_of(machine)[0] * rate
     how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
@@ -253,7 +253,7 @@ def _measured(machine: Machine, rate: int) -> Bandwidth:
     if chip is not None and chip[1] > high:
         high = float(chip[1])
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip[1])}/s"
-    return Bandwidth(ends=(low, likely, high), how=how, measured=True)
+    return Bandwidth(ends=Range(low, likely, high), how=how, measured=True)
 
 
 def _rate(bytes_per_second: float) -> str:
@@ -287,10 +287,11 @@ class _Memory(Record):
         low = min(share.low * read[1], share.likely * read[0])
         high = max(share.high * read[3], share.likely * read[4])
         high = min(high, part * self.peaks[4] / BANDWIDTH_SHARE)
+        likely = share.likely * read[2]
         if self.sockets == 1:
-            return low, share.likely * read[2], high
+            return Range(low, likely, high)
         slow, usual, fast_of_each = ends_of("reading", "across_sockets")
-        return low * slow, share.likely * read[2] * usual, high * fast_of_each * self.sockets
+        return Range(low * slow, likely * usual, high * fast_of_each * self.sockets)
 
 
 def _memory_of(machine: Machine) -> _Memory | None:
@@ -351,7 +352,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
         high = min(high, constant("reading")["core_high"] * cores)
     part = units.percent(BANDWIDTH_SHARE * likely / (memory.peaks[2] * memory.sockets))
     how += f", of which decoding gets about {part}, {memory.share.source}"
-    return Bandwidth(ends=(low, likely, high), how=how)
+    return Bandwidth(ends=Range(low, likely, high), how=how)
 
 
 def _by_guests(machine: Machine) -> Bandwidth | None:
@@ -378,7 +379,7 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
         f"{types} virtual machines of clouds with about as many such cores read"
         f" {_span(ends[0], ends[2])} of memory; this one was not measured"
     )
-    return Bandwidth(ends=ends, how=how)
+    return Bandwidth(ends=Range(*ends), how=how)
 
 
 def _may_have_one_module(machine: Machine) -> bool:
@@ -411,7 +412,7 @@ def _by_class(machine: Machine) -> Bandwidth | None:
     if not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
         slow, usual, _ = ends_of("reading", "across_sockets")
         low, likely = low * slow, likely * usual
-    return Bandwidth(ends=(low, likely, float(most)), how=how)
+    return Bandwidth(ends=Range(low, likely, float(most)), how=how)
 
 
 def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
@@ -427,7 +428,7 @@ def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
     (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
     if kind == "x86_64":
         least = rows["old"]["all"][0] if sets is None else least
-        most = constant("reading")["client_peaks"][1] if name else most
+        most = constant("reading")["client_peaks"][2] if name else most
     low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
     what = f"{units.cores(cores)} of {row['called']}"
     if around is not None and around.most_gb_per_s is not None:

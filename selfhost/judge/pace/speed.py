@@ -4,70 +4,81 @@ of seconds as of rates; and the figures of `specs/common/pace.toml`.
 
 from __future__ import annotations
 
-from math import exp, log, prod, sqrt
-from typing import Any
+from collections.abc import Mapping
+from functools import cache
+from math import exp, log, sqrt
+from typing import Any, NamedTuple, Self
 
 from ...core.records import Record
 from ...core.tables import shipped_table
 from ...needs.records import Needs
 
-Range = tuple[float, float, float]
-NOTHING: Range = (0.0, 0.0, 0.0)
-SAME: Range = (1.0, 1.0, 1.0)
+
+class Range(NamedTuple):
+    """Slow end, likely figure, fast end. A sum is of parts that come one after the other, a product
+    of independent factors, `1 / seconds` a rate.
+    """
+
+    slow: float
+    likely: float
+    fast: float
+
+    def __add__(self, other: tuple[float, ...]) -> Range:  # type: ignore[override]
+        return Range(*(own + more for own, more in zip(self, other, strict=True)))
+
+    def __mul__(self, other: float | tuple[float, ...]) -> Range:  # type: ignore[override]
+        if isinstance(other, int | float):
+            return Range(*(end * other for end in self))
+        # the ends add up as squares, in logarithms
+        (slow, own, fast), (least, factor, most) = self, other
+        low, high = (
+            sqrt(log(end / own) ** 2 + log(end_of_factor / factor) ** 2)
+            for end, end_of_factor in ((slow, least), (fast, most))
+        )
+        sign = 1 if slow <= fast and least <= most else -1
+        likely = own * factor
+        return Range(likely * exp(-sign * low), likely, likely * exp(sign * high))
+
+    def __rtruediv__(self, number: float) -> Range:
+        return Range(*(number / end for end in self))
+
+    def ordered(self) -> Range:
+        """Seconds of which no end is nearer than the likely figure."""
+        slow, likely, fast = self
+        return Range(max(slow, likely), likely, min(likely, fast))
+
+
+NOTHING, SAME = Range(0.0, 0.0, 0.0), Range(1.0, 1.0, 1.0)
+
+
+def longest(*seconds: Range) -> Range:
+    """Of parts that go on at the same time."""
+    return Range(*map(max, zip(*seconds, strict=True)))
 
 
 def constant(name: str) -> Any:
-    """A figure, or a table, of `specs/common/pace.toml`."""
-    return shipped_table("pace")[name]
+    """A figure, a range or a table of `specs/common/pace.toml`."""
+    return _figures()[name]
+
+
+@cache
+def _figures() -> Any:
+    return _with_ranges(shipped_table("pace"))
+
+
+def _with_ranges(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_ranges(each) for key, each in value.items()}
+    if not isinstance(value, list | tuple):
+        return value
+    is_range = len(value) == 3 and all(isinstance(each, int | float) for each in value)
+    return Range(*value) if is_range else [_with_ranges(each) for each in value]
 
 
 def ends_of(table: str, name: str) -> Range:
     """A range of `specs/common/pace.toml`."""
-    slow, likely, fast = constant(table)[name]
-    return slow, likely, fast
-
-
-def product(*ranges: Range) -> Range:
-    """Of independent factors: the ends add up as squares, in logarithms."""
-    likely = prod(each[1] for each in ranges)
-    slow, fast = (sqrt(sum(log(each[end] / each[1]) ** 2 for each in ranges)) for end in (0, 2))
-    rises = all(each[0] <= each[2] for each in ranges)
-    return likely * exp(-slow if rises else slow), likely, likely * exp(fast if rises else -fast)
-
-
-def scaled(each: Range, factor: float) -> Range:
-    """The same as many times."""
-    return each[0] * factor, each[1] * factor, each[2] * factor
-
-
-def added(*ranges: Range) -> Range:
-    """Of parts that come one after the other."""
-    slow, likely, fast = map(sum, zip(*ranges, strict=True))
-    return slow, likely, fast
-
-
-def added_apart(*seconds: Range) -> Range:
-    """Of independent parts: the ends add up as squares."""
-    likely = sum(each[1] for each in seconds)
-    slow, fast = (sqrt(sum((each[end] - each[1]) ** 2 for each in seconds)) for end in (0, 2))
-    return likely + slow, likely, likely - fast
-
-
-def longer(*ranges: Range) -> Range:
-    """Of parts that go on at the same time: the one that takes longest, end by end."""
-    slow, likely, fast = map(max, zip(*ranges, strict=True))
-    return slow, likely, fast
-
-
-def inverse(each: Range) -> Range:
-    """Seconds of a rate, and the other way round: a slow end stays the slow end."""
-    return 1 / each[0], 1 / each[1], 1 / each[2]
-
-
-def ordered(seconds: Range) -> Range:
-    """Seconds of which no end is nearer than the likely figure."""
-    slow, likely, fast = seconds
-    return max(slow, likely), likely, min(likely, fast)
+    ends: Range = constant(table)[name]
+    return ends
 
 
 class PaceRange(Record):
@@ -82,27 +93,27 @@ class PaceRange(Record):
     @property
     def ends(self) -> Range:
         """All three, the slow end first."""
-        return self.low, self.likely, self.high
+        return Range(self.low, self.likely, self.high)
 
     @property
     def seconds(self) -> Range:
         """Of one token: slow end, likely, fast end."""
-        return inverse(self.ends)
+        return 1 / self.ends
 
     @classmethod
-    def of(cls, ends: Range) -> PaceRange:
+    def of(cls, ends: tuple[float, ...]) -> Self:
         low, likely, high = ends
         return cls(low=low, likely=likely, high=high)
 
     @classmethod
-    def of_seconds(cls, seconds: Range) -> PaceRange:
+    def of_seconds(cls, seconds: Range) -> Self:
         """From the seconds of a token: no end nearer than the likely one."""
-        return cls.of(inverse(ordered(seconds)))
+        return cls.of(1 / seconds.ordered())
 
     @classmethod
-    def taking(cls, seconds: Range) -> PaceRange:
+    def taking(cls, seconds: Range) -> Self:
         """Seconds themselves, the least first."""
-        return cls.of(ordered(seconds)[::-1])
+        return cls.of(seconds.ordered()[::-1])
 
 
 class Speed(Record):
@@ -139,10 +150,19 @@ class Speed(Record):
     @property
     def judged(self) -> PaceRange | None:
         """What the wanted pace is held against: of one sequence alone, or of each of several."""
-        total = self.parallel_total
-        if self.each_of == 1 or total is None:
+        if self.each_of == 1 or self.parallel_total is None:
             return self.decode if self.each_of == 1 else None
-        return PaceRange.of(scaled(total.ends, 1 / self.each_of))
+        return PaceRange.of(self.parallel_total.ends * (1 / self.each_of))
+
+
+def weights_by_place(needs: Needs) -> dict[str, int]:
+    """Bytes of weights by where `needs`, as placed, puts them."""
+    held: dict[str, int] = {}
+    for term in needs.terms:
+        # what a processor reads in a layout of its own stands apart, and not in `weights` as well
+        if term.name in ("weights", "repacked_weights"):
+            held[term.where] = held.get(term.where, 0) + term.bytes
+    return held
 
 
 def shares_of(needs: Needs) -> dict[int, float]:
@@ -154,13 +174,3 @@ def shares_of(needs: Needs) -> dict[int, float]:
         for where, size in held.items()
         if total and where.startswith("accelerator:")
     }
-
-
-def weights_by_place(needs: Needs) -> dict[str, int]:
-    """Bytes of weights by where `needs`, as placed, puts them."""
-    held: dict[str, int] = {}
-    for term in needs.terms:
-        # what a processor reads in a layout of its own stands apart, and not in `weights` as well
-        if term.name in ("weights", "repacked_weights"):
-            held[term.where] = held.get(term.where, 0) + term.bytes
-    return held

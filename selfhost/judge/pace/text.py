@@ -13,6 +13,7 @@ what all tokens share lie on the GPU.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import hypot
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
@@ -51,15 +52,9 @@ from .speed import (
     PaceRange,
     Range,
     Speed,
-    added,
-    added_apart,
     constant,
     ends_of,
-    inverse,
-    longer,
-    ordered,
-    product,
-    scaled,
+    longest,
     shares_of,
     weights_by_place,
 )
@@ -114,7 +109,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         batch_tokens=batch_tokens,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=_leaves_experts(program, question.workload.runtime_options),
-        on_shared=scaled(share_on_shared(placed, machine, layers), _share_stated(question)),
+        on_shared=Range(*share_on_shared(placed, machine, layers)) * _share_stated(question),
     )
 
 
@@ -152,7 +147,7 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
     )
     taken = []
     for rate, threads, share, unpacks, waits in zip(
-        scaled(memory.ends, BANDWIDTH_SHARE),
+        memory.ends * BANDWIDTH_SHARE,
         threads_range(machine),
         kind_of(machine)[1],
         core_of(machine).unpacks_bytes_per_second,
@@ -167,7 +162,7 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
         taken.append(read + step.layers * (layer + threads * waits))
     if step.has_experts and not memory.measured:
         taken[0] *= figures["experts_slow"]
-    return taken[0], taken[1], taken[2]
+    return Range(*taken)
 
 
 def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
@@ -175,7 +170,7 @@ def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
     bandwidth.
     """
     memory = bandwidth(machine)
-    return None if memory is None else ordered(processor_seconds(machine, memory, step))
+    return None if memory is None else processor_seconds(machine, memory, step).ordered()
 
 
 class _Placed(Record):
@@ -194,11 +189,11 @@ class _Placed(Record):
             # its part of every layer, and adding up the parts
             parts = []
             for share, gpu in self.gpus:
-                sums = scaled(efficiency("together", gpu.device)["sum_us"], 1e-6 * step.layers)
-                parts.append(added(gpu.seconds(step, share), sums))
-            return longer(*parts)
+                sums = efficiency("together", gpu.device)["sum_us"] * (1e-6 * step.layers)
+                parts.append(gpu.seconds(step, share) + sums)
+            return longest(*parts)
         slow, likely, fast = (self._seconds(step, in_ram) for in_ram in self.in_ram)
-        return slow[0], likely[1], min(likely[2], fast[2])
+        return Range(slow[0], likely[1], min(likely[2], fast[2]))
 
     def _seconds(self, step: Step, in_ram: float) -> Range:
         if self.memory is None:
@@ -206,16 +201,16 @@ class _Placed(Record):
         apart = experts_in_ram(step, 1 - in_ram) if self.experts_apart else None
         if apart is None:
             beside = processor_seconds(self.machine, self.memory, step)
-            return added(scaled(self._on_gpus(step), 1 - in_ram), scaled(beside, in_ram))
+            return self._on_gpus(step) * (1 - in_ram) + beside * in_ram
         figures = constant("split")
         beside = processor_seconds(self.machine, self.memory, apart.experts)
-        crossing = scaled(figures["crossing_seconds"], apart.layers)
-        slow, likely, fast = added(self._on_gpus(apart.rest), beside, crossing)
+        crossing = figures["crossing_seconds"] * apart.layers
+        slow, likely, fast = self._on_gpus(apart.rest) + beside + crossing
         # of the whole step, it holds what experts take longer
-        return slow * figures["slower"], likely, fast
+        return Range(slow * figures["slower"], likely, fast)
 
     def _on_gpus(self, step: Step) -> Range:
-        return added(*(scaled(gpu.seconds(step), share) for share, gpu in self.gpus))
+        return sum((gpu.seconds(step) * share for share, gpu in self.gpus), NOTHING)
 
     def prompt(self, step: Step, way: LaidOut) -> tuple[PaceRange | None, Range]:
         """How fast a prompt is read, and in what time weights cross to the accelerators for each
@@ -224,13 +219,13 @@ class _Placed(Record):
         """
         computed = [_gpu_prompt(step, gpu) for _, gpu in self.gpus]
         taken = [
-            scaled(each, share)
+            each * share
             for each, (share, _) in zip(computed, self.gpus, strict=True)
             if each is not None
         ]
         if len(taken) < len(self.gpus) or (self.memory is not None and step.foreign is not None):
             return None, NOTHING
-        on_gpus = added(*taken)
+        on_gpus = sum(taken, NOTHING)
         if self.at_once:
             # after attention and after the feed-forward network each has a part of every number, in
             # 16 bits (Megatron-LM, arXiv 1909.08053, section 3), and sends all of it but its own
@@ -238,21 +233,23 @@ class _Placed(Record):
             links = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
             width = 0 if step.architecture is None else step.architecture.embedding_length
             summed_gb = 8 * step.layers * width * (len(taken) - 1) / len(taken) / 1e9
-            sums = longer(*(scaled(inverse(gb_per_s), summed_gb) for gb_per_s in links))
-            on_gpus = added(longer(*taken), sums)
+            sums = longest(*(summed_gb / gb_per_s for gb_per_s in links))
+            on_gpus = longest(*taken) + sums
         if self.memory is None:
             return PaceRange.of_seconds(on_gpus), NOTHING
         if self.gpus[0][1].device.unified or not way.batch_tokens:
             on_cores, rest = processor_prompt(step, self.machine), self.in_ram[1]
             if on_cores is None:
                 return None, NOTHING
-            parts = scaled(on_gpus, 1 - rest), scaled(on_cores.seconds, rest)
-            return PaceRange.of_seconds(added(*parts)), NOTHING
+            return PaceRange.of_seconds(on_gpus * (1 - rest) + on_cores.seconds * rest), NOTHING
         names = dict.fromkeys(gpu.device.name for _, gpu in self.gpus)
         rates = _copied_per_second(names, has_experts=step.has_experts)
-        crossing = scaled(inverse(rates), way.in_ram_bytes)
-        each = added_apart(on_gpus, scaled(crossing, 1 / way.batch_tokens))
-        return PaceRange.of_seconds(each), crossing
+        crossing = way.in_ram_bytes / rates
+        # independent parts: the ends add up as squares
+        each = crossing * (1 / way.batch_tokens)
+        slow, fast = (hypot(on_gpus[end] - on_gpus[1], each[end] - each[1]) for end in (0, 2))
+        likely = on_gpus.likely + each.likely
+        return PaceRange.of_seconds(Range(likely + slow, likely, likely - fast)), crossing
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -336,11 +333,11 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
         operations += 2 * count / share / (usual if is_expert else 1.0)
     if operations <= 0:
         return None
-    dense = rate = product(cores_rate(machine), ends_of("read_prompt", "reached_on_cores"))
+    dense = rate = cores_rate(machine) * ends_of("read_prompt", "reached_on_cores")
     if step.has_experts:
-        rate = product(rate, (slow / usual, 1.0, fast / usual))
+        rate *= (slow / usual, 1.0, fast / usual)
     attended = _attended(step, dense, "attended_on_processor")
-    return PaceRange.of_seconds(added(scaled(inverse(rate), operations), attended))
+    return PaceRange.of_seconds(operations / rate + attended)
 
 
 def _attended(step: Step, rate: Range, where: str) -> Range:
@@ -353,7 +350,7 @@ def _attended(step: Step, rate: Range, where: str) -> Range:
         limits = [limit for limit in (group.indexer_rows, window) if limit]
         reached = min([tokens / (group.compression or 1), *limits])
         operations += 2 * len(group.layers) * group.heads * width_of(group) * reached
-    return scaled(inverse(product(rate, ends_of("batch", where))), operations)
+    return operations / (rate * ends_of("batch", where))
 
 
 def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
@@ -367,14 +364,14 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
     if operations <= 0 or peak is None:
         return None
     kind = "experts" if step.has_experts else "share"
-    computed = scaled(inverse(scaled(row[kind], peak)), operations)
-    computed = added(computed, _attended(step, scaled(row["share"], peak), "attended_on_gpu"))
+    computed: Range = operations / (row[kind] * peak)
+    computed += _attended(step, row["share"] * peak, "attended_on_gpu")
     if "program" in row:
         # the shares of other programs hold what launching takes
         return computed
     slow, usual, fast = ends_of("read_prompt", "launched_seconds")
-    launched = usual if step.has_experts else slow, usual, fast
-    return added(computed, scaled(launched, step.layers / BATCH_TOKENS))
+    launched = Range(usual if step.has_experts else slow, usual, fast)
+    return computed + launched * (step.layers / BATCH_TOKENS)
 
 
 def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
@@ -383,10 +380,10 @@ def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
     for name in names:
         link = gpus.link_bytes_per_second(name)
         ends = ends_of("read_prompt", "any_link")
-        links.append(ends if link is None else scaled(SAME, min(link, most)))
+        links.append(ends if link is None else SAME * min(link, most))
     slow, likely, fast = map(min, zip(*links, strict=True))
     shares = ends_of("read_prompt", "share_of_link")
-    return slow * shares[0], likely * shares[1], fast * (shares[2] if has_experts else 1.0)
+    return Range(slow * shares[0], likely * shares[1], fast * (shares[2] if has_experts else 1.0))
 
 
 def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
@@ -429,7 +426,7 @@ def _placed(machine: Machine, step: Step, way: LaidOut) -> _Placed | str | None:
         parts, held = [(1.0, shared)], way.on_shared
     else:
         total = sum(way.offloaded.values())
-        held = scaled(SAME, min(1.0, total))
+        held = SAME * min(1.0, total)
         for number, share in way.offloaded.items():
             known = number < len(devices)
             gpu = gpu_of(devices[number], machine.architecture) if known else None
@@ -446,7 +443,7 @@ def _placed(machine: Machine, step: Step, way: LaidOut) -> _Placed | str | None:
     return _Placed(
         machine=machine,
         gpus=tuple(parts),
-        in_ram=(1 - held[0], 1 - held[1], 1 - held[2]),
+        in_ram=Range(*(1 - each for each in held)),
         memory=memory,
         experts_apart=bool(way.offloaded) and way.experts_apart,
     )
@@ -472,10 +469,10 @@ def _on_processor(machine: Machine, step: Step, way: LaidOut, at_full: Step) -> 
             high = 0.0 if beside is None else 1 / beside[2]
             prompt = None if beside is None else prompt.replace(high=max(prompt.high, high))
         how += f"; up to the speed of {shared.device.name}, if it is used"
-    decode = PaceRange.of_seconds((slow, likely, fast))
+    decode = PaceRange.of_seconds(Range(slow, likely, fast))
     if prompt is not None:
         # a prompt can be read one token at a time
-        prompt = PaceRange.of(longer(prompt.ends, decode.ends))
+        prompt = PaceRange.of(longest(prompt.ends, decode.ends))
     full_pace = _full_context(step, own, processor_seconds(machine, memory, at_full))
     return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full_pace, how=how)
 

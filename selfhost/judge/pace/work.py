@@ -36,14 +36,9 @@ from .speed import (
     PaceRange,
     Range,
     Speed,
-    added,
     constant,
     ends_of,
-    inverse,
-    longer,
-    ordered,
-    product,
-    scaled,
+    longest,
 )
 from .text import seconds_on_processor
 
@@ -89,13 +84,14 @@ class Job(Record):
 
     def seconds(self, operations: float, share: Range) -> Range:
         """Of so many operations, where the work reaches that share of the peak."""
-        return scaled(inverse(product(self.peak, share)), operations)
+        return operations / (self.peak * share)
 
     def share(self, work: str) -> Range:
         """Of the peak, what work of that kind reaches."""
         if self.device is None:
             return shares_on_cores(self.machine, self.runtime, self.quantization)
-        return scaled(efficiency("share", self.device, work=work)["share"], 1.0)
+        share: Range = efficiency("share", self.device, work=work)["share"]
+        return share
 
     def basis(self, work: str) -> str:
         """What the share of a GPU's peak rests on, as a clause."""
@@ -117,7 +113,8 @@ class Job(Record):
             lacks_type = gpus.reaches_capability(own, _LEAST_WITH_BFLOAT16) is False
         name = "without_bfloat16" if quantization == "bfloat16" and lacks_type else quantization
         is_counted = self.device is not None or name != quantization
-        return scaled(constant("work")["longer"].get(name, SAME), 1.0) if is_counted else SAME
+        longer: Range = constant("work")["longer"].get(name, SAME)
+        return longer if is_counted else SAME
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
@@ -151,7 +148,7 @@ def job_of(
             return None
         names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
-    computed, called = scaled(SAME, sum(peaks)), " and ".join(dict.fromkeys(names))
+    computed, called = SAME * sum(peaks), " and ".join(dict.fromkeys(names))
     if device is None:
         if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
             return None
@@ -193,12 +190,12 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
         rows = constant("type")
         names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
         wide, narrow = rows[names[0] if names else "F16"][key]
-        return scaled(ends_of("work", ends), wide if core_of(machine).wide else narrow)
+        return ends_of("work", ends) * (wide if core_of(machine).wide else narrow)
     sets, gains = machine.instruction_sets or (), constant("work")["in_bfloat16"]
     less = core_of(machine).float32 * share_of_many(threads_of(machine, runtime))
-    share = scaled(ends_of("work", "in_pytorch"), less)
+    share = ends_of("work", "in_pytorch") * less
     gain = next((gains[name] for name in gains if name in sets), None)
-    return share if quantization != "bfloat16" or gain is None else product(share, gain)
+    return share if quantization != "bfloat16" or gain is None else share * gain
 
 
 def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Range | None:
@@ -206,7 +203,7 @@ def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> R
     if device is None:
         return seconds_on_processor(machine, step)
     gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
-    return None if gpu is None else ordered(gpu.seconds(step))
+    return None if gpu is None else gpu.seconds(step).ordered()
 
 
 def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) -> Range | None:
@@ -214,7 +211,7 @@ def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) 
     read = {"F32": 4 * parameters} if device is None else {"BF16": 2 * parameters}
     token = token_seconds(machine, device, Step(architecture=None, read_bytes=FrozenDict(read)))
     times = ends_of("work", "step_on_cores" if device is None else "step_on_card")
-    return None if token is None else product(times, token)
+    return None if token is None else times * token
 
 
 def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
@@ -234,16 +231,14 @@ def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
     share = job.share(work)
     if job.device is not None:
         longer_by_type = SAME if is_measured else job.longer_by_type(job.quantization)
-        share = product(share, ends_of("documents", work), inverse(longer_by_type))
+        share *= ends_of("documents", work) * (1 / longer_by_type)
         how += f"; documents at a part of this{job.basis(work)}"
         # sentence-transformers launches the operations for so many at once
-        launched = scaled(
-            layer_from_python(job.device), job.layers / constant("documents")["batch"]
-        )
-    pace = PaceRange.of_seconds(added(product(job.seconds(1.0, share), operations), launched))
+        launched = layer_from_python(job.device) * (job.layers / constant("documents")["batch"])
+    pace = PaceRange.of_seconds(job.seconds(1.0, share) * operations + launched)
     return Speed(
         work=pace,
-        prompt=None if is_picture else PaceRange.of(scaled(pace.ends, tokens)),
+        prompt=None if is_picture else PaceRange.of(pace.ends * tokens),
         unit=PICTURES_READ if is_picture else DOCUMENTS,
         how=how,
     )
@@ -253,20 +248,20 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
     """Two for each parameter that a token meets, and attention of all tokens to all."""
     architecture, parameters = spec.architecture, spec.parameters.active
     if architecture is None and spec.picture_operations is not None:
-        return scaled(SAME, spec.picture_operations)
+        return SAME * spec.picture_operations
     if parameters is None or (
         architecture is None and parameters < constant("documents")["least_parameters"]
     ):
         return None
     if architecture is None:
-        return scaled(ends_of("documents", "met"), 2.0 * parameters * tokens)
+        return ends_of("documents", "met") * (2.0 * parameters * tokens)
     tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
     met = max(0, parameters - tables * architecture.embedding_length)
     attention = sum(
         2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
         for group in architecture.attention
     )
-    return scaled(SAME, float(tokens * (2 * met + attention)))
+    return SAME * float(tokens * (2 * met + attention))
 
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
@@ -282,7 +277,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
     share, unpacked, launched = ends_of("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
-        share = product(job.share("training"), inverse(job.longer_by_type("bfloat16")))
+        share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
         # forward once, backward as long as two, and forward again
         passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
         if workload.finetune_method == "qlora" and rate is not None:
@@ -291,19 +286,19 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
                 * constant("training")["unpacked_bytes"]
                 * (passes - 1)
             )
-            unpacked = scaled(inverse(ends_of("training", "unpacking")), moved / rate)
+            unpacked = moved / rate / ends_of("training", "unpacking")
         if is_python:
-            launched = scaled(layer_from_python(device), job.layers * passes)
+            launched = layer_from_python(device) * (job.layers * passes)
     taken = job.seconds(operations * tokens, share)
     if job.number > 1:
-        taken = product(taken, ends_of("training", "together"))
-    pace = PaceRange.of_seconds(scaled(longer(added(taken, unpacked), launched), 1 / tokens))
+        taken *= ends_of("training", "together")
+    pace = PaceRange.of_seconds(longest(taken + unpacked, launched) * (1 / tokens))
     asked, basis = workload.dataset_tokens, job.basis("training")
     return Speed(
         work=pace,
         unit=TRAINED,
         how=f"on {job.called}; {operations / 1e9:,.0f} × 10^9 operations a token{basis}",
-        dataset_seconds=PaceRange.taking(scaled(pace.seconds, asked)) if asked else None,
+        dataset_seconds=PaceRange.taking(pace.seconds * asked) if asked else None,
     )
 
 
@@ -350,8 +345,8 @@ def _pace_of_pictures(job: Job, _: Workload, unit: str) -> Speed:
         held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
         # each part once, or layer by layer with every pass
         times = denoising.steps * denoising.passes if offload == "sequential" else 1
-        moved = scaled(constant("pictures")["moved_gb"][offload], times * held / units.GB)
-        taken = added(taken, moved)
+        moved = constant("pictures")["moved_gb"][offload] * (times * held / units.GB)
+        taken += moved
         how += "; its parts move to the GPU one after the other"
     return Speed(
         work=PaceRange.taking(taken),
@@ -378,22 +373,22 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
     more = job.longer_by_type(job.quantization)
     share = job.share(_kind_of_picture(denoising, job.quantization))
     # on a processor the type is in the share
-    taken = product(job.seconds(denoising.operations, share), more)
+    taken = job.seconds(denoising.operations, share) * more
     if job.device is not None:
         of_decoder, beside, figures = share, NOTHING, constant("pictures")
         if denoising.frames is None:
             # clips were timed as a whole
-            of_decoder = scaled(figures["decoder"], share[1])
+            of_decoder = figures["decoder"] * share[1]
             beside = ends_of("pictures", "beside")
         blocks = denoising.steps * (denoising.blocks or figures["fewest_blocks"])
-        launched = scaled(figures["block_seconds"], blocks)
+        launched = figures["block_seconds"] * blocks
         steps = job.seconds(denoising.operations - denoising.decode_operations, share)
-        decoded = product(job.seconds(denoising.decode_operations, of_decoder), more)
-        taken = added(longer(product(steps, more), launched), decoded, beside)
+        decoded = job.seconds(denoising.decode_operations, of_decoder) * more
+        taken = longest(steps * more, launched) + decoded + beside
     if denoising.step_parameters is None:
         return taken
     read = step_seconds(job.machine, job.device, denoising.step_parameters)
-    return taken if read is None else longer(taken, scaled(read, denoising.steps))
+    return taken if read is None else longest(taken, read * denoising.steps)
 
 
 def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
@@ -462,8 +457,8 @@ def _written(
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
-        windows = scaled(windows, read_seconds / audio_seconds)
-    encoded = product(windows, encoder_seconds(job, decoder, parameter_bytes))
+        windows *= read_seconds / audio_seconds
+    encoded = windows * encoder_seconds(job, decoder, parameter_bytes)
     beams, beside = ("beams_on_cores", "beside") if job.device is None else ("beams", "beside_gpu")
     if job.device is None and job.runtime is not None and job.runtime.multiplies_rows:
         beams = "beams_by_rows"
@@ -471,8 +466,8 @@ def _written(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens[2]:g} to"
         f" {tokens[0]:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    written = product(tokens, ends_of("sound", beams), token)
-    return added(encoded, written, ends_of("sound", beside)), how
+    written = tokens * ends_of("sound", beams) * token
+    return encoded + written + ends_of("sound", beside), how
 
 
 def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
@@ -487,7 +482,7 @@ def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
         low = None if is_counted else low
     if not low or not high:
         return None
-    return (high, sqrt(low * high), low), f"as published runs took on {places}"
+    return Range(high, sqrt(low * high), low), f"as published runs took on {places}"
 
 
 def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
@@ -504,13 +499,15 @@ def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
         layer = NOTHING if device is None else layer_from_python(device)
         if sound.tokens_per_second is not None:
             steps, voice = (
-                scaled(SAME, 60 * sound.tokens_per_second),
+                SAME * (60 * sound.tokens_per_second),
                 constant("sound")["voice_layer"],
             )
-            layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
+            layer = Range(*map(max, voice[:2], layer[:2]), min(voice[2], layer[2]))
         if device is not None:
-            step = longer(step, scaled(layer, sound.step_layers or 0))
-        parts.append(product(steps, step))
+            step = longest(step, layer * (sound.step_layers or 0))
+        parts.append(steps * step)
     if not parts:
         return None
-    return added(*parts), f"on {job.called}; by its operations and steps for a second of sound"
+    return sum(
+        parts, NOTHING
+    ), f"on {job.called}; by its operations and steps for a second of sound"
