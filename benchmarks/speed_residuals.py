@@ -53,13 +53,14 @@ from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import processor
 from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step, device_bandwidth
-from selfhost.judge.pace.speed import PaceRange, Range, Speed, shares_of
+from selfhost.judge.pace.speed import PaceRange, Range, Speed
 from selfhost.judge.pace.text import (
     LaidOut,
     expert_parameters,
     predict,
     processor_prompt,
     seconds_on_processor,
+    shares_of,
 )
 from selfhost.judge.pace.work import job_of, seconds_of_picture
 from selfhost.machine import gpus
@@ -467,6 +468,8 @@ def _split_paces(
         # llama-bench starts at that depth and decodes some 128 tokens
         depth_tokens = (row["depth"] or 0) + 64
         way = LaidOut(
+            machine=machine,
+            runtime=runtime,
             context_tokens=depth_tokens,
             offloaded={0: share},
             in_ram_bytes=int(size * (1 - share)),
@@ -477,7 +480,7 @@ def _split_paces(
         step = Step.of_program(
             runtime, spec.architecture, weights, Workload(), expert_matrices=matrices
         )
-        pace = predict(machine, step.at(depth_tokens), way.replace(runtime=runtime))
+        pace = predict(step.at(depth_tokens), way)
         yield row, weights, pace
 
 

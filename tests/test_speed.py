@@ -98,11 +98,11 @@ def pace_of(
     **laid_out: Any,
 ) -> Speed:
     """The pace of one step, laid out like that."""
-    way = LaidOut(runtime=program(runtime), **laid_out)
+    way = LaidOut(machine=machine, runtime=program(runtime), **laid_out)
     step = Step.of_program(
         way.runtime, architecture, read_bytes, Workload(context_tokens=way.context_tokens)
     )
-    return predict(machine, step if depth_tokens is None else step.at(depth_tokens), way)
+    return predict(step if depth_tokens is None else step.at(depth_tokens), way)
 
 
 def recorded(threads: int, **other: Any) -> Machine:

@@ -20,10 +20,11 @@ from .checks.disk import bytes_to_store, disk_check, stored_in_memory
 from .checks.memory import memory_check
 from .checks.model import context_check, license_check, openness_check, weights_check
 from .checks.runtime import cpu_check, runtime_check
-from .pace.pacing import pace_and_finding
+from .checks.speed import speed_check, work_check
+from .pace.text import pace_of_text
 from .placement import placements
 from .placement.devices import emptied, percent_of, runs_on
-from .record import Judged, Question
+from .record import Judged, Question, Speed
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -97,8 +98,17 @@ def _goes_before(later: Judged, kept: Judged) -> bool:
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
-    assert layout.needs is not None
-    pace, speed = pace_and_finding(layout.question, layout.needs, machine)
+    """With how fast it would go, laid out like that, and the finding of it."""
+    question, placed = layout.question, layout.needs
+    assert placed is not None
+    if question.read_bytes is not None:
+        pace: Speed | None = pace_of_text(question, placed, machine)
+        check = speed_check
+    else:
+        from .pace.work import pace_of_work
+
+        pace, check = pace_of_work(question, placed, machine), work_check
+    speed = None if pace is None else check(question, placed, machine, pace)
     return layout.replace(speed=pace, findings=(*layout.findings, *filter(None, [speed])))
 
 

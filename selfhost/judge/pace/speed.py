@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Self
 
 from ...core.records import Record
 from ...core.tables import shipped_table
-from ...needs.records import Needs
 
 
 class Range(NamedTuple):
@@ -153,24 +152,3 @@ class Speed(Record):
         if self.each_of == 1 or self.parallel_total is None:
             return self.decode if self.each_of == 1 else None
         return PaceRange.of(self.parallel_total.ends * (1 / self.each_of))
-
-
-def weights_by_place(needs: Needs) -> dict[str, int]:
-    """Bytes of weights by where `needs`, as placed, puts them."""
-    held: dict[str, int] = {}
-    for term in needs.terms:
-        # what a processor reads in a layout of its own stands apart, and not in `weights` as well
-        if term.name in ("weights", "repacked_weights"):
-            held[term.where] = held.get(term.where, 0) + term.bytes
-    return held
-
-
-def shares_of(needs: Needs) -> dict[int, float]:
-    """Number of an accelerator -> share of the weights on it; {} for a model in RAM."""
-    held = weights_by_place(needs)
-    total = sum(held.values())
-    return {
-        int(where.partition(":")[2]): size / total
-        for where, size in held.items()
-        if total and where.startswith("accelerator:")
-    }

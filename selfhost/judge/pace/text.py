@@ -1,5 +1,6 @@
 """The pace of text where it is placed: on the processor, on GPUs one after the other or at once, on
-a GPU that shares the RAM, with layers or experts in RAM; of a step, and of reading a prompt.
+a GPU that shares the RAM, with layers or experts in RAM; of a step, of reading a prompt, of several
+sequences at once and with a draft.
 
 llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
 reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
@@ -12,8 +13,9 @@ what all tokens share lie on the GPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from math import hypot
+from collections.abc import Mapping
+from functools import cached_property
+from math import ceil, exp, hypot, log
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
@@ -23,44 +25,13 @@ from ...machine import gpus
 from ...machine.record import Machine
 from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
-from ..placement.devices import share_on_shared
+from ..placement.devices import index_of, share_on_shared
 from ..record import Question
-from .engine import (
-    MEASURED,
-    SHORT_CHAT_TOKENS,
-    Gpu,
-    Step,
-    efficiency,
-    gpu_of,
-    shared_gpu_of,
-    uses_shared_gpu,
-    width_of,
-)
-from .processor import (
-    BANDWIDTH_SHARE,
-    Bandwidth,
-    bandwidth,
-    core_of,
-    cores_rate,
-    kind_of,
-    on_apple_gpu,
-    threads_range,
-)
-from .speed import (
-    NOTHING,
-    SAME,
-    PaceRange,
-    Range,
-    Speed,
-    constant,
-    ends_of,
-    longest,
-    shares_of,
-    weights_by_place,
-)
+from . import engine, processor
+from .engine import MEASURED, SHORT_CHAT_TOKENS, Gpu, Step, efficiency, width_of
+from .processor import BANDWIDTH_SHARE, bandwidth
+from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, ends_of, longest
 
-# of a share, what rounding leaves
-_NO_REST = 1e-6
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
 # decides
 _LEAST_READ_BYTES = 1 << 20
@@ -69,8 +40,6 @@ _ABOUT_AS_FAST = 0.9
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
 # tokens of a prompt that llama.cpp computes at once (common/common.h, n_ubatch)
 BATCH_TOKENS = 512
-# of the weights of all experts that are used, by how many those of a type may differ to be theirs
-_AS_MANY = 0.02
 
 
 class LaidOut(Record):
@@ -83,6 +52,7 @@ class LaidOut(Record):
     layers. `on_shared`: share of the layers that a GPU which shares the RAM computes.
     """
 
+    machine: Machine
     runtime: RuntimeSpec | None = None
     context_tokens: int | None = None
     offloaded: Mapping[int, float] | None = None
@@ -92,45 +62,184 @@ class LaidOut(Record):
     experts_apart: bool = False
     on_shared: Range = SAME
 
+    @cached_property
+    def gpus(self) -> tuple[tuple[float, Gpu], ...]:
+        """Those that compute it, with shares of what they hold together; () for the processor, and
+        where the pace of one is not known.
+        """
+        machine, devices = self.machine, self.machine.accelerators or ()
+        if not self.offloaded:
+            shared = engine.shared_gpu_of(machine, self.runtime)
+            is_used = shared is not None and engine.uses_shared_gpu(machine, self.runtime)
+            return ((1.0, shared),) if shared is not None and is_used else ()
+        total, known = sum(self.offloaded.values()), list[tuple[float, Gpu]]()
+        for number, share in self.offloaded.items():
+            gpu = engine.gpu_of(devices[number], machine.architecture)
+            if gpu is None:
+                return ()
+            known.append((share / total, gpu))
+        return tuple(known)
+
+    @cached_property
+    def in_ram(self) -> Range:
+        """Of the layers, or experts, what the processor computes, but for what rounding leaves."""
+        held = SAME * min(1.0, sum(self.offloaded.values())) if self.offloaded else self.on_shared
+        is_whole = self.is_divided or min(held) > 1 - 1e-6
+        return NOTHING if is_whole else Range(*(1 - each for each in held))
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether each of several GPUs has a part of every layer."""
+        return self.at_once and len(self.gpus) > 1
+
+    def apart(self, step: Step, in_ram: float) -> Apart | None:
+        """The step in its two places where experts alone are left to the RAM."""
+        is_split = self.experts_apart and bool(self.offloaded)
+        return experts_in_ram(step, 1 - in_ram) if is_split else None
+
+    def seconds(self, step: Step) -> Range:
+        """Of one token on its GPUs and in RAM."""
+        if self.is_divided:
+            # its part of every layer, and adding up the parts
+            return longest(*(
+                gpu.seconds(step, share)
+                + efficiency("together", gpu.device)["sum_us"] * (1e-6 * step.layers)
+                for share, gpu in self.gpus
+            ))  # fmt: skip
+        slow, likely, fast = (self._seconds(step, in_ram) for in_ram in self.in_ram)
+        return Range(slow.slow, likely.likely, min(likely.fast, fast.fast))
+
+    def _seconds(self, step: Step, in_ram: float) -> Range:
+        apart = self.apart(step, in_ram)
+        rest = step if apart is None else apart.rest
+        on_gpus = sum((gpu.seconds(rest) * share for share, gpu in self.gpus), NOTHING)
+        memory = bandwidth(self.machine) if self.in_ram != NOTHING else None
+        if memory is None:
+            return on_gpus
+        if apart is None:
+            beside = processor_seconds(self.machine, memory, step)
+            return on_gpus * (1 - in_ram) + beside * in_ram
+        figures = constant("split")
+        beside = processor_seconds(self.machine, memory, apart.experts)
+        slow, likely, fast = on_gpus + beside + figures["crossing_seconds"] * apart.layers
+        # of the whole step, it holds what experts take longer
+        return Range(slow * figures["slower"], likely, fast)
+
+    def prompt(self, step: Step) -> tuple[PaceRange | None, Range]:
+        """How fast a prompt is read, and in what time weights cross to the accelerators for each
+        batch of it. What another program than the one measured does with weights in RAM was not
+        seen.
+        """
+        computed = [_gpu_prompt(step, gpu) for _, gpu in self.gpus]
+        taken = [
+            each * share
+            for each, (share, _) in zip(computed, self.gpus, strict=True)
+            if each is not None
+        ]
+        is_whole = self.in_ram == NOTHING
+        if len(taken) < len(self.gpus) or not (is_whole or step.foreign is None):
+            return None, NOTHING
+        on_gpus = sum(taken, NOTHING)
+        if self.is_divided:
+            # after attention and after the feed-forward network each has a part of every number, in
+            # 16 bits (Megatron-LM, arXiv 1909.08053, section 3), and sends all of it but its own
+            # part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
+            links = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
+            width = 0 if step.architecture is None else step.architecture.embedding_length
+            summed_gb = 8 * step.layers * width * (len(taken) - 1) / len(taken) / 1e9
+            on_gpus = longest(*taken) + longest(*(summed_gb / gb_per_s for gb_per_s in links))
+        if is_whole:
+            return PaceRange.of_seconds(on_gpus), NOTHING
+        if self.gpus[0][1].device.unified or not self.batch_tokens:
+            on_cores, rest = processor_prompt(step, self.machine), self.in_ram.likely
+            if on_cores is None:
+                return None, NOTHING
+            return PaceRange.of_seconds(on_gpus * (1 - rest) + on_cores.seconds * rest), NOTHING
+        # no faster than the link carries, one GPU after the other
+        figures, links = constant("read_prompt"), []
+        for name in {gpu.device.name for _, gpu in self.gpus}:
+            own = gpus.link_bytes_per_second(name)
+            links.append(
+                figures["any_link"] if own is None else SAME * min(own, figures["most_of_link"])
+            )
+        shares = figures["share_of_link"]
+        rates = [
+            min(ends) * share for ends, share in zip(zip(*links, strict=True), shares, strict=True)
+        ]
+        rates[2] /= 1.0 if step.has_experts else shares.fast
+        crossing = self.in_ram_bytes / Range(*rates)
+        # independent parts: the ends add up as squares
+        each = crossing * (1 / self.batch_tokens)
+        slow, fast = (hypot(on_gpus[end] - on_gpus[1], each[end] - each[1]) for end in (0, 2))
+        likely = on_gpus.likely + each.likely
+        return PaceRange.of_seconds(Range(likely + slow, likely, likely - fast)), crossing
+
+    def how(self, step: Step) -> str:
+        """What the pace rests on, as a clause."""
+        how = f"on {' and '.join(units.counted([gpu.how(step) for _, gpu in self.gpus]))}"
+        if self.gpus[0][1].device.unified:
+            how += ", which shares the RAM"
+        if self.is_divided:
+            return f"{how}, each of which reads its part of every layer at the same time"
+        memory = bandwidth(self.machine)
+        if self.in_ram == NOTHING or memory is None:
+            return how
+        apart = self.apart(step, self.in_ram.likely)
+        if apart is not None:
+            return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {memory.how}"
+        held = units.between(units.percent, 1 - self.in_ram.slow, 1 - self.in_ram.fast)
+        return f"{held} of the layers {how}, the rest in RAM: {memory.how}"
+
 
 def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
     program, architecture, case = question.runtime, question.spec.architecture, placed.case
-    splits = program is None or program.splits_layers
-    layers = architecture.layers if splits and architecture else None
-    is_split, batch_tokens = placed.placement == "split", BATCH_TOKENS
+    options, batch_tokens, on_shared = question.workload.runtime_options, BATCH_TOKENS, SAME
+    has_layers = program and program.setting("gpu_layers", options)
+    if architecture is not None and (program is None or program.splits_layers):
+        on_shared = Range(*share_on_shared(placed, machine, architecture.layers))
+    if architecture is not None and has_layers:
+        # a GPU that shares the RAM gets as many; the output matrix counts as one
+        on_shared *= min(1.0, int(has_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
+    leaves_experts = program is not None and program.leaves_experts
+    if program is not None and has_layers is not None:
+        # not where it is told how many layers a GPU has, experts and all
+        leaves_experts &= program.setting("cpu_expert_layers", options) is not None
+    held = weights_by_place(placed)
     return LaidOut(
+        machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=weights_by_place(placed).get("host", 0) if is_split else 0,
+        in_ram_bytes=held.get("host", 0) if placed.placement == "split" else 0,
         batch_tokens=batch_tokens,
         at_once=program is not None and bool(program.tensor_parallel_option),
-        experts_apart=_leaves_experts(program, question.workload.runtime_options),
-        on_shared=Range(*share_on_shared(placed, machine, layers)) * _share_stated(question),
+        experts_apart=leaves_experts,
+        on_shared=on_shared,
     )
 
 
-def _share_stated(question: Question) -> float:
-    """Of the layers, what -ngl gives a GPU that shares the RAM; the output matrix counts as one."""
-    program, architecture = question.runtime, question.spec.architecture
-    number = program and program.setting("gpu_layers", question.workload.runtime_options)
-    if architecture is None or not number:
-        return 1.0
-    return min(1.0, int(number) / (architecture.layers + 1))
+def weights_by_place(needs: Needs) -> dict[str, int]:
+    """Bytes of weights by where `needs`, as placed, puts them."""
+    held: dict[str, int] = {}
+    for term in needs.terms:
+        # what a processor reads in a layout of its own stands apart, and not in `weights` as well
+        if term.name in ("weights", "repacked_weights"):
+            held[term.where] = held.get(term.where, 0) + term.bytes
+    return held
 
 
-def _leaves_experts(program: RuntimeSpec | None, options: Mapping[str, str]) -> bool:
-    """Not where it is told how many layers a GPU has, experts and all."""
-    if program is None or not program.leaves_experts:
-        return False
-    has_layers = program.setting("gpu_layers", options) is not None
-    return not has_layers or program.setting("cpu_expert_layers", options) is not None
+def shares_of(needs: Needs) -> dict[int, float]:
+    """Number of an accelerator -> share of the weights on it; {} for a model in RAM."""
+    held = weights_by_place(needs)
+    total = sum(held.values())
+    cards = {place: size for place, size in held.items() if place != "host" and total}
+    return {index_of(place): size / total for place, size in cards.items()}
 
 
-def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
+def processor_seconds(machine: Machine, memory: processor.Bandwidth, step: Step) -> Range:
     """Of one token that the processor reads from RAM, with all cores that the program uses: each
     waits for the slower one, memory or the cores that get through what it gives.
     """
@@ -148,9 +257,9 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
     taken = []
     for rate, threads, share, unpacks, waits in zip(
         memory.ends * BANDWIDTH_SHARE,
-        threads_range(machine),
-        kind_of(machine)[1],
-        core_of(machine).unpacks_bytes_per_second,
+        processor.threads_range(machine),
+        processor.kind_of(machine)[1],
+        processor.core_of(machine).unpacks_bytes_per_second,
         figures["thread_seconds"],
         strict=True,
     ):
@@ -173,100 +282,6 @@ def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
     return None if memory is None else processor_seconds(machine, memory, step).ordered()
 
 
-class _Placed(Record):
-    """GPUs with their shares of what all of them hold, and `in_ram` of the layers, or experts."""
-
-    machine: Machine
-    gpus: tuple[tuple[float, Gpu], ...]
-    in_ram: Range = NOTHING
-    memory: Bandwidth | None = None
-    experts_apart: bool = False
-    at_once: bool = False
-
-    def seconds(self, step: Step) -> Range:
-        """Of one token."""
-        if self.at_once:
-            # its part of every layer, and adding up the parts
-            parts = []
-            for share, gpu in self.gpus:
-                sums = efficiency("together", gpu.device)["sum_us"] * (1e-6 * step.layers)
-                parts.append(gpu.seconds(step, share) + sums)
-            return longest(*parts)
-        slow, likely, fast = (self._seconds(step, in_ram) for in_ram in self.in_ram)
-        return Range(slow[0], likely[1], min(likely[2], fast[2]))
-
-    def _seconds(self, step: Step, in_ram: float) -> Range:
-        if self.memory is None:
-            return self._on_gpus(step)
-        apart = experts_in_ram(step, 1 - in_ram) if self.experts_apart else None
-        if apart is None:
-            beside = processor_seconds(self.machine, self.memory, step)
-            return self._on_gpus(step) * (1 - in_ram) + beside * in_ram
-        figures = constant("split")
-        beside = processor_seconds(self.machine, self.memory, apart.experts)
-        crossing = figures["crossing_seconds"] * apart.layers
-        slow, likely, fast = self._on_gpus(apart.rest) + beside + crossing
-        # of the whole step, it holds what experts take longer
-        return Range(slow * figures["slower"], likely, fast)
-
-    def _on_gpus(self, step: Step) -> Range:
-        return sum((gpu.seconds(step) * share for share, gpu in self.gpus), NOTHING)
-
-    def prompt(self, step: Step, way: LaidOut) -> tuple[PaceRange | None, Range]:
-        """How fast a prompt is read, and in what time weights cross to the accelerators for each
-        batch of it. What another program than the one measured does with weights in RAM was not
-        seen.
-        """
-        computed = [_gpu_prompt(step, gpu) for _, gpu in self.gpus]
-        taken = [
-            each * share
-            for each, (share, _) in zip(computed, self.gpus, strict=True)
-            if each is not None
-        ]
-        if len(taken) < len(self.gpus) or (self.memory is not None and step.foreign is not None):
-            return None, NOTHING
-        on_gpus = sum(taken, NOTHING)
-        if self.at_once:
-            # after attention and after the feed-forward network each has a part of every number, in
-            # 16 bits (Megatron-LM, arXiv 1909.08053, section 3), and sends all of it but its own
-            # part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
-            links = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
-            width = 0 if step.architecture is None else step.architecture.embedding_length
-            summed_gb = 8 * step.layers * width * (len(taken) - 1) / len(taken) / 1e9
-            sums = longest(*(summed_gb / gb_per_s for gb_per_s in links))
-            on_gpus = longest(*taken) + sums
-        if self.memory is None:
-            return PaceRange.of_seconds(on_gpus), NOTHING
-        if self.gpus[0][1].device.unified or not way.batch_tokens:
-            on_cores, rest = processor_prompt(step, self.machine), self.in_ram[1]
-            if on_cores is None:
-                return None, NOTHING
-            return PaceRange.of_seconds(on_gpus * (1 - rest) + on_cores.seconds * rest), NOTHING
-        names = dict.fromkeys(gpu.device.name for _, gpu in self.gpus)
-        rates = _copied_per_second(names, has_experts=step.has_experts)
-        crossing = way.in_ram_bytes / rates
-        # independent parts: the ends add up as squares
-        each = crossing * (1 / way.batch_tokens)
-        slow, fast = (hypot(on_gpus[end] - on_gpus[1], each[end] - each[1]) for end in (0, 2))
-        likely = on_gpus.likely + each.likely
-        return PaceRange.of_seconds(Range(likely + slow, likely, likely - fast)), crossing
-
-    def how(self, step: Step) -> str:
-        """What the pace rests on, as a clause."""
-        how = f"on {' and '.join(units.counted([gpu.how(step) for _, gpu in self.gpus]))}"
-        if self.gpus[0][1].device.unified:
-            how += ", which shares the RAM"
-        if self.at_once:
-            return f"{how}, each of which reads its part of every layer at the same time"
-        if self.memory is None:
-            return how
-        apart = experts_in_ram(step, 1 - self.in_ram[1]) if self.experts_apart else None
-        if apart is not None:
-            return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {self.memory.how}"
-        held = units.between(units.percent, 1 - self.in_ram[0], 1 - self.in_ram[2])
-        return f"{held} of the layers {how}, the rest in RAM: {self.memory.how}"
-
-
 class Apart(Record):
     """A step that is computed in two places: the processor has the `experts` of so many `layers`,
     the devices have the `rest`.
@@ -281,8 +296,8 @@ def experts_in_ram(step: Step, on_devices: float) -> Apart | None:
     """The step where devices hold that share of all weights; None where the model has no experts,
     or devices do not hold what all tokens share.
 
-    A type that has as many weights as the experts is theirs, as MXFP4 in gpt-oss; else they are of
-    every type like the whole.
+    A type that has as many weights as the experts, but for 2 %, is theirs, as MXFP4 in gpt-oss;
+    else they are of every type like the whole.
     """
     experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
     counts = {name: _parameters(name, size) for name, size in step.read_bytes.items()}
@@ -291,7 +306,7 @@ def experts_in_ram(step: Step, on_devices: float) -> Apart | None:
     if not experts or read <= used or held < 0:
         return None
     share = 1 - min(1.0, held / experts)
-    own = [name for name, count in counts.items() if abs(count - used) <= _AS_MANY * used][:1]
+    own = [name for name, count in counts.items() if abs(count - used) <= 0.02 * used][:1]
     of_read = share if own else share * used / read
     in_ram = {name: int(of_read * step.read_bytes[name]) for name in own or step.read_bytes}
     rest = {name: size - in_ram.get(name, 0) for name, size in step.read_bytes.items()}
@@ -325,7 +340,7 @@ def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple
 def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
     """What its weights compute and attention; None: its operations are not known."""
     operations, rows = 0.0, constant("type")
-    column = 0 if core_of(machine).wide else 1
+    column = 0 if processor.core_of(machine).wide else 1
     slow, usual, fast = ends_of("read_prompt", "experts_on_cores")
     for name, count in step.parameters_met().items():
         share = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])[column]
@@ -333,7 +348,7 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
         operations += 2 * count / share / (usual if is_expert else 1.0)
     if operations <= 0:
         return None
-    dense = rate = cores_rate(machine) * ends_of("read_prompt", "reached_on_cores")
+    dense = rate = processor.cores_rate(machine) * ends_of("read_prompt", "reached_on_cores")
     if step.has_experts:
         rate *= (slow / usual, 1.0, fast / usual)
     attended = _attended(step, dense, "attended_on_processor")
@@ -374,100 +389,59 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
     return computed + launched * (step.layers / BATCH_TOKENS)
 
 
-def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
-    """Of weights that cross to these GPUs one after the other, no faster than the link carries."""
-    most, links = constant("read_prompt")["most_of_link"], []
-    for name in names:
-        link = gpus.link_bytes_per_second(name)
-        ends = ends_of("read_prompt", "any_link")
-        links.append(ends if link is None else SAME * min(link, most))
-    slow, likely, fast = map(min, zip(*links, strict=True))
-    shares = ends_of("read_prompt", "share_of_link")
-    return Range(slow * shares[0], likely * shares[1], fast * (shares[2] if has_experts else 1.0))
-
-
-def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
+def predict(step: Step, way: LaidOut) -> Speed:
     """The pace of that step, laid out like that; without one `how` says why."""
     if step.weights_bytes <= 0:
         return Speed(how="how many bytes each token reads is not known")
     if step.weights_bytes < _LEAST_READ_BYTES:
         how = "the program, not the weights, limits the speed of a model this small"
         return Speed(how=how)
-    placed, at_full = _placed(machine, step, way), max(way.context_tokens or 0, step.depth_tokens)
-    if placed is None:
-        return _on_processor(machine, step, way, step.at(at_full))
-    if isinstance(placed, str):
-        return Speed(how=placed)
-    taken, full = placed.seconds(step), placed.seconds(step.at(at_full))
-    prompt, crossing = placed.prompt(step, way)
-    is_seen = placed.memory is None and all("program" in gpu.row(step) for _, gpu in placed.gpus)
-    how = f"{placed.how(step)}{_conditions(step, is_seen=is_seen)}"
-    if crossing[1]:
+    memory, cards = bandwidth(way.machine), way.machine.accelerators or ()
+    at_full = step.at(max(way.context_tokens or 0, step.depth_tokens))
+    if not way.gpus and way.offloaded:
+        unknown = (cards[number] for number in way.offloaded)
+        name = next(each.name for each in unknown if engine.gpu_of(each) is None)
+        return Speed(how=f"the memory bandwidth of {name} is not known")
+    if memory is None and way.in_ram != NOTHING:
+        return Speed(how=f"part of it runs in RAM, and {_NO_MEMORY_RATE}")
+    if not way.gpus:
+        return _on_processor(step, way, at_full)
+    prompt, crossing = way.prompt(step)
+    is_seen = way.in_ram == NOTHING and all("program" in gpu.row(step) for _, gpu in way.gpus)
+    how = f"{way.how(step)}{_conditions(step, is_seen=is_seen)}"
+    if crossing.likely:
         size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
         how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+    taken = way.seconds(step)
     return Speed(
         decode=PaceRange.of_seconds(taken),
         prompt=prompt,
-        crossing_seconds=crossing[1],
-        full_context_tokens_per_second=_full_context(step, taken, full),
+        crossing_seconds=crossing.likely,
+        full_context_tokens_per_second=_full_context(step, taken, way.seconds(at_full)),
         how=how,
     )
 
 
-def _placed(machine: Machine, step: Step, way: LaidOut) -> _Placed | str | None:
-    """The GPUs that compute it, with the RAM; None: the processor does; a clause where the pace of
-    one is not known.
-    """
-    devices, parts = machine.accelerators or (), list[tuple[float, Gpu]]()
-    if not way.offloaded:
-        shared = shared_gpu_of(machine, way.runtime)
-        if shared is None or not uses_shared_gpu(machine, way.runtime):
-            return None
-        parts, held = [(1.0, shared)], way.on_shared
-    else:
-        total = sum(way.offloaded.values())
-        held = SAME * min(1.0, total)
-        for number, share in way.offloaded.items():
-            known = number < len(devices)
-            gpu = gpu_of(devices[number], machine.architecture) if known else None
-            if gpu is None:
-                name = devices[number].name if known else "the accelerator"
-                return f"the memory bandwidth of {name} is not known"
-            parts.append((share / total, gpu))
-    at_once = way.at_once and len(parts) > 1
-    if at_once or min(held) >= 1 - _NO_REST:
-        return _Placed(machine=machine, gpus=tuple(parts), at_once=at_once)
-    memory = bandwidth(machine)
-    if memory is None:
-        return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
-    return _Placed(
-        machine=machine,
-        gpus=tuple(parts),
-        in_ram=Range(*(1 - each for each in held)),
-        memory=memory,
-        experts_apart=bool(way.offloaded) and way.experts_apart,
-    )
-
-
-def _on_processor(machine: Machine, step: Step, way: LaidOut, at_full: Step) -> Speed:
+def _on_processor(step: Step, way: LaidOut, at_full: Step) -> Speed:
     """A GPU beside it may be used instead. `at_full`: the step once the context is full."""
-    memory, shared = bandwidth(machine), shared_gpu_of(machine, way.runtime)
+    machine, memory = way.machine, bandwidth(way.machine)
     if memory is None:
         return Speed(how=_NO_MEMORY_RATE)
     own = slow, likely, fast = processor_seconds(machine, memory, step)
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
-    prompt = None if on_apple_gpu(machine) else processor_prompt(step, machine)
+    prompt = None if processor.on_apple_gpu(machine) else processor_prompt(step, machine)
     how = f"{memory.how}{_conditions(step, is_seen=False)}"
+    shared = engine.shared_gpu_of(machine, way.runtime)
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
         _, usual, least = shared.seconds(step)
         likely, fast = min(likely, (likely * usual) ** 0.5), min(fast, least)
         beside = _gpu_prompt(step, shared)
-        if prompt is not None:
-            high = 0.0 if beside is None else 1 / beside[2]
-            prompt = None if beside is None else prompt.replace(high=max(prompt.high, high))
+        if prompt is not None and beside is not None:
+            prompt = prompt.replace(high=max(prompt.high, 1 / beside.fast))
+        prompt = prompt and (prompt if beside is not None else None)
         how += f"; up to the speed of {shared.device.name}, if it is used"
     decode = PaceRange.of_seconds(Range(slow, likely, fast))
     if prompt is not None:
@@ -494,3 +468,119 @@ def _conditions(step: Step, *, is_seen: bool) -> str:
     if step.foreign and not is_seen:
         how += f"; by the rules of {MEASURED}, because {step.foreign} was not measured"
     return how
+
+
+def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
+    """With the time to the first token, the total of several sequences, the pace with a draft."""
+    cards, workload, companions = machine.accelerators, question.workload, question.companions
+    if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
+        # an accelerator with memory of its own may hold what does not say how much it takes
+        return Speed(how="where it would run is not known, because its memory need is not")
+    way = laid_out(question, placed, machine)
+    pace = predict(question.step, way)
+    if pace.decode is None:
+        return pace
+    is_drafted = companions is not None and companions.drafted_tokens > 0
+    if workload.prompt_tokens is not None:
+        pace = _with_first_token(pace, pace.decode, workload.prompt_tokens, way.batch_tokens)
+    if workload.parallel > 1 and is_drafted:
+        how = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
+        pace = pace.replace(how=pace.how + how)
+    elif workload.parallel > 1:
+        pace = _with_total(question, way, pace)
+    if is_drafted and companions is not None:
+        pace = _with_draft(pace, is_own_block=companions.draft is None)
+    return pace.replace(each_of=question.each_of)
+
+
+def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -> Speed:
+    """A part of a batch crosses to a GPU as slowly as a whole one."""
+    if pace.prompt is None:
+        why = "; how fast it reads prompts is not known, so the first token is neither"
+        return pace.replace(how=pace.how + why)
+    read, batches = pace.prompt.seconds * tokens, tokens / batch
+    rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
+    first = PaceRange.taking(read + rest + decode.seconds)
+    how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
+    return pace.replace(first_token_seconds=first, how=pace.how + how)
+
+
+def _with_total(question: Question, way: LaidOut, pace: Speed) -> Speed:
+    number, step = question.workload.parallel, question.step
+    what = f"; the total of {number:,} sequences at once"
+    alone = step.replace(prompt_tokens=0, depth_tokens=0)
+    twice = alone.replace(read_bytes={name: 2 * size for name, size in step.read_bytes.items()})
+    # a few tokens at once are no prompt where weights lie in RAM: none cross for them
+    in_place = way.replace(batch_tokens=0)
+    empty, read_twice = predict(alone, in_place), predict(twice, in_place).decode
+    prompt, is_shared = empty.prompt, engine.uses_shared_gpu(way.machine, way.runtime)
+    if prompt is None or empty.decode is None or read_twice is None or pace.decode is None:
+        return pace.replace(how=f"{pace.how}{what} is not known: how fast it reads prompts is not")
+    # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
+    program = "graph" if step.replays and (way.offloaded or step.has_experts) else "gpu"
+    if pace.crossing_seconds or not (way.offloaded or is_shared):
+        program = "processor"
+    elif step.has_experts:
+        program += "_experts"
+    row = constant("token")[program]
+    token = row["of_two"] / prompt.likely
+    # what memory gives and what computing takes have nothing to do with each other
+    more = hypot(log(row["more"]), log(prompt.likely / prompt.low))
+    less = hypot(log(row["less"]), log(prompt.high / prompt.likely))
+    single, usual = pace.decode.seconds, empty.decode.seconds[1]
+    reading, context = max(0.0, read_twice.seconds[1] - usual), max(0.0, single[1] - usual)
+    share, growths = _growths(question, number)
+    # what the program takes for each beside the model
+    served = ends_of("batch", "sequence_seconds") if step.replays else NOTHING
+    ends = []
+    for each, beside, growth in zip(
+        (token * exp(more), token, token * exp(-less)), served, growths, strict=True
+    ):
+        # a sequence more never costs more than a step of its own: it can be decoded after others
+        next_one = max(0.0, min(each + beside + context, single[1] - share * reading))
+        grown = share * reading * (growth - 1)
+        ends.append(number / (single[1] + (number - 1) * next_one + grown))
+    slow, likely, fast = ends
+    away = hypot(log(single[0] / single[1]), log(likely / min(slow, likely)))
+    beyond = hypot(log(single[1] / single[2]), log(max(fast, likely) / likely))
+    low = min(likely, max(1 / single[0], likely * exp(-away)))
+    how = (
+        f"{pace.how}; of {number:,} sequences at once an estimate: the weights are read once, and"
+        " each sequence is computed, reads its context and is served"
+    )
+    total = PaceRange(low=low, likely=likely, high=likely * exp(beyond))
+    return pace.replace(parallel_total=total, how=how)
+
+
+def _growths(question: Question, number: int) -> tuple[float, Range]:
+    """The share of what a token reads that is experts', and how many times as much so many tokens
+    read: each chooses its own, as if by chance among those that texts prefer.
+    """
+    step, active = question.step, question.spec.parameters.active
+    architecture = step.architecture
+    if architecture is None or not active or not step.has_experts:
+        return 0.0, SAME
+    _, met, _ = expert_parameters(architecture, step.expert_matrices)
+    largest = max(architecture.feed_forward, key=lambda group: group.experts or 0)
+    used, experts = largest.used or 1, largest.experts or 1
+    chosen = [min(1.0, used / (experts * each)) for each in ends_of("batch", "preferred")]
+    slow, likely, fast = ((1 - (1 - each) ** number) / each for each in chosen)
+    return min(1.0, met / active), Range(slow, likely, fast)
+
+
+def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
+    """The pace of a model with tokens proposed for each step. A full context gains as much."""
+    if alone.decode is None:
+        return alone
+    gain = ends_of("draft", "own_block" if is_own_block else "draft_model")
+    full = alone.full_context_tokens_per_second
+    source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
+    return alone.replace(
+        decode=PaceRange.of(alone.decode.ends * gain),
+        how=(
+            f"{alone.how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}): code"
+            " gains more, free text less"
+        ),
+        full_context_tokens_per_second=full and full * gain[1],
+        undrafted_tokens_per_second=alone.decode.likely,
+    )
