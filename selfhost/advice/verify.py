@@ -17,7 +17,7 @@ from ..core.records import Record
 from ..core.tables import sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.speed import how_to_measure
-from ..judge.pace.processor import threads_of
+from ..judge.pace.processor import threads_range
 from ..judge.pace.speed import PaceRange, Speed
 from ..judge.record import Verdict
 from ..machine.record import Machine
@@ -134,7 +134,7 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
             f"the run used a GPU, which {machine.name} does not have",
             remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
         )
-    threads = run.threads if run.threads and run.threads < threads_of(machine) else None
+    threads = run.threads if run.threads and run.threads < threads_range(machine).likely else None
     holds = {"no-gpu": run.on_processor and machine.accelerators, "threads": threads}
     if run.on_processor:
         machine = machine.replace(accelerators=())

@@ -317,8 +317,10 @@ class Gpu(Record):
             return step.launched_layers * layer_from_python(self.device)
         hears = step.architecture is not None and step.architecture.audio is not None
         is_large = (hears or step.has_experts) and step.program != "graph"
-        larger = constant("large_layer") if is_large else 1.0
-        return SAME * (step.layers * larger * self.row(step)["layer_us"] * 1e-6)
+        microseconds: float = self.row(step)["layer_us"] * (
+            constant("large_layer") if is_large else 1
+        )
+        return SAME * (step.layers * microseconds * 1e-6)
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""

@@ -7,7 +7,7 @@ else told by counted guests of clouds, by names, by the cards beside it, or by i
 from __future__ import annotations
 
 from functools import lru_cache
-from math import inf, prod
+from math import inf
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -179,11 +179,6 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     return Range(least, usual, largest)
 
 
-def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
-    """The likely number of `threads_range`."""
-    return threads_range(machine, runtime)[1]
-
-
 def share_of_many(cores: float) -> float:
     """What each of so many cores computes, beside one of few."""
     few, fall = constant("read_prompt")["cores_fall"]
@@ -195,12 +190,12 @@ def core_rate(machine: Machine) -> Range:
     """Operations a second of one core on a prompt, weights of Q4_K."""
     core, series = core_of(machine), named_processor(machine)
     less = share_of_many(machine.cpu_cores_physical or machine.cpu_cores_usable or 1)
-    ends = [core.prompt, core.ghz, (1e9, 1e9, 1e9)]
+    less /= 1 if series is None else _sockets_of(machine, series)
+    rate = SAME * core.prompt * core.ghz * 1e9 * (less, 1.0, 1.0)
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
-        ends.append((constant("read_prompt")["thread_of_core"], 1.0, 1.0))
-    ends.append((less if series is None else less / _sockets_of(machine, series), 1.0, 1.0))
-    return prod(ends, start=SAME)
+        rate *= (constant("read_prompt")["thread_of_core"], 1.0, 1.0)
+    return rate
 
 
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -237,8 +232,6 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     by_name = _by_name(machine, rate)
     if by_name is not None:
         return by_name
-    if chip_of(machine) is None and machine.cpu_cores_usable is not None:
-        rate = int(min(rate, constant("reading")["core_high"] * machine.cpu_cores_usable))
     how = f"{_rate(rate)} (stated); processors reach a third to all of it"
     return Bandwidth(ends=ends_of("reading", "stated_share") * rate, how=how)
 
@@ -282,7 +275,7 @@ class _Memory(Record):
         """
         share, cores = self.share, None
         if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
-            cores = threads_of(machine) / self.sockets
+            cores = threads_range(machine).likely / self.sockets
         read = [share.read_together(part * peak, cores) for peak in self.peaks]
         low = min(share.low * read[1], share.likely * read[0])
         high = max(share.high * read[3], share.likely * read[4])
@@ -330,7 +323,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     """Of the peak that somebody states, else of the usual one; None where no name tells it. A guest
     has a part of the socket, and its neighbours the rest.
     """
-    memory, series, cores = _memory_of(machine), named_processor(machine), machine.cpu_cores_usable
+    memory, series = _memory_of(machine), named_processor(machine)
     if memory is None or (is_guest(machine) and (series is None or rate is not None)):
         return None
     how = f"{memory.called} reads up to {_rate(memory.peaks[2])}"
@@ -347,9 +340,6 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
         low *= constant("reading")["guest_share"]
     elif _may_have_one_module(machine):
         low = memory.read(machine, 0.5)[0]
-    if cores is not None:
-        # a quota stops what is read as it stops what is computed
-        high = min(high, constant("reading")["core_high"] * cores)
     part = units.percent(BANDWIDTH_SHARE * likely / (memory.peaks[2] * memory.sockets))
     how += f", of which decoding gets about {part}, {memory.share.source}"
     return Bandwidth(ends=Range(low, likely, high), how=how)
@@ -370,7 +360,7 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
     guests = cpus.guests_with(
         core_and_clock(machine)[0],
         is_amd=None if maker is None else maker == "AMD",
-        cores=threads_of(machine),
+        cores=threads_range(machine).likely,
     )
     if guests is None:
         return None

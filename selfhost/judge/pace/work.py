@@ -29,7 +29,7 @@ from .engine import (
     layer_from_python,
     shared_gpu_of,
 )
-from .processor import core_of, cores_rate, is_guest, share_of_many, threads_of
+from .processor import core_of, cores_rate, is_guest, share_of_many, threads_range
 from .speed import (
     NOTHING,
     SAME,
@@ -152,7 +152,7 @@ def job_of(
     if device is None:
         if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
             return None
-        threads, computed = threads_of(machine, runtime), cores_rate(machine, runtime)
+        threads, computed = threads_range(machine, runtime).likely, cores_rate(machine, runtime)
         called = f"{units.cores(threads)} of the processor (about {computed[1] / 1e12:.3g} TFLOPS)"
     return Job(
         machine=machine, spec=spec, placed=placed, runtime=runtime, quantization=quantization,
@@ -189,10 +189,10 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
         key, ends = ("rows", "rows") if by_rows else ("prompt", "blocks")
         rows = constant("type")
         names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
-        wide, narrow = rows[names[0] if names else "F16"][key]
-        return ends_of("work", ends) * (wide if core_of(machine).wide else narrow)
+        row: list[float] = rows[names[0] if names else "F16"][key]
+        return ends_of("work", ends) * row[0 if core_of(machine).wide else 1]
     sets, gains = machine.instruction_sets or (), constant("work")["in_bfloat16"]
-    less = core_of(machine).float32 * share_of_many(threads_of(machine, runtime))
+    less = core_of(machine).float32 * share_of_many(threads_range(machine, runtime).likely)
     share = ends_of("work", "in_pytorch") * less
     gain = next((gains[name] for name in gains if name in sets), None)
     return share if quantization != "bfloat16" or gain is None else share * gain
@@ -487,27 +487,23 @@ def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
 
 def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
     """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
-    parts, device, steps = list[Range](), job.device, ends_of("sound", "tokens")
+    taken, device, steps = NOTHING, job.device, ends_of("sound", "tokens")
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
-        computed = job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
-        parts += computed, ends_of("sound", "beside" if device is None else "beside_gpu")
+        taken = job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
+        taken += ends_of("sound", "beside" if device is None else "beside_gpu")
     if sound.step_parameters:
         step = step_seconds(job.machine, device, sound.step_parameters)
         if step is None:
             return None
         layer = NOTHING if device is None else layer_from_python(device)
         if sound.tokens_per_second is not None:
-            steps, voice = (
-                SAME * (60 * sound.tokens_per_second),
-                constant("sound")["voice_layer"],
-            )
-            layer = Range(*map(max, voice[:2], layer[:2]), min(voice[2], layer[2]))
+            steps = SAME * (60 * sound.tokens_per_second)
+            voice = ends_of("sound", "voice_layer")
+            slow, likely, _ = longest(voice, layer)
+            layer = Range(slow, likely, min(voice.fast, layer.fast))
         if device is not None:
             step = longest(step, layer * (sound.step_layers or 0))
-        parts.append(steps * step)
-    if not parts:
-        return None
-    return sum(
-        parts, NOTHING
-    ), f"on {job.called}; by its operations and steps for a second of sound"
+        taken += steps * step
+    how = f"on {job.called}; by its operations and steps for a second of sound"
+    return None if taken == NOTHING else (taken, how)
