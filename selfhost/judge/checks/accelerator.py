@@ -17,18 +17,16 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, PlaceNeed
 from ..placement.devices import (
     amd_gpus,
-    can_be_raised,
     computes_on_shared,
     emptied,
     free_bytes,
     index_of,
     is_built_for,
-    is_metal,
+    lent_to_gpu,
     percent_of,
     reaches,
     room_of,
     runs_on,
-    shared_limits,
 )
 from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
@@ -221,12 +219,14 @@ def _shared(
     sharing: Sequence[Accelerator], needs: Needs, machine: Machine, runtime: RuntimeSpec | None
 ) -> Finding:
     """Whether the system lets the GPU use as much of the RAM as it takes."""
-    device = next((device for device in sharing if _is_limited(device, runtime)), None)
-    limits = None if device is None else shared_limits(device, machine)
-    if device is None or limits is None:
+    lent = lent_to_gpu(machine)
+    if lent is not None and runtime is not None and lent.device.vendor == "amd":
+        is_used = runtime.gpu_only or computes_on_shared(runtime, lent.device)
+        lent = lent if is_used and lent.device in sharing else None
+    if lent is None:
         return finding(PASS, "accelerator-fits", "shared", device=sharing[0].name)
-    least, high, on_mac = limits[0], needs.ram_bytes(), is_metal(device)
-    figures: dict[str, Any] = {"device": device.name, "limit": least}
+    least, high, on_mac = lent.least_bytes, needs.ram_bytes(), lent.device.vendor == "apple"
+    figures: dict[str, Any] = {"device": lent.device.name, "limit": least}
     # of AMD's nobody knows what its owner let it use
     if high is not None and (on_mac or high > least):
         short = max(0, high - least)
@@ -235,16 +235,9 @@ def _shared(
         return finding(PASS, "accelerator-fits", "shared", figures)
     line, remedy = more_for_shared(needs, machine), what_is_smaller(needs.terms, least)
     figures["remedy"] = remedy if line is None else phrase("lend", line=line, restart=not on_mac)
-    is_raisable, lent = can_be_raised(device, machine, high), limits if on_mac else least
-    figures.update({"lent": lent, "raisable": is_raisable})
+    figures["lent"] = (least, lent.most_bytes) if on_mac else least
+    figures["raisable"] = high <= lent.raised_bytes
     return finding(WARN, "accelerator-partly", "limited", figures)
-
-
-def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
-    """Whether the GPU may use a part of the RAM alone, and the program computes on it."""
-    if device.vendor == "apple" or runtime is None:
-        return device.vendor in ("apple", "amd")
-    return device.vendor == "amd" and (runtime.gpu_only or computes_on_shared(runtime, device))
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
@@ -253,15 +246,10 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     On Linux it holds from the next start on; whole GiB in pages of 4 KiB
     (superm1/amd-debug-tools, docs/amd-ttm.md).
     """
-    cards = machine.accelerators or ()
-    device = next((card for card in cards if card.unified and _is_limited(card, None)), None)
-    limits = None if device is None else shared_limits(device, machine)
-    high = needs.ram_bytes()
-    if device is None or high is None or limits is None or high <= limits[0]:
+    lent, high = lent_to_gpu(machine), needs.ram_bytes()
+    if lent is None or high is None or not lent.least_bytes < high <= lent.raised_bytes:
         return None
-    if not can_be_raised(device, machine, high):
-        return None
-    if device.vendor == "apple":
+    if lent.device.vendor == "apple":
         return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
     pages = -(-high // GIB) * (GIB // 4096)
     return f"echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf"

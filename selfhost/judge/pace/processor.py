@@ -167,10 +167,10 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     processor's name alone tells of how many.
     """
     physical = machine.cpu_cores_performance or machine.cpu_cores_physical
-    known = [count for count in (machine.cpu_cores_usable, physical) if count is not None]
+    counted = [count for count in (machine.cpu_cores_usable, physical) if count is not None]
     # 4 of a record that states a bandwidth and no cores; the slow end of an unread processor
     # covers fewer
-    counts: tuple[float, ...] = (min(known, default=4.0),) * 3
+    counts: tuple[float, ...] = (min(counted, default=4.0),) * 3
     if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
         cores = gpus.cores_in(machine)
         counts = counts if cores is None else cores.performance
@@ -407,17 +407,11 @@ def _by_class(machine: Machine) -> Bandwidth | None:
 
 def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
     """Bytes per second that a machine with so many cores may have, low and high, and its class."""
-    rows, sets = constant("memory"), machine.instruction_sets
-    architecture, name = machine.architecture or "", machine.cpu_model or ""
-    kind = "server" if _is_server(machine) else architecture
-    if kind != "server" and is_guest(machine):
-        kind = machine.scope or ""
-    elif kind == "x86_64" and sets is not None and "avx2" not in sets:
-        kind = "old"
+    rows, kind, name = constant("memory"), _class_of(machine), machine.cpu_model or ""
     row, around = rows.get(kind, rows["other"]), cpus.class_of(name)
     (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
     if kind == "x86_64":
-        least = rows["old"]["all"][0] if sets is None else least
+        least = rows["old"]["all"][0] if machine.instruction_sets is None else least
         most = constant("reading")["client_peaks"][2] if name else most
     low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
     what = f"{units.cores(cores)} of {row['called']}"
@@ -425,3 +419,14 @@ def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
         high, what = min(high, around.most_gb_per_s), f"{what}, of a series that is no longer made"
     slowest = around and (around.least_gb_per_s or around.most_gb_per_s)
     return int(min(low, slowest or low) * _GB), int(high * _GB), what
+
+
+def _class_of(machine: Machine) -> str:
+    """A row of `memory`, or none for any other computer."""
+    architecture, sets = machine.architecture or "", machine.instruction_sets
+    if _is_server(machine):
+        return "server"
+    if is_guest(machine):
+        return machine.scope or ""
+    is_old = architecture == "x86_64" and sets is not None and "avx2" not in sets
+    return "old" if is_old else architecture

@@ -72,13 +72,14 @@ class LaidOut(Record):
             shared = engine.shared_gpu_of(machine, self.runtime)
             is_used = shared is not None and engine.uses_shared_gpu(machine, self.runtime)
             return ((1.0, shared),) if shared is not None and is_used else ()
-        total, known = sum(self.offloaded.values()), list[tuple[float, Gpu]]()
+        total, used = sum(self.offloaded.values()), list[tuple[float, Gpu]]()
         for number, share in self.offloaded.items():
-            gpu = engine.gpu_of(devices[number], machine.architecture)
-            if gpu is None:
+            # those that were not read are no part of the machine
+            own = [engine.gpu_of(card, machine.architecture) for card in devices[number:][:1]]
+            if not own or own[0] is None:
                 return ()
-            known.append((share / total, gpu))
-        return tuple(known)
+            used.append((share / total, own[0]))
+        return tuple(used)
 
     @cached_property
     def in_ram(self) -> Range:
@@ -155,24 +156,24 @@ class LaidOut(Record):
             if on_cores is None:
                 return None, NOTHING
             return PaceRange.of_seconds(on_gpus * (1 - rest) + on_cores.seconds * rest), NOTHING
-        # no faster than the link carries, one GPU after the other
-        figures, links = constant("read_prompt"), []
-        for name in {gpu.device.name for _, gpu in self.gpus}:
-            own = gpus.link_bytes_per_second(name)
-            links.append(
-                figures["any_link"] if own is None else SAME * min(own, figures["most_of_link"])
-            )
-        shares = figures["share_of_link"]
-        rates = [
-            min(ends) * share for ends, share in zip(zip(*links, strict=True), shares, strict=True)
-        ]
-        rates[2] /= 1.0 if step.has_experts else shares.fast
-        crossing = self.in_ram_bytes / Range(*rates)
+        crossing = self.in_ram_bytes / self._copied_per_second(has_experts=step.has_experts)
         # independent parts: the ends add up as squares
         each = crossing * (1 / self.batch_tokens)
         slow, fast = (hypot(on_gpus[end] - on_gpus[1], each[end] - each[1]) for end in (0, 2))
         likely = on_gpus.likely + each.likely
         return PaceRange.of_seconds(Range(likely + slow, likely, likely - fast)), crossing
+
+    def _copied_per_second(self, *, has_experts: bool) -> Range:
+        """Of weights that cross to its GPUs in turn, no faster than the link carries."""
+        figures, links = constant("read_prompt"), list[Range]()
+        for name in {gpu.device.name for _, gpu in self.gpus}:
+            link = gpus.link_bytes_per_second(name)
+            most = None if link is None else min(link, figures["most_of_link"])
+            links.append(figures["any_link"] if most is None else SAME * most)
+        slow, likely, fast = map(min, zip(*links, strict=True))
+        shares = figures["share_of_link"]
+        most_of_fast = shares.fast if has_experts else 1.0
+        return Range(slow * shares.slow, likely * shares.likely, fast * most_of_fast)
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -203,10 +204,6 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         on_shared *= min(1.0, int(has_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
-    leaves_experts = program is not None and program.leaves_experts
-    if program is not None and has_layers is not None:
-        # not where it is told how many layers a GPU has, experts and all
-        leaves_experts &= program.setting("cpu_expert_layers", options) is not None
     held = weights_by_place(placed)
     return LaidOut(
         machine=machine,
@@ -216,9 +213,16 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         in_ram_bytes=held.get("host", 0) if placed.placement == "split" else 0,
         batch_tokens=batch_tokens,
         at_once=program is not None and bool(program.tensor_parallel_option),
-        experts_apart=leaves_experts,
+        experts_apart=program is not None and _leaves_experts(program, options),
         on_shared=on_shared,
     )
+
+
+def _leaves_experts(program: RuntimeSpec, options: Mapping[str, str]) -> bool:
+    """Not where it is told how many layers a GPU has, experts and all."""
+    has_layers = program.setting("gpu_layers", options) is not None
+    has_experts = program.setting("cpu_expert_layers", options) is not None
+    return program.leaves_experts and (has_experts or not has_layers)
 
 
 def weights_by_place(needs: Needs) -> dict[str, int]:
@@ -396,11 +400,12 @@ def predict(step: Step, way: LaidOut) -> Speed:
     if step.weights_bytes < _LEAST_READ_BYTES:
         how = "the program, not the weights, limits the speed of a model this small"
         return Speed(how=how)
-    memory, cards = bandwidth(way.machine), way.machine.accelerators or ()
+    memory, cards = bandwidth(way.machine), way.machine.accelerators
     at_full = step.at(max(way.context_tokens or 0, step.depth_tokens))
     if not way.gpus and way.offloaded:
-        unknown = (cards[number] for number in way.offloaded)
-        name = next(each.name for each in unknown if engine.gpu_of(each) is None)
+        used = [cards[number] for number in way.offloaded] if cards else []
+        unknown = (card.name for card in used if engine.gpu_of(card) is None)
+        name = next(unknown, "the accelerator")
         return Speed(how=f"the memory bandwidth of {name} is not known")
     if memory is None and way.in_ram != NOTHING:
         return Speed(how=f"part of it runs in RAM, and {_NO_MEMORY_RATE}")

@@ -30,16 +30,7 @@ from .engine import (
     shared_gpu_of,
 )
 from .processor import core_of, cores_rate, is_guest, share_of_many, threads_range
-from .speed import (
-    NOTHING,
-    SAME,
-    PaceRange,
-    Range,
-    Speed,
-    constant,
-    ends_of,
-    longest,
-)
+from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, ends_of, longest
 from .text import seconds_on_processor
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
@@ -169,17 +160,19 @@ def _devices_of(
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
     if there or placed.placement != "host" or is_guest(machine):
         return there
-    rule = None if runtime is None else runtime.rule_of(quantization)
-    for device in owned:
-        vendor = device.vendor.lower()
-        is_used = vendor in _SHARED_VENDORS
-        if runtime is not None:
-            has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
-            is_used = has_kernels and (is_used or computes_on_shared(runtime, device))
-            is_used = is_used and not runtime.cpu_only and runs_on(runtime, device)
-        if device.unified and is_used:
-            return [device]
-    return []
+    sharing = (device for device in owned if device.unified)
+    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
+
+
+def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    vendor = device.vendor.lower()
+    is_used = vendor in _SHARED_VENDORS
+    if runtime is None or runtime.cpu_only:
+        return is_used and runtime is None
+    rule = runtime.rule_of(quantization)
+    has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
+    is_used = is_used or computes_on_shared(runtime, device)
+    return has_kernels and is_used and runs_on(runtime, device)
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -316,18 +309,21 @@ def _trained_operations(job: Job, workload: Workload) -> float:
     return 2 + 2 * (share or 1.0) + again
 
 
-def _pace_of_pictures(job: Job, _: Workload, unit: str) -> Speed:
-    """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
+def _denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
+    """How the printed command makes a picture or a clip; None where that is not counted."""
     from ...needs.case import parts_of
 
-    offload, runtime, denoising = job.placed.offload, job.runtime, job.spec.denoising
-    parts = None if runtime is None else parts_of(job.spec, runtime)
+    parts = None if runtime is None else parts_of(spec, runtime)
     if parts is not None and parts.denoising is not None:
-        # as the printed command makes it
-        denoising = parts.denoising
-    elif denoising is not None and denoising.frames is not None:
-        makes_that_clip = runtime is not None and "steps" in runtime.blanks
-        denoising = denoising if makes_that_clip else None
+        return parts.denoising
+    is_clip = spec.denoising is not None and spec.denoising.frames is not None
+    makes_that_clip = runtime is not None and "steps" in runtime.blanks
+    return spec.denoising if makes_that_clip or not is_clip else None
+
+
+def _pace_of_pictures(job: Job, _: Workload, unit: str) -> Speed:
+    """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
+    offload, denoising = job.placed.offload, _denoising_of(job.spec, job.runtime)
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
     clip, pixels = None, job.spec.native_pixels

@@ -11,10 +11,9 @@ from ...core.units import GIB
 from ...machine import gpus
 from ...machine.cpus import metal_share
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Device, Needs, Split, Term
+from ...needs.records import Device, Needs, Split
 
-# llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
-# 0c1e5709)
+# llama.cpp's fitter leaves so much of each device free (0c1e5709, common/common.h line 483)
 DEVICE_MARGIN_BYTES = 1 * GIB
 # vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
 # vllm/config/cache.py lines 215-223)
@@ -171,35 +170,32 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     return vendor in runtime.on_shared_gpu and is_built and runs_on(runtime, device)
 
 
-def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """As `_lent`, of macOS and Linux alone where it was not read; None where nothing tells."""
-    has_mac = any(map(is_metal, machine.accelerators or ()))
-    lends = machine.system == "linux" if device.vendor == "amd" else has_mac
-    is_read = device.memory_total_bytes is not None
-    return _lent(device, machine) if is_read or lends else None
+class Lent(Record):
+    """What the system lets a GPU of Apple's or AMD's that shares the RAM use of it, least and most;
+    a line to type lets it use up to `raised_bytes`, 0 where there is none.
+    """
+
+    device: Accelerator
+    least_bytes: int
+    most_bytes: int
+    raised_bytes: int
 
 
-def _lent(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS or the driver for AMD lets a GPU use, least and most."""
-    if device.memory_total_bytes is not None:
-        return device.memory_total_bytes, device.memory_total_bytes
+def lent_to_gpu(machine: Machine) -> Lent | None:
+    """None without such a GPU, and where nothing tells how much."""
+    cards = [card for card in machine.accelerators or () if card.unified]
+    device = next((card for card in cards if card.vendor in ("apple", "amd")), None)
     total = machine.memory_total_bytes
-    if total is None:
+    if device is None or total is None:
         return None
-    least, most = _AMD_SHARE if device.vendor == "amd" else metal_share(total)
-    return int(total * least), int(total * most)
-
-
-def can_be_raised(device: Accelerator, machine: Machine, size_bytes: int) -> bool:
-    """Whether a line to type lets a GPU use so much of the RAM: on macOS, and on Linux AMD's."""
-    total = machine.memory_total_bytes
-    has_line = is_metal(device) or (device.vendor == "amd" and machine.system == "linux")
-    return has_line and total is not None and size_bytes <= total
-
-
-def is_metal(card: Accelerator) -> bool:
-    """Whether it is the GPU of a Mac that shares the RAM."""
-    return bool(card.unified) and card.vendor == "apple"
+    is_amd, own = device.vendor == "amd", device.memory_total_bytes
+    least, most = (int(total * share) for share in (_AMD_SHARE if is_amd else metal_share(total)))
+    return Lent(
+        device=device,
+        least_bytes=least if own is None else own,
+        most_bytes=most if own is None else own,
+        raised_bytes=0 if is_amd and machine.system != "linux" else total,
+    )
 
 
 def share_on_shared(
@@ -210,30 +206,18 @@ def share_on_shared(
     The processor computes the rest, as llama.cpp's fitter has it. Where a printed line raises the
     limit, the slow end alone is without it.
     """
-    cards = [card for card in machine.accelerators or () if card.unified]
-    shared = next((card for card in cards if is_metal(card) or card.vendor == "amd"), None)
-    limits = None if shared is None else _lent(shared, machine)
-    if needs.memory is None or not layers or shared is None or limits is None:
+    lent, ends = lent_to_gpu(machine), list[float]()
+    if needs.memory is None or not layers or lent is None:
         return 1.0, 1.0, 1.0
-    least, most = limits
     host = [term for term in needs.memory.terms if term.where == "host"]
-    slow, likely, fast = (
-        _share_within(host, end, layers, limit)
-        for end, limit in (
-            ("high_bytes", least),
-            ("bytes", (least + most) / 2),
-            ("low_bytes", most),
-        )
-    )
-    if can_be_raised(shared, machine, sum(term.high_bytes for term in host)):
+    least, most = lent.least_bytes, lent.most_bytes
+    for end, limit in (("high_bytes", least), ("bytes", (least + most) / 2), ("low_bytes", most)):
+        # what fits beside what does not move
+        over = sum(getattr(term, end) for term in host) - limit
+        moving = sum(getattr(term, end) for term in host if term.split is Split.LAYERS)
+        is_whole = over <= 0 or not moving
+        ends.append(1.0 if is_whole else max(0, int(layers * (1 - over / moving))) / layers)
+    slow, likely, fast = ends
+    if sum(term.high_bytes for term in host) <= lent.raised_bytes:
         likely = fast = 1.0
     return min(slow, likely), likely, max(likely, fast)
-
-
-def _share_within(host: Sequence[Term], end: str, layers: int, limit: float) -> float:
-    """Of so many layers, what fits beside what does not move. `end`: which bytes of a term."""
-    over = sum(getattr(term, end) for term in host) - limit
-    moving = sum(getattr(term, end) for term in host if term.split is Split.LAYERS)
-    if over <= 0 or not moving:
-        return 1.0
-    return max(0, int(layers * (1 - over / moving))) / layers
