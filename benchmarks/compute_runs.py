@@ -139,7 +139,9 @@ def _prompts() -> Iterator[Run]:
             row["tokens_per_second"],
         )
         for row in earlier.rows("published")
-        if row["kind"] == "prompt" and row["runtime"] == "llama.cpp" and row["machine"] not in _ELSEWHERE
+        if row["kind"] == "prompt"
+        and row["runtime"] == "llama.cpp"
+        and row["machine"] not in _ELSEWHERE
     ]
     for part, device, sets in (
         ("measured", "zen-5-guest", ("avx2", "avx512_bf16", "avx512f", "avx_vnni")),
