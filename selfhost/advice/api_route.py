@@ -10,6 +10,7 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import BASE
+from ..core.tables import sentences
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.model import license_check, openness_check
 from ..judge.record import Judged, Question
@@ -47,10 +48,8 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     for model_id, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
         offers = _of_stand_in(question, model_id, catalogue, today)
         if offers:
-            reason = (
-                f"No known API offers {spec.id} under these conditions. The offers are for"
-                f" {model_id}, {why}."
-            )
+            figures = {"model": spec.id, "other": model_id, "why": why}
+            (reason,) = sentences("remarks", "remark", {"stands-in": True}, **figures)
             return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
     return ()
 

@@ -15,6 +15,7 @@ from ..catalogue.searching import holds_words
 from ..core import units
 from ..core.errors import InputError, SpecError, WorkloadError, in_one_line
 from ..core.records import Record
+from ..core.tables import sentences
 from ..core.workload import Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import license_check, openness_check, reads_context
@@ -277,19 +278,23 @@ def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator
     for.
     """
     kinds = {row.model.modality for row in ranking.models if not reads_context(row.model)}
-    if workload.context_tokens is not None and kinds:
-        listed = ", ".join(sorted(kinds))
-        yield f"--context has no effect on models without a context of tokens ({listed})."
+    holds = {"no-context-of-kinds": workload.context_tokens is not None and kinds}
+    yield from sentences("remarks", "remark", holds, kinds=sorted(kinds))
     if not (ranking.refused and named):
         return
     # which cannot be judged as asked, and why the first cannot
     ids = sorted(ranking.refused)
-    more = f" and {len(ids) - _MOST_NAMED:,} more" if len(ids) > _MOST_NAMED else ""
     shown = as_typed(ranking.refused[ids[0]])
     assert isinstance(shown, InputError)
-    problem, model = shown.problems[0], f"{ids[0]}: " * (len(ids) > 1)
-    remedy = f" ({in_one_line(problem.remedy)})" if problem.remedy else ""
-    yield (
-        f"Cannot be judged as asked: {', '.join(ids[:_MOST_NAMED])}{more}."
-        f" {model}{problem.key}: {problem.message}{remedy}"
+    problem = shown.problems[0]
+    yield from sentences(
+        "remarks",
+        "remark",
+        {"refused": True},
+        ids=ids[:_MOST_NAMED],
+        more=max(0, len(ids) - _MOST_NAMED),
+        model=ids[0] if len(ids) > 1 else None,
+        key=problem.key,
+        message=problem.message,
+        remedy=problem.remedy and in_one_line(problem.remedy),
     )

@@ -11,10 +11,9 @@ from contextlib import suppress
 from statistics import median
 from typing import Any
 
-from ..core.errors import SelfhostError
 from ..core.files import Unreadable, status_of
 from ..core.records import Record
-from ..core.tables import sentences, shipped_table
+from ..core.tables import refusal, sentences, shipped_table
 from ..machine.reader import process
 from ..machine.record import Process
 
@@ -499,11 +498,7 @@ def run_of_process(number: str) -> Run:
     """
     seen = process(number)
     if seen is None:
-        raise SelfhostError(
-            f"process {number} cannot be read: there is none, it is not yours, or this is not"
-            " Linux",
-            remedy="give the id of a running llama-server of your account, or its log",
-        )
+        raise refusal("runs", "no-process", number=number)
     everything = seen.anonymous_bytes + seen.file_bytes + seen.swapped_bytes
     sizes = {ALL_MEMORY: everything}
     if seen.model_file is not None:
@@ -513,10 +508,7 @@ def run_of_process(number: str) -> Run:
     facts = {"keys": "f16", "values": "f16", **dict(_options(seen))}
     file = seen.model_file or facts.get("file")
     if file is None and "name" not in facts:
-        raise SelfhostError(
-            f"process {number} has no GGUF file open and names none with -m",
-            remedy="give the id of the process that loaded the model, or its log",
-        )
+        raise refusal("runs", "no-model-open", number=number)
     if file is not None:
         # one that was renamed or deleted since is mapped still
         facts["file"] = file.removesuffix(" (deleted)")

@@ -17,10 +17,9 @@ from ..catalogue.runtime import RuntimeSpec, Service
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
-from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.tables import filled as filled_in
-from ..core.tables import shipped_table
+from ..core.tables import refusal, sentences, shipped_table
 from ..core.workload import Workload
 from ..judge.checks.disk import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
@@ -198,25 +197,16 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     memory = stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
     stored = bytes_to_store(size.needs, None)[1]
-    lacks = ""
     if memory is not None and size.request_bytes > memory:
-        lacks = f"of {units.binary(memory)}: it requests {_up(size.request_bytes)} of memory"
-    elif free is not None and stored is not None and stored > free:
-        lacks = f"with {units.decimal(free)} of disk: its files take {units.decimal(stored)}"
-    if lacks:
-        raise SelfhostError(
-            f"{size.model.name} does not fit on a node {lacks}",
-            remedy="name a smaller quantization with --quant, or fewer users",
-        )
+        figures = {"model": size.model.name, "given": memory, "takes": size.request_bytes}
+        raise refusal("sizes", "node-memory", **figures)
+    if free is not None and stored is not None and stored > free:
+        figures = {"model": size.model.name, "given": free, "takes": stored}
+        raise refusal("sizes", "node-disk", **figures)
     if memory is None or size.limit_bytes <= memory:
         return size
-    given = units.binary(memory)
-    note = f"its limit of {_up(size.limit_bytes)} is above the node's memory of {given}"
-    return size.replace(notes=(*size.notes, f"{note}: it may be killed there"))
-
-
-def _up(size: int) -> str:
-    return units.binary(size, up=True)
+    note = sentences("sizes", "note", {"killed": True}, limit=size.limit_bytes, given=memory)
+    return size.replace(notes=(*size.notes, *note))
 
 
 # ------------------------------------------------------------------ the size
@@ -265,12 +255,12 @@ def size_with(
         card = least_card(question, smallest_device_bytes(question.needs), "")
         place = place.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, place, instead=False)
-    size = _size_of(verdict, catalogue, prompt_cache_bytes)
+    size = _size_of(verdict, prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 
 
-def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -> ContainerSize:
-    runtime, needs, memory = _sizable(verdict, catalogue)
+def _size_of(verdict: Verdict, stated_bytes: int | None) -> ContainerSize:
+    runtime, needs, memory = _sizable(verdict)
     service = runtime.service or _NO_SERVICE
     accelerators = _accelerators(memory, verdict.machine)
     host = [term for term in memory.terms if term.where == "host"]
@@ -314,32 +304,26 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
     )
 
 
-def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
+def _sizable(verdict: Verdict) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
     """The runtime and the needs of what has a size; of one that is stated as a whole no source says
     what a server cannot give back of it, and keeps of prompts.
     """
-    name, asked, needs = verdict.model.name, verdict.asked, verdict.needs
-    remedy = f"see what is like it: selfhost check {asked}"
+    needs, memory, runtime = verdict.needs, verdict.memory, verdict.question.runtime
+    figures: dict[str, object] = {"model": verdict.model.name, "asked": verdict.asked}
     if verdict.model.closed:
-        why = f"{name} cannot be hosted: its weights were never published"
-        raise SelfhostError(why, remedy=remedy)
-    memory, runtime = verdict.memory, verdict.question.runtime
-    for entry in needs.unknown if needs is not None and memory is None else ():
-        if entry.fact.startswith("memory"):
-            why = f"the memory of {name} is not known: {entry.reason}"
-            raise SelfhostError(why, remedy=entry.remedy)
+        raise refusal("sizes", "closed", **figures)
+    unread = [each for each in getattr(needs, "unknown", ()) if each.fact.startswith("memory")]
+    if memory is None and unread:
+        figures |= {"reason": unread[0].reason, "remedy": unread[0].remedy}
+        raise refusal("sizes", "unknown", **figures)
     for finding in verdict.findings:
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
-            raise SelfhostError(f"{name} has no container: {finding.reason}", remedy=finding.remedy)
+            figures |= {"reason": finding.reason, "remedy": finding.remedy}
+            raise refusal("sizes", "fails", **figures)
     if needs is None or memory is None:
-        raise SelfhostError(f"the memory of {name} is not known: its spec states no needs")
+        raise refusal("sizes", "unknown", reason="its spec states no needs", remedy="", **figures)
     if runtime is None or all(term.how is How.STATED for term in memory.terms):
-        low, high = units.binary(memory.low_bytes), _up(memory.high_bytes)
-        raise SelfhostError(
-            f"{name} has no size: only the whole of its memory is known, {low} to {high}, and not"
-            " what a server may give back of it",
-            remedy=f"give its container {high} and measure: selfhost check {asked} -v",
-        )
+        raise refusal("sizes", "whole", low=memory.low_bytes, high=memory.high_bytes, **figures)
     return runtime, needs, memory
 
 

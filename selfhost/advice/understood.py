@@ -12,6 +12,7 @@ from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
+from ..core.tables import sentences
 from ..core.workload import Workload
 from ..judge.defaults import suited
 from ..judge.judging import judge
@@ -60,54 +61,52 @@ def understand(
     """
     if isinstance(model, Understood):
         return model
-    understood = _as_named(catalogue, model, workload)
-    otherwise = understood.otherwise
-    if machine is None or otherwise is None:
-        return understood
-    why = _why_other_files(catalogue, understood, machine)
-    return understood if why is None else otherwise.replace(notes=(*otherwise.notes, why))
-
-
-def _why_other_files(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
-    """Why the program or type that a name implies is not judged; None where it is."""
-    asked, name = understood.asked, understood.workload.runtime
-    try:
-        judged = judge(question_of(catalogue, understood, machine), machine)
-    except WorkloadError as error:
-        if any(problem.key != "quantization" for problem in error.problems):
-            return None
-        why = f"{error.problems[0].message}."
-    else:
-        if name is not None and judged.has("runtime-no-build"):
-            implied = catalogue.runtime(name)
-            return (
-                f"{asked} is a name of files for {implied.name}, which is not judged for"
-                f" {machine.system or 'this system'}. This answer is for other files of the model:"
-                f" --runtime {implied.id} judges those."
-            )
-        why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
-    return f"{asked}: {why} This answer is for other files of the model." if why else None
-
-
-def _as_named(
-    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
-) -> Understood:
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
     if not isinstance(model, str) or is_path(typed):
-        if not typed.lower().endswith(".toml") or os.path.isdir(typed):
-            return _of_file(catalogue, typed, workload)
-        spec = spec_in(typed)
-        from ..modelfiles import stored_notes
+        return _of_file(catalogue, typed, workload)
+    understood = of_name(catalogue, typed, workload)
+    otherwise = understood.otherwise
+    if machine is None or otherwise is None:
+        return understood
+    why = _why_other_files(catalogue, understood, machine)
+    return otherwise.replace(notes=(*otherwise.notes, *why)) if why else understood
 
-        return Understood(spec=spec, asked=typed, workload=workload, notes=stored_notes(spec))
-    return of_name(catalogue, typed, workload)
+
+def _why_other_files(
+    catalogue: Catalogue, understood: Understood, machine: Machine
+) -> tuple[str, ...]:
+    """Why the program or type that a name implies is not judged; () where it is."""
+    name, program = understood.workload.runtime, None
+    try:
+        judged = judge(question_of(catalogue, understood, machine), machine)
+    except WorkloadError as error:
+        if any(problem.key != "quantization" for problem in error.problems):
+            return ()
+        why = f"{error.problems[0].message}."
+    else:
+        if name is not None and judged.has("runtime-no-build"):
+            program = catalogue.runtime(name)
+        why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
+    return sentences(
+        "remarks",
+        "remark",
+        {"no-program": program, "other-files": why and not program},
+        asked=understood.asked,
+        why=why,
+        program=getattr(program, "name", None),
+        id=name,
+        system=machine.system or "this system",
+    )
 
 
 def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
-    from ..modelfiles import read_local
+    from ..modelfiles import read_local, stored_notes
 
+    if typed.lower().endswith(".toml") and not os.path.isdir(typed):
+        spec = spec_in(typed)
+        return Understood(spec=spec, asked=typed, workload=workload, notes=stored_notes(spec))
     local = read_local(typed)
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
@@ -116,8 +115,8 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
     if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
         # a GGUF file holds one quantization, so another is not here
         local = local.replace(files_here=False)
-        note = f"The file holds {local.quantization}. Judged as {asked_in}, which you would"
-        notes += (f"{note} quantize yourself from the original weights.",)
+        held = {"held": local.quantization, "asked": asked_in}
+        notes += sentences("remarks", "remark", {"other-type": True}, **held)
     part: Here | None = None
     if local.missing:
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
@@ -146,7 +145,8 @@ def of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     quantization, notes = resolved.quantization, resolved.notes
     if quantization is None and ":" in typed:
         quantization = _type_of_tag(name, stated, catalogue)
-        notes += (f"Ollama's tag {typed} loads {quantization}.",) if quantization else ()
+        figures = {"tag": typed, "type": quantization}
+        notes += sentences("remarks", "remark", {"tag": quantization}, **figures)
     if stated.quantization is None:
         runtime = stated.runtime or resolved.runtime
         workload = stated.replace(quantization=quantization, runtime=runtime)
@@ -174,18 +174,17 @@ def _in_its_own_file(
     is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
     if not is_other or stated.task != "generate" or stated.runtime or stated.quantization:
         return resolved
-    note = f"Ollama's tag {tag} is another file than other programs load."
-    return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, note))
+    note = sentences("remarks", "remark", {"own-file": True}, tag=tag)
+    return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, *note))
 
 
 def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | None:
     """The type that Ollama's tag alone loads, where it is not the usual one; None where another
     is stated, or files that are not GGUF.
     """
-    if stated.quantization is not None or stated.task != "generate":
-        return None
     ollama, program = catalogue.runtime("ollama"), (stated.runtime or "ollama").strip().lower()
-    if catalogue.runtime(program).formats != ollama.formats:
+    is_free = stated.quantization is None and stated.task == "generate"
+    if not is_free or catalogue.runtime(program).formats != ollama.formats:
         return None
     return ollama.tags.get(name.lower().removesuffix(":latest"))
 

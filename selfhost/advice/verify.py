@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
-from ..core import units
-from ..core.errors import SelfhostError, UnknownModelError
+from ..core.errors import UnknownModelError
 from ..core.files import can_be_passed_on
 from ..core.records import Record
-from ..core.tables import sentences
+from ..core.tables import refusal, sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.speed import how_to_measure
 from ..judge.pace.processor import threads_range
@@ -100,10 +99,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
     )
     verdict = check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
     if verdict.model.closed:
-        raise SelfhostError(
-            f"{verdict.model.name} is a closed model, which nobody runs",
-            remedy="name the model that was run with --model",
-        )
+        raise refusal("runs", "closed", model=verdict.model.name)
     if verdict.quantization and not (run.quantization or tells_quantization):
         said += sentences("runs", "note", {"quantization": True}, quantization=verdict.quantization)
     rows: list[Figure] = []
@@ -129,11 +125,8 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     `SelfhostError` where the run used an accelerator that the machine does not have.
     """
     if machine.accelerators == () and (run.cards or run.on_processor is False):
-        gpu = run.gpu or "RTX 4090"
-        raise SelfhostError(
-            f"the run used a GPU, which {machine.name} does not have",
-            remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
-        )
+        figures = {"machine": machine.name, "gpu": run.gpu or "RTX 4090"}
+        raise refusal("runs", "no-such-gpu", **figures)
     threads = run.threads if run.threads and run.threads < threads_range(machine).likely else None
     holds = {"no-gpu": run.on_processor and machine.accelerators, "threads": threads}
     if run.on_processor:
@@ -166,11 +159,7 @@ def identify(
     by, word = ("typed", typed) if typed is not None else _name_of(run, catalogue)
     spec_id = id_of(word, catalogue)
     if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
-        raise SelfhostError(
-            f"the run loaded another model than {spec_id}: it had"
-            f" {units.count(run.parameters or 0)} parameters",
-            remedy="name the one that it loaded, --model NAME, or --model ./model.gguf",
-        )
+        raise refusal("runs", "other-model", model=spec_id, parameters=run.parameters or 0)
     # what a model calls itself may be the precision that it was made from
     candidate = None if by == "name" else read(word, catalogue)
     states = candidate is not None and candidate.quantization is not None

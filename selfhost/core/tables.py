@@ -11,11 +11,13 @@ from functools import cache, partial
 from typing import Any
 
 from . import units
-from .errors import Problem, SpecError
+from .errors import Problem, SelfhostError, SpecError
 from .tomlfile import Document
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
     "binary": units.binary,
+    # rounded up
+    "most": partial(units.binary, up=True),
     "decimal": units.decimal,
     "tokens": units.tokens,
     "duration": units.duration,
@@ -90,6 +92,13 @@ def sentences(
     """Those of that section of a table whose condition holds, filled with the figures."""
     templates = shipped_table(name)[section]
     return tuple([filled(templates[key], figures) for key, value in holds.items() if value])
+
+
+def refusal(name: str, key: str, **figures: Any) -> SelfhostError:
+    """The error of that key of a table's `refusal`, filled with the figures."""
+    words = shipped_table(name)["refusal"][key]
+    message, remedy = (filled(words[part], figures) for part in ("message", "remedy"))
+    return SelfhostError(message, remedy=remedy or None)
 
 
 def table_at(path: str) -> Document:
