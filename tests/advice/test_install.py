@@ -42,16 +42,14 @@ def printed() -> dict[str, tuple[RuntimeSpec, ModelSpec, tuple[str, ...]]]:
         except SelfhostError:
             continue
         runtime = question.runtime
-        if runtime is None or not any("python -c" in line for line in _every_line(runtime)):
+        if runtime is None or "python -c" not in " ".join(
+            (runtime.command, *runtime.commands.values())
+        ):
             continue
         shown = steps(judge(question, machine), catalogue, machine)
         if any("python -c" in line for line in shown.commands):
             lines[spec_id] = (runtime, spec, (*shown.setup, *shown.commands))
     return lines
-
-
-def _every_line(runtime: RuntimeSpec) -> tuple[str, ...]:
-    return (runtime.command, *runtime.commands.values())
 
 
 def installed(lines: tuple[str, ...]) -> set[str]:
@@ -72,29 +70,15 @@ def _distribution(word: str) -> str:
     return name if name == "mistral-common[audio]" else name.split("[")[0]
 
 
-def code_of(lines: tuple[str, ...]) -> ast.Module:
-    (code,) = (
-        words[words.index("-c") + 1]
-        for line in lines
-        if "python -c" in line
-        for words in [shlex.split(line)]
-    )
-    return ast.parse(code)
-
-
-def imports(tree: ast.Module) -> set[str]:
-    """The distributions of the modules that it imports, but for those of Python."""
-    modules = {
-        name.partition(".")[0]
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
+def imports(lines: tuple[str, ...]) -> set[str]:
+    """The distributions of the modules that the line of Python imports, but for those of Python."""
+    (words,) = (shlex.split(line) for line in lines if "python -c" in line)
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(words[words.index("-c") + 1])):
+        if isinstance(node, ast.ImportFrom):
+            modules.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
     return {DISTRIBUTIONS.get(module, module) for module in modules - sys.stdlib_module_names}
 
 
@@ -102,7 +86,7 @@ def test_every_module_that_a_line_imports_is_installed_before() -> None:
     lacking = {
         spec_id: missing
         for spec_id, (_, _, lines) in printed().items()
-        if (missing := imports(code_of(lines)) - installed(lines))
+        if (missing := imports(lines) - installed(lines))
     }
     assert lacking == {}
     assert len(printed()) > 100

@@ -185,17 +185,11 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
     assert any(f"-hf {fetched} " in line for line in lines), lines
 
 
-@pytest.mark.parametrize(
-    ("typed", "tag"),
-    [
-        ("qwen3:30b", "qwen3:30b"),
-        ("ollama run qwen3:30b", "qwen3:30b"),
-    ],
-)
-def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -> None:
+@pytest.mark.parametrize("typed", ["qwen3:30b", "ollama run qwen3:30b"])
+def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str) -> None:
     """As Ollama's library spells it, whatever else has the model; another program that was asked for keeps its own line."""
     machine = named("desktop-rtx3060-12gb")[0]
-    assert check(typed, machine=machine).commands == (f"ollama run {tag}",)
+    assert check(typed, machine=machine).commands == ("ollama run qwen3:30b",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
     assert own[0].startswith("llama-server ")
 
@@ -215,21 +209,19 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
     assert any("whisper.cpp/releases" in line for line in whisper.setup)
 
 
-def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
-    """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above."""
-    asked = Workload(runtime="ollama", context_tokens=4096)
-    assert len(check("mistral:7b", asked, machine="desktop-rtx3060-12gb").commands) == 1
-    first, then = check("mistral:7b", asked, machine="desktop-rtx4090-24gb").commands
-    # after the installer a service has port 11434 (ollama/ollama issue 707)
-    own = "OLLAMA_HOST=127.0.0.1:11435"
-    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
-    assert then == f"{own} ollama run mistral:7b"
-    first, _ = check(
-        "mistral:7b",
-        Workload(runtime="ollama", context_tokens=2048),
-        machine="desktop-rtx3060-12gb",
-    ).commands
-    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
+@pytest.mark.parametrize(
+    ("tokens", "gpu", "is_told"),
+    [(4096, "3060-12gb", 0), (4096, "4090-24gb", 1), (2048, "3060-12gb", 1)],
+)
+def test_ollama_is_told_a_context_that_it_would_not_take(
+    tokens: int, gpu: str, is_told: int
+) -> None:
+    """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above. After the installer a service has port 11434 (ollama/ollama issue 707)."""
+    asked = Workload(runtime="ollama", context_tokens=tokens)
+    own = "OLLAMA_HOST=127.0.0.1:11435 " * is_told
+    server = (f"{own}OLLAMA_CONTEXT_LENGTH={tokens} ollama serve",) * is_told
+    lines = check("mistral:7b", asked, machine=f"desktop-rtx{gpu}").commands
+    assert lines == (*server, f"{own}ollama run mistral:7b")
 
 
 def test_one_gpu_of_several_is_named_in_the_line() -> None:

@@ -150,21 +150,13 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
 
 
 @pytest.mark.usefixtures("_stated_pace")
-@pytest.mark.parametrize(
-    ("options", "is_part"),
-    [
-        ({"gpu_layers": 24}, True),
-        ({"gpu_layers": 99}, False),
-        ({"gpu_layers": 0, "on_processor": True}, False),
-    ],
-)
-def test_what_lay_in_ram_is_not_compared(options: dict[str, Any], *, is_part: bool) -> None:
+@pytest.mark.parametrize("layers", [24, 99])
+def test_what_lay_in_ram_is_not_compared(layers: int) -> None:
     """24 of 33 layers on the card is far slower than all of them, which are predicted."""
-    run = Run(tool="x", quantization="Q4_K_M", figures=(pace("decode", 25.0, 128),), **options)
-    card = apply(MACHINE, [], ["RTX 4090"])
-    (row,) = held(run, "llama-3.1-8b-instruct", card).differences
-    assert (row.inside is None) is is_part
-    assert ("-ngl 999" in str(row.why)) is is_part
+    figures = (pace("decode", 25.0, 128),)
+    run = Run(tool="x", quantization="Q4_K_M", figures=figures, gpu_layers=layers)
+    (row,) = held(run, "llama-3.1-8b-instruct", apply(MACHINE, [], ["RTX 4090"])).differences
+    assert (row.inside is None) is ("-ngl 999" in str(row.why)) is (layers == 24)
 
 
 def test_several_sequences_at_once_are_held_against_their_total() -> None:
@@ -270,33 +262,24 @@ def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     assert identify(Run(tool="x", file=str(path)), open_catalogue(), None) == (path, "file", True)
 
 
-@pytest.mark.parametrize(
-    "run",
-    [
-        Run(tool="x"),
-        Run(tool="x", parameters=8_190_000_000),
-        Run(tool="x", file="a\0b.gguf"),
-    ],
-)
-def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
+@pytest.mark.parametrize("known", [{}, {"parameters": 8_190_000_000}, {"file": "a\0b.gguf"}])
+def test_a_run_that_tells_nothing_asks_for_a_name(known: dict[str, Any]) -> None:
     """The remedy is the option."""
     with pytest.raises(UnknownModelError) as caught:
-        identify(run, open_catalogue(), None)
+        identify(Run(tool="x", **known), open_catalogue(), None)
     assert "--model" in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(
-    ("run", "by"),
+    ("file", "name", "by"),
     [
-        (
-            Run(tool="x", file="C:\\m\\Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf"),
-            "file-name",
-        ),
-        (Run(tool="x", file="sha256-0011", name="Mistral-7B-Instruct-v0.3"), "name"),
+        ("C:\\m\\Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf", None, "file-name"),
+        ("sha256-0011", "Mistral-7B-Instruct-v0.3", "name"),
     ],
 )
-def test_a_name_that_the_run_tells(run: Run, by: str) -> None:
+def test_a_name_that_the_run_tells(file: str, name: str | None, by: str) -> None:
     """The file's name goes before the one inside it; either may be of any path."""
+    run = Run(tool="x", file=file, name=name)
     model, known_by, _ = identify(run, open_catalogue(), None)
     assert known_by == by
     assert str(model).lower().startswith("mistral-7b-instruct-v0.3")
