@@ -43,8 +43,8 @@ from .layout import clean, plain
 _MOST_MARKDOWN_BYTES = (1 << 20) - 4096
 # GitHub shows ten annotations of a kind in a step and drops the rest without a word
 # (github.com/actions/toolkit, docs/problem-matchers.md, "Limitations"), so the last one counts what
-# is left
-MOST_SHOWN = 9
+# is left; of a file of SARIF it shows 5,000 results, and refuses one of more than 25,000
+MOST_SHOWN, _MOST_RESULTS = 9, 5_000
 # readers keep 4 KB of a plugin's output, older ones 1 KB
 _MOST_OF_THE_WORDS, _MOST_OF_A_LABEL = 600, 200
 _SARIF_SCHEMA = (
@@ -178,20 +178,19 @@ def _junit(audit: Audit) -> str:
     for group in audit.groups:
         row, case = group.row, _case(suites[group.names], group.row.wanted.label)
         if row.result is not Result.PASS:
-            excepted = (check for check, _ in row.excepted)
-            checks = (*row.failed, *row.undecided, *excepted, str(row.result))
+            checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted))
             reasons = [*details(group)]
             kind = "failure" if row.result is Result.FAIL else "error"
             message = clean(row.reasons[0].text if row.reasons else reasons[-1])
-            tag = kind if row.exit_code else "skipped"
-            SubElement(case, tag, type=checks[0], message=message).text = "\n".join(reasons)
+            named = {"type": (*checks, str(row.result))[0], "message": message}
+            SubElement(case, kind if row.exit_code else "skipped", named).text = "\n".join(reasons)
     if audit.problems:
         suite = SubElement(root, "testsuite", name="policy and machine records")
     for number, each in enumerate(audit.problems, 1):
         # GitLab keeps the first of two equal names, so no two are
         case = _case(suite, f"{number}. {each.file}")
-        error = SubElement(case, "error", type="problem", message=clean(each.message))
-        error.text = clean(str(each))
+        named = {"type": "problem", "message": clean(each.message)}
+        SubElement(case, "error", named).text = clean(str(each))
     for element in (root, *root):
         for key, tag in _COUNTS.items():
             if element is not root or tag != "skipped":
@@ -238,7 +237,7 @@ class Issue(Record):
 def issues(audit: Audit) -> list[Issue]:
     """Return the errors first, then in the policy's order; none that the policy lets pass."""
     policy = audit.policy.document()
-    places = {
+    lines = {
         name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
         for name in ("model", "together", "exception")
     }
@@ -254,22 +253,21 @@ def issues(audit: Audit) -> list[Issue]:
         )
         for number, fault in enumerate(audit.problems)
     ]
-    of_models = _of_models(audit, places["model"] + places["together"])
-    entries = (*faults, *of_models, *_of_exceptions(audit, places["exception"]))
-    return sorted(entries, key=lambda issue: issue.level != "error")
+    own = (*_of_models(audit, lines["model"] + lines["together"]), *_of_exceptions(audit, lines))
+    return sorted((*faults, *own), key=lambda issue: issue.level != "error")
 
 
 def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
     """One for the machines of each class that fails or is not known."""
     times: Counter[str] = Counter()
+    counted = COUNTED if audit.policy.on_unknown != "ignore" else (Result.FAIL,)
     for group in audit.groups:
         row = group.row
-        is_ignored = row.result is Result.UNKNOWN and audit.policy.on_unknown == "ignore"
-        if row.result not in COUNTED or is_ignored:
+        if row.result not in counted:
             continue
         reason = row.reasons[0]
         what = "does not run" if row.result is Result.FAIL else "may not run"
-        where = shortened(group.name)
+        where = f"{shortened(row.wanted.label)} {what} on {shortened(group.name)}"
         worst = f"worst on {hosts([row.machine])}: " if group.count > 1 else ""
         others = f", and {many(len(row.reasons) - 1, 'more reason')}" * (len(row.reasons) > 1)
         # the names of the checks are those that the policy knows
@@ -281,37 +279,36 @@ def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
             file=audit.policy.file,
             line=lines[row.wanted.index],
             key=f"{key} {times[key]}",
-            text=f"{shortened(row.wanted.label)} {what} on {where}: {worst}{reason}{others}",
+            text=f"{where}: {worst}{reason}{others}",
             remedy=reason.remedy,
             machines=group.names,
         )
 
 
-def _of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
+def _of_exceptions(audit: Audit, lines: Mapping[str, Sequence[int | None]]) -> Iterator[Issue]:
     """One for each that has ended, or covers nothing on machines that were judged."""
     for use in audit.exceptions:
-        if use.use is Use.USED or (use.use is Use.UNUSED and not use.concerned):
-            continue
-        rule = f"exception-{use.use}"
-        name, index, (state, remedy) = exception_name(use), use.exemption.index, exception_fate(use)
-        yield Issue(
-            level="warning",
-            rule=rule,
-            file=audit.policy.file,
-            line=lines[index],
-            key=f"{rule} {name} {index}",
-            text=f"exception for {shortened(name)}: {state}",
-            remedy=remedy,
-        )
+        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
+            rule, index = f"exception-{use.use}", use.exemption.index
+            name, (state, remedy) = exception_name(use), exception_fate(use)
+            yield Issue(
+                level="warning",
+                rule=rule,
+                file=audit.policy.file,
+                line=lines["exception"][index],
+                key=f"{rule} {name} {index}",
+                text=f"exception for {shortened(name)}: {state}",
+                remedy=remedy,
+            )
 
 
 def _github(audit: Audit) -> str:
     """A workflow command for each issue; where there is none, a notice of the outcome."""
-    entries, plain = issues(audit), {"title": "selfhost audit"}
+    entries, title = issues(audit), "selfhost audit"
     lines = []
     for issue in entries[:MOST_SHOWN]:
         where = {} if issue.line is None else {"line": str(issue.line)}
-        properties = {"file": issue.path, **where, "title": f"selfhost audit: {issue.rule}"}
+        properties = {"file": issue.path, **where, "title": f"{title}: {issue.rule}"}
         on = f"; on {hosts(issue.machines)}" if len(issue.machines) > 1 else ""
         lines.append(_command(issue.level, properties, f"{issue.sentence}{on}"))
     if rest := entries[MOST_SHOWN:]:
@@ -319,10 +316,10 @@ def _github(audit: Audit) -> str:
         names = dict.fromkeys(name for issue in rest for name in issue.machines)
         on = f"; on {hosts(names)}" if names else ""
         more = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
-        lines.append(_command(rest[0].level, plain, f"{more}{on}"))
+        lines.append(_command(rest[0].level, {"title": title}, f"{more}{on}"))
     word, _, sentence = ANSWERS[audit.exit_code]
-    outcome = f"{word}: {sentence}; {scope(audit)}"
-    return "".join(f"{line}\n" for line in lines or [_command("notice", plain, outcome)])
+    outcome = _command("notice", {"title": title}, f"{word}: {sentence}; {scope(audit)}")
+    return "".join(f"{line}\n" for line in lines or [outcome])
 
 
 def _command(name: str, properties: Mapping[str, str], message: str) -> str:
@@ -339,28 +336,31 @@ def _sarif(audit: Audit) -> str:
     policy; its machines are logical locations.
     """
     entries = issues(audit)
-    rules = list(dict.fromkeys(issue.rule for issue in entries))
+    listed, rest = entries[:_MOST_RESULTS], len(entries[_MOST_RESULTS:])
+    rules = list(dict.fromkeys(issue.rule for issue in listed))
+    driver = {"name": "selfhost", "version": __version__, "rules": [{"id": rule} for rule in rules]}
+    more = {"message": {"text": f"{many(rest, 'more result')}, not listed"}}
+    invocation = {
+        "executionSuccessful": not audit.problems,
+        "exitCode": audit.exit_code,
+        "toolExecutionNotifications": [more] if rest else [],
+    }
+    results = [
+        {
+            "ruleId": issue.rule,
+            "ruleIndex": rules.index(issue.rule),
+            "level": issue.level,
+            "message": {"text": issue.sentence},
+            "locations": [_location(issue)],
+            "partialFingerprints": {"selfhostAudit/v1": digest(issue.key)},
+        }
+        for issue in listed
+    ]
     run = {
-        "tool": {
-            "driver": {
-                "name": "selfhost",
-                "version": __version__,
-                "rules": [{"id": rule} for rule in rules],
-            }
-        },
+        "tool": {"driver": driver},
         "automationDetails": {"id": "selfhost-audit/"},
-        "invocations": [{"executionSuccessful": not audit.problems, "exitCode": audit.exit_code}],
-        "results": [
-            {
-                "ruleId": issue.rule,
-                "ruleIndex": rules.index(issue.rule),
-                "level": issue.level,
-                "message": {"text": issue.sentence},
-                "locations": [_location(issue)],
-                "partialFingerprints": {"selfhostAudit/v1": digest(issue.key)},
-            }
-            for issue in entries
-        ],
+        "invocations": [invocation],
+        "results": results,
     }
     return dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
@@ -372,12 +372,10 @@ def _location(issue: Issue) -> dict[str, Any]:
         for byte in issue.path.encode("utf-8", "replace")
     )
     place: dict[str, Any] = {"artifactLocation": {"uri": f"{'file://' * (uri[0] == '/')}{uri}"}}
-    if issue.line is not None:
-        place["region"] = {"startLine": issue.line}
+    place |= {} if issue.line is None else {"region": {"startLine": issue.line}}
     names = dict.fromkeys(hosts([name]) for name in issue.machines)
     machines = [{"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names]
-    listed = {"logicalLocations": machines} if machines else {}
-    return {"physicalLocation": place, **listed}
+    return {"physicalLocation": place} | ({"logicalLocations": machines} if machines else {})
 
 
 # exit codes (Monitoring Plugins Development Guidelines, "Plugin Return Codes")
@@ -402,23 +400,22 @@ def _nagios(audit: Audit) -> str:
     long output, with its machines.
     """
     words, entries = f"{ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
-    expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
     if entries:
         worst, others = entries[0], len(entries) - 1
         # of a model what to do stands in the other reports
         issue = worst.sentence if worst.rule.startswith("exception-") else worst.text
-        more = f" (and {many(others, 'more issue')})" if others else ""
-        words += f"; {issue}{more}"
+        words += f"; {issue}" + f" (and {many(others, 'more issue')})" * (others > 0)
     # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
     thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
-    all_rows = sum(map(audit.count, Result))
-    figures = " ".join(
-        f"{result}={audit.count(result)};{thresholds.get(result, ';')};0;{all_rows}"
+    most = sum(map(audit.count, Result))
+    expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
+    figures = [
+        f"{result}={audit.count(result)};{thresholds.get(result, ';')};0;{most}"
         for result in Result
-    )
-    figures += f" machines={audit.machines};;;0; problems={len(audit.problems)};0;;0;"
-    figures += f" expired_exceptions={expired};0;;0;"
-    lines = [f"{plugin_line(state_of(audit), words)} | {figures}"]
+    ]
+    figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
+    figures += [f"expired_exceptions={expired};0;;0;"]
+    lines = [f"{plugin_line(state_of(audit), words)} | {' '.join(figures)}"]
     lines += [issue.with_hosts.replace("|", "/") for issue in entries if issue.machines]
     return "".join(f"{line}\n" for line in lines)
 
