@@ -45,16 +45,16 @@ def run(words: list[str]) -> int:
     """Judge, and write every report; a monitoring system gets its line whatever happens."""
     pairs = zip(words, [*words[1:], ""], strict=False)
     is_monitored = f"--format={MONITORING}" in words or ("--format", MONITORING) in pairs
-    if not is_monitored or any(word.partition("=")[0] == "--output" for word in words):
-        return _run(words)
     try:
         return _run(words)
-    except MemoryError:
+    except (MemoryError, SelfhostError) as error:
+        if not is_monitored or any(word.partition("=")[0] == "--output" for word in words):
+            raise
         message = "there is too little memory to answer"
-    except SelfhostError as error:
-        shown = as_typed(error)
-        message = str(shown.problems[0]) if isinstance(shown, InputError) else shown.message
-        complain(shown, State.UNKNOWN, wants_json=False)
+        if isinstance(error, SelfhostError):
+            shown = as_typed(error)
+            message = str(shown.problems[0]) if isinstance(shown, InputError) else shown.message
+            complain(shown, State.UNKNOWN, wants_json=False)
     write(f"{plugin_line(State.UNKNOWN, message)}\n")
     return State.UNKNOWN
 
@@ -78,21 +78,22 @@ def _run(words: list[str]) -> int:
     try:
         policy = read_policy(file)
     except PolicyError as error:
-        unread = Policy(file=options.policy, text="", models=())
+        unread = Policy(file=options.policy)
         return _answer(options, outputs, Audit(policy=unread, today=today, problems=error.problems))
     # a program that wants JSON finds no progress on standard error
     is_silent = wants_json(words)
     baseline = None if options.baseline is None else read_baseline(options.baseline)
-    fleet = load_machines(*options.machines) if options.machines else None
+    if options.machines:
+        fleet = load_machines(*options.machines)
+    else:
+        fleet = Fleet(machines=Machines([Machine.read()]))
+    say = (lambda _line: None) if is_silent else (lambda line: to_standard_error(f"{line}\n"))
     audit = run_audit(
         policy,
-        fleet or Fleet(machines=Machines([Machine.read()])),
+        fleet,
         PolicyJudge(catalogue, today),
         today=today,
-        progress=Progress(
-            lambda line: None if is_silent else to_standard_error(f"{line}\n"),
-            is_bounded=not options.yes,
-        ),
+        progress=Progress(say, is_bounded=not options.yes),
         baseline=baseline,
     )
     code = _answer(options, outputs, audit)

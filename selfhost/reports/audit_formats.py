@@ -35,7 +35,7 @@ from .audit_text import (
     shortened,
     with_remedy,
 )
-from .json import dumps, record, titled
+from .json import dumps, keys_of, record, titled
 from .layout import clean, plain
 
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
@@ -62,18 +62,6 @@ class Format(Record):
     suffix: str | None = None
 
 
-_ASKED = (
-    "context_tokens quantization runtime min_tokens_per_second parallel kv_cache_type audio_seconds"
-    " draft"
-)
-# a line that is of no machine has the same keys
-_LINE = (
-    "machine asked label model runtime format quantization route failed excepted result severity"
-    " change problem"
-)
-_EMPTY: dict[str, Any] = {**dict.fromkeys(_LINE.split()), "failed": [], "excepted": []}
-
-
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
     policy = audit.policy
@@ -84,7 +72,7 @@ def _json(audit: Audit) -> str:
             "models": [
                 {
                     **record(wanted, "name label severity require_runtime"),
-                    **record(wanted.asked, _ASKED),
+                    **record(wanted.asked, keys_of("audit-asked")),
                     "machines": list(map(str, wanted.machines)),
                     "members": [member.name for member in wanted.members],
                 }
@@ -126,22 +114,27 @@ def _json_lines(audit: Audit) -> Iterator[str]:
     """A line per machine and model; where nothing was judged, a line per problem."""
     import json
 
+    # a line that is of no machine has the same keys
+    empty: dict[str, Any] = {
+        **dict.fromkeys(keys_of("audit-line").split()),
+        "failed": [],
+        "excepted": [],
+    }
     for row in audit.rows:
         excepted = [check for check, _ in row.excepted]
         members = record(row, "machine route failed result change") | {"excepted": excepted}
-        yield f"{json.dumps(_EMPTY | members | _judged(row))}\n"
+        yield f"{json.dumps(empty | members | _judged(row))}\n"
     for problem in () if audit.groups else audit.problems:
         fault = {"result": Result.UNKNOWN.value, "problem": record(problem)}
-        yield f"{json.dumps(_EMPTY | fault)}\n"
+        yield f"{json.dumps(empty | fault)}\n"
 
 
 def _judged(row: Row) -> dict[str, Any]:
     """What was asked, and what would be loaded by what; None where that is not one thing."""
     verdict, wanted, how = row.verdict, row.wanted, "runtime format quantization"
-    loaded = dict.fromkeys(("model", *how.split()))
-    if verdict is not None:
-        loaded = {"model": verdict.model.id, **record(verdict.workload, how)}
-    return {"asked": wanted.name, **record(wanted, "label severity"), **loaded}
+    loaded = dict.fromkeys(how.split()) if verdict is None else record(verdict.workload, how)
+    model = {"model": None if verdict is None else verdict.model.id}
+    return {"asked": wanted.name, **record(wanted, "label severity"), **model, **loaded}
 
 
 def _verdict(group: Group) -> dict[str, Any]:
