@@ -13,7 +13,7 @@ from functools import lru_cache
 from ..advice.api_route import meets, offers_for
 from ..advice.several import verdict_together
 from ..advice.understood import question_of, understand
-from ..catalogue.index import Catalogue, open_catalogue
+from ..catalogue.index import Catalogue
 from ..core.errors import (
     MAX_PROBLEMS,
     InputError,
@@ -45,21 +45,22 @@ class PolicyJudge:
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue, self._today = catalogue, today
-        self._usual_question = lru_cache(_MOST_KEPT)(self._question_by_kind)
+        self._usual_question = lru_cache(_MOST_KEPT)(self._new_question)
         # whether an API offers what was asked
         self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        # another process opens the same folders
-        return _opened, (self._catalogue.own_folders, self._today)
+        # what was kept stays in this process
+        return PolicyJudge, (self._catalogue, self._today)
 
     def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
         """Raises `SelfhostError` for an entry that can be judged on no machine."""
-        models = _asked_by(wanted, basis)
-        all_judged = [
-            in_own_defaults(self._question(each, machine), self._catalogue, machine)
-            for each in models
+        models = [
+            each.replace(asked=each.asked.replace(memory_basis=basis))
+            for each in wanted.members or (wanted,)
         ]
+        questions = [self._question(each, machine) for each in models]
+        all_judged = [in_own_defaults(each, self._catalogue, machine) for each in questions]
         questions = [judged.question for judged in all_judged]
 
         def are_offered(judged: Judged) -> bool:
@@ -77,11 +78,9 @@ class PolicyJudge:
         """The question; without model files only how weights are laid out here counts."""
         if machine.models_present or machine.is_this_one:
             return self._new_question(model, machine)
-        return self._usual_question(model, kind_of(instruction_sets_for_layout(machine)))
-
-    def _question_by_kind(self, model: Wanted, kind: str) -> Question:
-        machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
-        return self._new_question(model, machine)
+        sets = KINDS[kind_of(instruction_sets_for_layout(machine))]
+        like = Machine(instruction_sets=sets, accelerators=(), models_present=())
+        return self._usual_question(model, like)
 
     def _new_question(self, model: Wanted, machine: Machine) -> Question:
         meaning = understand(self._catalogue, model.name, model.asked)
@@ -99,19 +98,6 @@ class PolicyJudge:
             offers = offers_for(self._catalogue, judged.replace(question=question), self._today)
             self._offered[key] = bool(offers)
         return self._offered[key]
-
-
-def _opened(folders: tuple[str, ...], today: str) -> PolicyJudge:
-    """The judge of these folders of specs, in another process."""
-    catalogue = Catalogue.open(folders) if folders else open_catalogue()
-    return PolicyJudge(catalogue, today)
-
-
-def _asked_by(wanted: Wanted, basis: str) -> list[Wanted]:
-    return [
-        each.replace(asked=each.asked.replace(memory_basis=basis))
-        for each in wanted.members or (wanted,)
-    ]
 
 
 # ------------------------------------------------------------------ faults of entries
@@ -144,17 +130,15 @@ def entry_problems(
         for place, (index, error) in enumerate(refused.items())
         for fault in _faults_of(index, error, is_listed=place < MAX_PROBLEMS)
     ]
-    if machines:
-        others = entries_of_others(policy, machines, placed)
-        message = "does not select the machine"
-        if machines > 1:
-            message = f"selects none of the {machines:,} machines"
-        remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
-        faults += [
-            (wanted.index, "machines", message, remedy)
-            for wanted in policy.models
-            if wanted.index not in placed and wanted not in others
-        ]
+    others = entries_of_others(policy, machines, placed)
+    message = f"selects none of the {machines:,} machines"
+    message = "does not select the machine" if machines == 1 else message
+    remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
+    faults += [
+        (wanted.index, "machines", message, remedy)
+        for wanted in policy.models
+        if machines and wanted.index not in placed and wanted not in others
+    ]
     if faults:
         yield from policy.problems(faults)
 

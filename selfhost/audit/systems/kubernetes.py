@@ -106,11 +106,11 @@ def _put_features(machine: Facts, all_labels: Labels) -> None:
     names = [
         key.removeprefix(_FEATURE)
         for key, value in all_labels.items()
-        if key.startswith(_FEATURE) and value == "true"
+        if key.startswith(_FEATURE) and value == "true" and len(key) <= 120
     ]
     if names:
         kernel_names = machine.table["sets"]
-        own = [kernel_names.get(name, name.lower()) for name in names if len(name) <= 60]
+        own = [kernel_names.get(name, name.lower()) for name in names]
         sets = with_implied(own, machine.values.get("architecture"))
         source = "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
         machine.put("instruction_sets", sorted(sets), source)
@@ -130,7 +130,7 @@ _LEAST_BYTES = 10_000_000
 _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
 # NVIDIA's and AMD's devices on the PCI bus
 _PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
-_RESOURCES = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
+_RESOURCE = re.compile(r"(?:nvidia|amd|gpu\.intel)\.com/")
 _NONE_OFFERED = (
     "the node has GPUs, and offers none of them to pods: they are unhealthy, or their device"
     " plugin does not run",
@@ -142,10 +142,9 @@ def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
     """The cards that pods may get; none where nothing tells of a GPU."""
     labelled = _nvidia(all_labels, status)
     offered = [kind.replace(number=_offered(kind.number, name, status)) for name, kind in labelled]
-    kinds = [kind for kind in offered if kind.number]
-    missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in kinds)
+    missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in offered)
     capacity = entry(status, "capacity")
-    if kinds:
+    if kinds := [kind for kind in offered if kind.number]:
         without = f"; without {missing} that pods cannot get" if missing else ""
         source = f"labels and resources of the node{without}"
         machine.put_accelerators(kinds, source, _GPU_DISCOVERY)
@@ -154,9 +153,7 @@ def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
     elif any(map(_PCI.fullmatch, all_labels)):
         reason = "a label names a PCI device of NVIDIA or AMD, but the node offers no GPU"
         machine.lacks("accelerators", reason, _GPU_DISCOVERY)
-    elif isinstance(capacity, Mapping) and not any(
-        str(key).startswith(_RESOURCES) for key in capacity
-    ):
+    elif isinstance(capacity, Mapping) and not any(map(_RESOURCE.match, map(str, capacity))):
         source = "node, status.capacity: no resource of a GPU, so pods get none"
         machine.put("accelerators", [], source)
 
@@ -166,8 +163,7 @@ def _offered(number: int, resource: str, status: Any) -> int:
     and leaves what is allocatable; where no plugin offers devices both are 0
     (https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/).
     """
-    devices = entry(status, "capacity", resource)
-    healthy = entry(status, "allocatable", resource)
+    devices, healthy = (entry(status, each, resource) for each in ("capacity", "allocatable"))
     if devices is None or healthy is None:
         return number
     # shares of a card are devices of their own
@@ -219,18 +215,18 @@ _ROLE = "node-role.kubernetes.io/"
 # of taints that Kubernetes itself sets, for a node's conditions and for cordoning
 # (https://kubernetes.io/docs/reference/labels-annotations-taints/)
 _CONDITION = "node.kubernetes.io/"
+_EFFECTS = ("NoSchedule", "NoExecute")
 
 
 def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
     table = table_of("kubernetes")
     # key and effect of what keeps pods away
-    taints = [
-        (key, effect)
-        for taint in rows_of(node, "spec", "taints")
-        if (key := plain(taint.get("key"), 120))
-        and (effect := taint.get("effect")) in ("NoSchedule", "NoExecute")
+    stated = [
+        (plain(each.get("key"), 120), each.get("effect"))
+        for each in rows_of(node, "spec", "taints")
     ]
+    taints = [(key, effect) for key, effect in stated if key and effect in _EFFECTS]
     own = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
     states = ["cordoned"] if entry(node, "spec", "unschedulable") is True else []
     states += [state for state in own if state != "unschedulable"]
