@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from selfhost.audit import fleet_judge, run
-from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
+from selfhost.audit.run import PolicyJudge
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.machine import profiles, reader

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import groupby
 from math import log2
+from time import monotonic
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
@@ -322,3 +323,50 @@ def _begin(judge: Judge) -> None:
 
 def _results(task: Task) -> list[Outcomes]:
     return task.results(_judges[0])
+
+
+# ------------------------------------------------------------------ how long it takes
+
+SECONDS_BETWEEN = 2.0
+# a longer job is refused, unless it was asked for all the same
+MOST_SECONDS = 15 * 60
+# by what was done in so many seconds it is told how long the rest takes, for so much of the job
+_LEAST_SECONDS = 5.0
+_WATCHED_PART = 0.2
+
+
+class Progress:
+    """Says how far an audit is: nothing in its first two seconds, then a line every two.
+
+    `say` takes a line without its end; `clock` gives seconds. `is_bounded`: a job that would take
+    longer than MOST_SECONDS is refused.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
+        *,
+        is_bounded: bool = False,
+    ) -> None:
+        self._say, self._clock, self._is_bounded = say, clock, is_bounded
+        self._next = clock() + SECONDS_BETWEEN
+        # when the first things were judged, for which much is read once, and what part they were
+        self._begun: tuple[float, float] | None = None
+
+    def judged(self, part: float, verdicts: int) -> None:
+        """That part of so many verdicts is given. Raises `SelfhostError`."""
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + SECONDS_BETWEEN
+            self._say(f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
+        if self._begun is None:
+            self._begun = (now, part)
+        elif self._is_bounded and part < _WATCHED_PART:
+            seconds, done = now - self._begun[0], part - self._begun[1]
+            if seconds >= _LEAST_SECONDS and done and seconds / done > MOST_SECONDS:
+                raise SelfhostError(
+                    f"the audit would take about {seconds / done / 60:,.0f} minutes",
+                    remedy="name fewer models in the policy or fewer machines, or write --yes to"
+                    " have all of them judged",
+                )

@@ -1,27 +1,48 @@
-"""Many models x many machines x a policy -> `Audit`: rows in a fixed order, and all faults; and
-what changed since an earlier audit.
+"""Many models x many machines x a policy -> `Audit`: rows in a fixed order, all faults, and what
+changed since an earlier audit.
+
+Models are judged in their own defaults, so that a policy means the same on every machine; pictures
+and video in the first type and program that run there, as `check` does.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import monotonic
+from functools import lru_cache
 from typing import Any
 
-from ..core.errors import InputError, Problem, SelfhostError, first_problems
+from ..advice.api_route import meets, offers_for
+from ..advice.several import verdict_together
+from ..advice.understood import question_of, understand
+from ..catalogue.index import Catalogue
+from ..core.errors import (
+    MAX_PROBLEMS,
+    InputError,
+    PolicyError,
+    Problem,
+    SelfhostError,
+    UnknownModelError,
+    WorkloadError,
+    first_problems,
+)
 from ..core.files import Unreadable, read_file, text_of
 from ..core.json_text import parse
 from ..core.records import Record
 from ..core.tables import shipped_table
+from ..core.tomlfile import Document
+from ..core.workload import Workload
+from ..judge.defaults import in_own_defaults
+from ..judge.pace.engine import instruction_sets_for_layout
+from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
-from .fleet_judge import FleetJudge, Judge
-from .judging import entries_of_others, entry_problems
+from ..needs.quantization import KINDS, kind_of
+from .fleet_judge import FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
-from .policy import FACT_KEYS, MachineClass, Policy
+from .policy import FACT_KEYS, MAX_POLICY_BYTES, Fault, MachineClass, Policy, Wanted, read_policy
 from .rows import Audit, Exceptions, Result, Row, Since, listed
 from .systems.facts import NOT_JUDGED
 
@@ -55,13 +76,20 @@ def run_audit(
     if not count and not problems:
         message = "there is no machine to judge"
         problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
-    problems += entry_problems(policy, count, judging.refused, judging.placed)
+    nowhere = [wanted for wanted in policy.models if wanted.index not in judging.placed]
+    # a fleet's policy held against one of its machines: entries for classes to which it does not
+    # belong are no fault, as long as another entry is judged there
+    is_part = count == 1 and len(nowhere) < len(policy.models)
     others = [
-        f"{wanted.name} ({' '.join(map(str, wanted.machines))})"
-        for wanted in entries_of_others(policy, count, judging.placed)
+        wanted
+        for wanted in nowhere
+        if is_part and any(each.kind == "class" for each in wanted.machines)
     ]
+    unplaced = [wanted for wanted in nowhere if count and wanted not in others]
+    problems += entry_problems(policy, judging.refused, unplaced, count)
     if others:
-        notes.append(f"not asked of this machine, which is of another class: {listed(others)}")
+        names = [f"{each.name} ({' '.join(map(str, each.machines))})" for each in others]
+        notes.append(f"not asked of this machine, which is of another class: {listed(names)}")
     audit = Audit(
         policy=policy,
         today=today,
@@ -88,6 +116,132 @@ def _with_blindness(audit: Audit) -> Audit:
         remedy=RECORD_IT,
     )
     return audit.replace(problems=(nothing,))
+
+
+# ------------------------------------------------------------------ one entry on one machine
+
+# questions that are kept; a policy may state thousands of entries
+_MOST_KEPT = 4_096
+
+
+class PolicyJudge:
+    """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
+
+    `today` is `YYYY-MM-DD` in UTC, on which offers end. Of 100,000 machines each model is asked for
+    some 10,000 times: questions and offers, which take longer than a judgement, are kept.
+    """
+
+    def __init__(self, catalogue: Catalogue, today: str) -> None:
+        self._catalogue, self._today = catalogue, today
+        self._usual_question = lru_cache(_MOST_KEPT)(self._new_question)
+        # whether an API offers what was asked
+        self._offered: dict[object, bool] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # what was kept stays in this process
+        return PolicyJudge, (self._catalogue, self._today)
+
+    def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
+        """Raises `SelfhostError` for an entry that can be judged on no machine."""
+        models = [
+            each.replace(asked=each.asked.replace(memory_basis=basis))
+            for each in wanted.members or (wanted,)
+        ]
+        questions = [self._question(each, machine) for each in models]
+        all_judged = [in_own_defaults(each, self._catalogue, machine) for each in questions]
+        questions = [judged.question for judged in all_judged]
+
+        def are_offered(judged: Judged) -> bool:
+            pairs = zip(models, questions, strict=True)
+            return all(self._is_offered(each.asked, about, judged) for each, about in pairs)
+
+        if wanted.members:
+            names = [each.name for each in wanted.members]
+            return verdict_together(names, questions, machine, are_offered)
+        (judged,) = all_judged
+        is_offered = bool(judged.failed) and are_offered(judged)
+        return Verdict.on(judged, machine, asked=wanted.name, offered=is_offered)
+
+    def _question(self, model: Wanted, machine: Machine) -> Question:
+        """The question; without model files only how weights are laid out here counts."""
+        if machine.models_present or machine.is_this_one:
+            return self._new_question(model, machine)
+        sets = KINDS[kind_of(instruction_sets_for_layout(machine))]
+        like = Machine(instruction_sets=sets, accelerators=(), models_present=())
+        return self._usual_question(model, like)
+
+    def _new_question(self, model: Wanted, machine: Machine) -> Question:
+        meaning = understand(self._catalogue, model.name, model.asked)
+        question = question_of(self._catalogue, meaning, machine)
+        return question.replace(requires_runtime=model.require_runtime)
+
+    def _is_offered(self, wanted: Workload, question: Question, judged: Judged) -> bool:
+        spec, workload = question.spec, question.workload
+        rights = wanted.commercial, wanted.modify, wanted.auditable
+        wishes = wanted.private, wanted.license, *rights
+        tokens = workload.context_tokens if question.context_asked else None
+        # of what is found only that of the model itself counts
+        key = spec.id, spec.origin, wishes, workload.task, meets(judged.findings), tokens
+        if key not in self._offered:
+            offers = offers_for(self._catalogue, judged.replace(question=question), self._today)
+            self._offered[key] = bool(offers)
+        return self._offered[key]
+
+
+# ------------------------------------------------------------------ faults of entries
+
+_NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
+
+
+def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
+    """Every fault that would keep an audit with this policy from an answer on any machine."""
+    try:
+        policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
+    except PolicyError as error:
+        return error.problems
+    refused: dict[int, SelfhostError] = {}
+    for wanted in policy.models:
+        try:
+            judge(wanted, "default", Machine())
+        except SelfhostError as error:
+            refused[wanted.index] = error
+    return entry_problems(policy, refused)
+
+
+def entry_problems(
+    policy: Policy,
+    refused: Mapping[int, SelfhostError],
+    unplaced: Sequence[Wanted] = (),
+    machines: int = 0,
+) -> tuple[Problem, ...]:
+    """What is wrong with entries that were refused, or are for none of so many machines."""
+    # to find near names takes far longer than all else: only for what will be listed
+    faults = [
+        fault
+        for place, (index, error) in enumerate(refused.items())
+        for fault in _faults_of(index, error, is_listed=place < MAX_PROBLEMS)
+    ]
+    message = f"selects none of the {machines:,} machines"
+    message = "does not select the machine" if machines == 1 else message
+    remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
+    faults += [(wanted.index, "machines", message, remedy) for wanted in unplaced]
+    return policy.problems(faults) if faults else ()
+
+
+def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator[Fault]:
+    if not isinstance(error, InputError) or not error.problems:
+        remedy = error.remedy
+        if is_listed and isinstance(error, UnknownModelError) and error.nearest:
+            remedy = f'did you mean "{error.nearest[0]}"?'
+        yield index, "name", error.message, remedy
+        return
+    for problem in error.problems:
+        if isinstance(error, WorkloadError):
+            yield index, problem.key or "name", problem.message, problem.remedy
+        else:
+            # of a file that the entry names
+            text = str(problem.replace(remedy=None))
+            yield index, "name", text, problem.remedy or _NAME_A_FILE
 
 
 # ------------------------------------------------------------------ machines as the policy has them
@@ -148,9 +302,7 @@ def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]
                     stated.setdefault(key, (text, value, source))
         for key, (text, value, source) in stated.items():
             if values := _filled(machine, key, value):
-                sources = {**machine.sources, **dict.fromkeys(values, source)}
-                assumed = [name for name in machine.assumed if name.partition(".")[0] not in values]
-                machine = machine.replace(**values, sources=sources, assumed=tuple(assumed))
+                machine = machine.stated(values, source)
                 counts[key, f"{text}, {source}"] += 1
         changed.add(machine)
     machines_of = {1: "1 machine"}
@@ -179,53 +331,6 @@ def _filled(machine: Machine, key: str, value: Any) -> dict[str, Any]:
     if key == "bandwidth":
         return {fact: value[0], "memory_bandwidth_how": None, "memory_bandwidth_bound": None}
     return {fact: filled_disks(machine.disks, value) if key == "disk" else value}
-
-
-# ------------------------------------------------------------------ how long it takes
-
-SECONDS_BETWEEN = 2.0
-# a longer job is refused, unless it was asked for all the same
-MOST_SECONDS = 15 * 60
-# by what was done in so many seconds it is told how long the rest takes, for so much of the job
-_LEAST_SECONDS = 5.0
-_WATCHED_PART = 0.2
-
-
-class Progress:
-    """Says how far an audit is: nothing in its first two seconds, then a line every two.
-
-    `say` takes a line without its end; `clock` gives seconds. `is_bounded`: a job that would take
-    longer than MOST_SECONDS is refused.
-    """
-
-    def __init__(
-        self,
-        say: Callable[[str], None],
-        clock: Callable[[], float] = monotonic,
-        *,
-        is_bounded: bool = False,
-    ) -> None:
-        self._say, self._clock, self._is_bounded = say, clock, is_bounded
-        self._next = clock() + SECONDS_BETWEEN
-        # when the first things were judged, for which much is read once, and what part they were
-        self._begun: tuple[float, float] | None = None
-
-    def judged(self, part: float, verdicts: int) -> None:
-        """That part of so many verdicts is given. Raises `SelfhostError`."""
-        now = self._clock()
-        if now >= self._next:
-            self._next = now + SECONDS_BETWEEN
-            self._say(f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
-        if self._begun is None:
-            self._begun = (now, part)
-        elif self._is_bounded and part < _WATCHED_PART:
-            seconds, done = now - self._begun[0], part - self._begun[1]
-            if seconds >= _LEAST_SECONDS and done and seconds / done > MOST_SECONDS:
-                raise SelfhostError(
-                    f"the audit would take about {seconds / done / 60:,.0f} minutes",
-                    remedy="name fewer models in the policy or fewer machines, or write --yes to"
-                    " have all of them judged",
-                )
 
 
 # ------------------------------------------------------------------ since an earlier audit

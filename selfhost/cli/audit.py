@@ -6,11 +6,11 @@ import argparse
 import os
 import shlex
 
-from ..audit.judging import PolicyJudge, problems_of
+from ..audit.fleet_judge import Progress
 from ..audit.machines import Fleet, Machines, load_machines
 from ..audit.policy import MAX_POLICY_BYTES, Policy, read_policy, starter_policy
 from ..audit.rows import Audit
-from ..audit.run import Progress, read_baseline, run_audit
+from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
 from ..core.files import write_whole

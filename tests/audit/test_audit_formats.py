@@ -296,6 +296,14 @@ def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     assert len(text) < 2_000_000
 
 
+def test_sarif_lists_what_code_scanning_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of GitHub: 5,000 results; the errors go first, and what is left is counted."""
+    monkeypatch.setattr(audit_formats, "_MOST_RESULTS", 1)
+    text = render("sarif", SITUATIONS["a bad record"].replace(problems=(BAD, BAD, BAD)))
+    assert of_sarif(text).things == 1
+    assert "2 more results, not listed" in text
+
+
 # ------------------------------------------------------------------ monitoring
 
 

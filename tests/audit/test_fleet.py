@@ -11,11 +11,11 @@ import pytest
 
 from helpers.paths import ROOT
 from selfhost.audit import fleet_judge
-from selfhost.audit.judging import PolicyJudge
+from selfhost.audit.fleet_judge import Progress
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import Policy, read_policy
 from selfhost.audit.rows import Row
-from selfhost.audit.run import Progress, run_audit
+from selfhost.audit.run import PolicyJudge, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.core.tomlfile import Document

@@ -10,11 +10,10 @@ from helpers.each import each
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
 from selfhost.advice.verdicts import check_with
-from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import Fleet, Machines
 from selfhost.audit.policy import Wanted, read_policy
 from selfhost.audit.rows import Audit, Result
-from selfhost.audit.run import run_audit
+from selfhost.audit.run import PolicyJudge, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.judge.checks import Outcome

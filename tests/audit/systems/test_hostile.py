@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from helpers.paths import DATA
 from selfhost.audit import machines
-from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import Fleet, load_machines
 from selfhost.audit.policy import read_policy
 from selfhost.audit.rows import Audit
-from selfhost.audit.run import run_audit
+from selfhost.audit.run import PolicyJudge, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 
