@@ -76,9 +76,7 @@ class SelfhostError(Exception):
 
 
 class UnknownModelError(SelfhostError, LookupError):
-    """No model answers to the name. `nearest` are the names that do; it may be empty. Its text
-    names them too.
-    """
+    """No model answers to the name; `nearest` are names that do, and its text names them."""
 
     def __str__(self) -> str:
         unsaid = self.unsaid
@@ -92,9 +90,7 @@ class UnknownModelError(SelfhostError, LookupError):
 
 
 class NotAModelError(UnknownModelError):
-    """The name is known, but of a tool, a service or a family nobody can download: `kind` says
-    of what.
-    """
+    """The name is of a tool, a service or a family nobody can download: `kind` says which."""
 
     def __init__(
         self, message: str, *, kind: str, nearest: Iterable[str] = (), remedy: str | None = None
@@ -104,9 +100,7 @@ class NotAModelError(UnknownModelError):
 
 
 class InputError(SelfhostError, ValueError):
-    """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more,
-    one last that counts these.
-    """
+    """An input with faults: the first MAX_PROBLEMS, and one last that counts any others."""
 
     def __init__(
         self,
@@ -148,9 +142,7 @@ class PolicyError(InputError):
 
 
 class WorkloadError(InputError):
-    """What was asked makes no sense: a context of 0, a quantization nobody makes, a runtime
-    that does not exist.
-    """
+    """What was asked makes no sense: a context of 0, a runtime that does not exist."""
 
     @classmethod
     def of(cls, key: str, message: str, remedy: str | None) -> WorkloadError:

@@ -100,9 +100,7 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
 
 
 def open_input(path: str) -> tuple[IO[bytes], int | None]:
-    """Open a file as `open_file`, and what a shell passes for a pipe too: `/dev/stdin` and
-    `/dev/fd/N`, whose size may be None: not known.
-    """
+    """As `open_file`, also what a shell passes for a pipe, whose size is None: not known."""
     descriptor = _STANDARD_INPUT.fullmatch(path)
     if descriptor is None:
         return open_file(path)
@@ -123,9 +121,7 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
 
 
 def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
-    """Read at most so many bytes from where the stream stands; fewer only at its end. Raises
-    `Unreadable`.
-    """
+    """At most so many bytes from where the stream stands. Raises `Unreadable`."""
     parts: list[bytes] = []
     while limit_bytes > 0:
         try:
@@ -143,9 +139,7 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
 
 
 def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> bytes:
-    """Read all of a file of at most so many bytes; with `input_allowed` also standard input by its
-    name. Raises `Unreadable`.
-    """
+    """All of a file, with `input_allowed` also of standard input. Raises `Unreadable`."""
     stream, size = open_input(path) if input_allowed else open_file(path)
     with stream:
         content = b"" if (size or 0) > limit_bytes else read_some(stream, limit_bytes + 1)
@@ -160,9 +154,7 @@ def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:
 
 
 def encoding_of(start: bytes) -> str:
-    """Return the encoding of a text by its first bytes: Windows PowerShell's > writes UTF-16, its
-    Set-Content a UTF-8 mark.
-    """
+    """By its first bytes: Windows PowerShell's > writes UTF-16, its Set-Content a UTF-8 mark."""
     return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
@@ -225,9 +217,7 @@ def _is_device(path: str) -> bool:
 
 
 def _refuse_other_targets(path: str) -> None:
-    """Raise `WriteError` for what is neither a device nor an ordinary file that may be changed, and
-    where its folder is missing.
-    """
+    """Raise `WriteError` but for a device or a file that may be written in its folder."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError as error:

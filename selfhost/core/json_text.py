@@ -71,9 +71,7 @@ def parse(
 
 
 def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
-    """What is wrong at that place, in the words of Python's decoder. A text that ends where more
-    must come is the sign of a full disk or a broken connection.
-    """
+    """What is wrong at that place, in the words of Python's decoder."""
     line = text.count("\n", 0, place) + 1
     is_cut_off = text.strip(_BLANKS) and not text[place:].strip(_BLANKS)
     if is_cut_off or message.startswith("Unterminated string"):

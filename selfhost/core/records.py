@@ -208,18 +208,14 @@ class _Pattern:
 
 
 def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
-    """Return what `re.compile` does, compiled on first use: one run needs few of the project's
-    patterns.
-    """
+    """What `re.compile` gives, compiled on first use: one run needs few patterns."""
     lazy: Any = _Pattern(text, flags)
     typed: re.Pattern[str] = lazy
     return typed
 
 
 class Unread(Record):
-    """Why a value is None: the fact's name, the reason, and what a person can do about it
-    (None: nothing).
-    """
+    """Why a value is None, and what a person can do about it (None: nothing)."""
 
     fact: str
     reason: str
@@ -247,9 +243,7 @@ class Sized(Record):
     related = ""
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Every size that cannot be, once the others are as they are. `width`: embedding_length,
-        if known.
-        """
+        """Every size that cannot be, once the others are as they are."""
         for key, stated in type(self)._keys.items():
             least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", 10**18)
             size = getattr(self, key)
@@ -337,9 +331,7 @@ _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCI
 
 
 def date_fault(value: Any, *, partial: bool, is_stored: bool) -> Fault | None:
-    """As `fault_of`, of a date of TOML; with `partial` also the strings `"2024"` and `"2024-05"`. A
-    package has every date as a string.
-    """
+    """As `fault_of`, of a date of TOML, or of a package as text; `partial`: `"2024"` too."""
     if isinstance(value, str):
         is_less = partial and value.count("-") < 2
         is_day = bool(_DATE.fullmatch(value)) and (is_stored or is_less)

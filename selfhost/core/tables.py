@@ -102,9 +102,7 @@ def refusal(name: str, key: str, **figures: Any) -> SelfhostError:
 
 
 def table_at(path: str) -> Document:
-    """A shipped table, by its path without an ending. Raises `SpecError` for a damaged package;
-    what is wrong with a TOML file is in the document.
-    """
+    """A shipped table, by its path without an ending. Raises `SpecError` for a damaged package."""
     stored = path + STORED
     return (
         Document(stored, read_stored(stored)) if is_stored(path) else Document.read(f"{path}.toml")
@@ -117,9 +115,7 @@ def is_stored(path: str) -> bool:
 
 
 def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
-    """The value in a file that the build wrote, or in one place of a file of `packed` ones. Raises
-    `SpecError`.
-    """
+    """The value in a file that the build wrote, or in one place of it. Raises `SpecError`."""
     import zlib
     from marshal import loads
 

@@ -54,9 +54,7 @@ class Document:
 
     @classmethod
     def read(cls, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
-        """The file at `path`, of at most that size. Never raises: a file that cannot be read is a
-        problem of the document. Waits for no pipe.
-        """
+        """The file at `path`, of at most that size; one that cannot be read is a problem of it."""
         try:
             return cls.parse(shown(path), read_file(path, max_bytes), max_bytes=max_bytes)
         except Unreadable as error:
@@ -87,17 +85,13 @@ class Document:
 
     @property
     def root(self) -> Table:
-        """The whole file as one table. Make it once: each `Table` keeps which keys were asked
-        for.
-        """
+        """The whole file as one table; make it once, for it keeps which keys were asked for."""
         return Table(self, (), self.values)
 
     def add(
         self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False
     ) -> None:
-        """Note a fault of the value at `path`; `absent`: the key is missing, so its table's
-        line is the one to show.
-        """
+        """Note a fault of the value at `path`; `absent`: its line is that of the table around it."""
         self._faults.append((path, absent, message, remedy))
 
     def take(self, key: str, part: Document) -> None:
@@ -122,9 +116,7 @@ class Document:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The first faults so far, in the order of their lines, and a count of the others; those of
-        the whole file first, those of a file beside it last.
-        """
+        """The first faults so far in the order of their lines, and a count of the others."""
         for file in (self, *self.parts.values()):
             if file._unusable is not None:
                 return (file._unusable.problem(file.file),)
@@ -139,9 +131,7 @@ class Document:
         return first_problems(self.file, [problem for *_, problem in lined])
 
     def line(self, path: Path) -> int | None:
-        """The line of what stands at `path`, or of what it stands in, counted from 1; None for the
-        whole file and for an installed package.
-        """
+        """The line of what stands at `path` or around it; None for the file and of a package."""
         if self.text is not None and not self._lines:
             self._lines = _lines_of(self.text)
         while path and path not in self._lines:
@@ -172,9 +162,7 @@ class Table:
         self.document.add(path, message, remedy, absent=absent)
 
     def value(self, key: str, required: bool = False, remedy: str | None = None) -> Any:
-        """The raw value, None where the key is missing, with `remedy` what to write then. The
-        caller checks it.
-        """
+        """The raw value, None where the key is missing, with `remedy` what to write then."""
         self._known[key] = None
         if key not in self.values and required:
             self.problem(key, "is missing", remedy)
@@ -183,9 +171,7 @@ class Table:
     def _checked(
         self, key: str, kind: type, *, required: bool = False, example: Any = None, **limits: Any
     ) -> Any:
-        """The value of a key, held against its limits; `example` is what to write where it is
-        missing.
-        """
+        """The right value of a key; `example` is what to write where it is missing."""
         remedy = None
         if required and "choices" in limits:
             remedy = f"one of {', '.join(limits['choices'])}"
@@ -274,9 +260,7 @@ class Table:
     def mapping(
         self, key: str, *, of: Callable[..., Any], required: bool = False, **limits: Any
     ) -> dict[str, Any]:
-        """A table with free keys, each read by a getter with its limits; wrong ones are noted and
-        left out.
-        """
+        """A table with free keys, each read by a getter with its limits; wrong ones are noted."""
         table = self.table(key, required=required)
         values = {} if table is None else {name: of(table, name, **limits) for name in table.values}
         return {name: value for name, value in values.items() if value is not None}
@@ -408,9 +392,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _lines_of(text: str) -> dict[Path, int]:
-    """The line of each table and each key. What else stands in a list or an inline table has that
-    of its key.
-    """
+    """The line of each table and each key, which is that of what else stands in its value."""
     lines: dict[Path, int] = {}
     # of each list of tables, the number of its last one
     last: dict[Path, int] = {}

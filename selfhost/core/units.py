@@ -44,9 +44,7 @@ _COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
 def binary(count: int, *, up: bool = False) -> str:
-    """Memory: `4.90 GiB`, `512 MiB`; three significant digits. Rounded `up`, what is printed is
-    enough.
-    """
+    """Memory: `4.90 GiB`, `512 MiB`. Rounded `up`, what is printed is enough."""
     return _scaled(count, _BINARY, up=up)
 
 
@@ -209,9 +207,7 @@ def wait(seconds: float) -> str:
 
 
 def dollars(amount: float) -> str:
-    """A price: `$2.50`, `$0.293`, `$0.000021`; at least two decimals, three significant digits
-    below a dollar.
-    """
+    """`$2.50`, `$0.293`, `$0.000021`: at least two decimals, three digits below a dollar."""
     places = 2 if amount >= 1 or not amount else min(15, 2 - int(f"{amount:.2e}".partition("e")[2]))
     whole, _, decimals = f"{amount:,.{places}f}".partition(".")
     return f"${whole}.{decimals.rstrip('0'):0<2}"

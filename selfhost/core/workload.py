@@ -36,9 +36,7 @@ _KINDS = {"bool": bool, "str": str, "int": int, "float": float}
 
 
 def option(flag: str, default: Any = None, **limits: Any) -> Any:
-    """Declare a field with its option on the command line and what it may be, as `fault_of` takes
-    it. `task` is the only one that it goes with.
-    """
+    """Declare a field with its option and limits; `task` is the only one that it goes with."""
     return read_by(name=flag, default=default, **limits)
 
 
@@ -59,9 +57,7 @@ class Load(Record):
 
     @classmethod
     def parse(cls, text: str, **figures: float | None) -> Load:
-        """Read `2M:500k`, what goes in and what comes out, or `200k`, both together. `figures` are
-        the other fields. Raises `WorkloadError`.
-        """
+        """`2M:500k`, in and out, or `200k`, both together. Raises `WorkloadError`."""
         expect_type("text", text, (str,))
         first, split, second = text.partition(":")
         try:
@@ -184,9 +180,7 @@ class Workload(Record):
         return -(-(self.prompt_tokens + ANSWER_TOKENS) // 256) * 256
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
-        """How long that takes at the speed that was stated; None where no speed was, or the
-        size is not known.
-        """
+        """How long that takes; None where no speed was stated, or the size is not known."""
         pace = self.download_bytes_per_second
         return None if size_bytes is None or pace is None else size_bytes / pace
 
@@ -215,9 +209,7 @@ FLAGS, LOAD_FLAGS = (
 
 
 def cache_type(text: str) -> str:
-    """Return the type of a KV cache that is typed so: in either case, under another name of one;
-    else the text itself.
-    """
+    """The type of a KV cache that is typed so, in either case; else the text itself."""
     name = text.strip().lower()
     name = CACHE_TYPE_NAMES.get(name, name)
     return name if name in KV_CACHE_TYPES else text

@@ -72,9 +72,7 @@ def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, 
 
 
 class Share(Record):
-    """A row of `share`, in GB/s of what memory and cores give together, and on how many devices it
-    was seen.
-    """
+    """A row of `share`, of what memory and cores give together; `devices` it was seen on."""
 
     low: float
     likely: float
@@ -345,9 +343,7 @@ def names_a_kind_alone(words: Set[str]) -> bool:
 
 
 def count_of(name: str) -> int:
-    """How many processors a name tells, `dual xeon`, `epyc 7763 x2`; of a series that has one
-    socket such a number counts cores: `phenom ii x6`.
-    """
+    """How many processors a name tells, `dual xeon`; the `x6` of one with one socket are cores."""
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1

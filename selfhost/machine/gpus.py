@@ -94,9 +94,7 @@ class NamedCards(Record):
 
 
 def fact_of(name: str, key: str) -> Any:
-    """The value of that key in the row with the most words of the name, and the same variant; None
-    where no row has it.
-    """
+    """The value of that key in the row with the most words of the name; None where none has it."""
     if _VGPU.fullmatch(name):
         return None
     # words that make another GPU of one: `ti`, `laptop`
@@ -148,9 +146,7 @@ def cards() -> tuple[Card, ...]:
 
 
 def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
-    """Peak of a GPU's memory, by the name its driver gives, with a memory of that size where it is
-    sold with two; None for one without a row.
-    """
+    """Peak of a GPU's memory, by its driver's name and, where sold with two, its size."""
     other = _sold_otherwise(name, round((memory_bytes or 0) / units.GIB))
     peak: float | None = other.get("gb_per_s") or fact_of(name, "gb_per_s")
     return peak
@@ -238,9 +234,7 @@ def computer_of(machine: Machine) -> Mapping[str, Any] | None:
 
 
 def cores_in(machine: Machine) -> cpus.Cores | None:
-    """The cores that the name of its processor tells, else those of the computer around its cards,
-    or of processors whose GPU shares the RAM.
-    """
+    """The cores that its processor tells, else the computer around its cards or its GPU."""
     if machine.cpu_model:
         return cpus.cores_of(machine.cpu_model)
     if not machine.accelerators:
@@ -310,9 +304,7 @@ def capability_of(card: Accelerator) -> str | None:
 
 
 def reaches_capability(capability: str | None, least: str | None) -> bool | None:
-    """Whether that compute capability reaches the least one that is needed; None where its own is
-    not known.
-    """
+    """Whether that compute capability is enough; None where it is not known."""
     if least is None:
         return True
     if capability is None:
@@ -418,9 +410,7 @@ def _counted(part: list[str], text: str) -> NamedCards:
 def named_card(
     name: Sequence[str], memory_gib: float | None = None, count: int = 1, *, laptop: bool = False
 ) -> NamedCards:
-    """So many of the GPU of that name, in its form for laptops where there is one. Raises
-    `UnknownGpuError`, and `PartOfMachineError` for one that comes with its machine.
-    """
+    """So many of the GPU of that name. Raises `UnknownGpuError` or `PartOfMachineError`."""
     several = matches(tuple(name), laptop=laptop)
     if not several:
         raise _unknown(name)
@@ -485,9 +475,7 @@ def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, 
 
 @lru_cache(maxsize=4096)
 def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
-    """The cards that the words mean, also by a short form, `3070s`; in a laptop their form for
-    laptops, where there is one.
-    """
+    """The cards that the words mean, also by a short form, `3070s`, and in a laptop its form."""
     if laptop and (several := matches((*name, "laptop"))):
         return several
     plain, same = spelled(" ".join(name)).lower(), word_table()["same"]

@@ -141,9 +141,7 @@ class Accelerator(Record):
 
     @property
     def is_part(self) -> bool:
-        """An instance of NVIDIA's MIG: a program gets one of them at a time, and no other GPU
-        beside it.
-        """
+        """An instance of MIG: a program gets one of them, and no other GPU beside it."""
         return "MIG" in self.name.split()
 
     # hidden from type checkers, which then know the fields
@@ -156,9 +154,7 @@ class Accelerator(Record):
 
 
 class PresentRuntime(Record):
-    """A runtime found on the machine, without running it. `version` is None where no file
-    states it.
-    """
+    """A runtime that was seen, and not run; no `version` where no file states it."""
 
     id: str
     version: str | None = None
@@ -312,9 +308,7 @@ class Machine(Record):
         return cls.from_json(document, file)
 
     def to_json(self) -> dict[str, Any]:
-        """The `selfhost.machine/1` object: every key always present, None where unread, sizes
-        whole bytes.
-        """
+        """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
         from .. import __version__
 
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
@@ -488,9 +482,7 @@ def _values(table: Table, record: type[Record]) -> dict[str, Any]:
 
 
 def checked_name(text: str, key: str = "name") -> str:
-    """`text`, if a record may hold it as its name or a label; else `MachineFileError` that
-    names `key` and says what to write.
-    """
+    """`text`, if it may be a name or a label; else `MachineFileError` that names `key`."""
     if fault := fault_of(text, str):
         remedy = "give it plain text, without line breaks"
         raise MachineFileError([Problem(file="machine", key=key, message=fault[0], remedy=remedy)])

@@ -38,9 +38,7 @@ class Facts(NamedTuple):
     def put(
         self, fact: str, value: Any, source: str, why: str = "", remedy: str | None = None
     ) -> None:
-        """A value and where it was read; `why` not, where it is None. One that no machine has is
-        taken as not read.
-        """
+        """A value and where it was read; `why` not, where it is None or no machine has it."""
         key = Machine._keys.get(fact)
         limits = key.limits if key and value is not None else {}
         if "minimum" in limits and not limits["minimum"] <= value <= limits["maximum"]:
@@ -146,9 +144,7 @@ class Host:
         return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
-        """At most `limit` bytes of a file as text, read once; empty where it cannot be read. `why`
-        says of each file that was asked for why it does not tell.
-        """
+        """At most `limit` bytes as text, read once; empty where it cannot be read: `why` says."""
         if path not in self._texts:
             text, why = "", "is empty"
             try:
@@ -195,9 +191,7 @@ class Host:
             return []
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
-        """Of each name in a folder, sorted: bytes of a file, None of a folder, 0 of what leads
-        nowhere; empty where there is no such folder. `OSError`.
-        """
+        """Bytes of each file in a folder, None of a folder, 0 of what leads nowhere. `OSError`."""
         sizes: dict[str, int | None] = {}
         try:
             entries = os.scandir(self.real(self.paths.join(*parts)))
@@ -268,9 +262,7 @@ class Host:
             raise TimeoutError(f"no answer within {seconds:g} seconds") from None
 
     def ask(self, name: str, about: str | None = None) -> Any:
-        """What `system.py` has of the running system under that name, or of `about`, a folder or
-        key; None where it has none.
-        """
+        """What `system.py` has under that name, or of `about`, a folder or key; else None."""
         from .system import ANSWERS
 
         return ANSWERS[name]() if about is None else ANSWERS[name](about)
