@@ -91,7 +91,7 @@ class Document:
     def add(
         self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False
     ) -> None:
-        """Note a fault of the value at `path`; `absent`: its line is that of the table around it."""
+        """Note a fault of the value at `path`; `absent`: its line is that of the table it lacks."""
         self._faults.append((path, absent, message, remedy))
 
     def take(self, key: str, part: Document) -> None:
@@ -359,21 +359,21 @@ def _syntax_fault(message: str, text: str) -> Unreadable:
     before = [(1, ""), *(pair for pair in _statements(text) if pair[0] <= line and pair[1] != "{")]
     first, name = before[-1]
     if not digits.isdecimal():
+        head, line = "what begins here does not end", first
         remedy = "close it with the bracket or quote it began with"
-        return Unreadable("not valid TOML: what begins here does not end", remedy, line=first)
-    if head.startswith(("Cannot overwrite", "Cannot declare")):
-        head = f"{shortened(name)} is there already"
-        return Unreadable(f"not valid TOML: {head}", "write it once", line=first)
-    if head.endswith("'\\n'"):
+    elif head.startswith(("Cannot overwrite", "Cannot declare")):
+        head, line, remedy = f"{shortened(name)} is there already", first, "write it once"
+    elif head.endswith("'\\n'"):
         head, remedy = "a string does not end on its line", "close it with the quote it began with"
-        return Unreadable(f"not valid TOML: {head}", remedy, line=line)
-    remedies = {
-        "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
-        "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
-    }
-    return Unreadable(f"not valid TOML: {head}", remedies.get(head), line=line)
+    else:
+        remedy = _SYNTAX_REMEDIES.get(head, "")
+    return Unreadable(f"not valid TOML: {head}", remedy or None, line=line)
 
 
+_SYNTAX_REMEDIES = {
+    "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
+    "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
+}
 _NAME = rf"(?:{_KEY_PART}\.?[ \t]*+)+"
 _STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|\{{)")
 _NEXT_TABLE = re.compile(r"\}[ \t]*,[ \t]*\{")

@@ -388,14 +388,6 @@ def joined(named: Sequence[NamedCards]) -> NamedCards:
     )
 
 
-def find_cards(text: str) -> NamedCards | None:
-    """As `cards_named`, None where the text names none."""
-    try:
-        return cards_named(text)
-    except UnknownGpuError:
-        return None
-
-
 def _counted(part: list[str], text: str) -> NamedCards:
     """One name with its size and its count, `2x` before it or `x2` at either end."""
     ends = {part[0]: COUNT.fullmatch(part[0]), part[-1]: COUNT.fullmatch(part[-1])}

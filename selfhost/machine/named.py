@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..core import units
@@ -14,11 +15,11 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
-from .gpus import NamedCards, cards_named, find_cards, joined
+from .gpus import NamedCards, cards_named, joined
 from .profiles import beginning_with, called, unknown
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, understand
-from .words import BREAK, refusal, tokens
+from .words import BREAK, UnknownGpuError, refusal, tokens
 
 _MOST_LETTERS = 120
 _MOST_LEFT = 8
@@ -78,7 +79,9 @@ def rented(text: str) -> tuple[Machine, str] | None:
     words = _METAL.sub(r".\1xlarge", plain).split()
     for end in range(len(words), 0, -1):
         typed, beside = " ".join(words[:end]), " ".join(words[end:])
-        added = find_cards(beside.lstrip("+, ").removeprefix("with ")) if beside else None
+        added = None
+        with suppress(UnknownGpuError):
+            added = cards_named(beside.lstrip("+, ").removeprefix("with ")) if beside else None
         if match := _rented_type(typed, added):
             machine, note = match
             return machine, f"{note} Left aside: {beside}." if beside and added is None else note

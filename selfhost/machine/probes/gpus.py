@@ -287,13 +287,11 @@ def _read_files(host: Host, count: int, unread: _Why) -> Read:
     names = re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", "\n".join(texts))
     if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
-    # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
-    # its own
-    is_pc = normal_architecture(host.machine) == "x86_64"
-    unified: dict[str, bool | None] = {n: bool(_UNIFIED_CHIP.search(n)) for n in names}
-    if not is_pc and _UNNAMED in unified:
-        unified[_UNNAMED] = None
-    cards = [Accelerator(vendor="nvidia", name=n, unified=unified[n]) for n in names]
+    # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
+    is_pc, cards = normal_architecture(host.machine) == "x86_64", list[Accelerator]()
+    for name in names:
+        unified = bool(_UNIFIED_CHIP.search(name)) if is_pc or name != _UNNAMED else None
+        cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
     return Read(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
 
 
