@@ -219,21 +219,17 @@ def _is_device(path: str) -> bool:
 def _refuse_other_targets(path: str) -> None:
     """Raise `WriteError` but for a device or a file that may be written in its folder."""
     try:
-        mode = os.stat(path).st_mode
+        is_fit = stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.W_OK)
     except FileNotFoundError as error:
-        if not os.path.basename(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        folder = os.path.dirname(os.path.realpath(path))
+        if not os.path.basename(path) or not os.path.isdir(folder):
             raise _unwritable(path, error) from None
-        return
+        is_fit = True
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
-    if _is_device(path):
-        return
-    if not stat.S_ISREG(mode):
-        kind = "folder" if stat.S_ISDIR(mode) else "pipe, a socket or a disk"
-        raise WriteError(f"cannot write {path}: it is a {kind}", remedy=_OWN_FOLDER)
-    if not os.access(path, os.W_OK):
-        message = f"cannot write {path}: this account may not change it"
-        raise WriteError(message, remedy="name another file")
+    if not is_fit and not _is_device(path):
+        message = f"cannot write {path}: it is no file that this account may change"
+        raise WriteError(message, remedy=_OWN_FOLDER)
 
 
 def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
