@@ -179,7 +179,8 @@ def test_what_takes_no_report_is_refused(
 def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """/dev/null takes any number of reports, /dev/full none; both are devices still."""
     formats = ("--format", "junit=/dev/null", "--format", "json=/dev/null")
-    assert run(capsys, "audit", "p.toml", "--machines", "a.json", *formats) == (0, "", "")
+    # one that takes long says how far it is
+    assert run(capsys, "audit", "p.toml", "--machines", "a.json", *formats)[:2] == (0, "")
     code, _, err = run(capsys, "check", "gpt2", "--machine", "a.json", "--output", "/dev/full")
     assert (code, "No space left on device" in err) == (2, True)
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,9 @@ from selfhost.machine.probes.host import Mount, RecordedHost
 from selfhost.machine.record import FACTS, Machine
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
+
+# makes a host of files, variables and facts: a fixture of tests/machine/probes
+Build = Callable[..., RecordedHost]
 
 GIB = 2**30
 # an x86_64 Linux without anything but what a test writes

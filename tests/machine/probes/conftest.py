@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.recordings import LINUX
+from helpers.recordings import LINUX, Build
 from selfhost.machine.probes.host import RecordedHost
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Callable[..., RecordedHost]:
+def build(tmp_path: Path) -> Build:
     """A host of exactly these files, facts and variables."""
     numbers = iter(range(1000))
 
-    def make(
-        files: dict[str, str | bytes],
-        env: dict[str, str] | None = None,
-        nvml: Any = None,
-        **facts: Any,
-    ) -> RecordedHost:
+    def make(files: Any, env: Any = None, nvml: Any = None, **facts: Any) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
         for path, text in files.items():
             place = folder / path.replace(":", "%3A").lstrip("/")
@@ -31,9 +25,8 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
             place.write_bytes(text if isinstance(text, bytes) else text.encode())
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "env.json").write_text(json.dumps(env or {}))
-        (folder / "facts.json").write_text(
-            json.dumps(LINUX | facts | ({} if nvml is None else {"nvml": nvml}))
-        )
+        facts |= {} if nvml is None else {"nvml": nvml}
+        (folder / "facts.json").write_text(json.dumps(LINUX | facts))
         return RecordedHost(str(folder))
 
     return make

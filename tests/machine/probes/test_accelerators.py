@@ -6,13 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from helpers.recordings import Build
 from selfhost.machine.probes import read_machine, system
 from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.record import Accelerator, Machine
@@ -83,7 +83,7 @@ def why(machine: Machine) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("row", range(len(CARDS)), ids=[row[0] for row in CARDS])
-def test_a_card_as_its_driver_tells_of_it(build: Callable[..., RecordedHost], row: int) -> None:
+def test_a_card_as_its_driver_tells_of_it(build: Build, row: int) -> None:
     """Name, memory, driver and compute capability as nvidia-smi prints them; the bandwidth that the maker states, to the gigabyte."""
     name, total, free, (major, minor), _, _, bandwidth = CARDS[row]
     machine = read_machine(build(NODES, nvml=answer(device(row))))
@@ -103,7 +103,7 @@ def test_a_card_as_its_driver_tells_of_it(build: Callable[..., RecordedHost], ro
         ("99999999999999999999", []), ("²", []),
     ],
 )  # fmt: skip
-def test_visible_devices(build: Callable[..., RecordedHost], mask: str, left: list[int]) -> None:
+def test_visible_devices(build: Build, mask: str, left: list[int]) -> None:
     """By number, in the order given; what is invalid ends the list (CUDA C++ Programming Guide, 5.2.1.1)."""
     three = [device(memory_free_bytes=(70 + at) * GIB) for at in range(3)]
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(*three)))
@@ -111,7 +111,7 @@ def test_visible_devices(build: Callable[..., RecordedHost], mask: str, left: li
     assert "CUDA_VISIBLE_DEVICES" in machine.sources["accelerators"]
 
 
-def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., RecordedHost]) -> None:
+def test_a_number_among_unlike_cards_is_not_guessed(build: Build) -> None:
     """CUDA puts the fastest first unless told to go by the bus: which card 0 is, the driver's own order does not tell."""
     both = answer(device(4), device(0))
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0"}, both))
@@ -124,7 +124,7 @@ def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., Recorde
     assert "by UUID" in why(by_uuid)[0]
 
 
-def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., RecordedHost]) -> None:
+def test_in_mig_mode_the_instances_are_the_accelerators(build: Build) -> None:
     """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used."""
     split = [instance(number) for number in range(4)]
     machine = read_machine(build(NODES, nvml=answer(split)))
@@ -154,7 +154,7 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
     ],
 )  # fmt: skip
 def test_a_driver_that_does_not_answer_is_unread(
-    build: Callable[..., RecordedHost], error: Any, said: str, todo: str
+    build: Build, error: Any, said: str, todo: str
 ) -> None:
     """Names and number still come from files; the memory is unread, with what to do about it."""
     slot = "/proc/driver/nvidia/gpus/0000:01:00.0/information"
@@ -165,7 +165,7 @@ def test_a_driver_that_does_not_answer_is_unread(
     assert todo in remedy
 
 
-def test_a_container_that_was_handed_no_gpu(build: Callable[..., RecordedHost]) -> None:
+def test_a_container_that_was_handed_no_gpu(build: Build) -> None:
     """The bus shows every card of the host. `void` and `none` say that none was meant; otherwise it may have been forgotten."""
     for word in ("void", "none"):
         machine = read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": word}))
@@ -185,7 +185,7 @@ def test_a_container_that_was_handed_no_gpu(build: Callable[..., RecordedHost]) 
     ],
 )  # fmt: skip
 def test_a_jetson_is_told_by_its_chip(
-    build: Callable[..., RecordedHost], board: str, compatible: str, name: str | None
+    build: Build, board: str, compatible: str, name: str | None
 ) -> None:
     files = {
         "/proc/device-tree/model": f"{board}\0",
@@ -245,9 +245,7 @@ class Asking(RecordedHost):
 
 
 @pytest.fixture
-def asking(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Callable[..., RecordedHost]
-) -> Any:
+def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build) -> Any:
     """A host whose child meets a stand-in of the driver's library."""
     folder = tmp_path / "fake"
     folder.mkdir()
@@ -310,7 +308,7 @@ CARD, CHIP, CHIP_3 = b"\x78\x00\x01\x03rest", b"\x80\x00\x02\x01rest", b"\x08\x0
 IDS = "# comment\n1.0.0\n744C,\tC8,\tAMD Radeon RX 7900 XTX\n744C,\tCC,\tAMD Radeon RX 7900 XT\n1586,\tC1,\tRadeon 8060S Graphics\n"
 
 
-def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
+def test_an_amd_card(build: Build) -> None:
     """Memory and what is used of it, the name from libdrm's table."""
     sizes = memory(24 * GIB, 2 * GIB, 16 * GIB)
     files = amd("0000:03:00.0", gpu_metrics=CARD, unique_id="6d3f0b1c2a4e5968", **sizes)
@@ -322,9 +320,7 @@ def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
 
 
 @pytest.mark.parametrize("head", [CHIP, CHIP_3])
-def test_amd_graphics_that_borrow_the_ram_share_it(
-    build: Callable[..., RecordedHost], head: bytes
-) -> None:
+def test_amd_graphics_that_borrow_the_ram_share_it(build: Build, head: bytes) -> None:
     """A Strix Halo with 512 MiB of its own borrows the rest (ROCm/legacy-rocm-build#6004): it is no card of 512 MiB."""
     ram = {"/proc/meminfo": "MemTotal: 130989138 kB\nMemAvailable: 120000000 kB\n"}
     chip = amd("0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB))
@@ -341,7 +337,7 @@ def intel(slot: str, device: str = "0xe20b", **files: str) -> dict[str, str]:
 PCI_IDS = "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\t\t1849 6020  X\n\t56a0  Plain\n"
 
 
-def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
+def test_intel_cards(build: Build) -> None:
     """xe tells the memory of each tile; else it is unread, not 0."""
     names = {"/usr/share/misc/pci.ids": PCI_IDS}
     tile = {"tile0/physical_vram_size_bytes": "0x300000000"}
@@ -353,7 +349,7 @@ def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
     assert cards(read_machine(build(intel("0000:00:02.0")))) == ()
 
 
-def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+def test_apple_metal_limit(build: Build, tmp_path: Path) -> None:
     """iogpu.wired_limit_mb is what Metal then allows (26000 on an M1 Max, Andyyyy64/whichllm#152); 0 is the default, which is unread."""
     for value, total in (("26000", 26000 * MIB), ("0", None), ("", None)):
         host = build({}, system="macos", machine="arm64")
@@ -370,7 +366,7 @@ def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -
 CONTAINER = {"/run/.containerenv": "x"}
 
 
-def test_a_container_has_the_gpus_that_it_was_handed(build: Callable[..., RecordedHost]) -> None:
+def test_a_container_has_the_gpus_that_it_was_handed(build: Build) -> None:
     """Its bus shows every card of the host; `--device` and device plugins hand it render nodes (docs of ROCm, "Running
     ROCm Docker containers")."""
     two = amd("0000:03:00.0", **memory(24 * GIB, 0, GIB), **{"drm/renderD128/x": ""})
@@ -389,7 +385,7 @@ def test_a_container_has_the_gpus_that_it_was_handed(build: Callable[..., Record
     assert [card.memory_total_bytes for card in cards(alone)] == [12 * GIB]
 
 
-def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
+def test_windows_display_adapters(build: Build) -> None:
     """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics and virtual adapters are none."""
     rows = (
         ("PCI\\VEN_10DE&DEV_2782&SUBSYS_1", "NVIDIA GeForce RTX 4070 Ti", 12878610432),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from helpers.recordings import (
@@ -13,6 +11,7 @@ from helpers.recordings import (
     MEMINFO,
     NO_LIMITS,
     ROOT_MOUNT,
+    Build,
     lawful,
     placed,
     text_of,
@@ -20,10 +19,10 @@ from helpers.recordings import (
     version_2,
 )
 from selfhost.machine.probes import read_machine
-from selfhost.machine.probes.host import RecordedHost, parse_mountinfo
+from selfhost.machine.probes.host import parse_mountinfo
 
 
-def test_address_space(build: Callable[..., RecordedHost]) -> None:
+def test_address_space(build: Build) -> None:
     """`ulimit -v`: also a read-only mapping of a file counts, so no model larger than this loads."""
     limits = "Limit          Soft Limit   Hard Limit   Units\nMax address space         4294967296           unlimited            bytes     \n"
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
@@ -65,7 +64,7 @@ NONE_1 = {
     ],
 )  # fmt: skip
 def test_recorded_control_groups(
-    build: Callable[..., RecordedHost],
+    build: Build,
     name: str,
     groups: str | None,
     mounts: str,
@@ -91,9 +90,7 @@ OUTSIDE = (("/../..", "/"), ("/..", "/"), ("/", "/../other"), ("/box", "/boxes/o
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(("root", "path"), OUTSIDE)
-def test_a_group_outside_what_is_mounted(
-    build: Callable[..., RecordedHost], version: int, root: str, path: str
-) -> None:
+def test_a_group_outside_what_is_mounted(build: Build, version: int, root: str, path: str) -> None:
     """A namespace of its own with the mount of another (`unshare -C`): the groups that show are not its own, so their limits say nothing.
 
     The recorded mountinfo of a Docker container has such a line too.
@@ -113,7 +110,7 @@ def test_a_group_outside_what_is_mounted(
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_group_that_cannot_be_seen(build: Callable[..., RecordedHost], version: int) -> None:
+def test_a_group_that_cannot_be_seen(build: Build, version: int) -> None:
     """The process is in a group that is not mounted here, and nothing above limits it: a limit may stand there unseen."""
     files = version_2({"cgroup.controllers": "cpu memory\n"}, "/machine/box")
     if version == 1:
@@ -128,7 +125,7 @@ def test_a_group_that_cannot_be_seen(build: Callable[..., RecordedHost], version
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(
-    build: Callable[..., RecordedHost], version: int
+    build: Build, version: int
 ) -> None:
     """`mount -t tmpfs none /sys`: the list of mounts still names the groups, whose files are gone. A quota may stand there unseen."""
     mounts = CGROUP2_MOUNT if version == 2 else CGROUP_MOUNTS
@@ -145,7 +142,7 @@ def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(
         assert "a limit may exist unseen" in machine.why_unread(fact).reason
 
 
-def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
+def test_no_limit_is_the_hardware(build: Build) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
     free = FULL | {"memory.max": "max\n"}
     for files in (
@@ -171,7 +168,7 @@ def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
     ],
 )
 def test_a_limit_that_cannot_be_read_is_not_no_limit(
-    build: Callable[..., RecordedHost], name: str, text: str | None, facts: set[str]
+    build: Build, name: str, text: str | None, facts: set[str]
 ) -> None:
     """Where a limit may exist unseen, neither it nor what is available is known."""
     groups = {key: value for key, value in FULL.items() if key != name} | (

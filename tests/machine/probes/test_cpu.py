@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.each import each
-from helpers.recordings import PARTS, part, recorded, text_of
+from helpers.recordings import PARTS, Build, part, recorded, text_of
 from selfhost.judge.pace.processor import bandwidth as judged
 from selfhost.machine.probes import bandwidth, cpu, read_machine
 from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
-from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.reader import Machine
 
 
@@ -42,7 +39,7 @@ def test_recorded_models(name: str, model: str) -> None:
     assert model in cpu.parse_model(text_of(f"cpuinfo/{name}"))
 
 
-def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None:
+def test_cores_of_a_hybrid_processor(build: Build) -> None:
     """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads of one core has one.
 
     The large ones are those that the kernel names, or that have two threads where others have one.
@@ -63,7 +60,7 @@ def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None
         assert "does not exist" in half.why_unread("cpu_cores_performance").reason
 
 
-def test_cores_of_two_kinds_on_arm(build: Callable[..., RecordedHost]) -> None:
+def test_cores_of_two_kinds_on_arm(build: Build) -> None:
     """DGX Spark: ten Cortex-X925 and ten Cortex-A725, in two clusters of different clocks (cpu_capacity 997 to 1024, 718 and 731)."""
     files = recorded("linux-dgx-spark-gb10")
     everyone = list(range(20))
@@ -106,7 +103,7 @@ def test_threads_that_run_together_add_up(one: float, other: float) -> None:
     ],
 )
 def test_where_it_could_only_mislead_it_does_not_measure(
-    changes: dict[str, object], reason: str, build: Callable[..., RecordedHost]
+    changes: dict[str, object], reason: str, build: Build
 ) -> None:
     """Less than a processor, too little memory, another computer: a reason, not a figure."""
     machine = bandwidth.with_measured(HERE, host=build({}))

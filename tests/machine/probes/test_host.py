@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.recordings import GIB, MEMINFO, ROOT_MOUNT, DeadVolume, lawful, place, text_of
+from helpers.recordings import GIB, MEMINFO, ROOT_MOUNT, Build, DeadVolume, lawful, place, text_of
 from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tables import shipped_table
@@ -95,7 +94,7 @@ def test_this_process_with_a_mapped_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["x86_64", "aarch64"])
-def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost], word: str) -> None:
+def test_an_emulated_processor_is_not_judged(build: Build, word: str) -> None:
     """What it can do is not known, so neither is what runs there."""
     other = "arm-graviton2-neoverse-n1" if word == "x86_64" else "x86-zen5"
     real = text_of(f"cpuinfo/{other}.txt")
@@ -140,7 +139,7 @@ IN_IMAGE = {"/.dockerenv": "x"}
     ],
 )
 def test_scope(
-    build: Callable[..., RecordedHost],
+    build: Build,
     flags: str,
     files: Any,
     env: Any,
@@ -152,7 +151,7 @@ def test_scope(
     assert read_machine(build(cpuinfo | files, env, **facts)).scope == scope
 
 
-def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> None:
+def test_runtimes_are_found_and_not_run(build: Build) -> None:
     """Commands in PATH and in the usual folders; a file that may not be executed is none, and Homebrew's folder names the version."""
     host = build(
         {"/opt/tools/llama-server": "#!/bin/false\n", "/usr/bin/ollama": "", "/opt/tools/vllm": ""},
@@ -164,7 +163,7 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
     assert found == {"llama.cpp": "/opt/tools/llama-server", "ollama": "/usr/bin/ollama"}
 
 
-def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) -> None:
+def test_other_environments_are_looked_into(build: Build) -> None:
     """The active one, those of pipx and uv; the command of one has the version that lies beside it."""
     host = build(
         {
@@ -186,7 +185,7 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
     assert found["transformers"].path.endswith("3.12/site-packages/transformers-4.49.0.dist-info")  # type: ignore[union-attr]
 
 
-def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:
+def test_runtimes_that_nobody_looked_for_are_unread(build: Build) -> None:
     """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
     machine = read_machine(build({"/proc/meminfo": MEMINFO}))
     assert machine.runtimes is None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
-from helpers.recordings import FULL, GIB, SPACE, place, under, version_2
+from helpers.recordings import FULL, GIB, SPACE, Build, place, under, version_2
 from selfhost.machine.probes import read_machine
-from selfhost.machine.probes.host import RecordedHost
 
 
 @pytest.mark.parametrize(
@@ -26,7 +24,7 @@ from selfhost.machine.probes.host import RecordedHost
     ],
 )
 def test_where_hugging_face_models_go(
-    build: Callable[..., RecordedHost], env: dict[str, str], hub: str, llama: str
+    build: Build, env: dict[str, str], hub: str, llama: str
 ) -> None:
     """The order of huggingface_hub 2.4.0 and of llama.cpp, which expands no variables."""
     machine = read_machine(
@@ -36,7 +34,7 @@ def test_where_hugging_face_models_go(
     assert place(machine, "llama.cpp").path == llama
 
 
-def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHost]) -> None:
+def test_ollamas_service_stores_in_its_own_place(build: Build) -> None:
     """The server's variables and account decide, not this shell's (ollama/ollama#9877: the unit recorded there)."""
     unit = '[Service]\nExecStart=/usr/local/bin/ollama serve\nUser=ollama\nGroup=ollama\nEnvironment="OLLAMA_MODELS=/data2/models"\n'
     path = "/etc/systemd/system/ollama.service"
@@ -62,7 +60,7 @@ def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHo
     assert machine.why_unread("disks.ollama").reason
 
 
-def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
+def test_windows_paths(build: Build) -> None:
     """The user's folder on C:, a model folder on D:, and what Windows says of the processor."""
     host = build(
         {},
@@ -103,7 +101,7 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     assert machine.why_unread("disks.ollama.writable").reason
 
 
-def test_nothing_tells_who_or_where(build: Callable[..., RecordedHost]) -> None:
+def test_nothing_tells_who_or_where(build: Build) -> None:
     """No user name, container id or pod's number in what is shown."""
     box = "4f2e8f0b9d6c1a7e5b3d9f8c0a1e2d3c4b5a69788796a5b4c3d2e1f001122334"
     pod = "kubepods-burstable-pod1a2b3c4d_5e6f_7a8b_9c0d_1e2f3a4b5c6d.slice"
