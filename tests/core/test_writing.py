@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import EXAMPLES, RECORDS
-from selfhost.cli import main as cli
+from helpers.written import run
 from selfhost.core import files, units
 from selfhost.core.units import (
     parse_bytes,
@@ -30,12 +30,6 @@ RECORD = RECORDS / "vm-24gib.json"
 SPEC = EXAMPLES / "specs" / "my-model.toml"
 POLICY = 'schema = 1\n\n[[model]]\nname = "gpt2"\n'
 OLD = "the report of yesterday\n"
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = cli.main(words)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def names(folder: Path) -> list[str]:

@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from helpers.paths import GOLDEN, ROOT, SCHEMAS
 from selfhost.catalogue.index import package_files
+from selfhost.cli import main as cli
 from selfhost.core.tables import shipped_folder
 
 
@@ -63,3 +65,9 @@ def write_specs(checkout: Path, target: Path) -> None:
         (target / sub).mkdir(parents=True)
     for name, content in package_files(str(checkout)).items():
         (target / name).write_bytes(content)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command."""
+    code = cli.main(words)
+    return code, *capsys.readouterr()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import RECORDS
+from helpers.written import run
 from selfhost import Workload, check
-from selfhost.cli import main as cli
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.changes import SettingError, apply
 from selfhost.machine.named import named
@@ -188,12 +188,6 @@ def test_what_a_planned_machine_does_not_state_is_assumed() -> None:
         assert "assumed" in finding(name, machine).reason.lower()
     assert verdict.can_run
     assert not check(MODEL, machine=BARE).can_run
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = cli.main(words)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_a_folder_of_records_is_judged_one_by_one(

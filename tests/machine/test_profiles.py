@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from helpers.each import each
-from helpers.written import validate
+from helpers.written import run, validate
 from selfhost import check
-from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import named
@@ -20,12 +19,6 @@ from selfhost.machine.words import UnknownMachineError
 
 GIB, GB = 2**30, 10**9
 ALL = all_profiles()
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = cli.main(words)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 # GiB, cores, architecture and bytes a second of the memory as the provider's or maker's own page states them; None: not stated there
