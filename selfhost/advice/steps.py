@@ -164,7 +164,9 @@ def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
     rule = runtime.rule_of(case.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
     lines = _runtime_lines(runtime, judged.code if judged else "", machine, _places(case))
-    packages = " ".join(runtime.packages_of(case.spec.family, run_lines))
+    said, family = "\n".join(run_lines), case.spec.family
+    beyond = [names for key, names in runtime.packages.items() if key == family or key in said]
+    packages = " ".join(dict.fromkeys(" ".join(beyond if run_lines else ()).split()))
     if packages and lines and lines[-1].startswith("pip install "):
         # in one line, or pip would first get a torch that a package of the second takes back
         lines = (*lines[:-1], f"{lines[-1]} {packages}")

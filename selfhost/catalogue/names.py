@@ -137,14 +137,11 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
 
 def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
     """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
-    if ":" not in typed:
-        return None
-    tags = [alias for alias in spec.aliases if ":" in alias]
-    for spelling, facts in catalogue.common_tables("families", "tag").values():
-        if facts.get("loads") == spec.id:
-            tags.append(spelling)
-    name = canonical(bare_name(typed))
-    return next((tag for tag in tags if canonical(tag) == name), None)
+    key = canonical(bare_name(typed))
+    tags = [alias for alias in spec.aliases if ":" in alias and canonical(alias) == key]
+    tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
+    tags += [tag] if facts.get("loads") == spec.id else []
+    return tags[0] if tags and ":" in typed else None
 
 
 def cut_short(text: str, most: int = 60) -> str:

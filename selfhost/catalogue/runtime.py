@@ -576,18 +576,6 @@ class RuntimeSpec(Stated):
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 
-    def cache_rule(
-        self, type: str | None, architecture: Architecture | None, *, sees: bool
-    ) -> CacheRule | None:
-        """Which GPUs keep a cache of that type of this model; None where all do."""
-        rule = self.cache_rules.get(type or "")
-        return None if rule is None else rule.for_model(architecture, sees=sees)
-
-    def wants_gpu(self, quantization: str | None) -> bool:
-        """True where it has no CPU kernel, at all or for that quantization."""
-        rule = self.rule_of(quantization)
-        return self.gpu_only or (rule is not None and rule.gpu_only)
-
     def capability_for(
         self, quantization: str | None, cache_rule: CacheRule | None = None
     ) -> str | None:
@@ -611,17 +599,6 @@ class RuntimeSpec(Stated):
         """The command for models of that family, or of that main use, or for any."""
         of_use = self.commands.get(uses[0]) if uses else None
         return self.commands.get(family or "") or of_use or self.command
-
-    def packages_of(self, family: str | None, lines: Sequence[str]) -> tuple[str, ...]:
-        """What the lines for a model of that family need beside what `install` gets, each once."""
-        said = "\n".join(lines)
-        wanted = [
-            name
-            for key, names in self.packages.items()
-            if lines and (key == family or key in said)
-            for name in names.split()
-        ]
-        return tuple(dict.fromkeys(wanted))
 
     def named(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 with

@@ -102,21 +102,16 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def use_in(words: Sequence[str]) -> str | None:
-    """The use that words alone name, each its own word or all of one: `code`, `speech
-    recognition`. None where they name none, or several.
+def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:
+    """The use that words name, each its own word or all of one, `code`, `speech recognition`, and
+    the modality that one of them means by itself, `pictures`. None where they name none or several.
     """
-    typed = {part for word in words for part in kind_meant(word).split("-")}
-    named = [use for use in USES if typed.issuperset(use.split("-"))]
-    return named[0] if len(named) == 1 else None
-
-
-def modality_in(words: Sequence[str]) -> str | None:
-    """The modality that one of these words means by itself: `image`, `pictures`. None where none
-    does, or several do.
-    """
-    named = {kind_meant(word) for word in words}.intersection(MODALITIES)
-    return min(named) if len(named) == 1 else None
+    kinds = {kind_meant(word) for word in words}
+    parts = {part for kind in kinds for part in kind.split("-")}
+    uses = [use for use in USES if parts.issuperset(use.split("-"))]
+    use, *others = uses or (None,)
+    modality, *more = kinds.intersection(MODALITIES) or (None,)
+    return None if others else use, None if more else modality
 
 
 def kind_meant(word: str) -> str:

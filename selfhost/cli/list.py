@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..advice.listing import Lister, Ranking, chosen, count_rows, list_notes
 from ..catalogue.index import Catalogue, open_catalogue
-from ..catalogue.searching import modality_in, use_in, words_in_names, words_typed
+from ..catalogue.searching import kinds_in, words_in_names, words_typed
 from ..core.spelling import canonical, nearest
 from ..core.units import utc_today
 from ..core.workload import Workload
@@ -76,8 +76,8 @@ def _listed(
 ) -> Ranking:
     """Judge the models to show, and count all that pass the filters."""
     # a use and a modality among the words order the models that hold them
-    use, modality = options.use or use_in(options.words), modality_in(options.words)
-    lister = Lister(catalogue, workload, machine, use=use, modality=modality)
+    use, modality = kinds_in(options.words)
+    lister = Lister(catalogue, workload, machine, use=options.use or use, modality=modality)
     if not (_is_whole(options) or (ids and len(ids) <= _FEW)):
         only_running = options.route == "local" or not options.words
         first = lister.first(options.top or TOP, ids, only_running=only_running)

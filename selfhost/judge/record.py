@@ -128,15 +128,15 @@ class Question(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the program runs that quantization on accelerators alone."""
-        return self.runtime is not None and self.runtime.wants_gpu(self.workload.quantization)
+        rule = self.runtime and self.runtime.rule_of(self.workload.quantization)
+        return self.runtime is not None and (self.runtime.gpu_only or bool(rule and rule.gpu_only))
 
     @property
     def cache_rule(self) -> CacheRule | None:
         """Which GPUs keep a cache of that type of the model; None where all do."""
-        if self.runtime is None:
-            return None
-        sees, type = self.spec.modality == "vision", self.workload.kv_cache_type
-        return self.runtime.cache_rule(type, self.spec.architecture, sees=sees)
+        rules = self.runtime.cache_rules if self.runtime else {}
+        rule, sees = rules.get(self.workload.kv_cache_type or ""), self.spec.modality == "vision"
+        return rule and rule.for_model(self.spec.architecture, sees=sees)
 
     @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
