@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import SPEC_FILES
 from helpers.written import write_specs
 from selfhost.catalogue.index import Catalogue
@@ -104,15 +105,10 @@ def test_a_damaged_package_is_an_error(folder: Path) -> None:
         open_folder(package)
 
 
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        ("id = [\n", None),
-        (spec("broken").replace("memory_bytes", "memory_byte"), 6),
-        ("", None),
-        ("\0\0\0", None),
-    ],
-)
+NO_KEY = spec("broken").replace("memory_bytes", "memory_byte")
+
+
+@each(("content", "line"), [("id = [\n", None), (NO_KEY, 6), ("", None), ("\0\0\0", None)])
 def test_a_broken_shipped_spec_spoils_no_other(
     folder: Path, content: str, line: int | None
 ) -> None:
@@ -124,10 +120,8 @@ def test_a_broken_shipped_spec_spoils_no_other(
     assert resolve("broken", catalogue).spec_id == "broken"
     with pytest.raises(SpecError) as caught:
         catalogue.spec("broken")
-    assert all(
-        problem.file == str(folder / "models/maker/broken.toml")
-        for problem in caught.value.problems
-    )
+    path = str(folder / "models/maker/broken.toml")
+    assert {problem.file for problem in caught.value.problems} == {path}
     if line is not None:
         assert line in [problem.line for problem in caught.value.problems]
 

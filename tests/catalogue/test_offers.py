@@ -136,33 +136,17 @@ def test_damaged_offer_names_file_and_key(item: object, key: str | None, tmp_pat
     assert problem.remedy
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\x00\xff\xfe" * 1000,
-        b"{}\n",
-        b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": {}}}\n',
-        b"[" * 100_000,
-    ],
-)
-def test_a_damaged_file_is_an_error(content: bytes, tmp_path: Path) -> None:
-    """Without a readable header nothing of the file is believed."""
-    path = tmp_path / "offers.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(SpecError, match=r"offers\.jsonl: ") as caught:
-        offers_of(str(path), "a", today=TODAY)
-    assert caught.value.remedy
-
-
-def test_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path: Path) -> None:
-    """Missing, a folder, a name no file can have, or far too large: one clear error."""
-    large = tmp_path / "large.jsonl"
-    with large.open("wb") as file:
-        file.write(json.dumps(HEADER).encode() + b"\n")
-        file.truncate(17 << 20)
-    for path in (str(tmp_path / "none.jsonl"), str(tmp_path), "a\0b", str(large)):
+def test_a_damaged_file_is_an_error_with_its_name(tmp_path: Path) -> None:
+    """Without a readable header nothing of the file is believed; missing, a folder, a name no file can have, or far too large."""
+    day = b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": {}}}\n'
+    paths = [str(tmp_path / "none.jsonl"), str(tmp_path), "a\0b"]
+    for content in (b"", b"\x00\xff\xfe" * 1000, b"{}\n", day, b"[" * 100_000, bytes(17 << 20)):
+        path = tmp_path / f"{len(paths)}.jsonl"
+        path.write_bytes(content)
+        paths.append(str(path))
+    for name in paths:
         with pytest.raises(SpecError) as caught:
-            offers_of(path, "a", today=TODAY)
-        assert caught.value.problems[0].file == path
-        assert caught.value.problems[0].line is None
+            offers_of(name, "a", today=TODAY)
+        (problem,) = caught.value.problems
+        assert (problem.file, problem.line) == (name, None)
+        assert caught.value.remedy
