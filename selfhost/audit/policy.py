@@ -223,9 +223,9 @@ class MachineClass(Record):
     `changes.value_of` reads in it.
     """
 
-    name: str = read_by(Table.string, required=True)
+    name: str = read_by(required=True)
     match: Match = read_by(_match)
-    memory: str | None = read_by(Table.string, default=None, choices=("total", "available"))
+    memory: str | None = read_by(default=None, choices=("total", "available"))
     facts: Mapping[str, tuple[str, Any]] = read_by(_facts, default={})
 
     def unread(self, machine: Machine) -> list[str]:
@@ -270,7 +270,7 @@ class Wanted(Record):
     label: str
     asked: Workload
     machines: tuple[Selector, ...] = read_by(_selectors, default=())
-    severity: str = read_by(Table.string, default="error", choices=SEVERITIES)
+    severity: str = read_by(default="error", choices=SEVERITIES)
     require_runtime: bool = False
     members: tuple[Wanted, ...] = ()
 
@@ -279,10 +279,10 @@ class Exemption(Record):
     """One `[[exception]]`: one finding of one model passes until the day `expires` (UTC)."""
 
     index: int
-    model: str = read_by(Table.string, required=True)
-    rule: str = read_by(Table.string, required=True, choices=CHECKS)
-    reason: str = read_by(Table.string, required=True, example="16 GiB kits arrive in the spring")
-    owner: str = read_by(Table.string, required=True, example="infra@example.com")
+    model: str = read_by(required=True)
+    rule: str = read_by(required=True, choices=CHECKS)
+    reason: str = read_by(required=True, example="16 GiB kits arrive in the spring")
+    owner: str = read_by(required=True, example="infra@example.com")
     expires: str = read_by(Table.date, required=True)
     machines: tuple[Selector, ...] = read_by(_selectors, default=())
 
@@ -298,9 +298,9 @@ class Policy(Record):
 
     file: str
     text: str = ""
-    fail_on: str = read_by(Table.string, default="error", choices=FAIL_ON)
-    on_unknown: str = read_by(Table.string, default="unknown", choices=ON_UNKNOWN)
-    out_of_service: str = read_by(Table.string, default="judge", choices=("judge", "skip"))
+    fail_on: str = read_by(default="error", choices=FAIL_ON)
+    on_unknown: str = read_by(default="unknown", choices=ON_UNKNOWN)
+    out_of_service: str = read_by(default="judge", choices=("judge", "skip"))
     needs: Workload = read_by(_needs, default=Workload())
     classes: tuple[MachineClass, ...] = read_by(_classes, name="class", default=())
     models: tuple[Wanted, ...] = ()

@@ -36,15 +36,15 @@ _STORED_TYPES = (*DTYPES, *PACKED)
 
 
 def _size(maximum: int = MAX_SIZE, minimum: int = 1) -> Any:
-    return read_by(Table.integer, minimum=minimum, maximum=maximum, default=None)
+    return read_by(minimum=minimum, maximum=maximum, default=None)
 
 
 def _required(maximum: int = MAX_SIZE) -> Any:
-    return read_by(Table.integer, required=True, minimum=1, maximum=maximum)
+    return read_by(required=True, minimum=1, maximum=maximum)
 
 
 def _choice(choices: Sequence[str]) -> Any:
-    return read_by(Table.string, choices=choices, default=None)
+    return read_by(choices=choices, default=None)
 
 
 # ------------------------------------------------------------------ what layers are made of
@@ -68,13 +68,13 @@ class Attention(LayerPart):
     needed = ("heads", "kv_heads", "key_length", "value_length")
     # a head shares the keys and values of as many others, and a group of the output
     related = "kv_heads divides heads, output_groups divides heads"
-    kind: str = read_by(Table.string, choices=_ATTENDING, default="full")
+    kind: str = read_by(choices=_ATTENDING, default="full")
     heads: int = _size()
     kv_heads: int = _size()
     key_length: int = _size()
     value_length: int = _size()
     window_tokens: int | None = _size()
-    values_from_keys: bool = read_by(Table.boolean, default=False)
+    values_from_keys: bool = read_by(default=False)
     latent_length: int | None = _size()
     query_latent_length: int | None = _size()
     rope_length: int | None = _size()
@@ -99,7 +99,7 @@ class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
     related = "heads divides inner_length, groups divides heads, key_heads divides heads"
-    kind: str = read_by(Table.string, required=True, choices=_KEEPING)
+    kind: str = read_by(required=True, choices=_KEEPING)
     inner_length: int | None = _size()
     state_length: int | None = _size()
     time_step_rank: int | None = _size()
@@ -109,8 +109,8 @@ class Recurrent(LayerPart):
     key_length: int | None = _size()
     value_length: int | None = _size()
     groups: int | None = _size()
-    norm: bool | None = read_by(Table.boolean, default=None)
-    ranks: tuple[int, ...] = read_by(Table.integers, default=())
+    norm: bool | None = read_by(default=None)
+    ranks: tuple[int, ...] = read_by(default=())
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
         """Beside the others: of RWKV the length of a head divides that of a layer."""
@@ -140,7 +140,7 @@ class FeedForward(LayerPart):
     used: int | None = _size(MAX_EXPERTS)
     shared_length: int | None = _size()
     latent_length: int | None = _size()
-    router_bias: bool = read_by(Table.boolean, default=False)
+    router_bias: bool = read_by(default=False)
     beside_dense: int | None = _size()
     groups: int | None = _size(MAX_EXPERTS, minimum=2)
     groups_used: int | None = _size(MAX_EXPERTS)
@@ -213,21 +213,21 @@ class Architecture(Sized):
     scaled_context_tokens: int | None = _size()
     yarn_original_tokens: int | None = _size()
     rope_positions: int | None = _size()
-    tied_embeddings: bool = read_by(Table.boolean, default=False)
+    tied_embeddings: bool = read_by(default=False)
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
     feed_forward: tuple[FeedForward, ...] = ()
-    attention_bias: bool | None = read_by(Table.boolean, default=None)
+    attention_bias: bool | None = read_by(default=None)
     query_key_norm: str | None = _choice(QUERY_KEY_NORMS)
     parallel_norms: int | None = _size(9)
     rope_factors: str | None = _choice(("freqs", "long_short"))
     gate: str | None = _choice(("split", "fused", "none"))
     table_length: int | None = _size()
-    also: tuple[str, ...] = read_by(Table.strings, choices=ROW_FLAGS, default=())
-    lacks: tuple[str, ...] = read_by(Table.strings, choices=ROW_FLAGS, default=())
+    also: tuple[str, ...] = read_by(choices=ROW_FLAGS, default=())
+    lacks: tuple[str, ...] = read_by(choices=ROW_FLAGS, default=())
     positions: int | None = _size()
     token_types: int | None = _size()
-    output_matrix: bool = read_by(Table.boolean, default=True)
+    output_matrix: bool = read_by(default=True)
     cache_layers: int | None = _size(MAX_LAYERS)
     stored_layers: int | None = _size(MAX_LAYERS)
     per_layer_embedding_length: int | None = _size()

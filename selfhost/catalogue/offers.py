@@ -21,7 +21,7 @@ from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
-_DOLLARS = read_by(Table.number, maximum=1e9, default=None)
+_DOLLARS = read_by(maximum=1e9, default=None)
 
 
 class Offer(Record):
@@ -36,20 +36,20 @@ class Offer(Record):
     for.
     """
 
-    provider: str = read_by(Table.string, required=True)
-    model: str = read_by(Table.string, name="provider_model", required=True)
+    provider: str = read_by(required=True)
+    model: str = read_by(name="provider_model", required=True)
     model_id: str
     stands_in: bool = False
     why_instead: str | None = None
-    context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
+    context_tokens: int | None = read_by(minimum=1, default=None)
     input_usd_per_million_tokens: float | None = _DOLLARS
     output_usd_per_million_tokens: float | None = _DOLLARS
     usd_per_audio_minute: float | None = _DOLLARS
     usd_per_image: float | None = _DOLLARS
-    price_is_for: str | None = read_by(Table.string, default=None)
+    price_is_for: str | None = read_by(default=None)
     as_of: str
     ends: str | None = read_by(Table.date, default=None)
-    source: str = read_by(Table.string, required=True)
+    source: str = read_by(required=True)
 
 
 class Snapshot(Record):

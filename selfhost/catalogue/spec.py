@@ -42,14 +42,14 @@ class Sound(Record):
     a graphics card and on a processor.
     """
 
-    tokens_per_second: float | None = read_by(Table.number, default=None)
-    step_parameters: int | None = read_by(Table.integer, minimum=1, default=None)
-    step_layers: int | None = read_by(Table.integer, minimum=1, default=None)
-    operations_per_second: float | None = read_by(Table.number, default=None)
-    card_seconds_low: float | None = read_by(Table.number, default=None)
-    card_seconds_high: float | None = read_by(Table.number, default=None)
-    processor_seconds_low: float | None = read_by(Table.number, default=None)
-    processor_seconds_high: float | None = read_by(Table.number, default=None)
+    tokens_per_second: float | None = read_by(default=None)
+    step_parameters: int | None = read_by(minimum=1, default=None)
+    step_layers: int | None = read_by(minimum=1, default=None)
+    operations_per_second: float | None = read_by(default=None)
+    card_seconds_low: float | None = read_by(default=None)
+    card_seconds_high: float | None = read_by(default=None)
+    processor_seconds_low: float | None = read_by(default=None)
+    processor_seconds_high: float | None = read_by(default=None)
 
 
 class Denoising(Record):
@@ -57,15 +57,15 @@ class Denoising(Record):
     multiplications and additions, of one pass and of decoding the result.
     """
 
-    steps: int = read_by(Table.integer, required=True, minimum=1)
-    passes: int = read_by(Table.integer, required=True, minimum=1)
-    step_operations: int = read_by(Table.integer, required=True, minimum=1)
-    decode_operations: int = read_by(Table.integer, required=True, minimum=1)
-    blocks: int | None = read_by(Table.integer, minimum=1, default=None)
-    step_parameters: int | None = read_by(Table.integer, minimum=1, default=None)
-    frames: int | None = read_by(Table.integer, minimum=1, default=None)
-    height: int | None = read_by(Table.integer, minimum=1, default=None)
-    width: int | None = read_by(Table.integer, minimum=1, default=None)
+    steps: int = read_by(required=True, minimum=1)
+    passes: int = read_by(required=True, minimum=1)
+    step_operations: int = read_by(required=True, minimum=1)
+    decode_operations: int = read_by(required=True, minimum=1)
+    blocks: int | None = read_by(minimum=1, default=None)
+    step_parameters: int | None = read_by(minimum=1, default=None)
+    frames: int | None = read_by(minimum=1, default=None)
+    height: int | None = read_by(minimum=1, default=None)
+    width: int | None = read_by(minimum=1, default=None)
 
     @property
     def operations(self) -> float:
@@ -86,13 +86,13 @@ class PublishedFiles(Record):
     Ollama's tag of it, so that it is published, wherever that is.
     """
 
-    format: str = read_by(Table.string, required=True, choices=FORMATS)
+    format: str = read_by(required=True, choices=FORMATS)
     source: str = read_by(Table.text, required=True)
-    repository: str | None = read_by(Table.string, form=REPOSITORY, default=None)
-    bytes: Mapping[str, int] = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
-    unsized: tuple[str, ...] = read_by(Table.strings, default=())
-    names: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
-    listed: bool = read_by(Table.boolean, default=True)
+    repository: str | None = read_by(form=REPOSITORY, default=None)
+    bytes: Mapping[str, int] = read_by(minimum=1, default={})
+    unsized: tuple[str, ...] = read_by(default=())
+    names: Mapping[str, str] = read_by(default={})
+    listed: bool = read_by(default=True)
     named: bool = False
 
     @property
@@ -106,8 +106,8 @@ class Quantized(Record):
     here. They are judged as they are stored: a GGUF file is made of the weights before that.
     """
 
-    format: str = read_by(Table.string, required=True, choices=("safetensors", "mlx"))
-    quantization: str | None = read_by(Table.string, default=None)
+    format: str = read_by(required=True, choices=("safetensors", "mlx"))
+    quantization: str | None = read_by(default=None)
 
 
 class FileTensors(Record):
@@ -155,11 +155,11 @@ class License(Record):
     None where not known.
     """
 
-    id: str | None = read_by(Table.string, default=None)
-    url: str | None = read_by(Table.string, form=ADDRESS, default=None)
-    commercial_use: str | None = read_by(Table.string, choices=ANSWERS, default=None)
-    modification: str | None = read_by(Table.string, choices=ANSWERS, default=None)
-    redistribution: str | None = read_by(Table.string, choices=ANSWERS, default=None)
+    id: str | None = read_by(default=None)
+    url: str | None = read_by(form=ADDRESS, default=None)
+    commercial_use: str | None = read_by(choices=ANSWERS, default=None)
+    modification: str | None = read_by(choices=ANSWERS, default=None)
+    redistribution: str | None = read_by(choices=ANSWERS, default=None)
     conditions: tuple[str, ...] = read_by(Table.texts, default=())
     duties: tuple[str, ...] = read_by(Table.texts, default=())
 
@@ -167,11 +167,11 @@ class License(Record):
 class Openness(Record):
     """What was published, each one of OPENNESS."""
 
-    weights: str = read_by(Table.string, choices=OPENNESS, default="unknown")
-    inference_code: str = read_by(Table.string, choices=OPENNESS, default="unknown")
-    training_code: str = read_by(Table.string, choices=OPENNESS, default="unknown")
-    training_data: str = read_by(Table.string, choices=OPENNESS, default="unknown")
-    paper: str = read_by(Table.string, choices=OPENNESS, default="unknown")
+    weights: str = read_by(choices=OPENNESS, default="unknown")
+    inference_code: str = read_by(choices=OPENNESS, default="unknown")
+    training_code: str = read_by(choices=OPENNESS, default="unknown")
+    training_data: str = read_by(choices=OPENNESS, default="unknown")
+    paper: str = read_by(choices=OPENNESS, default="unknown")
 
 
 class Parameters(Sized):
@@ -180,13 +180,13 @@ class Parameters(Sized):
     """
 
     related = "active at_most total, encoders at_most total"
-    total: int | None = read_by(Table.integer, minimum=1, default=None)
-    active: int | None = read_by(Table.integer, minimum=1, default=None)
-    encoders: int | None = read_by(Table.integer, minimum=1, default=None)
-    projector_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
-    encoder_type: str | None = read_by(Table.string, default=None)
-    mtp: int | None = read_by(Table.integer, minimum=1, default=None)
-    extra_in_files: int | None = read_by(Table.integer, minimum=1, default=None)
+    total: int | None = read_by(minimum=1, default=None)
+    active: int | None = read_by(minimum=1, default=None)
+    encoders: int | None = read_by(minimum=1, default=None)
+    projector_bytes: int | None = read_by(minimum=1, default=None)
+    encoder_type: str | None = read_by(default=None)
+    mtp: int | None = read_by(minimum=1, default=None)
+    extra_in_files: int | None = read_by(minimum=1, default=None)
     difference: str | None = read_by(Table.text, default=None)
 
 
@@ -196,15 +196,15 @@ class StatedWay(Sized):
     """
 
     related = "low_bytes at_most high_bytes"
-    quantization: str = read_by(Table.string, required=True)
-    low_bytes: int = read_by(Table.integer, required=True, minimum=1)
-    high_bytes: int = read_by(Table.integer, required=True, minimum=1)
-    height: int | None = read_by(Table.integer, minimum=1, default=None)
-    width: int | None = read_by(Table.integer, minimum=1, default=None)
-    frames: int | None = read_by(Table.integer, minimum=1, default=None)
-    is_tiled: bool = read_by(Table.boolean, default=False)
-    is_chunked: bool = read_by(Table.boolean, default=False)
-    offload: str = read_by(Table.string, choices=("model", "sequential"), default="model")
+    quantization: str = read_by(required=True)
+    low_bytes: int = read_by(required=True, minimum=1)
+    high_bytes: int = read_by(required=True, minimum=1)
+    height: int | None = read_by(minimum=1, default=None)
+    width: int | None = read_by(minimum=1, default=None)
+    frames: int | None = read_by(minimum=1, default=None)
+    is_tiled: bool = read_by(default=False)
+    is_chunked: bool = read_by(default=False)
+    offload: str = read_by(choices=("model", "sequential"), default="model")
     source: str = read_by(Table.text, required=True)
 
 
@@ -215,24 +215,24 @@ class StatedNeeds(Sized):
     """
 
     related = "low_bytes at_most high_bytes"
-    low_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
-    high_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
-    dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
-    disk_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
-    instruction_sets: tuple[str, ...] = read_by(Table.strings, default=())
+    low_bytes: int | None = read_by(minimum=1, default=None)
+    high_bytes: int | None = read_by(minimum=1, default=None)
+    dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
+    disk_bytes: int | None = read_by(minimum=1, default=None)
+    instruction_sets: tuple[str, ...] = read_by(default=())
     source: str | None = read_by(Table.text, default=None)
     ways: tuple[StatedWay, ...] = read_by(Table.records, kind=StatedWay, default=())
-    heard_seconds: int | None = read_by(Table.integer, minimum=1, default=None)
-    second_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
-    squared_second_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
-    longest_seconds: int | None = read_by(Table.integer, minimum=1, default=None)
+    heard_seconds: int | None = read_by(minimum=1, default=None)
+    second_bytes: int | None = read_by(minimum=1, default=None)
+    squared_second_bytes: int | None = read_by(minimum=1, default=None)
+    longest_seconds: int | None = read_by(minimum=1, default=None)
 
 
 class Upkeep(Record):
     """Whether the model is still the one to take; `current` is None where nobody looked."""
 
-    current: bool | None = read_by(Table.boolean, default=None)
-    superseded_by: str | None = read_by(Table.string, form=ID, default=None)
+    current: bool | None = read_by(default=None)
+    superseded_by: str | None = read_by(form=ID, default=None)
     note: str | None = read_by(Table.text, default=None)
 
 
@@ -241,8 +241,8 @@ class Safety(Record):
     loading runs remote code.
     """
 
-    formats: tuple[str, ...] = read_by(Table.strings, choices=FORMATS, default=())
-    remote_code: bool | None = read_by(Table.boolean, default=None)
+    formats: tuple[str, ...] = read_by(choices=FORMATS, default=())
+    remote_code: bool | None = read_by(default=None)
 
 
 class Availability(Record):
@@ -251,13 +251,13 @@ class Availability(Record):
     """
 
     why: str = read_by(Table.text, required=True)
-    provider: str = read_by(Table.string, required=True)
+    provider: str = read_by(required=True)
     retired: str | None = read_by(Table.date, partial=True, default=None)
-    successor: str | None = read_by(Table.string, form=ID, default=None)
+    successor: str | None = read_by(form=ID, default=None)
     free_tier: str | None = read_by(Table.text, default=None)
     fine_tuning: str | None = read_by(Table.text, default=None)
-    api: bool = read_by(Table.boolean, default=True)
-    open_alternatives: tuple[str, ...] = read_by(Table.strings, form=ID, default=())
+    api: bool = read_by(default=True)
+    open_alternatives: tuple[str, ...] = read_by(form=ID, default=())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -320,32 +320,32 @@ class ModelSpec(Record):
     it, None where a config.json alone is known.
     """
 
-    id: str = read_by(Table.string, form=ID, required=True)
-    name: str = read_by(Table.string, required=True)
-    family: str | None = read_by(Table.string, default=None)
-    developer: str | None = read_by(Table.string, default=None)
+    id: str = read_by(form=ID, required=True)
+    name: str = read_by(required=True)
+    family: str | None = read_by(default=None)
+    developer: str | None = read_by(default=None)
     released: str | None = read_by(Table.date, partial=True, default=None)
-    modality: str = read_by(Table.string, choices=MODALITIES, default="text")
+    modality: str = read_by(choices=MODALITIES, default="text")
     uses: tuple[str, ...] | None = read_by(chosen, choices=USES, default=None)
     inputs: tuple[str, ...] | None = read_by(chosen, choices=INPUTS, default=None)
     tuned_from: str | None = read_by(tuned_from, default=None)
-    runtimes: tuple[str, ...] = read_by(Table.strings, form=ID, default=())
-    aliases: tuple[str, ...] = read_by(Table.strings, form=ALIAS, default=())
-    repository: str | None = read_by(Table.string, form=REPOSITORY, default=None)
-    gated: bool | None = read_by(Table.boolean, default=None)
-    tokenizer: bool | None = read_by(Table.boolean, default=None)
+    runtimes: tuple[str, ...] = read_by(form=ID, default=())
+    aliases: tuple[str, ...] = read_by(form=ALIAS, default=())
+    repository: str | None = read_by(form=REPOSITORY, default=None)
+    gated: bool | None = read_by(default=None)
+    tokenizer: bool | None = read_by(default=None)
     license: License | None = read_by(_license, default=None)
     openness: Openness = read_by(Table.record, kind=Openness, default=Openness())
     parameters: Parameters = read_by(Table.record, kind=Parameters, default=Parameters())
     architecture: Architecture | None = read_by(read_architecture, default=None)
-    components: Mapping[str, int] = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
-    components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
-    native_pixels: int | None = read_by(Table.integer, minimum=1, default=None)
-    frames_per_second: int | None = read_by(Table.integer, minimum=1, default=None)
+    components: Mapping[str, int] = read_by(minimum=1, default={})
+    components_dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
+    native_pixels: int | None = read_by(minimum=1, default=None)
+    frames_per_second: int | None = read_by(minimum=1, default=None)
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     sound: Sound | None = read_by(Table.record, kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
-    picture_operations: int | None = read_by(Table.integer, minimum=1, default=None)
+    picture_operations: int | None = read_by(minimum=1, default=None)
     files: tuple[PublishedFiles, ...] = read_by(
         Table.records, kind=PublishedFiles, check=_check_files, default=()
     )
