@@ -20,7 +20,7 @@ from ..core.records import pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.pace.engine import uses_shared_gpu
-from ..judge.placement.devices import computes_on_shared, runs_on
+from ..judge.placement.devices import LEFT_BY_SYSTEM, computes_on_shared, runs_on
 from ..judge.record import Judged, Question
 from ..machine.cpus import metal_share
 from ..machine.record import Accelerator, Machine
@@ -28,8 +28,6 @@ from ..machine.record import Accelerator, Machine
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
 WORTH_BOUNDING = 0.1
-# percent: 101 of the 121.7 GiB of a DGX Spark were free (public reports, 2026-11)
-_LEFT_BY_SYSTEM = 82
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
@@ -302,7 +300,7 @@ def _memory_share(case: Case) -> float | None:
     memory, is_shared = case.judged.memory, uses_shared_gpu(case.machine, case.runtime)
     if not is_shared or not total or memory is None or case.setting("memory_share"):
         return None
-    left = _LEFT_BY_SYSTEM if free is None else int(free / total * 100)
+    left = LEFT_BY_SYSTEM if free is None else int(free / total * 100)
     return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100
 
 

@@ -16,6 +16,7 @@ from ...machine.gpus import capability_of
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, PlaceNeed
 from ..placement.devices import (
+    LEFT_BY_SYSTEM,
     amd_gpus,
     computes_on_shared,
     emptied,
@@ -40,7 +41,19 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
         return _on_devices(needs, machine, question)
     if runtime is not None and question.wants_gpu:
         return _missing(needs, machine, question, runtime)
-    return _in_ram(needs, machine, runtime) if devices else finding(PASS, "accelerator-not-needed")
+    if devices:
+        return _in_ram(needs, machine, runtime)
+    if names := _laid_out(question):
+        figures: dict[str, Any] = {"names": names, "program": runtime.name if runtime else ""}
+        return finding(WARN, "accelerator-not-needed", "ignored", figures)
+    return finding(PASS, "accelerator-not-needed")
+
+
+def _laid_out(question: Question) -> list[str]:
+    """The options asked for that say what lies on a GPU."""
+    rules = question.runtime.named_options if question.runtime else {}
+    placing = [name for name, rule in rules.items() if rule.changes.endswith("_layers")]
+    return [name for name in placing if name in question.workload.runtime_options]
 
 
 def _in_ram(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
@@ -162,21 +175,14 @@ def _by_range(shares: Sequence[_Share], needs: Needs, question: Question) -> Cel
 
 
 def _by_most(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell:
-    runtime, workload = question.runtime, question.workload
     if all(share.fits() for share in shares):
         if needs.placement != "split":
             return PASS, "accelerator-fits", "", {}
-        options, laid_out = workload.runtime_options, ("gpu_layers", "cpu_expert_layers")
-        stated = runtime and any(runtime.setting(what, options) for what in laid_out)
-        return (
-            WARN,
-            "accelerator-partly",
-            "in-turn" if needs.offload else "stated" * bool(stated),
-            {},
-        )
+        variant = "in-turn" if needs.offload else "stated" * bool(_laid_out(question))
+        return WARN, "accelerator-partly", variant, {}
     figures: dict[str, Any] = {"several": len(shares) * (len(shares) > 1)}
     lacking = [share.place.high_bytes - (share.room_bytes() or 0) for share in shares]
-    is_now_only, short = workload.memory_basis == "available", max(lacking)
+    is_now_only, short = question.workload.memory_basis == "available", max(lacking)
     is_idle_enough = all(share.fits(is_idle=True) for share in shares)
     is_of_one = sum(lacking) <= 0
     if is_of_one:
@@ -200,7 +206,7 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     ]
     if sharing:
         refusal = _refusal(runtime, rules, sharing[:1])
-        return refusal or _shared(sharing, needs, machine, runtime)
+        return refusal or _of_share(sharing, needs, machine, question)
     largest = max(devices, key=lambda device: free_bytes(device) or 0, default=None)
     if needs.memory is None and largest is not None:
         unread = finding(UNKNOWN, "accelerator-unread", "need", device=largest.name)
@@ -213,6 +219,23 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
         device=largest.name if largest else None,
         on_cpu=runtime.on_cpu,
     )
+
+
+def _of_share(
+    sharing: Sequence[Accelerator], needs: Needs, machine: Machine, question: Question
+) -> Finding:
+    """As `_shared`, and of a stated share whether it holds the model, and the system leaves it."""
+    case, total, free = needs.case, machine.memory_total_bytes, machine.memory_available_bytes
+    if case is None or not case.setting("memory_share") or not total or needs.memory is None:
+        return _shared(sharing, needs, machine, question.runtime)
+    card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
+    share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(needs))
+    left = LEFT_BY_SYSTEM if free is None else free * 100 // total
+    if percent_of(needs) <= left:
+        return _shares_check([share], needs, machine, question)
+    program, taken = question.runtime.name if question.runtime else "", share.room_bytes()
+    figures = {"program": program, "left": total * left // 100, "share": left / 100}
+    return finding(UNKNOWN, "accelerator-close", "share", figures, taken=taken)
 
 
 def _shared(
