@@ -61,4 +61,4 @@ def recipe_judged(model: str, precisions: list[str], machine: str) -> str:
                 continue
             if "local" in routes:
                 return "right"
-    return "wrong" if routes - {"unknown"} else "doubtful"
+    return "doubtful" if "unknown" in routes or not routes else "wrong"
