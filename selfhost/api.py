@@ -216,7 +216,7 @@ def _given(
         try:
             described, note = named(machine)
         except UnknownMachineError as error:
-            wanted = error.remedy
+            wanted = error.remedy and error.remedy.replace("--machine ", "machine=")
             if machine.endswith((".json", ".jsonl")) or os.path.lexists(machine):
                 wanted = f"a record is read by machine=Machine.from_file({machine!r})"
             message = f"{error.message}; {wanted}" if wanted else error.message

@@ -318,12 +318,13 @@ class Space(Record):
         """
         question, catalogue = self.judged.question, self.catalogue
         spec, own = question.spec, question.workload.quantization
-        if question.workload.task == "finetune" or question.local_files:
+        if question.workload.task == "finetune" or question.local_files or own == "F32":
             return None
         order = need.quantizations_of(spec, runtime)
         first = order.index(own) if own in order else len(order) - 1
         # the order is by what is lost, so none behind the judged one counts unless it does
-        while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
+        least = first if own in ("F16", "BF16") else 0
+        while first > least and not quality_of(order[first], catalogue, spec).is_lossless:
             first -= 1
         return next((name for name in order[max(first, 0) :] if self.fits(quantization=name)), None)
 

@@ -345,6 +345,8 @@ def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
 
 # pp512, tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
 _TEST = re.compile(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
+# of those that have no pace
+_BROKEN = re.compile(r"(?m)^\|.{0,2000}\b(?:pp|tg) ?\d{1,9}\b[^|]{0,40}\| *-?(?:nan|inf)\b")
 # what one run has of a row; another value is another test
 _SAME = (
     *("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts"),
@@ -369,13 +371,19 @@ def _read_bench(text: str) -> Run | None:
     facts = _facts("llama-bench", text) | first
     backends = {name for name in re.split(r"[, ]+", facts.get("backend", "")) if name}
     is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
-    left_out = len(rows) - len(same)
+    left_out, broken = len(rows) - len(same), len(_BROKEN.findall(text))
     return _run_with(
         facts,
         "llama-bench",
         on_processor=not is_on_card if backends else None,
         figures=tuple(same.values()),
-        notes=sentences("runs", "note", {"other-tests": left_out}, number=left_out),
+        notes=sentences(
+            "runs",
+            "note",
+            {"other-tests": left_out, "broken": broken},
+            number=left_out,
+            broken=broken,
+        ),
     )
 
 

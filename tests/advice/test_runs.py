@@ -97,6 +97,12 @@ def test_the_figures_that_each_program_prints(
     assert set(figures) <= set(paces(run))
 
 
+def test_rows_without_a_pace_are_left_out() -> None:
+    run = read(sample("llama_bench-table").replace("27.09 ", "nan "))
+    assert paces(run) == [("decode", 16, 5.04, 8)]
+    assert run.notes == ("Tests whose pace is no number (nan) are left out: 1.",)
+
+
 def test_flash_attention_on_is_what_is_predicted() -> None:
     """`-fa 0,1`: of a published run on an RX 7900 XTX the tests with it; those of the second card,
     which stand below under the same names, are another run
