@@ -18,7 +18,7 @@ HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what an option of a program may change: see `RuntimeOption`
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
-    "gpu_layers", "cpu_expert_layers",
+    "gpu_layers", "cpu_expert_layers", "picture_tokens",
 )  # fmt: skip
 # what a workload may load beside a model
 COMPANIONS = ("draft", "mtp", "adapter")

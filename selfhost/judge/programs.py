@@ -19,6 +19,8 @@ from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
 from ..core.spelling import canonical, nearest
 from ..core.workload import Workload
+from ..needs.case import Case, why_no_encoders
+from ..needs.file_formats import case_of
 from ..needs.records import Term
 from .checks import fault
 from .files import can_quantize, states_needs_alone
@@ -139,10 +141,24 @@ def _option_refused(
     rule, value = runtime.named_options[name], workload.runtime_options[name]
     if rule.changes == "sequences_sampled":
         rule = rule.replace(least=workload.parallel)
-    if rule.takes(value):
+    why = _without_effect(case_of(spec, runtime, workload), rule.changes)
+    if rule.takes(value) and not why:
         return ()
     figures |= {"least": f"{rule.least:g}", "most": f"{rule.most:g}", "ends": not rule.to}
-    return fault("runtime_options", "option-value", typed=value, **figures).problems
+    figures |= {"typed": value, "model": spec.name, why: True}
+    key = "option-without-effect" if rule.takes(value) else "option-value"
+    return fault("runtime_options", key, **figures).problems
+
+
+def _without_effect(case: Case, changes: str) -> str:
+    """Why an option changes nothing of the model, or nobody knows what; "" where it does."""
+    model, of_picture = case.spec.architecture, changes == "picture_tokens"
+    if changes == "cpu_expert_layers" and model is not None and model.feed_forward:
+        return "" if any(part.experts for part in model.feed_forward) else "dense"
+    if (of_picture or changes == "projector") and not case.encoders:
+        return "" if why_no_encoders(case.spec) and not of_picture else "blind"
+    is_known = case.encoder is not None and case.encoder.token_pixels
+    return "" if is_known or not of_picture else "unmeasured"
 
 
 def runtimes_to_type(

@@ -21,6 +21,9 @@ DRAFTED_TOKENS = 3
 MICRO_BATCH_TOKENS, BATCH_TOKENS = 512, 2048
 """`n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)."""
 _CELL_STEP = 256
+# of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes
+# to be balanced
+MEGAPIXEL_SIDE = 1008
 ENCODER_REMEDY = (
     "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
     " in a spec of it"
@@ -32,6 +35,7 @@ class Encoder(Record):
     """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest
     picture that it does not shrink; `largest_seconds` is of sound, in place of a picture's side.
     `megapixel_bytes` is for a picture of 1,008 × 1,008, where it does not grow with the pixels.
+    `token_pixels`: the side of what one token shows, of encoders that take pictures as they come.
     """
 
     what: str
@@ -40,6 +44,16 @@ class Encoder(Record):
     largest_pixels: int | None = None
     largest_seconds: int | None = None
     megapixel_bytes: int | None = None
+    token_pixels: int | None = None
+
+    def picture_bytes(self, pixels: int) -> int:
+        """What a picture of so many pixels takes."""
+        most, usual = (self.largest_pixels or 1) ** 2, MEGAPIXEL_SIDE**2
+        if self.megapixel_bytes is None:
+            return self.largest_bytes * pixels // most
+        each = self.megapixel_bytes / usual
+        growth = (self.largest_bytes / most - each) / (most - usual)
+        return round(pixels * (each + growth * (pixels - usual)))
 
 
 class Companions(Record):

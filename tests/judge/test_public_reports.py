@@ -16,6 +16,7 @@ from selfhost.core.errors import UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.needs.case import published
 from selfhost.needs.file_formats import weights_bytes
+from selfhost.needs.records import Term
 
 GB = 1_000_000_000
 CATALOGUE = open_catalogue()
@@ -220,6 +221,46 @@ def test_vllm_takes_the_share_and_the_sequences_that_are_asked_for() -> None:
     verdict = check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM")
     assert verdict.route == "local"
     assert "--gpu-memory-utilization 0.97 --max-num-seqs 1" in verdict.commands[-1]
+
+
+def picture_on(machine: str, model: str, tokens: int) -> Term:
+    options = {"image-max-tokens": str(tokens)}
+    workload = Workload(runtime="llama.cpp", runtime_options=options)
+    verdict = check(model, workload, machine=machine)
+    assert f" --image-max-tokens {tokens}" in verdict.commands[-1]
+    (picture,) = [t for t in memory_of(verdict).terms if t.name == "projector_compute"]
+    return picture
+
+
+def test_a_picture_takes_what_its_tokens_take() -> None:
+    """A GPU reserved 223.30 MiB for Qwen3.5 4B's 1,472 x 1,472 (ggml-org/llama.cpp#22673), which the option leaves; a Pixtral's 32 x 32 tokens took 301.4 MB more than 8 x 8 (llamacpp_companions.json)."""
+    reserved = picture_on("RTX 4090, 64GB RAM", "qwen3.5-4b", 1024)
+    assert round(reserved.bytes / 2**20, 1) == 223.3
+    assert picture_on("RTX 4090, 64GB RAM", "qwen3.5-4b", 4096).bytes > reserved.bytes
+    small, large = (
+        picture_on("i5-8250U 64GB", "mistral-small-3.2-24b-instruct-2506", tokens)
+        for tokens in (64, 1024)
+    )
+    assert large.bytes - small.bytes < 301_400_000 < large.high_bytes - small.high_bytes
+
+
+@each(
+    ("share", "route"),
+    # of 121.7 GiB: less than its 31 GiB, enough, more than the system leaves
+    [("0.1", "api"), ("0.8", "local"), ("0.95", "unknown")],
+)
+def test_a_share_of_a_shared_memory_is_judged(share: str, route: str) -> None:
+    options = {"gpu-memory-utilization": share}
+    workload = Workload(runtime="vllm", quantization="nvfp4", runtime_options=options)
+    assert check("qwen3.6-35b-a3b", workload, machine="dgx spark").route == route
+
+
+def test_layers_for_a_gpu_that_is_not_there_are_said_to_be_ignored() -> None:
+    workload = Workload(runtime="llama.cpp", runtime_options={"ngl": "20"})
+    verdict = check("llama-3.1-8b", workload, machine="laptop-ddr4-16gb")
+    (found,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert (verdict.route, found.outcome) == ("local", "warn")
+    assert "ignores ngl" in found.reason
 
 
 @each(

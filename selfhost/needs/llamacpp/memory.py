@@ -24,6 +24,7 @@ from ..cache import (
 )
 from ..case import (
     ENCODER_REMEDY,
+    MEGAPIXEL_SIDE,
     Case,
     Cells,
     Parts,
@@ -76,9 +77,6 @@ _LARGEST_VOCABULARY = 262_144
 _VOCABULARY = {
     "spm": (155, 200), "bpe": (307, 410), "wpm": (130, 230), "unigram": (480, 600), "": (155, 410),
 }  # fmt: skip
-# the side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model
-# card takes to be balanced
-_PICTURE_PIXELS = 1008
 # of 25 kinds of encoders the middle one, and the largest with its work buffer, for a picture of a
 # megapixel
 _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
@@ -409,23 +407,27 @@ def _projector(case: Case) -> Term:
 
 def _picture(case: Case) -> Term:
     """The encoder's own buffer, touched by a picture: none without one, at the most of a picture of
-    a megapixel. A device reserves it at load.
+    a megapixel, or of as many tokens as an option allows. A device reserves it at load: for one of
+    a fixed size, or for the largest (clip-model.h, set_warmup_n_tokens, set_limit_image_tokens).
     """
     encoder = case.encoder
     if encoder is None:
         source = (
             "this encoder was not measured; 25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
         )
-        line, high = f"{_PICTURE_BYTES:,} bytes", _PICTURE_HIGH_BYTES
-        return term(
-            "projector_compute", _PICTURE_BYTES, How.ASSUMED, source, line, low=0, high=high
-        )
-    plain, largest = encoder.largest_bytes, encoder.largest_pixels
-    if largest is None:
+        size, line, high = _PICTURE_BYTES, f"{_PICTURE_BYTES:,} bytes", _PICTURE_HIGH_BYTES
+        return term("projector_compute", size, How.ASSUMED, source, line, low=0, high=high)
+    plain, largest, reserved = encoder.largest_bytes, encoder.largest_pixels, encoder.reserved_bytes
+    tokens, side = int(case.setting("picture_tokens") or 0), encoder.token_pixels
+    if tokens and side is not None:
+        plain = encoder.picture_bytes(tokens * side**2)
+        reserved = plain if reserved == encoder.largest_bytes else reserved
+        line = f"{plain:,} bytes; for a picture of {tokens:,} tokens of {side} × {side} pixels"
+    elif largest is None:
         line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
     else:
-        side = min(_PICTURE_PIXELS, largest)
-        plain = encoder.megapixel_bytes or plain * side**2 // largest**2
+        side = min(MEGAPIXEL_SIDE, largest)
+        plain = encoder.picture_bytes(side**2)
         line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}"
         if side < largest:
             line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
@@ -433,7 +435,8 @@ def _picture(case: Case) -> Term:
     line += "; none without any, up to a fifth more in a work buffer"
     # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
     # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
-    if case.device is None or encoder.reserved_bytes <= plain:
-        return term("projector_compute", plain, how, source, line, low=0, high=plain * 6 // 5)
-    line = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
-    return term("projector_compute", encoder.reserved_bytes, how, source, line)
+    if case.device is None or reserved <= plain:
+        low = reserved if case.device else 0
+        return term("projector_compute", plain, how, source, line, low=low, high=plain * 6 // 5)
+    line = f"{reserved:,} bytes; reserved at load, for pictures that take no more"
+    return term("projector_compute", reserved, how, source, line)
