@@ -371,19 +371,14 @@ def _read_bench(text: str) -> Run | None:
     facts = _facts("llama-bench", text) | first
     backends = {name for name in re.split(r"[, ]+", facts.get("backend", "")) if name}
     is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
-    left_out, broken = len(rows) - len(same), len(_BROKEN.findall(text))
+    left_out = len(rows) - len(same)
+    holds = {"other-tests": left_out, "broken": _BROKEN.search(text)}
     return _run_with(
         facts,
         "llama-bench",
         on_processor=not is_on_card if backends else None,
         figures=tuple(same.values()),
-        notes=sentences(
-            "runs",
-            "note",
-            {"other-tests": left_out, "broken": broken},
-            number=left_out,
-            broken=broken,
-        ),
+        notes=sentences("runs", "note", holds, number=left_out),
     )
 
 

@@ -75,8 +75,8 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     available, held = verdict.model.availability, verdict.finding("accelerator")
     if verdict.can_run:
         if verdict.waits_for_setting and held is not None and held.remedy:
-            until = "a part may run on the CPU, more slowly"
-            until = "it may fail" if verdict.workload.format == "mlx" else until
+            fails = verdict.workload.format == "mlx"
+            until = "it may fail" if fails else "a part may run on the CPU, more slowly"
             yield f"First {held.remedy}, until when {until}"
         if verdict.speed is not None:
             yield from _pace_lines(verdict, verdict.speed, measured)

@@ -44,8 +44,7 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
     if devices:
         return _in_ram(needs, machine, runtime)
     if names := _laid_out(question):
-        figures: dict[str, Any] = {"names": names, "program": runtime.name if runtime else ""}
-        return finding(WARN, "accelerator-not-needed", "ignored", figures)
+        return finding(WARN, "accelerator-not-needed", "ignored", names=names)
     return finding(PASS, "accelerator-not-needed")
 
 
@@ -233,9 +232,8 @@ def _of_share(
     left = LEFT_BY_SYSTEM if free is None else free * 100 // total
     if percent_of(needs) <= left:
         return _shares_check([share], needs, machine, question)
-    program, taken = question.runtime.name if question.runtime else "", share.room_bytes()
-    figures = {"program": program, "left": total * left // 100, "share": left / 100}
-    return finding(UNKNOWN, "accelerator-close", "share", figures, taken=taken)
+    figures = {"taken": share.room_bytes(), "left": total * left // 100, "share": left / 100}
+    return finding(UNKNOWN, "accelerator-close", "share", figures)
 
 
 def _shared(
