@@ -47,9 +47,7 @@ class CacheGroup(Record):
 
 @lru_cache(512)
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
-    """The caches of a model; () for encoders, for models that keep a state alone, and for those
-    that keep nothing.
-    """
+    """The caches of a model; () for encoders and for models that keep a state alone, or nothing."""
     if row is not None and (row.encoder or row.recomputes):
         return ()
     last, groups = architecture.cache_layers, list[CacheGroup]()
@@ -93,9 +91,7 @@ def _indexer(group: Attention) -> int:
 
 
 class State(Record):
-    """The state of one recurrent layer and one sequence, in elements: the convolution's last
-    inputs, and the rest.
-    """
+    """The state of a recurrent layer and sequence: a convolution's last inputs, and the rest."""
 
     layers: int
     convolution: int
@@ -104,9 +100,7 @@ class State(Record):
 
 
 def states(architecture: Architecture) -> tuple[State, ...]:
-    """Those of recurrences; and of compressed attention what is kept of the tokens that the next
-    row will be made of: numbers, and what each counts for.
-    """
+    """Those of recurrences, and of compressed attention the tokens that make the next row."""
     width = architecture.embedding_length
     kept = [_state(group, width) for group in architecture.recurrent if group.layers]
     for group in architecture.attention:
@@ -209,17 +203,13 @@ def cache_bytes(
 
 
 def idle_layers(architecture: Architecture) -> int:
-    """Layers that do not attend and yet have a V row without flash attention: of a model
-    without a state, whose cache leaves out none.
-    """
+    """Layers that do not attend and yet have a V row without flash attention."""
     attending = {layer for group in architecture.attention for layer in group.layers}
     return 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
 
 
 def state_bytes(architecture: Architecture, sequences: int) -> int:
-    """Bytes of the recurrent state: 32-bit floats, one state per sequence. Neither the context nor
-    the cache type changes it.
-    """
+    """Bytes of the recurrent state: 32-bit floats, one state per sequence."""
     return sum(
         4 * (state.convolution + state.memory) * state.layers * sequences
         for state in states(architecture)
@@ -286,9 +276,7 @@ def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architectur
 
 
 def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
-    """What stands before and after the number of layers for the numbers of one token, whose values
-    may be made as wide as the `widest`.
-    """
+    """What stands before and after the number of layers for the numbers of one token."""
     values = max(widest, group.value_elements)
     if group.latent:
         return "", f"{group.key_length:,}"
@@ -298,9 +286,7 @@ def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
 
 
 def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
-    """How many tokens a layer with that window has room for, and the most, of a context in whole
-    steps of the runtime.
-    """
+    """How many tokens a layer has room for, and the most, in whole steps of the runtime."""
     account, runtime, row = case.runtime.account, case.runtime, case.row
     step = runtime.cache_step_tokens
     tokens = -(-case.context_tokens // step) * step
@@ -361,9 +347,7 @@ def _keys_and_values(case: Case) -> Term | None:
 
 
 def _recurrent_states(case: Case) -> Term | None:
-    """States in 32 bits; where the runtime is known for it, inputs of convolutions in the type of
-    the model.
-    """
+    """States in 32 bits; for some runtimes inputs of convolutions in the type of the model."""
     architecture, account, sequences = case.model, case.runtime.account, case.workload.parallel
     width = case.cache_width if account.typed_states else 4
     groups = [group for group in architecture.recurrent if group.layers]

@@ -89,15 +89,11 @@ class Cells(Record):
 
     @property
     def encoded(self) -> int:
-        """Tokens of one batch of an encoder: bounded by the padded context, not by the one
-        asked for.
-        """
+        """Tokens of one batch of an encoder, bounded by the padded context."""
         return min(self.batch, self.full * self.streams)
 
     def cells_of_layer(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
-        """Cells of a layer with that window, None for one that keeps everything,
-        `tokens_per_row` in each.
-        """
+        """Cells of a layer with that window, None for none, and so many tokens in each row."""
         if tokens_per_row > 1:
             return padded(-(-self.full // tokens_per_row))
         if window_tokens is None or self.whole_windows:
@@ -122,10 +118,10 @@ def cells(
     """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream
     that all share.
     """
-    total = padded(context_tokens)
+    total, streams = padded(context_tokens), 1 if unified else sequences
     return Cells(
-        full=total if unified else padded(total // sequences),
-        streams=1 if unified else sequences,
+        full=padded(total // streams),
+        streams=streams,
         micro_batch=min(micro_batch, context_tokens),
         batch=micro_batch,
         sequences=sequences,
@@ -176,9 +172,7 @@ class Case(Record):
 
     @property
     def whole(self) -> bool:
-        """True where every tensor follows: nothing that has a size of its own was left out of
-        the spec.
-        """
+        """Whether every tensor follows: nothing with a size of its own is left out of the spec."""
         model = self.spec.architecture
         if model is None or self.known_row is None:
             return False
@@ -220,9 +214,7 @@ class Case(Record):
 
     @cached_property
     def room(self) -> Cells:
-        """The cells of llama.cpp's cache, of all sequences. A batch is no smaller than its parts
-        (src/llama-context.cpp).
-        """
+        """The cells of llama.cpp's cache, No batch is smaller than its parts."""
         tokens = int(self.setting("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.setting("batch_tokens") or BATCH_TOKENS))
         return cells(
@@ -241,9 +233,7 @@ class Case(Record):
 
     @property
     def kept_states(self) -> int:
-        """Recurrent states of one sequence: one, or with the model's own block one for each
-        token to roll back to.
-        """
+        """Recurrent states of one sequence: with its own block one a token to roll back."""
         return 1 + DRAFTED_TOKENS if self.companions.own_block and self.row.rolls_back else 1
 
     @property
@@ -275,9 +265,7 @@ class Case(Record):
 
 
 class Parts(Record):
-    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the
-    terms are no total.
-    """
+    """Files, terms, and what is not known. With a `memory…` in `unknown` the terms are no total."""
 
     files: Term | Unread
     terms: tuple[Term, ...] = ()
@@ -303,22 +291,19 @@ def components_type(spec: ModelSpec) -> str:
 def published(
     spec: ModelSpec, format: str | None, quantization: str | None
 ) -> tuple[int, PublishedFiles] | None:
-    """The size somebody states for these files, whatever the case and alias the spec writes.
-
-    CTranslate2 files are published in 16 bits and loaded as any of its types.
-    """
+    """The size somebody states for these files, whatever the case and alias the spec writes."""
+    # published in 16 bits and loaded as any of its types
     quantization = "float16" if format == "ctranslate2" else quantization
     if format is None or quantization is None:
         return None
     wanted = canonical_gguf(quantization) or quantization.lower()
-    same_name = (
-        (size, files)
-        for files in spec.files
-        if files.format == format
-        for name, size in files.bytes.items()
-        if (canonical_gguf(name) or name.lower()) == wanted
-    )
-    return spec.published_bytes(format, quantization) or next(same_name, None)
+    if (stated := spec.published_bytes(format, quantization)) is not None:
+        return stated
+    for files in spec.files:
+        for name, size in files.bytes.items() if files.format == format else ():
+            if (canonical_gguf(name) or name.lower()) == wanted:
+                return size, files
+    return None
 
 
 def published_size(case: Case, quantization: str | None = None) -> Term | None:
@@ -331,9 +316,7 @@ def published_size(case: Case, quantization: str | None = None) -> Term | None:
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
-    """True where a runtime can quantize the published weights while it loads them: not those that
-    are narrow already.
-    """
+    """Whether a runtime can quantize the published weights while it loads them."""
     return architecture is not None and name_of(architecture) in PLAIN_DTYPES
 
 
@@ -341,9 +324,8 @@ def name_of(architecture: Architecture | None) -> str:
     """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
     if architecture is None:
         return "bfloat16"
-    return (
-        architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
-    )
+    narrow = architecture.expert_dtype or architecture.matrix_dtype
+    return narrow or architecture.dtype or "bfloat16"
 
 
 def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
@@ -361,20 +343,15 @@ def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | No
 def loads_sixteen_bits(
     spec: ModelSpec, runtime: RuntimeSpec, format: str | None, quantization: str | None
 ) -> bool:
-    """True where the runtime downloads the published 16-bit weights and quantizes them itself,
-    while it loads them.
-    """
+    """Whether the runtime downloads 16-bit weights and quantizes them while it loads them."""
     if is_cast(spec, runtime, quantization):
         return True
     rule = runtime.rule_of(quantization)
-    if rule is None or not rule.at_load:
+    can_be_made = bool(spec.components) or from_sixteen_bits(spec.architecture)
+    if rule is None or not rule.at_load or not can_be_made:
         return False
-    if not spec.components and not from_sixteen_bits(spec.architecture):
-        return False
-    return (
-        published(spec, format, quantization) is None
-        and spec.repository_of(format, quantization) is None
-    )
+    is_there = spec.repository_of(format, quantization) is not None
+    return not is_there and published(spec, format, quantization) is None
 
 
 def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
@@ -383,9 +360,7 @@ def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
 
 
 def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
-    """The processors that the program has builds for, or can be built for; without one those that
-    the model's spec states.
-    """
+    """The processors that the program has builds for; without one those that the spec states."""
     if runtime is None:
         sets = spec.needs.instruction_sets if spec.needs else ()
         return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
@@ -412,9 +387,7 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
 
 
 def why_no_encoders(spec: ModelSpec) -> str | None:
-    """Why nobody can say how large the encoder of a model that sees or hears is; None where
-    that is stated, or it has none.
-    """
+    """Why the size of an encoder is not known; None where it is, or there is none."""
     if spec.parameters.encoders or spec.architecture is None:
         return None
     stated = "the spec does not state the size of its vision encoder"
@@ -423,15 +396,13 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
 
 def unread_cache(spec: ModelSpec) -> Unread:
     """Why the size of the cache is not known, as the spec says it."""
-    otherwise = "the spec has no architecture, so the size of its cache is not known"
     why = spec.unknown.get("architecture.attention") or spec.unknown.get("architecture")
-    remedy = "state [architecture] or [needs] in a spec of the model"
-    return unread(why or otherwise, remedy, "memory.kv_cache")
+    why = why or "the spec has no architecture, so the size of its cache is not known"
+    return unread(why, "state [architecture] or [needs] in a spec of the model", "memory.kv_cache")
 
 
 def unread_size(spec: ModelSpec) -> Unread:
     """Why the size of the weights is not known, as the spec says it."""
-    otherwise = "neither the architecture nor the number of parameters is known"
     why = spec.unknown.get("architecture") or spec.unknown.get("parameters.total")
-    remedy = "state the size under [[files]] or [needs] in a spec of the model"
-    return unread(why or otherwise, remedy)
+    why = why or "neither the architecture nor the number of parameters is known"
+    return unread(why, "state the size under [[files]] or [needs] in a spec of the model")

@@ -200,9 +200,7 @@ def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, s
 
 
 def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:
-    """Bytes of one linear layer without its bias. `type`: one of DTYPES or the name of a `Scheme`.
-    `wide`: MLX made it of weights in 32 bits, and so are its scales.
-    """
+    """Bytes of a linear layer without its bias. `wide`: MLX made it of weights in 32 bits."""
     weights, groups = inputs * outputs, outputs
     if type == "float8_e4m3_128x128":
         return weights + 4 * -(-inputs // 128) * -(-outputs // 128)

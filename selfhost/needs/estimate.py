@@ -157,9 +157,7 @@ def _with_parts(needs: Needs, parts: Parts) -> Needs:
 
 
 def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
-    """What the spec states itself, in equal parts where a program shares it out to several devices;
-    the files and ways of offloading as counted where it leaves them out.
-    """
+    """What the spec states itself; files and ways of offloading as counted where it does not."""
     spec, stated = case.spec, case.spec.needs
     if stated is None:
         return None
@@ -239,9 +237,7 @@ def why_cache_type_refused(
 
 
 def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
-    """Parameters of the architecture without encoders, all and those used for one token; None
-    where not every tensor follows.
-    """
+    """Parameters without encoders, all and those used for one token; None where not known."""
     case = case_of(spec)
     if not case.whole:
         return None
@@ -267,9 +263,9 @@ def decode_bytes_by_type(
         case = case.replace(quantization=canonical_gguf(quantization) or quantization)
         if (read := _read_of_gguf(case)) is not None:
             return read
-    architecture = case.spec.architecture
-    experts = architecture.expert_dtype if architecture is not None else None
-    if case.known_row is None or not experts or not case.is_own:
+    model = case.spec.architecture
+    experts = None if model is None or not case.is_own else model.expert_dtype
+    if case.known_row is None or not experts:
         return _read_of_files(case)
     if runtime is not None and experts in runtime.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
@@ -293,9 +289,7 @@ def _read_of_files(case: Case) -> dict[str, int]:
 
 
 def _read_of_gguf(case: Case) -> dict[str, int] | None:
-    """By llama-quantize's recipe, or that which a publisher's own mix is nearest to, in proportion
-    to the files; None of other names, and where not every tensor follows.
-    """
+    """By the recipe of the file, in proportion to its size; None where not every tensor follows."""
     if not case.whole:
         return None
     name, size, whole = case.quantization, 1, 1

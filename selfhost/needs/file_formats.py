@@ -129,9 +129,7 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
 
 
 def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
-    """The files one takes unless something else is asked for, in the first format of the
-    runtime that the model has.
-    """
+    """The files one takes unless told otherwise, in the first format that the model has."""
     own = spec.quantized
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
@@ -167,9 +165,7 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
 
 
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
-    """What the model can be had in for that runtime, best quality first; only names whose size
-    is known or can be computed.
-    """
+    """What the model can be had in for that runtime with a known size, best quality first."""
     if (parts := parts_of(spec, runtime)) is not None:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
@@ -242,9 +238,7 @@ EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QU
 
 
 def canonical_quantization(text: str) -> str | None:
-    """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`, `AWQ-INT4` -> `awq`; None for a name
-    nobody knows.
-    """
+    """`q4_k_m` -> `Q4_K_M`, `AWQ-INT4` -> `awq`; None for a name nobody knows."""
     name = canonical_gguf(text)
     if name is not None:
         return name
@@ -262,9 +256,7 @@ def canonical_quantization(text: str) -> str | None:
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
-    """The files of one format and quantization, as downloaded, without the projector of a
-    vision model.
-    """
+    """The files of one format and quantization, as downloaded, without the projector."""
     workload = Workload(format=format or None, quantization=quantization or None)
     return size_of(case_of(spec, None, workload))
 
@@ -309,9 +301,7 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """The sentence why that program does not load this model; None where it does, or nothing
-    says that it does not.
-    """
+    """The sentence why that program does not load this model; None where nothing says so."""
     if spec.refused is not None:
         return spec.refused
     if runtime.named_alone and runtime.id not in spec.runtimes:

@@ -37,9 +37,7 @@ _INPUT_ENCODERS = ("text_encoder", "image_encoder")
 
 
 def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
-    """The components that bitsandbytes quantizes for `components_to_quantize` of the printed
-    command; {} where the denoiser is none of them.
-    """
+    """What bitsandbytes quantizes; {} where the denoiser is none of them."""
     least = _DIFFUSERS["least_quantized"]
     if components.get("transformer", 0) < least:
         return {}
@@ -47,9 +45,7 @@ def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The files of all components: as published, else parameters times the type; where that is
-    unknown, 16 or 32 bits.
-    """
+    """The files of all components: as published, else parameters times 16 or 32 bits."""
     spec, quantization, own = case.spec, case.quantization, components_type(case.spec)
     stated = published_size(case)
     if stated is not None:
@@ -76,12 +72,8 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def parts(case: Case) -> Parts:
-    """Files and memory of diffusers: every component is resident, and the decoder of the images
-    holds most beside them.
-
-    `parallel` images are made of one prompt and decoded at once. A pass of the denoiser, even of
-    two batches for guidance, and the text encoders hold less than the decoder does
-    (tests/truth/diffusers.json), and nothing is alive of one when the next runs.
+    """Files and memory of diffusers: every component is resident, and the decoder of `parallel`
+    images holds most beside them (tests/truth/diffusers.json).
     """
     files, spec = size_of(case), case.spec
     if isinstance(files, Unread):
@@ -107,9 +99,8 @@ def parts(case: Case) -> Parts:
 
 
 def _weights(case: Case) -> Term:
-    """The weights. Files of the requested type are mapped: a CPU never reads what no image needs. A
-    GPU holds all, and weights of another type are copied whole while they load. bitsandbytes makes
-    large components narrow but for what is kept wide, the rest has 16 bits.
+    """The weights. Files of the requested type are mapped: a CPU never reads what no image needs.
+    bitsandbytes makes large components narrow but for what is kept wide, the rest has 16 bits.
     """
     components, quantization = case.spec.components, case.quantization
     source, total = _DIFFUSERS["source"], sum(components.values())
@@ -137,9 +128,7 @@ def _weights(case: Case) -> Term:
 
 
 def _decoder(case: Case) -> Term:
-    """The moment in which the decoder holds most, in numbers per pixel of the image. On a GPU,
-    where the denoiser is a transformer, PyTorch reserves more, which was measured.
-    """
+    """The moment in which the decoder holds most, in numbers per pixel of the image."""
     copied, source = _DIFFUSERS["numbers"], _DIFFUSERS["source"]
     is_single = case.quantization == "float32"
     numbers, width = (copied, 4) if is_single else (_DIFFUSERS["numbers_16"], 2)
@@ -172,11 +161,8 @@ def _decoder(case: Case) -> Term:
 
 def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
-    holds is stated, else a guess.
-
-    bitsandbytes puts all that it quantizes on the accelerator while it loads, so that only the
-    denoiser is quantized then; its weights do not move layer by layer (diffusers 0.42.1,
-    pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
+    holds is stated, else a guess. What bitsandbytes quantized does not move layer by layer
+    (diffusers 0.42.1, pipelines/pipeline_utils.py, enable_sequential_cpu_offload).
     """
     quantization, stated, most = case.quantization, case.spec.needs, None
     is_packed = quantization in _QUANTIZED
@@ -188,14 +174,11 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     if stated is not None:
         ways = [way for way in stated.ways if way.quantization == quantization]
         if ways or is_packed or not stated.high_bytes:
-            return tuple(
-                Offloaded(
-                    way=way.offload,
-                    host=host,
-                    device=(stated_range("weights", way.low_bytes, way.high_bytes, way.source),),
-                )
-                for way in ways
-            )
+            offloaded = []
+            for way in ways:
+                held = stated_range("weights", way.low_bytes, way.high_bytes, way.source)
+                offloaded.append(Offloaded(way=way.offload, host=host, device=(held,)))
+            return tuple(offloaded)
         # what the spec states over all weights
         most = max(0, stated.high_bytes - total)
     elif is_packed and not quantized_components(case.spec.components):
@@ -212,9 +195,7 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
 def _on_device(
     case: Case, sizes: Mapping[str, int], most: int | None
 ) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
-    """What the component that takes most holds, and what is held a layer at a time; `most` is
-    stated over all weights, but of what reads the prompt.
-    """
+    """What the component that takes most holds, and what is held a layer at a time."""
     beside, source = dict.fromkeys(sizes, _DIFFUSERS["encoding"]), _DIFFUSERS["offload_source"]
     at_peak: int = _DIFFUSERS["sequential"]
     if most is None:
@@ -244,15 +225,12 @@ def _on_device(
 
 
 def default_quantization(parts: ModelParts) -> str:
-    """What is taken unless asked otherwise."""
     usual = (mix for mix in _CPP["defaults"] if mix in parts.quantizations)
     return next(usual, parts.quantizations[0])
 
 
 def parts_in_files(case: Case, parts: ModelParts) -> Parts:
-    """Files and memory of stable-diffusion.cpp: all on one accelerator, or in RAM with a component,
-    or a segment of it, at a time on one. One buffer is given back before the next is reserved.
-    """
+    """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
     components, computed = case.spec.components, _CPP["computed"]
     quantization = case.quantization
     by_component = {e.component: file_size(e, components, quantization) for e in parts.files}
@@ -291,9 +269,7 @@ def parts_in_files(case: Case, parts: ModelParts) -> Parts:
 
 
 def file_size(file: ComponentFile, components: Mapping[str, int], quantization: str) -> Term:
-    """What one file of a model with these components weighs. `source` is "" where every weight
-    takes whole bytes, as in F16, and that is not listed.
-    """
+    """What one file weighs. `source` is "" where every weight takes whole bytes."""
     type = file.type or quantization
     weights, size = BLOCKS[BASE_TYPES[type]]
     listed = file.bytes.get(type)

@@ -41,9 +41,7 @@ _HEAP_BLOCK_BYTES = 32 << 20
 
 
 def parts(case: Case) -> Parts:
-    """Files and memory of a Python runtime. What is cast while it loads is downloaded as published,
-    and lies in memory in the narrow type.
-    """
+    """Files and memory. What is cast while it loads is downloaded as published."""
     spec, runtime, own = case.spec, case.runtime, case.replace(quantization=case.own_type)
     if is_cast(spec, runtime, case.quantization):
         wide, narrow = size_of(own), parts(cast_to(case))

@@ -80,26 +80,20 @@ def stored(
     importance_matrix: bool,
     earlier: bool = False,
 ) -> tuple[FileTensors, ...]:
-    """The tensors of a GGUF file of that quantization, as llama-quantize types them.
-
-    `quantization` is canonical (`canonical_gguf`). With an importance matrix llama-quantize chooses
-    a little differently for Q4_0, Q5_0 and the IQ types; those are published with one. `earlier`:
-    as before March 2026.
+    """The tensors of a GGUF file of that quantization, as llama-quantize types them. With an
+    importance matrix it chooses a little differently. `earlier`: as before March 2026.
     """
-    groups = gguf_tensors(architecture, row)
+    groups, tensors = gguf_tensors(architecture, row), list[FileTensors]()
     recipe = _Recipe(architecture, row, groups, quantization, importance_matrix, earlier)
-    return tuple(
-        FileTensors(
-            name=group.name,
-            shape=group.shape,
-            type=type,
-            count=number,
-            bytes=tensor_bytes(type, group.shape) * number,
-            extra=predicts_more(group, architecture),
-        )
-        for group in groups
-        for type, number in recipe.types(group)
-    )
+    for group in groups:
+        name, shape, extra = group.name, group.shape, predicts_more(group, architecture)
+        for type, number in recipe.types(group):
+            size = tensor_bytes(type, shape) * number
+            tensor = FileTensors(
+                name=name, shape=shape, type=type, count=number, bytes=size, extra=extra
+            )
+            tensors.append(tensor)
+    return tuple(tensors)
 
 
 class _Recipe:
@@ -147,14 +141,9 @@ class _Recipe:
         return list(Counter(_fit(chosen, group.shape[0]) for chosen in by_layer).items())
 
     def kept_type(self, group: TensorGroup) -> str | None:
-        """The type of tensors that no quantization changes, or of all where the file has one; None
-        where the quantization chooses.
-
+        """The type of tensors that no quantization changes; None where the quantization chooses.
         Experts that were published in MXFP4 stay so where no narrower type replaces them:
-        convert_hf_to_gguf.py writes them as they are, whatever --outtype says, and llama-quantize
-        refuses to quantize them again ("requantizing from type mxfp4 is disabled"). Of gpt-oss,
-        whose rows no k-quant divides, published files of all types keep them (README of
-        bartowski/openai_gpt-oss-20b-GGUF).
+        llama-quantize refuses to quantize them again ("requantizing from type mxfp4 is disabled").
         """
         if "ffn_gate_tid2eid" in group.name:
             return "I32"
@@ -248,9 +237,7 @@ _MXFP4_BYTES = 17 / 32
 
 
 def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
-    """How many heads share one key in the first layer; 0 where that layer has no attention and the
-    header states keys layer by layer.
-    """
+    """How many heads share a key in the first layer; 0 where it has none and keys are by layer."""
     for group in architecture.attention:
         if 0 in group.layers or row.keys_stated_once:
             return group.heads // (1 if group.kind == "latent" else max(1, group.kv_heads))
@@ -258,9 +245,7 @@ def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
 
 
 def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
-    """Layer and name of each tensor in the order in which llama-quantize counts them: by layer, and
-    by name in one layer; in T5's two stacks by name alone.
-    """
+    """Layer and name of each tensor as llama-quantize counts them; in two stacks by name alone."""
     return sorted(
         ((layer, group.name) for group in groups for layer in group.layers),
         key=lambda tensor: (
@@ -291,9 +276,7 @@ def _is_fused(name: str) -> bool:
 
 
 def _quantized(group: TensorGroup) -> bool:
-    """False for what llama-quantize leaves as it is: vectors, norms, routers, position tables,
-    small convolutions, the thin matrices of RWKV (llama-quant.cpp).
-    """
+    """False for vectors, norms, routers, position tables, small convolutions (llama-quant.cpp)."""
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
         return False

@@ -222,17 +222,13 @@ class Needs(Record):
         return self.memory.terms if self.memory is not None else ()
 
     def ram_bytes(self, end: str = "high_bytes", *, on_cards: bool = False) -> int | None:
-        """What stays in RAM, or lies on accelerators, by that end of each term; None where the
-        memory is not known.
-        """
+        """What stays in RAM, or lies on cards, by that end of each term; None where not known."""
         terms = (term for term in self.terms if (term.where != "host") == on_cards)
         return None if self.memory is None else sum(getattr(term, end) for term in terms)
 
 
 def summed(*lines: str) -> str:
-    """One line for the sum of several. Remarks stand behind a semicolon, where a calculator stops;
-    those of all lines come last.
-    """
+    """One line for the sum of several; their remarks, behind a semicolon, come last."""
     parts = [line.partition("; ") for line in lines]
     remarks = [remark for _, _, remark in parts if remark]
     return "; ".join([" + ".join(counted for counted, _, _ in parts), *remarks])
@@ -267,9 +263,7 @@ def times_sequences(number: int) -> str:
 
 
 def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
-    """Of what stands before a number of layers, the number and what follows it, a line each; of
-    the same words one, with all the layers.
-    """
+    """A line for each number of layers, by what stands before and after; of equal words one."""
     layers_by_line: dict[tuple[str, str], int] = {}
     for before, layers, after in parts:
         layers_by_line[before, after] = layers_by_line.get((before, after), 0) + layers

@@ -41,7 +41,10 @@ def _profiled(case: Case, device: Device) -> Term:
     """One pass over the longest prompt with its sampling."""
     # a text is read whole where each token sees all others (vllm/config/model.py,
     # is_chunked_prefill_supported); of one that is embedded no token is sampled
-    sees, batch = _sees(case), _VLLM["large" if device.is_large else "small"]
+    sees, batch = (
+        bool(case.encoders) and not case.text_alone,
+        _VLLM["large" if device.is_large else "small"],
+    )
     whole = case.context_tokens if case.embeds and case.row.encoder else 0
     # `lean_option` bounds the sequences, too
     usual = max(0 if device.is_lean else batch["sequences"], case.workload.parallel)
@@ -54,10 +57,6 @@ def _profiled(case: Case, device: Device) -> Term:
         line += f" + {some:,} bytes of the encoder"
     how = How.ASSUMED if sees or case.model.recurrent else How.COMPUTED
     return term("activations", likely, how, _VLLM["source"], line, low=low, high=high)
-
-
-def _sees(case: Case) -> bool:
-    return bool(case.encoders) and not case.text_alone
 
 
 def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[int, int, int, str]:
@@ -121,9 +120,7 @@ def _graphs(case: Case, device: Device) -> Term:
 
 
 def _left_free(case: Case, device: Device) -> Term:
-    """What SGLang leaves free for its work of what it may take of that device: more on a larger
-    one, and of one that others hold a part of the same share of what is free.
-    """
+    """What SGLang leaves free for its work: more on a larger device."""
     total, room, kinds = device.total_bytes, device.room_bytes, _SGLANG["kinds"]
     kind = [each for each in kinds if each[0] * GIB <= (total or 0)][-1]
     kind = kind if total else kinds[_SGLANG["shared"]]
@@ -139,7 +136,8 @@ def _left_free(case: Case, device: Device) -> Term:
         return term("activations", size, How.ASSUMED, source, line, low=low, high=most)
     # what stays free of the room once weights and cache fill the rest
     free = min(total, total if device.free_bytes is None else device.free_bytes)
-    shares = _SGLANG["encoders"] if _sees(case) else (0.0, 0.0, 0.0)
+    sees = case.encoders and not case.text_alone
+    shares = _SGLANG["encoders"] if sees else (0.0, 0.0, 0.0)
     low, likely, high = (
         max(0, int(room - free * (1 - left / total) * (1 - kept)))
         for left, kept in zip((int(size * _SGLANG["earlier"]), size, most), shares, strict=True)
@@ -161,11 +159,9 @@ _REPLICATED = (
 
 
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
-    """Over how many devices vLLM can divide the model, beside one.
-
-    The number divides the attention heads; it divides the KV heads, or they divide it and are held
-    more than once (asserted in its models); lengths of the feed-forward come in whole blocks or
-    groups of a quantization (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
+    """Over how many devices vLLM can divide the model, beside one: the number divides the heads; it
+    divides the KV heads or they divide it; lengths of the feed-forward come in whole blocks or
+    groups (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
     """
     scheme, step = scheme_of(quantization), 1
     if scheme is not None:
@@ -187,11 +183,8 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
 
 
 def on_each_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
-    """What each of the devices holds under tensor parallelism: activations, the program and a
-    latent cache whole.
-
-    Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four
-    devices, Mistral Small 3.1 on two.
+    """What each of the devices holds: activations, the program and a latent cache whole. Encoders
+    are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
     """
     if case.whole:
         weights = _with_additions(case, weights)
@@ -220,9 +213,7 @@ def on_each(
     most_share: float | None = None,
     communication: Sequence[int] = (0, 0, 0),
 ) -> Term:
-    """What each of several devices holds: a share of it, `most_share` of its high end, and what
-    each takes more for there being others.
-    """
+    """What each of several devices holds: a share of it, and what they take to communicate."""
     if devices == 1:
         return whole
     line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
@@ -240,9 +231,7 @@ def on_each(
 
 
 def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:
-    """Of bytes by the most devices that share them out, what each of so many holds: 1 where each
-    holds them whole, 0 where any number shares them.
-    """
+    """What each of so many devices holds of bytes that at most some number share (0: any)."""
     total = held = 0.0
     for most, size in sizes:
         total += size
@@ -305,11 +294,9 @@ def _table_bytes(case: Case) -> int:
     positions = architecture.rope_positions or architecture.context_tokens
     if not positions or not row.rope or row.positions:
         return 0
-    turned = [
-        (group.rope_length or 0)
-        if group.kind == "latent"
-        else int(group.key_length * row.rope_share)
-        for group in architecture.attention
-        if group.kind != "cross"
-    ]
-    return 2 * positions * row.rope_rows * max(turned, default=0)
+    turned = 0
+    for group in architecture.attention:
+        part = int(group.key_length * row.rope_share)
+        part = (group.rope_length or 0) if group.kind == "latent" else part
+        turned = max(turned, part * (group.kind != "cross"))
+    return 2 * positions * row.rope_rows * turned

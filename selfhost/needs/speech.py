@@ -19,9 +19,7 @@ _CPP, _CT2 = (shipped_table("memory")[name] for name in ("whisper.cpp", "faster-
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The file: as published; of whisper.cpp else matrices in the requested type, vectors and
-    positions in 32 bits. Files for CTranslate2 are in 16 bits whatever they are loaded as.
-    """
+    """The file: as published; of whisper.cpp else matrices in that type, the rest in 32 bits."""
     is_ggml, architecture = case.format == "ggml", case.spec.architecture
     name = (canonical_gguf(case.quantization) if is_ggml else None) or case.quantization
     stated = published_size(case, name)
@@ -48,13 +46,11 @@ def _counted(case: Case, elements: int) -> tuple[int, int, int, int]:
     """Numbers of matrices in blocks of `elements`, convolutions, and the rest; rows of matrices."""
     matrices = convolutions = others = rows = 0
     for group in checkpoint_tensors(case.model, case.row):
-        layers = len(group.layers) or 1
-        number = prod(group.shape) * layers
+        shape, number = group.shape, prod(group.shape) * (len(group.layers) or 1)
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
-        if len(group.shape) == 2 and is_weight and group.shape[0] % elements == 0:
-            matrices += number
-            rows += group.shape[1] * layers
-        elif len(group.shape) == 3:
+        if len(shape) == 2 and is_weight and shape[0] % elements == 0:
+            matrices, rows = matrices + number, rows + number // shape[0]
+        elif len(shape) == 3:
             convolutions += number
         else:
             others += number
@@ -62,18 +58,18 @@ def _counted(case: Case, elements: int) -> tuple[int, int, int, int]:
 
 
 def parts(case: Case) -> Parts:
-    """Files and memory. `parallel`: of whisper.cpp states that work at once (--processors), of
-    faster-whisper pieces of 30 seconds that are heard at once.
-    """
+    """Files and memory. `parallel`: states or pieces of 30 seconds that are heard at once."""
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
     audio = case.model.audio if case.has_layers and case.known_row is not None else None
     if audio is None or not case.model.vocabulary:
         if case.format != "ggml":
-            remedy = "state [architecture] in a spec of the model"
-            why = unread("the architecture is not known", remedy, "memory.weights")
-            return Parts(files=files, unknown=(why,))
+            why, remedy = (
+                "the architecture is not known",
+                "state [architecture] in a spec of the model",
+            )
+            return Parts(files=files, unknown=(unread(why, remedy, "memory.weights"),))
         program = overhead(case.runtime, on_gpu=case.device is not None).replace(how=How.ASSUMED)
         terms: tuple[Term, ...] = (whole_files(files), program)
     elif case.format == "ggml":
@@ -84,24 +80,18 @@ def parts(case: Case) -> Parts:
 
 
 def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
-    """The caches, the buffers of four graphs, and the program with the audio.
-
-    Keys and values lie in 16 bits, in steps of 256 cells: of the text for every beam and two more
-    (whisper_full_with_state), of the audio in every layer, and of one encoder layer. The graphs
-    stay apart: convolutions (their input, those numbers unfolded in 16 bits, and two results),
-    encoder with flash attention (a feed-forward of 4, its input, the normed input, the result
-    before and the input in 16 bits), cross attention, and decoder, of which the logits of the
-    tokens it reads at once are resident, and a copy of them.
+    """The caches, the buffers of four graphs, and the program with the audio. Keys and values lie
+    in 16 bits, in steps of 256 cells: of the text for every beam and two more, of the audio in
+    every layer, and of one encoder layer. The graphs stay apart: convolutions, encoder, cross
+    attention, and decoder, of which the logits of the tokens it reads at once are resident twice.
     """
     model, states, seconds = case.model, case.workload.parallel, case.workload.audio_seconds
     lengths = _CPP["seconds"] if seconds is None else (seconds,) * 3
     wide, layers, heard = model.embedding_length, model.layers, audio.positions
     written, cells = (-(-size // 256) * 256 for size in (model.context_tokens or 448, heard))
     size = 4 * layers * wide * ((_BEAMS + 2) * written + cells) + 4 * audio.embedding_length * cells
-    line = (
-        f"2 × {times(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
-        f" {cells:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {cells:,} cells"
-    )
+    line = f"2 × {times(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
+    line += f" {cells:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {cells:,} cells"
     ending, source = times_sequences(states), f"{_CPP['source']}; {_BEAMS} beams, the default"
     line = f"({line}){ending}" if ending else line
     cache = term("kv_cache", size * states, How.COMPUTED, source, line)
@@ -111,11 +101,9 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * heads) + 10 * heard * heads * 4
     fixed += 4 * _CPP["graph_bytes"] + _BEAMS * vocabulary * _CPP["beam_bytes"]
     # a last piece of some seconds is read alone
-    texts = (
-        min(_CPP["text_tokens"], max(0, (length - 6) // 30) * _CPP["written"])
-        for length in lengths[1:]
-    )
-    tokens = [_BEAMS, *(text + _CPP["task_tokens"] if text else _BEAMS for text in texts)]
+    most, task = _CPP["text_tokens"], _CPP["task_tokens"]
+    texts = [max(0, (length - 6) // 30) * _CPP["written"] for length in lengths[1:]]
+    tokens = [_BEAMS, *(min(most, text) + task if text else _BEAMS for text in texts)]
     low, likely, high = (states * (fixed + read * token_bytes) for read in tokens)
     line = f"{fixed:,} bytes of graphs and beams + {times(tokens[1], 'token')}"
     line += f" × 2 × ({heads:,} + {vocabulary:,}) × 4 bytes"
@@ -129,9 +117,8 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     compute = term("compute", likely, How.COMPUTED, _CPP["source"], line, low=low, high=high)
 
     each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
-    low, likely, high = (
-        size + length * each for size, length in zip(_CPP["program"], lengths, strict=True)
-    )
+    sizes = zip(_CPP["program"], lengths, strict=True)
+    low, likely, high = (size + length * each for size, length in sizes)
     line = f"{_CPP['program'][1]:,} bytes + {lengths[1]:,} seconds of audio × {each:,} bytes"
     if seconds is None:
         line += f"; of unknown length, {lengths[0]:,} to {lengths[2]:,} seconds: a minute takes"
@@ -180,9 +167,8 @@ def _ct2_caches(
 
 
 def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
-    """The most that lies beside the weights: while the spectrum is made, while the file is read,
-    `narrowed` bytes larger than the weights made of it, or while text is written, with what the
-    encoder left.
+    """The most beside the weights: while the spectrum is made, while the file is read, `narrowed`
+    bytes larger than the weights made of it, or while text is written.
     """
     reordered, frames = _CT2["reordered"], seconds * _FRAMES_PER_SECOND
     if case.quantization != "int8":

@@ -39,9 +39,7 @@ class Style(Record):
 
 
 class ArchitectureRow(Record):
-    """What all models of one architecture share: `specs/common/architectures.toml`, whose
-    header explains every key.
-    """
+    """What models of one architecture share: a table of `specs/common/architectures.toml`."""
 
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
@@ -177,9 +175,7 @@ def row_of(architecture: Architecture) -> ArchitectureRow | None:
 
 
 def lacking(architecture: Architecture) -> str | None:
-    """`attention` or `feed_forward`, where models of this architecture have it and this one
-    lacks it.
-    """
+    """`attention` or `feed_forward`, where all others of the architecture have it."""
     row = _stated_row(architecture)
     if row is None or architecture.tensors:
         return None
@@ -208,9 +204,7 @@ def _row_with(name: str, departs: tuple[tuple[str, Any], ...]) -> ArchitectureRo
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
-    """The context that the model was trained for. For an encoder with a decoder: the positions of
-    both together.
-    """
+    """The context that the model was trained for, with a decoder that of both together."""
     tokens = architecture.context_tokens
     return 2 * tokens if tokens is not None and row is not None and row.rewrites else tokens
 
@@ -235,17 +229,13 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
 
 @lru_cache(maxsize=512)
 def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
-    """The tensors of the GGUF file, multi-token-prediction blocks last, their layers numbered
-    from `layers` on.
-    """
+    """The tensors of the GGUF file, multi-token-prediction blocks last."""
     return tuple(_Tensors(architecture, row, gguf=True).build())
 
 
 @lru_cache(maxsize=512)
 def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
-    """The parameters of the published checkpoint, under GGUF names: tied matrices once, no
-    multi-token-prediction blocks.
-    """
+    """The published parameters under GGUF names: tied matrices once, no prediction blocks."""
     return architecture.tensors or tuple(_Tensors(architecture, row, gguf=False).build())
 
 
@@ -299,9 +289,7 @@ class _Tensors:
         self.sizes = _sizes_of(architecture) | _sizes_of(row) | own
 
     def add(self, name: str, shape: tuple[int, ...]) -> None:
-        """A tensor; of T5's two stacks, in each where it belongs to the blocks, or its name starts
-        with a point.
-        """
+        """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
         limit, every = self.architecture.stored_layers, self.layers
         stored = every if limit is None else tuple(layer for layer in every if layer < limit)
         layers, stacks = stored if "*" in name else (), self.row.stacks or ("",)

@@ -45,12 +45,8 @@ class _Training(Record):
 
 
 def finetune_needs(case: Case, needs: Needs) -> Needs:
-    """What one training step and the checkpoints of a run take, beside what `needs` says already.
-
-    Sequences are `context_tokens` long and `parallel` are trained at once. Adapters count as
-    weights. `disk_bytes` is the published checkpoint and the checkpoints that a run keeps. Memory
-    is None with a reason where the model's tensors are not known, for speech and images, and for a
-    runtime that does not train.
+    """What one training step and the checkpoints of a run take: `parallel` sequences at once;
+    adapters count as weights; `disk_bytes` has the checkpoints that are kept.
     """
     refused = _why_no_figures(case)
     if refused is None:
@@ -59,9 +55,8 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
         if isinstance(files, Unread):
             needs = needs.replace(unknown=(files,))
         else:
-            needs = needs.replace(
-                download_bytes=files.bytes, download_how=files.how, download_source=files.source
-            )
+            needs = needs.replace(download_bytes=files.bytes, download_how=files.how)
+            needs = needs.replace(download_source=files.source)
         refused = _why_not_computed(case)
     if refused is not None:
         first = "disk_bytes" if needs.download_bytes else "download_bytes"
@@ -75,7 +70,6 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
 
 
 def _training_of(case: Case) -> _Training:
-    """The training of a workload, with its defaults filled in."""
     model, row, workload = case.model, case.row, case.workload.with_finetuning_defaults()
     kind = workload.quantization or ""
     if workload.finetune_method != "full" and is_cast(case.spec, case.program, kind):
@@ -137,9 +131,8 @@ def _why_not_computed(case: Case) -> tuple[str, str] | None:
 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
-    """Why transformers does not train a model's weights by that method, as a sentence, and what to
-    do instead; None where it does, or may: others publish 16-bit copies of a publisher's own narrow
-    weights, but not of these very files.
+    """Why transformers does not train these weights by that method, and what to do instead; None
+    where it does, or may: of a publisher's own narrow weights others publish 16-bit copies.
     """
     own, model = spec.quantized, spec.architecture
     stored = model.matrix_dtype or model.expert_dtype or "" if model else ""
@@ -170,7 +163,7 @@ def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
 
 def _model_states(training: _Training, stored: int | None) -> list[Term]:
     """Weights, gradients and what the optimizer keeps: of all weights, with a float32 copy, or of
-    adapters in float32 on frozen weights; the most has some on routed experts or encoders too.
+    adapters in float32 on frozen weights.
     """
     total, optimizer = training.parameters, training.workload.optimizer or "adamw"
     sizes: dict[str, tuple[int, int, int, str]]
@@ -178,28 +171,20 @@ def _model_states(training: _Training, stored: int | None) -> list[Term]:
         least, likely = _RULES["states"][optimizer]
         least = likely if training.model.dtype == "float32" else least
         source, line = _RULES["all_source"], f"{total:,} parameters"
+        twice, each = 2 * total, likely * total
         sizes = {
-            "weights": (2 * total, 2 * total, 2 * total, f"{line} × 2 bytes"),
-            "gradients": (max(1, total // 100), 2 * total, 4 * total, f"{line} × 2 bytes"),
-            "optimizer": (
-                least * total,
-                likely * total,
-                likely * total,
-                f"{line} × {likely} bytes",
-            ),
+            "weights": (twice, twice, twice, f"{line} × 2 bytes"),
+            "gradients": (max(1, total // 100), twice, 4 * total, f"{line} × 2 bytes"),
+            "optimizer": (least * total, each, each, f"{line} × {likely} bytes"),
         }
     else:
         number, most = training.adapters
         (low, frozen, high), line, source = _frozen(training, stored)
-        line, source = (
-            f"{line} + {number:,} of adapters × 4 bytes",
-            f"{source}; {_RULES['lora_source']}",
-        )
-        sizes = {"weights": (low + 2 * number, frozen + 4 * number, high + 4 * most, line)}
-        for name, each in {
-            "gradients": 4,
-            "optimizer": _RULES["adapter_states"][optimizer],
-        }.items():
+        line, source = f"{line} + {number:,} of adapters", f"{source}; {_RULES['lora_source']}"
+        low, frozen, high = low + 2 * number, frozen + 4 * number, high + 4 * most
+        sizes = {"weights": (low, frozen, high, f"{line} × 4 bytes")}
+        states = {"gradients": 4, "optimizer": _RULES["adapter_states"][optimizer]}
+        for name, each in states.items():
             line = f"{number:,} of adapters × {each} bytes"
             sizes[name] = each * number // 2, each * number, int(each * most * 1.05), line
     return [
@@ -259,9 +244,7 @@ def _activations(training: _Training) -> Term:
 
 
 def _saved_in_layers(training: _Training) -> tuple[int, int]:
-    """Bytes that one token leaves in all layers, and in the widest: inputs of norms and matrices,
-    queries, keys and values, gate and up.
-    """
+    """Bytes that one token leaves in all layers for the backward pass, and in the widest."""
     model, trains_all = training.model, training.trains_all
     width = model.embedding_length
     plain, mixing, feeding = (16 if trains_all else 28) * width, [(0, 0)], [(0, 0)]

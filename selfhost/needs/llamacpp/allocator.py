@@ -14,9 +14,7 @@ _ENDLESS = 1 << 80
 
 
 class Arena:
-    """One growing stretch of memory and its holes. Best fit, of two equal holes the later; else
-    the end grows.
-    """
+    """A stretch of memory and its holes. Best fit, of two equal holes the later; else it grows."""
 
     __slots__ = ("ends", "starts", "top")
 
@@ -106,9 +104,7 @@ class Recorder:
         return Tensor((width, *sides), sources)
 
     def over(self, sides: tuple[int, ...], *sources: Tensor) -> Tensor:
-        """An operation that writes over the first source of the same layout that nobody else
-        reads.
-        """
+        """Writes over the first source of the same layout that nobody else reads."""
         return Tensor((4, *sides), sources, reuses=True)
 
     def view(self, tensor: Tensor, *sources: Tensor) -> Tensor:

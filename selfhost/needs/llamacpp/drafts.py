@@ -28,9 +28,7 @@ _SOURCE = f"{SOURCE}: common/speculative.cpp"
 
 
 def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
-    """Both sizes where llama.cpp refuses the draft: more than 128 tokens apart
-    (SPEC_VOCAB_MAX_SIZE_DIFFERENCE).
-    """
+    """Both sizes where llama.cpp refuses the draft (SPEC_VOCAB_MAX_SIZE_DIFFERENCE)."""
     shapes = model.architecture, draft.architecture
     own, other = (
         (shape.vocabulary_gguf or shape.vocabulary or 0) if shape is not None else 0
@@ -50,9 +48,7 @@ def why_no_own_block(model: ModelSpec) -> str | None:
 
 
 def with_draft(model: Parts, draft: Parts, case: Case, source: str) -> Parts:
-    """The model with another that drafts for it, in the same program and, where there are several,
-    on the first accelerator.
-    """
+    """The model with another that drafts for it, on the first of several accelerators."""
     name = case.draft.spec.name if case.draft is not None else ""
     terms = [
         each.replace(
@@ -82,9 +78,7 @@ def with_draft(model: Parts, draft: Parts, case: Case, source: str) -> Parts:
 
 
 def block_terms(case: Case, compute: Term) -> list[Term]:
-    """llama.cpp with the model's own block: its tensors, a plain f16 cache for it, and a second,
-    smaller compute buffer than the model's own, `compute`.
-    """
+    """The block's tensors, a plain f16 cache, and a smaller compute buffer than the model's own."""
     source, likely = f"{_SOURCE}; 36 cases of 6 models", int(compute.bytes * _BLOCK_COMPUTE)
     source += " measured 0.48 to 0.93 of the model's own buffer"
     line = f"{_BLOCK_COMPUTE:g} × {compute.bytes:,} bytes"
@@ -95,9 +89,7 @@ def block_terms(case: Case, compute: Term) -> list[Term]:
 
 
 def block_of_checkpoint(case: Case) -> list[Term]:
-    """The block's weights, in the model's narrow type or in 16 bits, and a cache of its own as
-    wide as a layer's.
-    """
+    """The block's weights, in a narrow type or in 16 bits, and a cache as wide as a layer's."""
     parameters, architecture = case.spec.parameters.mtp, case.spec.architecture
     if architecture is None or not parameters or not architecture.mtp_layers:
         return []

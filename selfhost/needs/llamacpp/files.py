@@ -142,9 +142,7 @@ def spread(architecture: Architecture, row: ArchitectureRow, quantization: str) 
 def header_bytes(
     architecture: Architecture, row: ArchitectureRow, tensors: Iterable[FileTensors]
 ) -> tuple[int, int]:
-    """Least and most bytes of a file in front of its tensors: their table, the keys and the
-    vocabulary.
-    """
+    """Least and most bytes in front of the tensors: their table, the keys and the vocabulary."""
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     table = sum(
         (24 + len(tensor.name) + 2 + 8 * len(tensor.shape)) * tensor.count for tensor in tensors
@@ -155,9 +153,7 @@ def header_bytes(
 
 
 def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
-    """The kind of the vocabulary, "" where it may be of several: where models of one architecture
-    differ, small ones are SentencePiece's and large ones byte pairs.
-    """
+    """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
     if row.tokenizer == "wpm" and vocabulary > 100_000:
         return "unigram"
     if row.tokenizer or not vocabulary:
@@ -195,9 +191,7 @@ def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
 
 
 def _mixed(case: Case, recipe: str, file: Term) -> Term:
-    """The file of a mix: computed where only its tables are apart, else the range that published
-    files of such models lie in. `file` is that of its recipe for the same model.
-    """
+    """The file of a mix: computed where only its tables are apart, else a published range."""
     architecture, mix = case.model, case.quantization
     tensors = stored(architecture, case.row, recipe, importance_matrix=False)
     tables = [each for each in tensors if each.name in ("token_embd.weight", "output.weight")]

@@ -82,9 +82,7 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
 def guessed_compute(
     model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash: bool = True
 ) -> tuple[int, str]:
-    """Bytes and arithmetic of the buffer of an architecture without a graph: logits, or the widest
-    layer with the masks.
-    """
+    """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
     width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
     streams = room.streams
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * streams)
@@ -127,9 +125,7 @@ def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
 
 
 class Shared(NamedTuple):
-    """What layers share that attend alike: room in the cache, and the inputs that say where to
-    write and what to look at.
-    """
+    """What layers share that attend alike: room in the cache, and inputs that say where."""
 
     cells: int
     key_places: Tensor
@@ -275,9 +271,7 @@ class Graph(Recorder):
         return logits
 
     def pooled(self, entry: Tensor) -> Tensor:
-        """One vector per sequence. Which pooling a model has is not in its spec; the other
-        differs by 4 bytes per token and sequence.
-        """
+        """One vector per sequence; another pooling differs by 4 bytes per token and sequence."""
         width, tokens, sequences = self.width, self.tokens, self.sequences
         hidden = self.norm(entry, width, tokens) if self.row.output_norm else entry
         hidden.kept = True
@@ -392,9 +386,7 @@ class Graph(Recorder):
         return residual, residual
 
     def with_embeddings(self, layer: Layer, total: Tensor, entered: Tensor) -> Tensor:
-        """What a layer gives, and what is added to it of the embeddings; `entered`: what the layer
-        was given.
-        """
+        """What a layer gives with what is added of the embeddings; `entered`: what it was given."""
         length, sides = self.model.per_layer_embedding_length, (self.width, self.tokens)
         if length:
             gate = self.linear(length, total)

@@ -182,9 +182,7 @@ def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
 def why_cache_refused(
     groups: Sequence[CacheGroup | Attention], type: str, runtime: RuntimeSpec | None
 ) -> str | None:
-    """Why llama.cpp makes no cache of this type, None where it does: blocks of a type have to fill
-    each head (llama_init_from_model).
-    """
+    """Why llama.cpp makes no cache of this type: its blocks have to fill each head."""
     if runtime is not None and not runtime.flash_attention and type not in _PLAIN_CACHE_TYPES:
         return f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
     if type.upper() not in BLOCKS:
@@ -209,9 +207,7 @@ def _state(case: Case) -> list[Term]:
 
 
 def _compute(case: Case) -> Term:
-    """The buffer once the context is full. RAM is taken as it is touched, a device's memory at
-    once.
-    """
+    """The buffer once the context is full; in RAM as it is touched, on a device all of it."""
     # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
     # one for each token of a batch
     rows = case.workload.parallel * (1 + case.companions.drafted_tokens)

@@ -95,9 +95,7 @@ def _projected(
 def _turned(
     graph: Graph, tensor: Tensor, length: int, shared: Shared, of_keys: bool = False
 ) -> Tensor:
-    """Rotated in blocks to meet a quantized cache; as it is for any other. Rows that do not follow
-    each other are copied first, and a single one does.
-    """
+    """Rotated in blocks to meet a quantized cache; scattered rows are copied first."""
     rotation = shared.key_rotation if of_keys else shared.value_rotation
     if rotation is None:
         return tensor
@@ -153,9 +151,7 @@ def _look(
     widths: tuple[int, int],
     unpacked: int = 0,
 ) -> Tensor:
-    """Attention itself. `widths` of a cell's keys and values; `unpacked`: the size to which
-    latent values are multiplied out.
-    """
+    """Attention itself; `unpacked`: the size to which latent values are multiplied out."""
     tokens, streams, cells = graph.tokens, graph.streams, shared.cells
     queries = graph.view(graph.view(queries))
     if graph.flash:
@@ -243,9 +239,7 @@ def _dense(graph: Graph, length: int, read: Tensor, side: int) -> Tensor:
 
 
 def experts_beside_dense(graph: Graph, wide: FeedForward, residual: Tensor) -> Tensor:
-    """Gemma 4: a dense feed-forward and experts, each with norms of its own; the router
-    reads what comes before them.
-    """
+    """Gemma 4: a dense feed-forward and experts, each with norms of its own."""
     sides = graph.width, graph.tokens
     read = graph.norm(residual, *sides)
     beside = graph.norm(_dense(graph, wide.beside_dense or 0, read, graph.tokens), *sides)
@@ -293,9 +287,7 @@ def _experts(
 
 
 def _chosen(graph: Graph, wide: FeedForward, ranked: Tensor, side: int) -> Tensor:
-    """The numbers of the experts that rank highest. In groups the two best experts of each name
-    the groups that count; the others are closed.
-    """
+    """The experts that rank highest, of the groups whose two best rank highest."""
     count, groups = wide.experts or 1, wide.groups
     if wide.router_bias or graph.row.router_bias:
         ranked = graph.over((count, side), ranked)
@@ -329,9 +321,7 @@ def _with_bias(graph: Graph, tensor: Tensor, chosen: Tensor, sides: tuple[int, .
 
 
 def _convolved(graph: Graph, group: Recurrent, past: Tensor, channels: int, read: Tensor) -> Tensor:
-    """The convolution over the inputs, with the last ones of the past in front. The last of the
-    new inputs are stored for the next batch.
-    """
+    """The convolution over the inputs behind the last of the past, which it then stores."""
     each, taps = graph.tokens // graph.sequences, (group.convolution or 1) - 1
     joined = graph.result((taps + each, channels, graph.sequences), past, read)
     graph.store(graph.part(joined))

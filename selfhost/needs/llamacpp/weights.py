@@ -63,9 +63,7 @@ def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int
 
 
 def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
-    """The tensors of the very file that was read, where its quantization is judged; () for any
-    other.
-    """
+    """The tensors of the very file that was read; () for another quantization."""
     is_read = any(quantization in files.bytes for files in spec.files)
     return spec.tensors if is_read else ()
 
