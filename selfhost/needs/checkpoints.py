@@ -19,15 +19,8 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
-from .case import (
-    ENCODER_REMEDY,
-    Case,
-    is_cast,
-    published_size,
-    unread_size,
-    why_no_encoders,
-)
-from .records import How, Term, term, unread
+from .case import ENCODER_REMEDY, Case, is_cast, published_size, unread_size, why_no_encoders
+from .records import How, Term, by_type, term, unread
 from .tensors import ArchitectureRow, checkpoint_tensors
 
 # bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
@@ -182,21 +175,8 @@ def _type_in_mlx(
 
 def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, str]:
     """The bytes of tensors, and the line for them."""
-    types: dict[str, tuple[int, float]] = {}
-    for group, type, size in tensors:
-        weights, bytes = types.get(type, (0, 0.0))
-        types[type] = weights + prod(group.shape) * (len(group.layers) or 1), bytes + size
-    parts = []
-    for type, (weights, size) in sorted(types.items(), key=lambda item: item[0] in PLAIN_DTYPES):
-        scheme = None if type in DTYPES else scheme_of(type)
-        if scheme is not None:
-            scales = int(size - weights * scheme.bits / 8)
-            parts.append(f"{weights:,} weights × {scheme.bits:g} bits / 8 + {scales:,} of scales")
-        elif mlx_scheme(type) is not None:
-            parts.append(f"{weights:,} weights × {size * 8 / weights:g} bits / 8")
-        else:
-            parts.append(f"{int(size):,} bytes of {type}")
-    return int(sum(size for _, size in types.values())), " + ".join(parts)
+    line = by_type((type, size) for _, type, size in tensors)
+    return int(sum(size for _, _, size in tensors)), line
 
 
 def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:

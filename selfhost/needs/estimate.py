@@ -12,14 +12,7 @@ from ..core.records import Unread
 from ..core.workload import Workload
 from .cache import cached_groups
 from .case import Case, Companions, Parts, cpu_of, is_cast
-from .checkpoints import (
-    DTYPES,
-    active_parameters,
-    cast_to,
-    loaded_of,
-    loaded_type,
-    typed_tensors,
-)
+from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.drafts import block_of_checkpoint, with_draft
@@ -247,10 +240,7 @@ def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
 
 
 def decode_bytes_by_type(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    format: str,
-    quantization: str,
+    spec: ModelSpec, runtime: RuntimeSpec | None, format: str, quantization: str
 ) -> dict[str, int]:
     """Bytes of weights read for one decoded token, by the type they are in while that runtime
     computes: all but an untied token table, and of routed experts those used. {} where unknown.

@@ -53,9 +53,7 @@ FOUR_BITS = "IQ4_XS"
 
 
 def case_of(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None = None,
-    workload: Workload | None = None,
+    spec: ModelSpec, runtime: RuntimeSpec | None = None, workload: Workload | None = None
 ) -> Case:
     """The model in a program under a workload; of what that leaves open the usual files."""
     workload = workload or Workload()

@@ -9,14 +9,7 @@ from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..core.records import Unread
 from .cache import as_unpacked, cache_terms
-from .case import (
-    Case,
-    Parts,
-    is_cast,
-    loads_sixteen_bits,
-    overhead,
-    unread_cache,
-)
+from .case import Case, Parts, is_cast, loads_sixteen_bits, overhead, unread_cache
 from .checkpoints import (
     DTYPES,
     cast_to,

@@ -273,6 +273,15 @@ def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
     ]
 
 
+def by_type(sizes: Iterable[tuple[str, float]]) -> str:
+    """`3,413,114,880 bytes of Q4_K + …`, the most first."""
+    bytes_by_type: dict[str, float] = {}
+    for type, size in sizes:
+        bytes_by_type[type] = bytes_by_type.get(type, 0) + size
+    parts = sorted(bytes_by_type.items(), key=lambda part: -part[1])
+    return " + ".join(f"{int(size):,} bytes of {type}" for type, size in parts)
+
+
 def term(
     name: str,
     size: int,

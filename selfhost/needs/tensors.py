@@ -7,12 +7,7 @@ from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
-from ..catalogue.architecture import (
-    Architecture,
-    Attention,
-    FeedForward,
-    TensorGroup,
-)
+from ..catalogue.architecture import Architecture, Attention, FeedForward, TensorGroup
 from ..core.records import Record
 from ..core.tables import shipped_table
 

@@ -8,7 +8,6 @@ file of one of llama-quantize's recipes: `[mixes]` in specs/common/gguf_types.to
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -20,7 +19,7 @@ from ...core.records import Unread
 from ...core.tables import shipped_table
 from ..case import Case, published_size, unread_size
 from ..quantization import BITS_PER_WEIGHT, FUSED_AS_VALUES, has_fused, stored, tensor_bytes
-from ..records import How, Term, term, unread
+from ..records import How, Term, by_type, term, unread
 from ..tensors import ArchitectureRow
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
@@ -105,7 +104,7 @@ def recipe_file(
         brings = False
     counted = [tensor for tensor in tensors if own_block or brings is not False or not tensor.extra]
     block = sum(tensor.bytes for tensor in tensors if tensor.extra)
-    line = f"{by_type(counted)} + {header:,} bytes of header"
+    line = f"{by_type((each.type, each.bytes) for each in counted)} + {header:,} bytes of header"
     if len(counted) < len(tensors):
         line += f"; a file that brings the multi-token-prediction block has {block:,} more"
     elif block and brings is None:
@@ -162,14 +161,6 @@ def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
         # DeepSeek Coder's are byte pairs
         return "bpe" if vocabulary == 32_256 else "spm"
     return "bpe" if vocabulary >= 49_000 else ""
-
-
-def by_type(tensors: Iterable[FileTensors]) -> str:
-    """`3,413,114,880 bytes of Q4_K + …`, the most first."""
-    sizes = Counter[str]()
-    for tensor in tensors:
-        sizes[tensor.type] += tensor.bytes
-    return " + ".join(f"{size:,} bytes of {type}" for type, size in sizes.most_common())
 
 
 def canonical_mix(text: str) -> str | None:

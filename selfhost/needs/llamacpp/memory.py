@@ -32,14 +32,7 @@ from ..case import (
     unread_cache,
     why_no_encoders,
 )
-from ..quantization import (
-    BASE_TYPES,
-    BITS_PER_WEIGHT,
-    BLOCKS,
-    canonical_gguf,
-    layout_of,
-    row_bytes,
-)
+from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, canonical_gguf, layout_of, row_bytes
 from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
 from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec
 from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, TABLES, Buffer, buffers_of
-from ..records import How, Term, summed, taken_off, term, whole_files
+from ..records import How, Term, by_type, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
-from .files import RECIPE, RECIPE_ERROR, SOURCE, by_type, recipe_file, recipe_of_mix, spread, usual
+from .files import RECIPE, RECIPE_ERROR, SOURCE, recipe_file, recipe_of_mix, spread, usual
 
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
@@ -76,8 +76,8 @@ def _stored(
     name: str, tensors: Sequence[FileTensors], how: How, source: str, less: int = 0, more: int = 0
 ) -> Term:
     """Tensors as they lie in the file; their sum may be so many bytes less and more."""
-    size = _bytes_of(tensors)
-    return term(name, size, how, source, by_type(tensors), low=size - less, high=size + more)
+    size, line = _bytes_of(tensors), by_type((each.type, each.bytes) for each in tensors)
+    return term(name, size, how, source, line, low=size - less, high=size + more)
 
 
 def _beside_layers(tensors: Sequence[FileTensors], row: ArchitectureRow) -> list[int]:
