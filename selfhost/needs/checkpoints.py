@@ -111,18 +111,6 @@ def _is_matrix(group: TensorGroup) -> bool:
     return is_weight and not any(part in group.name for part in _NOT_LINEAR)
 
 
-def adapter_parameters(
-    architecture: Architecture, row: ArchitectureRow, rank: int
-) -> tuple[int, int]:
-    """Parameters of adapters of that rank on linear layers, and with those on routed experts."""
-    sizes = {True: 0, False: 0}
-    for layer in linear_layers(architecture, row):
-        # keys and values of latent attention come from one matrix
-        inputs = 0 if layer.part == "latent values" else layer.inputs
-        sizes[layer.part == "expert"] += rank * (inputs + layer.outputs) * layer.number
-    return sizes[False], sizes[False] + sizes[True]
-
-
 @lru_cache(maxsize=512)
 def typed_tensors(
     architecture: Architecture,
@@ -175,7 +163,8 @@ def _type_in_mlx(
 
 def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, str]:
     """The bytes of tensors, and the line for them."""
-    line = by_type((type, size) for _, type, size in tensors)
+    named = ((type if type in DTYPES else "packed weights", size) for _, type, size in tensors)
+    line = by_type(named)
     return int(sum(size for _, _, size in tensors)), line
 
 
@@ -258,8 +247,8 @@ def cast_to(case: Case) -> Case:
 
 
 def _by_tensors(case: Case) -> Term:
-    """Every tensor in its stored type, with encoders and what files hold beside: blocks that
-    predict more tokens, in the type of the rest, in 16 bits or left out, and a tied matrix twice.
+    """What is loaded, and what files hold beside: blocks that predict more tokens, in the type of
+    the rest, in 16 bits or left out, and a tied matrix twice.
     """
     architecture, parameters = case.model, case.spec.parameters
     loaded, block, predicting = _tensor_bytes(case), 0, parameters.mtp or 0

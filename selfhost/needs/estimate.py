@@ -18,7 +18,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp.drafts import block_of_checkpoint, with_draft
 from .llamacpp.memory import copy_bytes, why_cache_refused
 from .llamacpp.weights import tensors_read
-from .quantization import GGUF_QUANTIZATIONS, TABLES, canonical_gguf
+from .quantization import GGUF_QUANTIZATIONS, TABLES
 from .records import (
     ACCELERATOR,
     Device,
@@ -249,10 +249,8 @@ def decode_bytes_by_type(
     case = case_of(spec, None, workload).replace(program=runtime)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
-    if format == "gguf":
-        case = case.replace(quantization=canonical_gguf(quantization) or quantization)
-        if (read := _read_of_gguf(case)) is not None:
-            return read
+    if format == "gguf" and (read := _read_of_gguf(case)) is not None:
+        return read
     model = case.spec.architecture
     experts = None if model is None or not case.is_own else model.expert_dtype
     if case.known_row is None or not experts:

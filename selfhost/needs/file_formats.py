@@ -5,6 +5,7 @@ programs load them.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from ..catalogue.quantization_names import (
@@ -61,19 +62,23 @@ def case_of(
     format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
     architecture = spec.architecture
     row = row_of(architecture) if architecture is not None else None
-    why = None if architecture is None or row is None else why_not_known(architecture, row, runtime)
-    if architecture is not None and row is not None and why is not None and format != "gguf":
-        # its weights are known, not what this program makes of its cache
-        tensors = checkpoint_tensors(architecture, row)
-        architecture = architecture.replace(tensors=tensors, attention=(), recurrent=())
-        unknown = {**spec.unknown, "architecture.attention": why}
-        spec = spec.replace(architecture=architecture, unknown=unknown)
+    if architecture is not None and row is not None and format != "gguf":
+        why = why_not_known(architecture, row, runtime)
+        if why is not None:
+            # its weights are known, not what this program makes of its cache
+            tensors = checkpoint_tensors(architecture, row)
+            architecture = architecture.replace(tensors=tensors, attention=(), recurrent=())
+            unknown = {**spec.unknown, "architecture.attention": why}
+            spec = spec.replace(architecture=architecture, unknown=unknown)
+    quantization = workload.quantization or usual[1]
+    if format == "gguf":
+        quantization = canonical_gguf(quantization) or quantization
     case = Case(
         spec=spec,
         known_row=row,
         encoder=_encoder(spec),
         format=format,
-        quantization=workload.quantization or usual[1],
+        quantization=quantization,
         program=runtime,
         workload=workload,
     )
@@ -260,14 +265,18 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unr
 
 
 def size_of(case: Case) -> Term | Unread:
+    return _functions_of(case)[0](case)
+
+
+def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Parts]]:
+    """What says how large the files are, and with the memory."""
     if case.format == "gguf":
-        name = canonical_gguf(case.quantization) or case.quantization
-        return gguf_files.size_of(case.replace(quantization=name))
+        return gguf_files.size_of, gguf_memory.parts
     if case.format in ("ggml", "ctranslate2"):
-        return speech.size_of(case)
+        return speech.size_of, speech.parts
     if case.spec.components and case.format in CHECKPOINTS:
-        return pictures.size_of(case)
-    return checkpoints.size_of(case)
+        return pictures.size_of, pictures.parts
+    return checkpoints.size_of, python.parts
 
 
 # what stands in for a model, and how far one could go, is asked of the same models again and again
@@ -279,13 +288,7 @@ def parts(case: Case) -> Parts:
             return pictures.parts_in_files(case, files)
         why = f"no files of {case.spec.name} are known for {case.runtime.name}"
         return without_files(unread(why, "leave out --runtime"))
-    if case.format == "gguf":
-        return gguf_memory.parts(case)
-    if case.format in ("ggml", "ctranslate2"):
-        return speech.parts(case)
-    if case.spec.components and case.format in CHECKPOINTS:
-        return pictures.parts(case)
-    return python.parts(case)
+    return _functions_of(case)[1](case)
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:

@@ -100,10 +100,9 @@ def _quantized_while_loading(case: Case, files: Term) -> Term:
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
     if case.spec.architecture and case.known_row and not case.runtime.account.divides_layers:
+        # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
         extra = more_in_16_bits(case, {"expert"})
     if extra:
-        # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its
-        # issue 1849
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
     size = files.bytes + extra
     high = max(files.high_bytes, int(size * 1.005))

@@ -116,13 +116,10 @@ class _Recipe:
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
         self.sharing = _heads_of_a_key(architecture, row)
-        self.seventy = architecture.layers == row.layers_of_70b and (
-            self.sharing != 1 or not row.shared_keys_of_70b
-        )
+        shares = self.sharing != 1 or not row.shared_keys_of_70b
+        self.seventy = architecture.layers == row.layers_of_70b and shares
         values = _in_order(group for group in groups if _is_value(group.name))
-        downs = _in_order(
-            group for group in groups if "ffn_down" in group.name and _quantized(group)
-        )
+        downs = _in_order(each for each in groups if "ffn_down" in each.name and _quantized(each))
         self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
         counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
@@ -246,12 +243,12 @@ def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
 
 def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
     """Layer and name of each tensor as llama-quantize counts them; in two stacks by name alone."""
-    return sorted(
-        ((layer, group.name) for group in groups for layer in group.layers),
-        key=lambda tensor: (
-            tensor if tensor[1].startswith("blk.") else (0, tensor[1].replace("*", str(tensor[0])))
-        ),
-    )
+
+    def place(tensor: tuple[int, str]) -> tuple[int, str]:
+        layer, name = tensor
+        return tensor if name.startswith("blk.") else (0, name.replace("*", str(layer)))
+
+    return sorted(((layer, group.name) for group in groups for layer in group.layers), key=place)
 
 
 _KEPT_PARTS = (
@@ -316,10 +313,8 @@ def buffers_of(layout: str) -> tuple[Buffer, ...]:
 def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
     """The layout that decides for a processor; "" where its instruction sets are not known."""
     available_sets = instruction_sets or ()
-    return next(
-        (name for name in _LAYOUTS if name in available_sets),
-        "asimddp" if "i8mm" in available_sets else "",
-    )
+    otherwise = "asimddp" if "i8mm" in available_sets else ""
+    return next((name for name in _LAYOUTS if name in available_sets), otherwise)
 
 
 KINDS: Mapping[str, tuple[str, ...] | None] = {

@@ -101,9 +101,7 @@ def _graphs(case: Case, device: Device) -> Term:
         line += "; --enforce-eager makes no graphs"
         return term("runtime", likely, how, _VLLM["source"], line, low=low, high=high)
     plain = [group for group in architecture.attention if group.kind != "latent"]
-    is_mixed = len(plain) < len(architecture.attention) or any(
-        group.experts for group in architecture.feed_forward
-    )
+    is_mixed = len(plain) < len(architecture.attention) or architecture.has_experts
     kinds = {"pooled": case.embeds, "mixed": is_mixed, "recurrent": architecture.recurrent}
     kind = next((kind for kind, is_so in kinds.items() if is_so), "plain")
     each = [size * MIB for size in _VLLM["graph_layer"][kind]]
@@ -125,10 +123,8 @@ def _left_free(case: Case, device: Device) -> Term:
     kind = [each for each in kinds if each[0] * GIB <= (total or 0)][-1]
     kind = kind if total else kinds[_SGLANG["shared"]]
     large, least = _SGLANG["large"]
-    size, most = (
-        max(mib, least if kind[0] >= large else 0) * MIB
-        for mib in (kinds[0] if device.is_lean else kind)[1:]
-    )
+    least = least if kind[0] >= large else 0
+    size, most = (max(mib, least) * MIB for mib in (kinds[0] if device.is_lean else kind)[1:])
     line, source = f"{size:,} bytes", _SGLANG["source"]
     if not total or room is None:
         low = int(kinds[0][1] * MIB * _SGLANG["earlier"])
@@ -222,10 +218,8 @@ def on_each(
     most = share if most_share is None else most_share
     sizes = (whole.low_bytes, share), (whole.bytes, share), (whole.high_bytes, most)
     # rounded up; an error of a thousandth of a byte, as of floats, adds none
-    low, likely, high = (
-        more + ceil(round(size * part, 3))
-        for more, (size, part) in zip(communication, sizes, strict=True)
-    )
+    parts = zip(communication, sizes, strict=True)
+    low, likely, high = (more + ceil(round(size * part, 3)) for more, (size, part) in parts)
     line = f"{line}; on each of {devices} devices"
     return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
@@ -278,11 +272,8 @@ def _with_additions(case: Case, weights: Term) -> Term:
     if most:
         note = f"{likely:,} bytes of padded experts; as the Marlin kernels want them"
         line = summed(line, f"{note}, others none, or {most:,} bytes")
-    return weights.replace(
-        bytes=weights.bytes + table + likely,
-        high_bytes=weights.high_bytes + table + most,
-        arithmetic=line,
-    )
+    size, most = weights.bytes + table + likely, weights.high_bytes + table + most
+    return weights.replace(bytes=size, high_bytes=most, arithmetic=line)
 
 
 def _table_bytes(case: Case) -> int:

@@ -17,7 +17,7 @@ from ..core.tables import filled, shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .case import Case, is_cast, overhead, why_no_encoders
-from .checkpoints import adapter_parameters, linear_layers, size_of
+from .checkpoints import linear_layers, size_of
 from .python import SHARD_BYTES
 from .records import How, MemoryNeed, Needs, Term, term, times, unread
 from .tensors import checkpoint_tensors, count
@@ -63,13 +63,13 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
         why, remedy = refused
         unknown = tuple(unread(why, remedy or None, fact) for fact in (first, "memory"))
         return needs.replace(unknown=(*needs.unknown, *unknown))
-    training = _training_of(case)
+    training = training_of(case)
     terms = *_model_states(training, needs.download_bytes), _activations(training)
     program = overhead(case.runtime, on_gpu=case.device is not None)
     return _with_checkpoints(needs.replace(memory=MemoryNeed(terms=(*terms, program))), training)
 
 
-def _training_of(case: Case) -> _Training:
+def training_of(case: Case) -> _Training:
     model, row, workload = case.model, case.row, case.workload.with_finetuning_defaults()
     kind = workload.quantization or ""
     if workload.finetune_method != "full" and is_cast(case.spec, case.program, kind):
@@ -77,21 +77,25 @@ def _training_of(case: Case) -> _Training:
         model = model.replace(dtype=kind)
     longest = model.context_tokens or DEFAULT_CONTEXT_TOKENS
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
-    adapters, most = adapter_parameters(model, row, workload.lora_rank or DEFAULT_LORA_RANK)
-    weights = {True: 0, False: 0}
+    rank = workload.lora_rank or DEFAULT_LORA_RANK
+    weights, adapters = [0, 0], [0, 0]
     for each in linear_layers(model, row):
         weights[each.part == "expert"] += each.weights
+        # keys and values of latent attention come from one matrix
+        inputs = 0 if each.part == "latent values" else each.inputs
+        adapters[each.part == "expert"] += rank * (inputs + each.outputs) * each.number
+    # encoders have narrower matrices: up to four times as many adapter parameters a weight
     parameters = count(checkpoint_tensors(model, row)) + case.encoders
+    seeing = 4 * case.encoders * adapters[0] // max(1, parameters)
     return _Training(
         case=case,
         model=model,
         workload=workload,
         tokens=context_tokens * workload.parallel,
         parameters=parameters,
-        linear=weights[False],
-        experts=weights[True],
-        # encoders have narrower matrices: up to four times as many adapter parameters a weight
-        adapters=(adapters, most + 4 * case.encoders * adapters // max(1, parameters)),
+        linear=weights[0],
+        experts=weights[1],
+        adapters=(adapters[0], sum(adapters) + seeing),
     )
 
 

@@ -16,9 +16,10 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.needs import needs_of
 from selfhost.needs.cache import why_not_known
-from selfhost.needs.checkpoints import adapter_parameters
+from selfhost.needs.file_formats import case_of
 from selfhost.needs.records import How, Needs, Term
 from selfhost.needs.tensors import row_of
+from selfhost.needs.training import training_of
 
 MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))
 
@@ -104,9 +105,8 @@ def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any])
     """LoRA on all linear layers: trainable and total parameters equal to the last one."""
     spec = catalogue().spec(record["model"])
     assert spec.architecture is not None
-    row = row_of(spec.architecture)
-    assert row is not None
-    trained, most = adapter_parameters(spec.architecture, row, record["rank"])
+    workload = Workload(task="finetune", lora_rank=record["rank"])
+    trained, most = training_of(case_of(spec, runtime("transformers"), workload)).adapters
     assert trained == most == record["trainable"]
     assert (spec.parameters.total or 0) + trained == record["all"]
 

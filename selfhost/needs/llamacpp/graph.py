@@ -66,12 +66,9 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     parts = Counter((type(group), layer) for group in groups for layer in group.layers)
     if {layer for _, layer in parts} != set(range(model.layers)) or max(parts.values()) > 1:
         return False
-    attention = {
-        (heads.kind, bool(heads.latent_length), bool(heads.indexer_heads))
-        for heads in model.attention
-    }
-    if not attention <= _ATTENTION:
-        return False
+    for heads in model.attention:
+        if (heads.kind, bool(heads.latent_length), bool(heads.indexer_heads)) not in _ATTENTION:
+            return False
     for wide in model.feed_forward:
         if (wide.used or 1) > _MOST_EXPERTS or (wide.beside_dense and not row.expert_norms):
             return False
@@ -175,10 +172,8 @@ class Graph(Recorder):
         self.temperature = self.input(self.tokens)
         self.rows = self.input(self.logits)
         self.states = self.input(room.sequences)
-        groups = [group for group in model.recurrent if group.layers]
-        self.memories = {
-            id(group): state for group, state in zip(groups, states(model), strict=False)
-        }
+        groups = (id(group) for group in model.recurrent if group.layers)
+        self.memories = dict(zip(groups, states(model), strict=False))
         # after which the rows are chosen whose logits the caller needs
         self.last = model.layers - 1 if not self.style.late_rows else None
         self.embedded: Tensor | None = None
@@ -236,17 +231,15 @@ class Graph(Recorder):
         slices = 1 + (self.model.deepstack_layers or 0)
         if slices > 1:
             embeddings = self.linear(width * slices, embeddings)
-        self.expand(embeddings)
         # the place of vectors given instead of tokens is there, used or not
-        self.expand(self.input(width * slices, tokens))
+        self.expand(embeddings, self.input(width * slices, tokens))
         if slices > 1:
             self.embedded = embeddings
             return self.part(embeddings)
         self.look_up_slices()
         if self.row.positions:
-            places = self.linear(width, self.positions)
-            pair = (places, embeddings) if self.row.encoder else (embeddings, places)
-            embeddings = self.over((width, tokens), *pair)
+            pair = embeddings, self.linear(width, self.positions)
+            embeddings = self.over((width, tokens), *(pair[::-1] if self.row.encoder else pair))
         if self.row.embedding_norm:
             embeddings = self.norm(embeddings, width, tokens)
         return embeddings
@@ -351,8 +344,8 @@ class Graph(Recorder):
         if norm_after:
             computed = self.norm(computed, self.width, side)
         # in the order in which llama.cpp adds the parts
-        terms = {"made": computed, "residual": residual, "attended": attended}
-        total, *rest = [terms[name] for name in style.sums]
+        parts = {"made": computed, "residual": residual, "attended": attended}
+        total, *rest = [parts[name] for name in style.sums]
         for term in rest:
             total = self.over((self.width, side), total, term)
         return total

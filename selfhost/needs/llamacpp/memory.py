@@ -32,7 +32,7 @@ from ..case import (
     unread_cache,
     why_no_encoders,
 )
-from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, canonical_gguf, layout_of, row_bytes
+from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, layout_of, row_bytes
 from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
 from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
@@ -77,7 +77,6 @@ _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
 
 def parts(case: Case) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
-    case = case.replace(quantization=canonical_gguf(case.quantization) or case.quantization)
     files, terms = size_of(case), list[Term]()
     cache = _cache(case) if case.has_layers else unread_cache(case.spec)
     unknown = [cache] if isinstance(cache, Unread) else []

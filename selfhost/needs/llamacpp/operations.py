@@ -156,11 +156,8 @@ def _look(
     queries = graph.view(graph.view(queries))
     if graph.flash:
         # it reads 16 bits: a cache of 32 is copied whole
-        halved = [
-            graph.result((width, cells, streams), width=2)
-            for width, kind in zip(widths, graph.stored, strict=True)
-            if kind == "32 bits"
-        ]
+        wide = [n for n, kind in zip(widths, graph.stored, strict=True) if kind == "32 bits"]
+        halved = [graph.result((width, cells, streams), width=2) for width in wide]
         attended = graph.result((value, count, tokens), queries, *halved, shared.mask)
         if unpacked:
             attended = graph.result((unpacked, tokens, count), graph.view(attended))
