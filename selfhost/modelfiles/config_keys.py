@@ -15,7 +15,7 @@ from ..catalogue.quantization_names import MLX_MODES, PACKED, QUANTIZATIONS
 from ..catalogue.spec import Quantized
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .source import Unclear, clean, fail, file_table, listed, read_json
+from .source import Unclear, clean, file_table, listed, read_json, refuse
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -28,8 +28,6 @@ _PARTS = ("attn_config", "ffn_config", "sparse_attention_config", "linear_attn_c
 _INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
 # a row of `[model_type]`, whose keys the header of the file explains
 ModelType = Mapping[str, Any]
-
-_REMEDY = "give the model's config.json, its folder, or its GGUF file"
 
 
 def tables() -> Mapping[str, Any]:
@@ -74,17 +72,16 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     """Raise `SpecError` for JSON that is something else, and name some of its keys."""
     if not isinstance(values, dict):
         what = "a list" if isinstance(values, list) else "a single value"
-        fail(path, f"is not a model's config.json: it is {what}, not an object", _REMEDY)
+        refuse(path, "no-config", what=f"it is {what}, not an object")
     nested = next((values[nest] for nest in _NESTS if isinstance(values.get(nest), dict)), None)
     # two of the keys of its layers, its type or nested configuration, and its class
     sizes, keys = tables()["sizes"], (values if nested is None else nested).keys()
     layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
     is_shaped = not keys.isdisjoint(layers) and not keys.isdisjoint(sizes["width"])
-    signs = [values.get("model_type"), is_shaped or nested is not None, values.get("architectures")]
+    signs = [values.get("model_type"), nested is not None, values.get("architectures")]
     if sum(map(bool, signs)) < 2 and not is_shaped:
         seen = listed(map(clean, values), 4)
-        what = f"it has the keys {seen}" if seen else "it is empty"
-        fail(path, f"is not a model's config.json: {what}", _REMEDY)
+        refuse(path, "no-config", what=f"it has the keys {seen}" if seen else "it is empty")
 
 
 class Keys:
@@ -212,7 +209,7 @@ class Keys:
         stated = self.get("torch_dtype", "dtype")
         stated = stated or self.outer.get("torch_dtype") or self.outer.get("dtype")
         name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
-        return TORCH_TYPES.get(name), stated
+        return file_table("torch_types").get(name), stated
 
     def reads(self, key: str) -> bool:
         """False where the class of this model type is known and leaves the key alone."""
@@ -259,19 +256,6 @@ def _names_of(keys: tuple[str, ...]) -> list[str]:
 # ------------------------------------------------------------- `quantization_config`: the types
 # Single modules that it leaves in 16 bits are counted in the narrow type where they are small, and
 # make the size unknown where they are not; a file of weights beside it has the exact size.
-
-# torch's names of types -> those of a spec
-TORCH_TYPES: Mapping[str, str] = {
-    **{name: name for name in ("bfloat16", "float16", "float32")},
-    "half": "float16",
-    "float": "float32",
-}
-# llm-compressor's integers by bits, group and zero points that have a name of their own
-_OWN_NAMES: Mapping[tuple[Any, Any, str], str] = {
-    (8, None, ""): "w8a8",
-    (8, None, "-asym"): "w8a8",
-    (4, 32, ""): "int4_32",
-}
 
 
 class Stored(Record):
@@ -393,8 +377,9 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
         is_block = weights.get("strategy") == "block"
         return "float8_e4m3_128x128" if is_block else "float8_e4m3"
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
-    name = _OWN_NAMES.get((bits, group, zeros), f"w{bits}a16{_group_ending(group)}{zeros}")
-    return name if type == "int" and (name in PACKED or name in _OWN_NAMES.values()) else None
+    own = file_table("quantization_config")["integers"].get(f"{bits} {group}{zeros}")
+    name = own or f"w{bits}a16{_group_ending(group)}{zeros}"
+    return name if type == "int" and (own or name in PACKED) else None
 
 
 def is_of_modelopt(quantization: object) -> bool:

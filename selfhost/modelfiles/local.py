@@ -38,7 +38,6 @@ from .source import (
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _CONFIG = "config.json"
-_PICKLES = (".bin", ".pt", ".pth")
 # so small a share of the files may hold more than config.json describes: a tied matrix twice
 _EXTRA_SHARE = 200
 
@@ -55,8 +54,8 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     if not named:
         fail("''", "is no path", "name a file or a folder")
     with readable(named):
-        status = status_of(named)
-    if stat.S_ISDIR(status.st_mode):
+        is_folder = stat.S_ISDIR(status_of(named).st_mode)
+    if is_folder:
         return _read_folder(named)
     stream, size, start = open_file(named)
     stream.close()
@@ -92,14 +91,10 @@ def _read_folder(path: str) -> LocalModel:
     if files:
         return _read_weights(path, files, total_bytes, notes)
     if _CONFIG not in names:
-        if unfinished:
-            refuse(path, "unfinished", name=unfinished[0])
-        refuse(path, "no-model", names=listed(map(shown, names), 4))
+        fault = "unfinished" if unfinished else "no-model"
+        refuse(path, fault, names=listed(unfinished or map(shown, names), 4))
     why = "the folder holds a config.json and no weights"
-    pickles = [
-        name for ending in _PICKLES for name in safetensors.weight_files_ending(names, ending)
-    ]
-    if pickles:
+    if pickles := safetensors.weight_files_ending(names, (".bin", ".pt", ".pth")):
         why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
         why += " code when they are loaded"
     return read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
@@ -286,11 +281,9 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
 
 
 def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
-    """Why the files are not of the model that config.json describes; None where nothing says so.
-    `language` are the parameters of the language model by config.json.
-
-    transformers drops layers beyond those of the config, makes up those that are not there, and
-    refuses tensors of other shapes.
+    """Why the files are not of the model whose `language` parameters config.json describes; None
+    where nothing says so. transformers makes up layers that are not there, drops those beyond the
+    config, and refuses tensors of other shapes.
     """
     held = weights.total
     if language and held and language - held > language // _EXTRA_SHARE:
@@ -304,9 +297,7 @@ def _contradiction(stored: Stored, weights: Weights, language: int | None) -> st
 def _counted(
     parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
 ) -> Parameters:
-    """The parameters that the files really hold, which are `unknown` no more. `language` is what
-    follows from config.json for the language model alone, None where it does not.
-    """
+    """The parameters that the files `held`, which are `unknown` no more. `language`: as above."""
     unknown.pop("parameters.total", None)
     total = held - (parameters.mtp or 0)
     encoders = total - language if language is not None else 0

@@ -98,9 +98,8 @@ class Weights(Record):
 def read_header(path: str) -> tuple[int, Tensors]:
     """Size of one file in bytes, and its tensors. Raises `SpecError`; reads no weights."""
     size, length, content = _header_bytes(path)
-    max_signs = MAX_TENSORS * _SIGNS_PER_TENSOR
-    what = "safetensors header"
-    header = parse_json(path, content, what=what, max_signs=max_signs, instead=_IN_SHARDS)
+    bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
+    header = parse_json(path, content, what="safetensors header", **bounds)
     if not isinstance(header, dict):
         damaged(path, "its header is no table of tensors")
     header.pop("__metadata__", None)
@@ -186,7 +185,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     )
 
 
-def weight_files_ending(names: Iterable[str], ending: str) -> list[str]:
+def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
     return [
         name
@@ -200,16 +199,14 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     """The files that an index names, beside it, and the bytes of all their tensors, None where it
     has no `total_size`. Raises `SpecError`.
     """
-    what = "safetensors index"
-    values = read_json(
-        index, MAX_INDEX_BYTES, what=what, max_signs=_MAX_INDEX_SIGNS, instead=_IN_SHARDS
+    bounds = {"max_signs": _MAX_INDEX_SIGNS, "instead": _IN_SHARDS}
+    values = read_json(index, MAX_INDEX_BYTES, what="safetensors index", **bounds)
+    places, metadata = (
+        values.get(key) if isinstance(values, dict) else None for key in ("weight_map", "metadata")
     )
-    values = values if isinstance(values, dict) else {}
-    places, metadata = values.get("weight_map"), values.get("metadata")
-    names = list(places.values()) if isinstance(places, dict) else []
-    if not names or not all(isinstance(name, str) for name in names):
+    names = sorted({str(name) for name in places.values()}) if isinstance(places, dict) else []
+    if not names:
         refuse(index, "no-index")
-    names = sorted(set(names))
     if len(names) > MAX_PARTS or any(
         os.path.basename(name) != name or name in ("", ".", "..") for name in names
     ):
