@@ -46,6 +46,7 @@ from .source import (
     listed,
     name_of,
     read_json,
+    reason,
     refuse,
     shown,
 )
@@ -189,14 +190,9 @@ class _Config:
         parts = [outer[key] for key in _ENCODERS if isinstance(outer.get(key), dict)]
         total = sum(encoder_parameters(part, text_width) for part in parts)
         if not 0 < total <= MAX_PARAMETERS:
-            self.unknown["parameters.encoders"] = (
-                "the size of the vision or audio encoder does not follow from config.json"
-            )
+            self.unknown["parameters.encoders"] = reason("encoder-size")
             return counts.replace(total=None, active=None)
-        self.keys.notes.append(
-            f"its encoders are estimated at {total / 1e6:,.0f} million parameters, by their layers"
-            " and widths"
-        )
+        self.keys.notes.append(reason("encoders", millions=total / 1e6))
         if counts.total is not None and counts.active is not None:
             counts = counts.replace(total=counts.total + total, active=counts.active + total)
         # the first part's type, as `[[encoder]]` of architectures.toml has it
@@ -230,8 +226,7 @@ class _Config:
         incomplete = self.incompleteness(incomplete, row, fields["vocabulary"], tied)
         self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
         if incomplete is not None:
-            why_not = f"the weights do not follow from the file: {incomplete}"
-            self.unknown["parameters.total"] = why_not
+            self.unknown["parameters.total"] = reason("incomplete", why=incomplete)
             # with the name of a row it would be believed to have all its tensors
             name += INCOMPLETE if name in self.rows else ""
         architecture = Architecture(
@@ -372,8 +367,7 @@ class _Config:
         keys = self.keys
         doubtful = listed(keys.not_understood(cache=True))
         if doubtful:
-            why = "not understood, and may change what the model keeps of context"
-            raise Unclear(f"{doubtful}: {why}")
+            raise Unclear(reason("doubtful-cache", keys=doubtful))
         if incomplete is not None:
             return incomplete
         odd = keys.not_understood(cache=False) + keys.unpublished
@@ -385,12 +379,11 @@ class _Config:
         if odd:
             return f"{listed(odd)}: not understood"
         if row is None:
-            kind = keys.kind or "this model type"
-            return f"model_type: {kind} is not an architecture whose tensors are known"
+            return reason("no-row", kind=keys.kind or "this model type")
         if vocabulary is None:
             return "vocab_size is missing"
         if tied is None and not self.is_headless:
-            return "tie_word_embeddings is missing or said twice, and its default is not known"
+            return reason("tie_word_embeddings")
         return None
 
     def refuse_unknown_cache(
@@ -405,8 +398,7 @@ class _Config:
         keys, name = self.keys, self.class_name
         if row is None:
             if self.is_headless or re.search(_READING, name):
-                kind = f"model_type: {keys.kind}, architectures: {name}"
-                raise Unclear(f"{kind} may keep nothing of context")
+                raise Unclear(reason("no-context", kind=keys.kind, name=name))
             says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
             if not keys.known and attends and says_heads is None:
                 raise Unclear("num_key_value_heads is missing, and its default is not known")

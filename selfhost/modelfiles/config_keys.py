@@ -15,7 +15,7 @@ from ..catalogue.quantization_names import MLX_MODES, PACKED, QUANTIZATIONS
 from ..catalogue.spec import Quantized
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .source import Unclear, clean, file_table, listed, read_json, refuse
+from .source import Unclear, clean, file_table, listed, read_json, reason, refuse
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -188,10 +188,7 @@ class Keys:
         if not value:
             return None
         if not isinstance(value, (list, str)) or len(value) < self.layers:
-            raise Unclear(
-                f"{self.stated(*keys)} does not list one entry for each of the {self.layers:,}"
-                " layers"
-            )
+            raise Unclear(reason("entries", key=self.stated(*keys), layers=self.layers))
         return value[: self.layers]
 
     def places(self, key: str) -> list[int] | None:
@@ -307,10 +304,7 @@ def stored_of(keys: Keys) -> Stored:
         if rule is None:
             return Stored(name=name, matrices=name)
         odd = rule
-    return Stored(
-        why=f"quantization_config: {odd} = {short(values.get(odd))} is not understood, so the"
-        " size of the weights is not known"
-    )
+    return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
 
 
 def _leaves_attention(lists: Mapping[str, Any]) -> bool:
@@ -408,10 +402,7 @@ def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
         # gpt-oss: experts as published, all else in 8 bits
         name = "MXFP4-Q8"
     elif apart - {bits}:
-        note = "some layers have other bits by config.json, so the files may be larger than stated"
-        keys.notes.append(note)
+        keys.notes.append(reason("other-bits"))
     if not is_known or name not in QUANTIZATIONS["mlx"]:
-        why = f"quantization {short(mlx)} of config.json is not understood"
-        return Stored(format="mlx", why=why)
-    why = f"config.json describes MLX's {name} weights, and not those before them"
-    return Stored(name=name, format="mlx", why=why)
+        return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
+    return Stored(name=name, format="mlx", why=reason("mlx-weights", name=name))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalogue.architecture import Attention, FeedForward, Recurrent
 from .config_keys import Keys, short, tables
-from .source import Unclear
+from .source import Unclear, reason
 
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "hybrid")
@@ -75,10 +75,7 @@ def _which_slide(config: Keys) -> list[bool]:
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     if type(pattern) is int and pattern > 0:
         return [(number + 1) % pattern != 0 for number in layers]
-    raise Unclear(
-        f"sliding_window: {window:,} tokens, and in which layers sliding_window_pattern"
-        f" = {short(pattern)} does not say"
-    )
+    raise Unclear(reason("sliding_window", window=window, pattern=short(pattern)))
 
 
 # ---------------------------------------------------------------------------------- attention
@@ -97,9 +94,7 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
     own = _own_sizes(config, number)
     length = own.get("head_dim") or config.number("head_length", least=1)
     if not length and width % heads:
-        raise Unclear(
-            f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing"
-        )
+        raise Unclear(reason("head_dim", width=width, heads=heads))
     length = length or width // heads
     part = Attention(
         kind="full" if kind == "hybrid" else kind,

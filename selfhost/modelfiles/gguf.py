@@ -40,6 +40,7 @@ from .source import (
     listed,
     name_of,
     numbered_files,
+    reason,
     refuse,
     shown,
 )
@@ -139,26 +140,18 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
 
 def _architecture(model: GgufModel) -> Architecture:
     if model.is_image_model:
-        raise Unclear(
-            f"{model.name} is an image model: its layers are not those of a language model"
-        )
+        raise Unclear(reason("image-model", name=model.name))
     if not model.known:
-        raise Unclear(
-            f"{model.name} is not an architecture that this selfhost knows, and perhaps none that"
-            " llama.cpp loads"
-        )
+        raise Unclear(reason("no-architecture", name=model.name))
     model.count_blocks()
     _refuse_unread_kinds(model)
     architecture = _with_layers(model)
     for key, message, _ in architecture.misfits():
         raise Unclear(f"{model.name}: {key} {message}")
     if architecture.context_tokens is None:
-        model.unknown["architecture.context_tokens"] = (
-            f"the header says {model.name}.context_length = 0"
-        )
-    model.unknown["architecture.dtype"] = (
-        "a GGUF file does not say in which type the weights were published"
-    )
+        why = f"the header says {model.name}.context_length = 0"
+        model.unknown["architecture.context_tokens"] = why
+    model.unknown["architecture.dtype"] = reason("published-type")
     architecture = _with_departures(model, architecture)
     _hold_to_row(model, architecture)
     return architecture
@@ -166,20 +159,14 @@ def _architecture(model: GgufModel) -> Architecture:
 
 def _refuse_unread_kinds(model: GgufModel) -> None:
     if any(name.startswith(("a.", "v.")) for name in model.shapes):
-        raise Unclear(
-            f"{model.name} has an encoder beside its decoder, and what it keeps of the text it"
-            " read is not in the header"
-        )
+        raise Unclear(reason("encoder", name=model.name))
     for tensor in model.tensors:
         if tensor.bytes is None:
-            what = f'the tensor "{clean(tensor.name)}" is of {tensor.type}'
-            raise Unclear(f"{what}, which no llama.cpp up to 2026 loads")
+            raise Unclear(reason("tensor-type", name=clean(tensor.name), type=tensor.type))
     sections = model.values.get(f"{model.name}.rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
         raise Unclear(
-            f"{model.name}.rope.dimension_sections lists {len(sections):,} numbers: llama.cpp"
-            f" wants {_ROPE_SECTIONS} and refuses the file, and Ollama writes such ones for an"
-            " engine of its own"
+            reason("sections", name=model.name, count=len(sections), wanted=_ROPE_SECTIONS)
         )
 
 
@@ -188,9 +175,7 @@ def _with_layers(model: GgufModel) -> Architecture:
     states = [state_of(model, layer) for layer in range(layers)]
     attending, feeding = attention(model, states), feed_forward(model, width)
     if not attending and not any(states):
-        raise Unclear(
-            f"no layer of {model.name} has attention or a recurrent state that this selfhost knows"
-        )
+        raise Unclear(reason("no-layers", name=model.name))
     # a model may run through its layers several times, each time with a cache of their own
     loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
@@ -330,10 +315,8 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
             f"its tensor {_numbered(place)} is {stored or 'missing'}, and in {model.name}"
             f" models it is {needed or 'none that a llama.cpp known here loads'}"
         )
-    model.notes.append(
-        f"its tensors are not quite those of other {model.name} models"
-        f" ({listed(map(_numbered, differing), 3)}); counted as they stand in the file"
-    )
+    names = listed(map(_numbered, differing), 3)
+    model.notes.append(reason("other-tensors", name=model.name, tensors=names))
 
 
 def _by_place(placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> _Shapes:

@@ -12,7 +12,7 @@ from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurre
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor
-from .source import Unclear, clean, fail, file_table
+from .source import Unclear, clean, fail, file_table, reason
 
 _MAX_NUMBER = 1 << 40
 # T5 has two stacks of blocks of the same widths
@@ -282,18 +282,12 @@ def _sliding(model: GgufModel, window: int | None) -> list[bool]:
     stated = model.values.get(name)
     entries = len(stated) if isinstance(stated, list) else model.counts.get(name, layers)
     if not layers <= entries <= model.blocks:
-        raise Unclear(
-            f"{name} lists {entries:,} layers, and there are {layers:,}: releases of"
-            " llama.cpp refuse such a file, or take the others for layers without a window"
-        )
+        raise Unclear(reason("pattern", name=name, entries=entries, layers=layers))
     if isinstance(stated, list):
         return [bool(flag) for flag in model.per_layer(key) or ()]
     every = model.row.full_every if stated is None else model.number(key)
     if every is None:
-        raise Unclear(
-            f"{model.name} has a window of {window:,} tokens, and the header does not say in"
-            " which layers"
-        )
+        raise Unclear(reason("window", name=model.name, window=window))
     full = 0 if model.row.full_first else (every or 1) - 1
     return [every == 0 or layer % every != full for layer in range(layers)]
 

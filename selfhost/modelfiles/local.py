@@ -31,6 +31,7 @@ from .source import (
     numbered_files,
     open_file,
     readable,
+    reason,
     refuse,
     refuse_other_kinds,
     shown,
@@ -93,10 +94,9 @@ def _read_folder(path: str) -> LocalModel:
     if _CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
         refuse(path, fault, names=listed(unfinished or map(shown, names), 4))
-    why = "the folder holds a config.json and no weights"
+    why = reason("no-weights")
     if pickles := safetensors.weight_files_ending(names, (".bin", ".pt", ".pth")):
-        why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
-        why += " code when they are loaded"
+        why = reason("pickles", name=shown(pickles[0]))
     return read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
 
 
@@ -117,10 +117,7 @@ def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> Local
     projectors = [name for name in names if "mmproj" in name.lower()]
     if projectors and len(projectors) < len(names):
         names = [name for name in names if name not in projectors]
-        notes += (
-            f"{shown(projectors[0])} beside it, the projector for pictures or sound, is not"
-            " counted",
-        )
+        notes += (reason("projector", name=shown(projectors[0])),)
     sets = {numbered_files(os.path.join(path, name))[0] for name in names}
     if len(sets) > 1:
         _refuse_several(path, "GGUF models", sorted(sets))
@@ -159,15 +156,11 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
     if own is not None:
         name = own.quantization
         how = f"as {name}" if name else "in a quantization that selfhost does not know"
-        need = "a GGUF file needs the original model, before quantization"
-        return (f"Its weights are stored {how}; {need}.",)
+        return (reason("requantized", how=how),)
     narrow = architecture.matrix_dtype if architecture is not None else None
     if narrow is None or not narrow.startswith("float8"):
         return ()
-    return (
-        f"Its weights are stored as {narrow}: --runtime vllm judges them as they are;"
-        " for llama.cpp the figures are those of a converted GGUF file.",
-    )
+    return (reason("narrow", type=narrow),)
 
 
 def _read_weights(
@@ -201,8 +194,7 @@ def _read_weights(
     published: tuple[PublishedFiles, ...] = ()
     quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
     if quantization is None:
-        types = f"of a type that has no name here: {weights.types}"
-        unknown["files"] = f"{weights.size:,} bytes, {types}"
+        unknown["files"] = reason("unnamed-type", size=weights.size, types=weights.types)
     else:
         sizes = {quantization: weights.size}
         source = SIZE_OF + shown(path)
@@ -233,8 +225,7 @@ def _undescribed(path: str, weights: Weights) -> ConfigRead:
         "license.id": "the files do not say",
     }
     if weights.total is None:
-        why = "the weights are packed, so their number does not follow from the files"
-        unknown["parameters.total"] = why
+        unknown["parameters.total"] = reason("packed-alone")
     spec = ModelSpec(id=identifier(name_of(path)), name=name_of(path), unknown=unknown)
     stored = Stored(name=weights.dtype, quantized=False)
     return ConfigRead(spec=spec, stored=stored, language_parameters=None, notes=())
@@ -255,15 +246,9 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
     if not stored.quantized:
         is_packed = weights.dtype is None or weights.is_scaled
         if is_packed:
-            unknown["architecture.matrix_dtype"] = (
-                f"most of the weights are packed or scaled ({weights.types}), and config.json does"
-                " not say how"
-            )
+            unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
         elif stored.name not in (None, weights.dtype):
-            notes += (
-                f"config.json says {stored.name}, and most of the weights are {weights.dtype}:"
-                f" transformers loads them as {stored.name}",
-            )
+            notes += (reason("other-type", said=stored.name, held=weights.dtype),)
         stored = Stored() if is_packed else Stored(name=weights.dtype, quantized=False)
     why = _contradiction(stored, weights, described.language_parameters)
     if why is not None:
@@ -287,10 +272,9 @@ def _contradiction(stored: Stored, weights: Weights, language: int | None) -> st
     """
     held = weights.total
     if language and held and language - held > language // _EXTRA_SHARE:
-        return f"the files hold {held:,} parameters, and config.json describes {language:,}"
+        return reason("other-parameters", held=held, described=language)
     if stored.quantized and stored.name is not None and weights.plain:
-        said = f"the weights are said to be stored as {stored.name}"
-        return f"{said}, and the files hold {weights.types} alone"
+        return reason("plain", name=stored.name, types=weights.types)
     return None
 
 
@@ -316,6 +300,6 @@ def _counted(
         return parameters.replace(extra_in_files=gap)
     if not gap:
         return parameters
-    why = f"the files hold {held:,} parameters, and config.json describes {held - gap:,}"
+    why = reason("other-parameters", held=held, described=held - gap)
     unknown["parameters.active"] = why
     return parameters.replace(total=held, active=None, mtp=None, difference=why)

@@ -76,6 +76,11 @@ def refuse(path: str, fault: str, **values: object) -> NoReturn:
     fail(path, message, remedy)
 
 
+def reason(fact: str, **values: object) -> str:
+    """Why something is not known, as `[reasons]` of model_files.toml words it."""
+    return str(file_table("reasons")[fact].format(**values))
+
+
 def damaged(path: str, what: str) -> NoReturn:
     """Raise `SpecError` for a file that no program reads."""
     fail(path, f"is damaged: {what}", "download it again")
