@@ -29,7 +29,6 @@ from .config_keys import (
     MAX_NUMBER,
     Keys,
     Stored,
-    is_of_modelopt,
     refuse_what_is_no_config,
     short,
     stored_of,
@@ -284,7 +283,6 @@ class _Config:
 
     def types(self, stored: Stored) -> dict[str, Any]:
         """The types of the weights, as fields of `Architecture`."""
-        quantization = self.keys.outer.get("quantization_config")
         dtype, stated = self.keys.published_type()
         if dtype is None:
             why = f"torch_dtype {short(stated)} is not known"
@@ -294,7 +292,7 @@ class _Config:
             "dtype": dtype,
             "matrix_dtype": stored.matrices,
             "expert_dtype": stored.experts,
-            "quantizer": "modelopt" if stored.name and is_of_modelopt(quantization) else None,
+            "quantizer": stored.quantizer,
         }
 
     def tables(self, row: Mapping[str, Any], width: int) -> dict[str, Any]:

@@ -260,7 +260,7 @@ class Stored(Record):
     is not understood; `why` says what is not.
 
     `matrices` and `experts` are the types of those alone. `quantized`: the weights are no longer in
-    the type of training.
+    the type of training. `quantizer`: not every runtime that loads the type loads its files.
     """
 
     name: str | None = None
@@ -268,6 +268,7 @@ class Stored(Record):
     format: str = "safetensors"
     matrices: str | None = None
     experts: str | None = None
+    quantizer: str | None = None
     why: str | None = None
 
     @property
@@ -293,16 +294,17 @@ def stored_of(keys: Keys) -> Stored:
     if not config:
         return Stored(name=keys.published_type()[0], quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
-    method = str(values.get("quant_method") or ("modelopt" if is_of_modelopt(values) else None))
+    method = str(values.get("quant_method") or ("modelopt" if values.get("quant_algo") else None))
+    quantizer = "modelopt" if method == "modelopt" else None
     odd, name = _name_by(method, values)
     lists = {key: values.get(key) for key in file_table("quantization_config")["left_out"]}
     if name is not None:
         # gpt-oss, Kimi K2.5: the experts alone are narrow
         if method == "mxfp4" or (keys.get("experts") and _leaves_attention(lists)):
-            return Stored(name=name, experts=name)
+            return Stored(name=name, experts=name, quantizer=quantizer)
         rule = _rule_of_modules(values, lists)
         if rule is None:
-            return Stored(name=name, matrices=name)
+            return Stored(name=name, matrices=name, quantizer=quantizer)
         odd = rule
     return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
 
@@ -364,26 +366,13 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     layout, weights = str(parts[0].get("format") or config.get("format")), parts[0].get("weights")
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return layout[:5]
-    if not isinstance(weights, dict):
-        return None
+    weights = weights if isinstance(weights, dict) else {}
     type, bits, group = (weights.get(key) for key in ("type", "num_bits", "group_size"))
-    if (type, bits) == ("float", 8):
-        is_block = weights.get("strategy") == "block"
-        return "float8_e4m3_128x128" if is_block else "float8_e4m3"
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
-    own = file_table("quantization_config")["integers"].get(f"{bits} {group}{zeros}")
+    whole = "block" if weights.get("strategy") == "block" else group
+    own = file_table("quantization_config")["of_linear"].get(f"{type} {bits} {whole}{zeros}")
     name = own or f"w{bits}a16{_group_ending(group)}{zeros}"
-    return name if type == "int" and (own or name in PACKED) else None
-
-
-def is_of_modelopt(quantization: object) -> bool:
-    """Whether NVIDIA's exporter made the weights narrow: not every runtime that loads their type
-    loads its files.
-    """
-    if not isinstance(quantization, Mapping):
-        return False
-    stated = quantization.get("quant_method")
-    return stated == "modelopt" or (not stated and bool(quantization.get("quant_algo")))
+    return name if own or (type == "int" and name in PACKED) else None
 
 
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:

@@ -261,17 +261,14 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     text = clean(tag)
     if not text:
         return None
-    for spdx_id in file_table("licenses"):
-        if spdx_id.removesuffix("-only").lower() == text.lower():
-            return License(id=spdx_id)
-    url = clean(link)
-    if not url.startswith(("https://", "http://")):
-        url = ""
+    known = {id.removesuffix("-only").lower(): id for id in file_table("licenses")}
+    if text.lower() in known:
+        return License(id=known[text.lower()])
+    url = clean(link) if clean(link).startswith(("https://", "http://")) else None
+    if url is None:
         unknown["license.url"] = f'the file says "{text}" and no address'
-    return License(
-        id="LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"),
-        url=url or None,
-    )
+    own = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"
+    return License(id=f"LicenseRef-{own}", url=url)
 
 
 def grouped(layers: Sequence[_Layers | None], width: int) -> tuple[_Layers, ...]:
