@@ -60,7 +60,8 @@ def _of_stand_in(
     offers = tuple(offers_of(catalogue.offers_path, model_id, today=today))
     # what nobody serves stands in for nothing, and most models are served by nobody; nor does a
     # broken spec, on which the verdict itself does not depend
-    is_served = bool(offers) or catalogue.is_closed(model_id)
+    outline = catalogue.outlines.get(model_id)
+    is_served = offers or (outline is not None and outline.closed)
     other = next(catalogue.specs([model_id]), None) if is_served else None
     if other is None:
         return ()
@@ -128,7 +129,7 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     newest first, then the open-weight ones that its spec names, then any, the largest first; of
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
-    own = catalogue.outline(spec.id)
+    own = catalogue.outlines.get(spec.id)
     purpose = own.purpose if own is not None else "general"
     seen = {spec.id}
     for outline, why in (*_followers(own, catalogue), *_others(spec, purpose, catalogue)):
@@ -145,7 +146,7 @@ def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outl
         return
     chain = [own]
     while len(chain) <= MOST_SUCCESSORS:
-        after = catalogue.outline(chain[-1].next or "")
+        after = catalogue.outlines.get(chain[-1].next or "")
         if after is None or after in chain:
             break
         chain.append(after)
@@ -174,11 +175,11 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
             yield outline, _AS_LARGE + " of its family" * (outline.family == spec.family)
         return
     kind = spec.modality, spec.family
-    line = [each for each in catalogue.outlines() if (each.modality, each.family) == kind]
+    line = [each for each in catalogue.outlines.values() if (each.modality, each.family) == kind]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     yield from ((each, _SAME_LINE) for each in sorted(line, key=rank) if each.closed)
     named = spec.availability.open_alternatives if spec.availability else ()
-    for nearest in filter(None, map(catalogue.outline, catalogue.current_first(named))):
+    for nearest in filter(None, map(catalogue.outlines.get, catalogue.current_first(named))):
         yield nearest, _NAMED
     alike.reverse()
     yield from ((outline, _LARGEST) for outline in sorted(alike, key=rank))

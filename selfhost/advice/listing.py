@@ -84,7 +84,7 @@ def chosen(
     """
     ids = [
         outline.id
-        for outline in filter(None, map(catalogue.outline, catalogue.ids()))
+        for outline in catalogue.outlines.values()
         if (not families or outline.family in families)
         and modality in (None, outline.modality)
         and (use is None or use in (outline.uses or ()))
@@ -123,7 +123,9 @@ class Lister:
         """The first `most` of these models, all without `ids`, of those that run or of all."""
         ruled_out = self._ruled_out()
         wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
-        outlines = [outline for outline in self._catalogue.outlines() if outline.id in wanted]
+        outlines = [
+            outline for outline in self._catalogue.outlines.values() if outline.id in wanted
+        ]
         # each by a place no worse than its own; once it is the best that is left it is judged
         waiting: list[tuple[Key, Verdict | None]] = [
             (self.best_key(outline), None) for outline in outlines
@@ -179,7 +181,7 @@ class Lister:
         as was asked, then its worth on that machine; where it does not run, its worth alone. Text
         of which no pace is known is as fast as the memory allows, at most half as good.
         """
-        outline, opened = self._catalogue.outline(answer.model.id), answer.finding("openness")
+        outline, opened = self._catalogue.outlines.get(answer.model.id), answer.finding("openness")
         assert outline is not None
         is_less_open = opened is not None and opened.outcome is not Outcome.PASS
         slow, share = False, 1.0
@@ -244,7 +246,7 @@ class Lister:
             if not any(isinstance(self._judged(id), Verdict) for id in others):
                 raise refused[min(refused)]
         catalogue = self._catalogue
-        shipped = (each for each in catalogue.outlines() if catalogue.is_shipped(each.id))
+        shipped = (each for each in catalogue.outlines.values() if catalogue.is_shipped(each.id))
         # a month or a year alone says no day
         days = [each.released for each in shipped if each.released and len(each.released) == 10]
         return Ranking(

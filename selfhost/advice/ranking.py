@@ -126,7 +126,7 @@ class Standings:
     def __init__(self, catalogue: Catalogue) -> None:
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
         self._by_id: dict[str, Standing] = {}
-        offered, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines()
+        offered, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines.values()
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
         for outline in outlines:
             providers, size = offered.get(outline.id, 0), self._size(outline, newest, catalogue)
@@ -158,7 +158,7 @@ class Standings:
         active, known_since = outline.parameters_active or total, outline.released
         # what a model knows it mostly has from what it was tuned from, also in another family
         tuned_from = outline.tuned_from if self.answers(outline.uses) else None
-        origin = catalogue.outline(tuned_from) if tuned_from else None
+        origin = catalogue.outlines.get(tuned_from) if tuned_from else None
         if origin is not None and origin.released and origin.family != outline.family:
             known_since = min(known_since or origin.released, origin.released)
         month = _months(known_since)

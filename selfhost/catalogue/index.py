@@ -222,28 +222,16 @@ class Catalogue:
         """Every id and alias as its spec writes it, sorted."""
         return tuple(sorted({name for each in self._folders for name in each.index["spellings"]}))
 
-    def outlines(self) -> tuple[Outline, ...]:
-        """Every model in a few words, by id, without reading its spec."""
-        return tuple(self._outlines.values())
-
-    def outline(self, id: str) -> Outline | None:
-        """That of one model; None where there is none."""
-        return self._outlines.get(id)
-
-    def is_closed(self, id: str) -> bool:
-        """Whether the weights of that model were never published."""
-        outline = self.outline(id)
-        return outline is not None and outline.closed
-
     @cached_property
-    def _outlines(self) -> Mapping[str, Outline]:
+    def outlines(self) -> Mapping[str, Outline]:
+        """Every model in a few words, by id, without reading its spec."""
         rows = [row for folder in reversed(self._folders) for row in folder.index["outlines"]]
         by_id = {row["id"]: Outline(**row) for row in rows}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
     def open_by_size(self) -> tuple[Outline, ...]:
         """Those whose weights are not closed, those with the fewest parameters first."""
-        models = [outline for outline in self.outlines() if not outline.closed]
+        models = [outline for outline in self.outlines.values() if not outline.closed]
         return tuple(sorted(models, key=lambda outline: outline.parameters_total or 0))
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
@@ -253,9 +241,9 @@ class Catalogue:
         current: dict[str, None] = {}
         superseded: dict[str, None] = {}
         for id in ids:
-            chain, model = [id], self._outlines.get(id)
+            chain, model = [id], self.outlines.get(id)
             while model is not None:
-                after = self._outlines.get(model.superseded_by or "")
+                after = self.outlines.get(model.superseded_by or "")
                 is_alike = after and not after.closed and after.modality == model.modality
                 model = after if after and is_alike and after.id not in chain else None
                 chain += [model.id] if model else []

@@ -294,7 +294,7 @@ def matches(
     for base, account, form in parts:
         for reading in (_from_base, _by_maker) if otherwise else (_literal,):
             match = reading(base, account, form, catalogue)
-            if match is not None and not (form and catalogue.is_closed(match[0])):
+            if match is not None and not (form and catalogue.outlines[match[0]].closed):
                 yield match, form
 
 
@@ -468,7 +468,7 @@ def _original(name: str, catalogue: Catalogue) -> Match | None:
 def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     """The model of the same size that was tuned from the base model of this repository."""
     key, tuned = canonical(base), list[str]()
-    for outline in catalogue.outlines() if form is None or form.runtime is None else ():
+    for outline in catalogue.outlines.values() if form is None or form.runtime is None else ():
         account, _, repository = (outline.tuned_from or "").lower().partition("/")
         is_base = bool(repository) and canonical(repository) == key
         if is_base and owner.lower() in (account, "", *CONVERTERS):

@@ -148,7 +148,7 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
 
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     """Those of the words that are in some model's name, each a search that finds one."""
-    names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
+    names = [(outline.id, outline.family or "") for outline in catalogue.outlines.values()]
     held = (w for w in words[:_MOST_SEARCHED] if any(_is_part_of_names(w, each) for each in names))
     return tuple(dict.fromkeys(held))
 
@@ -273,7 +273,9 @@ def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_H
         yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
     # the name of a line of tunes stands in the names of listed models
     alike = {id for each, id in listed.items() if set(parts) <= set(each.split("-"))}
-    own_words = {word for each in catalogue.outlines() for word in canonical(each.id).split("-")}
+    own_words = {
+        word for each in catalogue.outlines.values() for word in canonical(each.id).split("-")
+    }
     if len(alike) == 1 and any(len(word) > 3 for word in set(parts) - own_words):
         yield alike.pop(), "a tune of that name has the layers of {id}", "{check}"
 
@@ -293,7 +295,7 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
             id = by_key(name, kinds, catalogue)
         except UnknownModelError:
             continue
-        if id is not None and not catalogue.is_closed(id) and not sizes_in("-".join(others)):
+        if id is not None and not catalogue.outlines[id].closed and not sizes_in("-".join(others)):
             return id
     return None
 
@@ -336,8 +338,12 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     }
     meant = [each for each, far in distances.items() if far < 0] or list(distances)
     meant.sort(key=distances.__getitem__)
-    begun = [each for each in catalogue.outlines() if canonical(each.id).startswith(f"{key}-")]
-    family = begun + [each for each in catalogue.outlines() if canonical(each.family or "") == key]
+    begun = [
+        each for each in catalogue.outlines.values() if canonical(each.id).startswith(f"{key}-")
+    ]
+    family = begun + [
+        each for each in catalogue.outlines.values() if canonical(each.family or "") == key
+    ]
     family.sort(key=lambda each: each.released or "", reverse=True)
     most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
     near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_NEAR)

@@ -72,7 +72,7 @@ def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
     if flag == "--machine":
         return names()
     if flag == "--family":
-        return sorted({row.family for row in catalogue.outlines() if row.family})
+        return sorted({row.family for row in catalogue.outlines.values() if row.family})
     listed: dict[str, Iterable[str]] = {
         "--set": [f"{key}=" for key in SETTINGS],
         "--format": FORMATS,

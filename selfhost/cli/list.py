@@ -52,8 +52,7 @@ def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | No
         return None
     families: set[str | None] = set()
     if typed := options.family:
-        outlines = map(catalogue.outline, catalogue.ids())
-        names = sorted({outline.family for outline in outlines if outline and outline.family})
+        names = sorted({each.family for each in catalogue.outlines.values() if each.family})
         start = f"{canonical(typed)}-"
         families.update(name for name in names if f"{canonical(name)}-".startswith(start))
         if not families:

@@ -100,7 +100,7 @@ def test_what_runs_instead_does_the_same_work(name: str, profile: str, use: str)
     others = check(name, machine=profile).alternatives
     assert others
     for other in others:
-        outline = open_catalogue().outline(other.id)
+        outline = open_catalogue().outlines.get(other.id)
         assert outline is not None
         assert use in (outline.uses or ()), other.id
 

@@ -91,7 +91,7 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
     standings = Standings(catalogue)
     assert len(listing.models) == 5
     for answer in listing.models:
-        outline = catalogue.outline(answer.model.id)
+        outline = catalogue.outlines.get(answer.model.id)
         assert outline is not None
         assert answer.can_run
         assert standings.answers(outline.uses)
@@ -131,6 +131,6 @@ def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
         return
     assert lister.first(20, ids).models == tuple(row for row in whole.models if row.can_run)[:20]
     for answer in whole.models:
-        outline = catalogue.outline(answer.model.id)
+        outline = catalogue.outlines.get(answer.model.id)
         assert outline is not None
         assert lister.best_key(outline) <= lister.key(answer), answer.model.id
