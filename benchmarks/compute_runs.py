@@ -188,7 +188,8 @@ def _encodes() -> Iterator[Run]:
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
         yield Run(
             f"whisper.cpp encoder{when}", row["machine"], row["model"],
-            1 / row["seconds"], *rate, _core_of(machine),
+            1 / row["seconds"], rate[0], rate[1], rate[2],
+            _core_of(machine),
         )  # fmt: skip
 
 
@@ -208,7 +209,8 @@ def _computed() -> Iterator[Run]:
         )
         yield Run(
             f"{row['program']}, {row['kind']}, {row['type']}", row["machine"],
-            f"{row['part']}, {row['threads']} threads", 1 / row["seconds"], *rate, _core_of(machine),
+            f"{row['part']}, {row['threads']} threads", 1 / row["seconds"], rate[0], rate[1], rate[2],
+            _core_of(machine),
         )  # fmt: skip
 
 
