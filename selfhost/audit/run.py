@@ -273,12 +273,14 @@ def _why_resting(labels: Mapping[str, str]) -> str:
 
 def _oldest(machines: Machines, today: str) -> list[str]:
     """The sentence on the oldest record, where it is of another day than today (UTC)."""
-    days: list[tuple[str, str]] = []
+    times: list[tuple[datetime, str]] = []
     for name, time in zip(machines.names, machines.times, strict=True):
         with suppress(ValueError, OverflowError):
-            day = datetime.fromisoformat(time or "").astimezone(UTC).date().isoformat()
-            days.append((day, name))
-    day, name = min(days, default=(today, ""), key=lambda pair: pair[0])
+            times.append((datetime.fromisoformat(time or "").astimezone(UTC), name))
+    if not times:
+        return []
+    moment, name = min(times, key=lambda pair: pair[0])
+    day = moment.date().isoformat()
     return [f'the oldest record is that of "{name}", read on {day}'] if day < today else []
 
 

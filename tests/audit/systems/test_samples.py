@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from helpers.each import each
 from helpers.paths import DATA
 from selfhost.audit.machines import load_machines
@@ -18,9 +16,10 @@ FLEET = DATA / "fleet"
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 
-def machines_of(path: Path | str) -> dict[str, Machine]:
-    """The machines of a file or folder by name; no problem."""
-    fleet = load_machines(str(path))
+def machines_of(answer: object) -> dict[str, Machine]:
+    """The machines of a file, a folder or an answer by name; no problem."""
+    own = answer if isinstance(answer, Path) else "-"
+    fleet = load_machines(str(own), stdin=b"" if own != "-" else json.dumps(answer).encode())
     assert not fleet.problems, fleet.problems
     return {machine.name: machine for machine in fleet.machines}
 
@@ -28,11 +27,6 @@ def machines_of(path: Path | str) -> dict[str, Machine]:
 def machine_of(path: str) -> Machine:
     (machine,) = machines_of(FLEET / path).values()
     return machine
-
-
-def written(path: Path, answer: object) -> Path:
-    path.write_text(json.dumps(answer), encoding="utf-8")
-    return path
 
 
 SAMPLES = sorted(path for path in FLEET.glob("*/*"))
@@ -74,26 +68,25 @@ def test_ansible() -> None:
     assert "facts.d" in (machine.why_unread("instruction_sets").remedy or "")
 
 
-def test_gpus_without_labels_of_nvidia_have_no_memory(tmp_path: Path) -> None:
+def test_gpus_without_labels_of_nvidia_have_no_memory() -> None:
     """A cloud's own labels name none: the cards count, and discovery is the remedy for their memory."""
     labels = {"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}
-    cards = cards_of(tmp_path, labels, **{"nvidia.com/gpu": "2"})
+    machine = node(labels, {"nvidia.com/gpu": "2"})
+    cards = machine.accelerators or ()
     assert [(card.name, card.memory_total_bytes) for card in cards] == [("NVIDIA GPU", None)] * 2
-    machine = machines_of(tmp_path / "node.json")["n"]
     why = machine.why_unread("accelerators.memory_total_bytes")
     assert "GPU discovery" in (why.remedy or "")
 
 
-def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> None:
+def test_a_record_as_a_local_fact_of_ansible_is_taken_whole() -> None:
     """`ansible_local.selfhost` holds what Ansible's facts lack."""
     own = {"schema": "selfhost.machine/1", "instruction_sets": ["avx2"], "memory_limit_bytes": GIB}
     facts = {"ansible_memtotal_mb": 1, "ansible_local": {"selfhost": own}, "ansible_nodename": "a"}
-    machine = machines_of(written(tmp_path / "x.json", {"ansible_facts": facts}))["a"]
-    assert machine.memory_limit_bytes == GIB
-    assert machine.instruction_sets == ("avx2",)
+    machine = machines_of({"ansible_facts": facts})["a"]
+    assert (machine.memory_limit_bytes, machine.instruction_sets) == (GIB, ("avx2",))
     # what Ansible keeps of a fact that fails, and its text may hold anything
     facts["ansible_local"] = {"selfhost": "Failure executing fact script, rc: 127, err: TOKEN=x"}
-    machine = machines_of(written(tmp_path / "x.json", {"ansible_facts": facts}))["a"]
+    machine = machines_of({"ansible_facts": facts})["a"]
     assert machine.instruction_sets is None
     assert "TOKEN" not in str(machine)
 
@@ -122,13 +115,15 @@ def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
 KUBERNETES = FLEET / "kubernetes"
 
 
-def cards_of(folder: Path, labels: dict[str, str], **capacity: str) -> tuple[Accelerator, ...]:
-    """The accelerators of a node with these labels and resources."""
-    status = {"capacity": {"cpu": "8", "memory": "1Gi", **capacity}}
-    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
-    path = folder / "node.json"
-    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [node]}))
-    cards = machines_of(path)["n"].accelerators
+def node(labels: dict[str, str], capacity: dict[str, Any], **parts: Any) -> Machine:
+    """The machine of a node with these labels and resources."""
+    status = {"capacity": {"cpu": "8", "memory": "1Gi", **capacity}, **parts}
+    item = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
+    return machines_of({"apiVersion": "v1", "kind": "List", "items": [item]})["n"]
+
+
+def cards_of(labels: dict[str, str], **capacity: str) -> tuple[Accelerator, ...]:
+    cards = node(labels, capacity).accelerators
     assert cards is not None
     return cards
 
@@ -154,24 +149,28 @@ def test_capacity_is_the_machine_and_allocatable_a_budget() -> None:
     }
 
 
-def test_a_budget_that_is_zero_or_unreadable_is_never_the_whole_node(tmp_path: Path) -> None:
+@each(
+    ("stated", "limit_bytes"),
+    [
+        ("0", 0),
+        ("0Ki", 0),
+        ("-5Gi", None),
+        ("5XB", None),
+        ("9" * 60, None),
+        (True, None),
+        ("2Gi", GIB),
+    ],
+)
+def test_a_budget_that_is_zero_or_unreadable_is_never_the_whole_node(
+    stated: object, limit_bytes: int | None
+) -> None:
     """Pods get nothing of a node that may give them nothing; what is no quantity says so."""
-    budgets = {"0": 0, "0Ki": 0, "-5Gi": None, "5XB": None, "9" * 60: None, True: None, "2Gi": GIB}
-    for stated, limit_bytes in budgets.items():
-        status = {
-            "capacity": {"memory": "1Gi", "cpu": "8"},
-            "allocatable": {"memory": stated, "cpu": "0"},
-        }
-        node = {"kind": "Node", "metadata": {"name": "n"}, "status": status}
-        path = tmp_path / "node.json"
-        path.write_text(json.dumps(node))
-        machine = machines_of(path)["n"]
-        assert machine.memory_limit_bytes == limit_bytes, stated
-        assert machine.cpu_cores_usable is None, "allocatable.cpu is 0"
-        if limit_bytes is None:
-            reason = next(row.reason for row in machine.unread if row.fact == "memory_limit_bytes")
-            assert "allocatable.memory is" in reason, stated
-            assert "no size of memory" in reason, stated
+    machine = node({}, {}, allocatable={"memory": stated, "cpu": "0"})
+    assert machine.memory_limit_bytes == limit_bytes
+    assert machine.cpu_cores_usable is None, "allocatable.cpu is 0"
+    if limit_bytes is None:
+        reason = machine.why_unread("memory_limit_bytes").reason
+        assert "allocatable.memory is no size of memory" in reason
 
 
 def test_published_labels_of_an_h100() -> None:
@@ -186,39 +185,33 @@ def test_published_labels_of_an_h100() -> None:
     assert machine.memory_total_bytes is None
 
 
-def test_shares_of_a_card_are_no_cards(tmp_path: Path) -> None:
+def test_shares_of_a_card_are_no_cards() -> None:
     """With time-slicing the resource counts shares; with MPS each share has a part of the memory."""
     labels = gpu(gpu__count=2, gpu__replicas=4, gpu__memory=15360, gpu__product="Tesla-T4-SHARED")
-    shared = labels | gpu(**{"gpu__sharing-strategy": "time-slicing"})
-    cards = cards_of(tmp_path, shared, **{"nvidia.com/gpu": "8"})
-    assert [card.memory_total_bytes for card in cards] == [15360 * MIB] * 2
-    assert cards[0].name == "Tesla T4"
-    by_mps = labels | gpu(**{"gpu__sharing-strategy": "mps"})
-    cards = cards_of(tmp_path, by_mps, **{"nvidia.com/gpu": "8"})
-    assert [card.memory_total_bytes for card in cards] == [3840 * MIB] * 2
+    offered = {"nvidia.com/gpu": "8"}
+    for strategy, size in (("time-slicing", 15360 * MIB), ("mps", 3840 * MIB)):
+        cards = cards_of(labels | gpu(**{"gpu__sharing-strategy": strategy}), **offered)
+        assert [card.memory_total_bytes for card in cards] == [size] * 2
+        assert cards[0].name == "Tesla T4"
     # without the labels of discovery's count
-    cards = cards_of(tmp_path, gpu(gpu__replicas=4), **{"nvidia.com/gpu": "8"})
-    assert len(cards) == 2
-    assert cards[0].memory_total_bytes is None
+    cards = cards_of(gpu(gpu__replicas=4), **offered)
+    assert [card.memory_total_bytes for card in cards] == [None] * 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("devices", "allocatable", "cards"),
     [("8", "8", 8), ("8", "6", 6), ("16", "8", 4), ("8", "0", None), ("0", "0", None)],
 )
 def test_gpus_that_pods_cannot_get_do_not_count(
-    tmp_path: Path, devices: str, allocatable: str, cards: int | None
+    devices: str, allocatable: str, cards: int | None
 ) -> None:
     """An unhealthy device stays in the capacity and leaves what is allocatable, and without a device plugin both are 0: labels alone promise nothing. 16 devices of 8 cards are shares."""
     resource = "nvidia.com/gpu"
-    status = {"capacity": {resource: devices}, "allocatable": {resource: allocatable}}
     labels = gpu(gpu__count=8, gpu__memory=40960, gpu__product="NVIDIA-A100")
-    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
-    (tmp_path / "node.json").write_text(json.dumps(node))
-    machine = machines_of(tmp_path / "node.json")["n"]
+    machine = node(labels, {resource: devices}, allocatable={resource: allocatable})
     if cards is None:
         assert machine.accelerators is None
-        (unread,) = (row for row in machine.unread if row.fact == "accelerators")
+        unread = machine.why_unread("accelerators")
         assert "none of them to pods" in unread.reason
         assert "device plugin" in (unread.remedy or "")
     else:
@@ -226,65 +219,63 @@ def test_gpus_that_pods_cannot_get_do_not_count(
         assert ("cannot get" in machine.sources["accelerators"]) is (cards < 8)
 
 
-def test_instances_of_mig_are_parts(tmp_path: Path) -> None:
+def test_instances_of_mig_are_parts() -> None:
     """`single` counts instances as GPUs, `mixed` has labels of each kind: a program gets one, of 4,864 MiB."""
     single = gpu(gpu__count=7, gpu__memory=4864, gpu__product="NVIDIA-A100-SXM4-40GB-MIG-1g.5gb")
-    cards = cards_of(tmp_path, single, **{"nvidia.com/gpu": "7"})
-    assert len(cards) == 7
-    assert cards[0].is_part
+    cards = cards_of(single, **{"nvidia.com/gpu": "7"})
+    assert (len(cards), cards[0].is_part, cards[0].memory_total_bytes) == (7, True, 4864 * MIB)
     assert cards[0].name == "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
-    assert cards[0].memory_total_bytes == 4864 * MIB
     assert cards[0].memory_bandwidth_bytes_per_second is None
     mixed = gpu(gpu__count=2, gpu__memory=40960, gpu__product="NVIDIA-A100-SXM4-40GB")
     mixed |= {"nvidia.com/mig-3g.20gb.count": "2", "nvidia.com/mig-3g.20gb.memory": "20096"}
-    offered = {"nvidia.com/gpu": "1", "nvidia.com/mig-3g.20gb": "2"}
-    cards = cards_of(tmp_path, mixed, **offered)
+    cards = cards_of(mixed, **{"nvidia.com/gpu": "1", "nvidia.com/mig-3g.20gb": "2"})
     assert [card.is_part for card in cards] == [False, True, True]
     assert cards[1].memory_total_bytes == 20096 * MIB
 
 
-def test_devices_in_resource_slices_are_unread(tmp_path: Path) -> None:
+def test_devices_in_resource_slices_are_unread() -> None:
     """Dynamic resource allocation: no label tells of the cards, and they are not taken for none."""
     slices = {"kind": "ResourceSlice", "spec": {"nodeName": "n", "devices": []}}
-    node = {"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
-    other = {**node, "metadata": {"name": "other"}}
-    path = tmp_path / "nodes.json"
-    path.write_text(json.dumps({"kind": "List", "items": [slices, node, other]}))
-    machines = machines_of(path)
+    own = {"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
+    other = {**own, "metadata": {"name": "other"}}
+    machines = machines_of({"kind": "List", "items": [slices, own, other]})
     assert machines["n"].accelerators is None
     assert "ResourceSlices" in machines["n"].why_unread("accelerators").reason
     assert machines["other"].accelerators == ()
 
 
-def test_a_processor_that_is_named_is_judged_by_its_series(tmp_path: Path) -> None:
-    """Xeon Gold 6338, as Ansible's facts name it, is Ice Lake with AVX-512; of an unknown name and on another architecture nothing is assumed."""
+@each(
+    ("name", "least"),
+    [
+        ("Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz", "avx512f"),
+        ("Intel(R) Core(TM)2 Duo CPU E8400 @ 3.00GHz", "sse4_2"),
+        ("Some CPU", None),
+    ],
+)
+def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str | None) -> None:
+    """Xeon Gold 6338, as Ansible's facts name it, is Ice Lake with AVX-512; of an unknown name nothing is assumed."""
     facts = {"ansible_memtotal_mb": 257000, "ansible_architecture": "x86_64"}
-    names = {
-        "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz": "avx512f",
-        "Intel(R) Core(TM)2 Duo CPU E8400 @ 3.00GHz": "sse4_2",
-        "Some CPU": None,
-    }
-    for name, least in names.items():
-        answer = {**facts, "ansible_processor": ["0", "GenuineIntel", name]}
-        (machine,) = machines_of(written(tmp_path / "x.json", {"ansible_facts": answer})).values()
-        sets = machine.instruction_sets
-        assert least in sets if sets else least is None, name
-        assert "Core" not in name or "avx" not in (sets or ())
-        assert machine.assumes("instruction_sets") is (least is not None)
+    answer = {**facts, "ansible_processor": ["0", "GenuineIntel", name]}
+    (machine,) = machines_of({"ansible_facts": answer}).values()
+    sets = machine.instruction_sets
+    assert least in sets if sets else least is None
+    assert "Core" not in name or "avx" not in (sets or ())
+    assert machine.assumes("instruction_sets") is (least is not None)
 
 
-def test_a_node_is_judged_by_its_cloud_type(tmp_path: Path) -> None:
-    """AWS rents m6i on Xeon Platinum 8375C, m6g on Graviton2; a label that nobody sells tells nothing."""
-    for arch, label, word in (
+@each(
+    ("arch", "label", "word"),
+    [
         ("amd64", "m6i.2xlarge", "8375C"),
         ("arm64", "m6g.2xlarge", "Graviton2"),
         ("arm64", "m6i.2xlarge", None),
         ("amd64", "bare-metal", None),
-    ):
-        own = {"kubernetes.io/arch": arch, "node.kubernetes.io/instance-type": label}
-        node = {"kind": "Node", "metadata": {"name": "n", "labels": own}}
-        node["status"] = {"capacity": {"cpu": "8", "memory": "32Gi"}}
-        machine = machines_of(written(tmp_path / "node.json", node))["n"]
-        assert (machine.cpu_model is None) is (word is None)
-        assert word is None or word in str(machine.cpu_model)
-        assert machine.assumes("instruction_sets") is (word is not None)
+    ],
+)
+def test_a_node_is_judged_by_its_cloud_type(arch: str, label: str, word: str | None) -> None:
+    """AWS rents m6i on Xeon Platinum 8375C, m6g on Graviton2; a label that nobody sells, or not of that architecture, tells nothing."""
+    own = {"kubernetes.io/arch": arch, "node.kubernetes.io/instance-type": label}
+    machine = node(own, {"memory": "32Gi"})
+    assert (machine.cpu_model is None) is (word is None)
+    assert word is None or word in str(machine.cpu_model)
+    assert machine.assumes("instruction_sets") is (word is not None)
