@@ -17,7 +17,6 @@ from typing import Any
 from ...core import units
 from ...core.files import Unreadable, shown
 from ...core.json_text import Entry
-from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...machine import cpus, gpus, named, profiles
@@ -67,6 +66,10 @@ def table_of(system: str) -> Mapping[str, Any]:
     """The row of `specs/common/systems.toml`, which says what each key means."""
     table: Mapping[str, Any] = shipped_table("systems")["system"][system]
     return table
+
+
+# an accelerator, as records have it
+Card = dict[str, Any]
 
 
 class Facts:
@@ -158,11 +161,11 @@ class Facts:
         self.lacks(" ".join(f"disks.{purpose}.writable" for purpose in PURPOSES), reason)
 
     def put_accelerators(
-        self, kinds: Iterable[Kind], source: str, remedy: str | None = None
+        self, cards: Sequence[Card], source: str, remedy: str | None = None
     ) -> None:
-        """State every card of these kinds, none where there is no kind."""
-        cards = [card for kind in kinds for card in [_card(kind)] * kind.number][:MAX_CARDS]
-        self.put("accelerators", cards, source)
+        """State these cards, none where there are none."""
+        cards = cards[:MAX_CARDS]
+        self.put("accelerators", list(cards), source)
         for part, reason in _NOT_STATED.items():
             if any(card[part] is None for card in cards):
                 self.lacks(f"accelerators.{part}", reason, remedy)
@@ -339,32 +342,21 @@ _NOT_STATED = {
 }
 
 
-class Kind(Record):
-    """NVIDIA's accelerators of one machine that are alike.
-
-    `memory_total_bytes` and `memory_free_bytes` are those of one. `name` is as the system writes
-    it. `is_part`: an instance of MIG, whose memory is a slice.
+def card_of(
+    name: str, total: int | None, free: int | None, driver: Any, *, is_part: bool = False
+) -> Card:
+    """One accelerator of NVIDIA, called as the system writes it, with its memory in bytes.
+    `is_part`: an instance of MIG, whose memory is a slice.
     """
-
-    name: str
-    number: int = 1
-    memory_total_bytes: int | None = None
-    memory_free_bytes: int | None = None
-    driver: str | None = None
-    is_part: bool = False
-
-
-def _card(kind: Kind) -> dict[str, Any]:
-    free, total = kind.memory_free_bytes, kind.memory_total_bytes
-    name = _as_its_driver_writes(kind.name)
+    name = _as_its_driver_writes(name)
     return {
         "vendor": "nvidia",
         "name": name,
         "memory_total_bytes": total,
         "memory_free_bytes": free if free is None or total is None else min(free, total),
         # only a card with memory of its own can be divided
-        "unified": False if kind.is_part else _is_unified(name),
-        "driver": plain(kind.driver, 60),
+        "unified": False if is_part else _is_unified(name),
+        "driver": plain(driver, 60),
     }
 
 
@@ -402,6 +394,7 @@ class OutOfService(Unreadable):
 
 def broken(value: Any, system: str, place: str) -> Entry:
     """The fault of an item that describes no machine: none goes missing without a word."""
+    # what a string says may be nobody's business
     kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))
     what = next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")
     reason = f"is {what} that describes no machine of {table_of(system)['title']}"

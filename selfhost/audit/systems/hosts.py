@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,9 +23,10 @@ from .facts import (
     MAX_NAME,
     NOT_JUDGED,
     SOME_HOME,
+    Card,
     Facts,
-    Kind,
     broken,
+    card_of,
     count,
     entry,
     labels,
@@ -206,8 +207,8 @@ def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
     ]
     source = "node_filesystem_avail_bytes of {}: the home folder is taken to be " + SOME_HOME
     machine.put_home(volumes, SOME_HOME, source)
-    if kinds := [*_kinds(samples)]:
-        machine.put_accelerators(kinds, f"{_CARD}…, per GPU", _DCGM)
+    if cards := _cards(samples):
+        machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)
         source = f"{_CARD}FREE, MiB, when queried"
         machine.sources["accelerators.memory_free_bytes"] = source
     series, sample = next(
@@ -230,9 +231,9 @@ def _different(samples: _Samples, metric: str, *keys: str) -> int | None:
     return sum(map(all, values)) or None
 
 
-def _kinds(samples: _Samples) -> Iterator[Kind]:
-    """One for each card, and for each instance of a divided one, which itself is left out."""
-    cards: dict[tuple[str, str], dict[str, int]] = {}
+def _cards(samples: _Samples) -> list[Card]:
+    """Each card, and each instance of a divided one, which itself is left out."""
+    memory: dict[tuple[str, str], dict[str, int]] = {}
     series_of: dict[tuple[str, str], Mapping[str, Any]] = {}
     for what in ("FREE", "USED", "TOTAL", "RESERVED"):
         for series, (_, value) in samples.get(f"{_CARD}{what}", ()):
@@ -240,24 +241,21 @@ def _kinds(samples: _Samples) -> Iterator[Kind]:
             number = plain(series.get("UUID"), 80) or plain(series.get("gpu"), 20)
             if size is not None and number is not None:
                 key = (number, plain(series.get("GPU_I_ID"), 20) or "")
-                cards.setdefault(key, {})[what] = size
+                memory.setdefault(key, {})[what] = size
                 series_of.setdefault(key, series)
-    divided = {number for number, part in cards if part}
-    for (number, part), sizes in cards.items():
-        if part or number not in divided:
-            yield _kind(series_of[number, part], sizes, part)
+    divided = {number for number, part in memory if part}
+    return [
+        _card(series_of[number, part], sizes, part)
+        for (number, part), sizes in memory.items()
+        if part or number not in divided
+    ]
 
 
-def _kind(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Kind:
-    total = sizes.get("TOTAL")
-    if total is None and "FREE" in sizes and "USED" in sizes:
-        total = sizes["FREE"] + sizes["USED"] + sizes.get("RESERVED", 0)
+def _card(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Card:
+    total, free, used = map(sizes.get, ("TOTAL", "FREE", "USED"))
+    if total is None and free is not None and used is not None:
+        total = free + used + sizes.get("RESERVED", 0)
     name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
     profile = plain(series.get("GPU_I_PROFILE"), 40) or part
-    return Kind(
-        name=f"{name}-MIG-{profile}" if profile else name,
-        memory_total_bytes=total or None,
-        memory_free_bytes=sizes.get("FREE"),
-        driver=plain(series.get("DCGM_FI_DRIVER_VERSION"), 60),
-        is_part=bool(profile),
-    )
+    name, driver = f"{name}{profile and '-MIG-'}{profile}", series.get("DCGM_FI_DRIVER_VERSION")
+    return card_of(name, total or None, free, driver, is_part=bool(profile))

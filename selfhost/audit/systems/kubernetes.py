@@ -17,10 +17,11 @@ from ...machine.record import MAX_MEMORY_BYTES
 from .facts import (
     MAX_CARDS,
     NOT_JUDGED,
+    Card,
     Facts,
-    Kind,
     OutOfService,
     broken,
+    card_of,
     entry,
     labels,
     machine_name,
@@ -141,13 +142,15 @@ _NONE_OFFERED = (
 def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
     """The cards that pods may get; none where nothing tells of a GPU."""
     labelled = _nvidia(all_labels, status)
-    offered = [kind.replace(number=_offered(kind.number, name, status)) for name, kind in labelled]
-    missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in offered)
+    offered = [_offered(number, resource, status) for resource, number, _ in labelled]
+    missing = sum(number for _, number, _ in labelled) - sum(offered)
     capacity = entry(status, "capacity")
-    if kinds := [kind for kind in offered if kind.number]:
+    if any(offered):
+        every = zip(offered, labelled, strict=True)
+        cards = [card for number, (_, _, card) in every for _ in range(number)]
         without = f"; without {missing} that pods cannot get" if missing else ""
         source = f"labels and resources of the node{without}"
-        machine.put_accelerators(kinds, source, _GPU_DISCOVERY)
+        machine.put_accelerators(cards, source, _GPU_DISCOVERY)
     elif missing:
         machine.lacks("accelerators", *_NONE_OFFERED)
     elif any(map(_PCI.fullmatch, all_labels)):
@@ -171,8 +174,8 @@ def _offered(number: int, resource: str, status: Any) -> int:
     return number * min(number_of_cards(healthy), whole_number) // (whole_number or 1)
 
 
-def _nvidia(all_labels: Labels, status: Any) -> list[tuple[str, Kind]]:
-    """The resource that pods ask for, and its cards, by GPU feature discovery's labels
+def _nvidia(all_labels: Labels, status: Any) -> list[tuple[str, int, Card]]:
+    """The resource that pods ask for, and of how many cards, by GPU feature discovery's labels
     (https://github.com/NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery): `gpu.count` are
     cards, or instances where the only strategy is MIG; the resource counts each share of a shared
     card.
@@ -184,29 +187,23 @@ def _nvidia(all_labels: Labels, status: Any) -> list[tuple[str, Kind]]:
     is_stated = isinstance(entry(status, "capacity"), Mapping)
     # beside instances divided cards are counted, too; what the node offers is whole
     number = offered if parts and is_stated else number_of_cards(own.get("gpu.count")) or offered
-    card = _kind(own, "gpu", "NVIDIA-GPU", number)
-    if card.memory_total_bytes is not None and own.get("gpu.sharing-strategy") == "mps":
-        card = card.replace(memory_total_bytes=card.memory_total_bytes // replicas)
-    kinds = [("nvidia.com/gpu", card)] if number else []
+    shares = replicas if own.get("gpu.sharing-strategy") == "mps" else 1
+    cards = [("nvidia.com/gpu", number, _card(own, "gpu", "NVIDIA-GPU", shares))] if number else []
     for part in parts[:MAX_CARDS]:
-        instances = number_of_cards(own.get(f"{part}.count"))
-        each = _kind(own, part, f"NVIDIA-GPU-MIG-{part[4:]}", instances)
-        kinds.append((f"nvidia.com/{part}", each.replace(is_part=True)))
-    return kinds
+        card = _card(own, part, f"NVIDIA-GPU-MIG-{part[4:]}", is_part=True)
+        cards.append((f"nvidia.com/{part}", number_of_cards(own.get(f"{part}.count")), card))
+    return cards
 
 
-def _kind(own: Labels, prefix: str, name: str, number: int) -> Kind:
+def _card(own: Labels, prefix: str, name: str, shares: int = 1, *, is_part: bool = False) -> Card:
     """By the labels with that prefix; the name is that where none is stated."""
     name = plain(own.get(f"{prefix}.product"), 120) or name
     size = whole(own.get(f"{prefix}.memory"))
     unit = 1 if (size or 0) >= _LEAST_BYTES else units.MIB
-    return Kind(
-        name=name.removesuffix("-SHARED"),
-        number=number,
-        memory_total_bytes=whole(size, unit, least=1, most=MAX_MEMORY_BYTES),
-        driver=plain(own.get("cuda.driver-version.full"), 60),
-        is_part="-MIG-" in name,
-    )
+    total = whole(size, unit, least=1, most=MAX_MEMORY_BYTES)
+    total, driver = total and total // shares, own.get("cuda.driver-version.full")
+    is_part |= "-MIG-" in name
+    return card_of(name.removesuffix("-SHARED"), total, None, driver, is_part=is_part)
 
 
 # ------------------------------------------------------------------ labels that are kept
