@@ -187,7 +187,7 @@ def _causes(row: Row) -> list[str]:
     causes = [
         words.failed_words([finding.code])
         for finding in row.findings
-        if finding.check in row.failed and finding.outcome is Outcome.FAIL
+        if finding.check in row.failed
     ]
     causes = causes or [f"{check} not known" for check in row.undecided]
     causes += [f"{check} excepted" for check, _ in row.excepted]
