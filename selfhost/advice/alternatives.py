@@ -66,7 +66,7 @@ def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tupl
 
 
 class _Search(Record):
-    """What fits a machine instead of what was judged there."""
+    """What fits a machine instead of what was judged there, and what that may grow into."""
 
     judged: Judged
     catalogue: Catalogue
@@ -92,9 +92,8 @@ class _Search(Record):
 
     def as_checked(self, judged: Judged) -> Judged:
         """With the defaults that suit the machine best, as its command judges it."""
-        if follows_a_list(judged.question.spec, judged.question.stated):
-            return judged
-        return suited(judged, self.catalogue, self.machine)
+        is_so = follows_a_list(judged.question.spec, judged.question.stated)
+        return judged if is_so else suited(judged, self.catalogue, self.machine)
 
     def alternative(self, judged: Judged, why: str) -> Alternative:
         spec = judged.question.spec
@@ -132,8 +131,7 @@ class _Search(Record):
                 yield fit, f"same model with {fit.question.runtime.name}"
         if runtime is None or question.needs is None:
             return
-        space = Space(judged=self.judged, machine=self.machine, catalogue=self.catalogue)
-        longest = space.longest_context() or 0
+        longest = self.longest_context() or 0
         shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
         if shortest <= longest < (taken.context_tokens or 0):
             shorter = workload.replace(
@@ -151,9 +149,8 @@ class _Search(Record):
             quality = quality_of(name, self.catalogue, self.question.spec)
             if not quality.worth_having:
                 continue
-            changed = self.question.stated.replace(
-                runtime=self.question.workload.runtime, quantization=name
-            )
+            program = self.question.workload.runtime
+            changed = self.question.stated.replace(runtime=program, quantization=name)
             fit, why = self.fit(self.question.spec, changed), f"same model, smaller: {quality.text}"
             if fit is not None and not (has_cards and fit.placement == "host"):
                 return fit, why
@@ -172,126 +169,21 @@ class _Search(Record):
         if workload.quantization not in order:
             return []
         smaller = order[order.index(workload.quantization) + 1 :]
-        published = [
+
+        def is_published(name: str) -> bool:
+            is_named = spec.repository_of(format, name) is not None
+            return is_named or need.loads_sixteen_bits(spec, runtime, format, name)
+
+        held = [
             name
             for name in smaller
-            if spec.repository_of(format, name) is not None
-            or need.loads_sixteen_bits(spec, runtime, format, name)
-        ]
-        makeable = [
-            name
-            for name in smaller
-            if question.local_files
+            if is_published(name)
+            or question.local_files
             or can_be_made(spec, runtime, workload.replace(quantization=name))
         ]
-        return list(dict.fromkeys((*published, *makeable)))
+        return sorted(held, key=lambda name: not is_published(name))
 
-    # -------------------------------------------------------------- other models
-
-    def other_models(self, most: int) -> list[Alternative]:
-        """The best `most` that run here as fast as is wanted, judged in the order of their worth
-        until none that is left can be worth as much as those that were seen.
-        """
-        workload = self.question.stated
-        # without what only one model comes in
-        plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
-        proposals: list[tuple[tuple[bool, bool, bool, float], Judged]] = []
-        for for_other_work, less, id in self._candidates(plain):
-            if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
-                break
-            other = next(self.catalogue.specs([id]), None)
-            opened = openness_check(other, plain) if other is not None else None
-            if other is None or (opened is not None and opened.decides):
-                continue
-            fit = self.fit(other, plain.replace(runtime=workload.runtime))
-            is_elsewhere = fit is None and workload.runtime is not None
-            fit = self.fit(other, plain) if is_elsewhere else fit
-            if fit is None or is_too_slow(fit, fit.question.workload.min_tokens_per_second):
-                continue
-            is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
-            place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit))
-            proposals.append((place, fit))
-            proposals.sort(key=lambda proposal: proposal[0])
-            del proposals[most:]
-        return [
-            self.alternative(fit, self._why_other(fit))
-            for fit in (self.as_checked(fit) for _, fit in proposals)
-        ]
-
-    def _why_other(self, fit: Judged) -> str:
-        other, runtime, spec = fit.question.spec, fit.question.runtime, self.question.spec
-        near = "same family" if other.family == spec.family else ""
-        parts = [
-            "closest match" if other.id in self._named() else near,
-            reasons(fit, Standings.of_catalogue(self.catalogue).of(other.id)),
-        ]
-        if runtime is not None and self.question.stated.runtime not in (None, runtime.id):
-            parts.append(f"with {runtime.name}")
-        return ", ".join(filter(None, parts))
-
-    def _named(self) -> tuple[str, ...]:
-        spec = self.question.spec
-        named = spec.availability.open_alternatives if spec.availability else ()
-        after = spec.upkeep.superseded_by
-        return self.catalogue.current_first((*named, after) if after else named)
-
-    def _most_parameters(self) -> float:
-        """Fewer than this one has, or a few more where the machine does not rule it out."""
-        own, findings = self.question.spec.parameters.total, self.judged.findings
-        is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in findings)
-        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
-
-    def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
-        """Open models that may take its place: whether each is for other work, its worth below 0,
-        and its id, the best first.
-
-        But for those that its spec names, the machine may hold them, they are not much larger, and
-        do the same work.
-        """
-        catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
-        spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
-        most = self._most_parameters()
-        is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
-        modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
-        ordered: list[tuple[bool, float, str]] = []
-        for outline in catalogue.open_by_size():
-            standing = standings.of(outline.id)
-            if standing is None or outline.id == spec.id or outline.modality not in modalities:
-                continue
-            is_alike = is_general and standings.is_general(outline.uses)
-            same_work = is_alike or (outline.uses or (None,))[:1] == main_use
-            weight = 1.0
-            if outline.id in named:
-                # of those that the spec names the nearest comes first
-                same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
-            else:
-                is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
-                if not is_small or not standings.does_work_of(spec.uses, outline):
-                    continue
-            ordered.append((not same_work, -standing.worth * weight, outline.id))
-        return sorted(ordered)
-
-
-# ------------------------------------------------------------------ room
-
-
-def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number from `low` to `high` that fits, as all smaller ones do; None where not
-    even `low` does.
-    """
-    if low > high or not fits(low):
-        return None
-    if fits(high):
-        return high
-    return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))
-
-
-class Space(Record):
-    """What a question that was judged may grow into on one machine."""
-
-    judged: Judged
-    machine: Machine
-    catalogue: Catalogue
+    # -------------------------------------------------------------- how far it goes
 
     def longest_context(self) -> int | None:
         """Tokens per sequence, at most what the model was trained for: what its publisher documents
@@ -356,6 +248,104 @@ class Space(Record):
             other = other.replace(here=local_copy(other, needs, machine, self.catalogue))
         return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
 
+    # -------------------------------------------------------------- other models
+
+    def other_models(self, most: int) -> list[Alternative]:
+        """The best `most` that run here as fast as is wanted, judged in the order of their worth
+        until none that is left can be worth as much as those that were seen.
+        """
+        workload = self.question.stated
+        # without what only one model comes in
+        plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
+        proposals: list[tuple[tuple[bool, bool, bool, float], Judged]] = []
+        for for_other_work, less, id in self._candidates(plain):
+            if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
+                break
+            other = next(self.catalogue.specs([id]), None)
+            opened = openness_check(other, plain) if other is not None else None
+            if other is None or (opened is not None and opened.decides):
+                continue
+            fit = self.fit(other, plain.replace(runtime=workload.runtime))
+            is_elsewhere = fit is None and workload.runtime is not None
+            fit = self.fit(other, plain) if is_elsewhere else fit
+            if fit is None or is_too_slow(fit, fit.question.workload.min_tokens_per_second):
+                continue
+            is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
+            place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit))
+            proposals.append((place, fit))
+            proposals.sort(key=lambda proposal: proposal[0])
+            del proposals[most:]
+        return [
+            self.alternative(fit, self._why_other(fit))
+            for fit in (self.as_checked(fit) for _, fit in proposals)
+        ]
+
+    def _why_other(self, fit: Judged) -> str:
+        other, runtime, spec = fit.question.spec, fit.question.runtime, self.question.spec
+        near = "same family" if other.family == spec.family else ""
+        parts = [
+            "closest match" if other.id in self._named() else near,
+            reasons(fit, Standings.of_catalogue(self.catalogue).of(other.id)),
+        ]
+        if runtime is not None and self.question.stated.runtime not in (None, runtime.id):
+            parts.append(f"with {runtime.name}")
+        return ", ".join(filter(None, parts))
+
+    def _named(self) -> tuple[str, ...]:
+        spec = self.question.spec
+        named = spec.availability.open_alternatives if spec.availability else ()
+        return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
+
+    def _most_parameters(self) -> float:
+        """Fewer than this one has, or a few more where the machine does not rule it out."""
+        own, findings = self.question.spec.parameters.total, self.judged.findings
+        is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in findings)
+        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
+
+    def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
+        """Open models that may take its place: whether each is for other work, its worth below 0,
+        and its id, the best first.
+
+        But for those that its spec names, the machine may hold them, they are not much larger, and
+        do the same work.
+        """
+        catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
+        spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
+        most = self._most_parameters()
+        is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
+        modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
+        ordered: list[tuple[bool, float, str]] = []
+        for outline in catalogue.open_by_size():
+            standing = standings.of(outline.id)
+            if standing is None or outline.id == spec.id or outline.modality not in modalities:
+                continue
+            is_alike = is_general and standings.is_general(outline.uses)
+            same_work = is_alike or (outline.uses or (None,))[:1] == main_use
+            weight = 1.0
+            if outline.id in named:
+                # of those that the spec names the nearest comes first
+                same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
+            else:
+                is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
+                if not is_small or not standings.does_work_of(spec.uses, outline):
+                    continue
+            ordered.append((not same_work, -standing.worth * weight, outline.id))
+        return sorted(ordered)
+
+
+# ------------------------------------------------------------------ room
+
+
+def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest number from `low` to `high` that fits, as all smaller ones do; None where not
+    even `low` does.
+    """
+    if low > high or not fits(low):
+        return None
+    if fits(high):
+        return high
+    return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))
+
 
 def _grows(question: Question) -> bool:
     generates = question.spec.modality in GENERATING or question.workload.task == "finetune"
@@ -369,15 +359,15 @@ def room(judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
     question = judged.question
     if question.needs is None or question.runtime is None:
         return None
-    space = Space(judged=judged, machine=machine, catalogue=catalogue)
+    search = _Search(judged=judged, catalogue=catalogue, machine=machine)
     most_parallel = None
     if _grows(question):
         # what runs is known to fit
         low = question.workload.parallel if judged.fits else 1
         most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
-        most_parallel = largest(low, most, lambda number: space.fits(parallel=number))
+        most_parallel = largest(low, most, lambda number: search.fits(parallel=number))
     return Room(
-        longest_context_tokens=space.longest_context(),
-        best_quantization=space.best_quantization(question.runtime),
+        longest_context_tokens=search.longest_context(),
+        best_quantization=search.best_quantization(question.runtime),
         most_parallel=most_parallel,
     )

@@ -86,12 +86,9 @@ def _served(
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
         return offers
-    lengths = (
-        ()
-        if architecture is None
-        else (architecture.context_tokens, architecture.scaled_context_tokens)
-    )
-    if any(lengths) and wanted > max(filter(None, lengths)):
+    keys = ("context_tokens", "scaled_context_tokens")
+    most = max(getattr(architecture, key, None) or 0 for key in keys)
+    if most and wanted > most:
         return ()
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
 
@@ -105,14 +102,9 @@ def _of_provider(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Off
         return ()
     if (served.retired or "9999") <= today or offers_of(path, spec.id, today=""):
         return ()
-    offer = Offer(
-        provider=served.provider,
-        model=spec.id,
-        model_id=spec.id,
-        as_of=snapshot(path).day,
-        source=f"{spec.sources.get('availability', 'its spec')}; no price known",
-    )
-    return (offer,)
+    source = f"{spec.sources.get('availability', 'its spec')}; no price known"
+    day, id = snapshot(path).day, spec.id
+    return (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)
 
 
 # ------------------------------------------------------------------ stand-ins
@@ -130,14 +122,12 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
     own = catalogue.outlines.get(spec.id)
-    purpose = own.purpose if own is not None else "general"
-    seen = {spec.id}
+    purpose, seen = own.purpose if own is not None else "general", {spec.id}
     for outline, why in (*_followers(own, catalogue), *_others(spec, purpose, catalogue)):
-        if outline.id in seen:
-            continue
-        seen.add(outline.id)
         is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
-        yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
+        if outline.id not in seen:
+            yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
+        seen.add(outline.id)
 
 
 def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
