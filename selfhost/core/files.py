@@ -194,11 +194,7 @@ class WriteError(SelfhostError):
 def check_targets(
     paths: Sequence[str], inputs: Iterable[str], *, with_standard_output: bool = False
 ) -> None:
-    """Raise `WriteError` where a report would replace one of the files `inputs`, where two reports
-    would go to one file, or where a place takes none.
-
-    `with_standard_output` says that another report goes there.
-    """
+    """Raise `WriteError` where a report would replace an input or another one, or has no place."""
     read = [path for path in inputs if os.path.isfile(path)]
     places: list[int | str] = [1] if with_standard_output else []
     for path in paths:

@@ -81,9 +81,7 @@ def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
 
 
 class Entry:
-    """One record of a text of many: its value, or the `fault` why there is none. `line` is set
-    where the text has one a line, `place` where it stands in a list, as `[1]`.
-    """
+    """A record of many: its value, or its `fault`; its `line`, or its `place` in a list, `[1]`."""
 
     def __init__(
         self,

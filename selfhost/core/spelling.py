@@ -74,9 +74,7 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
 def all_near(
     word: str, choices: Sequence[str], *, most: int = 3, likeness: float = 0.6
 ) -> list[str]:
-    """The choices that a typing slip may have meant, the likeliest first. `likeness`: the least
-    share of letters that both have in one order, as `difflib` counts it.
-    """
+    """The choices that a typing slip may have meant, the likeliest first, as `difflib` tells."""
     if len(word) > MAX_GUESSED_LETTERS:
         return []
     from difflib import get_close_matches

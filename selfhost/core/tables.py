@@ -76,9 +76,7 @@ def shipped_folder() -> str:
 
 @cache
 def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
-    """The whole of `specs/common/<name>`, or of that of another folder, dates as `YYYY-MM-DD`.
-    Raises `SpecError` where it is missing or no TOML.
-    """
+    """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
     document = table_at(os.path.join(folder or shipped_folder(), "common", name))
     if document.problems:
         raise SpecError(document.problems)

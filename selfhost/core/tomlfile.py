@@ -285,9 +285,7 @@ class Table:
     def as_record(
         self, kind: type[Record], check: Callable[[Table, dict[str, Any]], None] | None = None
     ) -> Any:
-        """The table as a record, of which it states the fields and nothing else. `check` gets the
-        table and the values, and notes what no field can tell alone.
-        """
+        """The table as a record; `check` gets table and values, for what no field tells alone."""
         values = self.fields(kind)
         self.close()
         if check is not None:
@@ -310,9 +308,7 @@ class Table:
         return tuple([table.as_record(kind, **checks) for table in tables])
 
     def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
-        """Note every key that no getter asked for, with the one that was probably meant. True
-        if there was none. `elsewhere`: by the keys of other tables what to do about them.
-        """
+        """Note every key that no getter asked for; `elsewhere`: what to do, by keys of other tables."""
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
             guess = self.document.guess(key, tuple(self._known))

@@ -99,9 +99,7 @@ class Share(Record):
 
 
 def share_of(kinds: str, most_mts: float | None = inf) -> Share:
-    """How processors of a kind read their memory, of several, `client|mobile`, as any of them may;
-    of a series whose fastest memory has `most_mts` millions of transfers a second, None of any.
-    """
+    """How processors of a kind read their memory: of `client|mobile` as any of them may."""
     rows: list[Mapping[str, Any]] = []
     for kind in kinds.split("|"):
         of_kind = [row for row in _table()["share"] if row["kind"] == kind]
@@ -312,9 +310,7 @@ def maker_of(name: str) -> str | None:
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
-    """The names of the series that a bare model number can be of, `core i7 12700k`, also behind its
-    maker, `intel 14900k`. `beside_gpu`: also one that alone may be anything, `5600`.
-    """
+    """The series that a bare number can be of; `beside_gpu`: one that may be anything, too."""
     table, maker, rows = _table(), number.partition(" ")[0], []
     if maker in MAKERS:
         number = number.partition(" ")[2]
@@ -360,9 +356,7 @@ def _count_in(word: str) -> int:
 
 
 class Core(Record):
-    """What one core computes while all of them work, a row of `core`: each slow end, likely, fast
-    end. `vectors`: of cores whose series may have others; None: as the series.
-    """
+    """A row of `core`: each slow end, likely, fast end, while all of them work."""
 
     prompt: Ends
     ghz: Ends
@@ -406,9 +400,7 @@ class Cores(Record):
 
 
 def cores_of(name: str) -> Cores | None:
-    """The cores of all processors that a name tells: by its number, else by its series, of servers
-    as the largest has, else by its class; None where no word tells one.
-    """
+    """The cores of all processors that a name tells, by number, series or class."""
     series, around, count = processor_of(name), class_of(name), count_of(name)
     if series is not None:
         rows = _best(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
@@ -445,9 +437,7 @@ _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
 class Chip(Record):
-    """A chip whose memory is soldered beside it: a row of `chip`. `kind` is how its cores read it,
-    a row of `share`; None where that is not known.
-    """
+    """A chip whose memory is soldered beside it: a row of `chip`."""
 
     name: str
     gb_per_s: float
@@ -460,9 +450,7 @@ class Chip(Record):
 
 
 class AppleChip(Record):
-    """A row of `apple`, with the peak of its largest GPU. `smaller`: cores and GB/s of the same
-    chip with narrower memory; None where there is only one width.
-    """
+    """A row of `apple`; `smaller`: cores and GB/s of the same chip with narrower memory."""
 
     chip: str
     variant: str

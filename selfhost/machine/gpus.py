@@ -216,9 +216,7 @@ def series_in(machine: Machine) -> cpus.Processor | None:
 
 
 def computer_of(machine: Machine) -> Mapping[str, Any] | None:
-    """The row of `computer` that its cards tell, with the rates of `cpus.rates_of`; that
-    of any computer where the processor is assumed; None where these cards may be a server's.
-    """
+    """The row of `computer` that its cards tell; None where these may be a server's."""
     cards = [card.name for card in machine.accelerators or () if not card.unified]
     names = [fact_of(card, "name") or card for card in cards]
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB

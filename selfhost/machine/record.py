@@ -329,9 +329,7 @@ class Machine(Record):
         return copy
 
     def stated(self, facts: Mapping[str, Any], source: str) -> Machine:
-        """A copy with those facts and where they are from; of a None nothing is left, nor of what
-        was assumed or unread of any of them and of their parts.
-        """
+        """A copy with those facts and their source, without what was said of them before."""
         parts = tuple(f"{fact}." for fact in facts)
         lost = [fact for fact in facts if facts[fact] is None and fact in FACTS]
         reason = f"what was read is not that of a machine with {source}"

@@ -214,9 +214,7 @@ def _read_apple(host: Host, _: Facts) -> _Reads:
 
 
 def _read_windows(host: Host, _: Facts) -> _Reads:
-    """By NVIDIA's driver, and by the registry the rest, and NVIDIA's where the driver is silent.
-    Graphics of processors share the RAM: AMD's are named, Intel's speed nothing up.
-    """
+    """By NVIDIA's driver, and by the registry the rest, and NVIDIA's where it is silent."""
     nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read", FILL_IN
     listed = [card for card in map(parse_adapter, adapters or ()) if card is not None]

@@ -62,9 +62,7 @@ def whole(word: str, digits: int = 20) -> int | None:
 
 
 def parse_sizes(text: str) -> dict[str, int]:
-    """Lines of a name and a number, of /proc/meminfo or memory.stat; in bytes where they say kB.
-    Lines of another shape are left out, and a last one that was cut off.
-    """
+    """Lines of a name and a number, of /proc/meminfo or memory.stat, in bytes."""
     lines = re.findall(r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?[ \t]*\n", text)
     return {name: int(number) * (1024 if unit else 1) for name, number, unit in lines}
 
