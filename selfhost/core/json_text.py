@@ -95,11 +95,7 @@ class Entry:
 
 
 def read_records(
-    stream: IO[bytes],
-    *,
-    max_record_bytes: int,
-    max_signs: int = MAX_SIGNS,
-    start: bytes = b"",
+    stream: IO[bytes], *, max_record_bytes: int, max_signs: int = MAX_SIGNS, start: bytes = b""
 ) -> Iterator[Entry]:
     """Read the JSON values of a stream, of which `start` is read already: of one list its items,
     else one a line (JSON Lines), else the one value.

@@ -308,7 +308,7 @@ class Table:
         return tuple([table.as_record(kind, **checks) for table in tables])
 
     def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
-        """Note every key that no getter asked for; `elsewhere`: what to do, by keys of other tables."""
+        """Note every key that no getter asked for; `elsewhere`: what to do, by others' keys."""
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
             guess = self.document.guess(key, tuple(self._known))

@@ -304,10 +304,7 @@ parse_tokens = partial(
 )
 # `200k`, `1.5M`, `2,000,000`, as price lists count tokens
 parse_count = partial(
-    _whole,
-    what="number",
-    example="200k or 1.5M",
-    units={"": 1, "k": 10**3, "m": 10**6, "b": 10**9},
+    _whole, what="number", example="200k or 1.5M", units={"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 )
 # `90`, `30s`, `10m`, `1.5h`
 parse_seconds = partial(_whole, what="length of time", example="30s, 10m or 1.5h", units=_SECONDS)

@@ -22,12 +22,7 @@ Build = Callable[..., RecordedHost]
 
 GIB = 2**30
 # an x86_64 Linux without anything but what a test writes
-LINUX = {
-    "system": "linux",
-    "machine": "x86_64",
-    "pointer_bits": 64,
-    "affinity": [0, 1, 2, 3],
-}
+LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "affinity": [0, 1, 2, 3]}
 NO_LIMITS = {
     "/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n"
 }

@@ -139,12 +139,7 @@ IN_IMAGE = {"/.dockerenv": "x"}
     ],
 )
 def test_scope(
-    build: Build,
-    flags: str,
-    files: Any,
-    env: Any,
-    facts: Any,
-    scope: str | None,
+    build: Build, flags: str, files: Any, env: Any, facts: Any, scope: str | None
 ) -> None:
     """Container before virtual machine before the computer itself."""
     cpuinfo = {"/proc/cpuinfo": f"flags : {flags}\n"} if flags else {}
