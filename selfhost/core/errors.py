@@ -42,14 +42,9 @@ MAX_PROBLEMS = 20
 
 def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The first MAX_PROBLEMS, and one of that file that counts the others."""
-    listed: list[Problem] = []
-    more = 0
-    for problem in problems:
-        if problem.unlisted or len(listed) == MAX_PROBLEMS:
-            more += problem.unlisted or 1
-        else:
-            listed.append(problem)
-    if more:
+    every = [*problems]
+    listed = [problem for problem in every if not problem.unlisted][:MAX_PROBLEMS]
+    if more := sum(problem.unlisted or 1 for problem in every) - len(listed):
         faults = "1 more fault" if more == 1 else f"{more:,} more faults"
         listed.append(Problem(file=file, message=f"has {faults}, not listed", unlisted=more))
     return tuple(listed)

@@ -43,16 +43,6 @@ _DECIMAL = ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
 _COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
-def binary(count: int, *, up: bool = False) -> str:
-    """Memory: `4.90 GiB`, `512 MiB`. Rounded `up`, what is printed is enough."""
-    return _scaled(count, _BINARY, up=up)
-
-
-def decimal(count: int, *, up: bool = False) -> str:
-    """Downloads and disks, as publishers and shops state them: `4.37 GB`."""
-    return _scaled(count, _DECIMAL, up=up)
-
-
 def count(number: int) -> str:
     """A model's size as people say it: `7.25 B`, `124 M`."""
     return _scaled(number, _COUNTS) if number >= 1000 else str(number)
@@ -85,6 +75,12 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...], *, up: bool = False)
                 value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
     return f"{sign}{size} bytes" if size != 1 else f"{sign}1 byte"
+
+
+# memory: `4.90 GiB`, `512 MiB`; rounded `up`, what is printed is enough
+binary: Callable[..., str] = partial(_scaled, steps=_BINARY)
+# downloads and disks, as publishers and shops state them: `4.37 GB`
+decimal: Callable[..., str] = partial(_scaled, steps=_DECIMAL)
 
 
 def percent(share: float) -> str:
@@ -223,8 +219,7 @@ def tenths(low: float, high: float, unit: str) -> str:
 
 def cores(number: float) -> str:
     """`2 cores`, `1 core`, `0.5 cores`."""
-    text = f"{number:g}"
-    return f"{text} core" if text == "1" else f"{text} cores"
+    return "1 core" if f"{number:g}" == "1" else f"{number:g} cores"
 
 
 def utc_today() -> str:

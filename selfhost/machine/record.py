@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +80,15 @@ def one_of(*choices: str) -> Any:
     return read_by(default=None, choices=choices)
 
 
-def normal_architecture(word: str) -> str:
-    """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
+def _normal(word: str, kind: str) -> str:
+    """As Linux calls it, in lower case where the table has no other name."""
     name = word.strip().lower()
-    return str(shipped_table("platforms")["architectures"].get(name, name))
+    return str(shipped_table("platforms")[kind].get(name, name))
 
 
-def normal_system(word: str) -> str:
-    """`Darwin`, `win32` -> linux, macos, windows; another system by its own name in lower case."""
-    name = word.strip().lower()
-    return str(shipped_table("platforms")["systems"].get(name, name))
+# `AMD64`, `arm64`, `i586` -> x86_64, aarch64, i686; `Darwin`, `win32` -> macos, windows
+normal_architecture = partial(_normal, kind="architectures")
+normal_system = partial(_normal, kind="systems")
 
 
 class Disk(Record):
