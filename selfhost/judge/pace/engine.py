@@ -91,7 +91,9 @@ class Step(Record):
         chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
         launched = None
         if runtime is not None and runtime.launches_layers:
-            launched = _launched_layers(architecture, runtime, workload.quantization, parameters)
+            rule = runtime.rule_of(workload.quantization)
+            percent = (100, 100, 100) if rule is None else rule.launched_percent
+            launched = _launched_layers(architecture, percent, parameters)
         is_measured = runtime is None or runtime.computes_with == MEASURED
         return cls(
             architecture=architecture,
@@ -201,10 +203,7 @@ def width_of(group: Attention) -> float:
 
 
 def _launched_layers(
-    architecture: Architecture | None,
-    runtime: RuntimeSpec,
-    quantization: str | None,
-    parameters: int | None,
+    architecture: Architecture | None, percent: tuple[int, ...], parameters: int | None
 ) -> Range | None:
     """`Step.launched_layers`, by the parameters where the layers are not known."""
     figures = constant("step")
@@ -213,8 +212,7 @@ def _launched_layers(
         return ends_of("step", "layers_ends") * usual if parameters else None
     # each expert is called in turn at the slow end
     experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
-    layers, rule = float(architecture.layers), runtime.rule_of(quantization)
-    fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
+    layers, (fewest, usual, most) = architecture.layers, percent
     slow = (layers + figures["expert"] * experts) * most / 100
     return Range(slow, layers * usual / 100, layers * fewest / 100)
 
@@ -289,15 +287,12 @@ class Gpu(Record):
         if step.architecture is None or (step.foreign and "program" not in row):
             slow, fast = constant("unseen")
             ends = min(ends[0], slow), 1.0, max(ends[2], fast)
-        unpacking = 0.0
-        if not step.foreign and "unpacked_per_cycle" in row:
-            # where llama.cpp's kernels set a limit
-            chip = apple_chip_of(words_of(self.device.name))
-            cycles = (
-                chip.gpu_cycles_per_second if chip else gpus.cycles_per_second(self.device.name)
-            )
-            counted = [size * rows.get(name, {}).get("unpack", 1) for name, size in packed.items()]
-            unpacking = sum(counted) / (row["unpacked_per_cycle"] * (cycles or inf))
+        # where llama.cpp's kernels set a limit
+        chip, name = apple_chip_of(words_of(self.device.name)), self.device.name
+        cycles = chip.gpu_cycles_per_second if chip else gpus.cycles_per_second(name)
+        per_cycle = inf if step.foreign else row.get("unpacked_per_cycle", inf)
+        counted = [size * rows.get(type, {}).get("unpack", 1) for type, size in packed.items()]
+        unpacking = sum(counted) / (per_cycle * (cycles or inf))
         packed_bytes = sum(packed.values())
         read_bytes = step.weights_bytes - packed_bytes + step.context()[0]
         least = share * step.weights_bytes / (constant("most_of_peak") * self.peak[2])
@@ -317,10 +312,9 @@ class Gpu(Record):
             return step.launched_layers * layer_from_python(self.device)
         hears = step.architecture is not None and step.architecture.audio is not None
         is_large = (hears or step.has_experts) and step.program != "graph"
-        microseconds: float = self.row(step)["layer_us"] * (
-            constant("large_layer") if is_large else 1
-        )
-        return SAME * (step.layers * microseconds * 1e-6)
+        microseconds: float = self.row(step)["layer_us"]
+        layers = step.layers * (constant("large_layer") if is_large else 1)
+        return SAME * (layers * microseconds * 1e-6)
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""

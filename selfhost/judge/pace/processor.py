@@ -249,14 +249,10 @@ def _measured(machine: Machine, rate: int) -> Bandwidth:
     return Bandwidth(ends=Range(low, likely, high), how=how, measured=True)
 
 
-def _rate(bytes_per_second: float) -> str:
-    """`40.0 GB/s of memory bandwidth`."""
-    return f"{units.decimal(int(bytes_per_second))}/s of memory bandwidth"
-
-
-def _span(low: float, high: float) -> str:
-    """`10.0 GB/s to 40.0 GB/s`."""
-    return f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s"
+def _rate(*bytes_per_second: float) -> str:
+    """`10.0 GB/s to 40.0 GB/s of memory bandwidth`."""
+    rates = [f"{units.decimal(int(rate))}/s" for rate in bytes_per_second]
+    return f"{' to '.join(rates)} of memory bandwidth"
 
 
 class _Memory(Record):
@@ -273,28 +269,24 @@ class _Memory(Record):
         """What the machine's cores read of it, of such a part of its channels. Of memory and share
         one is usual where the other is not; what reaches the weights is no more than memory gives.
         """
-        share, cores = self.share, None
+        share, cores, most = self.share, None, part * self.peaks[4] / BANDWIDTH_SHARE
         if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
             cores = threads_range(machine).likely / self.sockets
         read = [share.read_together(part * peak, cores) for peak in self.peaks]
         low = min(share.low * read[1], share.likely * read[0])
-        high = max(share.high * read[3], share.likely * read[4])
-        high = min(high, part * self.peaks[4] / BANDWIDTH_SHARE)
-        likely = share.likely * read[2]
-        if self.sockets == 1:
-            return Range(low, likely, high)
-        slow, usual, fast_of_each = ends_of("reading", "across_sockets")
-        return Range(low * slow, likely * usual, high * fast_of_each * self.sockets)
+        high = min(max(share.high * read[3], share.likely * read[4]), most)
+        across = ends_of("reading", "across_sockets") if self.sockets > 1 else SAME
+        likely, fastest = share.likely * read[2], across.fast * self.sockets
+        return Range(low * across.slow, likely * across.likely, high * fastest)
 
 
 def _memory_of(machine: Machine) -> _Memory | None:
     """That of the chip, the series, or the computer around its cards; None where nothing tells."""
     chip, series = soldered_chip(words_of(machine.cpu_model or "")), named_processor(machine)
     if chip is not None:
-        peak = chip.gb_per_s * _GB
-        if chip.kind is None:
-            return None
-        return _Memory(called=chip.name, share=cpus.share_of(chip.kind), peaks=(peak,) * 5)
+        peaks = (chip.gb_per_s * _GB,) * 5
+        share = chip.kind and cpus.share_of(chip.kind)
+        return _Memory(called=chip.name, share=share, peaks=peaks) if share else None
     if series is not None:
         # between the kinds of memory that it takes, where as many have one as the other
         two_kinds = (series.slowest * series.usual) ** 0.5
@@ -305,9 +297,7 @@ def _memory_of(machine: Machine) -> _Memory | None:
             peaks=(series.least, series.slowest, likely, series.fastest, series.most),
             sockets=1 if _has_part(machine) else _sockets_of(machine, series),
         )
-    if not is_client_by_class(machine):
-        return None
-    computer = gpus.computer_of(machine)
+    computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
         return None
     # it may be slow in both: little is known of it
@@ -366,9 +356,9 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
         return None
     ends, types = guests
     how = (
-        f"{types} virtual machines of clouds with about as many such cores read"
-        f" {_span(ends[0], ends[2])} of memory; this one was not measured"
+        f"{_rate(ends[0], ends[2])}, as {types} virtual machines of clouds with about as many such"
     )
+    how += " cores have; this one was not measured"
     return Bandwidth(ends=Range(*ends), how=how)
 
 
@@ -397,7 +387,7 @@ def _by_class(machine: Machine) -> Bandwidth | None:
     beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
     most = high if chip is not None and what != ANY_APPLE else high * beyond_high
-    how = f"a guess: {_span(low, high)} of memory bandwidth ({what}), not measured"
+    how = f"a guess: {_rate(low, high)} ({what}), not measured"
     low, likely = low * beyond_low, (low * high) ** 0.5
     if not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
         slow, usual, _ = ends_of("reading", "across_sockets")
