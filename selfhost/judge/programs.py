@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from .. import needs as need
@@ -16,7 +15,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.errors import Problem, WorkloadError
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.spelling import canonical, nearest
 from ..core.workload import Workload
 from ..needs.case import Case, why_no_encoders
@@ -44,50 +43,53 @@ PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
 # one stored type under the names that other formats have for it; last the other of 16 bits, as
 # which programs load the published one (`--dtype half`), of the same size
 _OTHER_NAMES = {
-    "BF16": ("bfloat16", "bf16", "float16"),
-    "F16": ("float16", "fp16", "bfloat16"),
-    "F32": ("float32",),
-    "bfloat16": ("BF16", "bf16", "float16"),
-    "float16": ("F16", "fp16", "bfloat16"),
-    "float32": ("F32",),
-    "float8_e4m3": ("fp8",),
-    "float8_e4m3_128x128": ("fp8",),
-}
+    "BF16": ("bfloat16", "bf16", "float16"), "bfloat16": ("BF16", "bf16", "float16"),
+    "F16": ("float16", "fp16", "bfloat16"), "float16": ("F16", "fp16", "bfloat16"),
+    "F32": ("float32",), "float32": ("F32",),
+    "float8_e4m3": ("fp8",), "float8_e4m3_128x128": ("fp8",),
+}  # fmt: skip
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # of the quantizations of a model that an error names
 _NAMED = 8
 
 
-def chosen_program(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
-) -> tuple[Workload, RuntimeSpec | None, str | None]:
-    """Under canonical names; `WorkloadError` with everything that makes no sense."""
-    problems: list[Problem] = []
+class Choice(Record):
+    """What a program is chosen for: a model, with files in `formats` where some were named, what is
+    asked of it, and the programs there are; and the program, once it is chosen.
+    """
+
+    spec: ModelSpec
+    workload: Workload
+    catalogue: Catalogue
+    formats: tuple[str, ...] = ()
     runtime: RuntimeSpec | None = None
-    quantization: str | None = None
-    with _collecting(problems):
-        workload = with_canonical_license(workload)
-    with _collecting(problems):
-        runtime = _runtime(spec, workload, catalogue, formats)
-    with _collecting(problems):
-        quantization = _canonical_quantization(spec, workload.quantization, runtime)
-    if quantization is not None and workload.runtime is None and runtime is not None:
-        runtime = _runtime_in(spec, quantization, runtime, catalogue)
-    if not spec.closed and workload.task == "generate":
-        problems += _limits_exceeded(spec, workload, runtime, catalogue)
-    if workload.audio_seconds is not None and spec.modality != "speech":
+
+    def to_type(self, does: Callable[[RuntimeSpec], bool]) -> str:
+        """What to type for the programs that load the model and do that; empty without any."""
+        every = map(self.catalogue.runtime, self.catalogue.runtime_ids())
+        fitting = [at.id for at in every if does(at) and need.why_not_loaded(self.spec, at) is None]
+        return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+
+
+def chosen_program(choice: Choice) -> Choice:
+    """Under canonical names; `WorkloadError` with everything that makes no sense."""
+    problems, spec = list[Problem](), choice.spec
+    for step in (_with_license, _with_runtime, _with_quantization):
+        try:
+            choice = step(choice)
+        except WorkloadError as error:
+            problems += error.problems
+    if not spec.closed and choice.workload.task == "generate":
+        problems += _limits_exceeded(choice)
+    if choice.workload.audio_seconds is not None and spec.modality != "speech":
         problems += fault("audio_seconds", "no-recording", model=spec.name).problems
     if problems:
         raise WorkloadError(problems)
-    return workload, runtime, quantization
+    return choice
 
 
-@contextmanager
-def _collecting(problems: list[Problem]) -> Iterator[None]:
-    try:
-        yield
-    except WorkloadError as error:
-        problems += error.problems
+def _with_license(choice: Choice) -> Choice:
+    return choice.replace(workload=with_canonical_license(choice.workload))
 
 
 def with_canonical_license(workload: Workload) -> Workload:
@@ -99,42 +101,34 @@ def with_canonical_license(workload: Workload) -> Workload:
     return workload.replace(license=canonical_expression(workload.license))
 
 
-def _limits_exceeded(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
-) -> Iterator[Problem]:
+def _limits_exceeded(choice: Choice) -> Iterator[Problem]:
+    spec, workload, runtime = choice.spec, choice.workload, choice.runtime
     type, wanted = workload.kv_cache_type, workload.parallel
     is_narrow = type not in (None, "f16")
-    if runtime is None:
-        if workload.runtime_options:
-            yield from fault("runtime_options", "no-runtime", model=spec.name).problems
-        if is_narrow and spec.needs is not None:
-            yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
-        return
+    if runtime is None and workload.runtime_options:
+        yield from fault("runtime_options", "no-runtime", model=spec.name).problems
     for option in workload.runtime_options:
-        yield from _option_refused(spec, workload, runtime, catalogue, option)
-    if wanted > (runtime.most_sequences or wanted):
-        others = runtimes_to_type(
-            spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
-        )
+        yield from () if runtime is None else _option_refused(choice, runtime, option)
+    if runtime is not None and wanted > (runtime.most_sequences or wanted):
+        others = choice.to_type(lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences)
         figures = {"most": runtime.most_sequences, "wanted": wanted, "others": others}
         yield from fault("parallel", "sequences", program=runtime.name, **figures).problems
-    if is_narrow and type not in runtime.kv_cache_types:
+    if is_narrow and runtime is not None and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        others = runtimes_to_type(spec, catalogue, lambda at: type in at.kv_cache_types)
+        others = choice.to_type(lambda at: type in at.kv_cache_types)
         figures = {"own": own, "type": type, "others": others}
         yield from fault("kv_cache_type", "cache-type", program=runtime.name, **figures).problems
     elif is_narrow and spec.needs is not None:
         yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
-def _option_refused(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue, name: str
-) -> tuple[Problem, ...]:
+def _option_refused(choice: Choice, runtime: RuntimeSpec, name: str) -> tuple[Problem, ...]:
     names, figures = [*runtime.named_options], dict[str, Any](name=name, program=runtime.name)
+    catalogue, workload = choice.catalogue, choice.workload
     if name not in names:
         every = map(catalogue.runtime, catalogue.runtime_ids())
         figures["having"] = [at.name for at in every if at.named_options]
-        others = runtimes_to_type(spec, catalogue, lambda at: name in at.named_options)
+        others = choice.to_type(lambda at: name in at.named_options)
         guess = nearest(name, names)
         figures |= {"guess": guess, "others": others, "none": not (others or guess)}
         return fault("runtime_options", "option-unknown", known=names, **figures).problems
@@ -161,32 +155,22 @@ def _without_effect(case: Case, changes: str) -> str:
     return "" if is_known or not of_picture else "unmeasured"
 
 
-def runtimes_to_type(
-    spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]
-) -> str:
-    """What to type for the programs that load the model and do that; empty where there is none."""
-    every = map(catalogue.runtime, catalogue.runtime_ids())
-    fitting = [at.id for at in every if does(at) and need.why_not_loaded(spec, at) is None]
-    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
-
-
-def _runtime(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
-) -> RuntimeSpec | None:
-    """The runtime asked for, or the first that loads the model; None without files."""
-    typed = workload.runtime
+def _with_runtime(choice: Choice) -> Choice:
+    """The runtime asked for, or the first that loads the model; none without files."""
+    spec, catalogue, typed = choice.spec, choice.catalogue, choice.workload.runtime
+    formats = choice.formats
     if typed is not None:
         wanted = typed.strip().lower()
-        if wanted in catalogue.runtime_ids():
-            return catalogue.runtime(wanted)
-        raise _unknown_runtime(typed, spec.modality, catalogue)
+        if wanted not in catalogue.runtime_ids():
+            raise _unknown_runtime(typed, spec.modality, catalogue)
+        return choice.replace(runtime=catalogue.runtime(wanted))
     if spec.closed or (states_needs_alone(spec) and not spec.runtimes):
-        return None
-    if workload.task == "finetune":
-        return catalogue.runtime(_FINETUNING_RUNTIME)
+        return choice
+    if choice.workload.task == "finetune":
+        return choice.replace(runtime=catalogue.runtime(_FINETUNING_RUNTIME))
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
-    return _first_that_loads(spec, catalogue, formats)
+    return choice.replace(runtime=_first_that_loads(spec, catalogue, formats))
 
 
 def _first_that_loads(
@@ -249,37 +233,42 @@ def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workloa
     return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
 
 
-def _canonical_quantization(
-    spec: ModelSpec, typed: str | None, runtime: RuntimeSpec | None
-) -> str | None:
+def _with_quantization(choice: Choice) -> Choice:
+    """Under its canonical name, and a program that takes it where none was asked for."""
+    spec, runtime, typed = choice.spec, choice.runtime, choice.workload.quantization
     if typed is None:
-        return None
+        return choice
     name = need.canonical_quantization(typed)
     if name is None and any(typed in files.bytes for files in spec.files):
         # a publisher's own mix has the name under which the spec lists it
-        return typed
-    name = (runtime.named(typed) if runtime is not None else None) or name
-    if name is not None:
-        return name
+        name = typed
+    elif runtime is not None:
+        name = runtime.named(typed) or name
+    if name is None:
+        raise _unknown_quantization(spec, typed)
+    if choice.workload.runtime is None and runtime is not None:
+        runtime = _runtime_in(spec, name, runtime, choice.catalogue)
+    return choice.replace(workload=choice.workload.replace(quantization=name), runtime=runtime)
+
+
+def _unknown_quantization(spec: ModelSpec, typed: str) -> WorkloadError:
     every = need.EVERY_QUANTIZATION
     # the mixes of Unsloth are typed without their first letters, too
     guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)
     usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()
     listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
     figures = {"typed": typed, "guess": guess or nearest(typed, every), "model": spec.id}
-    raise fault("quantization", "quantization-unknown", **figures, examples=[*listed][:_NAMED])
+    return fault("quantization", "quantization-unknown", **figures, examples=[*listed][:_NAMED])
 
 
-def quantization_there(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
-) -> str:
+def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quantization: str) -> str:
     """Its name in that format; `WorkloadError` where its size cannot be told."""
-    own = need.default_format_and_quantization(spec, runtime)[1]
+    spec, own = choice.spec, need.default_format_and_quantization(choice.spec, runtime)[1]
     if quantization in _FLOAT8 and own in _FLOAT8:
         return own
     # what is taken unless another is asked for may be asked for, its size told or not
-    listed = (*need.quantizations_of(spec, runtime), own)
-    by_lower_name = {name.lower(): name for name in reversed(listed)}
+    listed = need.quantizations_of(spec, runtime)
+    by_lower_name = {name.lower(): name for name in reversed((*listed, own))}
     for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
@@ -289,23 +278,20 @@ def quantization_there(
         size = need.weights_bytes(spec, format, name) if is_sized and is_made else None
         if isinstance(size, Term):
             return name
-    raise _no_such_type(spec, runtime, format, quantization, catalogue)
-
-
-def _no_such_type(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
-) -> WorkloadError:
-    listed = need.quantizations_of(spec, runtime)
-    others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
-    guess = _type_of_bits(quantization, listed)
-    size = need.weights_bytes(spec, format, quantization)
-    return fault(
+    others = [choice.catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
+    guess, unsized = (
+        _type_of_bits(quantization, listed),
+        need.weights_bytes(spec, format, quantization),
+    )
+    raise fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
         model=spec.name,
         quantization=quantization,
         program=runtime.name,
-        why=size.reason if runtime.rule_of(quantization) and isinstance(size, Unread) else None,
+        why=unsized.reason
+        if runtime.rule_of(quantization) and isinstance(unsized, Unread)
+        else None,
         guess=guess,
         listed=listed,
         others=[other.id for other in others if _comes_in(spec, other, quantization)],
@@ -323,40 +309,33 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     name = runtime.named(quantization) or quantization
     # of files that anybody makes by its rules a format knows the sizes itself
     is_known = "mlx" in runtime.formats or runtime.rule_of(name) is not None
-    return (
-        is_known
-        and need.why_not_loaded(spec, runtime) is None
-        and can_quantize(spec, runtime, name)
-    )
+    is_loaded = is_known and need.why_not_loaded(spec, runtime) is None
+    return is_loaded and can_quantize(spec, runtime, name)
 
 
-def companions_of(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
-) -> need.Companions:
+def companions_of(choice: Choice) -> need.Companions:
     """The model's own prediction block, or the draft model that was named."""
+    spec, workload, runtime = choice.spec, choice.workload, choice.runtime
     if runtime is None:
         raise fault("draft", "no-runtime", model=spec.name)
     is_own = workload.draft == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = runtimes_to_type(spec, catalogue, lambda other: kind in other.companions)
+        others = choice.to_type(lambda other: kind in other.companions)
         raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
     if spec.modality not in GENERATING:
         raise fault("draft", "draft-no-text", model=spec.name)
-    if is_own:
-        why = need.why_no_own_block(spec)
-        if why is not None:
-            raise fault("draft", "draft-own-block", model=spec.name, why=why)
-        return need.Companions(own_block=True)
-    return _named_draft(spec, runtime, workload, catalogue)
+    why = need.why_no_own_block(spec) if is_own else None
+    if why is not None:
+        raise fault("draft", "draft-own-block", model=spec.name, why=why)
+    return need.Companions(own_block=True) if is_own else _named_draft(choice, runtime)
 
 
-def _named_draft(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, catalogue: Catalogue
-) -> need.Companions:
+def _named_draft(choice: Choice, runtime: RuntimeSpec) -> need.Companions:
     from ..catalogue.names import is_path
     from ..catalogue.searching import resolve
 
+    spec, workload, catalogue = choice.spec, choice.workload, choice.catalogue
     typed = workload.draft or ""
     if is_path(typed):
         from ..modelfiles import read_local

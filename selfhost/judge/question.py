@@ -18,7 +18,7 @@ from .checks import fault
 from .checks.model import reads_context
 from .files import loads_by_tag, local_copy, states_needs_alone, types_in_turn
 from .pace.engine import instruction_sets_for_layout
-from .programs import chosen_program, companions_of, quantization_there
+from .programs import Choice, chosen_program, companions_of, quantization_there
 from .record import NO_FILES, NamedFiles, Question
 
 # of a type of weights, of each parameter
@@ -59,7 +59,9 @@ def _ask(
         raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
     if not reads_context(spec):
         workload = workload.replace(context_tokens=None)
-    workload, runtime, quantization = chosen_program(spec, workload, catalogue, files.formats)
+    choice = Choice(spec=spec, workload=workload, catalogue=catalogue, formats=files.formats)
+    choice = chosen_program(choice)
+    workload, runtime, quantization = choice.workload, choice.runtime, choice.workload.quantization
     # so is a context where the prompt takes more than the default
     is_long = (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
     question = Question(
@@ -111,7 +113,8 @@ def _in_program(
         quantization = types[0]
     elif quantization is not None and not question.local_files:
         # of files that are here the type is a fact; where its size cannot be told the needs say so
-        quantization = quantization_there(spec, runtime, format, quantization, catalogue)
+        choice = Choice(spec=spec, workload=workload, catalogue=catalogue)
+        quantization = quantization_there(choice, runtime, format, quantization)
     workload = workload.replace(format=format, quantization=quantization)
     spec = _with_files_of_maker(spec, workload)
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
@@ -172,7 +175,8 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
         is_known = architecture.row.removesuffix(INCOMPLETE) in rows
         unfamiliar = architecture.row if question.local_files and not is_known else None
     if workload.draft:
-        companions = companions_of(spec, question.runtime, workload, catalogue)
+        choice = Choice(spec=spec, workload=workload, catalogue=catalogue, runtime=question.runtime)
+        companions = companions_of(choice)
     question = question.replace(row=row, unfamiliar=unfamiliar, companions=companions)
     return question.replace(workload=_in_tokens(question))
 
