@@ -59,7 +59,7 @@ from selfhost.judge.pace.text import (
     expert_parameters,
     predict,
     processor_prompt,
-    seconds_on_processor,
+    processor_seconds,
     shares_of,
 )
 from selfhost.judge.pace.work import job_of, seconds_of_picture
@@ -624,9 +624,9 @@ def of_processor_types(use: str) -> Iterator[Run]:
             assert pace is not None
             low, likely, high = pace.low, pace.likely, pace.high
         else:
-            seconds = seconds_on_processor(machine, step)
+            seconds = processor_seconds(machine, step)
             assert seconds is not None
-            low, likely, high = (1 / each for each in seconds)
+            low, likely, high = 1 / seconds.ordered()
         yield Run(
             f"{row['kind']}, {_bits_of(row['quantization'])}", f"{row['device']}, {threads} threads",
             f"{row['spec']} {row['quantization']}, {row['built']}",

@@ -93,8 +93,8 @@ class LaidOut(Record):
         """Whether each of several GPUs has a part of every layer."""
         return self.at_once and len(self.gpus) > 1
 
-    def apart(self, step: Step, in_ram: float) -> Apart | None:
-        """The step in its two places where experts alone are left to the RAM."""
+    def apart(self, step: Step, in_ram: float) -> tuple[Step, Step, float] | None:
+        """As `experts_in_ram`, where experts alone are left to the RAM."""
         is_split = self.experts_apart and bool(self.offloaded)
         return experts_in_ram(step, 1 - in_ram) if is_split else None
 
@@ -111,18 +111,15 @@ class LaidOut(Record):
         return Range(slow.slow, likely.likely, min(likely.fast, fast.fast))
 
     def _seconds(self, step: Step, in_ram: float) -> Range:
-        apart = self.apart(step, in_ram)
-        rest = step if apart is None else apart.rest
+        experts, rest, layers = self.apart(step, in_ram) or (step, step, None)
         on_gpus = sum((gpu.seconds(rest) * share for share, gpu in self.gpus), NOTHING)
-        memory = bandwidth(self.machine) if self.in_ram != NOTHING else None
-        if memory is None:
+        beside = processor_seconds(self.machine, experts) if self.in_ram != NOTHING else None
+        if beside is None:
             return on_gpus
-        if apart is None:
-            beside = processor_seconds(self.machine, memory, step)
+        if layers is None:
             return on_gpus * (1 - in_ram) + beside * in_ram
         figures = constant("split")
-        beside = processor_seconds(self.machine, memory, apart.experts)
-        slow, likely, fast = on_gpus + beside + figures["crossing_seconds"] * apart.layers
+        slow, likely, fast = on_gpus + beside + figures["crossing_seconds"] * layers
         # of the whole step, it holds what experts take longer
         return Range(slow * figures["slower"], likely, fast)
 
@@ -187,7 +184,7 @@ class LaidOut(Record):
             return how
         apart = self.apart(step, self.in_ram.likely)
         if apart is not None:
-            return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {memory.how}"
+            return f"{how}, the experts of {apart[2]:.0f} layers in RAM: {memory.how}"
         held = units.between(units.percent, 1 - self.in_ram.slow, 1 - self.in_ram.fast)
         return f"{held} of the layers {how}, the rest in RAM: {memory.how}"
 
@@ -243,10 +240,14 @@ def shares_of(needs: Needs) -> dict[int, float]:
     return {index_of(place): size / total for place, size in cards.items()}
 
 
-def processor_seconds(machine: Machine, memory: processor.Bandwidth, step: Step) -> Range:
+def processor_seconds(machine: Machine, step: Step) -> Range | None:
     """Of one token that the processor reads from RAM, with all cores that the program uses: each
-    waits for the slower one, memory or the cores that get through what it gives.
+    waits for the slower one, memory or the cores that get through what it gives. None where nothing
+    tells its bandwidth.
     """
+    memory = bandwidth(machine)
+    if memory is None:
+        return None
     rows, figures = constant("type"), constant("processor")
     packed_bytes, (cached_bytes, attending) = sum(step.packed.values()), step.context()
     core_seconds = sum(
@@ -278,33 +279,20 @@ def processor_seconds(machine: Machine, memory: processor.Bandwidth, step: Step)
     return Range(*taken)
 
 
-def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
-    """As `processor_seconds`, no end nearer than the likely one; None where nothing tells its
-    bandwidth.
-    """
-    memory = bandwidth(machine)
-    return None if memory is None else processor_seconds(machine, memory, step).ordered()
-
-
-class Apart(Record):
-    """A step that is computed in two places: the processor has the `experts` of so many `layers`,
-    the devices have the `rest`.
-    """
-
-    experts: Step
-    rest: Step
-    layers: float
-
-
-def experts_in_ram(step: Step, on_devices: float) -> Apart | None:
-    """The step where devices hold that share of all weights; None where the model has no experts,
-    or devices do not hold what all tokens share.
+def experts_in_ram(step: Step, on_devices: float) -> tuple[Step, Step, float] | None:
+    """Where devices hold that share of all weights, the processor's step of the experts of so many
+    layers, and the devices' of the rest; None where the model has no experts, or devices do not
+    hold what all tokens share.
 
     A type that has as many weights as the experts, but for 2 %, is theirs, as MXFP4 in gpt-oss;
     else they are of every type like the whole.
     """
     experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
-    counts = {name: _parameters(name, size) for name, size in step.read_bytes.items()}
+    counts = dict[str, float]()
+    for name, size in step.read_bytes.items():
+        # of a type that is not known as in 16 bits
+        values, block_bytes = BLOCKS.get(name, (1, 2))
+        counts[name] = size * values / block_bytes
     read = sum(counts.values())
     held = on_devices * (read - used + experts) - (read - used)
     if not experts or read <= used or held < 0:
@@ -314,17 +302,8 @@ def experts_in_ram(step: Step, on_devices: float) -> Apart | None:
     of_read = share if own else share * used / read
     in_ram = {name: int(of_read * step.read_bytes[name]) for name in own or step.read_bytes}
     rest = {name: size - in_ram.get(name, 0) for name, size in step.read_bytes.items()}
-    return Apart(
-        experts=Step(architecture=None, read_bytes=FrozenDict(in_ram), foreign=step.foreign),
-        rest=step.replace(read_bytes=FrozenDict(rest)),
-        layers=share * layers,
-    )
-
-
-def _parameters(name: str, size: int) -> float:
-    """Weights that so many bytes of a type hold; of one that is not known as in 16 bits."""
-    values, block_bytes = BLOCKS.get(name, (1, 2))
-    return size * values / block_bytes
+    beside = Step(architecture=None, read_bytes=FrozenDict(in_ram), foreign=step.foreign)
+    return beside, step.replace(read_bytes=FrozenDict(rest)), share * layers
 
 
 def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
@@ -430,9 +409,10 @@ def predict(step: Step, way: LaidOut) -> Speed:
 def _on_processor(step: Step, way: LaidOut, at_full: Step) -> Speed:
     """A GPU beside it may be used instead. `at_full`: the step once the context is full."""
     machine, memory = way.machine, bandwidth(way.machine)
-    if memory is None:
+    own, full = processor_seconds(machine, step), processor_seconds(machine, at_full)
+    if memory is None or own is None or full is None:
         return Speed(how=_NO_MEMORY_RATE)
-    own = slow, likely, fast = processor_seconds(machine, memory, step)
+    slow, likely, fast = own
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
@@ -452,7 +432,7 @@ def _on_processor(step: Step, way: LaidOut, at_full: Step) -> Speed:
     if prompt is not None:
         # a prompt can be read one token at a time
         prompt = PaceRange.of(longest(prompt.ends, decode.ends))
-    full_pace = _full_context(step, own, processor_seconds(machine, memory, at_full))
+    full_pace = _full_context(step, own, full)
     return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full_pace, how=how)
 
 

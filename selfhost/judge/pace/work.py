@@ -31,7 +31,7 @@ from .engine import (
 )
 from .processor import core_of, cores_rate, is_guest, share_of_many, threads_range
 from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, ends_of, longest
-from .text import seconds_on_processor
+from .text import processor_seconds
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
@@ -194,9 +194,11 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
 def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Range | None:
     """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
     if device is None:
-        return seconds_on_processor(machine, step)
-    gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
-    return None if gpu is None else gpu.seconds(step).ordered()
+        taken = processor_seconds(machine, step)
+    else:
+        gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
+        taken = None if gpu is None else gpu.seconds(step)
+    return taken and taken.ordered()
 
 
 def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) -> Range | None:
