@@ -9,7 +9,7 @@ from typing import Any
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import units
-from ...core.records import Record, Unread
+from ...core.records import Record
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of
@@ -32,6 +32,9 @@ from ..placement.devices import (
 from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
 from .memory import what_is_smaller
+
+# what was not read of an accelerator, by whether its memory was
+_UNREAD = {True: "unified", False: "memory_total_bytes"}
 
 
 def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -60,9 +63,9 @@ def _in_ram(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Find
     devices = machine.accelerators or ()
     sharing = [device for device in devices if device.unified]
     for device in devices:
-        is_sized = device.memory_total_bytes is not None
-        if device.unified is None or not (device.unified or is_sized):
-            why = _why_unread(machine, is_sized=is_sized)
+        lacks_size = not device.unified and device.memory_total_bytes is None
+        if device.unified is None or lacks_size:
+            why = machine.why_unread(f"accelerators.{_UNREAD[not lacks_size]}")
             return finding(WARN, "accelerator-unread", "in-ram", device=device.name, why=why)
     unused = None if runtime is None else _left_unused(runtime, machine, sharing or devices)
     if unused is not None:
@@ -71,11 +74,6 @@ def _in_ram(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Find
         return _shared(sharing, needs, machine, runtime)
     device = max(devices, key=lambda device: free_bytes(device) or 0)
     return finding(PASS, "accelerator-not-needed", "too-small", device=device.name)
-
-
-def _why_unread(machine: Machine, *, is_sized: bool) -> Unread:
-    fact = "unified" if is_sized else "memory_total_bytes"
-    return machine.why_unread(f"accelerators.{fact}")
 
 
 def _left_unused(
@@ -124,9 +122,9 @@ def _on_devices(needs: Needs, machine: Machine, question: Question) -> Finding:
     ]
     if not shares or any(share.room_bytes() is None for share in shares):
         is_sized = any(share.device.memory_total_bytes is not None for share in shares)
-        why = _why_unread(machine, is_sized=is_sized)
-        why = why if cards is not None else machine.why_unread("accelerators")
+        fact = "accelerators" if cards is None else f"accelerators.{_UNREAD[is_sized]}"
         most = sum(place.high_bytes for place in held)
+        why = machine.why_unread(fact)
         return finding(UNKNOWN, "accelerator-unread", needs=most, unit="bytes", why=why)
     devices = [share.device for share in shares]
     refusal = question.runtime and _refusal(question.runtime, question.kernel_rules, devices)

@@ -265,9 +265,7 @@ def layer_from_python(device: Accelerator) -> Range:
 
 
 class Gpu(Record):
-    """Bytes per second of its memory, and where a guess of them is from; `host`: the architecture
-    of the processor beside it.
-    """
+    """Bytes per second of its memory, and where a guess is from; `host`: the processor's kind."""
 
     device: Accelerator
     peak: Range
@@ -279,9 +277,7 @@ class Gpu(Record):
         return efficiency("decode", self.device, step.program, self.host)
 
     def seconds(self, step: Step, share: float = 1.0) -> Range:
-        """Of one step, or of a share of every layer: packed weights wait for memory or for being
-        unpacked, the others and the context for memory; then what a layer takes to launch.
-        """
+        """Of one step, or of a share of every layer: reading or unpacking, and launching."""
         row, packed, rows = self.row(step), step.packed, constant("type")
         ends = row["slow"], 1.0, row["fast"]
         if step.architecture is None or (step.foreign and "program" not in row):
@@ -372,14 +368,9 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
 
 
 def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
-    """As stated, or as the processor around it or the chip tells, else a guess by its class or what
-    its cores read; and where a guess is from.
-    """
-    rate, series, chip = (
-        machine.memory_bandwidth_bytes_per_second,
-        named_processor(machine),
-        chip_of(machine),
-    )
+    """As stated or told by processor or chip, else a guess by class or cores, and its source."""
+    rate = machine.memory_bandwidth_bytes_per_second
+    series, chip = named_processor(machine), chip_of(machine)
     if series is not None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
         # all channels filled, or as its assumed rate says
         filled = 1.0 if rate is None else rate / series.usual

@@ -266,8 +266,8 @@ class _Memory(Record):
     sockets: int = 1
 
     def read(self, machine: Machine, part: float = 1.0) -> Range:
-        """What the machine's cores read of it, of such a part of its channels. Of memory and share
-        one is usual where the other is not; what reaches the weights is no more than memory gives.
+        """What the machine's cores read of such a part of its channels: memory or share is usual
+        where the other is not, and no more reaches the weights than memory gives.
         """
         share, cores, most = self.share, None, part * self.peaks[4] / BANDWIDTH_SHARE
         if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
@@ -310,9 +310,7 @@ def _memory_of(machine: Machine) -> _Memory | None:
 
 
 def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
-    """Of the peak that somebody states, else of the usual one; None where no name tells it. A guest
-    has a part of the socket, and its neighbours the rest.
-    """
+    """Of the peak that somebody states, else of the usual one; None where no name tells it."""
     memory, series = _memory_of(machine), named_processor(machine)
     if memory is None or (is_guest(machine) and (series is None or rate is not None)):
         return None
@@ -327,6 +325,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
         how = f"{_rate(rate)} (stated)"
     low, likely, high = memory.read(machine)
     if _has_part(machine):
+        # its neighbours have the rest
         low *= constant("reading")["guest_share"]
     elif _may_have_one_module(machine):
         low = memory.read(machine, 0.5)[0]
@@ -339,13 +338,11 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
     """None where it is none of the guests that were counted, which run on servers."""
     series, name = named_processor(machine), machine.cpu_model or ""
     maker = cpus.maker_of(name)
-    if machine.cpu_cores_usable is None or not is_guest(machine):
-        return None
     # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
     is_emulated = machine.scope == "vm" and machine.architecture == "x86_64"
     is_emulated = is_emulated and not any(map(str.isdecimal, name))
     on_server = _is_server(machine) or is_emulated if series is None else series.kind == "server"
-    if not on_server:
+    if machine.cpu_cores_usable is None or not (on_server and is_guest(machine)):
         return None
     guests = cpus.guests_with(
         core_and_clock(machine)[0],
@@ -355,10 +352,8 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
     if guests is None:
         return None
     ends, types = guests
-    how = (
-        f"{_rate(ends[0], ends[2])}, as {types} virtual machines of clouds with about as many such"
-    )
-    how += " cores have; this one was not measured"
+    clouds = f"{types} virtual machines of clouds with about as many such cores"
+    how = f"{_rate(ends[0], ends[2])}, as {clouds} have; this one was not measured"
     return Bandwidth(ends=Range(*ends), how=how)
 
 

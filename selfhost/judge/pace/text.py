@@ -124,10 +124,7 @@ class LaidOut(Record):
         return Range(slow * figures["slower"], likely, fast)
 
     def prompt(self, step: Step) -> tuple[PaceRange | None, Range]:
-        """How fast a prompt is read, and in what time weights cross to the accelerators for each
-        batch of it. What another program than the one measured does with weights in RAM was not
-        seen.
-        """
+        """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
         computed = [_gpu_prompt(step, gpu) for _, gpu in self.gpus]
         taken = [
             each * share
@@ -135,6 +132,7 @@ class LaidOut(Record):
             if each is not None
         ]
         is_whole = self.in_ram == NOTHING
+        # what another program than the one measured does with weights in RAM was not seen
         if len(taken) < len(self.gpus) or not (is_whole or step.foreign is None):
             return None, NOTHING
         on_gpus = sum(taken, NOTHING)
@@ -339,9 +337,7 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
 
 
 def _attended(step: Step, rate: Range, where: str) -> Range:
-    """Seconds of attention for a token of the prompt, half of which stands before a token on
-    average.
-    """
+    """Seconds of attention for a token of the prompt, half of which stands before it on average."""
     tokens, operations = step.prompt_tokens / 2, 0.0
     for group in step.attention:
         window = None if group.compression else group.window_tokens
@@ -439,7 +435,7 @@ def _on_processor(step: Step, way: LaidOut, at_full: Step) -> Speed:
 def _full_context(step: Step, own: Range, full: Range) -> float | None:
     """The likely pace once the context is full, where that is slower than a chat by a tenth."""
     is_deep = step.architecture is not None and step.depth_tokens
-    return 1 / full[1] if is_deep and 1 / full[1] < _ABOUT_AS_FAST / own[1] else None
+    return 1 / full.likely if is_deep and own.likely < _ABOUT_AS_FAST * full.likely else None
 
 
 def _conditions(step: Step, *, is_seen: bool) -> str:
