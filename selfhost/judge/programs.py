@@ -267,8 +267,8 @@ def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quanti
     if quantization in _FLOAT8 and own in _FLOAT8:
         return own
     # what is taken unless another is asked for may be asked for, its size told or not
-    listed = need.quantizations_of(spec, runtime)
-    by_lower_name = {name.lower(): name for name in reversed((*listed, own))}
+    listed = (*need.quantizations_of(spec, runtime), own)
+    by_lower_name = {name.lower(): name for name in reversed(listed)}
     for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
@@ -278,12 +278,19 @@ def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quanti
         size = need.weights_bytes(spec, format, name) if is_sized and is_made else None
         if isinstance(size, Term):
             return name
+    raise _no_such_type(choice, runtime, format, quantization)
+
+
+def _no_such_type(
+    choice: Choice, runtime: RuntimeSpec, format: str, quantization: str
+) -> WorkloadError:
+    spec, listed = choice.spec, need.quantizations_of(choice.spec, runtime)
     others = [choice.catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
     guess, unsized = (
         _type_of_bits(quantization, listed),
         need.weights_bytes(spec, format, quantization),
     )
-    raise fault(
+    return fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
         model=spec.name,

@@ -353,7 +353,7 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
         return None
     ends, types = guests
     clouds = f"{types} virtual machines of clouds with about as many such cores"
-    how = f"{_rate(ends[0], ends[2])}, as {clouds} have; this one was not measured"
+    how = f"{clouds} have {_rate(ends[0], ends[2])}; this one was not measured"
     return Bandwidth(ends=Range(*ends), how=how)
 
 
