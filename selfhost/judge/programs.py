@@ -135,11 +135,11 @@ def _option_refused(choice: Choice, runtime: RuntimeSpec, name: str) -> tuple[Pr
     rule, value = runtime.named_options[name], workload.runtime_options[name]
     if rule.changes == "sequences_sampled":
         rule = rule.replace(least=workload.parallel)
-    why = _without_effect(case_of(spec, runtime, workload), rule.changes)
+    why = _without_effect(case_of(choice.spec, runtime, workload), rule.changes)
     if rule.takes(value) and not why:
         return ()
     figures |= {"least": f"{rule.least:g}", "most": f"{rule.most:g}", "ends": not rule.to}
-    figures |= {"typed": value, "model": spec.name, why: True}
+    figures |= {"typed": value, "model": choice.spec.name, why: True}
     key = "option-without-effect" if rule.takes(value) else "option-value"
     return fault("runtime_options", key, **figures).problems
 
