@@ -258,10 +258,3 @@ def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: P
     assert sum(read.values()) == 2 * 1_865_048_064 + 418_682_880 + 4 * 3072
     layer = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 3 * 3072 * 10_752 + 2 * 3072
     assert local.spec.parameters.total == 22 * layer + 2 * 3072 * 166_144 + 3072
-
-
-def test_layers_share_a_cache_only_where_their_class_does(tmp_path: Path) -> None:
-    """`num_kv_shared_layers` is a key of Gemma; the class of Mistral leaves it alone, and each of its layers keeps a cache."""
-    made = read_local(config(tmp_path, num_kv_shared_layers=8)).spec.architecture
-    assert made is not None
-    assert sum(group.layers for group in cache_groups(made, row_of(made))) == 32
