@@ -59,6 +59,8 @@ _NEVER_STATED: Mapping[str, str] = {
     "license.id": "config.json does not say",
     "tokenizer": "config.json does not say whether one comes with it",
 }
+# what published files call a size of a spec
+_CALLED = {"kv_heads": "num_key_value_heads", "groups": "n_group", "groups_used": "topk_group"}
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
 # classes without an output matrix, and others that may keep nothing of context
@@ -215,7 +217,7 @@ class _Config:
         width = keys.needed("width")
         kinds = layer_kinds(keys)
         attention = [attention_of(keys, layer, kind, width) for layer, kind in enumerate(kinds)]
-        recurrent = grouped([recurrent_of(keys, kind, width) for kind in kinds], width)
+        recurrent = grouped([recurrent_of(keys, kind, width) for kind in kinds], width, _CALLED)
         feed_forward, incomplete = self.feed_forward(kinds, width)
         name = self.row_name(bool(recurrent), any(part.experts for part in feed_forward))
         row = self.rows.get(name) if "row" in keys.type else None
@@ -234,7 +236,7 @@ class _Config:
             layers=keys.layers,
             embedding_length=width,
             heads=max((part.heads for part in attention if part is not None), default=None),
-            attention=grouped(attention, width),
+            attention=grouped(attention, width, _CALLED),
             recurrent=recurrent,
             feed_forward=feed_forward,
             tied_embeddings=bool(tied),
@@ -251,7 +253,7 @@ class _Config:
         """The groups of layers alike in it; or none, and why they do not follow."""
         try:
             parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
-            return grouped(parts, width), None
+            return grouped(parts, width, _CALLED), None
         except Unclear as why:
             return (), str(why)
 

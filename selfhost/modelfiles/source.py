@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn, TypeVar
 
@@ -271,9 +271,12 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     return License(id=f"LicenseRef-{own}", url=url)
 
 
-def grouped(layers: Sequence[_Layers | None], width: int) -> tuple[_Layers, ...]:
+def grouped(
+    layers: Sequence[_Layers | None], width: int, names: Mapping[str, str] | None = None
+) -> tuple[_Layers, ...]:
     """Equal layers as one group, in the order of their first. Entry i is the part of layer i, None
-    where it has none. Raises `Unclear` for a size that does not divide its whole.
+    where it has none. Raises `Unclear` for a size that does not divide its whole, by what `names`
+    calls it.
     """
     places: dict[_Layers, list[int]] = {}
     for number, layer in enumerate(layers):
@@ -281,5 +284,5 @@ def grouped(layers: Sequence[_Layers | None], width: int) -> tuple[_Layers, ...]
             places.setdefault(layer, []).append(number)
     for layer in places:
         for key, message, _ in layer.misfits(width):
-            raise Unclear(f"{key} {message}")
+            raise Unclear(f"{(names or {}).get(key, key)} {message}")
     return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())
