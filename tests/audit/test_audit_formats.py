@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,6 +113,9 @@ def of_junit(text: str) -> Read:
     return Read(red > 0, len(names), "\n".join(words))
 
 
+ESCAPES = {"%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ",", "%25": "%"}
+
+
 def of_github(text: str) -> Read:
     """As the runner takes a line apart: src/Runner.Common/ActionCommand.cs, TryParseV2."""
     counts = {"error": 0, "warning": 0, "notice": 0}
@@ -123,16 +127,9 @@ def of_github(text: str) -> Read:
         counts[command] += 1
         pairs = dict(each.split("=", 1) for each in properties.split(","))
         assert set(pairs) <= {"file", "line", "title"}
-        for escape, letter in (
-            ("%0D", "\r"),
-            ("%0A", "\n"),
-            ("%3A", ":"),
-            ("%2C", ","),
-            ("%25", "%"),
-        ):
+        for escape, letter in ESCAPES.items():
             pairs = {key: value.replace(escape, letter) for key, value in pairs.items()}
-            if letter not in ":,":
-                message = message.replace(escape, letter)
+            message = message if letter in ":," else message.replace(escape, letter)
         assert pairs["title"].startswith("selfhost audit")
         words += [message, *pairs.values()]
     assert sum(counts.values()) <= MOST_SHOWN + 1 <= 10
@@ -413,14 +410,8 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
 def test_every_failing_host_is_named_in_full(form: str) -> None:
     """Whatever the format and the number of hosts: who must mend them reads their names there."""
     names = [f"edge-{number:04}.{'rack' * 30}.example.org" for number in range(1_200)]
-    checks = [
-        ("memory",),
-        ("disk",),
-        ("cpu",),
-        ("memory", "disk"),
-        ("memory", "cpu"),
-        ("disk", "cpu"),
-    ]
+    three = ("memory", "disk", "cpu")
+    checks = [*combinations(three, 1), *combinations(three, 2)]
     failing = {
         (model, name): dict.fromkeys(checks[number % 6], Outcome.FAIL)
         for model in ("a", "b")

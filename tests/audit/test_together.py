@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 
+from helpers.audits import judged
 from helpers.each import each
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
 from selfhost.advice.verdicts import check_with
-from selfhost.audit.machines import Fleet, Machines
-from selfhost.audit.policy import Wanted, read_policy
-from selfhost.audit.rows import Audit, Result
-from selfhost.audit.run import PolicyJudge, run_audit
+from selfhost.audit.policy import Wanted
+from selfhost.audit.rows import Result
+from selfhost.audit.run import PolicyJudge
 from selfhost.catalogue.index import open_catalogue
-from selfhost.core.tomlfile import Document
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import PresentRuntime
@@ -55,16 +54,6 @@ def shown(verdict: Verdict, check: str) -> tuple[Outcome, object]:
     finding = verdict.finding(check)
     assert finding is not None
     return finding.outcome, finding.needs
-
-
-def audited(text: str, machine: Machine = VM) -> Audit:
-    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
-    return run_audit(
-        policy,
-        Fleet(machines=Machines([machine])),
-        PolicyJudge(open_catalogue(), TODAY),
-        today=TODAY,
-    )
 
 
 def test_memory_and_disk_are_the_sums() -> None:
@@ -122,7 +111,7 @@ TOGETHER = '[[together]]\nmodels = ["mistral-7b", "bge-m3"]\n'
 def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
     """The context of the [[model]] holds in the [[together]] too; a model without an entry is asked for by its name."""
     text = '[[model]]\nname = "mistral-7b"\ncontext_tokens = 32768\n' + TOGETHER
-    rows = list(audited(text).rows)
+    rows = list(judged(text, VM).rows)
     assert [row.wanted.label for row in rows] == ["mistral-7b", "mistral-7b + bge-m3"]
     sizes = [
         high_bytes(alone("mistral-7b", context_tokens=32768)),
@@ -136,7 +125,7 @@ def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
 
 def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
     """The line of the list of models, with the name that was perhaps meant."""
-    made = audited('[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n')
+    made = judged('[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n', VM)
     (problem,) = made.problems
     assert (problem.line, problem.key) == (5, "together[0].models")
     assert "mistrl-7b" in problem.message
@@ -168,7 +157,7 @@ def test_a_runtime_that_must_be_there(
     remedy: str | None,
 ) -> None:
     """Installing is a first step elsewhere; here its absence fails with the line that installs it, alone and beside others."""
-    for row in audited(text, VM.replace(runtimes=runtimes)).rows:
+    for row in judged(text, VM.replace(runtimes=runtimes)).rows:
         assert row.result is result
         if result is not Result.PASS:
             (reason,) = row.reasons

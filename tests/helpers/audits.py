@@ -11,6 +11,7 @@ from selfhost.audit import run
 from selfhost.audit.machines import Fleet, Machines
 from selfhost.audit.policy import Wanted, read_policy
 from selfhost.audit.rows import Audit
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import Problem
 from selfhost.core.tomlfile import Document
@@ -105,6 +106,13 @@ def audit(
 
     fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
     return run.run_audit(policy, fleet, judge, today=today, baseline=baseline)
+
+
+def judged(text: str, *machines: Machine, fleet: Fleet | None = None) -> Audit:
+    """The audit of these machines against a policy by the judge itself."""
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
+    of = fleet or Fleet(machines=Machines(machines))
+    return run.run_audit(policy, of, run.PolicyJudge(open_catalogue(), TODAY), today=TODAY)
 
 
 def render(name: str, made: Audit) -> str:

@@ -10,14 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.audits import judged
 from helpers.paths import DATA
 from selfhost.audit import machines
 from selfhost.audit.machines import Fleet, load_machines
-from selfhost.audit.policy import read_policy
 from selfhost.audit.rows import Audit
-from selfhost.audit.run import PolicyJudge, run_audit
-from selfhost.catalogue.index import open_catalogue
-from selfhost.core.tomlfile import Document
 
 FLEET = DATA / "fleet"
 SAMPLES = sorted(path for path in FLEET.glob("*/*"))
@@ -62,18 +59,13 @@ def test_an_empty_answer_is_a_fault() -> None:
 def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
     """A machine that went missing must not leave a green audit of the others."""
     kind = {"kind": "Node", "status": {"capacity": {"memory": "1Gi"}}}
-    lists: dict[str, tuple[str, dict[str, Any]]] = {
-        "kubernetes": ("items", kind),
-        "own records": ("", {"schema": "selfhost.machine/1"}),
-    }
-    answer: Any
-    others: tuple[Any, ...] = ("oops", 7, None, [], {})
-    for title, (key, item) in lists.items():
+    own, others = {"schema": "selfhost.machine/1"}, list[Any](("oops", 7, None, [], {}))
+    for key, item in (("items", kind), ("", own)):
         for broken in others:
             for items, place in (([broken, item], 0), ([item, broken, item], 1)):
-                answer = {key: items} if key else items
+                answer: Any = {key: items} if key else items
                 problem = loaded(json.dumps(answer).encode()).problems[0]
-                assert problem.key == f"{key}[{place}]", (title, items, str(problem))
+                assert problem.key == f"{key}[{place}]", (items, str(problem))
     pods = nodes(NODE, '{"kind": "Pod", "metadata": {"name": "p"}}')
     assert not loaded(pods).problems, "other kinds of Kubernetes are no broken nodes"
 
@@ -112,9 +104,7 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
 
 
 def audited(fleet: Fleet, wanted: str) -> Audit:
-    text = f'schema = 1\nout_of_service = "{wanted}"\n[[model]]\nname = "gpt2"\n'
-    policy = read_policy(Document.parse("audit.toml", text.encode()))
-    return run_audit(policy, fleet, PolicyJudge(open_catalogue(), "2026-11-20"), today="2026-11-20")
+    return judged(f'out_of_service = "{wanted}"\n[[model]]\nname = "gpt2"\n', fleet=fleet)
 
 
 def test_what_is_no_json_says_what_is_read() -> None:
