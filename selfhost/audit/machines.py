@@ -20,6 +20,7 @@ from ..core.files import shown as printable
 from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
 from ..core.records import FrozenDict, Record
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine
+from .rows import listed
 from .systems.facts import OutOfService, is_address, table_of
 from .systems.hosts import read_ansible, read_prometheus
 from .systems.kubernetes import read as read_kubernetes
@@ -93,7 +94,6 @@ class Machines(Sequence[Machine]):
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
         self.kinds: list[tuple[Machine, tuple[Slot, ...]]] = []
         self.names: list[str] = []
-        self.number_of: dict[str, int] = {}
         self.labels: list[Mapping[str, str]] = []
         self.times: list[str | None] = []
         self.kind_of = array("l")
@@ -126,7 +126,6 @@ class Machines(Sequence[Machine]):
         kind = self._by_shape.setdefault((slots, bare), len(self.kinds))
         if kind == len(self.kinds):
             self.kinds.append((machine, slots))
-        self.number_of[machine.name] = len(self.names)
         self.names.append(machine.name)
         self.labels.append(self._labels.setdefault(machine.labels, machine.labels))
         self.times.append(machine.read_at)
@@ -161,12 +160,9 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
             loader.add_folder(path)
         else:
             loader.add_file(path)
-    notes = []
-    if not_read := [printable(path) for path in loader.not_read]:
-        # a file that is no record may be a host's that was written empty: it is named
-        files = f"{len(not_read):,} files hold no record and were not read, the first of them"
-        file = "1 file holds no record and was not read:"
-        notes.append(f"{file if len(not_read) == 1 else files} {not_read[0]}")
+    # a file that is no record may be a host's that was written empty: it is named
+    not_read = [printable(path) for path in loader.not_read]
+    notes = [f"files that hold no record were not read: {listed(not_read)}"] if not_read else []
     shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
@@ -185,8 +181,8 @@ class _Loader:
         self.down: list[Problem] = []
         # files of folders that hold no record
         self.not_read: list[str] = []
-        # the file and the line of each machine
-        self._origins: list[tuple[str, int | None]] = []
+        # the file and the line of each machine, by its name
+        self._origins: dict[str, tuple[str, int | None]] = {}
 
     def add_folder(self, folder: str) -> None:
         """The machines of the files of records in a folder; other files are noted."""
@@ -251,9 +247,8 @@ class _Loader:
         return f"{stem}:{count if entry.place or not entry.line else entry.line}"
 
     def _keep(self, file: str, entry: Entry, machine: Machine, faults: list[Problem]) -> None:
-        number = self.machines.number_of.get(machine.name)
-        if number is not None:
-            earlier, line = self._origins[number]
+        if machine.name in self._origins:
+            earlier, line = self._origins[machine.name]
             where = f"{earlier}:{line}" if line else earlier
             reason = f'"{machine.name}" is also the name of the machine in {where}'
             fault = Unreadable(reason, "keep one of them, or give each a name of its own")
@@ -261,7 +256,7 @@ class _Loader:
             faults.append(_problem(file, Entry(line=entry.line, place=place), fault))
             return
         self.machines.add(machine)
-        self._origins.append((file, entry.line))
+        self._origins[machine.name] = file, entry.line
         if len(self.machines.kinds) > MAX_KINDS:
             message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
             raise Unreadable(message)
