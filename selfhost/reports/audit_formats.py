@@ -437,7 +437,7 @@ def _prometheus(audit: Audit) -> str:
         kind = f"# TYPE {name} gauge"
         lines += [] if kind in lines else [f"# HELP {name} See docs/contract.md of selfhost.", kind]
         pairs = ",".join(
-            f'{key}="{shortened(text, _MOST_OF_A_LABEL, raw=True).translate(_IN_A_LABEL)}"'
+            f'{key}="{shortened(text, _MOST_OF_A_LABEL).translate(_IN_A_LABEL)}"'
             for key, text in labels.items()
         )
         lines.append(f"{name}{f'{{{pairs}}}' if pairs else ''} {value}")

@@ -66,11 +66,11 @@ def many(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def shortened(text: str, most: int = MOST_OF_A_NAME, *, raw: bool = False) -> str:
-    """`text` on one line, in at most `most` characters; `raw`: as it is, for a format with escapes
-    of its own. What is cut ends in a hash of the whole: two texts that differ stay different.
+def shortened(text: str, most: int = MOST_OF_A_NAME) -> str:
+    """`text` on one line, in at most `most` characters. What is cut ends in a hash of the whole:
+    two texts that differ stay different.
     """
-    shown = text if raw else clean(text)
+    shown = clean(text)
     if len(shown) <= most:
         return shown
     return f"{shown[: most - _DIGITS - 1]}…{digest(text)[:_DIGITS]}"
@@ -199,12 +199,11 @@ def _why_not(failing: Sequence[Group]) -> str:
     for group in sorted(failing, key=lambda each: (*_gravity(each.row), -each.count)):
         counts.update(dict.fromkeys(_causes(group.row), group.count))
     machines = sum(group.count for group in failing)
-    causes = [
-        cause if count == machines else f"{cause}: {count:,}" for cause, count in counts.items()
-    ]
+    shares = {cause: "" if count == machines else f": {count:,}" for cause, count in counts.items()}
+    causes = ", ".join(f"{cause}{share}" for cause, share in shares.items())
     are_counted = any(group.row.result in COUNTED for group in failing)
     is_free = are_counted and not any(group.row.exit_code for group in failing)
-    return f"{', '.join(causes)}{'; not counted' if is_free else ''}"
+    return f"{causes}{'; not counted' if is_free else ''}"
 
 
 def _reasons(group: Group, style: str) -> Blocks:
