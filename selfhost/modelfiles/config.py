@@ -50,25 +50,17 @@ from .source import (
     shown,
 )
 
-# keys of a model that sees, and those with the sizes of an encoder
-_SEEING = ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
-_ENCODERS = ("vision_config", "visual", "audio_config")
 # what no config.json says of a model
 _NEVER_STATED: Mapping[str, str] = {
     "files": "config.json does not say how large the weights are",
     "license.id": "config.json does not say",
     "tokenizer": "config.json does not say whether one comes with it",
 }
-# what published files call a size of a spec
-_CALLED = {"kv_heads": "num_key_value_heads", "groups": "n_group", "groups_used": "topk_group"}
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
 # classes without an output matrix, and others that may keep nothing of context
 _BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
-_WIDTHS = ("embed_dim", "hidden_size", "vt_hidden_size", "d_model", "width")
-_DEPTHS = ("num_hidden_layers", "depth", "vt_num_hidden_layers", "encoder_layers", "layers")
-_LENGTHS = ("intermediate_size", "vt_intermediate_size", "encoder_ffn_dim")
 
 
 class ConfigRead(Record):
@@ -106,7 +98,7 @@ class _Config:
         self.class_name = clean(classes[0]) if isinstance(classes, list) and classes else ""
         composed = self.keys.nested and "ForConditional" in self.class_name
         says_so = composed or self.keys.outer_type.get("sees")
-        self.sees = bool(says_so or any(map(values.get, _SEEING)))
+        self.sees = bool(says_so or any(map(values.get, tables()["encoders"]["seeing"])))
         # the converter of llama.cpp knows the model type
         self.in_gguf = bool(self.keys.type.get("row") and self.keys.type.get("in_gguf", True))
         # for a published class without an output matrix: a bare or a reward model
@@ -188,7 +180,8 @@ class _Config:
     def with_encoders(self, counts: Parameters, text_width: int) -> Parameters:
         """The counts with what the model sees or hears with."""
         outer = self.keys.outer
-        parts = [outer[key] for key in _ENCODERS if isinstance(outer.get(key), dict)]
+        keys = tables()["encoders"]["parts"]
+        parts = [outer[key] for key in keys if isinstance(outer.get(key), dict)]
         total = sum(encoder_parameters(part, text_width) for part in parts)
         if not 0 < total <= MAX_PARAMETERS:
             self.unknown["parameters.encoders"] = reason("encoder-size")
@@ -198,7 +191,7 @@ class _Config:
             counts = counts.replace(total=counts.total + total, active=counts.active + total)
         # the first part's type, as `[[encoder]]` of architectures.toml has it
         kind, own = self.keys.outer_kind, clean(parts[0].get("model_type")).lower()
-        width = _size(parts[0], _WIDTHS)
+        width = _size(parts[0], "width")
         names = f"{kind} {own} {width}", f"{kind} {width}"
         rows = shipped_table("architectures").get("encoder", ())
         measured = {name for row in rows for name in row.get("types", ())}
@@ -217,7 +210,9 @@ class _Config:
         width = keys.needed("width")
         kinds = layer_kinds(keys)
         attention = [attention_of(keys, layer, kind, width) for layer, kind in enumerate(kinds)]
-        recurrent = grouped([recurrent_of(keys, kind, width) for kind in kinds], width, _CALLED)
+        recurrent = grouped(
+            [recurrent_of(keys, kind, width) for kind in kinds], width, tables()["called"]
+        )
         feed_forward, incomplete = self.feed_forward(kinds, width)
         name = self.row_name(bool(recurrent), any(part.experts for part in feed_forward))
         row = self.rows.get(name) if "row" in keys.type else None
@@ -236,7 +231,7 @@ class _Config:
             layers=keys.layers,
             embedding_length=width,
             heads=max((part.heads for part in attention if part is not None), default=None),
-            attention=grouped(attention, width, _CALLED),
+            attention=grouped(attention, width, tables()["called"]),
             recurrent=recurrent,
             feed_forward=feed_forward,
             tied_embeddings=bool(tied),
@@ -253,7 +248,7 @@ class _Config:
         """The groups of layers alike in it; or none, and why they do not follow."""
         try:
             parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
-            return grouped(parts, width, _CALLED), None
+            return grouped(parts, width, tables()["called"]), None
         except Unclear as why:
             return (), str(why)
 
@@ -413,8 +408,8 @@ class _Config:
                 raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
 
 
-def _size(part: Mapping[str, Any], names: Iterable[str]) -> int:
-    values = (part.get(name) for name in names)
+def _size(part: Mapping[str, Any], size: str) -> int:
+    values = map(part.get, tables()["encoders"][size])
     return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
 
 
@@ -428,9 +423,9 @@ def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     """About how many parameters an encoder has, with what joins it to a model of that width: four
     square matrices and a feed-forward a layer, and two matrices from merged patches to the text.
     """
-    width, layers = _size(part, _WIDTHS), _size(part, _DEPTHS)
-    inner = _size(part, _LENGTHS) or 4 * width
+    width, layers = _size(part, "width"), _size(part, "layers")
+    inner = _size(part, "length") or 4 * width
     matrices = 3 if part.get("hidden_act") in ("silu", "swish") else 2
-    merged = width * (_size(part, ("spatial_merge_size",)) or 1) ** 2
+    merged = width * (_size(part, "merged") or 1) ** 2
     joiner = (1 + _deepstack_layers(part)) * merged * (merged + text_width)
     return layers * (4 * width * width + matrices * width * inner) + joiner
