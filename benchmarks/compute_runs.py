@@ -183,7 +183,7 @@ def _encodes() -> Iterator[Run]:
         rate = (
             processor.core_rate(machine)
             * shares_on_cores(machine, program, "F16")
-            * ((row["threads"] / encoder_operations(architecture.audio, architecture),) * 3)
+            * ((row["threads"] / encoder_operations(architecture),) * 3)
         )
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
         yield Run(

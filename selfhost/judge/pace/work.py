@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from ...catalogue.architecture import Architecture, Audio
+from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
@@ -90,10 +90,8 @@ class Job(Record):
             return ""
         row = efficiency("share", self.device, work=work)
         slow, _, fast = row["share"]
-        rests_on = basis_of(row)
-        return (
-            f"; such work is counted at {100 * slow:g} to {100 * fast:g} % of its peak, {rests_on}"
-        )
+        ends = f"{100 * slow:g} to {100 * fast:g} %"
+        return f"; such work is counted at {ends} of its peak, {basis_of(row)}"
 
     def longer_by_type(self, quantization: str) -> Range:
         """As many times as long as with 16 bits that the hardware computes with."""
@@ -244,12 +242,11 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
     architecture, parameters = spec.architecture, spec.parameters.active
     if architecture is None and spec.picture_operations is not None:
         return SAME * spec.picture_operations
-    if parameters is None or (
-        architecture is None and parameters < constant("documents")["least_parameters"]
-    ):
+    if parameters is None:
         return None
     if architecture is None:
-        return ends_of("documents", "met") * (2.0 * parameters * tokens)
+        is_known = parameters >= constant("documents")["least_parameters"]
+        return ends_of("documents", "met") * (2.0 * parameters * tokens) if is_known else None
     tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
     met = max(0, parameters - tables * architecture.embedding_length)
     attention = sum(
@@ -276,12 +273,9 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         # forward once, backward as long as two, and forward again
         passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
         if workload.finetune_method == "qlora" and rate is not None:
-            moved = (
-                (parameters.total or parameters.active)
-                * constant("training")["unpacked_bytes"]
-                * (passes - 1)
-            )
-            unpacked = moved / rate / ends_of("training", "unpacking")
+            moved = constant("training")["unpacked_bytes"] * (passes - 1) / rate
+            held = parameters.total or parameters.active
+            unpacked = moved * held / ends_of("training", "unpacking")
         if is_python:
             launched = layer_from_python(device) * (job.layers * passes)
     taken = job.seconds(operations * tokens, share)
@@ -343,8 +337,7 @@ def _pace_of_pictures(job: Job, _: Workload, unit: str) -> Speed:
         held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
         # each part once, or layer by layer with every pass
         times = denoising.steps * denoising.passes if offload == "sequential" else 1
-        moved = constant("pictures")["moved_gb"][offload] * (times * held / units.GB)
-        taken += moved
+        taken += constant("pictures")["moved_gb"][offload] * (times * held / units.GB)
         how += "; its parts move to the GPU one after the other"
     return Speed(
         work=PaceRange.taking(taken),
@@ -424,8 +417,11 @@ def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step
     return Step(architecture=decoder, read_bytes=FrozenDict(read)), parameter_bytes
 
 
-def encoder_operations(audio: Audio, decoder: Architecture) -> float:
+def encoder_operations(decoder: Architecture) -> float:
     """Of half a minute: the convolutions, the layers, and the keys and values of the decoder."""
+    audio = decoder.audio
+    if audio is None:
+        return 0.0
     width, positions = audio.embedding_length, audio.positions
     layer = 4 * width * width + 2 * width * audio.feed_forward_length
     layers = audio.layers * (2 * positions * layer + 4 * positions * positions * width)
@@ -441,8 +437,7 @@ def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> 
         # CTranslate2's
         row = constant("sound")["wide" if core_of(job.machine).wide else "narrow"]
         share = row["bits_8" if parameter_bytes < 1.5 else "bits_32"]
-    operations = 0.0 if decoder.audio is None else encoder_operations(decoder.audio, decoder)
-    return job.seconds(operations, share)
+    return job.seconds(encoder_operations(decoder), share)
 
 
 def _written(
