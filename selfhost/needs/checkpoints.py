@@ -67,9 +67,6 @@ class Linear(Record):
         return self.inputs * self.outputs * self.number
 
 
-# ------------------------------------------------------------------ tensors in their types
-
-
 @lru_cache(maxsize=256)
 def linear_layers(architecture: Architecture, row: ArchitectureRow) -> tuple[Linear, ...]:
     """The checkpoint's linear layers, as its modules have them."""
@@ -203,9 +200,6 @@ def _bits(type: str) -> float:
 
 def _plain(architecture: Architecture) -> float:
     return DTYPES.get(architecture.dtype or "", 16.0)
-
-
-# ------------------------------------------------------------------ sizes of files
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -390,9 +384,6 @@ def _mlx_size(case: Case) -> Term | Unread:
     line += f" + {encoders:,} bytes of encoders" if encoders else ""
     ends = {"low": int(low * 0.995), "high": int((high + encoders) * 1.01)}
     return term("files", size + encoders, How.COMPUTED, source, line, **ends)
-
-
-# ------------------------------------------------------------------ as a runtime loads them
 
 
 def loaded_of(case: Case, files: Term) -> Term:

@@ -55,9 +55,8 @@ def needs_of(
     case = case_of(spec, runtime, workload)
     if together.draft is not None:
         # its cache is 16-bit whatever the model's is
-        alone = workload.replace(
-            format=case.format, quantization=together.draft_quantization, kv_cache_type="f16"
-        )
+        quantization = together.draft_quantization
+        alone = workload.replace(format=case.format, quantization=quantization, kv_cache_type="f16")
         draft = case_of(together.draft, runtime, alone)
         draft = draft.replace(instruction_sets=instruction_sets)
     case = case.replace(companions=together, draft=draft, instruction_sets=instruction_sets)
@@ -203,9 +202,8 @@ def _nothing(needs: Needs, reason: str, remedy: str) -> Needs:
 
 
 def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> int:
-    """Bytes beyond the memory that a server comes to keep as conversations go on: of every sequence
-    more copies of its context, which it drops only when its list is full
-    (tools/server/server-context.cpp, create_checkpoint). 0 for other files.
+    """Bytes beyond the memory that llama.cpp's server comes to keep as conversations go on: copies
+    of each context, dropped only when their list is full (server-context.cpp, create_checkpoint).
     """
     case = case_of(spec, runtime, workload)
     copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.workload.parallel
@@ -218,9 +216,8 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
 def why_cache_type_refused(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None = None
 ) -> str | None:
-    """Why no program that reads GGUF files keeps this model's cache in the type that was asked for;
-    None where nothing says so. Of a model that keeps none the types are refused all the same, for
-    the heads that it has (llama_init_from_model).
+    """Why no program that reads GGUF files keeps the cache in that type. A model that keeps none is
+    refused types all the same, for the heads that it has (llama_init_from_model).
     """
     case, type = case_of(spec), workload.kv_cache_type
     if workload.format != "gguf" or type is None or case.known_row is None:

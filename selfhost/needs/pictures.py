@@ -33,8 +33,6 @@ _SHARD_BYTES, _PIXELS = 10_000_000_000, 1024**2
 # what components that read the prompt or its picture are called
 _INPUT_ENCODERS = ("text_encoder", "image_encoder")
 
-# ------------------------------------------------------------------ diffusers
-
 
 def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
     """What bitsandbytes quantizes; {} where the denoiser is none of them."""
@@ -221,9 +219,6 @@ def _on_device(
     return (weights, working_on), (held,)
 
 
-# ------------------------------------------------------------------ stable-diffusion.cpp
-
-
 def default_quantization(parts: ModelParts) -> str:
     usual = (mix for mix in _CPP["defaults"] if mix in parts.quantizations)
     return next(usual, parts.quantizations[0])
@@ -241,16 +236,11 @@ def parts_in_files(case: Case, parts: ModelParts) -> Parts:
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
     buffers = []
-    reserved = {
-        "pass of the denoiser": parts.denoise_bytes,
-        "tile of the decoder": parts.decode_bytes,
-    }
-    for what, size in reserved.items():
-        line, high = f"{size:,} bytes reserved for a {what}", int(size * _CPP["other_version"])
+    for what, size in ("denoiser", parts.denoise_bytes), ("decoder", parts.decode_bytes):
+        line, high = f"{size:,} bytes reserved for the {what}", int(size * _CPP["other_version"])
         buffers.append(term("compute", size, how, source, line, high=high))
     share, scratch = _CPP["segment"], _CPP["scratch"]
-    line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment of"
-    line += " the denoiser, and what is kept free"
+    line = f"{largest.bytes:,} bytes × {share:g} + {scratch:,} bytes; a segment and what stays free"
     segment = term("weights", int(share * largest.bytes) + scratch, How.ASSUMED, computed, line)
     host = whole_files(files), overhead(case.runtime, on_gpu=case.device is not None)
     alone = "; alone, the others in RAM"
@@ -260,12 +250,9 @@ def parts_in_files(case: Case, parts: ModelParts) -> Parts:
         is_less = held.bytes + buffers[0].bytes < decoder[0].bytes + decoder[1].bytes
         device = decoder if is_less else (held, buffers[0])
         offloaded.append(Offloaded(way=way, host=host, device=device))
-    return Parts(
-        files=files,
-        terms=(host[0], max(buffers, key=lambda each: each.bytes), host[1]),
-        largest_file_bytes=largest.bytes,
-        offloaded=tuple(offloaded),
-    )
+    terms = host[0], max(buffers, key=lambda each: each.bytes), host[1]
+    size = largest.bytes
+    return Parts(files=files, terms=terms, largest_file_bytes=size, offloaded=tuple(offloaded))
 
 
 def file_size(file: ComponentFile, components: Mapping[str, int], quantization: str) -> Term:

@@ -41,10 +41,8 @@ def _profiled(case: Case, device: Device) -> Term:
     """One pass over the longest prompt with its sampling."""
     # a text is read whole where each token sees all others (vllm/config/model.py,
     # is_chunked_prefill_supported); of one that is embedded no token is sampled
-    sees, batch = (
-        bool(case.encoders) and not case.text_alone,
-        _VLLM["large" if device.is_large else "small"],
-    )
+    sees = bool(case.encoders) and not case.text_alone
+    batch = _VLLM["large" if device.is_large else "small"]
     whole = case.context_tokens if case.embeds and case.row.encoder else 0
     # `lean_option` bounds the sequences, too
     usual = max(0 if device.is_lean else batch["sequences"], case.workload.parallel)
@@ -77,10 +75,8 @@ def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[int, int, int, str
     line = f"{tokens:,} tokens × (3 × {inner:,} + {widths} × {wide:,}) × {width} bytes"
     least, likely, most, words = 0, 0, 0, sampled * vocabulary
     if words:
-        none, some, many = (
-            vocabulary * 4 * number + tokens * wide * width + _VLLM["constant_bytes"]
-            for number in _VLLM["multiprocessors"]
-        )
+        beside = tokens * wide * width + _VLLM["constant_bytes"]
+        none, some, many = (vocabulary * 4 * n + beside for n in _VLLM["multiprocessors"])
         least, each = words * _VLLM["fused_logit_bytes"] + none, _VLLM["logit_bytes"]
         likely, most = words * each + some, words * each + many
         if likely > layer:
@@ -134,10 +130,9 @@ def _left_free(case: Case, device: Device) -> Term:
     free = min(total, total if device.free_bytes is None else device.free_bytes)
     sees = case.encoders and not case.text_alone
     shares = _SGLANG["encoders"] if sees else (0.0, 0.0, 0.0)
-    low, likely, high = (
-        max(0, int(room - free * (1 - left / total) * (1 - kept)))
-        for left, kept in zip((int(size * _SGLANG["earlier"]), size, most), shares, strict=True)
-    )
+    sizes = zip((int(size * _SGLANG["earlier"]), size, most), shares, strict=True)
+    held = (free * (1 - left / total) * (1 - kept) for left, kept in sizes)
+    low, likely, high = (max(0, int(room - each)) for each in held)
     line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
     line += f" × (1 - {shares[1]}); the rest of what it may take"
     line = line if likely else "0 bytes"
@@ -170,12 +165,8 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
     for group in architecture.feed_forward:
         whole += [group.length / step, (group.shared_length or 0) / step]
     shared = [1 if each.kind == "latent" else each.kv_heads for each in architecture.attention]
-    return tuple(
-        number
-        for number in TENSOR_PARALLEL
-        if not any(size % number for size in whole)
-        and not any(heads % number and number % heads for heads in shared)
-    )
+    divide = (n for n in TENSOR_PARALLEL if not any(size % n for size in whole))
+    return tuple(n for n in divide if not any(heads % n and n % heads for heads in shared))
 
 
 def on_each_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term, ...]:

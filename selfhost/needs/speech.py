@@ -65,11 +65,9 @@ def parts(case: Case) -> Parts:
     audio = case.model.audio if case.has_layers and case.known_row is not None else None
     if audio is None or not case.model.vocabulary:
         if case.format != "ggml":
-            why, remedy = (
-                "the architecture is not known",
-                "state [architecture] in a spec of the model",
-            )
-            return Parts(files=files, unknown=(unread(why, remedy, "memory.weights"),))
+            remedy = "state [architecture] in a spec of the model"
+            why = unread("the architecture is not known", remedy, "memory.weights")
+            return Parts(files=files, unknown=(why,))
         program = overhead(case.runtime, on_gpu=case.device is not None).replace(how=How.ASSUMED)
         terms: tuple[Term, ...] = (whole_files(files), program)
     elif case.format == "ggml":
@@ -159,10 +157,9 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
 def _ct2_caches(
     case: Case, audio: Audio, seconds: int, width: int, reordered: float = _CT2["plain"]
 ) -> int:
-    each = 2 * case.model.layers * case.model.embedding_length * width * case.workload.parallel
-    cells = (
-        _CT2["text_cells"] if case.workload.parallel == 1 and seconds > 30 else _CT2["piece_cells"]
-    )
+    parallel = case.workload.parallel
+    each = 2 * case.model.layers * case.model.embedding_length * width * parallel
+    cells = _CT2["text_cells" if parallel == 1 and seconds > 30 else "piece_cells"]
     return int(each * (audio.positions + reordered * _BEAMS * cells))
 
 

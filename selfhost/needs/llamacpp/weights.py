@@ -130,10 +130,8 @@ def _in_layouts(
     ends = size - whole.low_bytes, whole.high_bytes - size
     of_rest, of_moved = ([end * part // size for end in ends] for part in (size - copied, copied))
     own = _stored("weights", rest, whole.how, whole.source, *of_rest)
-    source = (
-        f"{SOURCE}: {', '.join(files)}; interleaved for this processor, the originals in"
-        " the page cache may be dropped"
-    )
+    source = f"{SOURCE}: {', '.join(files)}; interleaved for this processor, the originals in the"
+    source += " page cache may be dropped"
     copies = _stored("repacked_weights", moved, whole.how, source, *of_moved)
     lines = [copies.arithmetic]
     lines += [f"{twice:,} bytes of the token table, the output matrix"] if twice else []
@@ -169,10 +167,10 @@ def _buffer_of(tensor: FileTensors, layout: Sequence[Buffer], *, tied: bool) -> 
 
 def own_block_weights(case: Case) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
-    whole: tuple[FileTensors, ...] = ()
-    if case.quantization in BITS_PER_WEIGHT:
-        whole = usual(case.model, case.row, case.quantization, case.spec.released)
-    tensors = [tensor for tensor in whole if _passed_over(tensor, case.row)]
+    row, name, tensors = case.row, case.quantization, list[FileTensors]()
+    if name in BITS_PER_WEIGHT:
+        whole = usual(case.model, row, name, case.spec.released)
+        tensors = [tensor for tensor in whole if _passed_over(tensor, row)]
     error = int(_bytes_of(tensors) * RECIPE_ERROR)
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
     if case.row.mtp_in_gguf:
