@@ -5,13 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.needs_of import (
-    asked,
-    memory,
-    model,
-    paired,
-    runtime,
-)
+from helpers.needs_of import asked, memory, model, paired, runtime
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import Parameters
 from selfhost.core.tables import shipped_table
