@@ -177,12 +177,6 @@ def cached_groups(
     return *groups[:-1], groups[-1].replace(layers=layers)
 
 
-def room_of(architecture: Architecture, room: Cells) -> Cells:
-    """The cells: DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)."""
-    is_apart = any(group.kind == "compressed" for group in architecture.attention)
-    return room.replace(unified=False, streams=room.sequences) if is_apart else room
-
-
 def cache_bytes(
     architecture: Architecture,
     row: ArchitectureRow,
@@ -194,7 +188,10 @@ def cache_bytes(
     """Bytes of the KV cache, with what sparse indexers keep. Without flash attention every V row
     has the largest width of any layer, and idle layers have a row too.
     """
-    groups, room, size = cached_groups(architecture, row), room_of(architecture, room), 0
+    groups, size = cached_groups(architecture, row), 0
+    if any(group.kind == "compressed" for group in architecture.attention):
+        # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
+        room = room.replace(unified=False, streams=room.sequences)
     widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
     for group in groups:
         cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)

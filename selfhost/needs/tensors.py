@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -182,20 +182,16 @@ def lacking(architecture: Architecture) -> str | None:
     return None
 
 
+@lru_cache(1024)
 def _stated_row(architecture: Architecture) -> ArchitectureRow | None:
     gate = {} if architecture.gate is None else {"gate": architecture.gate}
     # the last norm is a name in the row
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
     departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
-    return _row_with(architecture.row, tuple(departs.items()))
-
-
-@cache
-def _row_with(name: str, departs: tuple[tuple[str, Any], ...]) -> ArchitectureRow | None:
-    values = shipped_table("architectures")["architecture"].get(name)
+    values = shipped_table("architectures")["architecture"].get(architecture.row)
     if values is None:
         return None
-    return ArchitectureRow.from_values(name, {**values, **dict(departs)})
+    return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:

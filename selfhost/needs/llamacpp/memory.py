@@ -17,7 +17,6 @@ from ..cache import (
     cache_groups,
     cached_groups,
     idle_layers,
-    room_of,
     shape_of_row,
     state_bytes,
     states,
@@ -139,7 +138,7 @@ def _cache(case: Case) -> list[Term] | Unread:
 
 def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
     architecture, row, type = case.model, case.row, case.cache_type
-    flash, room = case.runtime.flash_attention, room_of(architecture, case.room)
+    flash, room = case.runtime.flash_attention, case.room
     widest = 0 if flash else max(group.value_elements for group in groups)
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
