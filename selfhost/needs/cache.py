@@ -19,12 +19,9 @@ from .tensors import ArchitectureRow, side_length
 
 
 class CacheGroup(Record):
-    """Layers that cache alike. `layers` counts those that own a cache; elements are of one token
-    and one layer.
-
-    `window_tokens` as in the config, None for layers that keep every token. `indexer_elements`: the
-    keys of a sparse indexer. `tokens_per_row`: so many share the elements. Latent attention stores
-    no values.
+    """Layers that cache alike, those that own a cache; elements are of one token and one layer.
+    `window_tokens`: None for layers that keep every token. `indexer_elements`: the keys of a sparse
+    indexer. `tokens_per_row`: so many share the elements. Latent attention stores no values.
     """
 
     layers: int
@@ -270,10 +267,8 @@ def cache_sizes(case: Case) -> list[CacheSize]:
 
 
 def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architecture:
-    """The model as MLX LM attends: some of its classes unpack a latent into keys and values of
-    every head (mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router
-    bias).
-    """
+    """The model as MLX LM attends: some of its classes unpack a latent for every head."""
+    # mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias
     is_biased = any(group.router_bias for group in architecture.feed_forward)
     return with_every_head(architecture) if row.mlx_unpacked and not is_biased else architecture
 

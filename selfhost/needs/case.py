@@ -73,10 +73,8 @@ class Companions(Record):
 
 class Cells(Record):
     """How many tokens a cache of llama.cpp has room for, `full` per stream. `batch` as set;
-    `micro_batch` no longer than the context.
-
-    `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's default,
-    not that of its programs).
+    `micro_batch` no longer than the context. `whole_windows`: layers with a window keep the whole
+    context (`swa_full`: the library's default, not that of its programs).
     """
 
     full: int

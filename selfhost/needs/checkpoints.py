@@ -241,9 +241,7 @@ def cast_to(case: Case) -> Case:
 
 
 def _by_tensors(case: Case) -> Term:
-    """What is loaded, and what files hold beside: blocks that predict more tokens, in the type of
-    the rest, in 16 bits or left out, and a tied matrix twice.
-    """
+    """What is loaded, and beside it blocks that predict more tokens and a tied matrix twice."""
     architecture, parameters = case.model, case.spec.parameters
     loaded, block, predicting = _tensor_bytes(case), 0, parameters.mtp or 0
     if case.spec.quantized is None:

@@ -64,9 +64,7 @@ def needs_of(
 
 
 def needs_on(needs: Needs, device: Device) -> Needs:
-    """The same needs, of known memory, where accelerators hold the model: what each of them holds,
-    in the place ACCELERATOR, and what stays in RAM.
-    """
+    """The same needs, of known memory, where accelerators hold the model."""
     assert needs.memory is not None
     terms, case, devices = needs.memory.terms, needs.case, device.devices
     if case is None:

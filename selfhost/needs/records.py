@@ -50,11 +50,9 @@ ACCELERATOR = "accelerator"
 
 
 class Device(Record):
-    """Accelerators that are to hold a model: one of `devices` alike that share it out in equal
-    parts (tensor parallelism).
-
-    `is_large`: one on which vLLM works on more at once. `is_lean`: the runtime is started with its
-    `lean_option`. The bytes in all, free, and that a program may take; None where not known.
+    """One of `devices` alike that hold a model in equal parts (tensor parallelism). `is_large`: one
+    on which vLLM works on more at once. `is_lean`: the runtime is started with its `lean_option`.
+    The bytes in all, free, and that a program may take; None where not known.
     """
 
     devices: int = 1

@@ -268,9 +268,8 @@ def _with_additions(case: Case, weights: Term) -> Term:
 
 
 def _table_bytes(case: Case) -> int:
-    """Bytes of sines and cosines that vLLM keeps for every position, in 16 bits and whole on every
-    device: a row for each position that config.json states, trained for or not, as long as what
-    rotates of a head (get_rope of vllm/model_executor/layers/rotary_embedding).
+    """Bytes of sines and cosines that vLLM keeps whole on every device, in 16 bits: a row for each
+    position that config.json states, as long as what rotates of a head (get_rope).
     """
     architecture, row = case.model, case.row
     positions = architecture.rope_positions or architecture.context_tokens

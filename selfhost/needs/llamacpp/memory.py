@@ -254,9 +254,8 @@ def _guessed(case: Case, rows: int) -> Term:
 
 
 def _with_copies(case: Case, compute: Term) -> Term:
-    """Each of several devices has four copies of a graph's inputs, mostly masks
-    (GGML_SCHED_MAX_COPIES of ggml-backend.cpp); for a prompt the first copies the experts of the
-    largest layer that lies in RAM (`op_offload`).
+    """Each of several devices has four copies of a graph's inputs (GGML_SCHED_MAX_COPIES), mostly
+    masks; the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
     """
     model, row, room = case.model, case.row, case.room
     windows = {window_of(model, row, group) for group in cache_groups(model, row)}
