@@ -24,6 +24,7 @@ from ..needs.tensors import (
     idle,
     row_of,
 )
+from . import source
 from .config_keys import (
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
@@ -35,20 +36,7 @@ from .config_keys import (
     tables,
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
-from .source import (
-    MAX_PARAMETERS,
-    Unclear,
-    beside,
-    clean,
-    grouped,
-    identifier,
-    listed,
-    name_of,
-    read_json,
-    reason,
-    refuse,
-    shown,
-)
+from .source import Unclear
 
 # what no config.json says of a model
 _NEVER_STATED: Mapping[str, str] = {
@@ -58,6 +46,8 @@ _NEVER_STATED: Mapping[str, str] = {
 }
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
+# of architectures.toml, None where the model type has none
+_Row = Mapping[str, Any] | None
 # classes without an output matrix, and others that may keep nothing of context
 _BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
@@ -76,11 +66,11 @@ class ConfigRead(Record):
 
 def read_config(path: str) -> ConfigRead:
     """The model that a config.json describes. Raises `SpecError`."""
-    values = read_json(path, MAX_CONFIG_BYTES, what="config.json")
+    values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
     refuse_what_is_no_config(path, values)
-    exported = beside(path, _QUANTIZATION)
+    exported = source.beside(path, _QUANTIZATION)
     if exported is not None and not values.get("quantization_config"):
-        export = read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
+        export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
         part = export.get("quantization") if isinstance(export, dict) else None
         own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
         values = {**values, "quantization_config": own}
@@ -88,14 +78,12 @@ def read_config(path: str) -> ConfigRead:
 
 
 class _Config:
-    """One config.json on the way to a spec."""
-
     def __init__(self, path: str, values: Mapping[str, Any]) -> None:
         self.path, self.keys = path, Keys(values)
         self.unknown = self.keys.unknown
         self.rows: Mapping[str, Any] = shipped_table("architectures")["architecture"]
         classes = values.get("architectures")
-        self.class_name = clean(classes[0]) if isinstance(classes, list) and classes else ""
+        self.class_name = source.clean(classes[0]) if isinstance(classes, list) and classes else ""
         composed = self.keys.nested and "ForConditional" in self.class_name
         says_so = composed or self.keys.outer_type.get("sees")
         self.sees = bool(says_so or any(map(values.get, tables()["encoders"]["seeing"])))
@@ -140,16 +128,18 @@ class _Config:
         is_foreign = not self.in_gguf or self.keys.type.get("own_code")
         has_own_code = bool(is_foreign and isinstance(self.keys.outer.get("auto_map"), dict))
         sources = {
-            "architecture": shown(self.path),
+            "architecture": source.shown(self.path),
             "parameters": counts.total and "sum over the architecture",
             "parameters.encoders": counts.encoders
             and "estimated from the widths and layers of config.json",
-            "safety": has_own_code and f"auto_map in {shown(self.path)}",
+            "safety": has_own_code and f"auto_map in {source.shown(self.path)}",
         }
         is_usual = os.path.basename(self.path).lower() == "config.json"
-        name = name_of(os.path.dirname(os.path.abspath(self.path)) if is_usual else self.path)
+        name = source.name_of(
+            os.path.dirname(os.path.abspath(self.path)) if is_usual else self.path
+        )
         return ModelSpec(
-            id=identifier(name),
+            id=source.identifier(name),
             name=name,
             modality=modality,
             parameters=counts,
@@ -168,8 +158,8 @@ class _Config:
             return Parameters()
         groups = checkpoint_tensors(architecture, row)
         total = count(groups)
-        if total > MAX_PARAMETERS:
-            refuse(self.path, "parameters", total=total)
+        if total > source.MAX_PARAMETERS:
+            source.refuse(self.path, "parameters", total=total)
         predicts = "mtp_layers" in self.keys.outer_type
         return Parameters(
             total=total,
@@ -183,14 +173,14 @@ class _Config:
         keys = tables()["encoders"]["parts"]
         parts = [outer[key] for key in keys if isinstance(outer.get(key), dict)]
         total = sum(encoder_parameters(part, text_width) for part in parts)
-        if not 0 < total <= MAX_PARAMETERS:
-            self.unknown["parameters.encoders"] = reason("encoder-size")
+        if not 0 < total <= source.MAX_PARAMETERS:
+            self.unknown["parameters.encoders"] = source.reason("encoder-size")
             return counts.replace(total=None, active=None)
-        self.keys.notes.append(reason("encoders", millions=total / 1e6))
+        self.keys.notes.append(source.reason("encoders", millions=total / 1e6))
         if counts.total is not None and counts.active is not None:
             counts = counts.replace(total=counts.total + total, active=counts.active + total)
         # the first part's type, as `[[encoder]]` of architectures.toml has it
-        kind, own = self.keys.outer_kind, clean(parts[0].get("model_type")).lower()
+        kind, own = self.keys.outer_kind, source.clean(parts[0].get("model_type")).lower()
         width = _size(parts[0], "width")
         names = f"{kind} {own} {width}", f"{kind} {width}"
         rows = shipped_table("architectures").get("encoder", ())
@@ -210,7 +200,7 @@ class _Config:
         width = keys.needed("width")
         kinds = layer_kinds(keys)
         attention = [attention_of(keys, layer, kind, width) for layer, kind in enumerate(kinds)]
-        recurrent = grouped(
+        recurrent = source.grouped(
             [recurrent_of(keys, kind, width) for kind in kinds], width, tables()["called"]
         )
         feed_forward, incomplete = self.feed_forward(kinds, width)
@@ -222,7 +212,7 @@ class _Config:
         incomplete = self.incompleteness(incomplete, row, fields["vocabulary"], tied)
         self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
         if incomplete is not None:
-            self.unknown["parameters.total"] = reason("incomplete", why=incomplete)
+            self.unknown["parameters.total"] = source.reason("incomplete", why=incomplete)
             # with the name of a row it would be believed to have all its tensors
             name += INCOMPLETE if name in self.rows else ""
         architecture = Architecture(
@@ -231,7 +221,7 @@ class _Config:
             layers=keys.layers,
             embedding_length=width,
             heads=max((part.heads for part in attention if part is not None), default=None),
-            attention=grouped(attention, width, tables()["called"]),
+            attention=source.grouped(attention, width, tables()["called"]),
             recurrent=recurrent,
             feed_forward=feed_forward,
             tied_embeddings=bool(tied),
@@ -248,7 +238,7 @@ class _Config:
         """The groups of layers alike in it; or none, and why they do not follow."""
         try:
             parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
-            return grouped(parts, width, tables()["called"]), None
+            return source.grouped(parts, width, tables()["called"]), None
         except Unclear as why:
             return (), str(why)
 
@@ -266,11 +256,10 @@ class _Config:
         if not layers:
             raise Unclear("num_hidden_layers is missing")
         if layers > MAX_LAYERS:
-            refuse(self.path, "layers", layers=layers, most=MAX_LAYERS)
+            source.refuse(self.path, "layers", layers=layers, most=MAX_LAYERS)
         return layers
 
     def row_name(self, has_states: bool, has_experts: bool) -> str:
-        """The name of its row of architectures.toml, or of its model type."""
         type, key = self.keys.type, "row_with_experts" if has_experts else "row"
         if not has_states and not has_experts:
             key = "row_without_states"
@@ -350,19 +339,15 @@ class _Config:
     # ------------------------------------------------------------------ what does not follow
 
     def incompleteness(
-        self,
-        incomplete: str | None,
-        row: Mapping[str, Any] | None,
-        vocabulary: int | None,
-        tied: bool | None,
+        self, incomplete: str | None, row: _Row, vocabulary: int | None, tied: bool | None
     ) -> str | None:
         """Why the weights do not follow; None where they do. Raises `Unclear` where the cache does
         not either.
         """
         keys = self.keys
-        doubtful = listed(keys.not_understood(cache=True))
+        doubtful = source.listed(keys.not_understood(cache=True))
         if doubtful:
-            raise Unclear(reason("doubtful-cache", keys=doubtful))
+            raise Unclear(source.reason("doubtful-cache", keys=doubtful))
         if incomplete is not None:
             return incomplete
         odd = keys.not_understood(cache=False) + keys.unpublished
@@ -370,30 +355,25 @@ class _Config:
             odd.append("position_embedding_type")
         cut = keys.matter.intersection(tables()["keys"]["always_stated"]) - keys.text.keys()
         if cut:
-            return f"{listed(sorted(cut))} is missing"
+            return f"{source.listed(sorted(cut))} is missing"
         if odd:
-            return f"{listed(odd)}: not understood"
+            return f"{source.listed(odd)}: not understood"
         if row is None:
-            return reason("no-row", kind=keys.kind or "this model type")
+            return source.reason("no-row", kind=keys.kind or "this model type")
         if vocabulary is None:
             return "vocab_size is missing"
         if tied is None and not self.is_headless:
-            return reason("tie_word_embeddings")
+            return source.reason("tie_word_embeddings")
         return None
 
     def refuse_unknown_cache(
-        self,
-        incomplete: str | None,
-        row: Mapping[str, Any] | None,
-        *,
-        attends: bool,
-        is_encoder: bool,
+        self, incomplete: str | None, row: _Row, *, attends: bool, is_encoder: bool
     ) -> None:
         """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
         keys, name = self.keys, self.class_name
         if row is None:
             if self.is_headless or re.search(_READING, name):
-                raise Unclear(reason("no-context", kind=keys.kind, name=name))
+                raise Unclear(source.reason("no-context", kind=keys.kind, name=name))
             says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
             if not keys.known and attends and says_heads is None:
                 raise Unclear("num_key_value_heads is missing, and its default is not known")

@@ -15,6 +15,7 @@ from .source import Unclear, reason
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "hybrid")
 _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
+
 # ---------------------------------------------------------------------- the kind of each layer
 
 

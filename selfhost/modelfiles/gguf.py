@@ -10,44 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from ..catalogue.architecture import (
-    MAX_LAYERS,
-    Architecture,
-)
+from ..catalogue.architecture import MAX_LAYERS, Architecture
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of
+from . import source
 from .gguf_header import MAX_TENSORS, Header, read_header
-from .gguf_layers import (
-    GgufModel,
-    Refused,
-    attention,
-    feed_forward,
-    state_of,
-)
-from .source import (
-    MAX_PARAMETERS,
-    LocalModel,
-    Unclear,
-    clean,
-    damaged,
-    fail,
-    file_table,
-    grouped,
-    identifier,
-    license_of,
-    listed,
-    name_of,
-    numbered_files,
-    reason,
-    refuse,
-    shown,
-)
+from .gguf_layers import GgufModel, Refused, attention, feed_forward, state_of
+from .source import LocalModel, Unclear
 
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
-_ROPE_SECTIONS = 4
 # a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
 _GUESSED = 1024
 # by a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
@@ -56,19 +30,19 @@ _Shapes = Mapping[tuple[str, int], tuple[int, ...]]
 
 def read_gguf(path: str) -> LocalModel:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
-    headers = _headers(path, numbered_files(path))
+    headers = _headers(path, source.numbered_files(path))
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = headers[0].values.get("split.tensors.count", len(tensors))
     unlike = len({tensor.name for tensor in tensors})
     if len(headers) > 1 and {promised, unlike} != {len(tensors)}:
-        refuse(path, "mixed", unlike=unlike, parts=len(headers), promised=str(promised))
+        source.refuse(path, "mixed", unlike=unlike, parts=len(headers), promised=str(promised))
     model = GgufModel(path, headers[0], tensors)
-    for kind in (model.name, clean(model.values.get("general.type")).lower()):
-        other = file_table("gguf")["not_a_model"].get(kind)
+    for kind in (model.name, source.clean(model.values.get("general.type")).lower()):
+        other = source.file_table("gguf")["not_a_model"].get(kind)
         if other is not None:
-            fail(path, other["message"], other["remedy"])
+            source.fail(path, other["message"], other["remedy"])
     if not tensors:
-        refuse(path, "no-tensors")
+        source.refuse(path, "no-tensors")
     quantization = _quantization(model)
     return LocalModel(
         spec=_spec(model, {quantization: sum(header.size for header in headers)}, len(headers)),
@@ -84,15 +58,17 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     given = read_header(path)
     split = given.values.get("split.count", 0)
     if isinstance(split, int) and split > 1 and len(paths) != split:
-        refuse(path, "unnamed-part", parts=split)
-    missing = [shown(os.path.basename(part)) for part in paths if not os.path.exists(part)]
+        source.refuse(path, "unnamed-part", parts=split)
+    missing = [source.shown(os.path.basename(part)) for part in paths if not os.path.exists(part)]
     if missing:
-        refuse(path, "parts", parts=len(paths), missing=len(missing), names=listed(missing))
+        source.refuse(
+            path, "parts", parts=len(paths), missing=len(missing), names=source.listed(missing)
+        )
     headers: list[Header] = []
     for part in paths:
         headers.append(given if part == path else read_header(part))
         if sum(len(header.tensors) for header in headers) > MAX_TENSORS:
-            damaged(path, f"its parts have more than {MAX_TENSORS:,} tensors")
+            source.damaged(path, f"its parts have more than {MAX_TENSORS:,} tensors")
     return headers
 
 
@@ -103,28 +79,30 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     except Unclear as why:
         model.unknown["architecture"] = str(why)
         refused = f"llama.cpp refuses this file: {why}." if isinstance(why, Refused) else None
-    name = clean(model.values.get("general.name")) or name_of(model.path)
+    name = source.clean(model.values.get("general.name")) or source.name_of(model.path)
     tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
-    terms = license_of(tag, link, model.unknown)
+    terms = source.license_of(tag, link, model.unknown)
     if terms is None:
         model.unknown["license.id"] = "the header does not say"
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
-    source = f"header of {shown(model.path)}{more}"
+    headers = f"header of {source.shown(model.path)}{more}"
     embeds = model.embeds or model.values.get(f"{model.name}.pooling_type")
     modality = "embedding" if embeds else "text"
     return ModelSpec(
-        id=identifier(name),
+        id=source.identifier(name),
         name=name,
         modality="image" if model.is_image_model else modality,
         license=terms,
         parameters=_parameters(model, architecture),
         architecture=architecture,
-        files=(PublishedFiles(format="gguf", source=SIZE_OF + shown(model.path), bytes=sizes),),
+        files=(
+            PublishedFiles(format="gguf", source=SIZE_OF + source.shown(model.path), bytes=sizes),
+        ),
         safety=Safety(formats=("gguf",), remote_code=False),
         sources={
-            "architecture": source,
-            "parameters": f"tensor table, {source}",
-            "license": source,
+            "architecture": headers,
+            "parameters": f"tensor table, {headers}",
+            "license": headers,
             "safety": "a GGUF file holds no code",
         },
         unknown=model.unknown,
@@ -140,9 +118,9 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
 
 def _architecture(model: GgufModel) -> Architecture:
     if model.is_image_model:
-        raise Unclear(reason("image-model", name=model.name))
+        raise Unclear(source.reason("image-model", name=model.name))
     if not model.known:
-        raise Unclear(reason("no-architecture", name=model.name))
+        raise Unclear(source.reason("no-architecture", name=model.name))
     model.count_blocks()
     _refuse_unread_kinds(model)
     architecture = _with_layers(model)
@@ -151,7 +129,7 @@ def _architecture(model: GgufModel) -> Architecture:
     if architecture.context_tokens is None:
         why = f"the header says {model.name}.context_length = 0"
         model.unknown["architecture.context_tokens"] = why
-    model.unknown["architecture.dtype"] = reason("published-type")
+    model.unknown["architecture.dtype"] = source.reason("published-type")
     architecture = _with_departures(model, architecture)
     _hold_to_row(model, architecture)
     return architecture
@@ -159,15 +137,15 @@ def _architecture(model: GgufModel) -> Architecture:
 
 def _refuse_unread_kinds(model: GgufModel) -> None:
     if any(name.startswith(("a.", "v.")) for name in model.shapes):
-        raise Unclear(reason("encoder", name=model.name))
+        raise Unclear(source.reason("encoder", name=model.name))
     for tensor in model.tensors:
         if tensor.bytes is None:
-            raise Unclear(reason("tensor-type", name=clean(tensor.name), type=tensor.type))
+            raise Unclear(
+                source.reason("tensor-type", name=source.clean(tensor.name), type=tensor.type)
+            )
     sections = model.values.get(f"{model.name}.rope.dimension_sections")
-    if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
-        raise Unclear(
-            reason("sections", name=model.name, count=len(sections), wanted=_ROPE_SECTIONS)
-        )
+    if isinstance(sections, list) and len(sections) != 4:
+        raise Unclear(source.reason("sections", name=model.name, count=len(sections), wanted=4))
 
 
 def _with_layers(model: GgufModel) -> Architecture:
@@ -175,7 +153,7 @@ def _with_layers(model: GgufModel) -> Architecture:
     states = [state_of(model, layer) for layer in range(layers)]
     attending, feeding = attention(model, states), feed_forward(model, width)
     if not attending and not any(states):
-        raise Unclear(reason("no-layers", name=model.name))
+        raise Unclear(source.reason("no-layers", name=model.name))
     # a model may run through its layers several times, each time with a cache of their own
     loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
@@ -190,9 +168,9 @@ def _with_layers(model: GgufModel) -> Architecture:
         context_tokens=model.size("context_length"),
         tied_embeddings="output.weight" not in model.shapes and not model.embeds,
         output_matrix=not model.embeds,
-        attention=grouped(attending * loops, width),
-        recurrent=grouped(states, width),
-        feed_forward=grouped(feeding * loops, width),
+        attention=source.grouped(attending * loops, width),
+        recurrent=source.grouped(states, width),
+        feed_forward=source.grouped(feeding * loops, width),
         cache_layers=layers - shared if shared else None,
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
@@ -205,7 +183,6 @@ def _with_layers(model: GgufModel) -> Architecture:
 
 
 def _sharing_layers(model: GgufModel) -> int:
-    """How many layers read the cache of an earlier one."""
     shared = model.number("attention.shared_kv_layers")
     if shared is None:
         shared = max(0, model.layers - (model.row.cache_layers or model.layers))
@@ -299,7 +276,7 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     if model.is_as_row:
         return
     differing = sorted({place for place, _ in expected.items() ^ actual.items()})
-    table = file_table("gguf")
+    table = source.file_table("gguf")
     merged = {part for name, part in actual.keys() - expected.keys() if name in table["instead"]}
     optional = re.compile("|".join(table["optional"]))
     for place in differing:
@@ -315,14 +292,14 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
             f"its tensor {_numbered(place)} is {stored or 'missing'}, and in {model.name}"
             f" models it is {needed or 'none that a llama.cpp known here loads'}"
         )
-    names = listed(map(_numbered, differing), 3)
-    model.notes.append(reason("other-tensors", name=model.name, tensors=names))
+    names = source.listed(map(_numbered, differing), 3)
+    model.notes.append(source.reason("other-tensors", name=model.name, tensors=names))
 
 
 def _by_place(placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> _Shapes:
     """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
-    two_names = file_table("gguf")["two_names"]
+    two_names = source.file_table("gguf")["two_names"]
     for whole_name, layers, sizes in placed:
         name = whole_name.removesuffix(".weight")
         name = two_names.get(name, name)
@@ -339,7 +316,7 @@ def _sizes_at(place: tuple[str, int], shapes: _Shapes) -> str:
 
 def _numbered(place: tuple[str, int]) -> str:
     name, layer = place
-    return clean(name.replace("*", str(layer)))
+    return source.clean(name.replace("*", str(layer)))
 
 
 # ------------------------------------------------------------------ what the tensors add up to
@@ -352,7 +329,7 @@ def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
         if tensor.bytes is None or tensor.type not in BLOCKS:
             return ()
         name, layer = tensor.place
-        key = clean(name), tensor.shape, tensor.type, layer >= model.layers
+        key = source.clean(name), tensor.shape, tensor.type, layer >= model.layers
         bytes_by_tensor.setdefault(key, []).append(tensor.bytes)
     return tuple(
         FileTensors(
@@ -379,7 +356,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
         groups = checkpoint_tensors(architecture, row)
         total = count(groups) if model.is_as_row else total
         active = total - idle(groups, architecture)
-    if total > MAX_PARAMETERS:
+    if total > source.MAX_PARAMETERS:
         model.damaged(f"{total:.1e} parameters")
     return Parameters(total=total or None, active=active or None, mtp=predicting or None)
 
@@ -393,7 +370,7 @@ def _quantization(model: GgufModel) -> str:
         if len(tensor.shape) > 1:
             elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
     types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
-    stated, names = model.values.get("general.file_type"), file_table("gguf")
+    stated, names = model.values.get("general.file_type"), source.file_table("gguf")
     name = names["file_types"].get(str(stated & ~_GUESSED), "") if type(stated) is int else ""
     bases = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
     base = bases.get(name, name)
@@ -406,5 +383,7 @@ def _quantization(model: GgufModel) -> str:
         held = next((name for name, type in bases.items() if type == held), held)
     if stated is not None:
         said = f"general.file_type is {name or repr(stated)[:40]}"
-        model.notes.append(f"{said}, and its tensors are {listed(types, 3)}; taken for {held}")
+        model.notes.append(
+            f"{said}, and its tensors are {source.listed(types, 3)}; taken for {held}"
+        )
     return held

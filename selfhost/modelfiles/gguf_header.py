@@ -14,16 +14,7 @@ from typing import IO, Any
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.records import Record, pattern
 from ..needs.quantization import BLOCKS
-from .source import (
-    clean,
-    cut_short,
-    damaged,
-    file_table,
-    open_file,
-    read_some,
-    refuse,
-    refuse_other_kinds,
-)
+from . import source
 
 # Limits bound what a hostile file can cost. The vocabulary is most of a header: 0.7 to 10 MB in
 # published files. Kimi K2 has about 1,100 tensors, as the experts of a layer are one.
@@ -77,23 +68,21 @@ class Header(Record):
 class _Stream:
     """The header's bytes in order. Everything it raises is a `SpecError`."""
 
-    def __init__(self, path: str, stream: IO[bytes], size: int, start: bytes) -> None:
-        """`start` holds the first bytes, which were read already."""
-        self.path, self.stream, self.size, self.content = path, stream, size, start
-        self.place = 0
-        self.kept = 0
+    def __init__(self, path: str, stream: IO[bytes], size: int, read: bytes) -> None:
+        self.path, self.stream, self.size, self.content = path, stream, size, read
+        self.place = self.kept = 0
 
     def reach(self, end: int) -> None:
         if end > self.size:
-            cut_short(self.path, f"it has {self.size:,} bytes and ends inside its header")
+            source.cut_short(self.path, f"it has {self.size:,} bytes and ends inside its header")
         if end > MAX_HEADER_BYTES:
-            damaged(self.path, f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
+            source.damaged(self.path, f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         if (missing := end - len(self.content)) > 0:
             # as much again as there is, so that a long header is copied a few times only
             more = max(missing, _CHUNK, len(self.content))
-            self.content += read_some(self.path, self.stream, more)
+            self.content += source.read_some(self.path, self.stream, more)
         if end > len(self.content):
-            refuse(self.path, "shorter")
+            source.refuse(self.path, "shorter")
 
     def take(self, count: int) -> bytes:
         begin = self.place
@@ -112,7 +101,7 @@ class _Stream:
     def name(self, what: str) -> str:
         length = self.number(8, "Q")
         if length > _MAX_NAME:
-            damaged(self.path, f"a {what} of {length:,} bytes")
+            source.damaged(self.path, f"a {what} of {length:,} bytes")
         return self.take(length).decode("utf-8", "replace")
 
     def skip_texts(self, count: int) -> None:
@@ -129,93 +118,98 @@ class _Stream:
 
 def read_header(path: str) -> Header:
     """The header of one file. Raises `SpecError`; reads no weights."""
-    stream, size, start = open_file(path)
+    stream, size, start = source.open_file(path)
     with stream:
         version = int.from_bytes(start[4:8], "little") if len(start) >= 8 else 3
         if not start.startswith(b"GGUF"):
-            refuse_other_kinds(path, start, size)
-            refuse(path, "no-gguf")
+            source.refuse_other_kinds(path, start, size)
+            source.refuse(path, "no-gguf")
         if version not in (2, 3):
-            refuse(path, "version", version=version)
-        source = _Stream(path, stream, size, start)
-        source.skip(8)
-        return _header(source)
+            source.refuse(path, "version", version=version)
+        header = _Stream(path, stream, size, start)
+        header.skip(8)
+        return _header(header)
 
 
-def _header(source: _Stream) -> Header:
-    path = source.path
-    tensor_count, key_count = source.number(8, "Q"), source.number(8, "Q")
+def _header(header: _Stream) -> Header:
+    path = header.path
+    tensor_count, key_count = header.number(8, "Q"), header.number(8, "Q")
     if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
-        damaged(path, f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
+        source.damaged(path, f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
     values: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for _ in range(key_count):
-        key = source.name("key")
+        key = header.name("key")
         if key in values or key in counts:
-            damaged(path, f'the key "{clean(key)}" stands in it twice')
-        value, length = _value(source, key)
+            source.damaged(path, f'the key "{source.clean(key)}" stands in it twice')
+        value, length = _value(header, key)
         if value is None:
             counts[key] = length
         else:
             values[key] = value
     alignment = values.get("general.alignment", 32)
     if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
-        damaged(path, "general.alignment is no power of two")
-    tensors, whole = _tensors(source, tensor_count, alignment)
-    if whole > source.size:
-        cut_short(path, f"{whole - source.size:,} of its {whole:,} bytes are missing")
-    return Header(size=source.size, values=values, counts=counts, tensors=tensors)
+        source.damaged(path, "general.alignment is no power of two")
+    tensors, whole = _tensors(header, tensor_count, alignment)
+    if whole > header.size:
+        source.cut_short(path, f"{whole - header.size:,} of its {whole:,} bytes are missing")
+    return Header(size=header.size, values=values, counts=counts, tensors=tensors)
 
 
-def _value(source: _Stream, key: str) -> tuple[Any, int]:
+def _value(header: _Stream, key: str) -> tuple[Any, int]:
     """The next value, and how long it is; None in its place where it is too long to keep."""
-    kind = source.number(4, "I")
+    kind = header.number(4, "I")
     if kind in _VALUES:
-        return source.number(*_VALUES[kind]), 1
+        return header.number(*_VALUES[kind]), 1
     if kind == _STRING:
-        length = source.number(8, "Q")
+        length = header.number(8, "Q")
         if length > _MAX_NAME:
-            source.skip(length)
+            header.skip(length)
             return None, length
-        return source.take(length).decode("utf-8", "replace"), length
+        return header.take(length).decode("utf-8", "replace"), length
     if kind != _ARRAY:
-        damaged(source.path, f'"{clean(key)}" has a value of the unknown type {kind}')
-    inner, length = source.number(4, "I"), source.number(8, "Q")
+        source.damaged(header.path, f'"{source.clean(key)}" has a value of the unknown type {kind}')
+    inner, length = header.number(4, "I"), header.number(8, "Q")
     if inner == _STRING:
-        source.skip_texts(length)
+        header.skip_texts(length)
         return None, length
     if inner not in _VALUES:
-        damaged(source.path, f'"{clean(key)}" is a list of lists, or of values of an unknown type')
+        source.damaged(
+            header.path,
+            f'"{source.clean(key)}" is a list of lists, or of values of an unknown type',
+        )
     size, form = _VALUES[inner]
     if length > _MAX_KEPT:
-        source.skip(size * length)
+        header.skip(size * length)
         return None, length
-    source.kept += length
-    if source.kept > _MAX_KEPT_IN_ALL:
-        damaged(source.path, "its lists take more than any model's")
-    return list(unpack_from(f"<{length}{form}", source.take(size * length))), length
+    header.kept += length
+    if header.kept > _MAX_KEPT_IN_ALL:
+        source.damaged(header.path, "its lists take more than any model's")
+    return list(unpack_from(f"<{length}{form}", header.take(size * length))), length
 
 
 # -------------------------------------------------------------------------- the tensor table
 
 
-def _tensors(source: _Stream, count: int, alignment: int) -> tuple[tuple[Tensor, ...], int]:
+def _tensors(header: _Stream, count: int, alignment: int) -> tuple[tuple[Tensor, ...], int]:
     """The tensors, and how many bytes a file has that holds them all."""
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
     data_bytes = 0
     for _ in range(count):
-        tensor, offset = _tensor(source)
+        tensor, offset = _tensor(header)
         if tensor.name in tensors:
-            damaged(source.path, f'the tensor "{clean(tensor.name)}" stands in it twice')
+            source.damaged(
+                header.path, f'the tensor "{source.clean(tensor.name)}" stands in it twice'
+            )
         if end is not None and offset != end:
             begins = f"begins {offset:,} bytes after the header, not {end:,}"
-            damaged(source.path, f'the tensor "{clean(tensor.name)}" {begins}')
+            source.damaged(header.path, f'the tensor "{source.clean(tensor.name)}" {begins}')
         end = None if tensor.bytes is None else offset + _aligned(tensor.bytes, alignment)
         data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
         tensors[tensor.name] = tensor
-    whole = _aligned(source.place, alignment) + data_bytes if tensors else 0
+    whole = _aligned(header.place, alignment) + data_bytes if tensors else 0
     return tuple(tensors.values()), whole
 
 
@@ -223,25 +217,25 @@ def _aligned(position: int, alignment: int) -> int:
     return -(-position // alignment) * alignment
 
 
-def _tensor(source: _Stream) -> tuple[Tensor, int]:
+def _tensor(header: _Stream) -> tuple[Tensor, int]:
     """The next entry, and how many bytes behind the header its data begin."""
-    name = source.name("tensor's name")
-    what = f'the tensor "{clean(name)}"'
-    dimensions = source.number(4, "I")
+    name = header.name("tensor's name")
+    what = f'the tensor "{source.clean(name)}"'
+    dimensions = header.number(4, "I")
     if dimensions > 4:
-        damaged(source.path, f"{what} has {dimensions:,} dimensions")
-    shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
+        source.damaged(header.path, f"{what} has {dimensions:,} dimensions")
+    shape = unpack_from(f"<{dimensions}Q", header.take(8 * dimensions)) or (1,)
     if min(shape) < 1 or prod(shape) >= 1 << 48:
-        damaged(source.path, f"{what} has the shape {' × '.join(map(str, shape))}")
-    type_id, offset = source.number(4, "I"), source.number(8, "Q")
-    names = file_table("gguf")
+        source.damaged(header.path, f"{what} has the shape {' × '.join(map(str, shape))}")
+    type_id, offset = header.number(4, "I"), header.number(8, "Q")
+    names = source.file_table("gguf")
     if str(type_id) in names["retired"]:
         old, left = names["retired"][str(type_id)]
         why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""
-        refuse(source.path, "retired", what=what, old=old, left=left, why=why)
+        source.refuse(header.path, "retired", what=what, old=old, left=left, why=why)
     type = names["types"].get(str(type_id), f"type {type_id}")
     elements, size = BLOCKS.get(type) or names["blocks"].get(type, (1, 0))
     if shape[0] % elements:
-        damaged(source.path, f"rows of {shape[0]:,} in {what} cannot be {type}")
+        source.damaged(header.path, f"rows of {shape[0]:,} in {what} cannot be {type}")
     bytes = prod(shape) // elements * size or None
     return Tensor(name=name, shape=shape, type=type, bytes=bytes), offset

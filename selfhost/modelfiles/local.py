@@ -12,30 +12,12 @@ from typing import NoReturn
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
 from ..core.files import status_of
-from . import safetensors
+from . import safetensors, source
 from .config import ConfigRead, read_config
 from .config_keys import Stored
 from .gguf import read_gguf
 from .safetensors import Weights
-from .source import (
-    UNFINISHED,
-    LocalModel,
-    begins_safetensors,
-    beside,
-    fail,
-    file_table,
-    identifier,
-    listed,
-    name_of,
-    names_in,
-    numbered_files,
-    open_file,
-    readable,
-    reason,
-    refuse,
-    refuse_other_kinds,
-    shown,
-)
+from .source import LocalModel
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _CONFIG = "config.json"
@@ -53,24 +35,24 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     """
     named = os.fsdecode(os.fspath(path))
     if not named:
-        fail("''", "is no path", "name a file or a folder")
-    with readable(named):
+        source.fail("''", "is no path", "name a file or a folder")
+    with source.readable(named):
         is_folder = stat.S_ISDIR(status_of(named).st_mode)
     if is_folder:
         return _read_folder(named)
-    stream, size, start = open_file(named)
+    stream, size, start = source.open_file(named)
     stream.close()
     if start.startswith(b"GGUF"):
         return read_gguf(named)
-    refuse_other_kinds(named, start, size)
+    source.refuse_other_kinds(named, start, size)
     name = named.lower()
     # first by its name: the length of a header may begin with the byte of a bracket
-    if name.endswith(".safetensors") or begins_safetensors(start):
-        return _read_weights(named, numbered_files(named), None)
+    if name.endswith(".safetensors") or source.begins_safetensors(start):
+        return _read_weights(named, source.numbered_files(named), None)
     if name.endswith(".toml") or start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
-        kinds = file_table("named")
+        kinds = source.file_table("named")
         kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
-        fail(named, kind["message"], kind["remedy"])
+        source.fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
         return _read_weights(named, *safetensors.shards_in(named))
     return read_lone_config(named)
@@ -80,10 +62,10 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
 
 
 def _read_folder(path: str) -> LocalModel:
-    names = names_in(path)
+    names = source.names_in(path)
     if not names:
-        refuse(path, "empty-folder")
-    unfinished = [shown(name) for name in names if name.lower().endswith(UNFINISHED)]
+        source.refuse(path, "empty-folder")
+    unfinished = [source.shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
     ggufs = [name for name in names if name.lower().endswith(".gguf")]
     if ggufs:
@@ -93,10 +75,10 @@ def _read_folder(path: str) -> LocalModel:
         return _read_weights(path, files, total_bytes, notes)
     if _CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
-        refuse(path, fault, names=listed(unfinished or map(shown, names), 4))
-    why = reason("no-weights")
+        source.refuse(path, fault, names=source.listed(unfinished or map(source.shown, names), 4))
+    why = source.reason("no-weights")
     if pickles := safetensors.weight_files_ending(names, (".bin", ".pt", ".pth")):
-        why = reason("pickles", name=shown(pickles[0]))
+        why = source.reason("pickles", name=source.shown(pickles[0]))
     return read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
 
 
@@ -104,7 +86,7 @@ def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int
     """The only set of weights in a folder, and the bytes of their tensors by its index."""
     indexes = safetensors.weight_files_ending(names, safetensors.INDEX_ENDING)
     shards = safetensors.weight_files_ending(names, ".safetensors")
-    sets = {numbered_files(os.path.join(path, name)) for name in shards}
+    sets = {source.numbered_files(os.path.join(path, name)) for name in shards}
     several = indexes or sorted(files[0] for files in sets)
     if len(several) > 1:
         _refuse_several(path, "sets of weights", several)
@@ -117,8 +99,8 @@ def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> Local
     projectors = [name for name in names if "mmproj" in name.lower()]
     if projectors and len(projectors) < len(names):
         names = [name for name in names if name not in projectors]
-        notes += (reason("projector", name=shown(projectors[0])),)
-    sets = {numbered_files(os.path.join(path, name))[0] for name in names}
+        notes += (source.reason("projector", name=source.shown(projectors[0])),)
+    sets = {source.numbered_files(os.path.join(path, name))[0] for name in names}
     if len(sets) > 1:
         _refuse_several(path, "GGUF models", sorted(sets))
     # of a split file any part that is there
@@ -127,8 +109,8 @@ def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> Local
 
 
 def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
-    names = listed((shown(os.path.basename(file)) for file in files), 12)
-    refuse(path, "several", count=len(files), what=what, names=names)
+    names = source.listed((source.shown(os.path.basename(file)) for file in files), 12)
+    source.refuse(path, "several", count=len(files), what=what, names=names)
 
 
 # --------------------------------------------------------------- a config.json and safetensors
@@ -156,30 +138,27 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
     if own is not None:
         name = own.quantization
         how = f"as {name}" if name else "in a quantization that selfhost does not know"
-        return (reason("requantized", how=how),)
+        return (source.reason("requantized", how=how),)
     narrow = architecture.matrix_dtype if architecture is not None else None
     if narrow is None or not narrow.startswith("float8"):
         return ()
-    return (reason("narrow", type=narrow),)
+    return (source.reason("narrow", type=narrow),)
 
 
 def _read_weights(
-    path: str,
-    files: tuple[str, ...],
-    total_bytes: int | None,
-    notes: tuple[str, ...] = (),
+    path: str, files: tuple[str, ...], total_bytes: int | None, notes: tuple[str, ...] = ()
 ) -> LocalModel:
     """The model in these files, and in the config.json beside them where there is one. `path` is
     what the user gave, `total_bytes` what the index of the files says. Raises `SpecError`.
     """
-    config = beside(files[0], _CONFIG)
+    config = source.beside(files[0], _CONFIG)
     missing = tuple(file for file in files if not os.path.exists(file))
     if config is not None and missing:
         # the config.json says what the model is
         lone = read_lone_config(config, notes)
         return lone.replace(
             spec=lone.spec.replace(origin=path),
-            missing=tuple(shown(os.path.basename(file)) for file in missing),
+            missing=tuple(source.shown(os.path.basename(file)) for file in missing),
             # each is read as far as its header, so a file that was cut is refused
             size_bytes=sum(
                 safetensors.read_header(file)[0] for file in files if file not in missing
@@ -194,19 +173,19 @@ def _read_weights(
     published: tuple[PublishedFiles, ...] = ()
     quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
     if quantization is None:
-        unknown["files"] = reason("unnamed-type", size=weights.size, types=weights.types)
+        unknown["files"] = source.reason("unnamed-type", size=weights.size, types=weights.types)
     else:
         sizes = {quantization: weights.size}
-        source = SIZE_OF + shown(path)
-        published = (PublishedFiles(format=stored.format, source=source, bytes=sizes),)
-    source = f"headers of the safetensors files of {shown(path)}"
+        headers = SIZE_OF + source.shown(path)
+        published = (PublishedFiles(format=stored.format, source=headers, bytes=sizes),)
+    headers = f"headers of the safetensors files of {source.shown(path)}"
     spec = spec.replace(
         files=published,
         quantized=stored.requantized,
         unknown=unknown,
-        tokenizer=any(beside(files[0], name) for name in file_table("tokenizers")),
+        tokenizer=any(source.beside(files[0], name) for name in source.file_table("tokenizers")),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
-        sources={**spec.sources, "parameters": source, "safety": "format of the files"},
+        sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
         origin=path,
     )
     return LocalModel(
@@ -219,14 +198,15 @@ def _read_weights(
 
 
 def _undescribed(path: str, weights: Weights) -> ConfigRead:
-    """Weights alone."""
     unknown = {
         "architecture": "no config.json lies beside the weights",
         "license.id": "the files do not say",
     }
     if weights.total is None:
-        unknown["parameters.total"] = reason("packed-alone")
-    spec = ModelSpec(id=identifier(name_of(path)), name=name_of(path), unknown=unknown)
+        unknown["parameters.total"] = source.reason("packed-alone")
+    spec = ModelSpec(
+        id=source.identifier(source.name_of(path)), name=source.name_of(path), unknown=unknown
+    )
     stored = Stored(name=weights.dtype, quantized=False)
     return ConfigRead(spec=spec, stored=stored, language_parameters=None, notes=())
 
@@ -246,9 +226,9 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
     if not stored.quantized:
         is_packed = weights.dtype is None or weights.is_scaled
         if is_packed:
-            unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
+            unknown["architecture.matrix_dtype"] = source.reason("packed", types=weights.types)
         elif stored.name not in (None, weights.dtype):
-            notes += (reason("other-type", said=stored.name, held=weights.dtype),)
+            notes += (source.reason("other-type", said=stored.name, held=weights.dtype),)
         stored = Stored() if is_packed else Stored(name=weights.dtype, quantized=False)
     why = _contradiction(stored, weights, described.language_parameters)
     if why is not None:
@@ -272,9 +252,9 @@ def _contradiction(stored: Stored, weights: Weights, language: int | None) -> st
     """
     held = weights.total
     if language and held and language - held > language // _EXTRA_SHARE:
-        return reason("other-parameters", held=held, described=language)
+        return source.reason("other-parameters", held=held, described=language)
     if stored.quantized and stored.name is not None and weights.plain:
-        return reason("plain", name=stored.name, types=weights.types)
+        return source.reason("plain", name=stored.name, types=weights.types)
     return None
 
 
@@ -300,6 +280,6 @@ def _counted(
         return parameters.replace(extra_in_files=gap)
     if not gap:
         return parameters
-    why = reason("other-parameters", held=held, described=held - gap)
+    why = source.reason("other-parameters", held=held, described=held - gap)
     unknown["parameters.active"] = why
     return parameters.replace(total=held, active=None, mtp=None, difference=why)

@@ -16,21 +16,7 @@ from struct import unpack
 from typing import Any
 
 from ..core.records import Record, pattern
-from .source import (
-    MAX_PARTS,
-    clean,
-    cut_short,
-    damaged,
-    file_table,
-    listed,
-    open_file,
-    parse_json,
-    read_json,
-    read_some,
-    refuse,
-    refuse_other_kinds,
-    shown,
-)
+from . import source
 
 MAX_HEADER_BYTES = 100_000_000
 # Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of
@@ -88,7 +74,7 @@ class Weights(Record):
     @property
     def dtype(self) -> str | None:
         """The type of most elements, in the words of DTYPES; None for packed ones."""
-        dtypes: Mapping[str, str] = file_table("safetensors")["dtypes"]
+        dtypes: Mapping[str, str] = source.file_table("safetensors")["dtypes"]
         return dtypes.get(max(self.elements, key=lambda name: self.elements[name], default=""))
 
 
@@ -99,57 +85,67 @@ def read_header(path: str) -> tuple[int, Tensors]:
     """Size of one file in bytes, and its tensors. Raises `SpecError`; reads no weights."""
     size, length, content = _header_bytes(path)
     bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
-    header = parse_json(path, content, what="safetensors header", **bounds)
+    header = source.parse_json(path, content, what="safetensors header", **bounds)
     if not isinstance(header, dict):
-        damaged(path, "its header is no table of tensors")
+        source.damaged(path, "its header is no table of tensors")
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
-        refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
+        source.refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
     entries = {name: _entry(path, name, entry) for name, entry in header.items()}
     rest = size - 8 - length - sum(tensor_bytes for *_, tensor_bytes in entries.values())
     if rest < 0:
-        cut_short(path, f"{-rest:,} bytes are missing at its end")
+        source.cut_short(path, f"{-rest:,} bytes are missing at its end")
     if rest:
-        damaged(path, f"{rest:,} bytes belong to no tensor")
+        source.damaged(path, f"{rest:,} bytes belong to no tensor")
     return size, {name: (dtype, shape) for name, (dtype, shape, _) in entries.items()}
 
 
 def _header_bytes(path: str) -> tuple[int, int, bytes]:
     """Size of a file in bytes, the length of its header, and the header."""
-    stream, size, start = open_file(path)
+    stream, size, start = source.open_file(path)
     with stream:
-        refuse_other_kinds(path, start, size)
+        source.refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
-            refuse(path, "misnamed")
+            source.refuse(path, "misnamed")
         if size < 10:
-            cut_short(path, f"it has {size:,} bytes")
+            source.cut_short(path, f"it has {size:,} bytes")
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             is_json = start.lstrip()[:1] in (b"{", b"[")
-            refuse(path, "no-safetensors", text=": it begins as JSON does" if is_json else "")
+            source.refuse(
+                path, "no-safetensors", text=": it begins as JSON does" if is_json else ""
+            )
         if length > MAX_READ_HEADER_BYTES:
-            refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
+            source.refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
         if 8 + length > size:
-            cut_short(path, f"{8 + length - size:,} bytes of its header are missing")
-        header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
+            source.cut_short(path, f"{8 + length - size:,} bytes of its header are missing")
+        header = (start[8:] + source.read_some(path, stream, max(0, length - len(start) + 8)))[
+            :length
+        ]
     if len(header) < length:
-        refuse(path, "shorter")
+        source.refuse(path, "shorter")
     return size, length, header
 
 
 def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], int]:
     """Dtype, shape and bytes of a tensor."""
-    bits: Mapping[str, int] = file_table("safetensors")["bits"]
+    bits: Mapping[str, int] = source.file_table("safetensors")["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
     is_usable = isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)
     if not is_usable or len(offsets) != 2:
-        damaged(path, f'the tensor "{clean(name)}" has no usable dtype, shape and data_offsets')
+        source.damaged(
+            path, f'the tensor "{source.clean(name)}" has no usable dtype, shape and data_offsets'
+        )
     if dtype not in bits:
-        refuse(path, "dtype", name=clean(name), dtype=clean(dtype), types=", ".join(bits))
+        source.refuse(
+            path, "dtype", name=source.clean(name), dtype=source.clean(dtype), types=", ".join(bits)
+        )
     tensor_bytes = offsets[1] - offsets[0]
     if prod(shape) * bits[dtype] != 8 * tensor_bytes:
-        damaged(path, f'the tensor "{clean(name)}" does not have the size of its shape')
+        source.damaged(
+            path, f'the tensor "{source.clean(name)}" does not have the size of its shape'
+        )
     return dtype, shape, tensor_bytes
 
 
@@ -166,9 +162,11 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
     of the files are not there.
     """
-    missing = [shown(os.path.basename(path)) for path in paths if not os.path.exists(path)]
+    missing = [source.shown(os.path.basename(path)) for path in paths if not os.path.exists(path)]
     if missing:
-        refuse(named, "files", count=len(paths), missing=len(missing), names=listed(missing))
+        source.refuse(
+            named, "files", count=len(paths), missing=len(missing), names=source.listed(missing)
+        )
     elements: dict[str, int] = {}
     size_bytes, predict_more, is_scaled = 0, False, False
     for path in paths:
@@ -179,7 +177,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
             predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
             is_scaled = is_scaled or bool(_SCALE.search(name))
     if not elements:
-        refuse(named, "no-weights")
+        source.refuse(named, "no-weights")
     return Weights(
         size=size_bytes, elements=elements, predict_more=predict_more, is_scaled=is_scaled
     )
@@ -191,7 +189,7 @@ def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> 
         name
         for name in names
         if name.lower().endswith(ending)
-        and not name.startswith(tuple(file_table("safetensors")["not_the_model"]))
+        and not name.startswith(tuple(source.file_table("safetensors")["not_the_model"]))
     ]
 
 
@@ -200,17 +198,17 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     has no `total_size`. Raises `SpecError`.
     """
     bounds = {"max_signs": _MAX_INDEX_SIGNS, "instead": _IN_SHARDS}
-    values = read_json(index, MAX_INDEX_BYTES, what="safetensors index", **bounds)
+    values = source.read_json(index, MAX_INDEX_BYTES, what="safetensors index", **bounds)
     places, metadata = (
         values.get(key) if isinstance(values, dict) else None for key in ("weight_map", "metadata")
     )
     names = sorted({str(name) for name in places.values()}) if isinstance(places, dict) else []
     if not names:
-        refuse(index, "no-index")
-    if len(names) > MAX_PARTS or any(
+        source.refuse(index, "no-index")
+    if len(names) > source.MAX_PARTS or any(
         os.path.basename(name) != name or name in ("", ".", "..") for name in names
     ):
-        damaged(index, "it names files outside its folder")
+        source.damaged(index, "it names files outside its folder")
     folder = index[: len(index) - len(os.path.basename(index))]
     total = metadata.get("total_size") if isinstance(metadata, dict) else None
     is_usable = type(total) is int and 0 < total < 1 << 60

@@ -249,7 +249,6 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
 
 
 def _check_references(document: Document, ids: Sequence[str], runtime_ids: Sequence[str]) -> None:
-    """That every spec and program that this one points at exists."""
     named = [
         *_texts(document, "availability", "open_alternatives"),
         *_texts(document, "availability", "successor"),
@@ -329,9 +328,7 @@ def _compare(
 
 
 def _check_files(document: Document, spec: ModelSpec) -> None:
-    """That files whose size is stated can be this model's in that quantization; nothing where
-    no size can be computed.
-    """
+    """That stated sizes can be this model's in that quantization, where one can be computed."""
     # a listing may include the projector, which is a file of its own in 16 bits
     beside = 3 * (spec.parameters.encoders or 0)
     is_unsized = "parameters.encoders" in spec.unknown and not beside
