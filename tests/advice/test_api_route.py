@@ -233,6 +233,22 @@ def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
     assert late.kwh_per_month.low == late.kwh_per_month.high == 30 * 24 * 100 / 1000
 
 
+def test_a_load_whose_hours_lie_across_a_day_may_or_may_not_be_kept_up_with() -> None:
+    """The pace is a range: where only its fast end does the load in 24 hours, nobody knows."""
+    speed: Any = check("mistral-7b", machine=RECORD).speed
+    load = Load.parse(f"0:{round(24 * 3600 * speed.decode.likely)}")
+    here: Any = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost.here
+    assert here.hours_per_day.low < 24 < here.hours_per_day.high
+    assert here.keeps_up is None
+
+
+def test_what_writes_nothing_reads_a_load_of_one_figure_whole() -> None:
+    """Of the 1M tokens a day that documents have, an embedder reads each."""
+    cost: Any = check("bge-m3", Workload(load=Load.parse("1M")), machine=RECORD).monthly_cost
+    assert (cost.input_tokens_per_day, cost.output_tokens_per_day) == (1_000_000, 0)
+    assert not cost.assumed_split
+
+
 @pytest.mark.parametrize("name", ["whisper-small", "sdxl-base-1.0"])
 def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str) -> None:
     """They are paid by the minute and by the image: no bill is made up, and the answer says why."""

@@ -142,6 +142,15 @@ def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(
         assert "a limit may exist unseen" in machine.why_unread(fact).reason
 
 
+def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
+    """A hybrid hierarchy whose mount of `memory` does not show: that of version 2 says nothing of its limits."""
+    files = version_2(FULL | {"memory.max": "max\n"})
+    files["/proc/self/cgroup"] = "4:memory:/box\n0::/\n"
+    machine = read_machine(build(files))
+    lawful(machine)
+    assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+
+
 def test_no_limit_is_the_hardware(build: Build) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
     free = FULL | {"memory.max": "max\n"}
