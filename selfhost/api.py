@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
@@ -18,8 +18,6 @@ from .core.records import fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
 from .machine.reader import Machine
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.listing import Ranking

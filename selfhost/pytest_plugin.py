@@ -11,9 +11,7 @@ until a test has the marker.
 
 from __future__ import annotations
 
-from typing import Any
-
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from math import inf
+from typing import TYPE_CHECKING
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import providers_by_model
@@ -25,8 +26,6 @@ from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..judge.pace.speed import Speed

@@ -12,15 +12,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from .index import Catalogue
 from .quantization_names import TRAINED_FOR, Form, splits
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .spec import ModelSpec

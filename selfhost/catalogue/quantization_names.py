@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.records import Record, pattern
 from ..core.tables import shipped_table
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..core.workload import Workload

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.tables import shipped_table
 from . import COMMANDS
 from .output import write
 from .parser import arguments, parse
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue

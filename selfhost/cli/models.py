@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError
 from ..judge import exit_code
 from .options import changed, judge_each, machines_of, one_machine, options_to_repeat, workload_of
 from .output import UsageError, complain, deliver, present, together, write, write_json
 from .parser import parse
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..core.errors import MachineFileError, SelfhostError
 from .output import UsageError
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse

@@ -8,11 +8,9 @@ import errno
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse

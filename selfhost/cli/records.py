@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from .options import measured_where_unknown, one_machine, pairs_of
 from .output import UsageError, deliver, note, present, tell_left_aside, write_json
 from .parser import parse
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..advice.runs import Run

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..core.records import Record, Unread
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .case import Case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..catalogue.offers import provider_name
 from ..core import units
@@ -10,8 +11,6 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from . import words
 from .layout import Blocks, Column, Span, Table, command, line, reasons, section, strong, texts
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..judge.pace.speed import PaceRange, Speed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..catalogue import openness
@@ -22,8 +22,6 @@ from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
 from ..needs.records import Needs
 from .layout import Blocks, line, section, strong
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..advice.listing import Ranking

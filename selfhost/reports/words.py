@@ -5,7 +5,7 @@ prices.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..catalogue.offers import Offer, provider_name
 from ..core import units
@@ -21,8 +21,6 @@ from ..judge.checks.speed import is_slow
 from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
 from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, section, strong, texts
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..advice.costs import LocalCost, MonthlyCost

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
 from ...core.records import Record
 from ...core.units import GIB
@@ -39,8 +40,6 @@ from .devices import (
     roomiest,
     runs_on,
 )
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..record import Question
