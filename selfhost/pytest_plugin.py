@@ -54,7 +54,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _why_not(marker: pytest.Mark) -> str | None:
-    """Return why this machine does not run the marker's model, None where it does."""
     from . import Machine, Workload, check
 
     if len(marker.args) != 1 or "model" in marker.kwargs:

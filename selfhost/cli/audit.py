@@ -102,7 +102,6 @@ def _run(words: list[str]) -> int:
 
 
 def _init(path: str) -> int:
-    """Write a policy to start from."""
     if path == "-":
         write(starter_policy())
         return 0
@@ -116,7 +115,6 @@ def _init(path: str) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    """Say of each policy that it is valid. Raises `InputError` with all faults of the others."""
     paths = options.validate or [options.policy]
     judge = PolicyJudge(open_catalogue(options.specs), utc_today())
     faults: list[Problem] = []
@@ -130,7 +128,6 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _outputs(options: argparse.Namespace) -> list[Output]:
-    """Return the reports to write. Raises `UsageError` where they contradict each other."""
     outputs: list[Output] = []
     for text in options.format or ["text"]:
         name, equals, path = text.partition("=")

@@ -48,9 +48,7 @@ def candidates(words: Sequence[str]) -> list[str]:
 def _values(
     options: Mapping[str, Mapping[str, Any]], before: str, typed: str, catalogue: Catalogue
 ) -> list[str] | None:
-    """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
-    of one stands there.
-    """
+    """Return the values of `--option VALUE` or `--option=VALUE`, None where none stands there."""
     flag, sign, value = typed.partition("=")
     if not sign or flag not in options:
         flag, sign, value = before, "", typed
@@ -62,7 +60,6 @@ def _values(
 
 
 def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
-    """Return the values of an option that are not declared with it."""
     from ..machine.changes import SETTINGS
     from ..machine.profiles import names
     from ..reports.audit_formats import FORMATS
@@ -84,6 +81,5 @@ def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
 
 def _beginning(typed: str, names: Iterable[str]) -> list[str]:
-    """Return the names that begin so; in any case, and with `-` for a blank."""
     start = typed.lower().replace(" ", "-")
     return [name for name in names if name.lower().replace(" ", "-").startswith(start)]

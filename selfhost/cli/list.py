@@ -39,15 +39,29 @@ def run(words: list[str]) -> int:
     # the document has them already
     options.notes = ()
     if not write_json(options, "ranking", listing.replace(notes=notes)):
-        _present(options, listing, catalogue, workload, notes)
+        near: tuple[str, ...] = ()
+        if not (listing.counts.models or listing.refused):
+            guesses = words_in_names(options.words, catalogue)
+            near = tuple(f"`selfhost list {guess}`" for guess in guesses)
+        is_page = options.format == "html"
+        is_all = is_page or options.all or options.words or options.route
+        document = list_document(
+            listing,
+            workload,
+            top=None if options.all or is_page else options.top or _rows_of_the_screen(options),
+            wide=options.wide or is_page,
+            only_running=not is_all or options.route == "local",
+            near=near,
+            today=utc_today(),
+            notes=notes,
+        )
+        present(options, document)
     tell_left_aside(catalogue)
     return 0
 
 
 def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
-    """Return the ids of the models that pass every filter of models, None without a filter. Raises
-    `UsageError` for a family that there is not.
-    """
+    """Return the ids of the models that pass every filter of models, None without a filter."""
     if not any((options.words, options.family, options.modality, options.use, options.openness)):
         return None
     families: set[str | None] = set()
@@ -77,7 +91,10 @@ def _listed(
     # a use and a modality among the words order the models that hold them
     use, modality = kinds_in(options.words)
     lister = Lister(catalogue, workload, machine, use=options.use or use, modality=modality)
-    if not (_is_whole(options) or (ids and len(ids) <= _FEW)):
+    has_filter = options.max_size or options.route not in (None, "local")
+    is_ordered = options.format == "text" and options.sort == "best"
+    is_short = is_ordered and not has_filter and not options.all
+    if is_short and not (ids and len(ids) <= _FEW):
         only_running = options.route == "local" or not options.words
         first = lister.first(options.top or TOP, ids, only_running=only_running)
         if first.models:
@@ -90,14 +107,7 @@ def _listed(
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
 
 
-def _is_whole(options: argparse.Namespace) -> bool:
-    """Whether the answer rests on all models, however few are shown."""
-    has_filter = options.max_size or options.route not in (None, "local")
-    return bool(has_filter or options.all or options.format != "text" or options.sort != "best")
-
-
 def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
-    """Whether the answer passes every filter of answers."""
     size = answer.needs.download_bytes if answer.needs is not None else None
     is_small = options.max_size is None or (size is not None and size <= options.max_size)
     return options.route in (None, answer.route) and is_small
@@ -119,35 +129,6 @@ def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
     return value is None, 0 if value is None else value
 
 
-def _present(
-    options: argparse.Namespace,
-    listing: Ranking,
-    catalogue: Catalogue,
-    workload: Workload,
-    notes: Sequence[str],
-) -> None:
-    """Print the list, as much of it as the terminal shows where nothing else was asked, or the web
-    page of all of it.
-    """
-    near: tuple[str, ...] = ()
-    if not (listing.counts.models or listing.refused):
-        guesses = words_in_names(options.words, catalogue)
-        near = tuple(f"`selfhost list {guess}`" for guess in guesses)
-    is_page = options.format == "html"
-    top: int | None = None
-    if not (options.all or is_page):
-        lines = screen_lines() if options.output is None else 0
-        usual = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
-        top = options.top or usual
-    is_all = is_page or options.all or options.words or options.route
-    document = list_document(
-        listing,
-        workload,
-        top=top,
-        wide=options.wide or is_page,
-        only_running=not is_all or options.route == "local",
-        near=near,
-        today=utc_today(),
-        notes=notes,
-    )
-    present(options, document)
+def _rows_of_the_screen(options: argparse.Namespace) -> int:
+    lines = screen_lines() if options.output is None else 0
+    return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP

@@ -75,13 +75,12 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _refuse_misspelled(word: str, rest: list[str]) -> None:
-    """Refuse what looks like an option or a command; anything else is the name of a model, for
-    `check`. No command has a digit or a mark in it; of other words the shipped catalogue decides.
-    """
+    """Refuse what looks like an option or a command; anything else is the name of a model."""
     if word.startswith("-"):
         example = "selfhost check mistral-7b --context 8k"
         remedy = f"an option stands behind its command, as in `{example}`"
         raise UsageError(f"{word!r} is no command", remedy=remedy)
+    # no command has a digit or a mark in it; of other words the catalogue decides
     if any(letter.isdecimal() or letter in "./:" for letter in word):
         return
     from ..catalogue.index import open_catalogue

@@ -49,9 +49,7 @@ def check(words: list[str]) -> int:
 
 
 def _names(options: argparse.Namespace) -> list[str]:
-    """The models that were named; several words may be one command, `ollama run llama3.2`, or one
-    name, `gpt oss 20b`.
-    """
+    """Several words may be one command, `ollama run llama3.2`, or one name, `gpt oss 20b`."""
     words: list[str] = options.models
     if len(words) > 1:
         from ..catalogue.index import open_catalogue
@@ -65,9 +63,7 @@ def _names(options: argparse.Namespace) -> list[str]:
 
 
 def compare(words: list[str]) -> int:
-    """Compare the models on one machine. Side by side means all of them: one name that is no model
-    leaves no answer.
-    """
+    """Compare the models on one machine; one name that is no model leaves no answer."""
     options = parse("compare", words)
     names = [options.model, *options.others]
     (verdicts,), errors = judge_each(options, names, (one_machine(options),))
@@ -161,9 +157,6 @@ def size(words: list[str]) -> int:
 
 
 def _refuse_without_image(sizes: list[ContainerSize], form: str, catalogue: Catalogue) -> None:
-    """Refuse a runtime that nobody publishes an image of, and a model that no known command serves
-    as it was asked for.
-    """
     for size in sizes:
         if size.image is not None and size.program:
             continue

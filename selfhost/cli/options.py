@@ -98,9 +98,7 @@ def changed(options: argparse.Namespace, machine: Machine) -> Machine:
 
 
 def _machines_named(options: argparse.Namespace) -> tuple[tuple[Machine, ...], str | None]:
-    """Return the machine of a name, else the records of a path, else what the words describe, and
-    what else the name can mean; this machine where none is named.
-    """
+    """Return the machines of a name, a path or a description, and what else the name can mean."""
     from ..machine.reader import Machine
 
     named: str | None = options.machine

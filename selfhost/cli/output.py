@@ -48,7 +48,6 @@ def screen_lines() -> int:
 
 
 def _extent(name: str, at: int) -> int:
-    """Return what the environment states, else the terminal of standard output, else 0."""
     text = os.environ.get(name, "")
     if text.isascii() and text.isdecimal() and 0 < len(text) <= 9 and int(text):
         return int(text)
@@ -201,7 +200,7 @@ def to_standard_error(text: str) -> None:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Drop what is left in the buffer, which would complain at exit."""
+    # what is left in the buffer would complain at exit
     try:  # noqa: SIM105 - contextlib would be loaded for this alone
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):

@@ -124,18 +124,16 @@ class CommandParser(argparse.ArgumentParser):
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
         """Read a value; argparse would hide the reason of a `ValueError`."""
-        if action.option_strings and not text.strip():
-            raise argparse.ArgumentError(action, f"expected a value, not {text!r}")
-        if action.option_strings and not can_be_passed_on(text):
-            wrong = f"{text!r} holds a character that no file or name has"
-            raise argparse.ArgumentError(action, wrong)
         try:
+            if action.option_strings and not text.strip():
+                raise ValueError(f"expected a value, not {text!r}")
+            if action.option_strings and not can_be_passed_on(text):
+                raise ValueError(f"{text!r} holds a character that no file or name has")
             return action.type(text) if callable(action.type) else text
         except ValueError as error:
             raise argparse.ArgumentError(action, str(error)) from None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Refuse a value that is none of the choices, with the one that was perhaps meant."""
         if action.choices is None or value in action.choices:
             return
         from ..catalogue.searching import kind_meant
@@ -172,29 +170,25 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(message, remedy=remedy)
 
     def _refuse_unknown(self, words: Sequence[str]) -> NoReturn:
-        kind = "unknown option" if words[0].startswith("-") else "unexpected"
-        remedy = self._instead_of(words) or f"see `{self.prog} --help`"
-        raise UsageError(f"{kind} {' '.join(words)}", remedy=remedy)
-
-    def _instead_of(self, words: Sequence[str]) -> str:
-        """Return what to type instead of options that this command lacks, where that is known."""
         from ..core.spelling import nearest
 
-        names = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("-")]
-        if not names:
-            return ""
         # without the dashes, which all options have, and which would make unlike words look alike
+        names = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("-")]
         known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
-        instead, stated = help_text("instead"), help_text("stated")
-        if names[0] in instead:
-            return str(instead[names[0]])
-        if names[0] in stated and "set" in known:
-            return str(stated[names[0]])
-        if names[0] in (*stated, "machine", "gpu", "set"):
-            return str(help_text("judges_machines").get(self.command, ""))
-        guesses = [meant("options", name, known) or nearest(name, known) for name in names]
-        listed = " ".join(f"--{guess}" for guess in dict.fromkeys(guesses) if guess)
-        return f"did you mean {listed}?" if listed else ""
+        instead, stated, first = help_text("instead"), help_text("stated"), "".join(names[:1])
+        if first in instead:
+            remedy = instead[first]
+        elif first in stated and "set" in known:
+            remedy = stated[first]
+        elif first in (*stated, "machine", "gpu", "set"):
+            remedy = help_text("judges_machines").get(self.command, "")
+        else:
+            guesses = [meant("options", name, known) or nearest(name, known) for name in names]
+            listed = " ".join(f"--{guess}" for guess in dict.fromkeys(guesses) if guess)
+            remedy = f"did you mean {listed}?" if listed else ""
+        kind = "unknown option" if words[0].startswith("-") else "unexpected"
+        see = f"see `{self.prog} --help`"
+        raise UsageError(f"{kind} {' '.join(words)}", remedy=remedy or see)
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         """Return one as wide as the terminal; argparse loads shutil to ask for the width."""
@@ -269,13 +263,11 @@ _TYPES = {
 }  # fmt: skip
 _CHOICES = {"--modality": MODALITIES, "--use": USES, "--openness": OPENNESS}
 # the field of a Workload, else of a Load, behind each option
-_FIELDS = {key.name: (name, key) for of in (Load, Workload) for name, key in of._keys.items()}
+_FIELDS = {key.name: (name, key) for kind in (Load, Workload) for name, key in kind._keys.items()}
 
 
 def option_names(text: str) -> list[str]:
-    """Return the options of a list of options and groups; the names of one have a blank between
-    them.
-    """
+    """Return the options of a list of options and groups, the names of each with blanks between."""
     groups = shipped_table("options")["groups"]
     words = " ".join(groups.get(word, word) for word in text.split()).split()
     return [word.replace("/", " ") for word in words]
@@ -298,11 +290,11 @@ def arguments(command: str) -> dict[str, dict[str, Any]]:
     words = {name: {"metavar": None, **row} for name, row in table["words"][command].items()}
     options = {names: _settings(names.split()) for names in option_names(table["taken"][command])}
     if "--format" in options:
-        formats, several = formats_of(command), command == "audit"
+        formats = formats_of(command)
         listed = f"{', '.join(formats)} (--json for short)"
         form: dict[str, Any] = {"metavar": "NAME", "choices": formats, "default": "text"}
         json: dict[str, Any] = {"nargs": 0}
-        if several:
+        if command == "audit":
             form = {"metavar": "NAME[=FILE]", "action": "append", "default": []}
             json = {"action": "append_const"}
             listed += "; =FILE writes it there"
@@ -312,7 +304,6 @@ def arguments(command: str) -> dict[str, dict[str, Any]]:
 
 
 def _settings(names: list[str]) -> dict[str, Any]:
-    """Return those of one option; a field of a record has its default and choices from there."""
     rows = shipped_table("options")["option"]
     flag = next((name for name in names if name in rows), "")
     settings = dict(rows.get(flag, {}))

@@ -86,11 +86,8 @@ def spec(words: list[str]) -> int:
         return _made_of_file(options, catalogue)
     from ..modelfiles.specfiles import check_spec_files
 
-    problems, valid_specs = check_spec_files(
-        options.files,
-        catalogue.specs(),
-        catalogue.runtime_ids(),
-    )
+    runtimes = catalogue.runtime_ids()
+    problems, valid_specs = check_spec_files(options.files, catalogue.specs(), runtimes)
     code = 1 if problems else 0
     if not write_json(options, "spec_check", problems, valid_specs, code):
         from ..reports.layout import clean, problems_text
@@ -136,7 +133,7 @@ def verify(words: list[str]) -> int:
     from ..advice.verify import verify as held_against
     from ..catalogue.index import open_catalogue
 
-    seen = _run_of(options.files[0])
+    seen = _run_named(options.files[0])
     catalogue = open_catalogue(options.specs)
     machine = measured_where_unknown(options, one_machine(options))
     comparison = held_against(seen, catalogue, machine, options.model)
@@ -147,8 +144,7 @@ def verify(words: list[str]) -> int:
     return comparison.exit_code
 
 
-def _run_of(named: str) -> Run:
-    """Read the figures of a log or a process. Raises `InputError` where it has none."""
+def _run_named(named: str) -> Run:
     from ..advice.runs import run_of, run_of_process
     from ..core.errors import InputError, Problem
     from ..core.files import LARGE, Unreadable, encoding_of, read_file, shown
