@@ -37,7 +37,7 @@ SHORTEST_CONTEXT_TOKENS = 1024
 ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
-_OF_THE_MODEL = ("weights", "license", "openness", "runtime")
+_MODEL_CHECKS = ("weights", "license", "openness", "runtime")
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
@@ -56,7 +56,7 @@ def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tupl
     search = _Search(judged=judged, catalogue=catalogue, machine=machine)
     # a smaller quantization may be what the program takes by itself
     own: dict[tuple[object, ...], Alternative] = {}
-    for fit, why in search.of_the_model():
+    for fit, why in search.same_model():
         if fit is not None:
             each = search.alternative(fit, why)
             weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
@@ -66,8 +66,6 @@ def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tupl
 
 
 class _Search(Record):
-    """What fits a machine instead of what was judged there, and what that may grow into."""
-
     judged: Judged
     catalogue: Catalogue
     machine: Machine
@@ -110,7 +108,7 @@ class _Search(Record):
 
     # -------------------------------------------------------------- the same model
 
-    def of_the_model(self) -> Iterator[tuple[Judged | None, str]]:
+    def same_model(self) -> Iterator[tuple[Judged | None, str]]:
         """What fits of the model itself, and why; None where that does not."""
         question, workload = self.question, self.question.stated
         spec, runtime, taken = question.spec, question.runtime, question.workload
@@ -140,9 +138,7 @@ class _Search(Record):
             yield self.fit(spec, shorter), "same files, shorter context"
 
     def _smaller(self) -> tuple[Judged | None, str]:
-        """The best quantization worth having below the one judged that fits, and why. One that
-        accelerators hold comes before one that the RAM holds beside them.
-        """
+        """The best type below the judged one, those that accelerators hold first, and why."""
         in_ram: tuple[Judged | None, str] = (None, "")
         has_cards = any(card.unified is False for card in self.machine.accelerators or ())
         for name in self._smaller_types():
@@ -158,9 +154,6 @@ class _Search(Record):
         return in_ram
 
     def _smaller_types(self) -> list[str]:
-        """Files that are named or made while loading, then what the reader makes of files that are
-        here or by the printed lines.
-        """
         question, workload, runtime = self.question, self.question.workload, self.question.runtime
         if runtime is None or question.needs is None or workload.task == "finetune":
             return []
@@ -174,6 +167,7 @@ class _Search(Record):
             is_named = spec.repository_of(format, name) is not None
             return is_named or need.loads_sixteen_bits(spec, runtime, format, name)
 
+        # then what the reader makes of files that are here or by the printed lines
         held = [
             name
             for name in smaller
@@ -296,22 +290,16 @@ class _Search(Record):
         named = spec.availability.open_alternatives if spec.availability else ()
         return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
 
-    def _most_parameters(self) -> float:
-        """Fewer than this one has, or a few more where the machine does not rule it out."""
-        own, findings = self.question.spec.parameters.total, self.judged.findings
-        is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in findings)
-        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
-
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Open models that may take its place: whether each is for other work, its worth below 0,
-        and its id, the best first.
-
-        But for those that its spec names, the machine may hold them, they are not much larger, and
-        do the same work.
+        and its id, the best first. Those that its spec names, and smaller ones for its work.
         """
         catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
         spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
-        most = self._most_parameters()
+        own, findings = spec.parameters.total, self.judged.findings
+        # a few parameters more where the machine does not rule it out
+        is_held = all(each.check in _MODEL_CHECKS or not each.decides for each in findings)
+        most = inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []

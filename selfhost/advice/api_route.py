@@ -94,9 +94,7 @@ def _served(
 
 
 def _of_provider(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Offer, ...]:
-    """A closed model in service, without a price: that it is served is what makes it a closed
-    model's API. () where offers of it ended.
-    """
+    """A closed model in service, without a price; () where offers of it ended."""
     path, served = catalogue.offers_path, spec.availability
     if not spec.closed or served is None or not served.api:
         return ()
@@ -131,7 +129,6 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
 
 
 def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
-    """Its successors as far as specs name them, the one that nothing follows first."""
     if own is None:
         return
     chain = [own]
@@ -146,8 +143,6 @@ def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outl
 
 
 def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
-    """What may stand in for a model behind its successors, and what each is to it."""
-
     size, is_base = spec.parameters.total, BASE in (spec.uses or ())
 
     def rank(outline: Outline) -> tuple[bool, ...]:

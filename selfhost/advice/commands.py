@@ -99,7 +99,7 @@ def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> 
 # ------------------------------------------------------------------ what fills the blanks
 
 
-def filled(template: str, values: Values) -> str:
+def fill_blanks(template: str, values: Values) -> str:
     """The template with its blanks filled; "" where the value of one is not known."""
     line = template
     for key, value in values.items():
@@ -139,7 +139,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
         "guidance": spec.family in runtime.guided_families,
     }
     words = {
-        name: filled(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
+        name: fill_blanks(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
         for name in BLANKS
     }
     return values | words
@@ -173,9 +173,7 @@ def _values_of_model(case: Case) -> dict[str, object]:
 
 
 def _values_of_files(case: Case) -> dict[str, object]:
-    """Which files are downloaded: where they lie, by which tag, and their own names; `quantized` is
-    the repository of a conversion that the runtime has a rule for.
-    """
+    """`quantized` is the repository of a conversion that the runtime has a rule for."""
     spec, kind, rule = case.spec, case.workload.quantization or "", case.rule
     quantized, named, file_name = _conversion(case)
     is_converted = case.workload.format in _CONVERTED or not getattr(rule, "at_load", True)
@@ -193,8 +191,8 @@ def _values_of_files(case: Case) -> dict[str, object]:
 
 
 def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
-    """Where the files lie that somebody quantized, here already or the best that is known; a
-    publisher's own name of the quantization, which is the tag that downloads it; the file's name.
+    """The repository of quantized files; the publisher's name of the type, which is the tag that
+    downloads it; the file's name.
     """
     here, kind = case.question.here, case.workload.quantization or ""
     repository = here.repository if here is not None and case.workload.format == "gguf" else None
@@ -207,7 +205,6 @@ def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
 
 
 def _draft(question: Question) -> str | None:
-    """The repository of the draft, with the type of a GGUF one; None for a file."""
     companions = question.companions
     if companions is None or companions.draft is None or companions.draft_is_here:
         return None
@@ -219,7 +216,6 @@ def _draft(question: Question) -> str | None:
 
 
 def _tag(case: Case) -> str | None:
-    """What the runtime itself calls the model, where that loads the judged quantization."""
     spec, workload, here = case.spec, case.workload, case.question.here
     if workload.format == "ggml":
         size, type = spec.id.removeprefix("whisper-"), workload.quantization or ""
@@ -265,7 +261,6 @@ def device_word(case: Case) -> str | None:
 
 
 def _options_needed(case: Case, values: Values) -> list[str]:
-    """The keys of options for what the program would not do by itself."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
     drafts_itself = workload.draft == need.OWN_BLOCK
     # a server of text has to be told that it embeds or ranks
@@ -293,9 +288,7 @@ def _options_needed(case: Case, values: Values) -> list[str]:
 
 
 def _memory_share(case: Case) -> float | None:
-    """Of a memory that a GPU shares, what the system leaves, or what the model needs if that is
-    more.
-    """
+    """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
     total, free = case.machine.memory_total_bytes, case.machine.memory_available_bytes
     memory, is_shared = case.judged.memory, uses_shared_gpu(case.machine, case.runtime)
     if not is_shared or not total or memory is None or case.setting("memory_share"):
@@ -305,10 +298,9 @@ def _memory_share(case: Case) -> float | None:
 
 
 def _must_state_context(case: Case) -> bool:
-    """Whether the program would take another context than was judged, with other needs. It cuts its
-    own to what the model was trained for ("requested context size too large for model",
-    llm/server.go of Ollama; published logs show num_ctx=49152 cut to n_ctx_train=40960), and takes
-    more by itself on GPUs of so much memory.
+    """Whether the program would take another context than was judged. It cuts its own to what the
+    model was trained for (llm/server.go of Ollama; published logs show num_ctx=49152 cut to
+    n_ctx_train=40960), and takes more by itself on GPUs of so much memory.
     """
     usual, tokens = case.runtime.default_context_tokens, case.workload.context_tokens
     architecture, machine = case.spec.architecture, case.machine
@@ -333,20 +325,21 @@ def _most_bytes(card: Accelerator, machine: Machine) -> float:
 
 
 def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
-    """The filled command, behind a server to start; () where it would run something else."""
     runtime, values, machine = case.runtime, _values_of(case), case.machine
     needed = _options_needed(case, values)
     if case.judged.offload is not None or template is None:
         templates = _templates(case, values)
     else:
         templates = [template]
-    line = next(filter(None, (filled(text, values) for text in templates)), "")
+    line = next(filter(None, (fill_blanks(text, values) for text in templates)), "")
     # those of the program that were asked for; "" for one that it has not
     options = [
         getattr(runtime.named_options.get(name), "line", "").replace("{value}", value)
         for name, value in case.workload.runtime_options.items()
     ]
-    options += [filled(runtime.options[key], values) for key in needed if key in runtime.options]
+    options += [
+        fill_blanks(runtime.options[key], values) for key in needed if key in runtime.options
+    ]
     # by an option, by a variable, or by the command, which says it anyway
     command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
     is_set = all(
@@ -356,7 +349,9 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     if not line or not all(options) or not is_set:
         return ()
     line = " ".join((line, *options, *_options_of_placement(case)))
-    settings = [filled(runtime.settings[key], values) for key in needed if key in runtime.settings]
+    settings = [
+        fill_blanks(runtime.settings[key], values) for key in needed if key in runtime.settings
+    ]
     if not settings:
         return (line,)
     address = (runtime.server_address,) if runtime.server_address else ()
@@ -365,9 +360,7 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
 
 
 def _templates(case: Case, values: Values) -> list[str]:
-    """The runtime's commands for that model, the first of which that can be filled is typed. Where
-    parts move to the GPU in turn it is the line of that way alone.
-    """
+    """The first that can be filled is typed."""
     runtime, family, way = case.runtime, case.spec.family, case.judged.offload
     rule = case.rule
     if way is not None:
@@ -382,7 +375,6 @@ def _templates(case: Case, values: Values) -> list[str]:
 
 
 def _command_of_model(case: Case) -> str:
-    """The command for models of that family or use; "" where it would load another type."""
     line = case.runtime.command_of(case.spec.family, case.spec.uses)
     # a line that loads the files as they are is another
     is_cast = need.is_cast(case.spec, case.runtime, case.workload.quantization)
@@ -441,13 +433,12 @@ def by_tag(case: Case) -> tuple[str, ...]:
     if case.spec.modality == "embedding" and case.machine.system != "windows":
         values = _values_of(case)
         if values["batch_tokens"] is not None and runtime.embedding_command:
-            line = filled(runtime.embedding_command, values)
+            line = fill_blanks(runtime.embedding_command, values)
             return (line,) if line else ()
     return _run_lines(case, runtime.command)
 
 
 def _lines_of_own_files(case: Case) -> tuple[str, ...]:
-    """Of a file or a folder of the user's, which is loaded in the place of a repository."""
     path = case.spec.origin
     if path.lower().endswith(".gguf"):
         return _lines_of_gguf(case, path)
@@ -506,7 +497,7 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
     blanks = {
         "repository": spec.repository or "",
         "model": folder if spec.lone_config else spec.id,
-        "file": filled(conversion.file, {"model": spec.id, "quantization": kind}),
+        "file": fill_blanks(conversion.file, {"model": spec.id, "quantization": kind}),
         "quantization": kind,
         "type": conversion.types.get(kind) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
@@ -519,10 +510,10 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
         # nobody says where the weights of a lone config.json are
-        "" if spec.lone_config else filled(conversion.download, blanks),
-        filled(conversion.convert, {**blanks, "file": converted}),
-        filled(conversion.quantize, blanks) if is_quantized_after else "",
-        filled(projector, blanks),
+        "" if spec.lone_config else fill_blanks(conversion.download, blanks),
+        fill_blanks(conversion.convert, {**blanks, "file": converted}),
+        fill_blanks(conversion.quantize, blanks) if is_quantized_after else "",
+        fill_blanks(projector, blanks),
     )
     comments = _where_to_look(spec, workload, conversion.look_first)
     lines = (*comments, *conversion.tools, *filter(None, programs))
@@ -540,7 +531,7 @@ def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str,
     lacks = f"# this catalogue knows no published {kind} files of {spec.name}; look first at"
     # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
     name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
-    return lacks, f"# {filled(page, {'name': name, 'quantization': kind})}", to_do
+    return lacks, f"# {fill_blanks(page, {'name': name, 'quantization': kind})}", to_do
 
 
 # ------------------------------------------------------------------ training
@@ -573,4 +564,4 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
     # it would start a process on each of several accelerators
     keys += ["replicated"] * (case.leaves_cards and len(case.cards_used) == 1)
     options = [texts[key].replace("{devices}", "1") for key in keys if key in texts]
-    return install, " ".join((filled(command, values), *options))
+    return install, " ".join((fill_blanks(command, values), *options))

@@ -89,15 +89,11 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
 
 
 def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
-    total = 0.0
-    for tokens, rate in (
-        (read, offer.input_usd_per_million_tokens),
-        (written, offer.output_usd_per_million_tokens),
-    ):
-        if tokens and rate is None:
-            return None
-        total += tokens * (rate or 0)
-    return DAYS_PER_MONTH * total / 1e6
+    rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
+    billed = [*zip((read, written), rates, strict=True)]
+    if any(tokens and rate is None for tokens, rate in billed):
+        return None
+    return DAYS_PER_MONTH * sum(tokens * (rate or 0) for tokens, rate in billed) / 1e6
 
 
 def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
@@ -116,18 +112,14 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
         hours_per_day=PaceRange.of((low, likely, high)),
         keeps_up=high <= HOURS_PER_DAY if is_sure else None,
     )
-    return local if load.watts is None else _with_energy(local, load.watts, load)
-
-
-def _with_energy(local: LocalCost, watts: float, load: Load) -> LocalCost:
-    hours = local.hours_per_day.ends if local.hours_per_day is not None else (0.0, 0.0, 0.0)
-    low, likely, high = (min(end, HOURS_PER_DAY) for end in hours)
-    spent = Range(low, likely, high) * (DAYS_PER_MONTH * watts / 1000)
-    price = load.electricity_per_kwh
+    if load.watts is None:
+        return local
+    hours = Range(*(min(end, HOURS_PER_DAY) for end in (low, likely, high)))
+    kwh, price = hours * (DAYS_PER_MONTH * load.watts / 1000), load.electricity_per_kwh
     return local.replace(
-        watts=watts,
-        kwh_per_month=PaceRange.of(spent),
-        electricity_per_month=None if price is None else PaceRange.of(spent * price),
+        watts=load.watts,
+        kwh_per_month=PaceRange.of(kwh),
+        electricity_per_month=None if price is None else PaceRange.of(kwh * price),
     )
 
 

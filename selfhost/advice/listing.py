@@ -35,7 +35,7 @@ _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
 Key = tuple[int | bool | float | str, ...]
-Judged = Verdict | WorkloadError | None
+Answer = Verdict | WorkloadError | None
 
 
 class Counts(Record):
@@ -209,8 +209,7 @@ class Lister:
             section = MADE_FOR_IT
         return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
 
-    def _judged(self, id: str) -> Judged:
-        """The answer, or why the model does not come as asked; None for a faulty spec."""
+    def _judged(self, id: str) -> Answer:
         catalogue, workload, machine = self._catalogue, self._workload, self._machine
         try:
             question = ask(catalogue.spec(id), workload, catalogue, machine)

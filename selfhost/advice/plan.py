@@ -43,8 +43,9 @@ CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 # of two facts that are searched for together, one must leave room for the other
 _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
-_OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
-_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
+_MODEL_CHECKS = ("weights", "license", "openness", "context", "runtime")
+# the best first
+_ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
 # a machine without limits
 _VAST = Machine(
@@ -161,7 +162,7 @@ class Plan(Report):
     def exit_code(self) -> int:
         """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
         routes = (machine.route for machine in self.machines)
-        return exit_code([min(routes, key=_ORDER.index, default=Route.NEITHER)])
+        return exit_code([min(routes, key=_ROUTES.index, default=Route.NEITHER)])
 
 
 def plan_with(
@@ -215,7 +216,7 @@ def _known_machines(
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
         machines.append(_known(profile, best, offered=bool(offered)))
-    machines.sort(key=lambda each: (_ORDER.index(each.route), *size_of(each.machine), each.name))
+    machines.sort(key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name))
     return tuple(machines)
 
 
@@ -255,10 +256,8 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
 def _least(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> tuple[Question, Judged, Least | None]:
-    """The question, judged on the least machine, and that machine; on one without limits where
-    there is none. The model's own defaults hold where nothing is stated.
-    """
-    question, vast = _on_its_platform(spec, workload, catalogue)
+    """The question, judged on the least machine; on one without limits where there is none."""
+    question, vast = _least_platform(spec, workload, catalogue)
     needs = question.needs
     nowhere = question, judge(question, vast), None
     if needs is None or needs.memory is None:
@@ -266,7 +265,12 @@ def _least(
     gpu_only = question.wants_gpu
     is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
     in_ram = not gpu_only or is_mac
-    on_card, beside = _parted(needs, gpu_only)
+    # of one accelerator that holds it, and of the RAM beside that
+    terms = needs_on(needs, Device()).terms
+    beside = sum(term.high_bytes for term in terms if term.where == "host")
+    on_card = smallest_device_bytes(needs)
+    if not gpu_only:
+        on_card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
@@ -284,9 +288,9 @@ def _least(
         accelerators=tuple(cards),
     )
     wanted = question.workload.min_tokens_per_second or 0.0
-    machine, cores, rate = _paced(question, machine, wanted * in_ram)
+    machine, cores, rate = _with_wanted_pace(question, machine, wanted * in_ram)
     judged = judge(question, machine)
-    if any(check in _OF_THE_MODEL for check in judged.failed):
+    if any(check in _MODEL_CHECKS for check in judged.failed):
         return question, judged, None
     ram = beside + reserve_beside(beside, vast, workload) if beside else None
     least = Least(
@@ -304,15 +308,6 @@ def _least(
     return question, judged, least
 
 
-def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
-    """Bytes of one accelerator that holds it, and of the RAM beside that."""
-    terms = needs_on(needs, Device()).terms
-    beside = sum(term.high_bytes for term in terms if term.where == "host")
-    if gpu_only:
-        return smallest_device_bytes(needs), beside
-    return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
-
-
 def _disk_to_store(needs: Needs) -> int | None:
     stored = free = bytes_to_store(needs, None)[2]
     if stored is None or free is None:
@@ -322,12 +317,10 @@ def _disk_to_store(needs: Needs) -> int | None:
     return free
 
 
-def _on_its_platform(
+def _least_platform(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> tuple[Question, Machine]:
-    """The question on a machine without limits that has the least machine's system and processor:
-    the first of the runtime's that the model allows, else its first.
-    """
+    """On a machine without limits, of the runtime's first platform that the model allows."""
     question = ask(spec, workload, catalogue, _VAST)
     needs, runtime = question.needs, question.runtime
     if needs is None or runtime is None:
@@ -351,13 +344,11 @@ def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
     )
 
 
-def _paced(
+def _with_wanted_pace(
     question: Question, machine: Machine, wanted: float
 ) -> tuple[Machine, float | None, int | None]:
-    """The machine with its cores and the measured bandwidth whose slow end reaches `wanted`, to a
-    tenth of a gigabyte; None where no RAM is that fast, or nothing is wanted.
-
-    The cores are the fewest that would be twice as fast as wanted if memory were no limit.
+    """The machine with the least measured bandwidth that reaches `wanted`, None where no RAM is
+    that fast, and the fewest cores that would be twice as fast if memory were no limit.
     """
 
     def with_pace(cores: int, steps: int) -> Machine:

@@ -94,7 +94,7 @@ LEAST_SHARE_READ = 0.4
 _TEXT_BYTES, _OTHER_BYTES = 0.6, 2.0
 _BESIDE_TEXT_BYTES, _BESIDE_OTHERS_BYTES = 0.6 * units.GIB, 1.2 * units.GIB
 
-_OF_TEXT, _OF_PICTURES = ("text", "vision"), ("image", "video")
+_TEXT_KINDS, _PICTURE_KINDS = ("text", "vision"), ("image", "video")
 
 # a model that sees answers text too, so the two are one kind
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
@@ -237,7 +237,6 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
 
 
 def _share_of_speed(speed: Speed | None) -> float | None:
-    """At most 1, where the pace is comfortable; None where it is not known or does not count."""
     if speed is not None and speed.judged is not None:
         return share_of_pace(speed.judged.likely)
     if speed is None or speed.work is None:
@@ -283,7 +282,7 @@ class BestCase(Record):
 
     def least_bytes(self, parameters: int | None, modality: str) -> float:
         """What so many parameters take at least."""
-        usual = LEAST_PICTURE_BITS if modality in _OF_PICTURES else LEAST_DEFAULT_BITS
+        usual = LEAST_PICTURE_BITS if modality in _PICTURE_KINDS else LEAST_DEFAULT_BITS
         return (parameters or 0) * (self.bits_stated or usual) / 8
 
     def has_room(self, outline: Outline) -> bool:
@@ -292,14 +291,14 @@ class BestCase(Record):
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, and no bound."""
-        parameters, is_text = outline.parameters_total or 0, outline.modality in _OF_TEXT
+        parameters, is_text = outline.parameters_total or 0, outline.modality in _TEXT_KINDS
         size = parameters * (_TEXT_BYTES if is_text else _OTHER_BYTES)
         beside = _BESIDE_TEXT_BYTES if is_text else _BESIDE_OTHERS_BYTES
         return not outline.closed and size + beside <= self.room_bytes and size <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most that it may give, of one sequence; infinite where that is not known."""
-        if outline.modality not in _OF_TEXT:
+        if outline.modality not in _TEXT_KINDS:
             return inf
         parameters = outline.parameters_active or outline.parameters_total
         read_bytes = LEAST_SHARE_READ * self.least_bytes(parameters, outline.modality)

@@ -117,7 +117,6 @@ class Run(Record):
 
 
 def _amount(text: str | None) -> int | None:
-    """`373.71 MiB` -> bytes, `494.03 M` -> 494,030,000, `8192`; None for another shape."""
     match = _AMOUNT.fullmatch((text or "").strip())
     return None if match is None else round(float(match[1]) * _SCALES.get(match[2], 1))
 
@@ -183,19 +182,15 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
             timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
         if timed:
             total = sum(tokens for _, tokens in timed)
+            deep = [
+                (each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None and n
+            ]
+            depth = sum(at * n for at, n in deep) / sum(n for _, n in deep) if deep else None
             yield timed[0][0].replace(
                 seen=total / sum(tokens / each.seen for each, tokens in timed),
                 tokens=total // len(timed),
-                depth_tokens=_average_depth([each for each, _ in timed]),
+                depth_tokens=None if depth is None else round(depth),
             )
-
-
-def _average_depth(paces: Iterable[Figure]) -> int | None:
-    deep = [
-        (each.depth_tokens, each.tokens or 0) for each in paces if each.depth_tokens is not None
-    ]
-    total = sum(tokens for _, tokens in deep)
-    return round(sum(depth * tokens for depth, tokens in deep) / total) if total else None
 
 
 # ------------------------------------------------------------------ the log of llama.cpp
@@ -314,16 +309,11 @@ def _requests(text: str) -> list[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            by_task.setdefault(task, {})[kind] = _timing(match)
+            # builds of 2026 count the first token, and not its time: the rate printed does not
+            tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+            rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
+            by_task.setdefault(task, {})[kind] = tokens, rate
     return [pace for request in by_task.values() for pace in _paces(request)]
-
-
-def _timing(match: re.Match[str]) -> tuple[int, float]:
-    """Tokens and their pace. Builds of 2026 count the first token, and not its time: the rate
-    printed does not.
-    """
-    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
-    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
@@ -537,7 +527,6 @@ def run_of_process(number: str) -> Run:
 
 
 def _options(seen: Process) -> Iterator[tuple[str, str]]:
-    """The options of a command line that bear on memory and pace; the last of each counts."""
     table = shipped_table("runs")
     names = {flag: name for name, flags in table["options"].items() for flag in flags}
     waiting: str | None = None

@@ -88,12 +88,11 @@ def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> It
             workload=stated.replace(quantization=name, runtime=runtime.id),
             files=files.replace(are_here=files.are_here and is_held),
         )
-        size = _size(catalogue, question_of(catalogue, variant, machine), machine)
-        yield from filter(None, [size])
+        if size := _size(catalogue, question_of(catalogue, variant, machine), machine):
+            yield size
 
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
-    """That quantization judged, None where its size cannot be told."""
     needs, workload = question.needs, question.workload
     cost = quality_for(workload, catalogue, question.spec)
     if needs is None or needs.download_bytes is None or workload.runtime is None:
@@ -185,7 +184,6 @@ def verdict_together(
     """The verdict on questions about several models, which are called so. `are_offered` says of
     what fails whether an API serves each of them.
     """
-
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]
     together = Question(

@@ -18,8 +18,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.records import Record
-from ..core.tables import filled as filled_in
-from ..core.tables import refusal, sentences, shipped_table
+from ..core.tables import filled, refusal, sentences, shipped_table
 from ..core.workload import Workload
 from ..judge.checks.disk import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
@@ -28,7 +27,7 @@ from ..judge.record import Outcome, Question, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
 from . import Report
-from .commands import WORTH_BOUNDING, filled
+from .commands import WORTH_BOUNDING, fill_blanks
 from .understood import judged_for, question_of, understand
 from .verdicts import check_with
 
@@ -305,9 +304,7 @@ def _size_of(verdict: Verdict, stated_bytes: int | None) -> ContainerSize:
 
 
 def _sizable(verdict: Verdict) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
-    """The runtime and the needs of what has a size; of one that is stated as a whole no source says
-    what a server cannot give back of it, and keeps of prompts.
-    """
+    """What has a size; of a need that is stated whole nobody knows what a server gives back."""
     needs, memory, runtime = verdict.needs, verdict.memory, verdict.question.runtime
     figures: dict[str, object] = {"model": verdict.model.name, "asked": verdict.asked}
     if verdict.model.closed:
@@ -350,7 +347,7 @@ def _growth(
         bytes=bytes,
         bound=bound,
         unbound_bytes=unbound_bytes,
-        why=filled_in(words["why"], figures),
+        why=filled(words["why"], figures),
     )
 
 
@@ -389,10 +386,8 @@ def _conversations(
 def _uncertainty(
     service: Service, runtime: RuntimeSpec, read_in: Sequence[Term]
 ) -> Iterator[Growth]:
-    """How far the high ends lie above the likely figures that the request is made of; none where
-    all are exact. A limit that is too low has the server killed, one that is too high costs
-    nothing: what the limit of the publisher's own example leaves above the most that is assumed of
-    the program is added.
+    """How far the high ends lie above the likely figures, with what the limit of the publisher's
+    own example leaves above the program; none where all are exact.
     """
     spreads = [(term.high_bytes - term.bytes, term.name, term.how) for term in read_in]
     if more := sum(spread for spread, _, _ in spreads):
@@ -435,11 +430,10 @@ def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> lis
     templates = [runtime.settings.get(key, "") for key in values]
     bounds = ("users", "share") if workload.parallel > 1 else ("share",)
     templates += [service.bounds.get(key, "") for key in bounds]
-    return [filled(template, values) for template in templates]
+    return [fill_blanks(template, values) for template in templates]
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    """What follows the program in the judged command, else the words for a file of one's own."""
     workload, count = verdict.workload, len(service.program.split())
     # of a repository a file is named as it is there
     of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
@@ -458,4 +452,4 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
         "parallel": str(workload.parallel),
     }
-    return filled(runtime.file_command, values).split()[count:]
+    return fill_blanks(runtime.file_command, values).split()[count:]

@@ -83,10 +83,8 @@ def steps(
 
 
 def _in_powershell(line: str) -> str:
-    """The line as the PowerShell that Windows comes with takes it, 5.1: `&&` is of 7 and newer
-    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases);
-    Windows has curl.exe since version 1803. `$?` tells in both whether the program before it
-    ended well (about_Automatic_Variables).
+    """As Windows' own PowerShell 5.1 takes it: without `&&` (about_Pipeline_Chain_Operators), and
+    with `curl` for Invoke-WebRequest (about_Aliases).
     """
     if line.startswith("#"):
         return line
@@ -117,7 +115,6 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
 
 
 def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
-    """The lines of Ollama, which has the file that the judged runtime would have to be made."""
     runtime = case.runtime
     question = Question(spec=case.spec, workload=case.workload, runtime=runtime)
     code = runtime_check(question, case.machine).code
@@ -136,9 +133,7 @@ def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
 
 
 def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
-    """Of a model without a command of its own: those of the published file whose name was typed,
-    else those that make a file of the published weights.
-    """
+    """Of the published file whose name was typed, else of one made of the published weights."""
     spec, quantization = case.spec, case.workload.quantization or ""
     named = spec.files_of(case.workload.format, quantization)
     is_named = named is not None and named.named
@@ -196,9 +191,8 @@ def _runtime_lines(
 
 
 def _places(case: Case) -> list[str]:
-    """What a runtime's ways to be installed are kept by, closest first: `linux-aarch64-nvidia`,
-    `linux-nvidia` and `linux-accelerator` where the model is on one or one that shares the RAM
-    computes it, `linux`.
+    """Keys of a runtime's `install`, closest first: `linux-aarch64-nvidia`, `linux-nvidia` and
+    `linux-accelerator` where an accelerator computes, `linux`.
     """
     machine, system = case.machine, case.machine.system or "linux"
     if case.judged.placement in (None, "host") and not uses_shared_gpu(machine, case.runtime):
@@ -260,7 +254,6 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
 
 
 def _login_lines(case: Case) -> tuple[str, ...]:
-    """The form and the login before a gated download; () where the files are not gated."""
     # a warning of what loading them may run stands before the one of the gate
     is_kept = case.question.is_here or case.question.kept_by is not None
     is_hidden = case.judged.has("weights-unsafe") and case.spec.gated and not is_kept

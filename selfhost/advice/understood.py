@@ -65,7 +65,7 @@ def understand(
         return Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
     if not isinstance(model, str) or is_path(typed):
-        return _of_file(catalogue, typed, workload)
+        return _understand_file(catalogue, typed, workload)
     understood = of_name(catalogue, typed, workload)
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
@@ -77,7 +77,6 @@ def understand(
 def _why_other_files(
     catalogue: Catalogue, understood: Understood, machine: Machine
 ) -> tuple[str, ...]:
-    """Why the program or type that a name implies is not judged; () where it is."""
     name, program = understood.workload.runtime, None
     try:
         judged = judge(question_of(catalogue, understood, machine), machine)
@@ -101,7 +100,7 @@ def _why_other_files(
     )
 
 
-def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     from ..modelfiles import read_local, stored_notes
 
     if typed.lower().endswith(".toml") and not os.path.isdir(typed):
@@ -141,7 +140,7 @@ def of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     # of several tags the first is told: the one that was typed
     if typed_tag := library_tag(typed, plain, catalogue):
         plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
-        resolved = _in_its_own_file(resolved, typed_tag, stated, catalogue)
+        resolved = _read_by_ollama(resolved, typed_tag, stated, catalogue)
     quantization, notes = resolved.quantization, resolved.notes
     if quantization is None and ":" in typed:
         quantization = _type_of_tag(name, stated, catalogue)
@@ -166,7 +165,7 @@ def of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     )
 
 
-def _in_its_own_file(
+def _read_by_ollama(
     resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
 ) -> Resolution:
     """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
@@ -179,9 +178,7 @@ def _in_its_own_file(
 
 
 def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | None:
-    """The type that Ollama's tag alone loads, where it is not the usual one; None where another
-    is stated, or files that are not GGUF.
-    """
+    """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
     ollama, program = catalogue.runtime("ollama"), (stated.runtime or "ollama").strip().lower()
     is_free = stated.quantization is None and stated.task == "generate"
     if not is_free or catalogue.runtime(program).formats != ollama.formats:
@@ -196,9 +193,7 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 def _with_typed_files(
     spec: ModelSpec, name: str, resolved: Resolution, stated: Workload, catalogue: Catalogue
 ) -> ModelSpec:
-    """The files of the typed repository in front, where the spec does not name it; the file of the
-    typed name, or of a tag of Ollama, behind those whose repository is known.
-    """
+    """With the typed repository in front, or the file of the typed name or tag of Ollama behind."""
     repository, type_name = resolved.repository, resolved.quantization
     if resolved.names_file:
         return _with_named_file(spec, name, type_name or stated.quantization or "", catalogue)

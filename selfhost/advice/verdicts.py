@@ -29,9 +29,9 @@ from .understood import Understood, judged_for, understand
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
 _QLORA_BITS = 4
 # what is asked of weights, and says nothing where there are none
-_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "runtime_options")
+_WEIGHT_OPTIONS = ("runtime", "quantization", "kv_cache_type", "draft", "runtime_options")
 # what is asked of tokens that are written one by one
-_OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
+_TOKEN_OPTIONS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 
 
 def check_with(
@@ -144,7 +144,7 @@ def _without_effect(question: Question) -> tuple[str, ...]:
     writes_tokens = spec.closed or stated.task != "generate" or spec.modality in GENERATING
     options = [
         FLAGS[key]
-        for key in _OF_TOKENS
+        for key in _TOKEN_OPTIONS
         if getattr(stated, key) != getattr(usual, key)
         and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
     ]
@@ -188,11 +188,8 @@ def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
 
 
 def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
-    """What explains the answer: on files that are quantized while loading, or that no publisher is
-    known to have, too.
-    """
     spec, workload, runtime = question.spec, question.workload, question.runtime
-    options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(question.stated, key)]
+    options = [FLAGS[key] for key in _WEIGHT_OPTIONS if getattr(question.stated, key)]
     trains, type = workload.task == "finetune", workload.quantization
     figures: dict[str, object] = {
         "options": options,

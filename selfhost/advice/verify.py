@@ -167,7 +167,6 @@ def identify(
 
 
 def _name_of(run: Run, catalogue: Catalogue) -> tuple[str, str]:
-    """The name of a model in the name of the run's file, else its own, and which of them it is."""
     base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
     name = run.name or ""
     # a server may be started with the folder of a download
@@ -334,7 +333,6 @@ def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, i
 
 
 def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
-    """Whether the run had a part in RAM of a model that is predicted on its GPU."""
     memory, architecture = verdict.memory, verdict.model.architecture
     if memory is None or architecture is None or run.on_processor:
         return False
@@ -348,7 +346,6 @@ def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
 
 
 def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
-    """What most often explains a figure far from the likely one."""
     compared = [row for row in rows if row.inside is not None and row.likely]
     off = [row.seen / (row.likely or 1) for row in compared if row.subject == "pace"]
     holds = {
