@@ -290,16 +290,19 @@ class _Search(Record):
         named = spec.availability.open_alternatives if spec.availability else ()
         return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
 
+    def _most_parameters(self) -> float:
+        own, findings = self.question.spec.parameters.total, self.judged.findings
+        # a few more where the machine does not rule it out
+        is_held = all(each.check in _MODEL_CHECKS or not each.decides for each in findings)
+        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
+
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Open models that may take its place: whether each is for other work, its worth below 0,
         and its id, the best first. Those that its spec names, and smaller ones for its work.
         """
         catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
         spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
-        own, findings = spec.parameters.total, self.judged.findings
-        # a few parameters more where the machine does not rule it out
-        is_held = all(each.check in _MODEL_CHECKS or not each.decides for each in findings)
-        most = inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
+        most = self._most_parameters()
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []

@@ -182,15 +182,18 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
             timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
         if timed:
             total = sum(tokens for _, tokens in timed)
-            deep = [
-                (each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None and n
-            ]
-            depth = sum(at * n for at, n in deep) / sum(n for _, n in deep) if deep else None
             yield timed[0][0].replace(
                 seen=total / sum(tokens / each.seen for each, tokens in timed),
                 tokens=total // len(timed),
-                depth_tokens=None if depth is None else round(depth),
+                depth_tokens=_average_depth([each for each, _ in timed]),
             )
+
+
+def _average_depth(paces: Iterable[Figure]) -> int | None:
+    known = [each for each in paces if each.depth_tokens is not None and each.tokens]
+    total = sum(each.tokens or 0 for each in known)
+    deep = sum((each.depth_tokens or 0) * (each.tokens or 0) for each in known)
+    return round(deep / total) if total else None
 
 
 # ------------------------------------------------------------------ the log of llama.cpp
@@ -309,11 +312,14 @@ def _requests(text: str) -> list[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            # builds of 2026 count the first token, and not its time: the rate printed does not
-            tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
-            rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
-            by_task.setdefault(task, {})[kind] = tokens, rate
+            by_task.setdefault(task, {})[kind] = _timing(match)
     return [pace for request in by_task.values() for pace in _paces(request)]
+
+
+def _timing(match: re.Match[str]) -> tuple[int, float]:
+    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+    # builds of 2026 count the first token, and not its time: the rate printed does not
+    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
