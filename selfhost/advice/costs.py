@@ -112,12 +112,15 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
         hours_per_day=PaceRange.of((low, likely, high)),
         keeps_up=high <= HOURS_PER_DAY if is_sure else None,
     )
-    if load.watts is None:
-        return local
-    hours = Range(*(min(end, HOURS_PER_DAY) for end in (low, likely, high)))
-    kwh, price = hours * (DAYS_PER_MONTH * load.watts / 1000), load.electricity_per_kwh
+    return local if load.watts is None else _with_energy(local, Range(low, likely, high), load)
+
+
+def _with_energy(local: LocalCost, hours: Range, load: Load) -> LocalCost:
+    watts, price = load.watts or 0.0, load.electricity_per_kwh
+    hours = Range(*(min(end, HOURS_PER_DAY) for end in hours))
+    kwh = hours * (DAYS_PER_MONTH * watts / 1000)
     return local.replace(
-        watts=load.watts,
+        watts=watts,
         kwh_per_month=PaceRange.of(kwh),
         electricity_per_month=None if price is None else PaceRange.of(kwh * price),
     )

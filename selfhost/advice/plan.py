@@ -265,12 +265,7 @@ def _least(
     gpu_only = question.wants_gpu
     is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
     in_ram = not gpu_only or is_mac
-    # of one accelerator that holds it, and of the RAM beside that
-    terms = needs_on(needs, Device()).terms
-    beside = sum(term.high_bytes for term in terms if term.where == "host")
-    on_card = smallest_device_bytes(needs)
-    if not gpu_only:
-        on_card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
+    on_card, beside = _card_and_ram_bytes(needs, gpu_only)
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
@@ -306,6 +301,15 @@ def _least(
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
+
+
+def _card_and_ram_bytes(needs: Needs, gpu_only: bool) -> tuple[int, int]:
+    """Of one accelerator that holds it, and of the RAM beside that."""
+    terms = needs_on(needs, Device()).terms
+    beside = sum(term.high_bytes for term in terms if term.where == "host")
+    if gpu_only:
+        return smallest_device_bytes(needs), beside
+    return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
 
 
 def _disk_to_store(needs: Needs) -> int | None:
