@@ -20,8 +20,8 @@ from time import monotonic
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..judge.record import Verdict
-from ..machine.record import Machine
-from .machines import BANDWIDTH, Machines, Numbers, Slot, with_numbers
+from ..machine.record import BANDWIDTH, Machine
+from .machines import Machines, Numbers, Slot, with_numbers
 from .policy import Policy, Wanted
 from .rows import Exceptions, Group, Row, row_of, unplaced_row
 
@@ -102,7 +102,7 @@ class FleetJudge:
         tasks = [*self._tasks()]
         whole, done = sum(task.work for task in tasks), 0.0
         verdicts = len(self._machines) * len(self._policy.models)
-        for task, results in _judged(tasks, self._judge):
+        for task, results in _task_results(tasks, self._judge):
             for (wanted, concerning), result in zip(task.entries, results, strict=True):
                 self._take(wanted, concerning, result)
             done += task.work
@@ -180,9 +180,6 @@ class FleetJudge:
         return row_of(self._policy, alike.wanted, machine.name, verdict, covers)
 
 
-# ------------------------------------------------------------------ machines of one kind
-
-
 class Task(Record):
     """Machines of one kind to be judged for entries of the policy under one basis of memory, with
     their numbers. With each entry stand the exceptions for it; `work` is about how many judgements
@@ -208,7 +205,7 @@ class Task(Record):
                 is_alone = len(part) <= _FEW or bool(wanted.members)
                 boxes += [[number] for number in part] if is_alone else [part]
             try:
-                results.append(self._sorted(boxes, cache(partial(self._decide, wanted, judge))))
+                results.append(self._grouped(boxes, cache(partial(self._decide, wanted, judge))))
             except SelfhostError as error:
                 results.append(error)
         return results
@@ -220,7 +217,7 @@ class Task(Record):
         key = verdict.route, loaded.runtime, loaded.format, loaded.quantization, parts
         return key, max((each.short or 0.0 for each in deciding), default=0.0)
 
-    def _sorted(
+    def _grouped(
         self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]
     ) -> list[Sorted]:
         """The machines in these boxes, by what decides there."""
@@ -286,7 +283,7 @@ def _parts(
 _judges: list[Judge] = []
 
 
-def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Outcomes]]]:
+def _task_results(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Outcomes]]]:
     """Each task with what its entries come to."""
     processes = min(len(tasks), _processors())
     if processes < 2 or sum(task.work for task in tasks) < _WORK_OF_TASK:
@@ -295,7 +292,7 @@ def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Ou
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(judge,))
+    pool = ProcessPoolExecutor(processes, initializer=_start_process, initargs=(judge,))
     try:
         yield from zip(tasks, pool.map(_results, tasks), strict=True)
     except BrokenProcessPool as error:
@@ -313,7 +310,7 @@ def _processors() -> int:
     return min(32, len(usable(0)) if usable else os.cpu_count() or 1)
 
 
-def _begin(judge: Judge) -> None:
+def _start_process(judge: Judge) -> None:
     import signal
 
     # an interrupt is for the process that began this one
@@ -324,8 +321,6 @@ def _begin(judge: Judge) -> None:
 def _results(task: Task) -> list[Outcomes]:
     return task.results(_judges[0])
 
-
-# ------------------------------------------------------------------ how long it takes
 
 SECONDS_BETWEEN = 2.0
 # a longer job is refused, unless it was asked for all the same

@@ -19,14 +19,12 @@ from ..core.files import Unreadable, encoding_of, open_file, open_input, read_so
 from ..core.files import shown as printable
 from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
 from ..core.records import FrozenDict, Record
-from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine
+from ..machine.record import BANDWIDTH, FACTS, MAX_FILE_BYTES, RECORDED, Machine
 from .rows import listed
 from .systems.facts import OutOfService, is_address, table_of
 from .systems.hosts import read_ansible, read_prometheus
 from .systems.kubernetes import read as read_kubernetes
 
-# until the name of its file can be given to it
-_UNNAMED = RECORDED
 # a file with more records that are no machine is another kind of file: it is read no further
 MAX_FAULTY = 10_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
@@ -54,7 +52,6 @@ _EXTENSIONS = (".json", ".jsonl")
 Slot = tuple[str] | tuple[str, int, str]
 Numbers = tuple[int, ...]
 
-BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SINGLE = (
     "memory_available_bytes",
     "memory_limit_bytes",
@@ -193,7 +190,7 @@ class _Loader:
             self.faults.append(Problem(file=folder, message=message))
             return
         paths = [os.path.join(folder, name) for name in names]
-        read = [path for path in paths if _is_read(path)]
+        read = [path for path in paths if _may_hold_record(path)]
         self.not_read += [path for path in paths if path not in read and os.path.isfile(path)]
         if not read:
             message = "the folder holds no record, and folders in it are not read"
@@ -223,13 +220,13 @@ class _Loader:
                 continue
             count += 1
             try:
-                machine = Machine.from_json(entry.value, file, unnamed=_UNNAMED)
+                machine = Machine.from_json(entry.value, file)
             except MachineFileError as error:
                 for problem in error.problems:
                     key = ".".join(filter(None, (entry.place, problem.key))) or None
                     faults.append(problem.replace(line=entry.line, key=key))
                 continue
-            if machine.name == _UNNAMED:
+            if machine.name == RECORDED:
                 machine = machine.replace(name=self._name(file, entry, count))
             self._keep(file, entry, machine, faults)
         if not count and not faults and len(self.down) == down:
@@ -271,7 +268,7 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
     start = read_some(stream, _START_BYTES)
     text = _text_of_start(start)
     if text[:1] not in ("", "{", "["):
-        raise Unreadable("is not JSON", _what_is_read(), line=1)
+        raise Unreadable("is not JSON", _read_commands(), line=1)
     size, values = MAX_TEXT_BYTES, MAX_VALUES
     if '"selfhost.machine/' in text:
         size, values = MAX_FILE_BYTES, MAX_SIGNS
@@ -285,7 +282,7 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
         if entries is None:
             if not any(fact in value for fact in FACTS):
                 reason = "is no machine record, and no answer of a system that is read"
-                record.fault = Unreadable(reason, _what_is_read())
+                record.fault = Unreadable(reason, _read_commands())
             yield record
             continue
         for each in entries:
@@ -298,7 +295,7 @@ def _text_of_start(start: bytes) -> str:
     return start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
 
 
-def _is_read(path: str) -> bool:
+def _may_hold_record(path: str) -> bool:
     """Whether a file of a folder is read: `*.json`, `*.jsonl`, and any that begins as a JSON
     object. `ansible --tree` calls a file as its host, and one of a host that it did not reach holds
     no facts. A file that cannot be opened is read too, for its fault is then told.
@@ -315,7 +312,6 @@ def _is_read(path: str) -> bool:
     return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
 
 
-def _what_is_read() -> str:
-    """The commands whose output is read."""
+def _read_commands() -> str:
     commands = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
     return f"read is the JSON of {commands} and `selfhost machine --format json`"

@@ -19,7 +19,7 @@ from ..core.units import parse_bytes
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
-from ..machine.record import Machine, normal_architecture
+from ..machine.record import BANDWIDTH, Machine, normal_architecture
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
@@ -57,14 +57,11 @@ FACT_KEYS: Mapping[str, tuple[str, str]] = {
     "disk": ("disks", '"500GB"'),
     "cores": ("cpu_cores_usable", "8"),
     "instruction_sets": ("instruction_sets", '["avx2", "f16c"]'),
-    "bandwidth": ("memory_bandwidth_bytes_per_second", '"80GB/s"'),
+    "bandwidth": (BANDWIDTH, '"80GB/s"'),
     "gpu": ("accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'),
 }
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
 Fault = tuple[int, str, str, str | None]
-
-
-# ------------------------------------------------------------------ values
 
 
 def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
@@ -177,9 +174,6 @@ def _classes(root: Table, key: str) -> tuple[MachineClass, ...]:
             message = f'"{each.name}" is the name of an earlier class'
             table.problem("name", message, "rename one of the two")
     return kept
-
-
-# ------------------------------------------------------------------ records
 
 
 class Selector(Record):
@@ -345,9 +339,6 @@ class Policy(Record):
             is_of_members = self.models[index].members and key not in ("machines", "severity")
             tables[index].problem("models" if is_of_members else key, message, remedy)
         return document.problems
-
-
-# ------------------------------------------------------------------ reading
 
 
 def read_policy(document: Document) -> Policy:

@@ -187,9 +187,6 @@ class Audit(Record):
         return sum(group.count for group in self.groups if group.row.result is result)
 
 
-# ------------------------------------------------------------------ verdicts and exceptions
-
-
 def row_of(
     policy: Policy, wanted: Wanted, machine: str, verdict: Verdict, covers: Mapping[str, Exemption]
 ) -> Row:
@@ -207,7 +204,7 @@ def row_of(
         wanted=wanted,
         verdict=verdict,
         result=result,
-        exit_code=_weight(policy, wanted, result),
+        exit_code=_exit_code_of(policy, wanted, result),
         failed=tuple(each.check for each in failed),
         undecided=tuple(each.check for each in undecided),
         excepted=tuple((each.check, covers[each.check]) for each in deciding if each not in left),
@@ -236,14 +233,14 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
         wanted=wanted,
         verdict=None,
         result=Result.UNKNOWN,
-        exit_code=_weight(policy, wanted, Result.UNKNOWN),
+        exit_code=_exit_code_of(policy, wanted, Result.UNKNOWN),
         reasons=tuple(reasons),
     )
 
 
-def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
-    """The part of a row in the exit code: 0, 1 or 3. An unknown never counts for more than a fail
-    of the same model: knowing less must not turn a job red.
+def _exit_code_of(policy: Policy, wanted: Wanted, result: Result) -> int:
+    """A row's part in the exit code: 0, 1 or 3. An unknown never counts for more than a fail of the
+    same model: knowing less must not turn a job red.
     """
     severity, counts_as = wanted.severity, policy.on_unknown
     is_unknown = result is Result.UNKNOWN
@@ -289,19 +286,12 @@ class Exceptions:
             if number in covering or self._today >= self._policy.exceptions[number].expires:
                 self._rows[number] += rows
 
-    def _use(self, each: Exemption) -> Use:
-        if self._today >= each.expires:
-            return Use.EXPIRED
-        return Use.USED if self._rows[each.index] else Use.UNUSED
-
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
-        return tuple(
-            ExemptionUse(
-                exemption=each,
-                use=self._use(each),
-                rows=self._rows[each.index],
-                concerned=each.index in self._concerned,
-            )
-            for each in self._policy.exceptions
-        )
+        uses = []
+        for each in self._policy.exceptions:
+            rows, is_concerned = self._rows[each.index], each.index in self._concerned
+            use = Use.USED if rows else Use.UNUSED
+            use = Use.EXPIRED if self._today >= each.expires else use
+            uses.append(ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned))
+        return tuple(uses)

@@ -67,8 +67,8 @@ def run_audit(
     what changed since. Raises `SelfhostError` where it takes too long.
     """
     machines, notes, problems = _in_service(policy, fleet)
-    machines, stated = _with_facts(policy, machines)
-    notes = [*fleet.notes, *_oldest(machines, today), *notes, *stated]
+    machines, stated = _with_stated_facts(policy, machines)
+    notes = [*fleet.notes, *_note_of_oldest(machines, today), *notes, *stated]
     exceptions = Exceptions(policy, today)
     judging = FleetJudge(policy, machines, judge, exceptions)
     judging.judge_all((progress or Progress(lambda _line: None)).judged)
@@ -99,11 +99,11 @@ def run_audit(
         problems=tuple(problems),
         notes=tuple(notes),
     )
-    audit = _with_blindness(audit)
-    return audit if baseline is None else _since(audit, baseline, fleet, judging)
+    audit = _refuse_if_nothing_judged(audit)
+    return audit if baseline is None else _changes_since(audit, baseline, fleet, judging)
 
 
-def _with_blindness(audit: Audit) -> Audit:
+def _refuse_if_nothing_judged(audit: Audit) -> Audit:
     """The audit; nothing judged is never green, whatever the policy lets pass."""
     rows = [group.row for group in audit.groups]
     if audit.exit_code != 0 or any(row.result is not Result.UNKNOWN for row in rows):
@@ -265,14 +265,14 @@ def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list
 
 
 def _why_resting(labels: Mapping[str, str]) -> str:
-    """Why a machine that runs takes no new work, in its system's words; empty where it does."""
+    """In its system's words; empty where it takes new work."""
     states = [text for key, text in labels.items() if key.endswith(".state")]
     resting = shipped_table("systems")["resting"] if states else ()
     return ", ".join(word for text in states for word in text.lower().split(",") if word in resting)
 
 
-def _oldest(machines: Machines, today: str) -> list[str]:
-    """The sentence on the oldest record, where it is of another day than today (UTC)."""
+def _note_of_oldest(machines: Machines, today: str) -> list[str]:
+    """Where the oldest record is of another day than today (UTC)."""
     times: list[tuple[datetime, str]] = []
     for name, time in zip(machines.names, machines.times, strict=True):
         with suppress(ValueError, OverflowError):
@@ -284,7 +284,7 @@ def _oldest(machines: Machines, today: str) -> list[str]:
     return [f'the oldest record is that of "{name}", read on {day}'] if day < today else []
 
 
-def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
+def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
     """The machines with the facts of their classes, and a sentence for each that counts."""
     document = policy.document()
     classes: list[tuple[MachineClass, str]] = []
@@ -303,7 +303,7 @@ def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]
                 for key, (text, value) in each.facts.items():
                     stated.setdefault(key, (text, value, source))
         for key, (text, value, source) in stated.items():
-            if values := _filled(machine, key, value):
+            if values := _missing_facts(machine, key, value):
                 machine = machine.stated(values, source)
                 counts[key, f"{text}, {source}"] += 1
         changed.add(machine)
@@ -314,7 +314,7 @@ def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]
     ]
 
 
-def _filled(machine: Machine, key: str, value: Any) -> dict[str, Any]:
+def _missing_facts(machine: Machine, key: str, value: Any) -> dict[str, Any]:
     """The facts of a machine that a stated one changes; {} where it says nothing of it."""
     fact, _ = FACT_KEYS[key]
     read = getattr(machine, fact)
@@ -362,9 +362,14 @@ def read_baseline(path: str) -> Baseline:
             row = parse(line)
             if not isinstance(row, dict) or "schema" in row:
                 raise Unreadable("is no row of an audit: JSON Lines have one object a line")
-            if row.get("problem") is None:
-                machine, label, result, failed = _checked(row)
-                rows[machine, label] = result, failed
+            if row.get("problem") is not None:
+                continue
+            machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
+            if not (isinstance(machine, str) and isinstance(label, str)):
+                raise Unreadable("is no row of an audit: machine and label must be names")
+            if result not in _RESULTS or not isinstance(failed, list):
+                raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
+            rows[machine, label] = Result(result), frozenset(map(str, failed))
         if not rows:
             raise Unreadable("holds no row of an audit")
     except Unreadable as error:
@@ -373,17 +378,7 @@ def read_baseline(path: str) -> Baseline:
     return Baseline(file=path, rows=rows)
 
 
-def _checked(row: Mapping[str, Any]) -> tuple[str, str, Result, frozenset[str]]:
-    """Machine, label, result and what failed. Raises `Unreadable`."""
-    machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
-    if not (isinstance(machine, str) and isinstance(label, str)):
-        raise Unreadable("is no row of an audit: machine and label must be names")
-    if result not in _RESULTS or not isinstance(failed, list):
-        raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
-    return machine, label, Result(result), frozenset(map(str, failed))
-
-
-def _since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
+def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
     """The audit with those rows alone that changed. What does not newly fail, and is not newly
     unknown, has the exit code 0. A machine of the baseline that was not read is a problem.
     """

@@ -15,6 +15,7 @@ from ..core.units import parse_bytes, parse_number
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards, cards_named
 from .record import (
+    BANDWIDTH,
     MAX_CORES,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
@@ -34,14 +35,10 @@ from .words import UnknownGpuError, shown
 _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 _MOST_ASSUMED_CORES = 64
 _NAME_LENGTH = 120
-_BANDWIDTH = "memory_bandwidth_bytes_per_second"
 
 
 class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
-
-
-# ------------------------------------------------------------------ values
 
 
 def _size(text: str, most: int = MAX_MEMORY_BYTES) -> int:
@@ -114,7 +111,7 @@ def _choice(name: str, typed: str, key: str) -> str:
     raise ValueError(f"{shown(typed)!r} is not one of {all_choices}", hint)
 
 
-def _sets(text: str) -> tuple[str, ...]:
+def _instruction_sets(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
     for name in names:
         if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII):
@@ -132,7 +129,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "bandwidth": _bandwidth,
     "gpu": _gpu,
     "system": lambda text: _choice(normal_system(text), text, "system"),
-    "instruction_sets": _sets,
+    "instruction_sets": _instruction_sets,
 }
 # the keys of `--set`; what one leaves nothing of another behind it may state
 SETTINGS = tuple(_READERS)
@@ -161,9 +158,6 @@ def _fault(key: str, message: str, remedy: str | None) -> SettingError:
     return SettingError([Problem(file="--set", key=named, message=message, remedy=remedy)])
 
 
-# ------------------------------------------------------------------ a machine with settings
-
-
 def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] = ()) -> Machine:
     """`machine` as it would be with each `key=value` of `settings`, and with the GPUs of
     `named_gpus` in place of its own, for planning. Without either it is returned as it is.
@@ -176,7 +170,7 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     if not settings and not named_gpus:
         return machine
     problems: list[Problem] = []
-    texts, values = _values(settings, problems)
+    texts, values = _read_settings(settings, problems)
     named = _named_gpus(named_gpus, "gpu" in texts, problems)
     if problems:
         raise SettingError(problems)
@@ -186,7 +180,7 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         source = f"--set {texts[key]}"
         if key == "bandwidth" and values[key][1]:
             source = f"measured, by {source}"
-        changed = changed.stated(_facts(changed, key, values[key]), source)
+        changed = changed.stated(_facts_of_setting(changed, key, values[key]), source)
     if named:
         notes = (text for each in named for text in (*each.notes, each.source))
         facts: dict[str, Any] = {"accelerators": gpus.joined(named).accelerators}
@@ -212,7 +206,7 @@ def _refuse_cards_on_apple(machine: Machine, named_gpus: Sequence[str]) -> None:
         raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
 
 
-def _values(
+def _read_settings(
     settings: Sequence[str], problems: list[Problem]
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """The text and the value of each key, of GPUs all of them; what is wrong goes to `problems`."""
@@ -261,8 +255,8 @@ def _named_gpus(names: Sequence[str], are_set: bool, problems: list[Problem]) ->
     return named
 
 
-def _facts(before: Machine, key: str, value: Any) -> dict[str, Any]:
-    """What a setting states, and None for what it leaves nothing of."""
+def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:
+    """What it states, and None for what it leaves nothing of."""
     lost, how = _setting(key)["lost"], {}
     if key == "disk":
         value = filled_disks(before.disks, value)
@@ -273,7 +267,7 @@ def _facts(before: Machine, key: str, value: Any) -> dict[str, Any]:
     elif key == "architecture" and value == before.architecture:
         lost = ()
     elif key == "cores" and before.is_bandwidth_measured and value != before.cpu_cores_usable:
-        lost = (*lost, _BANDWIDTH)
+        lost = (*lost, BANDWIDTH)
     return {**dict.fromkeys(lost), **how, **dict.fromkeys(_setting(key)["facts"], value)}
 
 
@@ -289,9 +283,6 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
         )
         for disk in own.values()
     )
-
-
-# ------------------------------------------------------------------ what is planned
 
 
 def planned(machine: Machine) -> Machine:
@@ -322,7 +313,7 @@ def planned(machine: Machine) -> Machine:
 
 
 def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str]:
-    """The cores that the processor's name tells, else one for so much memory; and why."""
+    """Those that the processor's name tells, else one for so much memory; and why."""
     cores = gpus.cores_in(machine) if machine.scope == "host" else None
     if cores is not None:
         facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}

@@ -146,9 +146,6 @@ def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, 
     return (low, usual, high), sum(max(row["types"][at] for at in near) for row in rows)
 
 
-# ------------------------------------------------------------------ series
-
-
 class Processor(Record):
     """A series of processors with one memory specification: a row of `cpu`.
 
@@ -233,7 +230,7 @@ def processor_of(name: str) -> Processor | None:
 @lru_cache(maxsize=512)
 def _processor(words: frozenset[str]) -> Processor | None:
     """The series of the row that fits best, of which no number is told of a whole generation."""
-    rows = _best(_table()["cpu"], words) or _best(_table()["generation"], words)
+    rows = _best_rows(_table()["cpu"], words) or _best_rows(_table()["generation"], words)
     if not rows:
         return None
     row = rows[0]
@@ -267,7 +264,7 @@ def _processor(words: frozenset[str]) -> Processor | None:
     )
 
 
-def _best(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
+def _best_rows(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
     """The rows that fit best: of the most words, then of the shape with the fewest signs."""
     ranked = [(rank, row) for row in rows if (rank := _rank(row, words)) is not None]
     best = max((rank for rank, _ in ranked), default=None)
@@ -347,12 +344,9 @@ def count_of(name: str) -> int:
 
 
 def _count_in(word: str) -> int:
-    """The number of processors that a word tells, `2x`, `x2` or `dual`; 0 of any other word."""
+    """2 of `2x`, `x2` and `dual`; 0 of any other word."""
     count = COUNT.fullmatch(word)
     return int(count[1] or count[2]) if count else word_table()["counts"].get(word, 0)
-
-
-# ------------------------------------------------------------------ cores
 
 
 class Core(Record):
@@ -403,7 +397,7 @@ def cores_of(name: str) -> Cores | None:
     """The cores of all processors that a name tells, by number, series or class."""
     series, around, count = processor_of(name), class_of(name), count_of(name)
     if series is not None:
-        rows = _best(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
+        rows = _best_rows(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
         if rows:
             return cores_from(rows[0], series.threads, count)
         if series.cores:
@@ -425,8 +419,6 @@ def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
     ]
     return Cores(physical=ends[0], performance=ends[1], threads=row.get("threads", threads))
 
-
-# ------------------------------------------------------------------ soldered chips
 
 # Every row of `chip` has one of these words. A name without them is not looked up, and the file is
 # not read for it

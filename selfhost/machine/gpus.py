@@ -90,9 +90,6 @@ class NamedCards(Record):
     source: str = ""
 
 
-# ------------------------------------------------------------------ rows
-
-
 def fact_of(name: str, key: str) -> Any:
     """The value of that key in the row with the most words of the name; None where none has it."""
     if _VGPU.fullmatch(name):
@@ -116,8 +113,7 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
     return tuple((frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row)
 
 
-def _says(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a whole word of a GPU's name, or several, are of one of these patterns."""
+def _has_words(name: str, patterns: Sequence[str]) -> bool:
     return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " ")) is not None
 
 
@@ -153,7 +149,7 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
 
 
 def _sold_otherwise(name: str, memory_gib: float) -> Mapping[str, Any]:
-    """What the table has of a card whose memory of that size is another than its usual one."""
+    """What the table has of a card with memory of another size than its usual one."""
     others = (other for other in fact_of(name, "other") or () if other["memory_gib"] == memory_gib)
     return next(others, {})
 
@@ -223,7 +219,7 @@ def computer_of(machine: Machine) -> Mapping[str, Any] | None:
     for row in [*_table()["computer"], _table()["unnamed"]]:
         if "names" in row:
             is_of_so_many = 0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
-            is_meant = is_of_so_many and all(_says(name, row["names"]) for name in names)
+            is_meant = is_of_so_many and all(_has_words(name, row["names"]) for name in names)
         else:
             is_meant = "cpu_model" in machine.assumed
         if is_meant:
@@ -271,7 +267,7 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     of_cycle = (
         row["flops"]
         for row in _table()["matrix"]
-        if row["capability"] == capability and _says(name, row.get("names", ("",)))
+        if row["capability"] == capability and _has_words(name, row.get("names", ("",)))
     )
     each: float | None = next(of_cycle, None)
     if cycles is not None and each is not None:
@@ -292,7 +288,7 @@ def capability_by_name(name: str) -> str | None:
     if _VGPU.fullmatch(name):
         # some of them draw alone
         return None
-    rows = (row for row in _table()["generation"] if _says(name, row["names"]))
+    rows = (row for row in _table()["generation"] if _has_words(name, row["names"]))
     return next((row["capability"] for row in rows), None)
 
 
@@ -326,7 +322,7 @@ def has_hbm(name: str) -> bool:
 
 def why_unserved(name: str) -> str | None:
     """What an accelerator is that no build judged here computes on, as a clause; else None."""
-    clauses = (row["is"] for row in _table()["unserved"] if _says(name, row["words"]))
+    clauses = (row["is"] for row in _table()["unserved"] if _has_words(name, row["words"]))
     return next(clauses, None)
 
 
@@ -340,9 +336,6 @@ def vendor_of(name: str) -> str:
 
 def _table() -> Mapping[str, Any]:
     return shipped_table("gpus")
-
-
-# ------------------------------------------------------------------ GPUs by their names
 
 
 def cards_named(text: str) -> NamedCards:
@@ -403,7 +396,7 @@ def named_card(
     """So many of the GPU of that name. Raises `UnknownGpuError` or `PartOfMachineError`."""
     several = matches(tuple(name), laptop=laptop)
     if not several:
-        raise _unknown(name)
+        raise _unknown_gpu(name)
     if all(card.unified for card in several):
         shared = next((card for card in several if card.integrated), None)
         if shared is None:
@@ -499,9 +492,6 @@ def spelled(text: str) -> str:
     return text
 
 
-# ------------------------------------------------------------------ errors
-
-
 def refuse_parts(text: str) -> None:
     """Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
     if part := _PART.search(text):
@@ -509,7 +499,7 @@ def refuse_parts(text: str) -> None:
         raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shown(name))
 
 
-def _unknown(name: Sequence[str]) -> Exception:
+def _unknown_gpu(name: Sequence[str]) -> Exception:
     text = " ".join(name)
     for chip in cpus.apple_chips():
         if {*name} - {"apple"} == {chip.chip, chip.variant} - {""}:

@@ -17,13 +17,12 @@ from . import cpus, gpus
 from .changes import planned
 from .gpus import NamedCards, cards_named, joined
 from .profiles import beginning_with, called, unknown
-from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
+from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, understand
 from .words import BREAK, UnknownGpuError, refusal, tokens
 
 _MOST_LETTERS = 120
 _MOST_LEFT = 8
-_BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _RAM = ("memory_total_bytes", "memory_limit_bytes")
 # a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
 _METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl(?![\w-])", re.ASCII | re.IGNORECASE)
@@ -64,9 +63,6 @@ def named(text: str) -> tuple[Machine, str | None]:
         sources = {**machine.sources, "memory_total_bytes": f"{total} ({note})"}
         machine = machine.replace(sources=sources)
     return machine, note
-
-
-# ------------------------------------------------------------------ types that clouds rent
 
 
 def rented(text: str) -> tuple[Machine, str] | None:
@@ -122,11 +118,11 @@ def _rented_type(text: str, added: NamedCards | None) -> tuple[Machine, str] | N
             cards = added
             if cards is None and "gpu" in row:
                 cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
-            return _rented(text, row, gib, count or processors, cards)
+            return _rented_machine(text, row, gib, count or processors, cards)
     return None
 
 
-def _rented(
+def _rented_machine(
     text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
 ) -> tuple[Machine, str]:
     around = cpus.class_of(row["cpu"])
@@ -139,7 +135,7 @@ def _rented(
         "accelerators": () if cards is None else cards.accelerators,
     }
     source = shipped_table("cloud_types")["sources"][row["source"]]
-    assumed = [_BANDWIDTH, "cpu_model"] if row.get("any_host") else [_BANDWIDTH]
+    assumed = [BANDWIDTH, "cpu_model"] if row.get("any_host") else [BANDWIDTH]
     own = {"name": text, "scope": "vm", "confidence": "medium"}
     machine = _planned(facts, gib, assumed, source, **own)
     has_cards = f", {cards.label}" if cards else ""
@@ -150,7 +146,6 @@ def _rented(
 def _planned(
     facts: Mapping[str, Any], gib: float, assumed: Sequence[str], source: str, **own: Any
 ) -> Machine:
-    """The machine with those of these facts that are known, some assumed, and so much RAM."""
     facts = {**facts, **dict.fromkeys(_RAM, round(gib * units.GIB))}
     facts = {fact: value for fact, value in facts.items() if value is not None}
     guessed = f"{source}: assumed, as most such machines have it"
@@ -158,19 +153,16 @@ def _planned(
     return planned(Machine(**facts, **own, assumed=tuple(assumed), sources=sources))
 
 
-# ------------------------------------------------------------------ described machines
-
-
 def _described(about: Description) -> tuple[Machine, str]:
     if about.has_chip:
-        about.product = _mac(about.product, about.ram_gib)
+        about.product = _mac_product(about.product, about.ram_gib)
     if about.product and about.ram_gib:
         about.ram_gib = _usable_ram_gib(about.product, about.ram_gib)
     parts, quoted = _Parts(about), f'"{about.text}"'
     if alone := _known_with(about, parts):
         note = f"{quoted} is a GPU: judged as {alone.name}, which has it."
         return alone, " ".join([note, *(parts.cards.notes if parts.cards else ())])
-    row, facts, gib = parts.row, _facts(about, parts), parts.memory_gib(about)
+    row, facts, gib = parts.row, _stated_facts(about, parts), parts.memory_gib(about)
     source = shipped_table("products")["sources"][row["source"]] if row else ""
     ram, title = _ram_words(gib), _title(about, parts)
     machine = _planned(
@@ -209,7 +201,7 @@ def _in_wsl(machine: Machine) -> tuple[Machine, str]:
 
 
 def _with_cores(machine: Machine, about: Description) -> Machine:
-    """The machine with the cores that are stated, if fewer than its processor has."""
+    """With those that are stated, if fewer than its processor has."""
     stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
     processor = machine.cpu_model or ""
     cores = cpus.cores_of(processor)
@@ -220,7 +212,7 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     return machine.stated({**facts, "cpu_cores_performance": None}, f'"{about.text}"')
 
 
-def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
+def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
     """The product that a row of macs.toml means with so much RAM."""
     gib = ram_gib or row["gib"][0]
     is_smaller = gib in row.get("smaller", ())
@@ -241,9 +233,6 @@ def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
         "source": "macs",
         **({"gb_per_s": rate} if rate else {}),
     }
-
-
-# ------------------------------------------------------------------ computers and guests
 
 
 class _Parts:
@@ -329,7 +318,7 @@ class _Parts:
 
 
 def _is_kind_of(named: str, own: str) -> bool:
-    """Whether words tell only the kind of processor that the product has: `r720 dual xeon`."""
+    """Whether words tell only the kind of the product's own processor: `r720 dual xeon`."""
     kind = {word for word in named.split() if word not in ("2x", "dual")}
     is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
     return is_alike and cpus.names_a_kind_alone(kind)
@@ -356,7 +345,7 @@ def _known_with(about: Description, parts: _Parts) -> Machine | None:
     return None
 
 
-def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
+def _stated_facts(about: Description, parts: _Parts) -> dict[str, Any]:
     """What is told, and the cores and the rate of memory that come with the product or the chip."""
     row, series = parts.row, parts.series
     facts: dict[str, Any] = {
@@ -373,16 +362,16 @@ def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
         if listed and listed.are_known and listed.physical[1] == physical:
             facts["cpu_cores_performance"] = listed.performance[1]
     if parts.is_of_product and "gb_per_s" in row:
-        facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
+        facts[BANDWIDTH] = round(row["gb_per_s"] * units.GB)
     elif series is not None and series.memory == "soldered" and not row and not parts.cards:
         # of one rate
-        facts[_BANDWIDTH] = round(series.usual) if series.least == series.most else None
+        facts[BANDWIDTH] = round(series.usual) if series.least == series.most else None
     return facts
 
 
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
     """The facts that no word tells."""
-    assumed, has_no_ram = [_BANDWIDTH] * (not facts.get(_BANDWIDTH)), not parts.has_stated_ram
+    assumed, has_no_ram = [BANDWIDTH] * (not facts.get(BANDWIDTH)), not parts.has_stated_ram
     if parts.guest_cores:
         assumed += ["architecture", *["accelerators"] * (not parts.accelerators)]
         assumed += ["cpu_cores_usable", "cpu_cores_physical"] * (not parts.has_stated_cores)
@@ -449,11 +438,7 @@ def _ram_words(gib: float) -> str:
     return f"{gib:,g} {'GB' if gib == int(gib) else 'GiB'} of RAM"
 
 
-# ------------------------------------------------------------------ the rate of the RAM
-
-
 def _with_rate_of_ram(machine: Machine, about: Description) -> tuple[Machine, str | None]:
-    """The machine with the bandwidth that kind, rate and channels of its RAM give; a note."""
     series, kind, stated = gpus.series_in(machine), about.ram_kind, about.numbers
     is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
     if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
@@ -467,7 +452,7 @@ def _with_rate_of_ram(machine: Machine, about: Description) -> tuple[Machine, st
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
-    facts = {_BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
+    facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
     assumed = machine.assumed
     machine = machine.stated(facts, f"{what}, as its description says")
     # the rate of a kind is a guess

@@ -17,13 +17,12 @@ from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shippe
 from ..core.tomlfile import Document
 from . import gpus
 from .changes import planned
-from .record import PURPOSES, Accelerator, Disk, Machine
+from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
 from .words import UnknownMachineError, shown
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
 _SUGGESTED = 3
-_BANDWIDTH = "memory_bandwidth_bytes_per_second"
 
 
 class Profile(Record):
@@ -49,9 +48,6 @@ class Profile(Record):
         texts = (self.name, self.kind, self.title, self.machine.cpu_model or "", *cards)
         all_texts = "  ".join(map(canonical, texts))
         return all(canonical(word) in all_texts for word in words)
-
-
-# ------------------------------------------------------------------ names
 
 
 @lru_cache(1)
@@ -127,9 +123,6 @@ def unknown(typed: str) -> UnknownMachineError:
     return UnknownMachineError(message, nearest=nearest, remedy=remedy)
 
 
-# ------------------------------------------------------------------ profiles
-
-
 def load(typed: str) -> Profile:
     """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with
     every fault of its file.
@@ -199,8 +192,8 @@ def _profile(name: str) -> Profile:
     origin = f"profile {name}, {row['confidence']} confidence"
     sources = {fact: origin for fact, value in values.items() if value is not None}
     sources["memory_total_bytes"] = f"{origin}: {row['source']}"
-    if "bandwidth_basis" in row and _BANDWIDTH in sources:
-        sources[_BANDWIDTH] = f"{origin}: {row['bandwidth_basis']}"
+    if "bandwidth_basis" in row and BANDWIDTH in sources:
+        sources[BANDWIDTH] = f"{origin}: {row['bandwidth_basis']}"
     unread: tuple[Unread, ...] = ()
     if row["kind"] in ("cloud", "board"):
         reason = "its disk is chosen by whoever orders the machine"
@@ -211,7 +204,7 @@ def _profile(name: str) -> Profile:
         scope="vm" if row["kind"] in _GUESTS else "host",
         confidence=row["confidence"],
         # without a figure the pace rests on what machines of this class have
-        assumed=() if _BANDWIDTH in sources else (_BANDWIDTH,),
+        assumed=() if BANDWIDTH in sources else (BANDWIDTH,),
         sources=sources,
         unread=unread,
     )
@@ -245,7 +238,7 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
         "cpu_cores_usable": float(row["cores"]),
         "cpu_cores_physical": row.get("physical_cores"),
         "cpu_model": row.get("cpu_model"),
-        _BANDWIDTH: in_bytes.get("bandwidth_gb_per_second"),
+        BANDWIDTH: in_bytes.get("bandwidth_gb_per_second"),
         "accelerators": tuple(cards),
         "instruction_sets": tuple(row.get("instruction_sets", ())) or None,
         "disks": disks if free is not None or whole is not None else None,

@@ -54,6 +54,7 @@ SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
 # how the memory bandwidth is known, where it is more than somebody's word: read by the cores with
 # care or in a moment; or stated by the number of modules at the rate that is usual, or by their
 # rate with both channels taken to be filled
+BANDWIDTH = "memory_bandwidth_bytes_per_second"
 HOWS = ("measured", "measured-briefly", "rate-assumed", "filled-assumed")
 MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = HOWS
 # which end of what is there a figure is, where other programs had a part of it
@@ -245,7 +246,7 @@ class Machine(Record):
                     raise MachineFileError([problem])
             for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
                 values |= {name: normal(values[name])} if values.get(name) else {}
-            if values.get("memory_bandwidth_bytes_per_second") is None:
+            if values.get(BANDWIDTH) is None:
                 values |= dict.fromkeys(("memory_bandwidth_how", "memory_bandwidth_bound"))
             values["unread"] = _explained(values)
             super().__init__(**values)
@@ -410,9 +411,6 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-# ------------------------------------------------------------------ why facts are None
-
-
 @lru_cache(256)
 def _not_said(fact: str) -> Unread:
     remedy = "record the machine again with `selfhost machine --format json`"
@@ -439,9 +437,6 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
         if is_missing[fact]:
             told.setdefault(fact, _not_said(fact))
     return tuple(told.values())
-
-
-# ------------------------------------------------------------------ what a record may hold
 
 
 def _without_null(value: Any) -> Any:

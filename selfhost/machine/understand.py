@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from ..core.tables import shipped_table
@@ -157,9 +156,6 @@ def understand(text: str) -> Description:
     return about
 
 
-# ------------------------------------------------------------------ products and settings
-
-
 def _take_product(about: Description) -> None:
     """The row of a product of which the name holds the most words, `9` also as `gen 9`."""
     texts = [token.text.replace("gen", "") for token in about.tokens]
@@ -223,7 +219,13 @@ def _take_mac(about: Description) -> None:
     if about.product:
         return
     texts = [about.free(at) for at in range(len(about.tokens))]
-    start, end = _place_of_chip(about)
+    chips = (
+        at
+        for at, word in enumerate(texts)
+        if _CHIP.fullmatch(word) and about.word(at - 1) not in _OF_OTHERS
+    )
+    start = next(chips, len(texts))
+    end = start + 1 + (about.free(start + 1) in ("pro", "max", "ultra"))
     chip, is_mac = texts[start:end], not _MACS.isdisjoint(texts)
     if not (is_mac or chip):
         return
@@ -242,14 +244,6 @@ def _take_mac(about: Description) -> None:
             about.take(at, at + 1, "mac")
 
 
-def _place_of_chip(about: Description) -> tuple[int, int]:
-    """Where a chip and its variant stand, `m2 max`; an empty place where none does."""
-    for at in range(len(about.tokens)):
-        if _CHIP.fullmatch(about.free(at)) and about.word(at - 1) not in _OF_OTHERS:
-            return at, at + 1 + (about.free(at + 1) in ("pro", "max", "ultra"))
-    return len(about.tokens), len(about.tokens)
-
-
 def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
     """Whether a row is that chip, or where none is told was sold under a name of these words."""
     if chip:
@@ -257,18 +251,15 @@ def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> boo
     return any({*name.split()} <= words for name in row["years"])
 
 
-# ------------------------------------------------------------------ processors
-
-
 def _take_processor(about: Description) -> None:
-    """Take a processor by words of its kind and a number of a listed series: `ryzen 5 5600x`."""
+    """By words of its kind and a number of a listed series: `ryzen 5 5600x`."""
     for start, end, name in about.free_runs():
         if cpus.class_of(name[0]) is None or not all(map(_may_be_of_processor, name)):
             continue
-        series, shorter = _series(name), name[:-1]
+        series, shorter = _series_name(name), name[:-1]
         has_number = any(map(str.isdecimal, name[-1])) or bool(shorter)
         # a word that tells neither the series nor the cores is none of the name
-        is_last_needed = _series(shorter) != series or (
+        is_last_needed = _series_name(shorter) != series or (
             cpus.cores_of(" ".join(name)) != cpus.cores_of(" ".join(shorter))
         )
         if series is None or not has_number or not is_last_needed:
@@ -289,8 +280,8 @@ def _may_be_of_processor(word: str) -> bool:
     return not (is_other or is_of_gpu or (count and count[1]))
 
 
-def _series(name: Sequence[str]) -> str | None:
-    """What the series or the soldered chip is called; None of a generation, and where none is."""
+def _series_name(name: Sequence[str]) -> str | None:
+    """Of the soldered chip, else of the series; None of a generation."""
     chip = cpus.soldered_chip(frozenset(name))
     series = None if chip else cpus.processor_of(" ".join(name))
     if series is not None and not series.is_a_generation:
@@ -308,10 +299,9 @@ def _put_processor(about: Description, start: int, end: int, name: str) -> None:
         about.is_laptop |= all(token.text not in word_table()["desktops"] for token in about.tokens)
 
 
-def _take_number(about: Description) -> None:
-    """Take a processor by a number that no GPU has, `5800x3d`, `fx 6300`, `intel 12400`; behind a
-    GPU that was taken also by figures alone, `5600 32gb 4060 ti`. Raises `NotOneMachineError` where
-    it can be that of several processors.
+def _take_processor_number(about: Description) -> None:
+    """By a number that no GPU has, `5800x3d`, `fx 6300`, `intel 12400`; behind a GPU that was taken
+    also by figures alone, `5600 32gb 4060 ti`. Raises `NotOneMachineError` of several processors.
     """
     beside_gpu = bool(about.cards_at)
     for start, end, name in [] if about.processor or about.has_chip else about.free_runs(3):
@@ -326,10 +316,10 @@ def _take_number(about: Description) -> None:
             return
 
 
-def _take_kind(about: Description) -> None:
-    """Take a kind of processor, `ryzen 7`, `xeon`, `i5 8th gen`, with a number of no series."""
+def _take_processor_kind(about: Description) -> None:
+    """`ryzen 7`, `xeon`, `i5 8th gen`, with a number of no series."""
     runs = [] if about.processor or about.has_chip else about.free_runs(4)
-    run = next((run for run in runs if _is_kind(run[2], about.free(run[1]))), None)
+    run = next((run for run in runs if _is_processor_kind(run[2], about.free(run[1]))), None)
     if run is None:
         return
     start, end, name = run
@@ -346,8 +336,8 @@ def _take_kind(about: Description) -> None:
     _put_processor(about, start, end, " ".join(name))
 
 
-def _is_kind(name: Sequence[str], behind: str) -> bool:
-    """Whether words tell a kind of processor and nothing else: `ryzen 7`, `amd a10x9600p`."""
+def _is_processor_kind(name: Sequence[str], behind: str) -> bool:
+    """Whether words tell that and nothing else: `ryzen 7`, `amd a10x9600p`."""
     telling = {word for word in name if word not in cpus.MAKERS and word not in _CLASS_NUMBERS}
     if not telling:
         is_number = re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind) is not None
@@ -357,16 +347,13 @@ def _is_kind(name: Sequence[str], behind: str) -> bool:
     return is_one and cpus.class_of(name[0]) is not None and cpus.names_a_kind_alone(telling)
 
 
-# ------------------------------------------------------------------ GPUs
-
-
 def _take_cards(about: Description) -> None:
-    """Take every GPU, the longest names first."""
+    fillers = role("idle") - role("forms")
     for start, end, run in about.free_runs():
         if not _is_gpu_name(run):
             continue
         sizes = [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
-        names = [word for word in run if not SIZE.fullmatch(word) and word not in _idle()]
+        names = [word for word in run if not SIZE.fullmatch(word) and word not in fillers]
         cards = matches(tuple(names), laptop=about.is_laptop)
         is_size = all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
         if cards and is_size and not _is_other_number(about, run, cards):
@@ -393,15 +380,10 @@ def _choose_cards(about: Description) -> None:
         raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
 
 
-@cache
-def _idle() -> frozenset[str]:
-    """Fillers that are no form of a GPU."""
-    return role("idle") - role("forms")
-
-
 def _is_gpu_name(run: Sequence[str]) -> bool:
     """Whether words have the form of a GPU's name: no filler or size at an end, and a number."""
-    idle = _idle() | role("gpu_idle")
+    # the form of a GPU is no filler
+    idle = (role("idle") - role("forms")) | role("gpu_idle")
     if list(run) in word_table()["gpus_inside"]:
         return True
     is_bounded = idle.isdisjoint((run[0], run[-1])) and not SIZE.fullmatch(run[-1])
@@ -428,7 +410,7 @@ def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpu
 def _take_card(
     about: Description, start: int, end: int, names: Sequence[str], size: float | None
 ) -> None:
-    """Take a GPU with its size and count beside it; `size` stands in its name."""
+    """With the size and count beside it; `size` stands in its name."""
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
@@ -482,7 +464,7 @@ def _is_no_ram(gib: float) -> bool:
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:
-    """Take the count of a run, `2x` or `x2` beside it. 1 without one."""
+    """Take the `2x` or `x2` beside a run; 1 without one."""
     while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
         start -= 1
     for at in (start - 1, end, end + 1):
@@ -493,9 +475,6 @@ def _count_beside(about: Description, start: int, end: int) -> int:
             about.take(at, at + 1, "count")
             return int(count[1] or count[2])
     return 1
-
-
-# ------------------------------------------------------------------ memory and numbers
 
 
 def _take_memory(about: Description) -> None:
@@ -567,11 +546,11 @@ _STEPS = (
     _take_setting,
     _take_mac,
     _take_processor,
-    _take_number,
+    _take_processor_number,
     _take_cards,
     _choose_cards,
-    _take_number,
-    _take_kind,
+    _take_processor_number,
+    _take_processor_kind,
     _take_memory,
     _take_numbers,
     _take_unnamed_gpu,

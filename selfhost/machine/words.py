@@ -87,9 +87,6 @@ def role_of(word: str) -> str | None:
     return next((kind for kind in kinds if word in role(kind)), None)
 
 
-# ------------------------------------------------------------------ tokens
-
-
 def _modules_of_sum(match: re.Match[str]) -> str:
     """`2x16gb` for `32gb (2x16)`; as it is where that is not the sum."""
     total, count, size = (int(number) for number in match.groups())

@@ -72,7 +72,7 @@ def table_of(system: str) -> Mapping[str, Any]:
 Card = dict[str, Any]
 
 
-class Facts:
+class MachineDraft:
     """The record of one machine while the answer of a system is read."""
 
     def __init__(self, system: str) -> None:
@@ -99,11 +99,11 @@ class Facts:
     def read_rows(self, answer: Any) -> None:
         """State the facts of the system's rows, each by its first row that the answer states."""
         for fact, path, note, unit in self.table["rows"]:
-            stated = entry(answer, *path.split("/"))
+            stated = value_at(answer, *path.split("/"))
             if stated is None or fact in self.values or fact in self._lacks:
                 continue
             source = f"{self.table['prefix']}{path.replace('/', '.')}{note}"
-            value = _read(stated, unit, least=1 if fact == "memory_total_bytes" else 0)
+            value = _value_in_unit(stated, unit, least=1 if fact == "memory_total_bytes" else 0)
             if value is None and unit in _NOUNS:
                 reason = f"{source.partition(':')[0]} is no {_NOUNS[unit]}"
                 remedy = "correct the value where it is from, or record the machine itself"
@@ -260,7 +260,7 @@ _QUANTITY = {
 _NOUNS = {"bytes": "size of memory", "MiB": "size of memory", "cores": "number of cores"}
 
 
-def entry(value: Any, *keys: str) -> Any:
+def value_at(value: Any, *keys: str) -> Any:
     """What lies below these keys; None where one is not there."""
     for key in keys:
         if not isinstance(value, Mapping):
@@ -271,7 +271,7 @@ def entry(value: Any, *keys: str) -> Any:
 
 def rows_of(value: Any, *keys: str) -> list[Mapping[str, Any]]:
     """The objects of a list below these keys, at most a thousand."""
-    rows = entry(value, *keys)
+    rows = value_at(value, *keys)
     return [row for row in rows[:1000] if isinstance(row, Mapping)] if type(rows) is list else []
 
 
@@ -305,8 +305,8 @@ def number_of_cards(value: Any) -> int:
     return min(count(value) or 0, MAX_CARDS)
 
 
-def _read(stated: Any, unit: str, least: int) -> Any:
-    """A value in a unit of `systems.toml`; None for what is none."""
+def _value_in_unit(stated: Any, unit: str, least: int) -> Any:
+    """None for what is none in that unit of `systems.toml`."""
     if unit in ("bytes", "MiB"):
         factor = units.MIB if unit == "MiB" else 1
         return whole(stated, factor, least=least, most=MAX_MEMORY_BYTES)
@@ -333,8 +333,6 @@ def _read(stated: Any, unit: str, least: int) -> Any:
 _NO_STORE = frozenset(("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs"))
 
 
-# ------------------------------------------------------------------ accelerators
-
 _TABLE = "specs/common/gpus.toml"
 _NOT_STATED = {
     "memory_total_bytes": "the system does not state it",
@@ -348,7 +346,7 @@ def card_of(
     """One accelerator of NVIDIA, called as the system writes it, with its memory in bytes.
     `is_part`: an instance of MIG, whose memory is a slice.
     """
-    name = _as_its_driver_writes(name)
+    name = _driver_name(name)
     return {
         "vendor": "nvidia",
         "name": name,
@@ -376,16 +374,13 @@ def _is_unified(name: str) -> bool | None:
 
 
 @lru_cache(512)
-def _as_its_driver_writes(name: str) -> str:
+def _driver_name(name: str) -> str:
     """Labels have no spaces: `NVIDIA-H100-80GB-HBM3` -> `NVIDIA H100 80GB HBM3`."""
     text, mark, part = (plain(name, 120) or "a GPU").partition("-MIG-")
     words = words_of(text)
     usual = text if " " in text else text.replace("_", " ").replace("-", " ")
     spelled = next((card.name for card in gpus.cards() if words_of(card.name) == words), usual)
     return f"{spelled} MIG {part}" if mark else spelled
-
-
-# ------------------------------------------------------------------ machines that cannot be judged
 
 
 class OutOfService(Unreadable):

@@ -24,16 +24,16 @@ from .facts import (
     NOT_JUDGED,
     SOME_HOME,
     Card,
-    Facts,
+    MachineDraft,
     broken,
     card_of,
     count,
-    entry,
     labels,
     machine_name,
     plain,
     rows_of,
     table_of,
+    value_at,
     whole,
 )
 
@@ -44,10 +44,10 @@ _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "
 
 
 def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
-    """Facts as the module answers, or alone, with prefix or without; None for others."""
+    """MachineDraft as the module answers, or alone, with prefix or without; None for others."""
     facts = document.get("ansible_facts")
     if isinstance(facts, Mapping):
-        return [Entry(_host(facts, file))]
+        return [Entry(_record_of_facts(facts, file))]
     if document.get("unreachable") is True or document.get("failed") is True:
         is_reached = document.get("unreachable") is not True
         why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
@@ -58,19 +58,19 @@ def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
         name = _name({}, file) or "a machine"
         return [Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))]
     if "ansible_memtotal_mb" in document or "memtotal_mb" in document:
-        return [Entry(_host(document, file))]
+        return [Entry(_record_of_facts(document, file))]
     return None
 
 
-def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
+def _record_of_facts(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     facts = {key.removeprefix("ansible_"): value for key, value in answer.items()}
-    name, own = _name(facts, file), entry(facts, "local", "selfhost")
+    name, own = _name(facts, file), value_at(facts, "local", "selfhost")
     if isinstance(own, Mapping) and "schema" in own:
         return {**own, "name": name or own.get("name")}
-    if not whole(entry(facts, "memory_mb", "nocache", "free"), least=1):
+    if not whole(value_at(facts, "memory_mb", "nocache", "free"), least=1):
         # on a Mac less than nothing is free
         facts["memory_mb"] = None
-    machine = Facts("ansible")
+    machine = MachineDraft("ansible")
     if facts.get("os_family") == "Windows":
         facts |= {"system": None, "architecture": None}
         machine.lacks("system architecture", "Ansible names those of Windows in its own words")
@@ -93,13 +93,11 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
 
 def _processor(stated: Any) -> str | None:
     """Number, maker and model of each thread are stated, one after the other."""
-    words = map(plain, stated if isinstance(stated, list) else [stated])
-    return next(
-        (word for word in [*words][::-1] if word is not None and not word.isdecimal()), None
-    )
+    words = [*map(plain, stated if isinstance(stated, list) else [stated])]
+    return next((word for word in words[::-1] if word and not word.isdecimal()), None)
 
 
-def _put_scope(machine: Facts, facts: Mapping[str, Any]) -> None:
+def _put_scope(machine: MachineDraft, facts: Mapping[str, Any]) -> None:
     role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
     if role == "guest" and kind in _CONTAINERS:
         machine.lacks(
@@ -139,9 +137,9 @@ def read_prometheus(document: Mapping[str, Any], _file: str) -> list[Entry] | No
         return None
     entries: list[Entry] = []
     instances: dict[str, _Samples] = {}
-    result = entry(document, "data", "result")
+    result = value_at(document, "data", "result")
     for number, row in enumerate(result if isinstance(result, list) else ()):
-        series = entry(row, "metric")
+        series = value_at(row, "metric")
         if not isinstance(series, Mapping):
             entries.append(broken(row, "prometheus", f"data.result[{number}]"))
             continue
@@ -152,7 +150,8 @@ def read_prometheus(document: Mapping[str, Any], _file: str) -> list[Entry] | No
         if instance and is_sample and _METRIC.fullmatch(metric):
             instances.setdefault(instance, {}).setdefault(metric, []).append((series, sample))
     return entries + [
-        Entry(_monitored(samples, machine_name(*names))) for names, samples in _joined(instances)
+        Entry(_record_of_samples(samples, machine_name(*names)))
+        for names, samples in _joined(instances)
     ]
 
 
@@ -178,14 +177,14 @@ def _joined(instances: Mapping[str, _Samples]) -> list[tuple[list[str], _Samples
     return hosts
 
 
-def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
-    machine = Facts("prometheus")
+def _record_of_samples(samples: _Samples, name: str | None) -> dict[str, Any]:
+    machine = MachineDraft("prometheus")
     rows = machine.table["rows"]
     # each CPU and each core has a series
     stated: dict[str, Any] = {
-        "node_cpu_seconds_total": _different(samples, "node_cpu_seconds_total", "cpu")
-        or _different(samples, "node_cpu_info", "cpu"),
-        "node_cpu_cores": _different(samples, "node_cpu_info", "package", "core"),
+        "node_cpu_seconds_total": _count_values(samples, "node_cpu_seconds_total", "cpu")
+        or _count_values(samples, "node_cpu_info", "cpu"),
+        "node_cpu_cores": _count_values(samples, "node_cpu_info", "package", "core"),
     }
     for _, path, _, _ in rows:
         metric, is_label, _ = path.partition("/")
@@ -224,8 +223,8 @@ def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
     return machine.record(name, labels("prometheus", kept))
 
 
-def _different(samples: _Samples, metric: str, *keys: str) -> int | None:
-    """How many different values these labels of a metric have, where all are there."""
+def _count_values(samples: _Samples, metric: str, *keys: str) -> int | None:
+    """How many different ones these labels have, where all are there."""
     series = [labels for labels, _ in samples.get(metric, ())]
     values = {tuple(plain(each.get(key), 60) for key in keys) for each in series}
     return sum(map(all, values)) or None

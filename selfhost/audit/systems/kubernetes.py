@@ -18,17 +18,17 @@ from .facts import (
     MAX_CARDS,
     NOT_JUDGED,
     Card,
-    Facts,
+    MachineDraft,
     OutOfService,
     broken,
     card_of,
-    entry,
     labels,
     machine_name,
     number_of_cards,
     plain,
     rows_of,
     table_of,
+    value_at,
     whole,
 )
 
@@ -47,13 +47,13 @@ def read(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
         any(map(_is_node, items)) or (kind in ("List", "NodeList") and not items)
     ):
         # dynamic resource allocation: devices that no label tells of
-        slices = [item for item in items if entry(item, "kind") == "ResourceSlice"]
-        sliced = {plain(entry(item, "spec", "nodeName"), 253) for item in slices} - {None}
+        slices = [item for item in items if value_at(item, "kind") == "ResourceSlice"]
+        sliced = {plain(value_at(item, "spec", "nodeName"), 253) for item in slices} - {None}
         entries = []
         for number, item in enumerate(items):
             if _is_node(item):
                 entries.append(_node(item, f"items[{number}]", sliced))
-            elif not isinstance(entry(item, "kind"), str):
+            elif not isinstance(value_at(item, "kind"), str):
                 entries.append(broken(item, "kubernetes", f"items[{number}]"))
         return entries
     if _is_node(document):
@@ -64,37 +64,37 @@ def read(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
 
 
 def _is_node(item: Any) -> bool:
-    kind = entry(item, "kind")
-    return kind == "Node" or (kind is None and entry(item, "status", "capacity") is not None)
+    kind = value_at(item, "kind")
+    return kind == "Node" or (kind is None and value_at(item, "status", "capacity") is not None)
 
 
 def _node(
     node: Mapping[str, Any], place: str | None = None, sliced: set[str | None] | None = None
 ) -> Entry:
-    all_labels = entry(node, "metadata", "labels")
+    all_labels = value_at(node, "metadata", "labels")
     all_labels = all_labels if isinstance(all_labels, Mapping) else {}
-    name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
-    if _ready(node, "status") not in (None, "True"):
+    name = machine_name(value_at(node, "metadata", "name"), all_labels.get(_HOST))
+    if _ready_condition(node, "status") not in (None, "True"):
         # what it stated when it was last seen is not what it has
         reason = f"{name or 'a machine'}{NOT_JUDGED}Kubernetes calls it NotReady"
         remedy = 'bring it back and ask again, or write out_of_service = "skip" in the policy'
         return Entry(fault=OutOfService(reason, remedy), place=place)
-    machine = Facts("kubernetes")
+    machine = MachineDraft("kubernetes")
     own = {key: all_labels.get(f"kubernetes.io/{key}") for key in ("arch", "os")}
-    ready = {"lastHeartbeatTime": _ready(node, "lastHeartbeatTime")}
+    ready = {"lastHeartbeatTime": _ready_condition(node, "lastHeartbeatTime")}
     machine.read_rows({**node, "label kubernetes.io": own, "condition Ready": ready})
     types = (all_labels.get(key) for key in machine.table["type_labels"])
     machine.put_cloud_type(next(filter(None, types), None))
     _put_features(machine, all_labels)
-    if plain(entry(node, "metadata", "name"), 253) in (sliced or ()):
+    if plain(value_at(node, "metadata", "name"), 253) in (sliced or ()):
         reason = "the node's devices are in ResourceSlices, which are not read"
         machine.lacks("accelerators", reason, _IN_A_POD)
     else:
-        _put_accelerators(machine, all_labels, entry(node, "status"))
+        _put_accelerators(machine, all_labels, value_at(node, "status"))
     return Entry(machine.record(name, _kept_labels(node, all_labels)), place=place)
 
 
-def _ready(node: Mapping[str, Any], key: str) -> str | None:
+def _ready_condition(node: Mapping[str, Any], key: str) -> str | None:
     """`status` or `lastHeartbeatTime` of the condition Ready; None where none is stated."""
     conditions = rows_of(node, "status", "conditions")
     return next((plain(row.get(key), 64) for row in conditions if row.get("type") == "Ready"), None)
@@ -103,7 +103,7 @@ def _ready(node: Mapping[str, Any], key: str) -> str | None:
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 
 
-def _put_features(machine: Facts, all_labels: Labels) -> None:
+def _put_features(machine: MachineDraft, all_labels: Labels) -> None:
     names = [
         key.removeprefix(_FEATURE)
         for key, value in all_labels.items()
@@ -124,8 +124,6 @@ def _put_features(machine: Facts, all_labels: Labels) -> None:
     machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
 
 
-# ------------------------------------------------------------------ GPUs
-
 # a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery
 _LEAST_BYTES = 10_000_000
 _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
@@ -139,12 +137,12 @@ _NONE_OFFERED = (
 )
 
 
-def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
+def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) -> None:
     """The cards that pods may get; none where nothing tells of a GPU."""
-    labelled = _nvidia(all_labels, status)
+    labelled = _labelled_cards(all_labels, status)
     offered = [_offered(number, resource, status) for resource, number, _ in labelled]
     missing = sum(number for _, number, _ in labelled) - sum(offered)
-    capacity = entry(status, "capacity")
+    capacity = value_at(status, "capacity")
     if any(offered):
         every = zip(offered, labelled, strict=True)
         cards = [card for number, (_, _, card) in every for _ in range(number)]
@@ -166,7 +164,7 @@ def _offered(number: int, resource: str, status: Any) -> int:
     and leaves what is allocatable; where no plugin offers devices both are 0
     (https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/).
     """
-    devices, healthy = (entry(status, each, resource) for each in ("capacity", "allocatable"))
+    devices, healthy = (value_at(status, each, resource) for each in ("capacity", "allocatable"))
     if devices is None or healthy is None:
         return number
     # shares of a card are devices of their own
@@ -174,7 +172,7 @@ def _offered(number: int, resource: str, status: Any) -> int:
     return number * min(number_of_cards(healthy), whole_number) // (whole_number or 1)
 
 
-def _nvidia(all_labels: Labels, status: Any) -> list[tuple[str, int, Card]]:
+def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[str, int, Card]]:
     """The resource that pods ask for, and of how many cards, by GPU feature discovery's labels
     (https://github.com/NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery): `gpu.count` are
     cards, or instances where the only strategy is MIG; the resource counts each share of a shared
@@ -182,9 +180,9 @@ def _nvidia(all_labels: Labels, status: Any) -> list[tuple[str, int, Card]]:
     """
     own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
     replicas = number_of_cards(own.get("gpu.replicas")) or 1
-    offered = number_of_cards(entry(status, "capacity", "nvidia.com/gpu")) // replicas
+    offered = number_of_cards(value_at(status, "capacity", "nvidia.com/gpu")) // replicas
     parts = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
-    is_stated = isinstance(entry(status, "capacity"), Mapping)
+    is_stated = isinstance(value_at(status, "capacity"), Mapping)
     # beside instances divided cards are counted, too; what the node offers is whole
     number = offered if parts and is_stated else number_of_cards(own.get("gpu.count")) or offered
     shares = replicas if own.get("gpu.sharing-strategy") == "mps" else 1
@@ -206,8 +204,6 @@ def _card(own: Labels, prefix: str, name: str, shares: int = 1, *, is_part: bool
     return card_of(name.removesuffix("-SHARED"), total, None, driver, is_part=is_part)
 
 
-# ------------------------------------------------------------------ labels that are kept
-
 _ROLE = "node-role.kubernetes.io/"
 # of taints that Kubernetes itself sets, for a node's conditions and for cordoning
 # (https://kubernetes.io/docs/reference/labels-annotations-taints/)
@@ -225,9 +221,9 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
     ]
     taints = [(key, effect) for key, effect in stated if key and effect in _EFFECTS]
     own = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
-    states = ["cordoned"] if entry(node, "spec", "unschedulable") is True else []
+    states = ["cordoned"] if value_at(node, "spec", "unschedulable") is True else []
     states += [state for state in own if state != "unschedulable"]
-    if not states and _ready(node, "status") is not None:
+    if not states and _ready_condition(node, "status") is not None:
         states = ["ready"]
     roles = (key.removeprefix(_ROLE) for key in all_labels if key.startswith(_ROLE))
     kept = {key: all_labels.get(label) for key, label in table["kept_labels"].items()} | {

@@ -11,7 +11,7 @@ from typing import Any
 from ...core.files import shown
 from ...core.records import Record
 from ...core.tables import shipped_table
-from ..record import FACTS, Machine
+from ..record import BANDWIDTH, FACTS, Machine
 from .cpu import read_cores, read_instruction_sets, read_processor, read_scope
 from .gpus import read_accelerators
 from .host import Facts, Host, reason_of
@@ -48,7 +48,7 @@ def read_machine(host: Host | None = None) -> Machine:
     facts.put("read_at", host.ask("read_at"), "the system's clock", silent)
     reason = "the system does not state it, and it was not measured"
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
-    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
+    facts.miss(BANDWIDTH, reason, remedy)
     failures = []
     for probe in _PROBES:
         try:

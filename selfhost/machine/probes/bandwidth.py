@@ -12,11 +12,10 @@ from time import perf_counter, thread_time
 
 from ...core import units
 from ...core.records import Unread
-from ..record import BRIEFLY, LEAST, MEASURED, Machine
+from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .cpu import cache_bytes
 from .host import Host, reason_of
 
-FACT = "memory_bandwidth_bytes_per_second"
 _CHUNK_BYTES = 2 * units.MIB
 # four times the caches of which the system tells, or 64 MiB of them
 _LEAST_BYTES, _MOST_BYTES, _CACHES, _USUAL_CACHE_BYTES = 64 << 20, 4 << 30, 4, 64 << 20
@@ -34,18 +33,18 @@ def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = 
         figure, source, is_busy = measure(machine, host or Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         remedy = "run with --measure when the machine is idle, or give it in a machine file"
-        why = Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy)
-        without = machine.stated({FACT: None}, "no bandwidth")
+        why = Unread(fact=BANDWIDTH, reason=f"not measured: {reason_of(error)}", remedy=remedy)
+        without = machine.stated({BANDWIDTH: None}, "no bandwidth")
         return without.replace(measured_in_vain=not brief, unread=(why, *without.unread))
     how, bound = BRIEFLY if brief else MEASURED, LEAST if is_busy else None
-    facts = {FACT: figure, "memory_bandwidth_how": how, "memory_bandwidth_bound": bound}
+    facts = {BANDWIDTH: figure, "memory_bandwidth_how": how, "memory_bandwidth_bound": bound}
     return machine.stated(facts, source).replace(measured_in_vain=False)
 
 
 def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, bool]:
     """Bytes per second, how measured, and whether others had a part; `ValueError`: no use."""
     usable, free = machine.cpu_cores_usable or 0, machine.memory_available_bytes or 0
-    others = _others_running()
+    others = _count_other_programs()
     refusals = {
         "the machine is a recorded one": not host.live,
         "processors or free memory were not read": not (usable and free),
@@ -67,8 +66,8 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     return int(joint_rate(traces)), source, is_busy
 
 
-def _others_running() -> int:
-    """Programs that run beside this one now; 0 where the system does not say."""
+def _count_other_programs() -> int:
+    """Those that run now; 0 where the system does not say."""
     try:
         with open("/proc/loadavg", encoding="ascii") as stream:
             return max(0, int(stream.read(64).split()[3].partition("/")[0]) - 1)

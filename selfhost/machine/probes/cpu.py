@@ -83,9 +83,6 @@ def read_processor(host: Host, facts: Facts) -> None:
     facts.put("cpu_model", name.strip() or None, where, why)
 
 
-# ------------------------------------------------------------------ instruction sets
-
-
 def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     """What every listed CPU can do, sorted; None where the kernel lists none (RISC-V, POWER)."""
     lines = parse_cpuinfo(text)
@@ -140,9 +137,6 @@ def _read_windows_sets(host: Host, facts: Facts, *, is_arm: bool) -> None:
         facts.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
 
 
-# ------------------------------------------------------------------ cores
-
-
 def read_cores(host: Host, facts: Facts) -> None:
     """Cores that this process may use, those of the fastest kind, and CPUs that it has at once."""
     if host.system != "linux":
@@ -174,7 +168,6 @@ def read_cores(host: Host, facts: Facts) -> None:
 
 
 def _read_usable(host: Host, facts: Facts, cpus: frozenset[int], source: str) -> None:
-    """By affinity and quotas; may be a fraction."""
     groups, least = read_groups(host, "cpu"), float(len(cpus))
     if not cpus:
         facts.miss(USABLE, host.why[f"{CPUS}/online" if host.read_text(STATUS) else STATUS])
@@ -248,9 +241,6 @@ def cache_bytes(host: Host) -> int | None:
                 sizes[host.read_word(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
                 break
     return sum(sizes.values()) or None
-
-
-# ------------------------------------------------------------------ container, virtual or not
 
 
 def read_scope(host: Host, facts: Facts) -> None:

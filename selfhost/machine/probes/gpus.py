@@ -59,7 +59,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
     none = f"{place}: no GPU of NVIDIA, AMD or Intel"
     facts.put(ACCELERATORS, cards, "; ".join(read.source for read in reads) or none)
     if None in [card.unified for card in cards]:
-        facts.miss(f"{ACCELERATORS}.unified", *_said("unified"))
+        facts.miss(f"{ACCELERATORS}.unified", *_reason("unified"))
     blank = [read for read in reads if None in [card.memory_total_bytes for card in read.cards]]
     if unread := [read.unread for read in blank if read.unread]:
         reasons, remedies = zip(*unread, strict=True)
@@ -67,14 +67,11 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         facts.miss(MEMORY, "; ".join(reasons), remedy or None)
 
 
-def _said(*codes: object, **values: object) -> _Why:
-    """Why something is unread and what to do, by the first code that the table has."""
+def _reason(*codes: object, **values: object) -> _Why:
+    """By the first code that the table has."""
     table = shipped_table("firmware_names")["gpus_unread"]
     row = next(table[str(code)] for code in codes if str(code) in table)
     return row["is"].format(**values), row.get("remedy", FILL_IN) or None
-
-
-# ------------------------------------------------------------------ Linux
 
 
 def _read_linux(host: Host, facts: Facts) -> _Reads:
@@ -83,9 +80,9 @@ def _read_linux(host: Host, facts: Facts) -> _Reads:
     for maker, read in ((AMD, _amd_card), (INTEL, _intel_card)):
         if maker in folders:
             cards = {folder: read(host, folder, facts) for folder in folders[maker]}
-            reads.append(_read_handed(host, facts, cards))
+            reads.append(_read_of_maker(host, facts, cards))
     if not any(reads) and host.exists(WSL_DEVICE):
-        return reads, _said("wsl")
+        return reads, _reason("wsl")
     return reads, (why, FILL_IN) if why else None
 
 
@@ -114,7 +111,7 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
     return folders, why
 
 
-def _read_handed(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Read:
+def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Read:
     """Which of `every` card a container was handed: its bus shows all of the host's."""
     cards, (folder, first) = tuple(every.values()), next(iter(every.items()))
     if facts.values.get("scope") == "container":
@@ -128,12 +125,12 @@ def _read_handed(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> 
         blank = {"memory_total_bytes": None, "memory_free_bytes": None}
         cards = tuple(card.replace(**blank) for card in cards or every.values())
     maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
-    unread = _said(code, maker=maker, mask=" and ".join(masks))
+    unread = _reason(code, maker=maker, mask=" and ".join(masks))
     return Read(cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread)
 
 
 def _size(host: Host, path: str) -> int | None:
-    """A size in decimal or with 0x; None where it is not there or no size."""
+    """A size in decimal or with 0x."""
     word = host.read_word(path)
     number = int(word, 16) if re.fullmatch(r"0x[0-9a-f]{1,16}", word) else whole(word)
     return number if number and number <= _MAX_BYTES else None
@@ -168,15 +165,13 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
 
 
 def _amd_name(host: Host, folder: str) -> str:
-    """As its driver gives it, else as libdrm's list has it, else by its number."""
     number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
     row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
     given = host.read_text(f"{folder}/product_name", 256).strip()
-    return given or _listed(host, _AMD_NAMES, number, row) or f"AMD GPU {number}".strip()
+    return given or _name_in_list(host, _AMD_NAMES, number, row) or f"AMD GPU {number}".strip()
 
 
-def _listed(host: Host, lists: Sequence[str], device: str, row: str) -> str | None:
-    """The name of a device in the first list of the system that has it in such a row."""
+def _name_in_list(host: Host, lists: Sequence[str], device: str, row: str) -> str | None:
     found = (re.search(row, host.read_text(path)) for path in lists if device)
     return next((match[match.lastindex or 0] for match in found if match), None)
 
@@ -192,29 +187,26 @@ def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
     return Accelerator(
         vendor="intel",
-        name=f"Intel {_listed(host, _PCI_NAMES, device, row) or 'GPU'}",
+        name=f"Intel {_name_in_list(host, _PCI_NAMES, device, row) or 'GPU'}",
         memory_total_bytes=sum(filter(None, sizes)) if sizes and all(sizes) else None,
         unified=False,
     )
 
 
-# ------------------------------------------------------------------ Apple and Windows
-
-
 def _read_apple(host: Host, _: Facts) -> _Reads:
     """Of a Mac; an Intel one's, and those of another system, are not looked for."""
     if host.sysctl("hw.optional.arm64") != "1":
-        return [], _said("system", system=host.system)
+        return [], _reason("system", system=host.system)
     name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
     limit = (whole(host.sysctl("iogpu.wired_limit_mb")) or 0) * _MIB
     total = limit if 0 < limit <= _MAX_BYTES else None
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     source = f"sysctl hw.optional.arm64{', iogpu.wired_limit_mb' * bool(total)}"
-    return [Read(cards=(card,), source=source, unread=_said("metal"))], None
+    return [Read(cards=(card,), source=source, unread=_reason("metal"))], None
 
 
 def _read_windows(host: Host, _: Facts) -> _Reads:
-    """By NVIDIA's driver, and by the registry the rest, and NVIDIA's where it is silent."""
+    """NVIDIA's by its driver; by the registry the rest, and NVIDIA's where the driver is silent."""
     nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read", FILL_IN
     listed = [card for card in map(parse_adapter, adapters or ()) if card is not None]
@@ -223,7 +215,7 @@ def _read_windows(host: Host, _: Facts) -> _Reads:
     elif any(card.vendor == "nvidia" for card in listed):
         nvidia = None
     is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
-    unread = _said("shares" if is_shared else "registry")
+    unread = _reason("shares" if is_shared else "registry")
     others = Read(cards=tuple(listed), source="the registry's display adapters", unread=unread)
     return [nvidia, others if listed else None], why if adapters is None else None
 
@@ -261,20 +253,20 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     is_pc = normal_architecture(host.machine) == "x86_64"
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return Read(cards=(card,), source=_BOARD, unread=_said("bufferless"))
+        return Read(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
     nodes = [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
     if not nodes and not any(map(host.exists, _DRIVERS)):
         if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
             return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-        return _read_files(host, len(devices), _said("undriven"))
+        return _read_files(host, len(devices), _reason("undriven"))
     answer = host.ask("nvml") or {"error": "unrecorded"}
     if isinstance(answer.get("gpus"), list):
         return _read_answer(host, answer)
-    unread = _said(answer.get("error"), "unusable", error=answer.get("error"))
+    unread = _reason(answer.get("error"), "unusable", error=answer.get("error"))
     if "why" in answer:
-        unread = _said("asked", why=answer["why"])
+        unread = _reason("asked", why=answer["why"])
     return _read_files(host, len(nodes) or len(devices) or 1, unread)
 
 
@@ -294,7 +286,7 @@ def _read_files(host: Host, count: int, unread: _Why) -> Read:
 
 
 def _jetson_board(host: Host) -> str:
-    """What a Jetson's firmware calls its board; empty of another computer."""
+    """The board's name; empty of another computer."""
     board = host.read_text(_BOARD).strip(" \n\0")
     try:
         # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
@@ -314,7 +306,6 @@ _Part = tuple[Accelerator, int | None]
 
 
 def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
-    """The GPUs of an answer that CUDA_VISIBLE_DEVICES leaves."""
     is_arm, driver = normal_architecture(host.machine) == "aarch64", answer.get("driver")
     gpus = [[parse_gpu(part, driver, is_arm=is_arm) for part in gpu] for gpu in answer["gpus"]]
     source = f"NVML: driver {driver or 'of unknown version'}"
@@ -325,10 +316,10 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
     if parts is None:
         card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
         cards = (card,) * len({*str(mask).split(",")})
-        return Read(cards=cards, source=source, unread=_said("uuid", mask=_MASK))
+        return Read(cards=cards, source=source, unread=_reason("uuid", mask=_MASK))
     # of those without memory one that may have its own says more than one that has none
     errors = [error for card, error in parts if not (card.memory_total_bytes or card.unified)]
-    unread = _said(errors[0], "untold") if errors else _said("bufferless")
+    unread = _reason(errors[0], "untold") if errors else _reason("bufferless")
     return Read(cards=tuple(card for card, _ in parts), source=source, unread=unread)
 
 

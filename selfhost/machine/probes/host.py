@@ -53,9 +53,6 @@ class Facts(NamedTuple):
         self.unread[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
 
 
-# ------------------------------------------------------------------ texts of the kernel
-
-
 def whole(word: str, digits: int = 20) -> int | None:
     """A whole number of at most so many plain digits; None for another word."""
     return int(word) if word.isdecimal() and word.isascii() and len(word) <= digits else None
@@ -97,9 +94,6 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
 def reason_of(error: Exception) -> str:
     """What the system says of an error, in words."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-# ------------------------------------------------------------------ this computer
 
 
 class Host:
@@ -268,9 +262,6 @@ class Host:
     def sysctl(self, name: str) -> str:
         """A kernel value of macOS as text; empty where there is none of that name."""
         return str(self.ask("sysctl", name) or "") if self.system == "macos" else ""
-
-
-# ------------------------------------------------------------------ a recorded tree
 
 
 class RecordedHost(Host):

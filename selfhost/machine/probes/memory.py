@@ -53,9 +53,6 @@ class _Bound(NamedTuple):
     left_source: str
 
 
-# ------------------------------------------------------------------ control groups
-
-
 def parse_number(text: str) -> int | None:
     """A number that ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
     match = re.fullmatch(r"(?:(max|-1)|([0-9]{1,20}))\s*\n", text)
@@ -82,17 +79,19 @@ def read_groups(host: Host, controller: str) -> Groups:
     new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
-        return _visible(host, controller, 1, _chain(old, paths.get(controller, "")))
+        return _groups_with_files(
+            host, controller, 1, _groups_of_path(old, paths.get(controller, ""))
+        )
     if not new and "" not in paths:
         return Groups()
     container = host.env.get("container"), host.read_word("/run/systemd/container")
     if "systemd-nspawn" in container:
         # its unit limits the group above the one it puts a container into
         return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
-    return _visible(host, controller, 2, _chain(new, paths.get("", "")))
+    return _groups_with_files(host, controller, 2, _groups_of_path(new, paths.get("", "")))
 
 
-def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
+def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
     """Folder and name of the groups of `path` in the first of `mounts` that shows them, from the
     process's own up to the mount point; why not where none does. Both paths are relative to the
     root of the process's namespace, and may lead out of it (cgroup_namespaces(7)).
@@ -108,10 +107,9 @@ def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
     return f"{', '.join(shown) or 'none are mounted here'}; this process is in {path or 'none'}"
 
 
-def _visible(
+def _groups_with_files(
     host: Host, controller: str, version: int, chain: list[tuple[str, str]] | str
 ) -> Groups:
-    """The groups of a chain that have files of the controller, and why one may be there unseen."""
     if isinstance(chain, str):
         return Groups(why=chain)
     files = _FILES[version, controller]
@@ -178,9 +176,6 @@ def _room(limit_bytes: int, used: int | None, stat: dict[str, int], prefix: str)
     return max(0, limit_bytes - max(0, held))
 
 
-# ------------------------------------------------------------------ memory of this process
-
-
 def read_memory(host: Host, facts: Facts) -> None:
     """Total, limit, available memory, what `ulimit -v` leaves, and free swap."""
     if host.system != "linux":
@@ -201,7 +196,7 @@ def read_memory(host: Host, facts: Facts) -> None:
             raise ValueError(f"a limit may exist unseen: {groups.why}")
         # a group that may have all there is leaves what the machine leaves
         bounds = [bound for bound in bounds if bound.bytes < total]
-        bounds += _shell_bounds(host, facts)
+        bounds += _ulimit_bounds(host, facts)
     except ValueError as error:
         for fact in (LIMIT, AVAILABLE):
             facts.miss(fact, str(error), SET_MEMORY)
@@ -218,8 +213,8 @@ def read_memory(host: Host, facts: Facts) -> None:
     facts.put(AVAILABLE, left, source, source, SET_MEMORY)
 
 
-def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
-    """What `ulimit -v` (RLIMIT_AS) allows, in which mapped model files count."""
+def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
+    """RLIMIT_AS, in which mapped model files count."""
     limits = re.search(_ADDRESS_SPACE, host.read_text(LIMITS))
     if limits is None:
         raise ValueError(f"a limit may exist unseen: {host.why[LIMITS]}")
@@ -236,7 +231,7 @@ def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
 
 
 def _read_other(host: Host, facts: Facts) -> None:
-    """Of a system without /proc: by psutil, and macOS' size by its sysctl where that fails."""
+    """By psutil, and macOS' size by its sysctl where that fails."""
     memory, unread = host.ask("memory") or {}, "the system does not state it"
     total = memory.get("total") or whole(host.sysctl("hw.memsize")) or None
     call = "sysctl hw.memsize" if host.system == "macos" else "psutil.virtual_memory().total"
@@ -249,8 +244,6 @@ def _read_other(host: Host, facts: Facts) -> None:
     facts.put(AVAILABLE, left, "psutil.virtual_memory().available", unread, SET_MEMORY)
     facts.put(SWAP, memory.get("swap_free"), "psutil.swap_memory().free", unread)
 
-
-# ------------------------------------------------------------------ one running process
 
 # a process with thousands of libraries and threads has a few MB of them
 _MOST_MAPS_BYTES = 64 << 20

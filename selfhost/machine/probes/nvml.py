@@ -50,11 +50,11 @@ def describe(nvml: Library) -> dict[str, Any]:
     count = min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)
     return {
         "driver": nvml.text("nvmlSystemGetDriverVersion"),
-        "gpus": [_parts(nvml, index) for index in range(count)],
+        "gpus": [_gpu_or_instances(nvml, index) for index in range(count)],
     }
 
 
-def _parts(nvml: Library, index: int) -> list[dict[str, Any]]:
+def _gpu_or_instances(nvml: Library, index: int) -> list[dict[str, Any]]:
     """`error` is the number of the error that hides a GPU, or its memory."""
     handle, clock = ctypes.c_void_p(), ctypes.c_uint(_CLOCK_MEMORY)
     number = ctypes.c_uint(index)

@@ -93,9 +93,6 @@ def _service_place(host: Host, file: str) -> dict[str, Place]:
     return {"ollama": place} if home[:1] == "/" else {}
 
 
-# ------------------------------------------------------------------ disks
-
-
 def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     folders = host.within(lambda: places(host))
@@ -157,9 +154,6 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
     return folder, space, bool(place.account and space) or host.ask("writable", folder)
 
 
-# ------------------------------------------------------------------ models
-
-
 def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     """Every model in a store; `models_present.<store>` says why one was not read whole."""
     until, models = monotonic() + seconds, list[PresentModel]()
@@ -172,7 +166,7 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     for store, folder in stores.items():
         entries = _SEARCHES[store](host, folder, store)
         try:
-            why = host.within(partial(_add, models, entries, until))
+            why = host.within(partial(_add_models, models, entries, until))
         except (OSError, ValueError) as error:
             why = f"its folder could not be read: {reason_of(error)}"
         if why:
@@ -186,8 +180,8 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     facts.put(MODELS, tuple(models) if stores else None, source, nowhere)
 
 
-def _add(models: list[PresentModel], entries: Found, until: float) -> str:
-    """Adds the models of one store; why not all of them were read, empty where they were."""
+def _add_models(models: list[PresentModel], entries: Found, until: float) -> str:
+    """Why not all of one store were read; empty where they were."""
     unreadable = 0
     for model in entries:
         if monotonic() > until:
@@ -198,7 +192,6 @@ def _add(models: list[PresentModel], entries: Found, until: float) -> str:
 
 
 def _files(host: Host, folder: str, depth: int) -> dict[str, int]:
-    """The files of a folder and those below it, and their bytes: 0 of what leads nowhere."""
     files: dict[str, int] = {}
     for name, size in host.sizes(folder).items():
         if size is not None:
@@ -209,12 +202,11 @@ def _files(host: Host, folder: str, depth: int) -> dict[str, int]:
     return files
 
 
-def _folders(host: Host, *parts: str) -> list[str]:
+def _folder_names(host: Host, *parts: str) -> list[str]:
     return [name for name, size in host.sizes(*parts).items() if size is None]
 
 
 def _parts_of_split(name: str) -> tuple[str, ...]:
-    """Every part of a split file, in order; a file in one piece alone."""
     match = _SHARD.fullmatch(name)
     if match is None or not 1 <= int(match[3]) <= _MAX_SHARDS:
         return (name,)
@@ -235,26 +227,25 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     kinds = ([name for name in names if kind.fullmatch(name)] for kind in _WEIGHTS)
     if weights := next(filter(None, kinds), None):
         sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
-        complete = _is_told_whole(files, weights[0]) if all(sizes) else False
+        # the names may not say that these weights are all that is needed
+        is_split = _SHARD.fullmatch(weights[0]) is not None
+        is_indexed = any(name.endswith(".index.json") for name in files) and not is_split
+        is_told = weights[0].startswith("consolidated") or (
+            "config.json" in files and not is_indexed
+        )
+        complete = (is_told or None) if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
-
-
-def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
-    """Whether names say that these weights are all that is needed; None where none does."""
-    is_indexed = any(name.endswith(".index.json") for name in files) and not _SHARD.fullmatch(first)
-    is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
-    return True if is_told else None
 
 
 def _search_hub(host: Host, hub: str, store: str) -> Found:
     """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
-    for name in filter(re.compile("models--").match, _folders(host, hub)):
+    for name in filter(re.compile("models--").match, _folder_names(host, hub)):
         folder = host.paths.join(hub, name)
         repository = name.removeprefix("models--").replace("--", "/")
         try:
             # the snapshot that `refs/main` names, else the one with most bytes
             below = host.paths.join(folder, "snapshots")
-            commits = _folders(host, below)
+            commits = _folder_names(host, below)
             main = host.read_text(host.paths.join(folder, "refs", "main"), 100).strip()
             commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
             # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
@@ -269,8 +260,8 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
 
 def _search_lm_studio(host: Host, folder: str, store: str) -> Found:
     """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
-    for publisher in _folders(host, folder):
-        for name in _folders(host, folder, publisher):
+    for publisher in _folder_names(host, folder):
+        for name in _folder_names(host, folder, publisher):
             place = host.paths.join(folder, publisher, name)
             for weights in _weights(_files(host, place, 1)):
                 path = host.paths.join(place, weights.get("file", ""))
@@ -311,7 +302,7 @@ def _search_ollama(host: Host, folder: str, store: str) -> Found:
 
 
 def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
-    """Of each layer, the config last: its file in `blobs`, bytes, media type; none of a bad one."""
+    """File in `blobs`, bytes and media type of each, the config last; none of a bad manifest."""
     listed, layers = manifest.get("layers") or [], list[tuple[str, int, str]]()
     for value in (*listed, manifest.get("config")) if isinstance(listed, list) else ():
         fields = value if isinstance(value, dict) else {}
@@ -330,9 +321,6 @@ _SEARCHES: dict[str, Callable[[Host, str, str], Found]] = {
     "ollama": _search_ollama,
     LM_STUDIO: _search_lm_studio,
 }
-
-
-# ------------------------------------------------------------------ runtimes
 
 
 def read_runtimes(host: Host, facts: Facts) -> None:
@@ -365,7 +353,6 @@ def read_runtimes(host: Host, facts: Facts) -> None:
 def _search_runtimes(
     host: Host, table: Mapping[str, Any], programs: Mapping[str, str], tools: list[str]
 ) -> dict[str, PresentRuntime]:
-    """The runtimes of these programs, and those among Python's packages, by their id."""
     runtimes: dict[str, PresentRuntime] = {}
     # Python environments: of the programs that are here first, for the version of one lies beside
     # it; then the active one, the one beside the work, and those of tools

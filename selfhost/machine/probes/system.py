@@ -41,7 +41,7 @@ def _sysctl(name: str) -> str:
 
 
 def _registry_value(key: str, value: str) -> Any:
-    """A value under HKEY_LOCAL_MACHINE of Windows; None where there is none."""
+    """Of HKEY_LOCAL_MACHINE."""
     try:
         tool = importlib.import_module("winreg")
         with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:

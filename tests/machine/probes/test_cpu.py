@@ -10,8 +10,9 @@ from helpers.each import each
 from helpers.recordings import PARTS, Build, part, recorded, text_of
 from selfhost.judge.pace.processor import bandwidth as judged
 from selfhost.machine.probes import bandwidth, cpu, read_machine
-from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
+from selfhost.machine.probes.bandwidth import Trace, joint_rate
 from selfhost.machine.reader import Machine
+from selfhost.machine.record import BANDWIDTH
 
 
 @each("name", part("cpuinfo"))
@@ -107,10 +108,10 @@ def test_where_it_could_only_mislead_it_does_not_measure(
 ) -> None:
     """Less than a processor, too little memory, another computer: a reason, not a figure."""
     machine = bandwidth.with_measured(HERE, host=build({}))
-    assert "recorded one" in machine.why_unread(FACT).reason
+    assert "recorded one" in machine.why_unread(BANDWIDTH).reason
     machine = bandwidth.with_measured(HERE.replace(**changes))
     assert machine.memory_bandwidth_bytes_per_second is None
-    assert reason in machine.why_unread(FACT).reason
+    assert reason in machine.why_unread(BANDWIDTH).reason
     assert machine.measured_in_vain
 
 
@@ -133,7 +134,7 @@ def test_a_busy_machine_gives_a_lower_bound(
         assert machine.memory_bandwidth_bytes_per_second == pytest.approx(40e9, rel=0.02)
         how = "measured-briefly" if is_at_present else "measured"
         assert (machine.memory_bandwidth_how, machine.memory_bandwidth_bound) == (how, bound)
-        assert "measured" in machine.sources[FACT]
+        assert "measured" in machine.sources[BANDWIDTH]
         told = judged(machine)
         assert told is not None
         assert told.measured is (bound is None)
@@ -148,7 +149,7 @@ def test_this_machine_is_measured_or_says_why_not() -> None:
     brief = bandwidth.with_measured(machine, brief=True)
     rates = [read.memory_bandwidth_bytes_per_second for read in (careful, brief)]
     for read, rate in zip((careful, brief), rates, strict=True):
-        assert (rate is None) == any(entry.fact == FACT for entry in read.unread)
+        assert (rate is None) == any(entry.fact == BANDWIDTH for entry in read.unread)
         assert rate is None or GB < rate < 4000 * GB
     if rates[0] and rates[1]:
         assert 0.25 < rates[0] / rates[1] < 4
