@@ -32,7 +32,6 @@ Judge = Callable[[Wanted, str, Machine], Verdict]
 Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
 # what decides, the most that a machine lacks, less than zero its number, and the numbers of all
 Sorted = tuple[Key, float, int, list[int]]
-# what one entry of a task comes to
 Outcomes = list[Sorted] | SelfhostError
 
 # judgements of one task: about half a second

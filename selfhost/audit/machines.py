@@ -45,7 +45,6 @@ _START_BYTES = 1 << 16
 # of one answer: some 5,000 nodes of Kubernetes with all they state. Python takes up to 125 bytes a
 # value
 MAX_VALUES = 4_000_000
-# what a file's name may end in beside the name of its machine
 _EXTENSIONS = (".json", ".jsonl")
 
 # the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
@@ -176,7 +175,6 @@ class _Loader:
         self.machines = Machines()
         self.faults: list[Problem] = []
         self.down: list[Problem] = []
-        # files of folders that hold no record
         self.not_read: list[str] = []
         # the file and the line of each machine, by its name
         self._origins: dict[str, tuple[str, int | None]] = {}

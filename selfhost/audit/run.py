@@ -248,7 +248,7 @@ def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator
 
 
 def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
-    """The machines that are judged, a note on those at rest, and what could not be used."""
+    """The machines to judge, a note on those at rest, and what could not be used."""
     machines, problems = fleet.machines, [*fleet.problems]
     is_skipped = policy.out_of_service == "skip"
     reasons = [_why_resting(labels) for labels in machines.labels]
@@ -379,8 +379,8 @@ def read_baseline(path: str) -> Baseline:
 
 
 def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
-    """The audit with those rows alone that changed. What does not newly fail, and is not newly
-    unknown, has the exit code 0. A machine of the baseline that was not read is a problem.
+    """Only the rows that changed; what is not newly wrong has the exit code 0. A machine of the
+    baseline that was not read is a problem.
     """
     faulty = {each.message.partition(NOT_JUDGED)[0] for each in (*audit.problems, *fleet.down)}
     seen = faulty.union(fleet.machines.names)

@@ -30,7 +30,6 @@ _WITHOUT_NUMBER = frozenset(("altra", "axion", "ii", "phenom", "snapdragon", "tu
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
-# words of processors' names that tell their maker
 _WORDS_OF_MAKER = {
     "AMD": frozenset(("amd", "epyc", "ryzen", "threadripper")),
     "Intel": frozenset(("intel", "xeon", "core", "i3", "i5", "i7", "i9", "celeron", "pentium")),

@@ -257,7 +257,11 @@ class _Parts:
         if about.scope != "host" and not row:
             self._complete_guest(about)
         elif self.processor is None and not self.accelerators:
-            self._complete_computer(about)
+            if about.is_line or row:
+                raise refusal("product", about.text)
+            if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+                raise unknown(about.text)
+            self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     @property
     def architecture(self) -> str:
@@ -275,13 +279,6 @@ class _Parts:
         self.guest_cores = stated or usual
         about.ram_gib = about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
         self.processor = self.processor or _GUEST_PROCESSOR
-
-    def _complete_computer(self, about: Description) -> None:
-        if about.is_line or self.row:
-            raise refusal("product", about.text)
-        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-            raise unknown(about.text)
-        self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)
@@ -364,7 +361,7 @@ def _stated_facts(about: Description, parts: _Parts) -> dict[str, Any]:
     if parts.is_of_product and "gb_per_s" in row:
         facts[BANDWIDTH] = round(row["gb_per_s"] * units.GB)
     elif series is not None and series.memory == "soldered" and not row and not parts.cards:
-        # of one rate
+        # memory that is sold at one rate alone
         facts[BANDWIDTH] = round(series.usual) if series.least == series.most else None
     return facts
 

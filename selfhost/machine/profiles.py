@@ -67,7 +67,7 @@ def names() -> tuple[str, ...]:
 
 
 @lru_cache(1)
-def _names() -> Mapping[str, Sequence[str]]:
+def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     """Names, and names without their first word, as `canonical` writes them -> what they can be."""
     names_of_key: dict[str, list[str]] = {}
     for name in names():
@@ -77,10 +77,8 @@ def _names() -> Mapping[str, Sequence[str]]:
 
 
 @cache
-def _label(typed: str) -> Mapping[str, str] | None:
-    """The row of a label in `runner_labels.toml`, also behind who hosts it, `github actions
-    ubuntu-latest`.
-    """
+def _runner_label(typed: str) -> Mapping[str, str] | None:
+    """Its row in `runner_labels.toml`, also behind who hosts it, `github actions ubuntu-latest`."""
     name = canonical(typed)
     plain = name.removeprefix("github-").removeprefix("actions-")
     rows: list[Mapping[str, str]] = shipped_table("runner_labels")["label"]
@@ -95,9 +93,9 @@ def find(typed: str) -> str | None:
     leaves no doubt, or as a label of hosted runners, `ubuntu-latest`, also among words that say who
     hosts it. None where it means none or several.
     """
-    if own := _names().get(canonical(typed)):
+    if own := _names_by_spelling().get(canonical(typed)):
         return own[0] if len(own) == 1 else None
-    if label := _label(typed):
+    if label := _runner_label(typed):
         return label["profile"]
     words = typed.lower().split()
     is_runner = not {"github", "actions", "runner", "runners"}.isdisjoint(words)
@@ -108,13 +106,13 @@ def find(typed: str) -> str | None:
 def unknown(typed: str) -> UnknownMachineError:
     """The error for what `find` has no name for, with names that are spelled alike or hold it."""
     wanted = canonical(typed)
-    nearest = _names().get(wanted, ())
+    nearest = _names_by_spelling().get(wanted, ())
     message = f"{shown(typed)!r} is the end of several machines' names"
     if not nearest:
         message = f"no machine is called {shown(typed)!r}"
-        holding = [key for key in sorted(_names()) if wanted in key]
-        keys = [*all_near(wanted, list(_names())), *holding] if len(wanted) > 2 else []
-        nearest = list(dict.fromkeys(_names()[key][-1] for key in keys))[:_SUGGESTED]
+        holding = [key for key in sorted(_names_by_spelling()) if wanted in key]
+        keys = [*all_near(wanted, list(_names_by_spelling())), *holding] if len(wanted) > 2 else []
+        nearest = list(dict.fromkeys(_names_by_spelling()[key][-1] for key in keys))[:_SUGGESTED]
     meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
     remedy = (
         f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
@@ -139,8 +137,8 @@ def called(text: str) -> tuple[Machine, str | None] | None:
     name = find(text)
     if name is None:
         return None
-    note, row = None, _label(text)
-    if row is not None and canonical(text) not in _names():
+    note, row = None, _runner_label(text)
+    if row is not None and canonical(text) not in _names_by_spelling():
         other = f" --machine {row['other']}" if "other" in row else ""
         note = f'"{text}": {row["note"]}{other}'
     return _profile(name).machine, note
@@ -171,16 +169,8 @@ def size_of(machine: Machine) -> tuple[int, float]:
 
 @cache
 def _profile(name: str) -> Profile:
-    """The profile in one shipped file. `MachineFileError` names values that no machine has.
-
-    Keys: title, kind, system, architecture, memory_gib
-    (as sold), memory_limit_gb (where a control group is below it), cores (as the system counts
-    them), physical_cores, cpu_model, instruction_sets, disk_free_gb (promised free) or disk_gb (the
-    whole disk; neither where one chooses it), bandwidth_gb_per_second with bandwidth_basis,
-    confidence, source, note, and `[[accelerators]]`: vendor, name as the driver says it, count,
-    memory_gib (as sold) or unified = true. Confidence is high where the sizes were read in the
-    source, medium where a part is arithmetic or general knowledge, low where nothing was read. What
-    is left out is assumed or unread.
+    """Of its file, whose keys `specs/README.md` explains. `MachineFileError` names values that no
+    machine has.
     """
     row = _stored()[name]
     if row is None:
@@ -188,7 +178,7 @@ def _profile(name: str) -> Profile:
         if document.problems:
             raise MachineFileError(document.problems)
         row = document.values
-    values = _facts(row)
+    values = _stated_facts(row)
     origin = f"profile {name}, {row['confidence']} confidence"
     sources = {fact: origin for fact, value in values.items() if value is not None}
     sources["memory_total_bytes"] = f"{origin}: {row['source']}"
@@ -212,8 +202,7 @@ def _profile(name: str) -> Profile:
     return Profile(name=name, note=row.get("note"), machine=planned(machine), **own)
 
 
-def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the file states of the machine."""
+def _stated_facts(row: Mapping[str, Any]) -> dict[str, Any]:
     total = round(row["memory_gib"] * units.GIB)
     in_bytes = {key: round(row[key] * units.GB) for key in row if "_gb" in key}
     cards: list[Accelerator] = []

@@ -40,7 +40,6 @@ MAX_DISK_BYTES = 2**64
 MIN_CORES, MAX_CORES = 0.001, 1_000_000
 MAX_FILE_BYTES = 4 * 2**20
 
-# the largest file a FAT32 volume holds
 FAT_FILE_BYTES = 2**32 - 1
 WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
 # what to do about a fact that is not read
@@ -377,7 +376,6 @@ _PARTS = {
     f"tuple[{kind.__name__}, ...]": kind
     for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
 }
-# of its numbers
 _LIMITS = {n: key.limits for n, key in Machine._keys.items() if "minimum" in key.limits}
 # of these none is above one behind it
 _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_free_bytes", "memory_total_bytes")

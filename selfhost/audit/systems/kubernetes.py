@@ -138,7 +138,7 @@ _NONE_OFFERED = (
 
 
 def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) -> None:
-    """The cards that pods may get; none where nothing tells of a GPU."""
+    """Those that pods may get."""
     labelled = _labelled_cards(all_labels, status)
     offered = [_offered(number, resource, status) for resource, number, _ in labelled]
     missing = sum(number for _, number, _ in labelled) - sum(offered)
@@ -160,9 +160,8 @@ def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) ->
 
 
 def _offered(number: int, resource: str, status: Any) -> int:
-    """Of so many cards those that pods may get: a device that is unhealthy stays in the capacity
-    and leaves what is allocatable; where no plugin offers devices both are 0
-    (https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/).
+    """How many of them pods may get: an unhealthy device stays in the capacity and leaves what is
+    allocatable; without a plugin both are 0 (kubernetes.io/docs, device-plugins).
     """
     devices, healthy = (value_at(status, each, resource) for each in ("capacity", "allocatable"))
     if devices is None or healthy is None:
@@ -173,10 +172,8 @@ def _offered(number: int, resource: str, status: Any) -> int:
 
 
 def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[str, int, Card]]:
-    """The resource that pods ask for, and of how many cards, by GPU feature discovery's labels
-    (https://github.com/NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery): `gpu.count` are
-    cards, or instances where the only strategy is MIG; the resource counts each share of a shared
-    card.
+    """Resource, number and card, by GPU feature discovery (NVIDIA/k8s-device-plugin): `gpu.count`
+    are cards, or instances where the only strategy is MIG; the resource counts shares of a card.
     """
     own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
     replicas = number_of_cards(own.get("gpu.replicas")) or 1
@@ -194,7 +191,6 @@ def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[str, int, Car
 
 
 def _card(own: Labels, prefix: str, name: str, shares: int = 1, *, is_part: bool = False) -> Card:
-    """By the labels with that prefix; the name is that where none is stated."""
     name = plain(own.get(f"{prefix}.product"), 120) or name
     size = whole(own.get(f"{prefix}.memory"))
     unit = 1 if (size or 0) >= _LEAST_BYTES else units.MIB

@@ -23,7 +23,6 @@ _DMI, _TREE = "/sys/class/dmi/id", "/proc/device-tree"
 _FIRMWARE = (f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible", f"{_TREE}/model")
 _REGISTRY = r"HARDWARE\DESCRIPTION\System"
 _BIOS = (rf"{_REGISTRY}\BIOS\SystemManufacturer", rf"{_REGISTRY}\BIOS\SystemProductName")
-# words in the names of control groups that containers are put into
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
 
 

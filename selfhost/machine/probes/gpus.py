@@ -24,7 +24,6 @@ _UNNAMED = "NVIDIA GPU"
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
 _MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
-# variables of ROCm and HIP that hide cards
 _AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
@@ -324,9 +323,9 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
 
 
 def _selected(mask: str, gpus: list[list[_Part]], *, is_by_bus: bool) -> list[_Part] | None:
-    """What CUDA_VISIBLE_DEVICES leaves, in its order: the first word that is no number, or one
-    again, ends it (CUDA C++ Programming Guide, environment variables). None where that cannot be
-    told: of UUIDs, and of unlike GPUs, of which CUDA's own order has the fastest first.
+    """What CUDA_VISIBLE_DEVICES leaves: a word that is no number, or one again, ends it (CUDA C++
+    Programming Guide). None where nobody can tell: of UUIDs, and of unlike GPUs, of which CUDA puts
+    the fastest first.
     """
     numbers: list[int] = []
     for word in (word.strip() for word in mask.split(",")):
@@ -365,9 +364,8 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> _
 
 
 def _peak_rate(part: Mapping[str, Any]) -> int | None:
-    """Bytes per second of memory that transfers twice a clock, as NVML counts clocks (NVIDIA's
-    deviceQuery does this sum). An instance has its eighths of the memory and as many of its
-    channels (NVIDIA's MIG user guide).
+    """Bytes per second: two transfers a clock, as in NVIDIA's deviceQuery; an instance of MIG has as
+    many of the channels as of the memory.
     """
     names = ("memory_clock_mhz", "bus_width_bits", "memory_total_bytes")
     clock_mhz, width_bits, size = (part.get(name) or 0 for name in names)

@@ -109,7 +109,6 @@ class Host:
     def __init__(self, env: Mapping[str, str] | None = None, system: str | None = None) -> None:
         self.env: Mapping[str, str] = os.environ if env is None else env
         self.system = system or normal_system(sys.platform)
-        # as the host's system writes paths
         self.paths: Any = ntpath if self.system == "windows" else posixpath
         # by path: its text, and why it does not say what is looked for
         self._texts: dict[str, str] = {}
@@ -224,7 +223,6 @@ class Host:
         join, fold = self.paths.join, self.paths.normcase
         below = fold(join(path, ""))
         holding = [mount for mount in self.mounts if below.startswith(fold(join(mount.point, "")))]
-        # the last of the longest
         return max(reversed(holding), key=lambda mount: len(mount.point), default=None)
 
     def within(self, work: Callable[[], T]) -> T:

@@ -92,9 +92,9 @@ def read_groups(host: Host, controller: str) -> Groups:
 
 
 def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
-    """Folder and name of the groups of `path` in the first of `mounts` that shows them, from the
-    process's own up to the mount point; why not where none does. Both paths are relative to the
-    root of the process's namespace, and may lead out of it (cgroup_namespaces(7)).
+    """Folder and name, from the process's own up to the mount point, in the first of `mounts` that
+    shows them; why not where none does. Paths are relative to the root of the process's namespace,
+    and may lead out of it (cgroup_namespaces(7)).
     """
     for mount in mounts:
         root, point = mount.root.rstrip("/"), mount.point.rstrip("/")

@@ -79,11 +79,10 @@ def places(host: Host) -> dict[str, Place]:
 
 
 def _service_place(host: Host, file: str) -> dict[str, Place]:
-    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676): the last
-    setting in its systemd unit and the files beside it wins.
-    """
+    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676)."""
     files = [f"{file}.d/{name}" for name in host.listdir(f"{file}.d") if name.endswith(".conf")]
     unit = "\n".join(map(host.read_text, (file, *files)))
+    # the last setting wins
     account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", unit)][-1]
     if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', unit):
         return {"ollama": Place(paths[-1], f"OLLAMA_MODELS in {file}", account)}
@@ -271,9 +270,7 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Found:
 
 
 def _search_ollama(host: Host, folder: str, store: str) -> Found:
-    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
-    `sha256-…`, whole under that name alone (ollama/ollama, types/model/name.go).
-    """
+    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers: whole `blobs/sha256-…`."""
     manifests = _files(host, host.paths.join(folder, "manifests"), 4)
     blobs = host.sizes(folder, "blobs") if manifests else {}
     for parts in (path.split("/") for path, size in sorted(manifests.items()) if size):
@@ -342,7 +339,6 @@ def read_runtimes(host: Host, facts: Facts) -> None:
         for command, name in table["commands"].items()
     }
     runtimes = host.within(lambda: _search_runtimes(host, table, programs, tools))
-    # what a recorded tree does not hold is not known to be missing on its machine
     is_searched = runtimes or host.ask("python_path") is not None or any(map(host.exists, folders))
     value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
     where = "commands in PATH and the usual folders; packages of this and of other environments"
@@ -372,7 +368,7 @@ def _search_runtimes(
 
 
 def _packages(host: Host, prefixes: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Name, version and folder of the packages of Python environments, and of this one."""
+    """Name, version and folder of each, of this environment too."""
     folders: list[str] = []
     for library in (host.paths.join(prefix, "lib") for prefix in prefixes):
         # Windows has no folder of a version between the two

@@ -170,7 +170,6 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "memory": _memory,
     "mounts": _mounts,
     "nvml": ask_nvml,
-    # of this interpreter
     "pointer_bits": lambda: 64 if sys.maxsize > 2**32 else 32,
     "processor_features": _processor_features,
     "python_path": lambda: [folder for folder in sys.path if folder],
