@@ -72,23 +72,20 @@ class FleetJudge:
         self._batches: dict[
             tuple[int, str, tuple[tuple[int, tuple[int, ...]], ...]], list[int]
         ] = {}
-        for number in range(len(machines)):
-            self._place(number, machines[number])
-
-    def _place(self, number: int, machine: Machine) -> None:
-        entries = []
-        for wanted in self._policy.models:
-            selected = self._policy.selects(wanted.machines, machine)
-            if selected is False:
-                continue
-            self.placed.add(wanted.index)
-            if selected is None:
-                row = unplaced_row(self._policy, wanted, machine)
-                self._alike_to(wanted, row.reasons, row=row).numbers.append(number)
-            else:
-                entries.append((wanted.index, self._exceptions.concerning(wanted.name, machine)))
-        key = self._machines.kind_of[number], self._policy.memory_basis(machine), tuple(entries)
-        self._batches.setdefault(key, []).append(number)
+        for number, machine in enumerate(machines):
+            entries = []
+            for wanted in policy.models:
+                selected = policy.selects(wanted.machines, machine)
+                if selected is False:
+                    continue
+                self.placed.add(wanted.index)
+                if selected is None:
+                    row = unplaced_row(policy, wanted, machine)
+                    self._alike_to(wanted, row.reasons, row=row).numbers.append(number)
+                else:
+                    entries.append((wanted.index, exceptions.concerning(wanted.name, machine)))
+            key = machines.kind_of[number], policy.memory_basis(machine), tuple(entries)
+            self._batches.setdefault(key, []).append(number)
 
     def _alike_to(
         self, wanted: Wanted, key: object, exceptions: tuple[int, ...] = (), row: Row | None = None

@@ -180,7 +180,6 @@ class _Loader:
         self._origins: dict[str, tuple[str, int | None]] = {}
 
     def add_folder(self, folder: str) -> None:
-        """The machines of the files of records in a folder; other files are noted."""
         try:
             names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         except OSError as error:
@@ -197,7 +196,6 @@ class _Loader:
             self.add_file(path)
 
     def add_file(self, path: str, shown: str = "", content: bytes | None = None) -> None:
-        """The machines of one file, or of its content; problems call it `shown`."""
         file, faults = shown or path, list[Problem]()
         try:
             stream = open_input(path)[0] if content is None else BytesIO(content)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from math import hypot, inf, prod
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .words import COUNT, word_table
+
+_table = partial(shipped_table, "cpus")
 
 _R = TypeVar("_R", bound=Record)
 
@@ -501,7 +503,3 @@ def metal_share(ram_bytes: int) -> tuple[float, float]:
         if ram_bytes <= row.get("up_to_gib", ram_bytes) * units.GIB
     )
     return least, most
-
-
-def _table() -> Mapping[str, Any]:
-    return shipped_table("cpus")

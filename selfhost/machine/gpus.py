@@ -31,6 +31,7 @@ from .words import (
     word_table,
 )
 
+_table = partial(shipped_table, "gpus")
 _refusal = partial(refusal, kind=UnknownGpuError)
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
@@ -332,10 +333,6 @@ def vendor_of(name: str) -> str:
     words = re.split(r"[^a-z0-9]+", name.lower())
     makers = (row["id"] for row in _table()["maker"] if not {*words}.isdisjoint(row["words"]))
     return next(makers, UNKNOWN)
-
-
-def _table() -> Mapping[str, Any]:
-    return shipped_table("gpus")
 
 
 def cards_named(text: str) -> NamedCards:

@@ -154,20 +154,17 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
         unified = (total or 0) <= borrowed
         if unified:
             total, used = borrowed or None, None
+    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
+    row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
+    given = host.read_text(f"{folder}/product_name", 256).strip()
+    name = given or _name_in_list(host, _AMD_NAMES, number, row) or f"AMD GPU {number}".strip()
     return Accelerator(
         vendor="amd",
-        name=_amd_name(host, folder),
+        name=name,
         memory_total_bytes=total,
         memory_free_bytes=max(0, total - used) if total is not None and used is not None else None,
         unified=unified,
     )
-
-
-def _amd_name(host: Host, folder: str) -> str:
-    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
-    row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
-    given = host.read_text(f"{folder}/product_name", 256).strip()
-    return given or _name_in_list(host, _AMD_NAMES, number, row) or f"AMD GPU {number}".strip()
 
 
 def _name_in_list(host: Host, lists: Sequence[str], device: str, row: str) -> str | None:
@@ -364,8 +361,8 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> _
 
 
 def _peak_rate(part: Mapping[str, Any]) -> int | None:
-    """Bytes per second: two transfers a clock, as in NVIDIA's deviceQuery; an instance of MIG has as
-    many of the channels as of the memory.
+    """Bytes per second: two transfers a clock, as in NVIDIA's deviceQuery. An instance of MIG has
+    the same part of the channels as of the memory.
     """
     names = ("memory_clock_mhz", "bus_width_bits", "memory_total_bytes")
     clock_mhz, width_bits, size = (part.get(name) or 0 for name in names)

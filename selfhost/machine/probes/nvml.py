@@ -29,13 +29,11 @@ class Library:
         return _FUNCTION_NOT_FOUND if function is None else int(function(*values))
 
     def text(self, name: str, *values: Any) -> str | None:
-        """A text that a function writes."""
         buffer = ctypes.create_string_buffer(_TEXT_BYTES)
         code = self.call(name, *values, buffer, ctypes.c_uint(_TEXT_BYTES))
         return None if code else buffer.value.decode("utf-8", "replace")
 
     def numbers(self, name: str, *values: Any, count: int = 1) -> list[int]:
-        """The numbers that a function writes, each of 32 bits."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
         code = self.call(name, *values, *map(ctypes.byref, cells))
         return [] if code else [cell.value for cell in cells]
