@@ -257,11 +257,7 @@ class _Parts:
         if about.scope != "host" and not row:
             self._complete_guest(about)
         elif self.processor is None and not self.accelerators:
-            if about.is_line or row:
-                raise refusal("product", about.text)
-            if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-                raise unknown(about.text)
-            self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
+            self._complete_computer(about)
 
     @property
     def architecture(self) -> str:
@@ -279,6 +275,13 @@ class _Parts:
         self.guest_cores = stated or usual
         about.ram_gib = about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
         self.processor = self.processor or _GUEST_PROCESSOR
+
+    def _complete_computer(self, about: Description) -> None:
+        if about.is_line or self.row:
+            raise refusal("product", about.text)
+        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+            raise unknown(about.text)
+        self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)

@@ -230,10 +230,10 @@ def _take_mac(about: Description) -> None:
     if not (is_mac or chip):
         return
     rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*texts})]
-    if not rows and not is_mac and {"apple", "air"}.isdisjoint(texts):
-        return
     if not rows:
-        raise refusal("mac", about.text)
+        if is_mac or {"apple", "air"} & {*texts}:
+            raise refusal("mac", about.text)
+        return
     if len(rows) > 1:
         near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))

@@ -226,14 +226,15 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     kinds = ([name for name in names if kind.fullmatch(name)] for kind in _WEIGHTS)
     if weights := next(filter(None, kinds), None):
         sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
-        # the names may not say that these weights are all that is needed
-        is_split = _SHARD.fullmatch(weights[0]) is not None
-        is_indexed = any(name.endswith(".index.json") for name in files) and not is_split
-        is_told = weights[0].startswith("consolidated") or (
-            "config.json" in files and not is_indexed
-        )
-        complete = (is_told or None) if all(sizes) else False
+        complete = _is_told_whole(files, weights[0]) if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
+
+
+def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
+    """Whether names say that nothing is missing; None where none does."""
+    is_indexed = any(name.endswith(".index.json") for name in files) and not _SHARD.fullmatch(first)
+    is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
+    return True if is_told else None
 
 
 def _search_hub(host: Host, hub: str, store: str) -> Found:
