@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from ..catalogue.index import Catalogue, Outline
-from ..catalogue.offers import day_by_header
+from ..catalogue.offers import snapshot_day
 from ..catalogue.searching import holds_words
 from ..core import units
 from ..core.errors import InputError, SpecError, WorkloadError, in_one_line
@@ -259,7 +259,7 @@ class Lister:
             counts=counts,
             refused=refused,
             ruled_out=ruled_out,
-            catalogue_as_of=max((*days, day_by_header(catalogue.offers_path) or "")) or None,
+            catalogue_as_of=max((*days, snapshot_day(catalogue.offers_path) or "")) or None,
         )
 
 

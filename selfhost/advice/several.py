@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.openness import Row, permissions, rows
-from ..catalogue.quantization_names import Quality, quality_for
+from ..catalogue.quantization_names import Quality, quality_of_workload
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
@@ -94,7 +94,7 @@ def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> It
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     needs, workload = question.needs, question.workload
-    cost = quality_for(workload, catalogue, question.spec)
+    cost = quality_of_workload(workload, catalogue, question.spec)
     if needs is None or needs.download_bytes is None or workload.runtime is None:
         return None
     if workload.quantization is None or cost is None:

@@ -108,7 +108,7 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
         setup.append("# not verified: that the repository holds this file")
     parts = None if question.local_files else need.parts_of(case.spec, case.runtime)
     for part in parts.files if parts is not None else ():
-        name = part.named(quantization or "")
+        name = part.file_in(quantization or "")
         setup.append(f"hf download {part.repository} {name} --local-dir models")
     kind = LISTED if is_listed else UNLISTED
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)

@@ -9,7 +9,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import bare_name
 from ..catalogue.offers import Offer
-from ..catalogue.quantization_names import quality_for
+from ..catalogue.quantization_names import quality_of_workload
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
@@ -84,7 +84,9 @@ def check_with(
         understood_as=(*understood.notes, *tag_note),
         notes=tuple(notes),
         fine_print=tuple(_fine_print(understood, question)),
-        quality=quality_for(question.workload, catalogue, question.spec, is_halved=bits == 16),
+        quality=quality_of_workload(
+            question.workload, catalogue, question.spec, is_halved=bits == 16
+        ),
         loaded_bits=bits,
         **more,
     )

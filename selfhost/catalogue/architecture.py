@@ -21,8 +21,8 @@ Places = tuple[int, ...]
 MAX_LAYERS = 1000
 MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
-_ATTENDING = ("full", "sliding", "latent", "cross", "compressed")
-_KEEPING = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
+_ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
+_STATE_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
 _NEEDED: tuple[str, ...] = ("kind",)
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
@@ -68,7 +68,7 @@ class Attention(LayerPart):
     needed = ("heads", "kv_heads", "key_length", "value_length")
     # a head shares the keys and values of as many others, and a group of the output
     related = "kv_heads divides heads, output_groups divides heads"
-    kind: str = read_by(choices=_ATTENDING, default="full")
+    kind: str = read_by(choices=_ATTENTION_KINDS, default="full")
     heads: int = _size()
     kv_heads: int = _size()
     key_length: int = _size()
@@ -99,7 +99,7 @@ class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
     related = "heads divides inner_length, groups divides heads, key_heads divides heads"
-    kind: str = read_by(required=True, choices=_KEEPING)
+    kind: str = read_by(required=True, choices=_STATE_KINDS)
     inner_length: int | None = _size()
     state_length: int | None = _size()
     time_step_rank: int | None = _size()
@@ -334,21 +334,19 @@ def _read_part(
             line.problem("heads", "is missing, here and in [architecture]")
     if not at or any(values[key] is None for key in part.needed):
         return None
-    read = part(layers=at, **values)
-    for key, message, remedy in read.misfits(model["embedding_length"]):
+    made = part(layers=at, **values)
+    for key, message, remedy in made.misfits(model["embedding_length"]):
         # what was taken from another key is told of that
         if key in line:
             line.problem(key, message, remedy)
-    return read
+    return made
 
 
 _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 
 
 def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places]:
-    """The layer numbers of every line, () where it is wrong; a line without an `at` has the layers
-    that no line of these lists names.
-    """
+    """The layers of every line, () where it is wrong; without `at` those that no line names."""
     places: dict[Table, Places] = {}
     for lines in lists:
         taken: set[int] = set()
@@ -373,9 +371,7 @@ def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places
 
 
 def _numbers(line: Table, layers: int) -> Places:
-    """The layers that the `at` of a line names, as a slice of Python or as a list; () where it is
-    wrong.
-    """
+    """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
     at: Any = line.values["at"]
     if isinstance(at, str):
         slice = _SLICE.fullmatch(at)

@@ -36,8 +36,7 @@ SPECS_VARIABLE = "SELFHOST_SPECS"
 # in a package: the names and outlines of all models with the places of their specs, and the specs
 INDEX_FILE, MODELS_FILE = f"index{STORED}", f"models{STORED}"
 
-# a name as `canonical` writes it -> the id of its spec, by KINDS; several
-# ids are joined by `/`
+# a name as `canonical` writes it -> the id of its spec, by KINDS; several are joined by `/`
 Names = Mapping[str, Mapping[str, str]]
 # what a name may be, from the most to the least certain
 KINDS = ("ids", "aliases", "titles", "repositories")
@@ -48,8 +47,6 @@ _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
 # how the sources of a spec say that what comes after a model is told by dates or by us, and by no
 # publisher
 _JUDGED = ("release dates", "our judgement")
-
-
 # the word for each use that narrows a model down to one kind of work
 _PURPOSES = {
     "code": "code", "safety": "moderation", "math": "mathematics", "medical": "medicine",
@@ -120,7 +117,8 @@ class Catalogue:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
-        return partial(Catalogue.open, shipped=self.folder), (self.own_folders,)
+        own = [folder.path for folder in reversed(self._folders[:-1])]
+        return partial(Catalogue.open, shipped=self.folder), (own,)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
@@ -140,7 +138,7 @@ class Catalogue:
         return spec.replace(overrides=folders[1].file(id)) if folders[1:] else spec
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
-        """Every spec of these ids that can be read, of all without; `broken` has the others."""
+        """The specs of these ids, of all without; faulty ones are left out."""
         for spec_id in self.ids() if ids is None else ids:
             try:
                 yield self.spec(spec_id)
@@ -202,11 +200,6 @@ class Catalogue:
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
         return id in self._shipped.ids and not any(id in each.ids for each in self._folders[:-1])
-
-    @property
-    def own_folders(self) -> tuple[str, ...]:
-        """The user's folders, as `open` takes them."""
-        return tuple(folder.path for folder in reversed(self._folders[:-1]))
 
     @cached_property
     def own_faults(self) -> tuple[Problem, ...]:
@@ -322,8 +315,6 @@ class _Folder:
 
 
 class _Package(_Folder):
-    """The specs of an installed package, as `package_files` wrote them."""
-
     def __init__(self, path: str) -> None:
         self.path, self._specs = path, {}
         self.index = read_stored(os.path.join(path, INDEX_FILE))
@@ -385,7 +376,6 @@ def package_files(source: str) -> dict[str, bytes]:
 
 
 def _ids_in(path: str, endings: tuple[str, ...] = (".toml",)) -> tuple[str, ...]:
-    """Names, without their ending, of the files that end so, sorted. Raises `SpecError`."""
     return tuple(sorted(os.path.splitext(name)[0] for name in _files_in(path, endings)))
 
 
@@ -425,11 +415,8 @@ def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, st
 
 
 def _repository_names(repository: str) -> list[str]:
-    """A repository under every name that Hugging Face had or has for the same weights.
-
-    `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the
-    name without it, and those of other types lie under the name without `-BF16`; Meta's Llama 3
-    and 3.1 repositories were renamed from `Meta-Llama-…`.
+    """Every name that Hugging Face had or has for the same weights: without `-hf`, which marks a
+    conversion to transformers, or `-BF16`; Llama 3 and 3.1 were `Meta-Llama-…`.
     """
     if not repository:
         return []
@@ -445,7 +432,6 @@ def _repository_names(repository: str) -> list[str]:
 
 
 def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of an `Outline`."""
     served, upkeep = values.get("availability", {}), values.get("upkeep", {})
     counts, aliases = values.get("parameters", {}), values.get("aliases", ())
     feeding = values.get("architecture", {}).get("feed_forward")

@@ -369,7 +369,7 @@ def by_key(
     return None
 
 
-def named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Match | None:
+def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Match | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title; with
     `as_in_ollama` what Ollama loads by it, which may be another than the name means elsewhere.
     Raises `UnknownModelError` where several have the name.
@@ -394,7 +394,6 @@ def named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Mat
 def _in_ollama(
     name: str, loaded: str | None, match: Match | None, catalogue: Catalogue
 ) -> Match | None:
-    """What Ollama loads by its name, which may be another model than the name means elsewhere."""
     if loaded is None or loaded not in catalogue or (match is not None and match[0] == loaded):
         return match
     note = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match[0]}."
@@ -432,7 +431,7 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
     is_latest = base.lower().endswith(":latest")
     base = base[: -len(":latest")] if is_latest else base
     if owner == "library" or (is_latest and not owner):
-        return named(base, catalogue, as_in_ollama=True)
+        return model_named(base, catalogue, as_in_ollama=True)
     is_file = form is not None and form.is_file
     if base.lower().endswith((".gguf", ".llamafile")) and not is_file:
         return None
@@ -442,7 +441,7 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
 
 
 def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    match = named(f"{owner}/{base}" if owner else base, catalogue)
+    match = model_named(f"{owner}/{base}" if owner else base, catalogue)
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
     is_evidence = form is not None and (form.is_file or not form.is_container)
@@ -490,7 +489,7 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
         makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]
     for maker, rest in makers:
         try:
-            match = named(rest, catalogue)
+            match = model_named(rest, catalogue)
         except UnknownModelError:
             continue
         spec = catalogue.spec(match[0]) if match else None

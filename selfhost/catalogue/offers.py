@@ -83,7 +83,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     return tuple(sorted(listed, key=lambda offer: offer is not best))
 
 
-def day_by_header(path: str) -> str | None:
+def snapshot_day(path: str) -> str | None:
     """The day of the snapshot; None where it is damaged, which whoever reads an offer is told."""
     try:
         return snapshot(path).day
@@ -131,7 +131,6 @@ def stored_offers(path: str) -> bytes:
 
 
 def _lines(path: str) -> tuple[Any, dict[str, Any]]:
-    """The header, and the offers by the id of the model; of two lines of one the last counts."""
     import json
 
     try:

@@ -110,11 +110,7 @@ def _is_guessed(source: str | None) -> bool:
 
 
 def _open_source(spec: ModelSpec) -> Row:
-    """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use.
-
-    `partly` are open weights under free terms with parts missing; weights under terms that restrict
-    use are not open source.
-    """
+    """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use."""
     needed = [_part(spec, name) for name in _PARTS[:4]]
     terms = permissions(spec)
     restricted = _listed([term.name for term in terms if term.answer in ("no", "partly")])
@@ -272,9 +268,7 @@ def canonical_expression(text: str) -> str:
 
 
 def _choices(expression: str) -> list[frozenset[str]]:
-    """The licenses that bind together, by choice: `A OR B AND C` -> [{A}, {B, C}]. `X WITH Y` is
-    one license; what SPDX writes for later versions is left out.
-    """
+    """`A OR B AND C` -> [{A}, {B, C}]; what SPDX writes for later versions is left out."""
     plain = re.sub(r"\+|-or-later|-only", "", expression.casefold())
     return [frozenset(re.split(r"\s+and\s+", each)) for each in re.split(r"\s+or\s+", plain)]
 

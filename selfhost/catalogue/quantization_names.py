@@ -212,7 +212,6 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
 
 
 def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
-    """What the words at the end of a name state together. `is_tag`: they are Ollama's."""
     kinds = set(words)
     notes = tuple(word for word in _NOTED if word in kinds)
     if _is_mlx(kinds, account, is_tag):
@@ -261,7 +260,6 @@ def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
 
 
 def _mlx_form(words: Sequence[str], notes: tuple[str, ...], is_tag: bool) -> Form:
-    """A conversion for MLX: `4bit`, `MLX-8bit`, `UD-MLX-4bit`, Ollama's `mlx` and `mxfp8`."""
     mixed = {"ud", "dq", "optiq", "mxfp4-q4"}
     if any(word in mixed or word.startswith("oq") for word in words):
         notes = (*notes, "mixed")
@@ -304,7 +302,7 @@ _SAME_AS = {
     "float16": ("F16", "fp16"),
 }  # fmt: skip
 # kinds of model that the figures are of: those that write a text
-_MEASURED = ("text", "vision")
+_MEASURED_KINDS = ("text", "vision")
 
 
 class Quality(Record):
@@ -359,7 +357,7 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
         return Quality(
             quantization=quantization, cost=AS_PUBLISHED, text=text, source=quality.source
         )
-    if spec is None or spec.modality in _MEASURED or quality.model in (None, "any"):
+    if spec is None or spec.modality in _MEASURED_KINDS or quality.model in (None, "any"):
         return quality
     text = f"in text models {quality.text}; not measured in {spec.modality}"
     return quality.replace(
@@ -367,7 +365,7 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     )
 
 
-def quality_for(
+def quality_of_workload(
     workload: Workload, catalogue: Catalogue, spec: ModelSpec, *, is_halved: bool = False
 ) -> Quality | None:
     """That of the weights which the task computes with; None where the workload names none.

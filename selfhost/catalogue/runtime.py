@@ -169,7 +169,7 @@ class ComponentFile(Stated):
     type: str = ""
     bytes: Mapping[str, int] = read_by(minimum=1, default={})
 
-    def named(self, quantization: str) -> str:
+    def file_in(self, quantization: str) -> str:
         """The file in its repository, in that quantization."""
         return self.file.replace("{quantization}", quantization)
 
@@ -194,7 +194,7 @@ class ModelParts(Stated):
 
     def words(self, quantization: str) -> str:
         """The options of the command that take them."""
-        named = (f"{each.option} models/{each.named(quantization)}" for each in self.files)
+        named = (f"{each.option} models/{each.file_in(quantization)}" for each in self.files)
         return " ".join((*named, self.options))
 
 
@@ -457,7 +457,6 @@ class RuntimeSpec(Stated):
     crashes_with_sets: tuple[str, ...] = ()
     crash_remedy: str = ""
     unpacked_option: str = ""
-    # has it read a prompt in batches of `{batch_tokens}`
 
     # ---- accelerators
 
@@ -600,7 +599,7 @@ class RuntimeSpec(Stated):
         of_use = self.commands.get(uses[0]) if uses else None
         return self.commands.get(family or "") or of_use or self.command
 
-    def named(self, text: str) -> str | None:
+    def quantization_called(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 with
         transformers, awq with vLLM.
         """

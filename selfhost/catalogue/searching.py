@@ -43,8 +43,6 @@ _Hint = tuple[str, str, str]
 _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
 _WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
-
-
 _MOST_SEARCHED = 8
 # a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
 _BILLIONS = pattern(r"(?i)(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])")
@@ -157,12 +155,11 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
 
 
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
-    """The error for a name that no model goes by: what is known of it, the surest first."""
     name = name.removesuffix(":latest")
     owner, _, rest = name.rpartition("/")
     base, form = [(rest, Form()), *splits(rest, owner)][-1]
     error = _thing(typed, (name, rest, base), catalogue)
-    if error := error or _begins_as(("uncovered", "hosted"), typed, rest, catalogue):
+    if error := error or _known_beginning(("uncovered", "hosted"), typed, rest, catalogue):
         return error
     missing = "does not exist here and " if is_bare_weights(name) else ""
     message = f"{cut_short(typed)} {missing}is not in the catalogue"
@@ -178,7 +175,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         plain = f"selfhost check {quote(id)}"
         remedy = remedy.format(plain=plain, check=f"{plain}{options}")
         return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
-    if error := _begins_as(("line",), typed, rest, catalogue):
+    if error := _known_beginning(("line",), typed, rest, catalogue):
         return error
     sizes = _BILLIONS.findall(base)
     if len(sizes) == 1:
@@ -202,7 +199,7 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
     )
 
 
-def _begins_as(
+def _known_beginning(
     tables: tuple[str, ...], typed: str, name: str, catalogue: Catalogue
 ) -> UnknownModelError | None:
     """The error for a name that begins as those of an entry in these tables of `things.toml`."""
@@ -231,7 +228,6 @@ def _begins_as(
 
 
 def _begins(key: str, start: str) -> bool:
-    """Whether a name begins so, `*` for any part; a version may follow at once: YOLO11n."""
     parts = [re.escape(canonical(part)) for part in start.split("*")]
     is_near = key.startswith(parts[0][:1])
     return is_near and re.match(rf"{'.+'.join(parts)}(?![a-z])", key) is not None
@@ -312,19 +308,14 @@ def _distance(typed: str, name: str) -> float | None:
     if len(letters) > 3 and is_slip(own, letters) and numbers == own_numbers:
         return -1
     one, other = _SIZED.fullmatch(typed), _SIZED.fullmatch(name)
-    if (
-        not one
-        or not other
-        or canonical(f"{one[1]}-{one[3]}") != canonical(f"{other[1]}-{other[3]}")
-    ):
-        return None
-    return abs(float(one[2]) - float(other[2]))
+    if one and other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
+        return abs(float(one[2]) - float(other[2]))
+    return None
 
 
 def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
-    """Known names, one of each model, the nearest first: that differ by a slip, else in the size;
-    of models of the family of that name, the newest first; that are like it. And whether a slip,
-    the size or a missing end explains the name.
+    """Known names, one a model: those that differ by a slip, else in the size, then the family's
+    newest, then the most alike. And whether a slip, the size or a missing end explains the name.
     """
     from difflib import get_close_matches
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.files import shown
-from ..core.records import Record, Sized, read_by, shortened
+from ..core.records import Record, Sized, Stated, read_by, shortened
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
 from .architecture import Architecture, read_architecture
@@ -24,35 +24,35 @@ from .spec_values import (
     REPOSITORY,
     SOURCES_ENDING,
     USES,
-    chosen,
     is_stated,
     schema_is_read,
+    strings_stated,
     tuned_from,
 )
 
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state
-_OF_WEIGHTS = "parameters architecture components embedding needs files quantized"
+_WEIGHT_KEYS = "parameters architecture components embedding needs files quantized"
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
 
 
-class Sound(Record):
+class Sound(Stated):
     """What making, or writing down, a minute of sound takes; seconds are those of published runs on
     a graphics card and on a processor.
     """
 
-    tokens_per_second: float | None = read_by(default=None)
+    tokens_per_second: float | None = None
     step_parameters: int | None = read_by(minimum=1, default=None)
     step_layers: int | None = read_by(minimum=1, default=None)
-    operations_per_second: float | None = read_by(default=None)
-    card_seconds_low: float | None = read_by(default=None)
-    card_seconds_high: float | None = read_by(default=None)
-    processor_seconds_low: float | None = read_by(default=None)
-    processor_seconds_high: float | None = read_by(default=None)
+    operations_per_second: float | None = None
+    card_seconds_low: float | None = None
+    card_seconds_high: float | None = None
+    processor_seconds_low: float | None = None
+    processor_seconds_high: float | None = None
 
 
-class Denoising(Record):
+class Denoising(Stated):
     """How a model makes one picture, or one clip of video, of its own size. Operations are
     multiplications and additions, of one pass and of decoding the result.
     """
@@ -87,7 +87,7 @@ class PublishedFiles(Record):
     """
 
     format: str = read_by(required=True, choices=FORMATS)
-    source: str = read_by(Table.text, required=True)
+    source: str = read_by(lines=True, required=True)
     repository: str | None = read_by(form=REPOSITORY, default=None)
     bytes: Mapping[str, int] = read_by(minimum=1, default={})
     unsized: tuple[str, ...] = read_by(default=())
@@ -101,13 +101,13 @@ class PublishedFiles(Record):
         return (*self.bytes, *self.unsized)
 
 
-class Quantized(Record):
+class Quantized(Stated):
     """How weights are stored that others quantized; `quantization` is None where it has no name
     here. They are judged as they are stored: a GGUF file is made of the weights before that.
     """
 
     format: str = read_by(required=True, choices=("safetensors", "mlx"))
-    quantization: str | None = read_by(default=None)
+    quantization: str | None = None
 
 
 class FileTensors(Record):
@@ -150,21 +150,21 @@ def _check_name(table: Table, path: Path, quantization: str | None, format: str 
         table.document.add((*table.path, *path), message, remedy)
 
 
-class License(Record):
+class License(Stated):
     """SPDX expression or `LicenseRef-…`, and what it allows: each `yes`, `no`, `conditional` or
     None where not known.
     """
 
-    id: str | None = read_by(default=None)
+    id: str | None = None
     url: str | None = read_by(form=ADDRESS, default=None)
     commercial_use: str | None = read_by(choices=ANSWERS, default=None)
     modification: str | None = read_by(choices=ANSWERS, default=None)
     redistribution: str | None = read_by(choices=ANSWERS, default=None)
-    conditions: tuple[str, ...] = read_by(Table.texts, default=())
-    duties: tuple[str, ...] = read_by(Table.texts, default=())
+    conditions: tuple[str, ...] = read_by(lines=True, default=())
+    duties: tuple[str, ...] = read_by(lines=True, default=())
 
 
-class Openness(Record):
+class Openness(Stated):
     """What was published, each one of OPENNESS."""
 
     weights: str = read_by(choices=OPENNESS, default="unknown")
@@ -187,7 +187,7 @@ class Parameters(Sized):
     encoder_type: str | None = read_by(default=None)
     mtp: int | None = read_by(minimum=1, default=None)
     extra_in_files: int | None = read_by(minimum=1, default=None)
-    difference: str | None = read_by(Table.text, default=None)
+    difference: str | None = read_by(lines=True, default=None)
 
 
 class StatedWay(Sized):
@@ -205,7 +205,7 @@ class StatedWay(Sized):
     is_tiled: bool = read_by(default=False)
     is_chunked: bool = read_by(default=False)
     offload: str = read_by(choices=("model", "sequential"), default="model")
-    source: str = read_by(Table.text, required=True)
+    source: str = read_by(lines=True, required=True)
 
 
 class StatedNeeds(Sized):
@@ -220,7 +220,7 @@ class StatedNeeds(Sized):
     dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
     disk_bytes: int | None = read_by(minimum=1, default=None)
     instruction_sets: tuple[str, ...] = read_by(default=())
-    source: str | None = read_by(Table.text, default=None)
+    source: str | None = read_by(lines=True, default=None)
     ways: tuple[StatedWay, ...] = read_by(Table.records, kind=StatedWay, default=())
     heard_seconds: int | None = read_by(minimum=1, default=None)
     second_bytes: int | None = read_by(minimum=1, default=None)
@@ -228,35 +228,35 @@ class StatedNeeds(Sized):
     longest_seconds: int | None = read_by(minimum=1, default=None)
 
 
-class Upkeep(Record):
+class Upkeep(Stated):
     """Whether the model is still the one to take; `current` is None where nobody looked."""
 
-    current: bool | None = read_by(default=None)
+    current: bool | None = None
     superseded_by: str | None = read_by(form=ID, default=None)
-    note: str | None = read_by(Table.text, default=None)
+    note: str | None = read_by(lines=True, default=None)
 
 
-class Safety(Record):
+class Safety(Stated):
     """Which file formats the weights come in (`safetensors`, `gguf`, `pickle`), and whether
     loading runs remote code.
     """
 
     formats: tuple[str, ...] = read_by(choices=FORMATS, default=())
-    remote_code: bool | None = read_by(default=None)
+    remote_code: bool | None = None
 
 
-class Availability(Record):
+class Availability(Stated):
     """A closed model: why there are no weights, who serves it, and what is nearest. `api` is false
     where no program can be served.
     """
 
-    why: str = read_by(Table.text, required=True)
-    provider: str = read_by(required=True)
+    why: str = read_by(lines=True, required=True)
+    provider: str
     retired: str | None = read_by(Table.date, partial=True, default=None)
     successor: str | None = read_by(form=ID, default=None)
-    free_tier: str | None = read_by(Table.text, default=None)
-    fine_tuning: str | None = read_by(Table.text, default=None)
-    api: bool = read_by(default=True)
+    free_tier: str | None = read_by(lines=True, default=None)
+    fine_tuning: str | None = read_by(lines=True, default=None)
+    api: bool = True
     open_alternatives: tuple[str, ...] = read_by(form=ID, default=())
 
     @property
@@ -286,10 +286,10 @@ def _license(root: Table, key: str) -> License | None:
 
 
 def _embedding(root: Table, key: str) -> int | None:
-    table = root.table(key)
-    length = None if table is None else table.integer("length", required=True, minimum=1)
-    if table is not None:
-        table.close()
+    if (table := root.table(key)) is None:
+        return None
+    length = table.integer("length", required=True, minimum=1)
+    table.close()
     return length
 
 
@@ -326,8 +326,8 @@ class ModelSpec(Record):
     developer: str | None = read_by(default=None)
     released: str | None = read_by(Table.date, partial=True, default=None)
     modality: str = read_by(choices=MODALITIES, default="text")
-    uses: tuple[str, ...] | None = read_by(chosen, choices=USES, default=None)
-    inputs: tuple[str, ...] | None = read_by(chosen, choices=INPUTS, default=None)
+    uses: tuple[str, ...] | None = read_by(strings_stated, choices=USES, default=None)
+    inputs: tuple[str, ...] | None = read_by(strings_stated, choices=INPUTS, default=None)
     tuned_from: str | None = read_by(tuned_from, default=None)
     runtimes: tuple[str, ...] = read_by(form=ID, default=())
     aliases: tuple[str, ...] = read_by(form=ALIAS, default=())
@@ -355,8 +355,8 @@ class ModelSpec(Record):
         check=lambda table, values: _check_name(table, ("quantization",), **values),
         default=None,
     )
-    sources: Mapping[str, str] = read_by(Table.mapping, of=Table.text, default={})
-    unknown: Mapping[str, str] = read_by(Table.mapping, of=Table.text, default={})
+    sources: Mapping[str, str] = read_by(lines=True, default={})
+    unknown: Mapping[str, str] = read_by(lines=True, default={})
     needs: StatedNeeds | None = read_by(_needs, default=None)
     upkeep: Upkeep = read_by(Table.record, kind=Upkeep, default=Upkeep())
     safety: Safety = read_by(Table.record, kind=Safety, default=Safety())
@@ -479,15 +479,13 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
 def _rules(
     root: Table, values: Mapping[str, Any], is_whole: bool
 ) -> Iterator[tuple[str, Path, bool]]:
-    """What no table can tell alone: the rule, as `[spec_rules]` of specs/common/model_files.toml
-    has its words, at which key, and whether it is broken.
-    """
+    """Each rule of `[spec_rules]` (specs/common/model_files.toml), its key, and if it is broken."""
     states, unknown = root.values.keys(), values["unknown"]
     closed = values["openness"].weights == "closed"
     is_open = is_whole and not closed
     has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
     is_computed = bool(states & {*_COMPUTED_FROM})
-    for key in _OF_WEIGHTS.split():
+    for key in _WEIGHT_KEYS.split():
         yield "closed-states", (key,), closed and key in states
     yield "closed-why", ("availability",), closed and "availability" not in states
     yield "open-served", ("availability",), not closed and "availability" in states
@@ -514,7 +512,6 @@ def _license_rules(root: Table, terms: License) -> Iterator[tuple[str, Path, boo
 
 
 def _lacks(root: Table, key: str) -> bool:
-    """Whether a file neither states a key nor says why not."""
     return not is_stated(root.values, key.split(".")) and not is_stated(
         root.values, ("unknown", key)
     )

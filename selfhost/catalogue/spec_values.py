@@ -86,6 +86,6 @@ def tuned_from(table: Table, key: str) -> str | None:
     return value and table.string(key, form=REPOSITORY if "/" in value else ID)
 
 
-def chosen(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ...] | None:
+def strings_stated(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ...] | None:
     """Some of the choices, the first one first; None where the key is missing."""
     return table.strings(key, choices=choices) or None

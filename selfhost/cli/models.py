@@ -92,7 +92,7 @@ def show(words: list[str]) -> int:
     options.notes = ()
     if write_json(options, "shown", shown.replace(verdict=verdict)):
         return 0
-    from ..catalogue.offers import day_by_header
+    from ..catalogue.offers import snapshot_day
     from ..core.units import utc_today
     from ..reports.show_text import show_document
 
@@ -101,7 +101,7 @@ def show(words: list[str]) -> int:
         verbose=options.verbose,
         carry=workload.options() + options_to_repeat(options),
         today=utc_today(),
-        as_of=day_by_header(catalogue.offers_path),
+        as_of=snapshot_day(catalogue.offers_path),
     )
     present(options, document)
     return 0

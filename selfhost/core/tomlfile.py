@@ -202,13 +202,9 @@ class Table:
         return {path: value for path, value in right.items() if value is not None}
 
     def string(self, key: str, **limits: Any) -> str | None:
-        """A string on one line."""
+        """A string; with `lines` line breaks and runs of blanks become one blank."""
         text: str | None = self._checked(key, str, **limits)
         return text
-
-    def text(self, key: str, **limits: Any) -> str | None:
-        """A sentence for people: line breaks and runs of blanks become one blank."""
-        return self.string(key, lines=True, **limits)
 
     def integer(self, key: str, **limits: Any) -> int | None:
         """A whole number. True and 1.0 are none."""
@@ -238,10 +234,6 @@ class Table:
     def strings(self, key: str, **limits: Any) -> tuple[str, ...]:
         """A list of strings; a wrong element is noted and left out."""
         return tuple(self._elements(key, str, **limits).values())
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of sentences."""
-        return self.strings(key, lines=True)
 
     def integers(self, key: str, **limits: Any) -> tuple[int, ...]:
         """A list of whole numbers; a wrong element is noted and left out."""

@@ -243,7 +243,7 @@ def _with_quantization(choice: Choice) -> Choice:
         # a publisher's own mix has the name under which the spec lists it
         name = typed
     elif runtime is not None:
-        name = runtime.named(typed) or name
+        name = runtime.quantization_called(typed) or name
     if name is None:
         raise _unknown_quantization(spec, typed)
     if choice.workload.runtime is None and runtime is not None:
@@ -313,7 +313,7 @@ def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
 
 
 def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
-    name = runtime.named(quantization) or quantization
+    name = runtime.quantization_called(quantization) or quantization
     # of files that anybody makes by its rules a format knows the sizes itself
     is_known = "mlx" in runtime.formats or runtime.rule_of(name) is not None
     is_loaded = is_known and need.why_not_loaded(spec, runtime) is None
