@@ -289,7 +289,7 @@ class _Config:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         is_rotary = bool(keys.get("position_embedding_type") == "rotary" and row.get("positions"))
         has_rows = row.get("positions") and not row.get("position_offset") and not is_rotary
-        has_table = keys.known and any(map(keys.reads, tables()["sizes"]["table_length"]))
+        has_table = keys.class_row and any(map(keys.reads, tables()["sizes"]["table_length"]))
         table, types = keys.number("table_length"), keys.number("type_vocab_size") or None
         usable = (context or 0) - type.get("unused_positions", 0)
         return {
@@ -375,13 +375,13 @@ class _Config:
             if self.is_headless or re.search(_READING, name):
                 raise Unclear(source.reason("no-context", kind=keys.kind, name=name))
             says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
-            if not keys.known and attends and says_heads is None:
+            if not keys.class_row and attends and says_heads is None:
                 raise Unclear("num_key_value_heads is missing, and its default is not known")
         elif incomplete is not None and (is_encoder or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise Unclear(incomplete)
         elif is_encoder:
-            is_untied = keys.known and keys.text.get("tie_word_embeddings") is False
+            is_untied = keys.class_row and keys.text.get("tie_word_embeddings") is False
             if is_untied and name.endswith("ForMaskedLM"):
                 raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")
             if keys.get("is_decoder"):

@@ -26,8 +26,6 @@ _NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 # objects whose keys are those of the text model, too
 _PARTS = ("attn_config", "ffn_config", "sparse_attention_config", "linear_attn_config")
 _INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
-# a row of `[model_type]`, whose keys the header of the file explains
-ModelType = Mapping[str, Any]
 
 
 def tables() -> Mapping[str, Any]:
@@ -36,8 +34,8 @@ def tables() -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def model_types() -> Mapping[str, ModelType]:
-    """The shipped rows, by model type."""
+def model_types() -> Mapping[str, Mapping[str, Any]]:
+    """The shipped rows, whose keys the header of the file explains, by model type."""
     return {
         **tables()["model_type"],
         **{name: {"row": row} for row, names in tables()["plain"].items() for name in names},
@@ -90,7 +88,8 @@ class Keys:
 
     `outer` is the whole file, `inner` the part of its text model, and `text` the keys of the text
     model with the defaults of its class; `written` are those that stand in the file. `nested`: the
-    top has none of the text model's keys. `unknown` and `notes` collect what the spec will say.
+    top has none of the text model's keys. `type` is the row of its model type, `class_row` what
+    the class does; both are empty where unknown. `unknown` and `notes` are for the spec.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -100,19 +99,19 @@ class Keys:
         # some files repeat the text model's keys at the top, and nest no more than its name
         self.nested = bool(self.inner) and values.keys().isdisjoint(tables()["sizes"]["layers"])
         self.outer_kind = clean(values.get("model_type")).lower()
-        self.outer_type: ModelType = model_types().get(self.outer_kind, {})
+        self.outer_type = model_types().get(self.outer_kind, {})
         self.kind = clean(self.inner.get("model_type")).lower() or self.outer_kind
-        self.type: ModelType = model_types().get(self.kind, {})
+        self.type = model_types().get(self.kind, {})
         is_own = self.type.get("own_code")
-        self.known: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
-        self.names = {**self.known.get("names", {}), **self.type.get("names", {})}
-        self.matter = frozenset(self.known.get("matter", ()))
+        self.class_row: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
+        self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
+        self.matter = frozenset(self.class_row.get("matter", ()))
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
         self.layers = 0
         self.text = self._keys_of_text()
         self.written = frozenset(self.text)
-        defaults = {**self.known.get("defaults", {}), **self.type.get("defaults", {})}
+        defaults = {**self.class_row.get("defaults", {}), **self.type.get("defaults", {})}
         named = {*self.text, *(self.names.get(key, key) for key in self.text)}
         for key, value in defaults.items():
             if not {key, self.names.get(key, key)} & named:
@@ -210,7 +209,7 @@ class Keys:
 
     def reads(self, key: str) -> bool:
         """False where the class of this model type is known and leaves the key alone."""
-        return not self.known or key in self.matter
+        return not self.class_row or key in self.matter
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
@@ -223,7 +222,7 @@ class Keys:
         words, names = "|".join(keys["harmless_words"]), "|".join(keys["harmless"])
         patterns = f"(?:^|_)(?:{words})(?:_|$)", f"^(?:{names})$", *keys["harmless_patterns"]
         harmless, small = re.compile("|".join(patterns)), re.compile("|".join(keys["small"]))
-        idle = self.matter.union(self.known.get("idle", ()))
+        idle = self.matter.union(self.class_row.get("idle", ()))
         odd = {
             key
             for key, value in self.text.items()
@@ -233,11 +232,11 @@ class Keys:
             and not isinstance(value, dict)
             and value not in (None, False, 0, "", -1, [])
         }
-        defaults = self.known.get("defaults", {})
+        defaults = self.class_row.get("defaults", {})
         odd |= {
             key
             for key in (self.matter & self.written).difference(*sizes)
-            if (key in self.known["cache"]) is cache
+            if (key in self.class_row["cache"]) is cache
             and self.text[key] != defaults.get(key)
             and (cache or not small.search(key))
         }

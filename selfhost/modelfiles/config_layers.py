@@ -23,15 +23,15 @@ def layer_kinds(config: Keys) -> list[str]:
     """The kind of each layer. Raises `Unclear`."""
     layers, names = range(config.layers), config.per_layer(*_KIND_LISTS)
     places, every = config.places("full_attn_idxs"), config.number("full_attention_interval")
-    of_all = config.type.get("layers")
+    kind_of_all = config.type.get("layers")
     if names is not None:
         kinds = _listed_kinds(config, names)
     elif places is not None:
         kinds = ["full" if number in places else "convolution" for number in layers]
     elif every:
         kinds = ["delta" if (number + 1) % every else "full" for number in layers]
-    elif of_all:
-        kinds = [of_all for _ in layers]
+    elif kind_of_all:
+        kinds = [kind_of_all for _ in layers]
     else:
         kinds = ["sliding" if slides else "full" for slides in _which_slide(config)]
     # whatever the file says, the last layer of some attends to everything
@@ -62,16 +62,16 @@ def window_tokens(config: Keys) -> int | None:
 
 def _which_slide(config: Keys) -> list[bool]:
     """Whether each layer has the window. Raises `Unclear` where the file does not say."""
-    layers, how, window = range(config.layers), config.type.get("slides"), window_tokens(config)
+    layers, slides, window = range(config.layers), config.type.get("slides"), window_tokens(config)
     every = config.number("global_attn_every_n_layers")
-    if window is None or how == "all":
+    if window is None or slides == "all":
         return [window is not None for _ in layers]
-    if how == "rope":
+    if slides == "rope":
         # a layer without rope attends to everything: one of four, unless the file says which
         # (Llama4TextConfig)
         without_rope = config.per_layer("no_rope_layers")
         return [bool(flag) for flag in without_rope or [(number + 1) % 4 for number in layers]]
-    if how == "all_but_every" and every:
+    if slides == "all_but_every" and every:
         return [bool(number % every) for number in layers]
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     if type(pattern) is int and pattern > 0:
@@ -105,20 +105,20 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
         value_length=length,
         window_tokens=window_tokens(config) if kind == "sliding" else None,
     )
-    return _without_window(config, part) if kind == "full" else part
+    return _with_full_sizes(config, part) if kind == "full" else part
 
 
 def _latent_length(config: Keys) -> int | None:
     if config.text.get("use_mla") is False:
         return None
     latent = config.number("kv_lora_rank")
-    if latent is None and config.known.get("defaults", {}).get("kv_lora_rank"):
+    if latent is None and config.class_row.get("defaults", {}).get("kv_lora_rank"):
         raise Unclear("kv_lora_rank is null, and its class has no attention without it")
     return latent
 
 
-def _without_window(config: Keys, part: Attention) -> Attention:
-    """Such layers may have sizes of their own, and keep keys for values (Gemma 4)."""
+def _with_full_sizes(config: Keys, part: Attention) -> Attention:
+    """Layers without a window may have their own sizes, and keep keys for values (Gemma 4)."""
     length = config.number("global_head_dim")
     if not length:
         return part
@@ -200,10 +200,10 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
 
 def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedForward | None:
     """The feed-forward of layer `number`, None where it has none. Raises `Unclear`."""
-    how = config.type.get("feed_forward")
+    place = config.type.get("feed_forward")
     # a layer has attention, a state or a feed-forward
-    is_apart = how == "by_kind" or isinstance(config.get("hybrid_override_pattern"), str)
-    if how == "none" or (is_apart and kind not in ("mlp", "moe")):
+    is_apart = place == "by_kind" or isinstance(config.get("hybrid_override_pattern"), str)
+    if place == "none" or (is_apart and kind not in ("mlp", "moe")):
         return None
     experts = _experts(config)
     if experts and (kind == "moe" if is_apart else _has_experts(config, number)):
@@ -267,25 +267,25 @@ def _has_experts(config: Keys, number: int) -> bool:
 
 def _dense_length(config: Keys, width: int, number: int) -> int:
     """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
-    how = config.type.get("dense_length")
+    rule = config.type.get("dense_length")
     if isinstance(config.get("intermediate_size"), list):
         return config.number("intermediate_size", layer=number) or 0
-    shared = config.number("shared_intermediate_size") if how == "shared" else None
+    shared = config.number("shared_intermediate_size") if rule == "shared" else None
     if shared and not config.number("num_local_experts"):
         return shared
     length = config.number("length") or (config.number("length_ratio") or 0) * width
     if not length:
         raise Unclear("intermediate_size is missing")
-    if how == "halved":
+    if rule == "halved":
         # the file counts gate and up together
         return length // 2
     if config.get("block_auto_adjust_ff_dim"):
-        return _rounded_up(config, int(2 * length / 3))
+        return _rounded_length(config, int(2 * length / 3))
     reading = config.layers - (config.number("num_kv_shared_layers") or 0)
     return 2 * length if config.get("use_double_wide_mlp") and number >= reading else length
 
 
-def _rounded_up(config: Keys, length: int) -> int:
+def _rounded_length(config: Keys, length: int) -> int:
     """As LFM2 has it."""
     factor, step = config.get("block_ffn_dim_multiplier"), config.number("block_multiple_of") or 1
     length = int(factor * length) if type(factor) is float and 0 < factor < 100 else length

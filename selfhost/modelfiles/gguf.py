@@ -86,7 +86,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         model.unknown["license.id"] = "the header does not say"
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     headers = f"header of {source.shown(model.path)}{more}"
-    embeds = model.embeds or model.values.get(f"{model.name}.pooling_type")
+    embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
     modality = "embedding" if embeds else "text"
     return ModelSpec(
         id=source.identifier(name),
@@ -166,8 +166,8 @@ def _with_layers(model: GgufModel) -> Architecture:
         embedding_length=width,
         heads=max((group.heads for group in attending if group is not None), default=None),
         context_tokens=model.size("context_length"),
-        tied_embeddings="output.weight" not in model.shapes and not model.embeds,
-        output_matrix=not model.embeds,
+        tied_embeddings="output.weight" not in model.shapes and not model.row.embeds,
+        output_matrix=not model.row.embeds,
         attention=source.grouped(attending * loops, width),
         recurrent=source.grouped(states, width),
         feed_forward=source.grouped(feeding * loops, width),

@@ -51,8 +51,6 @@ class GgufModel:
         row = architectures["architecture"].get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
-        # an encoder that ends in vectors, not in text
-        self.embeds = self.row.encoder and not self.row.diffusion
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
         self.shapes |= {
             name[4:].replace("attn_o.", "attn_output."): shape
