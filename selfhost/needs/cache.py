@@ -59,7 +59,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         groups.append(rows)
         if group.kind == "compressed" and (tokens := group.compression):
             # DeepSeek V4: beside a window of tokens rows that each stand for several of them
-            length = group.key_length + _indexer(group)
+            length = group.key_length + _indexer_elements(group)
             rows = rows.replace(key_length=length, window_tokens=None, tokens_per_row=tokens)
             groups.append(rows)
     return tuple(groups)
@@ -78,12 +78,11 @@ def _rows_of(group: Attention, layers: int) -> CacheGroup:
         value_length=0 if is_one else group.value_length,
         latent=is_one,
         window_tokens=group.window_tokens if kind != "full" else None,
-        indexer_elements=_indexer(group) if kind != "compressed" else 0,
+        indexer_elements=_indexer_elements(group) if kind != "compressed" else 0,
     )
 
 
-def _indexer(group: Attention) -> int:
-    """Elements of the keys of a sparse indexer; 0 where the layers have none."""
+def _indexer_elements(group: Attention) -> int:
     return (group.indexer_length or 0) if group.indexer_heads else 0
 
 
@@ -103,11 +102,10 @@ def states(architecture: Architecture) -> tuple[State, ...]:
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
             twice = 2 if group.indexer_heads else 1
-            rows, wide = twice * group.compression, twice * (group.key_length + _indexer(group))
-            line, layers = f"2 × {rows} tokens × {wide:,}", len(group.layers)
-            kept.append(
-                State(layers=layers, convolution=0, memory=2 * rows * wide, arithmetic=line)
-            )
+            wide = twice * (group.key_length + _indexer_elements(group))
+            rows, layers = 2 * twice * group.compression, len(group.layers)
+            line = f"2 × {rows // 2} tokens × {wide:,}"
+            kept.append(State(layers=layers, convolution=0, memory=rows * wide, arithmetic=line))
     return tuple(kept)
 
 
@@ -239,7 +237,7 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     width, is_mlx = case.cache_width, case.runtime.account.windows == "rotated"
     architecture = as_unpacked(case.model, case.row) if is_mlx else case.model
     # MLX LM stores the keys of an indexer in every layer, and for its values, too
-    indexer = max(map(_indexer, case.model.attention), default=0) if is_mlx else 0
+    indexer = max(map(_indexer_elements, case.model.attention), default=0) if is_mlx else 0
     caches = []
     for group in cache_groups(architecture, case.row):
         kept, reach = _kept_tokens(case, group.window_tokens)

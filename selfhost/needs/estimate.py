@@ -295,7 +295,7 @@ def _read_of_gguf(case: Case) -> dict[str, int] | None:
 def _read_of_tensors(
     architecture: Architecture, tensors: Iterable[tuple[str, str, float]]
 ) -> dict[str, int]:
-    """Bytes by type that one token reads of tensors, each with its name, type and bytes."""
+    """By the name, type and bytes of each tensor."""
     sparse = [group for group in architecture.feed_forward if group.experts and group.layers]
     used, experts = (sparse[0].used or 1, sparse[0].experts or 1) if sparse else (1, 1)
     read: dict[str, int] = {}

@@ -191,15 +191,12 @@ def _quantizations(
 ) -> tuple[str, ...]:
     """What the model can be had in, best quality first; some names may have no known size."""
     listed = [name for each in spec.files if each.format == format for name in each.quantizations]
-    match format:
-        case "gguf":
-            return _gguf_quantizations(spec, default)
-        case "ggml":
-            return _WHISPER_QUANTIZATIONS
-        case "ctranslate2":
-            return CTRANSLATE2_TYPES
-        case "mlx":
-            return (*MLX_QUANTIZATIONS, *listed)
+    if format == "gguf":
+        return _gguf_quantizations(spec, default)
+    of_all = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
+    of_all["mlx"] = *MLX_QUANTIZATIONS, *listed
+    if format in of_all:
+        return of_all[format]
     if spec.components:
         published = ("float32", "float16") if default == "float32" else (default,)
         return (*published, *runtime.quantizations)

@@ -40,8 +40,6 @@ OF_EXPERTS = {"MXFP4": "Q8_0"}
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
-
-
 # tables that llama-quantize leaves as they are
 _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
@@ -84,30 +82,26 @@ def stored(
     importance matrix it chooses a little differently. `earlier`: as before March 2026.
     """
     groups, tensors = gguf_tensors(architecture, row), list[FileTensors]()
-    recipe = _Recipe(architecture, row, groups, quantization, importance_matrix, earlier)
+    recipe = _Recipe(architecture, row, quantization, importance_matrix, earlier)
     for group in groups:
         name, shape, extra = group.name, group.shape, predicts_more(group, architecture)
         for type, number in recipe.types(group):
             size = tensor_bytes(type, shape) * number
-            tensor = FileTensors(
-                name=name, shape=shape, type=type, count=number, bytes=size, extra=extra
-            )
-            tensors.append(tensor)
+            sizes = {"count": number, "bytes": size}
+            tensors.append(FileTensors(name=name, shape=shape, type=type, extra=extra, **sizes))
     return tuple(tensors)
 
 
 class _Recipe:
-    """How llama-quantize makes files of one quantization from one model."""
-
     def __init__(
         self,
         architecture: Architecture,
         row: ArchitectureRow,
-        groups: tuple[TensorGroup, ...],
         quantization: str,
         importance_matrix: bool,
         earlier: bool,
     ) -> None:
+        groups = gguf_tensors(architecture, row)
         self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
         self.rules = _QUANTIZATIONS[quantization]
         self.importance_matrix, self.falcon = importance_matrix, row.falcon_types
@@ -119,23 +113,23 @@ class _Recipe:
         shares = self.sharing != 1 or not row.shared_keys_of_70b
         self.seventy = architecture.layers == row.layers_of_70b and shares
         values = _in_order(group for group in groups if _is_value(group.name))
-        downs = _in_order(each for each in groups if "ffn_down" in each.name and _quantized(each))
+        downs = (group for group in groups if "ffn_down" in group.name and _is_quantized(group))
         self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
         counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
-        self.down_index = {tensor: index for index, tensor in enumerate(downs)}
+        self.down_index = {tensor: index for index, tensor in enumerate(_in_order(downs))}
 
     def types(self, group: TensorGroup) -> list[tuple[str, int]]:
-        """(type, how many of the group's tensors have it)."""
+        """The types, each with how many of the group's tensors have it."""
         number = len(group.layers) or 1
         kept = self.kept_type(group)
         if kept is not None:
             return [(kept, number)]
         by_layer = self.types_by_layer(group)
         if by_layer is None:
-            return [(_fit(self.plain_type(group), group.shape[0]), number)]
-        return list(Counter(_fit(chosen, group.shape[0]) for chosen in by_layer).items())
+            return [(_type_that_fits(self.plain_type(group), group.shape[0]), number)]
+        return list(Counter(_type_that_fits(chosen, group.shape[0]) for chosen in by_layer).items())
 
     def kept_type(self, group: TensorGroup) -> str | None:
         """The type of tensors that no quantization changes; None where the quantization chooses.
@@ -144,10 +138,10 @@ class _Recipe:
         """
         if "ffn_gate_tid2eid" in group.name:
             return "I32"
-        if not _quantized(group):
+        if not _is_quantized(group):
             is_wide = self.base == "F32" or not any(part in group.name for part in _IN_16_BITS)
             return "F32" if is_wide else "F16"
-        elements, size = BLOCKS[_fit(self.base, group.shape[0])]
+        elements, size = BLOCKS[_type_that_fits(self.base, group.shape[0])]
         if self.in_mxfp4 and _is_of_experts(group) and size / elements > _MXFP4_BYTES:
             return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
@@ -187,17 +181,15 @@ class _Recipe:
             return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
         if "attn_k.weight" in name or "attn_q.weight" in name:
             return str(self.rules.get("queries", base))
-        return self.output_type() if "attn_output.weight" in name else base
+        return self.attention_output_type() if "attn_output.weight" in name else base
 
-    def output_type(self) -> str:
-        """Of the last matrix of attention."""
+    def attention_output_type(self) -> str:
         if self.falcon and self.name not in _TWO_BIT:
             return "Q4_K" if self.name == "Q3_K_L" else self.base
         key = "output_of_eight" if self.experts == 8 else "output"
         return str(self.rules.get(key, self.base))
 
     def value_type(self, index: int) -> str:
-        """Of the values of attention, counted through the file."""
         type = self.by_rules("values", index, self.values)
         if self.name in _TWO_BIT:
             return type
@@ -272,7 +264,7 @@ def _is_fused(name: str) -> bool:
     return _is_value(name) and not name.endswith("attn_v.weight")
 
 
-def _quantized(group: TensorGroup) -> bool:
+def _is_quantized(group: TensorGroup) -> bool:
     """False for vectors, norms, routers, position tables, small convolutions (llama-quant.cpp)."""
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
@@ -284,7 +276,7 @@ def _is_of_experts(group: TensorGroup) -> bool:
     return len(group.shape) > 2 and group.shape[2] > 1
 
 
-def _fit(type: str, row_length: int) -> str:
+def _type_that_fits(type: str, row_length: int) -> str:
     """The type, or the next one whose blocks divide a row of that length."""
     if row_length % BLOCKS[type][0] == 0:
         return type

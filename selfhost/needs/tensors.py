@@ -316,7 +316,7 @@ class _Tensors:
 
     def build(self) -> list[TensorGroup]:
         model, every = self.architecture, self.layers
-        self.outside()
+        self.outside_of_blocks()
         if model.audio:
             self.layers = tuple(range(model.audio.layers))
             self.table("audio", model.audio)
@@ -341,8 +341,7 @@ class _Tensors:
             self.prediction_blocks(model.mtp_layers)
         return self.groups
 
-    def outside(self) -> None:
-        """The tensors outside the blocks."""
+    def outside_of_blocks(self) -> None:
         model, row, width = self.architecture, self.row, self.sizes["width"]
         table = model.table_length or width
         rows = model.positions or (model.context_tokens or 0) + row.position_offset
@@ -367,7 +366,6 @@ class _Tensors:
             self.norm(f".{row.output_norm}")
 
     def norms(self) -> None:
-        """The norms of the model's width."""
         model, row, every = self.architecture, self.row, self.layers
         for name in (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms:
             if row.norms_of_parts:
@@ -399,7 +397,6 @@ class _Tensors:
                 self.table(name, **more)
 
     def norm(self, name: str) -> None:
-        """A norm of the model's width."""
         for part in ("weight", "bias") if self.row.norm_bias else ("weight",):
             self.add(f"{name}.{part}", (self.sizes["width"],))
 
@@ -444,8 +441,7 @@ class _Tensors:
         if group.experts:
             inner, used = group.latent_length or self.sizes["width"], group.used or 1
             more = {"inner": inner, "used": used, "normed_beside": dense and row.expert_norms}
-            self.table(
-                "experts", group, picked_by_bias=group.router_bias or row.router_bias, **more
-            )
+            more["picked_by_bias"] = group.router_bias or row.router_bias
+            self.table("experts", group, **more)
         if dense:
             self.table("dense", dense=dense, down_biased=row.feed_forward_bias or row.down_bias)

@@ -150,7 +150,7 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
 
 
 def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
-    """The needs with the files that a run keeps: what is trained, and the optimizer's state."""
+    """What is trained, and the optimizer's state."""
     bytes_of = {each.name: each.bytes for each in needs.terms}
     state, download = bytes_of.get("optimizer", 0), needs.download_bytes or 0
     trained = bytes_of["weights"] if training.trains_all else 4 * training.adapters[0]

@@ -107,7 +107,6 @@ def parts(case: Case) -> Parts:
 
 
 def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]:
-    """The files with that of an encoder, and what the encoder takes."""
     is_read = case.spec.architecture is not None and case.spec.modality != "speech"
     no_encoders = why_no_encoders(case.spec)
     if case.text_alone or (no_encoders is None and not (case.encoders and is_read)):
@@ -125,15 +124,15 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
 
 
 def _cache(case: Case) -> list[Term] | Unread:
-    """The cache; no term where the model keeps none, `Unread` where the program makes none."""
-    groups, type = cached_groups(case.model, case.row), case.cache_type
-    refused = why_cache_refused(groups, type, case.runtime) if groups else None
-    if refused is not None:
-        remedy = "use --kv-cache f16"
-        if not case.runtime.flash_attention:
-            remedy += ", or --runtime llama.cpp with flash attention on"
-        return unread(refused, remedy, "memory.kv_cache")
-    return [_cache_term(case, groups)] if groups else []
+    groups, remedy = cached_groups(case.model, case.row), "use --kv-cache f16"
+    if not groups:
+        return []
+    refused = why_cache_refused(groups, case.cache_type, case.runtime)
+    if refused is None:
+        return [_cache_term(case, groups)]
+    if not case.runtime.flash_attention:
+        remedy += ", or --runtime llama.cpp with flash attention on"
+    return unread(refused, remedy, "memory.kv_cache")
 
 
 def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
@@ -187,7 +186,6 @@ def why_cache_refused(
 
 
 def _state(case: Case) -> list[Term]:
-    """The recurrent states of all sequences; no term where the model keeps none."""
     architecture, sequences, kept = case.model, case.workload.parallel, case.kept_states
     size = state_bytes(architecture, sequences * kept)
     if not size:
@@ -397,11 +395,10 @@ def _picture(case: Case) -> Term:
     """
     encoder = case.encoder
     if encoder is None:
-        source = (
-            "this encoder was not measured; 25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
-        )
-        size, line, high = _PICTURE_BYTES, f"{_PICTURE_BYTES:,} bytes", _PICTURE_HIGH_BYTES
-        return term("projector_compute", size, How.ASSUMED, source, line, low=0, high=high)
+        others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
+        source, size = f"this encoder was not measured; {others}", _PICTURE_BYTES
+        line, ends = f"{size:,} bytes", {"low": 0, "high": _PICTURE_HIGH_BYTES}
+        return term("projector_compute", size, How.ASSUMED, source, line, **ends)
     plain, largest, reserved = encoder.largest_bytes, encoder.largest_pixels, encoder.reserved_bytes
     tokens, side = int(case.setting("picture_tokens") or 0), encoder.token_pixels
     if tokens and side is not None:

@@ -31,9 +31,9 @@ def attention(
     if not graph.flash:
         widest = max(group.kv_heads * group.value_length for group in graph.model.attention)
     shared = graph.shared(heads, widest)
-    queries = _turned(graph, queries, count * heads.key_length, shared, of_keys=True)
-    keys = _turned(graph, keys, heads.kv_heads * heads.key_length, shared, of_keys=True)
-    values = _turned(graph, values, length, shared)
+    queries = _rotated_blocks(graph, queries, count * heads.key_length, shared, of_keys=True)
+    keys = _rotated_blocks(graph, keys, heads.kv_heads * heads.key_length, shared, of_keys=True)
+    values = _rotated_blocks(graph, values, length, shared)
     for tensor in (queries, keys, values) if graph.windowed else (queries, values, keys):
         if cached or tensor is queries:
             graph.expand(tensor)
@@ -45,16 +45,16 @@ def attention(
             values = graph.linear(widest, values)
         graph.store(graph.view(values), shared.value_places)
     widths = heads.kv_heads * heads.key_length, length
-    looked = _look(graph, shared, queries, count, value, widths)
-    graph.expand(looked)
-    looked = _turned(graph, looked, count * value, shared)
+    attended = _attended(graph, shared, queries, count, value, widths)
+    graph.expand(attended)
+    attended = _rotated_blocks(graph, attended, count * value, shared)
     if row.gated_query:
         sides = count * heads.key_length, graph.tokens
-        looked = graph.over(sides, looked, graph.result(sides, graph.part(joined)))
-    looked = _gated(graph, looked, normed, count, value)
+        attended = graph.over(sides, attended, graph.result(sides, graph.part(joined)))
+    attended = _gated(graph, attended, normed, count, value)
     if "attn_sub_norm" in row.norms:
-        looked = graph.norm(looked, count * value, graph.tokens)
-    return graph.linear(graph.width, looked)
+        attended = graph.norm(attended, count * value, graph.tokens)
+    return graph.linear(graph.width, attended)
 
 
 def _projected(
@@ -91,7 +91,7 @@ def _projected(
     return queries, keys, values, joined
 
 
-def _turned(
+def _rotated_blocks(
     graph: Graph, tensor: Tensor, length: int, shared: Shared, of_keys: bool = False
 ) -> Tensor:
     """Rotated in blocks to meet a quantized cache; scattered rows are copied first."""
@@ -105,16 +105,15 @@ def _turned(
     return graph.view(graph.result(sides, rotation, rows))
 
 
-def _gated(graph: Graph, looked: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
-    """What attention gives, scaled by a matrix of its own."""
+def _gated(graph: Graph, attended: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
     if graph.row.attention_gate == "element":
         sides = count * value, graph.tokens
-        return graph.over(sides, looked, graph.result(sides, normed))
+        return graph.over(sides, attended, graph.result(sides, normed))
     if graph.row.attention_gate == "head":
         gate = graph.view(graph.linear(count, normed))
-        looked = graph.over((value, count, graph.tokens), graph.view(looked), gate)
-        return graph.view(looked)
-    return looked
+        attended = graph.over((value, count, graph.tokens), graph.view(attended), gate)
+        return graph.view(attended)
+    return attended
 
 
 def _without_cache(
@@ -130,18 +129,18 @@ def _without_cache(
     if graph.flash:
         sides = heads.key_length, tokens, heads.kv_heads
         halved = (graph.result(sides, graph.view(each), width=2) for each in (keys, values))
-        looked = graph.view(graph.result((length, count, tokens), queries, *halved, mask))
+        attended = graph.view(graph.result((length, count, tokens), queries, *halved, mask))
     else:
         scores = graph.result((tokens, tokens, count), graph.view(keys), queries)
         scores = graph.over((tokens, tokens, count), scores, mask)
         turned = graph.result((tokens, length, heads.kv_heads), graph.view(graph.view(values)))
-        looked = graph.result((length, tokens, count), turned, scores)
-        looked = graph.linear(count * length, graph.view(looked))
-    graph.expand(looked)
-    return graph.linear(graph.width, looked)
+        attended = graph.result((length, tokens, count), turned, scores)
+        attended = graph.linear(count * length, graph.view(attended))
+    graph.expand(attended)
+    return graph.linear(graph.width, attended)
 
 
-def _look(
+def _attended(
     graph: Graph,
     shared: Shared,
     queries: Tensor,
@@ -199,9 +198,9 @@ def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
     graph.expand(queries, values, keys)
     graph.store(graph.view(keys), shared.key_places)
     widths = length + rope, length
-    looked = _look(graph, shared, queries, count, length, widths, heads.value_length)
-    graph.expand(looked)
-    return graph.linear(graph.width, _gated(graph, looked, normed, count, heads.value_length))
+    attended = _attended(graph, shared, queries, count, length, widths, heads.value_length)
+    graph.expand(attended)
+    return graph.linear(graph.width, _gated(graph, attended, normed, count, heads.value_length))
 
 
 def feed_forward(graph: Graph, wide: FeedForward, read: Tensor, side: int) -> Tensor:
@@ -248,7 +247,6 @@ def experts_beside_dense(graph: Graph, wide: FeedForward, residual: Tensor) -> T
 def _experts(
     graph: Graph, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
 ) -> Tensor:
-    """The sum of the outputs of the chosen experts."""
     style, width, used = graph.style, wide.latent_length or graph.width, wide.used or 1
     count = wide.experts or 1
     scores = scores or graph.linear(count, read, side)
