@@ -191,9 +191,7 @@ def _values_of_files(case: Case) -> dict[str, object]:
 
 
 def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
-    """The repository of quantized files; the publisher's name of the type, which is the tag that
-    downloads it; the file's name.
-    """
+    """The repository of quantized files; the publisher's word for the type; the file's name."""
     here, kind = case.question.here, case.workload.quantization or ""
     repository = here.repository if here is not None and case.workload.format == "gguf" else None
     files = listing_of(case.spec, case.workload)

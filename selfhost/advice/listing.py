@@ -239,7 +239,7 @@ class Lister:
         counts: Counts,
         ruled_out: int,
     ) -> Ranking:
-        """Raises the first refusal where no model of the catalogue comes as asked."""
+        # an option that no model of the catalogue takes is a fault of the question
         if refused and not rows:
             others = (id for id in self._catalogue.ids() if id not in refused)
             if not any(isinstance(self._judged(id), Verdict) for id in others):

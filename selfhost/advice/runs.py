@@ -170,9 +170,8 @@ def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
 
 
 def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
-    """Of each kind all tokens over all their time, at the depth of the average token. Those of
-    fewer tokens than a pace needs, and prompts behind a longer one that was cached, count only
-    where there are no others.
+    """Of each kind all tokens over all their time, at the depth of the average token. Short ones,
+    and prompts behind a longer one that was cached, count only where there are no others.
     """
     paces = list(paces)
     for kind, least in LEAST_TOKENS.items():
@@ -266,7 +265,7 @@ def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
 
 
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
-    """The buffers by term and place, and the accelerators that they lie on. A context that is made
+    """The buffers by term and place, and how many accelerators they lie on. A context that is made
     again names its buffers again; a window has a cache of its own.
     """
     sizes: dict[tuple[str, str], float] = {}
@@ -351,9 +350,8 @@ _SAME = (
 
 
 def _read_bench(text: str) -> Run | None:
-    """Its tests of one model with the same options, the first row's, but with flash attention where
-    both were tried (`-fa 0,1`), for predicted is with it. A test that stands there twice is of
-    another run, as with another GPU. None where it has none with a number.
+    """Its tests with the options of the first row that has flash attention, as is predicted. A test
+    that stands there twice is of another run, as with another GPU.
     """
     rows = list(_bench_rows(text))
     if not rows:
@@ -401,8 +399,7 @@ def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
 
 
 def _read_answers(text: str) -> Run | None:
-    """The answers of the first program whose figures the text holds; None where there is none.
-    Reading the first prompt and writing each answer count, with what stood in the context: later
+    """Of the first program whose figures the text holds: the first prompt, and each answer. Later
     prompts of Ollama are counted with what its cache held back (ollama/ollama#10860).
     """
     for program in shipped_table("runs")["answers"]:
@@ -452,8 +449,8 @@ _WINDOW = re.compile(
 
 
 def _read_vllm(text: str) -> Run | None:
-    """What the model took, and the pace of one request, or of as many as most windows of its log
-    had: of those in which the same ones ran from start to end, and no prompt was read.
+    """The pace is that of the windows of the log with one request, or with as many as most have,
+    in which the same ones ran from start to end, and no prompt was read.
     """
     facts, by_count, before = _facts("vllm", text), dict[int, list[float]](), 0
     for prompt, rate, count in _WINDOW.findall(text):

@@ -357,7 +357,6 @@ def _conversations(
     memory: MemoryNeed,
     stated_bytes: int | None,
 ) -> Iterator[Growth]:
-    """Earlier prompts that a server keeps in RAM, and copies of those in use to go back to."""
     model, workload = verdict.model, verdict.workload
     service, counted = runtime.service or _NO_SERVICE, runtime.context_checkpoints
     parallel, most = workload.parallel, service.prompt_cache_bytes

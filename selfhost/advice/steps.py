@@ -232,7 +232,6 @@ def _keys_of_first(case: Case, cards: Sequence[Accelerator]) -> Iterator[str]:
 
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
-    """A comment on where the server that the line starts is found; () where it starts none."""
     if runtime.service is None or not runtime.serves_api:
         return ()
     address = f"http://127.0.0.1:{runtime.service.port}"
@@ -240,7 +239,6 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 
 def _shared_memory_lines(case: Case) -> tuple[str, ...]:
-    """What lets a GPU that shares the RAM hold all of the model; () where it does."""
     from ..judge.checks.accelerator import more_for_shared
 
     needs, machine = case.judged.needs, case.machine

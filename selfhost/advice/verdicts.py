@@ -169,7 +169,6 @@ def _without_effect(question: Question) -> tuple[str, ...]:
 
 
 def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
-    """What long conversations would take, unless the printed line bounds it."""
     # advice is for the program whose lines are printed
     runtime, workload = to_type.runtime or judged.question.runtime, judged.question.workload
     if runtime is None or any("--ctx-checkpoints" in line for line in to_type.commands):

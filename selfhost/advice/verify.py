@@ -181,9 +181,8 @@ def _name_of(run: Run, catalogue: Catalogue) -> tuple[str, str]:
 
 
 def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
-    """Whether the run may have had the parameters of the model. A file may hold more, what predicts
-    further tokens or a shared table twice, as that of Qwen2.5 0.5B (630 million of 494); an encoder
-    of images lies in a file of its own.
+    """Whether the parameters may be the model's. A file may hold a shared table twice, as that of
+    Qwen2.5 0.5B (630 million of 494); an encoder of images lies in a file of its own.
     """
     spec = catalogue.spec(spec_id)
     stated, inside = spec.parameters.total, spec.architecture
@@ -245,9 +244,7 @@ def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None
 
 
 def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> PaceRange | None:
-    """Of all sequences that decode at once their total; one alone may be as slow as while all that
-    the run has room for do.
-    """
+    """Of sequences at once their total; one alone may be as slow as while all of them decode."""
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     parallel = verdict.workload.parallel
     if seen.sequences > 1:
@@ -274,9 +271,7 @@ def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
 
 
 def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
-    """Why that term is of something else than was predicted; None where it is not. A command with
-    --no-repack is predicted where the program unpacks, for a log tells no option.
-    """
+    """Why that term is of something else than was predicted; None where it is not."""
     of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
     of_cache = of_process or term == "kv_cache"
     runtime = verdict.question.runtime
@@ -295,8 +290,8 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
 
 
 def _computes_more(run: Run, verdict: Verdict) -> bool:
-    """Whether it computes more at once than is predicted, or on more GPUs. llama-completion and
-    llama-perplexity make room for the logits of a whole batch, a server for one each sequence.
+    """llama-completion and llama-perplexity make room for the logits of a whole batch, a server
+    for one each sequence.
     """
     terms = verdict.memory.terms if verdict.memory is not None else ()
     return (
@@ -307,10 +302,9 @@ def _computes_more(run: Run, verdict: Verdict) -> bool:
 
 
 def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:
-    """The low, likely and high bytes that are predicted for it. Of sequences that share a cache
-    each has a state of its own. A mapped file is one buffer from its first tensor to its last,
-    those included that are laid out anew elsewhere; of its pages a process holds at most all, with
-    its header. Of a GPU that shares the RAM all is the host's.
+    """Low, likely and high. A mapped file is one buffer from its first tensor to its last, those
+    included that are laid out anew elsewhere; of its pages a process holds at most all, with its
+    header. Of a GPU that shares the RAM all is the host's.
     """
     is_host = seen.where == HOST or all(term.where == HOST for term in memory.terms)
     names = {term.name for term in memory.terms}

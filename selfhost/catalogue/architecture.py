@@ -234,7 +234,7 @@ class Architecture(Sized):
     altup_inputs: int | None = _size(64, minimum=2)
     deepstack_layers: int | None = _size(MAX_LAYERS)
     mtp_layers: int | None = _size(MAX_LAYERS)
-    audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
+    audio: Audio | None = read_by(kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
 
     @property

@@ -451,8 +451,7 @@ def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogu
 
 
 def _original(name: str, catalogue: Catalogue) -> Match | None:
-    """The model whose whole name this is: an alias such as llama-3.2-3b may mean another one (the
-    base model). bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`,
+    """By its whole name, which no alias is. Files of bartowski have the account in front, those in
     llama.cpp's cache the repository: `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
     for whole in (name, name.partition("_")[2], name.partition("-GGUF_")[2]):
@@ -480,9 +479,7 @@ def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -
 
 
 def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    """A model by its maker's name in front (`Meta Llama 3`), a closed one by a reseller's account
-    or a snapshot (`openai/gpt-4o-2024-08-06`), an open one by its account in short (`ibm/…`).
-    """
+    """`Meta Llama 3`; of a closed model `openai/gpt-4o-2024-08-06`, of an open one `ibm/…`."""
     plain, words = _SNAPSHOT.sub("", base), canonical(base).split("-")
     makers = [(owner.rpartition("/")[2], plain)]
     if not owner and plain == base:

@@ -175,9 +175,8 @@ def _with_state(part: Row) -> str:
 
 
 def _safe_files(spec: ModelSpec) -> Row:
-    """Whether loading can run code: pickle files and code of the repository can, GGUF and
-    safetensors hold numbers alone. Where it is not known whether there is code of the repository,
-    only files that are loaded without any are safe.
+    """Pickle files and code of the repository run; GGUF and safetensors hold numbers alone. Where
+    nobody knows of code, only files that are loaded without any are safe.
     """
     name, formats, remote_code = "safe files", spec.safety.formats, spec.safety.remote_code
     facts = shipped_table("openness")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from ..core.records import Stated, pattern, read_by
-from ..core.tomlfile import Document, Table
+from ..core.tomlfile import Document
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES
@@ -189,8 +189,8 @@ class ModelParts(Stated):
     denoise_bytes: int = read_by(required=True)
     decode_bytes: int = read_by(required=True)
     buffers_like: str = ""
-    denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
-    files: tuple[ComponentFile, ...] = read_by(Table.records, kind=ComponentFile, required=True)
+    denoising: Denoising | None = read_by(kind=Denoising, default=None)
+    files: tuple[ComponentFile, ...] = read_by(kind=ComponentFile, required=True)
 
     def words(self, quantization: str) -> str:
         """The options of the command that take them."""
@@ -314,7 +314,7 @@ class RuntimeSpec(Stated):
     name: str
     # the runtime whose code it computes with, whose rules for memory and pace then hold
     library: str = ""
-    account: Account = read_by(Table.record, kind=Account, default=Account())
+    account: Account = read_by(kind=Account, default=Account())
     # runtimes whose files some tags of its own hold, which it computes with their code
     tags_of: tuple[str, ...] = ()
     # it loads no models but those whose spec names it under `runtimes`
@@ -325,21 +325,19 @@ class RuntimeSpec(Stated):
     # by row, or `*`: the families (none: all) of models that see, of which it runs the text alone
     text_part: Mapping[str, tuple[str, ...]] = {}
     # models that it loads from several files, and then no others; they fill `{parts}`
-    parts: tuple[ModelParts, ...] = read_by(Table.records, kind=ModelParts, default=())
+    parts: tuple[ModelParts, ...] = read_by(kind=ModelParts, default=())
     # beside a model's own stored type, by name
     quantizations: Mapping[str, QuantizationRule] = read_by(
-        Table.mapping, name="quantization", of=Table.record, kind=QuantizationRule, default={}
+        name="quantization", kind=QuantizationRule, default={}
     )
     # types that it loads files in float32 in, if told by `{cast}` of `blanks`
     casts: tuple[str, ...] = read_by(choices=PLAIN_DTYPES, default=())
     # those that can be asked for, and which GPUs take them; one without a rule is taken by all
     kv_cache_types: tuple[str, ...] = read_by(choices=KV_CACHE_TYPES, default=())
-    cache_rules: Mapping[str, CacheRule] = read_by(
-        Table.mapping, name="kv_cache", of=Table.record, kind=CacheRule, default={}
-    )
+    cache_rules: Mapping[str, CacheRule] = read_by(name="kv_cache", kind=CacheRule, default={})
     # options by which it takes another amount, beside those that a workload has fields for
     named_options: Mapping[str, RuntimeOption] = read_by(
-        Table.mapping, name="option", of=Table.record, kind=RuntimeOption, default={}
+        name="option", kind=RuntimeOption, default={}
     )
     # what it can load beside a model
     companions: tuple[str, ...] = read_by(choices=COMPANIONS, default=())
@@ -404,7 +402,7 @@ class RuntimeSpec(Stated):
     # the environment variable from which it reads the token of a login
     token_variable: str = ""
     # how it runs in a container; None where its publisher offers no image
-    service: Service | None = read_by(Table.record, kind=Service, default=None)
+    service: Service | None = read_by(kind=Service, default=None)
 
     # ---- the lines to type
 
@@ -420,7 +418,7 @@ class RuntimeSpec(Stated):
     # the same by the way of `needs.records.Offloaded` in which parts come to an accelerator in turn
     offload_commands: Mapping[str, str] = {}
     # how to make a file that nobody published
-    conversion: Conversion | None = read_by(Table.record, kind=Conversion, default=None)
+    conversion: Conversion | None = read_by(kind=Conversion, default=None)
     # by its own name of a model: the quantization that it loads, where selfhost takes another by
     # default, and bytes of the text model, where others make theirs otherwise
     tags: Mapping[str, str] = {}

@@ -297,9 +297,7 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
 
 
 def _distance(typed: str, name: str) -> float | None:
-    """How far a known name is from a typed one, below 0 where a slip explains it; else by the size,
-    where it differs in that alone, and of no repository. None for any other name.
-    """
+    """Below 0 where a slip explains the name; else by how much its size differs, if that alone."""
     base = typed.rpartition("/")[2]
     letters, own = (canonical(each).replace("-", "") for each in (base, name))
     numbers, own_numbers = (re.findall(r"\d+", each) for each in (base, name))

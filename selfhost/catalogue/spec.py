@@ -221,7 +221,7 @@ class StatedNeeds(Sized):
     disk_bytes: int | None = read_by(minimum=1, default=None)
     instruction_sets: tuple[str, ...] = read_by(default=())
     source: str | None = read_by(lines=True, default=None)
-    ways: tuple[StatedWay, ...] = read_by(Table.records, kind=StatedWay, default=())
+    ways: tuple[StatedWay, ...] = read_by(kind=StatedWay, default=())
     heard_seconds: int | None = read_by(minimum=1, default=None)
     second_bytes: int | None = read_by(minimum=1, default=None)
     squared_second_bytes: int | None = read_by(minimum=1, default=None)
@@ -335,22 +335,19 @@ class ModelSpec(Record):
     gated: bool | None = read_by(default=None)
     tokenizer: bool | None = read_by(default=None)
     license: License | None = read_by(_license, default=None)
-    openness: Openness = read_by(Table.record, kind=Openness, default=Openness())
-    parameters: Parameters = read_by(Table.record, kind=Parameters, default=Parameters())
+    openness: Openness = read_by(kind=Openness, default=Openness())
+    parameters: Parameters = read_by(kind=Parameters, default=Parameters())
     architecture: Architecture | None = read_by(read_architecture, default=None)
     components: Mapping[str, int] = read_by(minimum=1, default={})
     components_dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(minimum=1, default=None)
     frames_per_second: int | None = read_by(minimum=1, default=None)
-    denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
-    sound: Sound | None = read_by(Table.record, kind=Sound, default=None)
+    denoising: Denoising | None = read_by(kind=Denoising, default=None)
+    sound: Sound | None = read_by(kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = read_by(minimum=1, default=None)
-    files: tuple[PublishedFiles, ...] = read_by(
-        Table.records, kind=PublishedFiles, check=_check_files, default=()
-    )
+    files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, check=_check_files, default=())
     quantized: Quantized | None = read_by(
-        Table.record,
         kind=Quantized,
         check=lambda table, values: _check_name(table, ("quantization",), **values),
         default=None,
@@ -358,9 +355,9 @@ class ModelSpec(Record):
     sources: Mapping[str, str] = read_by(lines=True, default={})
     unknown: Mapping[str, str] = read_by(lines=True, default={})
     needs: StatedNeeds | None = read_by(_needs, default=None)
-    upkeep: Upkeep = read_by(Table.record, kind=Upkeep, default=Upkeep())
-    safety: Safety = read_by(Table.record, kind=Safety, default=Safety())
-    availability: Availability | None = read_by(Table.record, kind=Availability, default=None)
+    upkeep: Upkeep = read_by(kind=Upkeep, default=Upkeep())
+    safety: Safety = read_by(kind=Safety, default=Safety())
+    availability: Availability | None = read_by(kind=Availability, default=None)
     tensors: tuple[FileTensors, ...] = ()
     refused: str | None = None
     origin: str = ""

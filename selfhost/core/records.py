@@ -60,7 +60,7 @@ def read_by(
     """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
 
     `name` is the key in the file where that is not the field's; `limits` are those of `fault_of`,
-    or what `read` takes. `Table.fields` reads all such fields of a record.
+    the `kind` of a record, or what `read` takes. `Table.fields` reads all such fields of a record.
     """
     return FileKey(read, name, limits, default)
 

@@ -320,12 +320,18 @@ _READERS: Mapping[str, Callable[..., Any]] = {
     "Mapping[str, int]": partial(Table.mapping, of=Table.integer),
     "Mapping[str, float]": partial(Table.mapping, of=Table.number),
     "Mapping[str, tuple[str, ...]]": partial(Table.mapping, of=Table.strings),
+    # of records
+    "tuple": Table.records,
+    "Mapping": partial(Table.mapping, of=Table.record),
 }
 
 
 def reader_of(annotation: str) -> Callable[..., Any]:
-    """What reads a value of a field with that annotation, as `Table.integer` does."""
-    return _READERS[annotation.removesuffix(" | None")]
+    """What reads a value of a field with that annotation, as `Table.integer` does; of a record,
+    several or a table of them where the annotation names no plain kind.
+    """
+    kind = annotation.removesuffix(" | None")
+    return _READERS.get(kind) or _READERS.get(kind.partition("[")[0], Table.record)
 
 
 def key_name(path: Path) -> str:
