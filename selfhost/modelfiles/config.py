@@ -16,14 +16,7 @@ from ..catalogue.architecture import MAX_LAYERS, Architecture, FeedForward
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Safety
 from ..core.records import Record
 from ..core.tables import shipped_table
-from ..needs.tensors import (
-    ArchitectureRow,
-    block_tensors,
-    checkpoint_tensors,
-    count,
-    idle,
-    row_of,
-)
+from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
 from .config_keys import (
     MAX_CONFIG_BYTES,

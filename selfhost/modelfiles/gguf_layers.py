@@ -221,7 +221,6 @@ def _attends(model: GgufModel, layer: int, state: Recurrent | None) -> bool:
 
 
 def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: bool) -> Attention:
-    """Attention that keeps keys and values of every head."""
     key, value = (
         (slides and model.number(f"attention.{name}_swa"))
         or model.number(f"attention.{name}")
@@ -314,7 +313,6 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
 
 
 def _routed(model: GgufModel, layer: int, width: int, shape: tuple[int, ...]) -> FeedForward:
-    """A feed-forward of experts, of which there are as many as the header says."""
     length, inner, _ = shape
     groups = model.number("expert_group_count") or 0
     return FeedForward(

@@ -8,17 +8,9 @@ from __future__ import annotations
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..core.records import Unread
+from . import checkpoints
 from .cache import as_unpacked, cache_terms
 from .case import Case, Parts, is_cast, loads_sixteen_bits, overhead, unread_cache
-from .checkpoints import (
-    DTYPES,
-    cast_to,
-    download_of,
-    loaded_of,
-    loaded_type,
-    more_in_16_bits,
-    size_of,
-)
 from .records import How, Term, share_of, summed, taken_off, term
 from .servers import devices_of, on_each_device, terms_of_server
 
@@ -37,20 +29,20 @@ def parts(case: Case) -> Parts:
     """Files and memory. What is cast while it loads is downloaded as published."""
     spec, runtime, own = case.spec, case.runtime, case.replace(quantization=case.own_type)
     if is_cast(spec, runtime, case.quantization):
-        wide, narrow = size_of(own), parts(cast_to(case))
+        wide, narrow = checkpoints.size_of(own), parts(checkpoints.cast_to(case))
         most = None if isinstance(wide, Unread) else min(wide.bytes, SHARD_BYTES)
         return narrow.replace(files=wide, largest_file_bytes=most or narrow.largest_file_bytes)
-    loaded = files = size_of(case)
+    loaded = files = checkpoints.size_of(case)
     at_load = loads_sixteen_bits(spec, runtime, case.format, case.quantization)
     is_narrowed = at_load and not case.is_own
     if is_narrowed:
-        files = size_of(own)
+        files = checkpoints.size_of(own)
     beside = _terms_beside(case) if case.has_layers else []
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
         return Parts(files=files, terms=tuple(beside), unknown=unknown)
-    download = download_of(spec, files)
+    download = checkpoints.download_of(spec, files)
     answer = Parts(files=download, largest_file_bytes=min(files.bytes, SHARD_BYTES))
     if isinstance(download, Unread):
         answer = Parts(files=download, unknown=(download,))
@@ -75,7 +67,7 @@ def _terms_beside(case: Case) -> list[Term]:
 
 def _weights(case: Case, files: Term) -> Term:
     """The weights in the type that the runtime loads the stored one as."""
-    loaded, architecture = loaded_of(case, files), case.spec.architecture
+    loaded, architecture = checkpoints.loaded_of(case, files), case.spec.architecture
     low, size, high, line = loaded.low_bytes, loaded.bytes, loaded.high_bytes, loaded.arithmetic
     if case.text_alone:
         is_wide = architecture is not None and architecture.dtype == "float32"
@@ -86,9 +78,9 @@ def _weights(case: Case, files: Term) -> Term:
         has_none = is_mlx and loaded.how is not How.STATED
         size, high, low = size - seeing, high - seeing, low if has_none else low - seeing
         line = f"{taken_off(line, seeing, 'of encoders')}; it runs the text alone"
-    type = loaded_type(case.runtime, case.spec, case.quantization)
+    type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
-        bits, stored_bits = DTYPES[type], DTYPES[case.quantization]
+        bits, stored_bits = checkpoints.DTYPES[type], checkpoints.DTYPES[case.quantization]
         low, size, high = (int(each * bits / stored_bits) for each in (low, size, high))
         line = share_of(f"{bits:g}/{stored_bits:g}", line)
         line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
@@ -101,7 +93,7 @@ def _quantized_while_loading(case: Case, files: Term) -> Term:
     line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
     if case.spec.architecture and case.known_row and not case.runtime.account.divides_layers:
         # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
-        extra = more_in_16_bits(case, {"expert"})
+        extra = checkpoints.more_in_16_bits(case, {"expert"})
     if extra:
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
     size = files.bytes + extra
@@ -128,10 +120,12 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
         high = max(weights.high_bytes, int(size * 1.01))
         line = f"{weights.arithmetic}; up to {line}"
         return weights.replace(high_bytes=high, arithmetic=line), 0
-    type = loaded_type(case.runtime, case.spec, quantization)
+    type = checkpoints.loaded_type(case.runtime, case.spec, quantization)
     if type != quantization:
         # the mapped files and the weights made of them are resident together while it loads
-        return weights, int(weights.bytes * DTYPES[quantization] / DTYPES[type])
+        return weights, int(
+            weights.bytes * checkpoints.DTYPES[quantization] / checkpoints.DTYPES[type]
+        )
     if case.device is not None or not (case.is_own or quantization in PLAIN_DTYPES):
         return weights, 0
     return _read_by_rows(case, weights)

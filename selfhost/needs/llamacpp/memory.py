@@ -11,17 +11,8 @@ from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import FileTensors
 from ...core import units
 from ...core.records import Unread
-from ..cache import (
-    CacheGroup,
-    cache_bytes,
-    cache_groups,
-    cached_groups,
-    idle_layers,
-    shape_of_row,
-    state_bytes,
-    states,
-    window_of,
-)
+from .. import cache
+from ..cache import CacheGroup
 from ..case import (
     ENCODER_REMEDY,
     MEGAPIXEL_SIDE,
@@ -78,11 +69,11 @@ _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
 def parts(case: Case) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     files, terms = size_of(case), list[Term]()
-    cache = _cache(case) if case.has_layers else unread_cache(case.spec)
-    unknown = [cache] if isinstance(cache, Unread) else []
+    kept = _cache(case) if case.has_layers else unread_cache(case.spec)
+    unknown = [kept] if isinstance(kept, Unread) else []
     if case.has_layers:
         compute = _compute(case) if case.device is None else _with_copies(case, _compute(case))
-        terms += [] if isinstance(cache, Unread) else cache
+        terms += [] if isinstance(kept, Unread) else kept
         terms += [*_state(case), compute, _program(case)]
         if case.companions.own_block:
             terms += block_terms(case, compute)
@@ -124,7 +115,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
 
 
 def _cache(case: Case) -> list[Term] | Unread:
-    groups, remedy = cached_groups(case.model, case.row), "use --kv-cache f16"
+    groups, remedy = cache.cached_groups(case.model, case.row), "use --kv-cache f16"
     if not groups:
         return []
     refused = why_cache_refused(groups, case.cache_type, case.runtime)
@@ -141,9 +132,9 @@ def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
     widest = 0 if flash else max(group.value_elements for group in groups)
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
-        window = window_of(architecture, row, group)
+        window = cache.window_of(architecture, row, group)
         count = room.cells_of_layer(window, group.tokens_per_row)
-        (before, shape), each = shape_of_row(group, widest), _TYPE_BYTES[type]
+        (before, shape), each = cache.shape_of_row(group, widest), _TYPE_BYTES[type]
         unit = "rows" if group.tokens_per_row > 1 else "tokens"
         lines.append((before, group.layers, f" × {shape} × {each} × {count:,} {unit}"))
         if group.indexer_elements:
@@ -155,7 +146,7 @@ def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
         if window is not None and not row.window_cache:
             cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
             unsure += (room.full - count) * room.streams * group.layers * cell
-    idle = idle_layers(architecture) if widest else 0
+    idle = cache.idle_layers(architecture) if widest else 0
     if idle:
         shape = f"{widest:,} × {_TYPE_BYTES[type]} × {room.full:,} tokens"
         lines.append(("", idle, f" without attention × {shape}"))
@@ -166,7 +157,7 @@ def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
     many = times_sequences(room.streams)
     sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
     line = "; ".join([sums, *remarks])
-    size = cache_bytes(architecture, row, room, type, type, flash)
+    size = cache.cache_bytes(architecture, row, room, type, type, flash)
     return term("kv_cache", size, how, source, line, high=size + unsure)
 
 
@@ -187,12 +178,13 @@ def why_cache_refused(
 
 def _state(case: Case) -> list[Term]:
     architecture, sequences, kept = case.model, case.workload.parallel, case.kept_states
-    size = state_bytes(architecture, sequences * kept)
+    size = cache.state_bytes(architecture, sequences * kept)
     if not size:
         return []
     rest = f" × 4 bytes{times_sequences(sequences)}"
     rest += f" × {kept} states to roll drafted tokens back to" if kept > 1 else ""
-    lines = (("", each.layers, f" × {each.arithmetic}{rest}") for each in states(architecture))
+    held = cache.states(architecture)
+    lines = (("", each.layers, f" × {each.arithmetic}{rest}") for each in held)
     return [term("recurrent_state", size, How.EXACT, SOURCE, " + ".join(by_layers(lines)))]
 
 
@@ -213,7 +205,7 @@ def _compute(case: Case) -> Term:
     # at most what the states of several sequences add where each drafted token leaves one: 0.8 to
     # 1.15 times those of one layer, of three models
     extra_states = case.kept_states * case.workload.parallel if case.kept_states > 1 else 0
-    more = 5 * extra_states * max((each.memory for each in states(case.model)), default=0)
+    more = 5 * extra_states * max((each.memory for each in cache.states(case.model)), default=0)
     if case.device is not None:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
@@ -226,7 +218,7 @@ def _compute(case: Case) -> Term:
 
 
 def _replayed(case: Case, room: Cells, rows: int) -> int | None:
-    """The buffer of so many cells and rows of logits; None of an architecture without a graph."""
+    """None of an architecture without a graph."""
     flash, type = case.runtime.flash_attention, case.cache_type
     return exact_compute_bytes(case.model, case.row, room, rows, flash, type, type)
 
@@ -256,7 +248,7 @@ def _with_copies(case: Case, compute: Term) -> Term:
     masks; the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
     """
     model, row, room = case.model, case.row, case.room
-    windows = {window_of(model, row, group) for group in cache_groups(model, row)}
+    windows = {cache.window_of(model, row, group) for group in cache.cache_groups(model, row)}
     cells = sum({room.cells_of_layer(window) for window in windows})
     masks = (2 if case.runtime.flash_attention else 4) * room.micro_batch * cells
     largest: dict[str, int] = {}
@@ -364,9 +356,9 @@ def copy_bytes(case: Case) -> int:
     architecture, row, type = case.model, case.row, case.cache_type
     if row.encoder or case.embeds:
         return 0
-    size = state_bytes(architecture, 1)
-    for group in cache_groups(architecture, row):
-        window = window_of(architecture, row, group)
+    size = cache.state_bytes(architecture, 1)
+    for group in cache.cache_groups(architecture, row):
+        window = cache.window_of(architecture, row, group)
         if window is not None:
             cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
             size += min(window, case.room.full) * group.layers * cell
