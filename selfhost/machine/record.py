@@ -331,7 +331,7 @@ class Machine(Record):
         """A copy with those facts and their source, without what was said of them before."""
         parts = tuple(f"{fact}." for fact in facts)
         lost = [fact for fact in facts if facts[fact] is None and fact in FACTS]
-        reason = f"what was read is not that of a machine with {source}"
+        reason = "what was read is not that of the machine as it was stated"
         others = {fact: text for fact, text in self.sources.items() if fact not in facts}
         own = {fact: source for fact in facts if facts[fact] is not None and fact in FACTS}
         return self.replace(
