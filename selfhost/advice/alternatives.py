@@ -278,14 +278,14 @@ class _Search(Record):
         other, runtime, spec = fit.question.spec, fit.question.runtime, self.question.spec
         near = "same family" if other.family == spec.family else ""
         parts = [
-            "closest match" if other.id in self._named() else near,
+            "closest match" if other.id in self._named_alternatives() else near,
             reasons(fit, Standings.of_catalogue(self.catalogue).of(other.id)),
         ]
         if runtime is not None and self.question.stated.runtime not in (None, runtime.id):
             parts.append(f"with {runtime.name}")
         return ", ".join(filter(None, parts))
 
-    def _named(self) -> tuple[str, ...]:
+    def _named_alternatives(self) -> tuple[str, ...]:
         spec = self.question.spec
         named = spec.availability.open_alternatives if spec.availability else ()
         return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
@@ -301,7 +301,11 @@ class _Search(Record):
         and its id, the best first. Those that its spec names, and smaller ones for its work.
         """
         catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
-        spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
+        spec, bounds, named = (
+            self.question.spec,
+            best_case(self.machine, plain),
+            self._named_alternatives(),
+        )
         most = self._most_parameters()
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))

@@ -66,7 +66,7 @@ class Case:
         is_misread = judged.has("runtime-other-byte-order")
         self.is_run = judged.fits and self.workload.task == "generate" and not is_misread
 
-    def by(self, runtime: str, *, is_second: bool = False) -> Case:
+    def with_runtime(self, runtime: str, *, is_second: bool = False) -> Case:
         """The same with the lines of another runtime."""
         other = self.catalogue.runtime(runtime)
         return Case(self.judged, self.catalogue, self.machine, other, self.tag, is_second=is_second)
@@ -406,15 +406,15 @@ def commands(case: Case) -> tuple[str, ...]:
     if here is not None and here.path is not None and here.by_path and here.missing_bytes == 0:
         return _lines_of_gguf(case, here.path)
     lines = _run_lines(case)
-    # alone they are no other way to run it: `by_tag` has them with what installs that program
+    # alone they are no other way to run it: `lines_by_tag` has them with what installs that program
     if lines and case.runtime.shown_with and question.missing_bytes != 0:
-        beside = by_tag(case.by(case.runtime.shown_with, is_second=True))
+        beside = lines_by_tag(case.with_runtime(case.runtime.shown_with, is_second=True))
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return lines
 
 
-def by_tag(case: Case) -> tuple[str, ...]:
+def lines_by_tag(case: Case) -> tuple[str, ...]:
     """Lines by a tag of the runtime's, which is Ollama, where that loads what was judged; () where
     it has none, fetches or serves no such model, has no build for the machine, or may crash there.
     A tag that was typed may hold files of other runtimes.

@@ -123,9 +123,7 @@ class Lister:
         """The first `most` of these models, all without `ids`, of those that run or of all."""
         ruled_out = self._ruled_out()
         wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
-        outlines = [
-            outline for outline in self._catalogue.outlines.values() if outline.id in wanted
-        ]
+        outlines = [each for each in self._catalogue.outlines.values() if each.id in wanted]
         # each by a place no worse than its own; once it is the best that is left it is judged
         waiting: list[tuple[Key, Verdict | None]] = [
             (self.best_key(outline), None) for outline in outlines
@@ -248,14 +246,12 @@ class Lister:
         shipped = (each for each in catalogue.outlines.values() if catalogue.is_shipped(each.id))
         # a month or a year alone says no day
         days = [each.released for each in shipped if each.released and len(each.released) == 10]
+        whys = (
+            reasons(row, self._standings.of(row.model.id)) if row.can_run else None for row in rows
+        )
         return Ranking(
             machine=self._machine,
-            models=tuple(
-                row.replace(
-                    why=reasons(row, self._standings.of(row.model.id)) if row.can_run else None
-                )
-                for row in rows
-            ),
+            models=tuple(row.replace(why=why) for row, why in zip(rows, whys, strict=True)),
             counts=counts,
             refused=refused,
             ruled_out=ruled_out,

@@ -195,9 +195,7 @@ def make_plan(
         workload=question.workload,
         needs=needs,
         least=least,
-        reasons=tuple(
-            finding for finding in judged.findings if finding.decides and finding.check != "speed"
-        ),
+        reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=_known_machines(spec, workload, catalogue, profiles),
         options=workload.replace(quantization=workload.quantization or quantization).options(),
     )

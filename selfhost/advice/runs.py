@@ -19,7 +19,7 @@ from ..machine.record import Process
 
 # terms of a process, of which no term of the needs is predicted alone
 MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
-OF_PROCESS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
+PROCESS_TERMS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
 HOST, ACCELERATORS = "host", "accelerators"
 # a program takes longer for the first tokens of an answer, and a short prompt is read one batch
 # for the price of a longer one (llama-bench: 512 and 128 by default)
@@ -43,8 +43,8 @@ _TYPE = re.compile(
 class Figure(Record):
     """One figure of a run, and what is predicted for it.
 
-    `subject` is memory (`seen` bytes of `term`, one of the needs' terms or of `OF_PROCESS`, which
-    lie on HOST or ACCELERATORS, `where`, all of them together) or pace (tokens per second; `term`
+    `subject` is memory (`seen` bytes of `term`, one of the needs or of PROCESS_TERMS, which lie
+    on HOST or ACCELERATORS, `where`, all of them together) or pace (tokens per second; `term`
     is decode or prompt). A log rounds to `rounded`. Of a pace `tokens` were timed, on average of
     several requests, with `depth_tokens` in the context on average (of a prompt: before it); None
     where the run does not tell. `sequences` decoded at once, all together at that pace. `shared`:

@@ -138,16 +138,11 @@ class Comparison(Report):
 
 def comparison(verdicts: Sequence[Verdict]) -> Comparison:
     """Those verdicts side by side, with how open each model is and what its license permits."""
-    return Comparison(
-        models=tuple(
-            Compared(
-                verdict=verdict,
-                openness=tuple(rows(verdict.model)),
-                permissions=tuple(permissions(verdict.model)),
-            )
-            for verdict in verdicts
-        )
+    models = (
+        Compared(verdict=each, openness=rows(each.model), permissions=permissions(each.model))
+        for each in verdicts
     )
+    return Comparison(models=tuple(models))
 
 
 def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
@@ -163,11 +158,8 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
         if check == "accelerator" and len(verdicts[0].machine.accelerators or ()) > 1:
             continue
         findings = filter(None, (verdict.finding(check) for verdict in local))
-        pairs = [
-            (each.needs, each.has)
-            for each in findings
-            if isinstance(each.needs, int) and isinstance(each.has, int)
-        ]
+        amounts = ((each.needs, each.has) for each in findings)
+        pairs = [(a, b) for a, b in amounts if isinstance(a, int) and isinstance(b, int)]
         if len(pairs) > 1:
             yield check, sum(needs for needs, _ in pairs), max(has for _, has in pairs)
 

@@ -187,7 +187,7 @@ def least_card(question: Question, memory_bytes: int, name: str) -> Accelerator:
     )
 
 
-def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
+def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """The size, with a note where the node's memory holds its request but not its limit.
 
     Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;

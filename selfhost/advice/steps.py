@@ -16,7 +16,7 @@ from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
-from .commands import Case, by_tag, commands, lines_of_file, recipe, training_lines
+from .commands import Case, commands, lines_by_tag, lines_of_file, recipe, training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
@@ -66,8 +66,8 @@ def steps(
         if line:
             answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
     elif case.is_run:
-        other = case.by("ollama") if by_tag_first or not lines else None
-        tagged = by_tag(other) if other is not None else ()
+        other = case.with_runtime("ollama") if by_tag_first or not lines else None
+        tagged = lines_by_tag(other) if other is not None else ()
         if other is not None and tagged:
             answer = _steps_by_tag(other, tagged)
         elif lines:

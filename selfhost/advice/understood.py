@@ -66,7 +66,7 @@ def understand(
     typed = os.fspath(model)
     if not isinstance(model, str) or is_path(typed):
         return _understand_file(catalogue, typed, workload)
-    understood = of_name(catalogue, typed, workload)
+    understood = understand_name(catalogue, typed, workload)
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
         return understood
@@ -133,7 +133,7 @@ def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Un
     return Understood(spec=local.spec, asked=typed, workload=workload, notes=notes, files=files)
 
 
-def of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
     resolved, name, stated = resolve(typed, catalogue), bare_name(typed), workload
     plain = catalogue.spec(resolved.spec_id)

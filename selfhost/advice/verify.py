@@ -27,7 +27,7 @@ from .runs import (
     HOST,
     LEAST_TOKENS,
     MODEL_FILE,
-    OF_PROCESS,
+    PROCESS_TERMS,
     Figure,
     Run,
 )
@@ -264,7 +264,7 @@ def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
     on_gpu = any(part.where != HOST for part in memory.terms)
     if not high and seen.where == HOST and on_gpu:
         return seen.replace(why=_why({"beside-gpu": True}))
-    is_less = {"not-filled": seen.term in OF_PROCESS and seen.seen < low - rounded}
+    is_less = {"not-filled": seen.term in PROCESS_TERMS and seen.seen < low - rounded}
     why = _why_no_bytes(seen.term, run, verdict) or _why(is_less)
     inside = low - rounded <= seen.seen <= high + rounded if why is None else None
     return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
@@ -345,7 +345,7 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
     holds = {
         "busy": min(off, default=1) < _SLOW,
         "prompt-cache": any(
-            row.term in OF_PROCESS and not row.inside and row.seen > (row.likely or 0)
+            row.term in PROCESS_TERMS and not row.inside and row.seen > (row.likely or 0)
             for row in compared
         ),
         # farther off than any machine is from what is predicted for its like

@@ -353,10 +353,8 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     model = spec.architecture if spec is not None and spec.quantized is None else None
     own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
-        text = "no loss: the model was published in this type"
-        return Quality(
-            quantization=quantization, cost=AS_PUBLISHED, text=text, source=quality.source
-        )
+        quality = Quality(quantization=quantization, cost=AS_PUBLISHED, source=quality.source)
+        return quality.replace(text="no loss: the model was published in this type")
     if spec is None or spec.modality in _MEASURED_KINDS or quality.model in (None, "any"):
         return quality
     text = f"in text models {quality.text}; not measured in {spec.modality}"

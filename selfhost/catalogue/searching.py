@@ -269,9 +269,7 @@ def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_H
         yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
     # the name of a line of tunes stands in the names of listed models
     alike = {id for each, id in listed.items() if set(parts) <= set(each.split("-"))}
-    own_words = {
-        word for each in catalogue.outlines.values() for word in canonical(each.id).split("-")
-    }
+    own_words = {word for id in catalogue.outlines for word in canonical(id).split("-")}
     if len(alike) == 1 and any(len(word) > 3 for word in set(parts) - own_words):
         yield alike.pop(), "a tune of that name has the layers of {id}", "{check}"
 
@@ -327,12 +325,9 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     }
     meant = [each for each, far in distances.items() if far < 0] or list(distances)
     meant.sort(key=distances.__getitem__)
-    begun = [
-        each for each in catalogue.outlines.values() if canonical(each.id).startswith(f"{key}-")
-    ]
-    family = begun + [
-        each for each in catalogue.outlines.values() if canonical(each.family or "") == key
-    ]
+    outlines = catalogue.outlines.values()
+    begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
+    family = begun + [each for each in outlines if canonical(each.family or "") == key]
     family.sort(key=lambda each: each.released or "", reverse=True)
     most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
     near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_NEAR)

@@ -419,9 +419,9 @@ class ModelSpec(Record):
         wanted, own = (quantization or "").lower(), [f for f in self.files if f.format == format]
         holding = [files for files in own if wanted in map(str.lower, files.quantizations)]
         # of two listings the first stands
-        return min(
-            holding, key=lambda f: (not (f.listed and f.repository), not f.named), default=None
-        )
+        listed = [each for each in holding if each.listed and each.repository]
+        named = [each for each in holding if each.named]
+        return next(iter((*listed, *named, *holding)), None)
 
     def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
         """The size that the first publisher states for one file set, and which that is."""

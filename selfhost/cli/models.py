@@ -126,7 +126,7 @@ def plan(words: list[str]) -> int:
 def size(words: list[str]) -> int:
     """Size the container or service in which each model will live."""
     options = parse("size", words)
-    from ..advice.sizes import node, on_node, size_with
+    from ..advice.sizes import fit_to_node, node, size_with
     from ..catalogue.index import open_catalogue
     from ..judge.record import Route
 
@@ -137,7 +137,7 @@ def size(words: list[str]) -> int:
     for name in options.models:
         try:
             sized = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
-            sizes.append(on_node(sized, machine))
+            sizes.append(fit_to_node(sized, machine))
         except SelfhostError as error:
             errors[name] = error
     if not sizes:

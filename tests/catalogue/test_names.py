@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import DATA
 from selfhost import Verdict, Workload, check
-from selfhost.advice.understood import of_name
+from selfhost.advice.understood import understand_name
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import complete
 from selfhost.catalogue.searching import holds_words, resolve, words_in_names, words_typed
@@ -88,9 +88,9 @@ def test_public_names_are_answered_as_judged_by_eye() -> None:
 )
 def test_a_command_asks_what_the_name_in_it_does(name: str, same: tuple[str, ...]) -> None:
     """What a line runs is one question with one answer, in the same type."""
-    plain = of_name(CATALOGUE, name, Workload())
+    plain = understand_name(CATALOGUE, name, Workload())
     for typed in same:
-        understood = of_name(CATALOGUE, typed, Workload())
+        understood = understand_name(CATALOGUE, typed, Workload())
         assert understood.spec.id == plain.spec.id
         assert understood.workload == plain.workload
         assert understood.is_one_file is plain.is_one_file
@@ -321,7 +321,7 @@ def test_file_repository_and_tag_of_a_model_mean_the_same_published_file() -> No
         names = [f"{own}-{quantization}.gguf", f"bartowski/{own}-GGUF:{quantization}"]
         names += [f"{tag}-{quantization.lower()}" for tag in tags]
         for name in names:
-            meant = of_name(CATALOGUE, name, Workload(format="gguf"))
+            meant = understand_name(CATALOGUE, name, Workload(format="gguf"))
             judged = meant.spec.id, meant.workload.quantization
             if judged != (spec.id, quantization) or not is_published(meant.spec, meant.workload):
                 contradictions.append(f"{name}: {judged}")
