@@ -413,7 +413,7 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
         yield f"{parts.system(about).capitalize()} is assumed."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
-    elif series and series.graphics and not (parts.accelerators or about.has_no_card or parts.row):
+    elif series and series.graphics and not any((parts.accelerators, about.has_no_card, parts.row)):
         yield f"The GPU inside it counts with --gpu '{series.graphics}' alone."
     if about.has_chip and about.cards:
         yield f"{about.cards[0].label} is left aside: no such computer takes a card."
