@@ -273,8 +273,6 @@ def _parts(
     return [list(part) for _, part in groupby(sorted(numbers, key=free), free)]
 
 
-# ------------------------------------------------------------------ processes
-
 # what judges in this process, one of a pool
 _judges: list[Judge] = []
 

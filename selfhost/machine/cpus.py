@@ -69,9 +69,6 @@ def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, 
     }
 
 
-# ------------------------------------------------------------------ how memory is read
-
-
 class Share(Record):
     """A row of `share`, of what memory and cores give together; `devices` it was seen on."""
 
@@ -230,7 +227,7 @@ def processor_of(name: str) -> Processor | None:
 
 @lru_cache(maxsize=512)
 def _processor(words: frozenset[str]) -> Processor | None:
-    """The series of the row that fits best, of which no number is told of a whole generation."""
+    """The series of the row that fits best, else a whole generation."""
     rows = _best_rows(_table()["cpu"], words) or _best_rows(_table()["generation"], words)
     if not rows:
         return None
@@ -302,9 +299,6 @@ def maker_of(name: str) -> str | None:
     """AMD or Intel, by a word of a processor's name; None where none tells."""
     words = words_of(name)
     return next((maker for maker, own in _WORDS_OF_MAKER.items() if words & own), None)
-
-
-# ------------------------------------------------------------------ numbers and kinds
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:

@@ -139,9 +139,6 @@ def cards() -> tuple[Card, ...]:
     return tuple(all_cards)
 
 
-# ------------------------------------------------------------------ memory
-
-
 def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     """Peak of a GPU's memory, by its driver's name and, where sold with two, its size."""
     other = _sold_otherwise(name, round((memory_bytes or 0) / units.GIB))
@@ -241,9 +238,6 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
     return None if around is None else cpus.cores_from({"cores": around["cores"]}, 2)
 
 
-# ------------------------------------------------------------------ computing
-
-
 @lru_cache(maxsize=256)
 def cycles_per_second(name: str) -> float | None:
     """Cycles that all multiprocessors of an NVIDIA GPU have in a second at the boost clock."""
@@ -278,9 +272,6 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     if tflops is None and (chip := cpus.apple_chip_of(words_of(name))) is not None:
         tflops = chip.tflops
     return None if tflops is None else tflops * 1e12 * share
-
-
-# ------------------------------------------------------------------ kinds
 
 
 @lru_cache(maxsize=1024)

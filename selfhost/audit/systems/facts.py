@@ -122,7 +122,6 @@ class MachineDraft:
         self.assumed += [fact for fact in ("cpu_model",) if fact in machine.assumed]
 
     def _put_sets_of_processor(self) -> None:
-        """The instruction sets that processors of the series have, assumed where none were read."""
         series = cpus.processor_of(self.values.get("cpu_model") or "")
         if series is None or "instruction_sets" in self.values:
             return
@@ -201,12 +200,8 @@ class MachineDraft:
 
 @lru_cache(512)
 def _rented(name: str) -> Machine | None:
-    """The machine that a cloud's name of a type means; None where no table has it."""
     rented = profiles.called(name) or named.rented(name)
     return rented[0] if rented is not None and rented[0].scope == "vm" else None
-
-
-# ------------------------------------------------------------------ texts
 
 
 def plain(value: Any, length: int = MAX_LABEL) -> str | None:
@@ -244,8 +239,6 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
             kept[f"{prefix}.{name}"] = text
     return kept
 
-
-# ------------------------------------------------------------------ values
 
 _NUMBER = re.compile(
     r"([+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?)\s*([A-Za-z]{0,2})",

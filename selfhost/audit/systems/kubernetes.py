@@ -138,7 +138,6 @@ _NONE_OFFERED = (
 
 
 def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) -> None:
-    """Those that pods may get."""
     labelled = _labelled_cards(all_labels, status)
     offered = [_offered(number, resource, status) for resource, number, _ in labelled]
     missing = sum(number for _, number, _ in labelled) - sum(offered)

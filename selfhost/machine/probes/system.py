@@ -24,7 +24,6 @@ NVML_SECONDS = 10.0
 
 
 def _sysctl(name: str) -> str:
-    """A kernel value of macOS as text; empty where there is none of that name."""
     import ctypes
 
     ask = ctypes.CDLL(None).sysctlbyname
@@ -41,7 +40,6 @@ def _sysctl(name: str) -> str:
 
 
 def _registry_value(key: str, value: str) -> Any:
-    """Of HKEY_LOCAL_MACHINE."""
     try:
         tool = importlib.import_module("winreg")
         with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:
@@ -77,7 +75,6 @@ def _processor_features() -> list[int] | None:
 
 
 def _space(folder: str) -> dict[str, int]:
-    """Of the volume that holds an existing folder. `OSError`."""
     if os.name == "nt":
         import psutil
 
