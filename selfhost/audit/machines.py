@@ -58,10 +58,7 @@ _SINGLE = (
     "swap_free_bytes",
     BANDWIDTH,
 )
-_LISTED = (
-    ("disks", ("free_bytes", "total_bytes")),
-    ("accelerators", ("memory_free_bytes",)),
-)
+_LISTED = (("disks", ("free_bytes", "total_bytes")), ("accelerators", ("memory_free_bytes",)))
 
 
 def with_numbers(
@@ -292,10 +289,7 @@ def _text_of_start(start: bytes) -> str:
 
 
 def _may_hold_record(path: str) -> bool:
-    """Whether a file of a folder is read: `*.json`, `*.jsonl`, and any that begins as a JSON
-    object. `ansible --tree` calls a file as its host, and one of a host that it did not reach holds
-    no facts. A file that cannot be opened is read too, for its fault is then told.
-    """
+    """`*.json`, `*.jsonl`, and what begins as a JSON object, as files of `ansible --tree` do."""
     if path.endswith(_EXTENSIONS):
         return True
     try:
@@ -303,6 +297,7 @@ def _may_hold_record(path: str) -> bool:
         with stream:
             text = _text_of_start(read_some(stream, _START_BYTES))
     except Unreadable:
+        # read too, for its fault is then told
         return os.path.isfile(path) or not os.path.exists(path)
     # a brace and a key, or the end: templates begin with other braces
     return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")

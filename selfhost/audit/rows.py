@@ -239,9 +239,7 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
 
 
 def _exit_code_of(policy: Policy, wanted: Wanted, result: Result) -> int:
-    """A row's part in the exit code: 0, 1 or 3. An unknown never counts for more than a fail of the
-    same model: knowing less must not turn a job red.
-    """
+    """0, 1 or 3. An unknown never counts for more than a fail: knowing less turns no job red."""
     severity, counts_as = wanted.severity, policy.on_unknown
     is_unknown = result is Result.UNKNOWN
     if result in (Result.PASS, Result.EXCEPTED) or (is_unknown and counts_as == "ignore"):

@@ -134,7 +134,6 @@ class PolicyJudge:
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue, self._today = catalogue, today
         self._usual_question = lru_cache(_MOST_KEPT)(self._new_question)
-        # whether an API offers what was asked
         self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -251,7 +250,12 @@ def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list
     """The machines to judge, a note on those at rest, and what could not be used."""
     machines, problems = fleet.machines, [*fleet.problems]
     is_skipped = policy.out_of_service == "skip"
-    reasons = [_why_resting(labels) for labels in machines.labels]
+    resting_words = shipped_table("systems")["resting"]
+    states = [
+        ",".join(text.lower() for key, text in labels.items() if key.endswith(".state"))
+        for labels in machines.labels
+    ]
+    reasons = [", ".join(w for w in text.split(",") if w in resting_words) for text in states]
     pairs = [(name, why) for name, why in zip(machines.names, reasons, strict=True) if why]
     if is_skipped:
         pairs += [each.message.partition(NOT_JUDGED)[::2] for each in fleet.down]
@@ -262,13 +266,6 @@ def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list
     left_out = ", and the policy leaves them out" if is_skipped else ""
     note = f"machines that take no new work{left_out}: {listed(resting)}"
     return machines, [note] if resting else [], problems
-
-
-def _why_resting(labels: Mapping[str, str]) -> str:
-    """In its system's words; empty where it takes new work."""
-    states = [text for key, text in labels.items() if key.endswith(".state")]
-    resting = shipped_table("systems")["resting"] if states else ()
-    return ", ".join(word for text in states for word in text.lower().split(",") if word in resting)
 
 
 def _note_of_oldest(machines: Machines, today: str) -> list[str]:

@@ -35,7 +35,6 @@ _table = partial(shipped_table, "gpus")
 _refusal = partial(refusal, kind=UnknownGpuError)
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
-# as of a profile
 MOST_CARDS = 64
 _MOST_LETTERS = 200
 _USUAL_SLICES = 7

@@ -121,15 +121,6 @@ def unknown(typed: str) -> UnknownMachineError:
     return UnknownMachineError(message, nearest=nearest, remedy=remedy)
 
 
-def load(typed: str) -> Profile:
-    """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with
-    every fault of its file.
-    """
-    if name := find(typed):
-        return _profile(name)
-    raise unknown(typed)
-
-
 def called(text: str) -> tuple[Machine, str | None] | None:
     """The known machine of this name, or of this label of hosted runners, with a note on what a
     label means; None where it is that of none or of several.
@@ -169,9 +160,7 @@ def size_of(machine: Machine) -> tuple[int, float]:
 
 @cache
 def _profile(name: str) -> Profile:
-    """Of its file, whose keys `specs/README.md` explains. `MachineFileError` names values that no
-    machine has.
-    """
+    """Of its file, whose keys `specs/README.md` explains. Raises `MachineFileError`."""
     row = _stored()[name]
     if row is None:
         document = Document.read(os.path.join(shipped_folder(), "machines", f"{name}.toml"))

@@ -171,9 +171,7 @@ def _take_product(about: Description) -> None:
 
 
 def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
-    """Whether the row's words stand in that order with nothing between them but what it allows and
-    fillers; of one with a year in any order.
-    """
+    """In that order with nothing between them but fillers; of one with a year in any order."""
     wanted = row["words"].split()
     if not {*wanted} <= {*texts}:
         return False
@@ -183,10 +181,7 @@ def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
 
 
 def _take_setting(about: Description) -> None:
-    """Take the system, a virtual machine or container, that there is no GPU, and lines of computers
-    of which the name tells neither processor nor GPU, `legion`. Raises `UnknownMachineError` for
-    phones and for chips that no program computes on.
-    """
+    """The system, guests, containers, lines of computers, `legion`, and that there is no GPU."""
     table, others = word_table(), dict[str | None, str]()
     for at in range(len(about.tokens)):
         word, end = about.free(at), at + 1
@@ -300,9 +295,7 @@ def _put_processor(about: Description, start: int, end: int, name: str) -> None:
 
 
 def _take_processor_number(about: Description) -> None:
-    """By a number that no GPU has, `5800x3d`, `fx 6300`, `intel 12400`; behind a GPU that was taken
-    also by figures alone, `5600 32gb 4060 ti`. Raises `NotOneMachineError` of several processors.
-    """
+    """One that no GPU has, `5800x3d`; behind a GPU also figures alone, `5600 32gb 4060 ti`."""
     beside_gpu = bool(about.cards_at)
     for start, end, name in [] if about.processor or about.has_chip else about.free_runs(3):
         is_of_gpu = not beside_gpu and matches(tuple(name))
@@ -361,9 +354,7 @@ def _take_cards(about: Description) -> None:
 
 
 def _choose_cards(about: Description) -> None:
-    """Leave aside what is in the processor beside a card. Raises `UnknownMachineError` for a line
-    of GPUs with a number that is not listed, and where one of several is meant.
-    """
+    """Leave aside what is in the processor beside a card; refuse one of several."""
     for at in range(len(about.tokens) - 1):
         line = spelled(about.free(at)).split()[:1]
         if role("cards").intersection(line) and _NUMBER_OF_A_CARD.fullmatch(about.free(at + 1)):

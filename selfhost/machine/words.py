@@ -141,9 +141,7 @@ def shapes(name: str) -> tuple[tuple[re.Pattern[str], Means], ...]:
 
 @lru_cache(1)
 def _spoken() -> tuple[Mapping[str, str], re.Pattern[str]]:
-    """Words of other languages and what finds one, the longest first; behind a figure, too,
-    `16ГБ`.
-    """
+    """Words of other languages and what finds one, the longest first: `16ГБ`."""
     means = {word: row["means"] for row in word_table()["spoken"] for word in row["words"]}
     longest = sorted(means, key=len, reverse=True)
     joined = [re.escape(word) for word in longest if _SCRIPTS_WITHOUT_SPACES.search(word)]

@@ -159,9 +159,7 @@ def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) ->
 
 
 def _offered(number: int, resource: str, status: Any) -> int:
-    """How many of them pods may get: an unhealthy device stays in the capacity and leaves what is
-    allocatable; without a plugin both are 0 (kubernetes.io/docs, device-plugins).
-    """
+    """How many pods may get: an unhealthy device is in the capacity, and no longer allocatable."""
     devices, healthy = (value_at(status, each, resource) for each in ("capacity", "allocatable"))
     if devices is None or healthy is None:
         return number

@@ -173,12 +173,11 @@ def _name_in_list(host: Host, lists: Sequence[str], device: str, row: str) -> st
 
 
 def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
-    """As people call it, `Arc B580` of `Battlemage G21 [Arc B580]`. The driver xe tells of the
-    memory of each tile, i915 nothing.
-    """
+    """As people call it: `Arc B580` of `Battlemage G21 [Arc B580]`."""
     device = host.read_word(f"{folder}/device")
     title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
     row = rf"(?im)^{INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
+    # the driver i915 tells nothing of the memory
     tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
     sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
     return Accelerator(
