@@ -405,7 +405,6 @@ def _title(about: Description, parts: _Parts) -> str:
 
 
 def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
-    """What of it is a guess, and what else it can be."""
     series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
     yield from _doubts_of_processor(about, parts)
