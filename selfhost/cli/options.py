@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def check_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
-    """Refuse, before anything is judged, a target that takes no report or replaces a file that was
-    named. Raises `WriteError`.
-    """
+    """Refuse targets that take no report or replace a file that was named: `WriteError`."""
     from ..core.files import check_targets
 
     named: list[str] = []
@@ -68,9 +66,7 @@ def workload_of(options: argparse.Namespace) -> Workload:
 
 
 def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
-    """Return the machine to judge, or each record of a folder, as --machine, --gpu, --measure and
-    --set say. What else a name can mean is put into `options.notes`.
-    """
+    """Return the machine to judge, or each of a folder; other meanings go into `options.notes`."""
     other = options.machine is not None and "--machine judges another machine"
     if options.measure and (other or getattr(options, "no_measure", False)):
         why = other or "--no-measure forbids it"
@@ -83,9 +79,7 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
 
 
 def changed(options: argparse.Namespace, machine: Machine) -> Machine:
-    """Return the machine with what --set and --gpu say of it. What else the name of a GPU can mean
-    is put into `options.notes`.
-    """
+    """Return the machine as --set and --gpu say; other meanings go into `options.notes`."""
     options.notes = ()
     if not (options.set or options.gpu):
         return machine
@@ -138,9 +132,7 @@ def one_machine(options: argparse.Namespace) -> Machine:
 def judge_each(
     options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
 ) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
-    """Judge every model on each machine, and say in the answers what else the machine's name can
-    mean; also return, by the name that was typed, why one could not be judged.
-    """
+    """Judge every model on each machine; return also, by name, why one could not be judged."""
     from ..advice.understood import understand
     from ..advice.verdicts import check_with
     from ..catalogue.index import open_catalogue

@@ -1,6 +1,4 @@
-"""What the command writes: the report to a file or standard output, what went wrong to standard
-error, in the colour and width that the terminal and the environment state.
-"""
+"""What the command writes, in the colour and width that the terminal states."""
 
 from __future__ import annotations
 
@@ -112,9 +110,7 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
 
 
 def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
-    """Write a report to --output, else to standard output; then what else the name of a machine
-    or a GPU can mean. A long text may be given in pieces.
-    """
+    """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
     if options.output is not None:
         from ..core.files import write_whole
 

@@ -1,6 +1,4 @@
-"""The parser of a command: argparse, with the options that `specs/common/options.toml` states and
-refusals that say what to type instead.
-"""
+"""The parser of a command: argparse, options of `specs/common/options.toml`, clear refusals."""
 
 from __future__ import annotations
 
@@ -283,9 +281,7 @@ def formats_of(command: str) -> tuple[str, ...]:
 
 
 def arguments(command: str) -> dict[str, dict[str, Any]]:
-    """Return the words and options of a command, in the order of its help, with their settings as
-    argparse names them.
-    """
+    """Return the words and options of a command with their settings as argparse names them."""
     table = shipped_table("options")
     words = {name: {"metavar": None, **row} for name, row in table["words"][command].items()}
     options = {names: _settings(names.split()) for names in option_names(table["taken"][command])}

@@ -1,3 +1,1 @@
-"""Records, errors, units, the workload, and the safe reading and writing of files. It imports
-no other package.
-"""
+"""Records, errors, units, the workload, and files; it imports no other package."""

@@ -1,6 +1,4 @@
-"""The one way to open, read and write what a person names: a file, standard input, standard
-output.
-"""
+"""The one way to open, read and write what a person names, standard streams too."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""JSON that nobody vouches for: a whole text, or a stream of many records.
-
-What it may hold is counted before it is parsed.
-"""
+"""JSON that nobody vouches for; what it may hold is counted before it is parsed."""
 
 from __future__ import annotations
 
@@ -71,7 +68,6 @@ def parse(
 
 
 def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
-    """What is wrong at that place, in the words of Python's decoder."""
     line = text.count("\n", 0, place) + 1
     is_cut_off = text.strip(_BLANKS) and not text[place:].strip(_BLANKS)
     if is_cut_off or message.startswith("Unterminated string"):
@@ -151,7 +147,6 @@ def _lines(stream: IO[bytes], start: bytes) -> Iterator[str]:
 
 
 def _entry(number: int, line: str, most: int) -> Entry:
-    """Read a line of JSON Lines."""
     if len(line) > most:
         reason = f"has a record of more than {most:,} bytes"
         raise Unreadable(reason, line=number, kind=LARGE)

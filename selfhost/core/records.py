@@ -209,9 +209,7 @@ class _Pattern:
 
 def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
     """What `re.compile` gives, compiled on first use: one run needs few patterns."""
-    lazy: Any = _Pattern(text, flags)
-    typed: re.Pattern[str] = lazy
-    return typed
+    return _Pattern(text, flags)  # type: ignore[return-value]
 
 
 class Unread(Record):

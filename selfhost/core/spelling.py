@@ -1,6 +1,4 @@
-"""How names are compared: the form in which two spellings are one name, and the name that a
-slip most likely meant.
-"""
+"""How names are compared, and which one a slip most likely meant."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The files that come with the program, `specs/` beside the package of a checkout and inside an
-installed one, and the templates of sentences in them.
-"""
+"""The files that come with the program, `specs/`, and the templates of sentences in them."""
 
 from __future__ import annotations
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, shown, text_of, too_large
 from .records import Record, Sized, date_fault, fault_of, shortened
 from .spelling import nearest
 
+T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 MAX_FILE_BYTES = 1 << 20
@@ -169,8 +170,8 @@ class Table:
         return self.values.get(key)
 
     def _checked(
-        self, key: str, kind: type, *, required: bool = False, example: Any = None, **limits: Any
-    ) -> Any:
+        self, key: str, kind: type[T], *, required: bool = False, example: Any = None, **limits: Any
+    ) -> T | None:
         """The right value of a key; `example` is what to write where it is missing."""
         remedy = None
         if required and "choices" in limits:
@@ -181,7 +182,6 @@ class Table:
         return None if value is None else self._right((*self.path, key), value, kind, limits)
 
     def _right(self, path: Path, value: Any, kind: type, limits: Mapping[str, Any]) -> Any:
-        """The value; None where it has a fault, which is noted."""
         fault = fault_of(value, kind, **limits)
         if fault is None:
             return " ".join(value.split()) if limits.get("lines") else value
@@ -203,13 +203,11 @@ class Table:
 
     def string(self, key: str, **limits: Any) -> str | None:
         """A string; with `lines` line breaks and runs of blanks become one blank."""
-        text: str | None = self._checked(key, str, **limits)
-        return text
+        return self._checked(key, str, **limits)
 
     def integer(self, key: str, **limits: Any) -> int | None:
         """A whole number. True and 1.0 are none."""
-        number: int | None = self._checked(key, int, **limits)
-        return number
+        return self._checked(key, int, **limits)
 
     def number(self, key: str, **limits: Any) -> float | None:
         """A number, whole or not; never nan."""
@@ -218,8 +216,7 @@ class Table:
 
     def boolean(self, key: str, **limits: Any) -> bool | None:
         """true or false."""
-        value: bool | None = self._checked(key, bool, **limits)
-        return value
+        return self._checked(key, bool, **limits)
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""

@@ -151,9 +151,7 @@ class Workload(Record):
     _unknown_field = WrongTypeError
 
     def options(self) -> str:
-        """Return the command line that asks for the same, with a space in front of each option;
-        empty where nothing was asked.
-        """
+        """Return the command line that asks for the same, a space before each option."""
         text = ""
         for key, flag in FLAGS.items():
             value = getattr(self, key)
@@ -250,7 +248,6 @@ def _fault_of(kind: type[Record], field: str, value: Any) -> Fault | None:
 
 
 def _task_faults(workload: Workload) -> Iterator[Problem]:
-    """What cannot be asked of this task."""
     is_tuning = workload.task == "finetune"
     for field, stated in Workload._keys.items():
         task = stated.limits.get("task")

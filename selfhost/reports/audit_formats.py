@@ -111,7 +111,6 @@ def _machine_sets(audit: Audit) -> dict[tuple[str, ...], Group]:
 
 
 def _json_lines(audit: Audit) -> Iterator[str]:
-    """A line per machine and model; where nothing was judged, a line per problem."""
     import json
 
     # a line that is of no machine has the same keys
@@ -138,7 +137,7 @@ def _judged(row: Row) -> dict[str, Any]:
 
 
 def _verdict(group: Group) -> dict[str, Any]:
-    """Findings and reasons of `example`, the machine of the class with the largest shortfall."""
+    """Of `example`, the machine of the class with the largest shortfall."""
     row = group.row
     return {
         "class": group.name,
@@ -158,11 +157,7 @@ _COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipp
 
 
 def _junit(audit: Audit) -> str:
-    """JUnit XML, within the schema of Jenkins' xUnit plugin, the strictest of its readers.
-
-    A suite is machines that fare alike, a case a model. The report is red exactly where the exit
-    code is not 0: what the policy does not count is skipped, with the reason.
-    """
+    """JUnit XML for Jenkins' xUnit plugin, the strictest reader: red where the exit is not 0."""
     root = Element("testsuites", name="selfhost audit")
     suites = {
         names: SubElement(root, "testsuite", name=clean(group.name))
@@ -246,12 +241,14 @@ def issues(audit: Audit) -> list[Issue]:
         )
         for number, fault in enumerate(audit.problems)
     ]
-    own = (*_of_models(audit, lines["model"] + lines["together"]), *_of_exceptions(audit, lines))
+    own = (
+        *_issues_of_models(audit, lines["model"] + lines["together"]),
+        *_issues_of_exceptions(audit, lines["exception"]),
+    )
     return sorted((*faults, *own), key=lambda issue: issue.level != "error")
 
 
-def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
-    """One for the machines of each class that fails or is not known."""
+def _issues_of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
     times: Counter[str] = Counter()
     counted = COUNTED if audit.policy.on_unknown != "ignore" else (Result.FAIL,)
     for group in audit.groups:
@@ -278,8 +275,8 @@ def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
         )
 
 
-def _of_exceptions(audit: Audit, lines: Mapping[str, Sequence[int | None]]) -> Iterator[Issue]:
-    """One for each that has ended, or covers nothing on machines that were judged."""
+def _issues_of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
+    # those that have ended, or cover nothing on machines that were judged
     for use in audit.exceptions:
         if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
             rule, index = f"exception-{use.use}", use.exemption.index
@@ -288,7 +285,7 @@ def _of_exceptions(audit: Audit, lines: Mapping[str, Sequence[int | None]]) -> I
                 level="warning",
                 rule=rule,
                 file=audit.policy.file,
-                line=lines["exception"][index],
+                line=lines[index],
                 key=f"{rule} {name} {index}",
                 text=f"exception for {shortened(name)}: {state}",
                 remedy=remedy,
@@ -296,7 +293,6 @@ def _of_exceptions(audit: Audit, lines: Mapping[str, Sequence[int | None]]) -> I
 
 
 def _github(audit: Audit) -> str:
-    """A workflow command for each issue; where there is none, a notice of the outcome."""
     entries, title = issues(audit), "selfhost audit"
     lines = []
     for issue in entries[:MOST_SHOWN]:
@@ -325,9 +321,7 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
 
 
 def _sarif(audit: Audit) -> str:
-    """SARIF 2.1.0 in ASCII. A machine is no source file, so a result stands at the line of the
-    policy; its machines are logical locations.
-    """
+    """SARIF 2.1.0 in ASCII: results stand at lines of the policy, machines are locations."""
     entries = issues(audit)
     listed, rest = entries[:_MOST_RESULTS], len(entries[_MOST_RESULTS:])
     rules = list(dict.fromkeys(issue.rule for issue in listed))
@@ -388,10 +382,7 @@ def state_of(audit: Audit) -> State:
 
 
 def _nagios(audit: Audit) -> str:
-    """The line of a monitoring plugin (Nagios, Icinga, Naemon, checkmk's MRPE), with performance
-    data: the outcome, then the worst issue with the number of the others. Each issue follows, as
-    long output, with its machines.
-    """
+    """The line of a monitoring plugin with performance data, then the issues as long output."""
     words, entries = f"{ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
     if entries:
         worst, others = entries[0], len(entries) - 1
@@ -426,11 +417,7 @@ _IN_A_LABEL = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 
 def _prometheus(audit: Audit) -> str:
-    """Prometheus' text format 0.0.4, for the textfile collector of node_exporter.
-
-    Labels hold what the policy says and never a figure or a machine's name, so that a series lasts
-    from run to run.
-    """
+    """Prometheus' text format 0.0.4. No label has a figure or a machine: a series lasts."""
     lines: list[str] = []
     for name, labels, value in sorted(_samples(audit), key=lambda sample: sample[0]):
         name = f"selfhost_audit_{name}"

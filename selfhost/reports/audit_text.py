@@ -1,6 +1,4 @@
-"""An audit as a document: whether the policy holds, what breaks it, then the rest. The words of
-rows and exceptions are those of every format.
-"""
+"""An audit as a document; its words for rows and exceptions are those of every format."""
 
 from __future__ import annotations
 
@@ -132,7 +130,6 @@ def _head(audit: Audit, lists_problems: bool) -> Blocks:
 
 
 def _gravity(row: Row) -> tuple[bool, int]:
-    """What the policy counts is graver than what it does not."""
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 

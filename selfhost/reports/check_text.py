@@ -100,7 +100,6 @@ def _details(verdict: Verdict) -> Blocks:
 
 
 def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:
-    """Yield the pace, what a full context leaves of it, and whatever was asked about beside it."""
     workload, pace, work, total = verdict.workload, speed.decode, speed.work, speed.parallel_total
     if pace is not None:
         alone = "one sequence alone: " if workload.parallel > 1 else ""
@@ -142,7 +141,6 @@ def _in_a_full_context(verdict: Verdict, speed: Speed, pace: PaceRange) -> str |
 
 
 def _what_narrows(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
-    """What to do for a narrower range of the pace; empty where nothing is known to help."""
     machine, needs = verdict.machine, verdict.needs
     is_on_card = needs is not None and needs.placement == "accelerator"
     if units.is_telling(pace.low, pace.high) or is_on_card or not words.is_here(machine):
@@ -206,9 +204,7 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
 
 
 def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
-    """`4.74 of 23.0 GiB`, the likely need, and a bar with the most where that is much more, and
-    what is short of it; empty where there are no figures.
-    """
+    """`4.74 of 23.0 GiB`, the likely need, with a bar and what is short; empty without figures."""
     likely, limit = _likely(finding, verdict), finding.has
     amount, has, most = (_quantity(each, finding) for each in (likely, limit, finding.needs))
     needs, (number, _, unit) = amount, amount.rpartition(" ")
@@ -225,9 +221,7 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
-    """What it likely takes where the finding holds the most of a place; else what the finding
-    has.
-    """
+    """What it likely takes where the finding holds the most of a place, else the finding's need."""
     memory = verdict.needs.memory if verdict.needs is not None else None
     for on_cards in (False, True) if finding.check in ("memory", "accelerator") else ():
         held = memory.places if memory is not None else ()
@@ -238,7 +232,6 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
 
 
 def _quantity(value: float | str | None, finding: Finding) -> str:
-    """A finding's number in its usual unit: memory in GiB, disks in GB."""
     if value is None or isinstance(value, str):
         return ""
     if finding.check == "disk" and finding.unit == "bytes":

@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 
 def dumps(value: Mapping[str, Any]) -> str:
-    """Return ASCII text, so that any pipe can carry it, that ends with a newline. `ValueError` for
-    a number that JSON does not have.
-    """
+    """Return ASCII text that ends with a newline. `ValueError` for nan and infinity."""
     import json
 
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
@@ -91,7 +89,6 @@ def _needs(needs: Needs | None, architecture: str | None) -> dict[str, Any] | No
 
 
 def _judged(answer: Verdict | Plan, kind: str, architecture: str | None) -> dict[str, Any]:
-    """What a verdict and a plan say, with instruction sets of that architecture."""
     members = {
         "needs": _needs(answer.needs, architecture),
         "download_seconds": _rounded(answer.download_seconds, 1),
@@ -114,10 +111,7 @@ def document(answer: Any) -> dict[str, Any]:
 def check(
     verdicts: Sequence[Verdict], errors: Mapping[str, SelfhostError] = FrozenDict()
 ) -> dict[str, Any]:
-    """Return one verdict for one model, `selfhost.verdicts/1` for several.
-
-    `errors` are those of names that could not be judged; `errors_not_listed` counts more of them.
-    """
+    """Return one verdict for one model, `selfhost.verdicts/1` for several and for `errors`."""
     if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
     code = exit_code((answer.route for answer in verdicts), no_answer=bool(errors))
@@ -200,9 +194,7 @@ def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
 def sizes(
     containers: Sequence[ContainerSize], errors: Mapping[str, SelfhostError], code: int
 ) -> dict[str, Any]:
-    """`selfhost.size/1`: the containers of models, and what they take together; `errors` are of
-    names that have no size.
-    """
+    """`selfhost.size/1`: the containers, their sum, and the names that have no size."""
     total: dict[str, Any] = {"accelerators": sum(len(size.accelerators) for size in containers)}
     for key in keys_of("total").split():
         values = [getattr(size, key) for size in containers]
@@ -350,17 +342,13 @@ def _lines(title: str, value: Any, indent: int) -> Blocks:
         yield line(strong(title), ":", indent=indent)
         indent += 2
     for each in value or ():
-        is_record = isinstance(each, Mapping)
-        yield from _listed_lines(each, indent) if is_record else [line(str(each), indent=indent)]
-
-
-def _listed_lines(entry: Mapping[str, Any], indent: int) -> Blocks:
-    """Yield a record of a list, whose first value is its title."""
-    (_, title), *others = entry.items()
-    if isinstance(title, str) and title:
-        title = title.replace("_", " ") if title.islower() else title
-        return _record_lines(title, dict(others), indent)
-    return _record_lines("", entry, indent)
+        if not isinstance(each, Mapping):
+            yield line(str(each), indent=indent)
+            continue
+        # of a record the first value is the title, if it is a text
+        (_, first), *others = each.items()
+        name, entry = (first, dict(others)) if first and isinstance(first, str) else ("", each)
+        yield from _record_lines(name.replace("_", " ") if name.islower() else name, entry, indent)
 
 
 def _record_lines(title: str, entry: Mapping[str, Any], indent: int) -> Blocks:

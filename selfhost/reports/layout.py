@@ -41,7 +41,6 @@ class Span(str):
     share: float
 
     def __new__(cls, text: str, style: str = "", share: float = 0) -> Span:
-        """Return the text with its style."""
         span = super().__new__(cls, text)
         span.style, span.share = style, share
         return span
@@ -172,7 +171,6 @@ def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
 
 
 def _wrap(cell: Line, first: int, rest: int, words: str = _WORD) -> list[Line]:
-    """Return the cell in lines of `first`, then `rest` characters; a longer word stands alone."""
     if _size(cell) <= first:
         return [cell]
     import re
@@ -265,9 +263,7 @@ def _narrow(columns: Sequence[Column], sizes: dict[int, int], room: int) -> None
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
-    """One line a fault, `file:line: key: message`, or `error: --option: message` of what was typed,
-    and what to write instead under it; every line ends in a newline.
-    """
+    """A line a fault, `file:line: key: message`, and under it what to write instead."""
     lines = []
     for problem in problems:
         place = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
@@ -282,9 +278,7 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 
 def error_text(error: SelfhostError) -> str:
-    """What went wrong, the nearest names, and what to type instead; every line ends in a newline,
-    and what is wrong begins with `error:`.
-    """
+    """What went wrong, behind `error:`, the nearest names, and what to type instead."""
     lines = [f"error: {error.message}"]
     if isinstance(error, InputError) and error.problems:
         marks = ("error:", "  ")

@@ -1,6 +1,4 @@
-"""What `machine` says to a person: what was read and from where, and what was not; and the machines
-that are known by name.
-"""
+"""What `machine` says to a person: what was read and what was not; and known machines."""
 
 from __future__ import annotations
 
@@ -71,7 +69,6 @@ def _short_rows(machine: Machine) -> dict[str, list[str]]:
 
 
 def _disks(machine: Machine) -> list[str]:
-    """Each place's free space, alike ones on one line."""
     purposes: dict[str, list[str]] = {}
     for disk in machine.disks or ():
         free, total = disk.free_bytes, disk.total_bytes
@@ -85,10 +82,9 @@ def _disks(machine: Machine) -> list[str]:
 
 
 def _memory_lines(machine: Machine) -> Iterator[str]:
-    available, limit, total = (
-        machine.memory_available_bytes, machine.memory_limit_bytes, machine.memory_total_bytes,
-    )  # fmt: skip
-    most, rate = limit if limit is not None else total, machine.memory_bandwidth_bytes_per_second
+    available, limit = machine.memory_available_bytes, machine.memory_limit_bytes
+    total, rate = machine.memory_total_bytes, machine.memory_bandwidth_bytes_per_second
+    most = limit if limit is not None else total
     sizes = [] if available is None else [f"{units.binary(available)} available"]
     yield " of ".join([*sizes, *([] if most is None else [units.binary(most)])])
     if limit is not None and total is not None and limit < total:

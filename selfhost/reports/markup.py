@@ -16,7 +16,6 @@ _NAMES = ("strong", "name", "command")
 
 
 def _style_of(text: str) -> str:
-    """The style of a text, empty of a plain one."""
     return text.style if isinstance(text, Span) else ""
 
 
@@ -80,9 +79,7 @@ def _shown(table: Table) -> list[int]:
 
 
 def page(blocks: Blocks) -> str:
-    """Return a whole page, in ASCII for any pipe, that loads nothing and runs nothing. Its title is
-    the first line.
-    """
+    """Return a whole page in ASCII that loads and runs nothing; its title is the first line."""
     blocks = list(blocks)
     parts = (part for first in blocks[:1] if isinstance(first, Paragraph) for part in first.parts)
     title = escape(clean("".join(parts))).replace("{", "&#123;")

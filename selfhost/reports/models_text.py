@@ -37,7 +37,6 @@ _LISTED_WIDE = (*_LISTED, "parameters", "released", "why")
 
 
 def _table(answers: Sequence[Verdict], first: Sequence[str], names: Sequence[str]) -> Table:
-    """A row for each model: its `first` cell, its id and the facts of these names."""
     pace = words.pace_title(answer.speed for answer in answers)
     facts = [_figures(answer, pace) for answer in answers]
     if len({each["in"] for each in facts}) == 1:
@@ -74,12 +73,10 @@ def _figures(answer: Verdict, pace: str) -> dict[str, str]:
 def _download(answer: Verdict) -> str:
     """`4.37 GB, 6 minutes`, or that nothing is missing."""
     size = answer.needs.download_bytes if answer.needs is not None else None
+    if not size:
+        return "-" if size is None else "here"
     wait = words.known(answer.download_seconds, units.duration, "")
-    return (
-        ", ".join(filter(None, (units.decimal(size), wait)))
-        if size
-        else words.known(size, lambda _: "here")
-    )
+    return ", ".join(filter(None, (units.decimal(size), wait)))
 
 
 # what the command says, or what no single command mends
@@ -115,15 +112,9 @@ def several_blocks(
     title = "The others" if local else "What to do instead"
     yield from (*section(title, chain.from_iterable(ways)), line())
     yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
-    yield from _findings(verdicts) if verbose else [line(_MORE)]
-
-
-def _notes(verdicts: Sequence[Verdict], verbose: bool) -> Blocks:
-    notes = chain.from_iterable((*each.understood_as, *each.notes * verbose) for each in verdicts)
-    return texts(dict.fromkeys(notes), indent=0)
-
-
-def _findings(verdicts: Sequence[Verdict]) -> Blocks:
+    if not verbose:
+        yield line(_MORE)
+        return
     if any(verdict.route is Route.API for verdict in verdicts):
         yield line(words.API_RISKS)
     for verdict in verdicts:
@@ -131,8 +122,12 @@ def _findings(verdicts: Sequence[Verdict]) -> Blocks:
         yield from words.finding_blocks(words.ordered(verdict))
 
 
+def _notes(verdicts: Sequence[Verdict], verbose: bool) -> Blocks:
+    notes = chain.from_iterable((*each.understood_as, *each.notes * verbose) for each in verdicts)
+    return texts(dict.fromkeys(notes), indent=0)
+
+
 def _sums(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Yield that each was judged alone, and what those that run take side by side."""
     names = {"memory": "RAM", "accelerator": "GPU memory"}
     totals = list(sums(verdicts))
     shares = " and ".join(

@@ -19,10 +19,7 @@ _SHOWN = 6
 
 
 def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Blocks:
-    """Yield the least machine, or what rules it out, then the known machines, `verbose` all.
-
-    `carry` goes behind the `selfhost check …` that is proposed.
-    """
+    """Yield the least machine or why there is none, then known ones; `carry` ends the command."""
     is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
     yield line(*_headline(plan, is_open))
     yield from texts((_count(plan, is_open), _asked(plan), *plan.notes))
@@ -164,9 +161,7 @@ def _doubts(candidate: Known) -> list[str]:
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
-    """The best of each kind, smallest first: those that do it for sure come before others, of
-    which what nobody buys is left out first.
-    """
+    """The best of each kind, smallest first; what is unsure or nobody buys is left out first."""
     kinds = dict.fromkeys(candidate.kind for candidate in plan.fitting)
     bests = [_best([each for each in plan.fitting if each.kind == kind]) for kind in kinds]
     bests.sort(key=lambda best: (bool(_doubts(best)), best.kind == "ci"))
@@ -228,19 +223,16 @@ def verify_document(comparison: Comparison) -> Blocks:
 
 
 def _figure_name(row: Figure) -> str:
-    depth = row.depth_tokens
+    depth = row.depth_tokens or 0
+    is_deeper = depth > (row.tokens or 0)
     about = (
         f"{row.sequences} at once" if row.sequences > 1 else "",
         "GPU" if row.where == "accelerators" else "",
         "" if row.tokens is None else units.tokens(row.tokens),
-        ""
-        if depth is None or depth <= (row.tokens or 0)
-        else f"{units.tokens(depth)} in the context",
+        f"{units.tokens(depth)} in the context" if is_deeper else "",
     )
-    name, said = (
-        words.labels("verified").get(row.term, row.term.replace("_", " ")),
-        ", ".join(filter(None, about)),
-    )
+    said = ", ".join(filter(None, about))
+    name = words.labels("verified").get(row.term, row.term.replace("_", " "))
     return f"{name} ({said})" if said else name
 
 

@@ -1,6 +1,4 @@
-"""What `size` says to a person: three numbers, what grows and what bounds it, how to start it; and
-the files to paste that run a model in that size.
-"""
+"""What `size` says to a person: what grows and what bounds it, and the files to paste."""
 
 from __future__ import annotations
 
@@ -141,9 +139,7 @@ class _Unit(Record):
 
 
 def block(kind: str, sizes: Sequence[ContainerSize]) -> str:
-    """Return a file that runs containers of any number, each with a published image. The templates
-    are `specs/common/containers.toml`.
-    """
+    """Return the file of a kind in `specs/common/containers.toml` that runs these containers."""
     named = list(_units(sizes))
     if kind == "systemd":
         return "\n".join(map(_systemd, named))
@@ -160,7 +156,6 @@ def block(kind: str, sizes: Sequence[ContainerSize]) -> str:
 
 
 def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
-    """Yield each with a name of lower-case letters, digits and dashes."""
     names: set[str] = set()
     ports: set[int] = set()
     for size in sizes:
@@ -208,7 +203,6 @@ def _gibibytes(size: int) -> str:
 
 
 def _notes_above(kind: str, parts: Sequence[_Unit]) -> list[str]:
-    """Return comments above a block: how the figures are made up, and what is left to you."""
     lines = [
         f"selfhost {__version__}: request and limit include the page cache where one is needed"
     ]

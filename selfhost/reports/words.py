@@ -1,6 +1,4 @@
-"""Words that the reports of models share: the answer, its causes, the pace, what was judged, and
-prices.
-"""
+"""Words that the reports share: the answer, its causes, the pace, what was judged, prices."""
 
 from __future__ import annotations
 
@@ -332,10 +330,8 @@ def stands_above(finding: Finding, verdict: Verdict) -> bool:
 def aged_words(as_of: str | None, today: str | None) -> Blocks:
     """The line that says how old the catalogue is; none while it is young."""
     months = months_between(as_of, today)
-    age = (
-        f"The catalogue is {months} months old ({as_of}) and has no newer models: update selfhost."
-    )
-    return texts([age if months >= _OLD_CATALOGUE_MONTHS else ""], indent=0)
+    age = f"The catalogue is {months} months old ({as_of}) and has no newer models"
+    return texts([f"{age}: update selfhost." * (months >= _OLD_CATALOGUE_MONTHS)], indent=0)
 
 
 def months_between(day: str | None, today: str | None) -> int:
@@ -377,12 +373,17 @@ def month_blocks(verdict: Verdict) -> Blocks:
     read, written = cost.input_tokens_per_day, cost.output_tokens_per_day
     split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
     load = f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
-    local, rows = cost.here, [("by API", *_bill(verdict, cost))]
+    local, rows, remarks = cost.here, [("by API", *_bill(verdict, cost))], list[str]()
     if local is None:
         rows.append((on_machine(verdict.machine), "", "it does not run"))
     else:
         rows += _local_rows(local, "here" if is_here(verdict.machine) else "there")
-    remarks = _remarks(local, verdict.workload.parallel) if local is not None else ()
+        remedies = dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy)
+        remarks += [f"→ {remedy}" for remedy in remedies]
+    if local is not None and local.hours_per_day is not None:
+        parallel = verdict.workload.parallel
+        pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
+        remarks.append(f"Counted for {pace}, without what the computer draws while idle.")
     title = f"A month of {cost.days_per_month} days, {load}"
     yield from section(title, (figures(rows, right=True), *texts(remarks)))
 
@@ -411,14 +412,6 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
         work = f"{units.tenths(hours.low, hours.high, 'hours')} of work a day"
         likely = units.tenths(hours.likely, hours.likely, "hours")
         yield f"{place}: time", likely, f"{work}: it {surely}{keeps} up"
-
-
-def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
-    for remedy in dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy):
-        yield f"→ {remedy}"
-    if local.hours_per_day is not None:
-        pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
-        yield f"Counted for {pace}, without what the computer draws while idle."
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
