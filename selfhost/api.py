@@ -53,8 +53,8 @@ def check(
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
     to type instead.
     """
-    given, notes = _given([model], workload, machine, specs, fields)
-    verdict = check_with(given[0], model, *given[1:], instead=alternatives)
+    catalogue, asked, read, notes = _with_defaults([model], workload, machine, specs, fields)
+    verdict = check_with(catalogue, model, asked, read, instead=alternatives)
     return verdict.replace(notes=(*verdict.notes, *notes))
 
 
@@ -70,7 +70,7 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does:
     `can_run("mistral-7b", context_tokens=8192)`.
     """
-    (catalogue, asked, read), _ = _given([model], workload, machine, specs, fields)
+    catalogue, asked, read, _ = _with_defaults([model], workload, machine, specs, fields)
     understood = understand(catalogue, model, asked, read)
     return judged_for(catalogue, understood, read).fits
 
@@ -93,26 +93,22 @@ def rank(
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value is not None and value not in choices:
             raise WorkloadError.of(key, f"{value!r} is not one of {', '.join(choices)}", None)
-    given, notes = _given([], workload, machine, specs)
+    catalogue, asked, read, notes = _with_defaults([], workload, machine, specs)
     from .advice.listing import Lister, chosen
 
-    ids = chosen(given[0], use=use, modality=modality)
-    return Lister(*given, use=use).all(ids).replace(notes=notes)
+    ids = chosen(catalogue, use=use, modality=modality)
+    return Lister(catalogue, asked, read, use=use).all(ids).replace(notes=notes)
 
 
-def plan(
-    model: Model,
-    workload: Workload | None = None,
-    *,
-    specs: Sequence[PathLike] = (),
-) -> Plan:
+def plan(model: Model, workload: Workload | None = None, *, specs: Sequence[PathLike] = ()) -> Plan:
     """The least machine that runs the model, and the route on every known machine, as
     `selfhost plan` does. This machine plays no part. Takes and raises what `check` does.
     """
     from .advice.plan import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
-    (catalogue, asked, _), _ = _given([model], workload, Machine(planning=True), specs)
+    elsewhere = Machine(planning=True)
+    catalogue, asked, *_ = _with_defaults([model], workload, elsewhere, specs)
     return plan_with(catalogue, model, asked)
 
 
@@ -133,12 +129,12 @@ def compare(
         raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
-    given, notes = _given(models, workload, machine, specs)
+    catalogue, asked, read, notes = _with_defaults(models, workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
         try:
-            verdict = check_with(given[0], model, *given[1:])
+            verdict = check_with(catalogue, model, asked, read)
             verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *notes)))
         except SelfhostError as error:
             errors.append(error)
@@ -178,21 +174,19 @@ def size(
             f"a container serves a model, and none is sized for {workload.task}",
             "leave it out; check() has the memory of a fine-tuning",
         )
-    given, notes = _given([model], workload, machine or node(), specs)
-    size = size_with(given[0], model, *given[1:], prompt_cache_bytes=prompt_cache_bytes)
+    catalogue, asked, read, notes = _with_defaults([model], workload, machine or node(), specs)
+    size = size_with(catalogue, model, asked, read, prompt_cache_bytes=prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 
 
-def _given(
+def _with_defaults(
     models: Sequence[Model],
     workload: Workload | None,
     machine: Machine | str | None,
     specs: Sequence[PathLike],
     fields: Mapping[str, Any] = {},
-) -> tuple[tuple[Catalogue, Workload, Machine], tuple[str, ...]]:
-    """The arguments with their defaults, and what else the machine's name can mean; `fields` are of
-    the workload. Raises `WrongTypeError` and `UnknownMachineError`.
-    """
+) -> tuple[Catalogue, Workload, Machine, tuple[str, ...]]:
+    """The checked arguments, and what else the machine's name can mean."""
     for model in models:
         expect_type("model", model, (str, os.PathLike, ModelSpec))
     expect_type("workload", workload, (Workload, type(None)))
@@ -220,4 +214,4 @@ def _given(
             message = f"{error.message}; {wanted}" if wanted else error.message
             raise UnknownMachineError(message, remedy=wanted, nearest=error.nearest) from None
         machine, notes = described, () if note is None else (note,)
-    return (open_catalogue(specs), asked, machine or Machine.read()), notes
+    return open_catalogue(specs), asked, machine or Machine.read(), notes

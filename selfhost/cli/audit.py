@@ -22,7 +22,7 @@ from ..machine.reader import Machine
 from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, state_of
 from ..reports.audit_text import document
 from ..reports.layout import clean
-from .options import check_targets
+from .options import refuse_targets
 from .output import (
     UsageError,
     complain,
@@ -71,7 +71,7 @@ def _run(words: list[str]) -> int:
         return _init(options.policy) if options.init else _validate(options)
     outputs = _outputs(options)
     targets = [path for _, path in outputs if path is not None]
-    check_targets(options, targets, with_standard_output=len(targets) < len(outputs))
+    refuse_targets(options, targets, with_standard_output=len(targets) < len(outputs))
     today = options.today or utc_today()
     file = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
     catalogue = open_catalogue(options.specs)

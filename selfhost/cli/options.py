@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..machine.reader import Machine
 
 
-def check_targets(
+def refuse_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
     """Refuse targets that take no report or replace a file that was named: `WriteError`."""

@@ -47,9 +47,9 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
         return options
     if not is_named and suffix in formats_of(command):
         options.format = suffix
-    from .options import check_targets
+    from .options import refuse_targets
 
-    check_targets(options, [output])
+    refuse_targets(options, [output])
     return options
 
 

@@ -93,14 +93,14 @@ def tokens(count: int) -> str:
     return "1 token" if count == 1 else f"{count:,} tokens"
 
 
-def speed(low: float, high: float) -> str:
-    """`8-12 tokens/s`; one figure where both print alike."""
+def speed(low: float, high: float | None = None) -> str:
+    """`8-12 tokens/s`; one figure where it is alone or both print alike."""
     return f"{pace(low, high)} tokens/s"
 
 
-def pace(low: float, high: float) -> str:
-    """A speed under a heading that names the unit: `8-12`; one figure where both print alike."""
-    first, last = _pace(low), _pace(high)
+def pace(low: float, high: float | None = None) -> str:
+    """A speed under a heading that names the unit: `8-12`, as `speed` has it."""
+    first, last = _pace(low), _pace(low if high is None else high)
     return first if first == last else f"{first}-{last}"
 
 

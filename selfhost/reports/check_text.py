@@ -107,7 +107,7 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         yield _in_a_full_context(verdict, speed, pace)
         undrafted = speed.undrafted_tokens_per_second
         if workload.draft is not None and undrafted is not None:
-            yield f"about {units.speed(undrafted, undrafted)} without the draft"
+            yield f"about {units.speed(undrafted)} without the draft"
     elif work is not None:
         clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
         likely = units.work(work.likely, speed.unit, speed.audio_seconds)
@@ -115,9 +115,9 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
     if pace is not None and workload.parallel > 1:
         at_once = "a pace that is not known (see -v)"
         if total is not None:
-            each, in_all = total.likely / workload.parallel, units.speed(total.likely, total.likely)
+            each, in_all = total.likely / workload.parallel, units.speed(total.likely)
             ends = units.pace(total.low, total.high)
-            at_once = f"about {in_all} in all ({ends}), {units.pace(each, each)} each"
+            at_once = f"about {in_all} in all ({ends}), {units.pace(each)} each"
         yield f"{workload.parallel:,} sequences at once: {at_once}"
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
@@ -137,7 +137,7 @@ def _in_a_full_context(verdict: Verdict, speed: Speed, pace: PaceRange) -> str |
         return None
     below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
     context = f"once all {units.tokens(tokens)} of context are in use"
-    return f"{context}: about {units.speed(full, full)}{below}"
+    return f"{context}: about {units.speed(full)}{below}"
 
 
 def _what_narrows(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
@@ -199,7 +199,7 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
     is_below = fails or (finding.outcome is not Outcome.PASS and pace.likely < wanted)
     needed = f", you need {units.stated(wanted)}" if is_below else ""
-    likely, ends = units.speed(pace.likely, pace.likely), units.pace(pace.low, pace.high)
+    likely, ends = units.speed(pace.likely), units.pace(pace.low, pace.high)
     return f"~{likely}{whose}", f"{ends}{needed}"
 
 

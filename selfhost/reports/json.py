@@ -137,14 +137,12 @@ def verdict(answer: Verdict) -> dict[str, Any]:
 def ranking(ranked: Ranking) -> dict[str, Any]:
     """`selfhost.list/1`."""
     members = record(ranked, "machine ruled_out catalogue_as_of notes")
-    members["models"] = [
-        {
-            "model": _model(row.model) | record(row.model, "uses tuned_from"),
-            **record(row, keys_of("listed")),
-        }
+    models = [
+        {"model": _model(row.model) | record(row.model, "uses tuned_from")}
+        | record(row, keys_of("listed"))
         for row in ranked.models
     ]
-    return titled("list/1", **members)
+    return titled("list/1", **members, models=models)
 
 
 def shown(shown: Shown) -> dict[str, Any]:
@@ -181,13 +179,10 @@ def plan(answer: Plan) -> dict[str, Any]:
     return titled("plan/1", **_judged(answer, "plan", architecture))
 
 
-def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
+def profiles(known: Sequence[Profile]) -> dict[str, Any]:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
     keys = "name short title kind source note machine"
-    listed = [
-        {**record(profile, keys), "confidence": profile.machine.confidence}
-        for profile in known_profiles
-    ]
+    listed = [{**record(each, keys), "confidence": each.machine.confidence} for each in known]
     return titled("profiles/1", profiles=listed)
 
 
@@ -308,7 +303,7 @@ _TELLING = ("fits", "writable", "complete", "api")
 _UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
     ("usd_per_million_tokens", units.dollars),
     ("bytes_per_second", lambda value: f"{units.decimal(int(value))}/s"),
-    ("tokens_per_second", lambda value: units.speed(value, value)),
+    ("tokens_per_second", units.speed),
     ("seconds", units.wait),
     ("tokens", units.tokens),
     ("bytes", units.binary),

@@ -237,13 +237,13 @@ def _figure_name(row: Figure) -> str:
 
 
 def _figure(row: Figure) -> tuple[str, ...]:
-    likely, ends, off, seen = "–", "", "", units.speed(row.seen, row.seen)
+    likely, ends, off, seen = "–", "", "", units.speed(row.seen)
     is_size = row.unit == "bytes"
     if is_size:
         seen = units.binary(int(row.seen))
     if row.likely is not None and row.low is not None and row.high is not None:
         # a pace goes without its unit, which stands beside what was seen
-        likely, ends = units.pace(row.likely, row.likely), units.pace(row.low, row.high)
+        likely, ends = units.pace(row.likely), units.pace(row.low, row.high)
         if is_size:
             likely = units.binary(int(row.likely))
             ends = units.between(units.binary, int(row.low), int(row.high))

@@ -187,7 +187,7 @@ PACES = "pace"
 def likely_speed(pace: PaceRange, unit: str = " tokens/s") -> str:
     """`~2.8 tokens/s`; with its ends where they are too far apart for one figure."""
     ends = "" if units.is_telling(pace.low, pace.high) else f" ({units.pace(pace.low, pace.high)})"
-    return f"~{units.pace(pace.likely, pace.likely)}{unit}{ends}"
+    return f"~{units.pace(pace.likely)}{unit}{ends}"
 
 
 def pace_title(speeds: Iterable[Speed | None]) -> str:
@@ -209,7 +209,7 @@ def pace_of(speed: Speed | None, *, title: str = "") -> str:
 
 def pace_words(pace: PaceRange) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
-    likely = units.speed(pace.likely, pace.likely)
+    likely = units.speed(pace.likely)
     if not units.is_telling(pace.low, pace.high):
         return f"perhaps {likely}, a guess"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
@@ -348,7 +348,7 @@ def summary(verdict: Verdict) -> str:
     answer, speed = " ".join(clean("".join(rest)).split()), verdict.speed
     expected = ""
     if verdict.can_run and speed is not None and speed.judged is not None and speed.each_of > 1:
-        expected = f", about {units.speed(speed.judged.likely, speed.judged.likely)} each"
+        expected = f", about {units.speed(speed.judged.likely)} each"
     elif verdict.can_run and speed is not None and speed.decode is not None:
         expected = f", {pace_words(speed.decode)}"
     return f"{label.lstrip('✓✗? ')}: {answer}{expected}"

@@ -35,7 +35,7 @@ def speed_check(
         how = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
     elif pace is not None:
         is_wide = pace.high > WIDE_PACE * pace.low
-        likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
+        likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
         # the range where it prints otherwise
         ends = f" ({units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)})"
         figures = {
