@@ -19,7 +19,6 @@ from .layout import Blocks, Column, Span, Table, command, line, reasons, section
 
 # rows of the first screen of `list`
 TOP = 20
-_SIGNS = {Route.LOCAL: "✓", Route.UNKNOWN: "?", Route.API: "✗", Route.NEITHER: "✗"}
 _TIGHT = Span("!", Outcome.WARN)
 _COLUMNS = {
     "memory": Column(title="memory", right=True, drop=2),
@@ -208,7 +207,7 @@ def list_document(
 
 def _sign(row: Verdict) -> Span:
     is_tight = row.can_run and (row.leaves_little or row.waits_for_setting)
-    return _TIGHT if is_tight else Span(_SIGNS[row.route], row.route)
+    return _TIGHT if is_tight else Span(words.ANSWERS[row.route][0], row.route)
 
 
 def _summary(listing: Ranking, machine: Machine, workload: Workload) -> str:

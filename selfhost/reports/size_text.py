@@ -124,17 +124,15 @@ _SECRET = (
 
 
 class _Unit(Record):
-    """A container or service with a name and a port of one machine that no other has.
-
-    `token` is the variable of a login, empty where nothing is downloaded with it; `folder` where
-    the models lie in the container.
-    """
+    """A container or service with a name and a port of one machine that no other has."""
 
     name: str
     port: int
     size: ContainerSize
     service: Service
+    # the variable of a login, empty where nothing is downloaded with it
     token: str
+    # where the models lie in the container
     folder: str
 
 
@@ -308,15 +306,12 @@ def _systemd(unit: _Unit) -> str:
     if unit.token:
         environment.append(f"# a line {unit.token}=… in that file logs in to Hugging Face")
         environment.append("EnvironmentFile=-/etc/selfhost.env")
-    values: dict[str, object] = {
+    values = _values("systemd", unit) | {
         "title": _plain(size.model.name),
         "program": _plain(words[0]),
         "words": " ".join(map(_quoted, words)),
         "environment": "\n".join(environment),
-        "name": name,
         "least": _mebibytes(size.unreclaimable_bytes),
-        "request": _mebibytes(size.request_bytes),
-        "limit": _mebibytes(size.limit_bytes),
     }
     head = [f"# /etc/systemd/system/{name}.service", *_notes_above("systemd", [unit])]
     return "\n".join([*head, _filled("systemd", values)])

@@ -39,7 +39,7 @@ _ANSWER_STYLES = {
     "unknown": Outcome.UNKNOWN,
 }
 # the sign, and the answer in words here and elsewhere
-_ANSWERS = {
+ANSWERS = {
     Route.LOCAL: ("✓", "RUNS HERE", "RUNS"),
     Route.API: ("✗", "USE AN API", "USE AN API"),
     Route.NEITHER: ("✗", "NO WAY HERE", "NO WAY"),
@@ -70,7 +70,7 @@ def answer_line(verdict: Verdict) -> Paragraph:
 def answer_cell(answer: Verdict) -> Span:
     """Sign and words alone."""
     here = is_here(answer.machine)
-    sign, local, elsewhere = _ANSWERS[answer.route]
+    sign, local, elsewhere = ANSWERS[answer.route]
     words, style = local if here else elsewhere, str(answer.route)
     available, private = answer.model.availability, answer.workload.private
     if is_ruled_out(answer):
