@@ -53,8 +53,8 @@ def check(
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
     to type instead.
     """
-    catalogue, asked, read, notes = _with_defaults([model], workload, machine, specs, fields)
-    verdict = check_with(catalogue, model, asked, read, instead=alternatives)
+    catalogue, workload, machine, notes = _with_defaults([model], workload, machine, specs, fields)
+    verdict = check_with(catalogue, model, workload, machine, instead=alternatives)
     return verdict.replace(notes=(*verdict.notes, *notes))
 
 
@@ -70,9 +70,9 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does:
     `can_run("mistral-7b", context_tokens=8192)`.
     """
-    catalogue, asked, read, _ = _with_defaults([model], workload, machine, specs, fields)
-    understood = understand(catalogue, model, asked, read)
-    return judged_for(catalogue, understood, read).fits
+    catalogue, workload, machine, _ = _with_defaults([model], workload, machine, specs, fields)
+    understood = understand(catalogue, model, workload, machine)
+    return judged_for(catalogue, understood, machine).fits
 
 
 def rank(
@@ -93,11 +93,11 @@ def rank(
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value is not None and value not in choices:
             raise WorkloadError.of(key, f"{value!r} is not one of {', '.join(choices)}", None)
-    catalogue, asked, read, notes = _with_defaults([], workload, machine, specs)
+    catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs)
     from .advice.listing import Lister, chosen
 
     ids = chosen(catalogue, use=use, modality=modality)
-    return Lister(catalogue, asked, read, use=use).all(ids).replace(notes=notes)
+    return Lister(catalogue, workload, machine, use=use).all(ids).replace(notes=notes)
 
 
 def plan(model: Model, workload: Workload | None = None, *, specs: Sequence[PathLike] = ()) -> Plan:
@@ -108,8 +108,8 @@ def plan(model: Model, workload: Workload | None = None, *, specs: Sequence[Path
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
     elsewhere = Machine(planning=True)
-    catalogue, asked, *_ = _with_defaults([model], workload, elsewhere, specs)
-    return plan_with(catalogue, model, asked)
+    catalogue, workload, *_ = _with_defaults([model], workload, elsewhere, specs)
+    return plan_with(catalogue, model, workload)
 
 
 def compare(
@@ -129,12 +129,12 @@ def compare(
         raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
-    catalogue, asked, read, notes = _with_defaults(models, workload, machine, specs)
+    catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
         try:
-            verdict = check_with(catalogue, model, asked, read)
+            verdict = check_with(catalogue, model, workload, machine)
             verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *notes)))
         except SelfhostError as error:
             errors.append(error)
@@ -174,8 +174,10 @@ def size(
             f"a container serves a model, and none is sized for {workload.task}",
             "leave it out; check() has the memory of a fine-tuning",
         )
-    catalogue, asked, read, notes = _with_defaults([model], workload, machine or node(), specs)
-    size = size_with(catalogue, model, asked, read, prompt_cache_bytes=prompt_cache_bytes)
+    catalogue, workload, machine, notes = _with_defaults(
+        [model], workload, machine or node(), specs
+    )
+    size = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 
 

@@ -68,15 +68,14 @@ def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
     """Say what went wrong on standard error, as a person or a program reads it."""
     from ..core.workload import as_typed
 
-    error = as_typed(error)
     if wants_json:
         from ..reports import json
 
         to_standard_error(json.dumps(json.error(error, code)))
-        return
-    from ..reports.layout import error_text
+    else:
+        from ..reports.layout import error_text
 
-    to_standard_error(error_text(error))
+        to_standard_error(error_text(as_typed(error)))
 
 
 def bug(error: BaseException) -> SelfhostError:

@@ -391,12 +391,10 @@ def _nagios(audit: Audit) -> str:
         words += f"; {issue}" + f" (and {many(others, 'more issue')})" * (others > 0)
     # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
     thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
-    most = sum(map(audit.count, Result))
     expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
-    figures = [
-        f"{result}={audit.count(result)};{thresholds.get(result, ';')};0;{most}"
-        for result in Result
-    ]
+    counts = {result: audit.count(result) for result in Result}
+    most = sum(counts.values())
+    figures = [f"{each}={counts[each]};{thresholds.get(each, ';')};0;{most}" for each in Result]
     figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
     figures += [f"expired_exceptions={expired};0;;0;"]
     lines = [f"{plugin_line(state_of(audit), words)} | {' '.join(figures)}"]

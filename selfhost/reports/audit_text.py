@@ -181,11 +181,8 @@ def _warnings(row: Row) -> str:
 
 
 def _causes(row: Row) -> list[str]:
-    causes = [
-        words.failed_words([finding.code])
-        for finding in row.findings
-        if finding.check in row.failed
-    ]
+    failed = (finding.code for finding in row.findings if finding.check in row.failed)
+    causes = [words.failed_words([code]) for code in failed]
     causes = causes or [f"{check} not known" for check in row.undecided]
     causes += [f"{check} excepted" for check, _ in row.excepted]
     return causes or [reason.text for reason in row.reasons[:1]]

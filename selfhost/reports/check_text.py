@@ -309,14 +309,14 @@ def _spare(verdict: Verdict) -> str:
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
-    where, others = words.on_machine(verdict.machine), verdict.alternatives
-    if others:
+    if others := verdict.alternatives:
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
         drops = (Column(drop=1), Column(drop=3), Column(drop=2, wrap=True))
         rows = tuple(_alternative(verdict, each) for each in others)
         table = Table(columns=(Column(), Column(right=True), *drops), rows=rows)
         typed = command(others[0].command + carry)
-        yield from section(f"What {runs} {where} instead", (table, typed))
+        title = f"What {runs} {words.on_machine(verdict.machine)} instead"
+        yield from section(title, (table, typed))
 
 
 def _alternative(verdict: Verdict, other: Alternative) -> tuple[str, ...]:

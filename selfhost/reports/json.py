@@ -179,10 +179,10 @@ def plan(answer: Plan) -> dict[str, Any]:
     return titled("plan/1", **_judged(answer, "plan", architecture))
 
 
-def profiles(known: Sequence[Profile]) -> dict[str, Any]:
+def profiles(shipped: Sequence[Profile]) -> dict[str, Any]:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
     keys = "name short title kind source note machine"
-    listed = [{**record(each, keys), "confidence": each.machine.confidence} for each in known]
+    listed = [{**record(each, keys), "confidence": each.machine.confidence} for each in shipped]
     return titled("profiles/1", profiles=listed)
 
 

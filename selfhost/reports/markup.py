@@ -30,9 +30,8 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
         else:
             words = "".join(map(_marked, block.parts)).strip()
             lines.append(f"{'  ' if block.indent > 2 else ''}- {words}" if tag else "")
-    text = "".join(
-        f"{line}\n" for at, line in enumerate(lines) if line or lines[at - 1 : at] != [""]
-    )
+    kept = (line for at, line in enumerate(lines) if line or lines[at - 1 : at] != [""])
+    text = "".join(f"{line}\n" for line in kept)
     whole = text.encode("utf-8", "replace")
     if most_bytes is None or len(whole) <= most_bytes:
         return text
@@ -118,13 +117,9 @@ def _html(number: int, block: Block) -> str:
     columns = [(at, block.columns[at]) for at in _shown(block)]
     titles = "".join(f"<th>{escape(clean(column.title))}</th>" for _, column in columns)
     head = f"<thead><tr>{titles}</tr></thead>" * any(column.title for _, column in columns)
-    rows = (
-        "".join(
-            f"<td{' class=n' * column.right}>{_marked_up(row[at])}</td>" for at, column in columns
-        )
-        for row in block.rows
-    )
-    body = "".join(f"<tr>{cells}</tr>\n" for cells in rows)
+    starts = [(at, "<td class=n>" if column.right else "<td>") for at, column in columns]
+    rows = ([f"{start}{_marked_up(row[at])}</td>" for at, start in starts] for row in block.rows)
+    body = "".join(f"<tr>{''.join(cells)}</tr>\n" for cells in rows)
     return f"<table>{head}<tbody>\n{body}</tbody></table>\n"
 
 

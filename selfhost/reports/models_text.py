@@ -329,9 +329,5 @@ def _short_price(offer: Offer) -> str:
     rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
     if rates[0] is None:
         return words.price_words(offer.replace(price_is_for=None))
-    shown = (
-        units.dollars(rate).removeprefix("$") if rate else "free"
-        for rate in rates
-        if rate is not None
-    )
-    return "/".join(shown)
+    stated = (rate for rate in rates if rate is not None)
+    return "/".join(units.dollars(rate).removeprefix("$") if rate else "free" for rate in stated)
