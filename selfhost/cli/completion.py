@@ -21,9 +21,7 @@ def run(words: list[str]) -> int:
 
 
 def candidates(words: Sequence[str]) -> list[str]:
-    """Return what may stand in the place of the last of `words` (typed after `selfhost`); nothing
-    where the shell's own names of files are the answer.
-    """
+    """Return what may stand for the last of `words`; nothing where the shell's files may."""
     from ..catalogue.index import open_catalogue
     from ..catalogue.names import complete
 

@@ -165,9 +165,7 @@ def judge_each(
 
 
 def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
-    """Return this machine with its memory bandwidth measured within 60 ms, where nothing else
-    gives it: no record, measurement or chip. What fits a GPU rests on no RAM.
-    """
+    """Return this machine with its bandwidth measured in 60 ms where nothing else tells it."""
     from ..judge.pace.processor import chip_of
 
     if (
@@ -176,6 +174,7 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
         or options.no_measure
         or machine.measured_in_vain
         or machine.memory_bandwidth_bytes_per_second is not None
+        # what fits a GPU rests on no RAM
         or machine.accelerators
         or chip_of(machine) is not None
     ):

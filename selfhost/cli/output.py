@@ -132,9 +132,7 @@ def write_json(options: argparse.Namespace, name: str, *values: object) -> bool:
 
 
 def present(options: argparse.Namespace, blocks: Blocks) -> None:
-    """Write blocks for a person: a web page where that was asked for, drawn on a terminal,
-    plain in a pipe or file, where FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines.
-    """
+    """Write blocks for a person: as a web page, drawn on a terminal, plain elsewhere."""
     if options.format == "html":
         from ..reports.markup import page
 
@@ -162,10 +160,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def write(text: str = "", *, flush: bool = False) -> None:
-    """Write to standard output. Raises `UsageError` where there is none, or it takes nothing; what
-    a pipe would have got whose reader has gone is dropped: it had what it wanted, and the exit code
-    stays that of the answer.
-    """
+    """Write to standard output, or raise `UsageError`; a pipe whose reader has gone is no error."""
     if sys.stdout is None:
         if not text:
             return

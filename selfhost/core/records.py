@@ -34,9 +34,7 @@ _NO_DEFAULT = object()
 
 
 class FileKey:
-    """How a file states a field: `read(table, name, **limits)` gives its value, or None; without
-    it the field's annotation tells its kind.
-    """
+    """How a file states a field: by `read(table, name, **limits)`, else as its annotation tells."""
 
     def __init__(
         self,
@@ -191,9 +189,7 @@ class Record(metaclass=_RecordType):
 
 
 class Stated(Record):
-    """A record of which a file states every field: one with a plain default, or with none, is a key
-    as `read_by` declares it.
-    """
+    """A record of which a file states every field, each as `read_by` would declare it."""
 
 
 class _Pattern:
@@ -234,9 +230,7 @@ _RELATIONS: Mapping[str, tuple[Any, str, str]] = {
 
 
 class Sized(Record):
-    """What a model states in sizes: what arithmetic cannot take of it as `misfits`. `related`: keys
-    that must stand to another as _RELATIONS says.
-    """
+    """What a model states in sizes; `related`: keys that must stand to another, by _RELATIONS."""
 
     related = ""
 

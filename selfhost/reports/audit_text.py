@@ -65,9 +65,7 @@ def many(number: int, what: str) -> str:
 
 
 def shortened(text: str, most: int = MOST_OF_A_NAME) -> str:
-    """`text` on one line, in at most `most` characters. What is cut ends in a hash of the whole:
-    two texts that differ stay different.
-    """
+    """`text` on one line; what is cut at `most` ends in a hash of the whole, so texts differ."""
     shown = clean(text)
     if len(shown) <= most:
         return shown

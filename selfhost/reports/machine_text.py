@@ -20,10 +20,7 @@ _DECISIVE = ("memory", "accelerators", "architecture", "disks")
 
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
-    """Yield what models can use of the machine, and what could not be read.
-
-    `verbose` adds where each fact was read, and lists everything.
-    """
+    """Yield what models can use of it; `verbose` lists every fact with its source."""
     place = ", ".join(filter(None, (machine.system, machine.architecture, machine.scope)))
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""

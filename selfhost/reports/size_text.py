@@ -24,10 +24,7 @@ _Row = tuple[str, str, str]
 
 
 def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Blocks:
-    """Yield one model on a screen, several as a table with their sum.
-
-    `verbose` adds each growth and memory term with its arithmetic.
-    """
+    """Yield one model on a screen, several as a table; `verbose` adds each growth and term."""
     yield from _several(sizes) if len(sizes) > 1 else ()
     for size in sizes if verbose or len(sizes) == 1 else ():
         yield from (line(), *_single(size, verbose))
