@@ -161,7 +161,6 @@ class _Config:
         )
 
     def with_encoders(self, counts: Parameters, text_width: int) -> Parameters:
-        """The counts with what the model sees or hears with."""
         outer = self.keys.outer
         keys = tables()["encoders"]["parts"]
         parts = [outer[key] for key in keys if isinstance(outer.get(key), dict)]

@@ -221,7 +221,7 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
         parameters = parameters.replace(mtp=None)
     if weights.total is not None:
         language = described.language_parameters
-        parameters = _counted(parameters, unknown, language, weights.total)
+        parameters = _with_held(parameters, unknown, language, weights.total)
         notes += tuple(filter(None, [parameters.difference]))
     if not stored.quantized:
         is_packed = weights.dtype is None or weights.is_scaled
@@ -258,10 +258,12 @@ def _contradiction(stored: Stored, weights: Weights, language: int | None) -> st
     return None
 
 
-def _counted(
+def _with_held(
     parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
 ) -> Parameters:
-    """The parameters that the files `held`, which are `unknown` no more. `language`: as above."""
+    """The parameters with those that the files hold, which are `unknown` no more; `language` are
+    those of the language model by config.json.
+    """
     unknown.pop("parameters.total", None)
     total = held - (parameters.mtp or 0)
     encoders = total - language if language is not None else 0

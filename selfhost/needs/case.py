@@ -184,7 +184,7 @@ class Case(Record):
 
     @property
     def own_type(self) -> str:
-        return name_of(self.spec.architecture)
+        return stored_type(self.spec.architecture)
 
     @property
     def is_own(self) -> bool:
@@ -315,10 +315,10 @@ def published_size(case: Case, quantization: str | None = None) -> Term | None:
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
     """Whether a runtime can quantize the published weights while it loads them."""
-    return architecture is not None and name_of(architecture) in PLAIN_DTYPES
+    return architecture is not None and stored_type(architecture) in PLAIN_DTYPES
 
 
-def name_of(architecture: Architecture | None) -> str:
+def stored_type(architecture: Architecture | None) -> str:
     """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
     if architecture is None:
         return "bfloat16"
@@ -333,7 +333,7 @@ def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | No
         and quantization in runtime.casts
         and quantization != "float32"
         and spec.architecture is not None
-        and name_of(spec.architecture) == "float32"
+        and stored_type(spec.architecture) == "float32"
         and all(quantization not in files.bytes for files in spec.files)
     )
 

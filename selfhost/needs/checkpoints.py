@@ -28,8 +28,7 @@ from .tensors import ArchitectureRow, checkpoint_tensors
 DTYPES = {
     "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
     "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
-    "int8": 8.0, "int4_32": 4.5,
-    "ternary": 2.0,
+    "int8": 8.0, "int4_32": 4.5, "ternary": 2.0,
 }  # fmt: skip
 _LAYOUTS: Mapping[str, Mapping[str, float]] = shipped_table("quantizations")["layouts"]
 
@@ -37,17 +36,16 @@ _LAYOUTS: Mapping[str, Mapping[str, float]] = shipped_table("quantizations")["la
 # RG-LRU, tables and coefficients
 _NOT_LINEAR = (
     "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate",
-    "attn_rel_b", "blk.*.altup", "cross_attn_gate",
-    "attn_sinks", "res_score",
+    "attn_rel_b", "blk.*.altup", "cross_attn_gate", "attn_sinks", "res_score",
 )  # fmt: skip
 _PARTS = {
     "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
     "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
 }  # fmt: skip
+_STATE_SIZE = "state the size under [[files]] of the spec"
 _GIVE_FILES = (
     "give the folder with its safetensors files, or state the size under [[files]] of a spec"
 )
-_STATE_SIZE = "state the size under [[files]] of the spec"
 # types that bitsandbytes makes
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
@@ -159,10 +157,8 @@ def _type_in_mlx(
 
 
 def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, str]:
-    """The bytes of tensors, and the line for them."""
     named = ((type if type in DTYPES else "packed weights", size) for _, type, size in tensors)
-    line = by_type(named)
-    return int(sum(size for _, _, size in tensors)), line
+    return int(sum(size for _, _, size in tensors)), by_type(named)
 
 
 def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:

@@ -286,7 +286,7 @@ def _read_of_gguf(case: Case) -> dict[str, int] | None:
             return {}
         name, tensors, size, whole = recipe, (), mix.bytes, like.bytes
     released = case.spec.released
-    usual = tensors or gguf_files.usual(case.model, case.row, name, released)
+    usual = tensors or gguf_files.usual_tensors(case.model, case.row, name, released)
     sizes = ((each.name, each.type, each.bytes) for each in usual if not each.extra)
     read = _read_of_tensors(case.model, sizes)
     return {type: part * size // whole for type, part in read.items()}

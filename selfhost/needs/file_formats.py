@@ -30,8 +30,8 @@ from .case import (
     components_type,
     from_sixteen_bits,
     is_cast,
-    name_of,
     parts_of,
+    stored_type,
     without_files,
 )
 from .llamacpp import files as gguf_files
@@ -145,7 +145,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 
 def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
     """The quantization that is taken unless another is asked for."""
-    stored = name_of(spec.architecture)
+    stored = stored_type(spec.architecture)
     if format == "gguf":
         # what holds the weights as they were trained, and any wider type adds nothing
         usual = "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
@@ -180,7 +180,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     sized = []
     for name in dict.fromkeys(names):
         # the published files are downloaded for what they are cast to
-        files = name_of(spec.architecture) if is_cast(spec, runtime, name) else name
+        files = stored_type(spec.architecture) if is_cast(spec, runtime, name) else name
         if not isinstance(size_of(case.replace(quantization=files)), Unread):
             sized.append(name)
     return tuple(sized)
@@ -205,7 +205,7 @@ def _quantizations(
     # weights that are narrow already lose twice by being quantized again
     if spec.modality in ("text", "vision") and from_sixteen_bits(spec.architecture):
         own = tuple(runtime.quantizations)
-    return (name_of(spec.architecture), *casts, *own, *listed)
+    return (stored_type(spec.architecture), *casts, *own, *listed)
 
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
@@ -222,7 +222,7 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     left = {"F32"}
     if architecture is None or not architecture.has_experts:
         left.add("MXFP4")
-    if name_of(architecture) != "ternary":
+    if stored_type(architecture) != "ternary":
         left.update(TERNARY_QUANTIZATIONS)
     left -= own
     return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
@@ -230,7 +230,7 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
 
 def trained_in_mxfp4(spec: ModelSpec) -> bool:
     """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
-    return name_of(spec.architecture).startswith("mxfp4")
+    return stored_type(spec.architecture).startswith("mxfp4")
 
 
 EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QUANTIZATIONS)

@@ -94,7 +94,7 @@ def recipe_file(
     own_block: bool = False,
 ) -> Term:
     """The file of a model that came out on that date, in a quantization of llama-quantize."""
-    tensors = usual(architecture, row, quantization, released)
+    tensors = usual_tensors(architecture, row, quantization, released)
     less, more = spread(architecture, row, quantization)
     low, high = header_bytes(architecture, row, tensors)
     # most byte pairs have one merge a token
@@ -114,7 +114,7 @@ def recipe_file(
     return term("files", size, How.COMPUTED, RECIPE, line, low=low, high=more + high)
 
 
-def usual(
+def usual_tensors(
     architecture: Architecture, row: ArchitectureRow, quantization: str, released: str | None
 ) -> tuple[FileTensors, ...]:
     """The tensors as published: with an importance matrix for the IQ types, which need one; of a
@@ -143,9 +143,7 @@ def header_bytes(
 ) -> tuple[int, int]:
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary."""
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
-    table = sum(
-        (24 + len(tensor.name) + 2 + 8 * len(tensor.shape)) * tensor.count for tensor in tensors
-    )
+    table = sum((26 + len(each.name) + 8 * len(each.shape)) * each.count for each in tensors)
     least, most = _TOKEN_BYTES[tokenizer_kind(row, vocabulary)]
     keys, most_keys = _KEYS_BYTES
     return table + keys + int(vocabulary * least), table + most_keys + int(vocabulary * most)

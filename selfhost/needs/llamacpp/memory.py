@@ -26,7 +26,7 @@ from ..case import (
 from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, layout_of, row_bytes
 from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
-from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
+from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual_tensors
 from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
@@ -262,7 +262,7 @@ def _expert_tensors(case: Case) -> list[FileTensors]:
     recipe = recipe_of_mix(case.quantization, case.model) or case.quantization
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return []
-    tensors = usual(case.model, case.row, recipe, case.spec.released)
+    tensors = usual_tensors(case.model, case.row, recipe, case.spec.released)
     return [each for each in tensors if each.name.endswith("_exps.weight") and not each.extra]
 
 

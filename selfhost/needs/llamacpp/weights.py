@@ -9,7 +9,7 @@ from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, TABLES, Buffer, buffers_of
 from ..records import How, Term, by_type, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
-from .files import RECIPE, RECIPE_ERROR, SOURCE, recipe_file, recipe_of_mix, spread, usual
+from .files import RECIPE, RECIPE_ERROR, SOURCE, recipe_file, recipe_of_mix, spread, usual_tensors
 
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
@@ -29,7 +29,7 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return (whole_files(files, remark="; the whole file"),), 0
     architecture, row = case.model, case.row
-    tensors = read or usual(architecture, row, recipe, spec.released)
+    tensors = read or usual_tensors(architecture, row, recipe, spec.released)
     computed = recipe_file(architecture, row, spec.released, recipe)
     # a published size that is not that of llama-quantize's own types
     error = files.bytes * _OWN_MIX
@@ -169,7 +169,7 @@ def own_block_weights(case: Case) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     row, name, tensors = case.row, case.quantization, list[FileTensors]()
     if name in BITS_PER_WEIGHT:
-        whole = usual(case.model, row, name, case.spec.released)
+        whole = usual_tensors(case.model, row, name, case.spec.released)
         tensors = [tensor for tensor in whole if _passed_over(tensor, row)]
     error = int(_bytes_of(tensors) * RECIPE_ERROR)
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
