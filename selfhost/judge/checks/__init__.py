@@ -86,7 +86,7 @@ def finding(
     /,
     **common: Any,
 ) -> Finding:
-    """A finding in the words of its code, or of that variant of it.
+    """A finding in the words of its code, or of the code that it is `like`, in that variant.
 
     Of the figures, which go before those in `common`, `why` may be an `Unread`, and `remedy` takes
     the place of the table's. The code begins with the name of the check.
@@ -95,7 +95,9 @@ def finding(
     remedy, why = values["remedy"], values["why"]
     if isinstance(why, Unread):
         remedy, values["why"] = remedy or why.remedy, why.reason
-    words = table("findings")[f"{code}/{variant}" if variant else code]
+    rows = table("findings")
+    worded_as = rows.get(code, {}).get("like", code)
+    words = rows[f"{worded_as}/{variant}" if variant else worded_as]
     return Finding(
         check=code.partition("-")[0],
         outcome=outcome,
