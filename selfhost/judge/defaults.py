@@ -36,7 +36,7 @@ from .record import MEMORY_CHECKS, NO_FILES, Judged, Question
 Changes = Mapping[str, Any]
 
 # what is made by several models that come one after the other, each a component
-_OF_PARTS = ("image", "video")
+_PICTURES = ("image", "video")
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
 GROWN_CONTEXT_TOKENS = 16_384
@@ -46,7 +46,7 @@ _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(6)
 _PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
 # what the model itself fails on, it fails on in every type and program
-_OF_THE_MODEL = ("weights", "license", "openness", "context")
+_MODEL_CHECKS = ("weights", "license", "openness", "context")
 
 
 class Search(Record):
@@ -129,7 +129,7 @@ def in_own_defaults(question: Question, catalogue: Catalogue, machine: Machine) 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     """Whether the route may be better than that of the model's own default."""
-    return spec.modality in _OF_PARTS or workload.task == "finetune"
+    return spec.modality in _PICTURES or workload.task == "finetune"
 
 
 def takes_first_of_list(question: Question) -> bool:
@@ -140,10 +140,10 @@ def takes_first_of_list(question: Question) -> bool:
     if runtime is None or (stated.runtime is not None and not runtime.on_accelerators):
         return False
     is_free = stated.task == "generate" and stated.quantization is None
-    return is_free and question.spec.modality in _OF_PARTS
+    return is_free and question.spec.modality in _PICTURES
 
 
-def _place_of(judged: Judged, aside: Sequence[str] = _OF_THE_MODEL) -> int:
+def _place_of(judged: Judged, aside: Sequence[str] = _MODEL_CHECKS) -> int:
     """Where it runs, from ON_ACCELERATORS to _NOWHERE, if the checks `aside` held."""
     if any(each.decides for each in judged.findings if each.check not in aside):
         return _NOWHERE
@@ -154,7 +154,7 @@ def _place_of(judged: Judged, aside: Sequence[str] = _OF_THE_MODEL) -> int:
 
 def _rank(judged: Judged) -> tuple[int, int, float]:
     """Where it runs, where it would if the disk had room, and the memory that it lacks."""
-    places = _place_of(judged), _place_of(judged, (*_OF_THE_MODEL, "disk"))
+    places = _place_of(judged), _place_of(judged, (*_MODEL_CHECKS, "disk"))
     failed = tuple(check for check in judged.failed if check != "disk")
     lacking: float | None = 0
     if failed:
@@ -167,7 +167,7 @@ def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judge
     """The first candidate in the best place, else the first by `_rank`; in RAM the default."""
     own, tried = search.own, list[Judged]()
     ideal = ON_ACCELERATORS if search.machine.accelerators else _IN_RAM
-    is_first = own_first or _place_of(own, (*_OF_THE_MODEL, "disk")) == _IN_RAM
+    is_first = own_first or _place_of(own, (*_MODEL_CHECKS, "disk")) == _IN_RAM
     for each in (own, *others) if is_first else (*others, own):
         tried.append(each)
         if _place_of(each) <= ideal:
@@ -181,7 +181,7 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     usual = need.default_format_and_quantization(spec, runtime)[1]
     if own.fits:
         return own if first == usual else search.chosen(own, "published", usual=usual)
-    if any(each.decides for each in own.findings if each.check in _OF_THE_MODEL):
+    if any(each.decides for each in own.findings if each.check in _MODEL_CHECKS):
         return own
     tried = [own]
     for other in search.in_types(search.own.question.in_turn):
@@ -231,7 +231,7 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
         return own
     in_own_program = list(search.in_types(listed[is_first:]))
     whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
-    elsewhere = _in_files_of_others(search, runtime, whole)
+    elsewhere = _types_elsewhere(search, runtime, whole)
     # in files of fewer bits the parts are smaller, and so is the download
     best = _best(search, [*elsewhere, *in_own_program], own_first=is_first and not elsewhere)
     if best is own:
@@ -246,24 +246,21 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     )
 
 
-def _in_files_of_others(
-    search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]
-) -> list[Judged]:
+def _types_elsewhere(search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]) -> list[Judged]:
     """None where this program makes one of over 4 bits that is held `whole`; else of 8 bits."""
     question, rules = search.own.question, [runtime.rule_of(_type_of(each)) for each in whole]
     if question.stated.runtime or any(not rule or "4bit" not in rule.also for rule in rules):
         return []
-    others = list(search.candidates(_in_other_programs(question, search.catalogue, runtime)))
+    others = list(search.candidates(_changes_elsewhere(question, search.catalogue, runtime)))
     # values and bytes of a block: of 8 bits or more
     blocks = [(BLOCKS.get(_type_of(each) or "", (1, 0)), each) for each in others]
     in_eight = [each for (values, size), each in blocks if size >= values]
     return [each for each in in_eight if _place_of(each) == ON_ACCELERATORS] if whole else others
 
 
-def _in_other_programs(
+def _changes_elsewhere(
     question: Question, catalogue: Catalogue, usual: RuntimeSpec
 ) -> list[Changes]:
-    """Each of the other programs of its kind with each type of its list, best first."""
     others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[question.spec.modality])
     return [
         {"runtime": other.id, "quantization": type}
@@ -284,10 +281,10 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     if not changes:
         changes = [{"quantization": name} for name in runtime.on_accelerators]
         if stated.runtime is None:
-            changes += _in_other_programs(question, catalogue, runtime)
+            changes += _changes_elsewhere(question, catalogue, runtime)
     machine = Machine(accelerators=())
     others = [_asked_with(question, change, catalogue, machine) for change in changes]
-    is_of_parts = question.spec.modality in _OF_PARTS
+    is_of_parts = question.spec.modality in _PICTURES
     is_known = not has_to_be_made(question, catalogue)
     suiting = [
         each
@@ -307,8 +304,8 @@ def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
         return search.own
     is_free = question.stated.quantization is None
     if is_free and question.spec.modality in GENERATING and search.own.fits:
-        best = _on_many(search, runtime) or _in_more_bits(search, runtime)
-    return best or _by_tag(search)
+        best = _program_for_many(search, runtime) or _largest_type(search, runtime)
+    return best or _library_program(search)
 
 
 def _memory_bytes(question: Question) -> float:
@@ -316,7 +313,7 @@ def _memory_bytes(question: Question) -> float:
     return inf if memory is None else memory.high_bytes
 
 
-def _by_tag(search: Search) -> Judged:
+def _library_program(search: Search) -> Judged:
     """With Ollama, where its tag alone is known to have the file that is asked for, and it runs."""
     own, spec, workload = search.own, search.own.question.spec, search.own.question.workload
     library, quantization = search.catalogue.runtime("ollama"), workload.quantization
@@ -330,7 +327,7 @@ def _by_tag(search: Search) -> Judged:
     return own
 
 
-def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
+def _program_for_many(search: Search, usual: RuntimeSpec) -> Judged | None:
     """With a program that is preferred on so many accelerators; None where none does it as well."""
     number = len(places(search.machine.accelerators)) if search.machine.accelerators else 0
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
@@ -348,7 +345,7 @@ def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
     return None
 
 
-def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
+def _largest_type(search: Search, runtime: RuntimeSpec) -> Judged | None:
     """In the largest type that accelerators hold whole at reading speed, its file as sure."""
     own, spec, usual = search.own, search.own.question.spec, _type_of(search.own)
     if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:

@@ -109,7 +109,7 @@ def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
 def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     """False where the runtime would have to quantize weights that are narrow already."""
     rule = runtime.rule_of(quantization)
-    # of components the size itself says whether they are quantized
+    # the size of components says whether they are quantized
     is_as_stored = rule is None or not rule.at_load or bool(spec.components)
     return is_as_stored or need.from_sixteen_bits(spec.architecture)
 
@@ -206,7 +206,7 @@ def _is_model(model: PresentModel, question: Question, catalogue: Catalogue) -> 
     repositories = (spec.repository, *(files.repository for files in spec.files))
     if {repository, tag} & {name.lower() for name in (*repositories, *spec.aliases) if name}:
         return True
-    # names of models begin with their family's: no need to look others up
+    # names of models begin with their family's: others need no look-up
     family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
     stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
     name = model.repository or model.tag or stem

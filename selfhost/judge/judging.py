@@ -90,7 +90,7 @@ def best_layout(
 
 
 def _goes_before(later: Judged, kept: Judged) -> bool:
-    """Whether the `later` one is judged, where neither is surely fast enough."""
+    """Of two that are perhaps too slow: one that does not fail, then accelerators as they are."""
     if bool(later.failed) != bool(kept.failed):
         return bool(kept.failed)
     is_now = not later.has("accelerator-not-now")
@@ -98,7 +98,6 @@ def _goes_before(later: Judged, kept: Judged) -> bool:
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
-    """With how fast it would go, laid out like that, and the finding of it."""
     question, placed = layout.question, layout.needs
     assert placed is not None
     if question.read_bytes is not None:
@@ -126,7 +125,7 @@ def _least_bad(question: Question, seen: Sequence[Judged]) -> Judged:
 def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judged]:
     """Each layout with the findings of memory and accelerator alone."""
     workload = question.workload
-    machine = _as_usable(machine, question)
+    machine = _usable_machine(machine, question)
     stored = stored_in_memory(needs, machine, question)
     ways = iter((needs,))
     if machine.accelerators != ():
@@ -137,7 +136,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judg
         yield Judged(question=question, findings=(memory, accelerator), needs=placed)
 
 
-def _as_usable(machine: Machine, question: Question) -> Machine:
+def _usable_machine(machine: Machine, question: Question) -> Machine:
     """With the accelerators idle where it is planned for, and no room on those without a build."""
     owned, runtime, basis = machine.accelerators, question.runtime, question.workload.memory_basis
     if not owned:
@@ -145,7 +144,7 @@ def _as_usable(machine: Machine, question: Question) -> Machine:
     if basis == "total" or (basis == "default" and machine.planning):
         owned = emptied(owned)
     if runtime is not None and not runtime.gpu_only:
-        # of some systems every build leaves GPUs unused
+        # on some systems every build leaves GPUs unused
         is_used = f"{machine.system}-{machine.architecture}" not in runtime.no_gpu_systems
         owned = tuple(
             device
@@ -154,10 +153,6 @@ def _as_usable(machine: Machine, question: Question) -> Machine:
             for device in owned
         )
     return machine.replace(accelerators=owned)
-
-
-# findings that are made of the sums; the others are the worst of the members'
-_OF_SUMS = ("disk", "memory")
 
 
 class SideBySide(Judged):
@@ -188,21 +183,21 @@ def judge_together(
         placed, left = dict[int, Judged](), machine
         for index in order:
             placed[index] = judge(questions[index], left)
-            left = _left_by(placed[index], left)
+            left = _machine_left(placed[index], left)
         answers.append(_summed_up(names, [placed[index] for index in given], machine))
         if not answers[-1].failed:
             return answers[-1]
     return answers[0]
 
 
-def _left_by(judged: Judged, machine: Machine) -> Machine:
+def _machine_left(judged: Judged, machine: Machine) -> Machine:
     """Without what a model holds: of the RAM the least, of what is free and of accelerators the
     most.
     """
     needs = judged.needs
     if needs is None or needs.memory is None:
         return machine
-    # of a program that takes a share of its device, so much that the share left is right
+    # a program that takes a share of its device: so much that the share of the rest is right
     percent = percent_of(judged.question.needs or needs) if judged.question.wants_gpu else 100
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     on_cards = {place.where: place.high_bytes for place in needs.memory.places}
@@ -227,13 +222,13 @@ def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
 
 
 def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine) -> SideBySide:
-    # by the files that a model loads: what is to be stored of them
+    # the files that a model loads -> what is to be stored
     stored: dict[object, tuple[Needs, Question]] = {}
     counted: list[Needs] = []
     for judged in members:
         question = judged.question
         assert question.needs is not None
-        # the whole, of which `judge` says what is still to come of a download, as it lies
+        # as `judge` placed it, but with all of the download
         needs = question.needs.replace(memory=judged.memory, placement=judged.placement)
         workload, runtime = question.workload, question.runtime
         key = question.spec.id, workload.format, workload.quantization, question.store
@@ -242,7 +237,7 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
         stored.setdefault(key, (needs, question))
     total = _sum_of(names, counted)
     findings = {finding.check: finding for finding in _worst_of_members(names, members)}
-    findings["disk"] = _disk(list(stored.values()), machine)
+    findings["disk"] = _disk_check_of_all(list(stored.values()), machine)
     files_bytes = sum(stored_in_memory(each, machine, asked) for each, asked in stored.values())
     memory = memory_check(total, machine, members[0].question.workload, files_bytes)
     sizes = [binary(each.ram_bytes() or 0) for each in counted]
@@ -294,7 +289,7 @@ def _added(sizes: Iterable[int | None]) -> int | None:
     return None if None in each else sum(filter(None, each))
 
 
-def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding:
+def _disk_check_of_all(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding:
     """The worst of the volumes; two folders with the same sizes and file system are one volume."""
     by_volume: dict[object, list[tuple[Needs, Question]]] = {}
     for needs, question in stored:
@@ -315,12 +310,13 @@ def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding
 
 
 def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
-    for name in CHECKS:
+    # these two are held against the sums
+    for name in (name for name in CHECKS if name not in ("disk", "memory")):
         own = [
             finding.replace(reason=f"{model}: {finding.reason}")
             for model, judged in zip(names, members, strict=True)
             for finding in judged.findings
-            if finding.check == name and name not in _OF_SUMS
+            if finding.check == name
         ]
         if own:
             yield _worst(own)

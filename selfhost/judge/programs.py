@@ -48,7 +48,7 @@ _OTHER_NAMES = {
     "F32": ("float32",), "float32": ("F32",),
     "float8_e4m3": ("fp8",), "float8_e4m3_128x128": ("fp8",),
 }  # fmt: skip
-_FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
+_FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
 # of the quantizations of a model that an error names
 _NAMED = 8
 
@@ -145,7 +145,6 @@ def _option_refused(choice: Choice, runtime: RuntimeSpec, name: str) -> tuple[Pr
 
 
 def _without_effect(case: Case, changes: str) -> str:
-    """Why an option changes nothing of the model, or nobody knows what; "" where it does."""
     model, of_picture = case.spec.architecture, changes == "picture_tokens"
     if changes == "cpu_expert_layers" and model is not None and model.feed_forward:
         return "" if any(part.experts for part in model.feed_forward) else "dense"
@@ -156,7 +155,6 @@ def _without_effect(case: Case, changes: str) -> str:
 
 
 def _with_runtime(choice: Choice) -> Choice:
-    """The runtime asked for, or the first that loads the model; none without files."""
     spec, catalogue, typed = choice.spec, choice.catalogue, choice.workload.runtime
     formats = choice.formats
     if typed is not None:
@@ -245,30 +243,27 @@ def _with_quantization(choice: Choice) -> Choice:
     elif runtime is not None:
         name = runtime.quantization_called(typed) or name
     if name is None:
-        raise _unknown_quantization(spec, typed)
+        every = need.EVERY_QUANTIZATION
+        # the mixes of Unsloth are typed without their first letters, too
+        guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)
+        usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()
+        listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
+        figures = {"typed": typed, "guess": guess or nearest(typed, every), "model": spec.id}
+        examples = [*listed][:_NAMED]
+        raise fault("quantization", "quantization-unknown", **figures, examples=examples)
     if choice.workload.runtime is None and runtime is not None:
         runtime = _runtime_in(spec, name, runtime, choice.catalogue)
     return choice.replace(workload=choice.workload.replace(quantization=name), runtime=runtime)
 
 
-def _unknown_quantization(spec: ModelSpec, typed: str) -> WorkloadError:
-    every = need.EVERY_QUANTIZATION
-    # the mixes of Unsloth are typed without their first letters, too
-    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)
-    usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()
-    listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
-    figures = {"typed": typed, "guess": guess or nearest(typed, every), "model": spec.id}
-    return fault("quantization", "quantization-unknown", **figures, examples=[*listed][:_NAMED])
-
-
 def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quantization: str) -> str:
     """Its name in that format; `WorkloadError` where its size cannot be told."""
     spec, own = choice.spec, need.default_format_and_quantization(choice.spec, runtime)[1]
-    if quantization in _FLOAT8 and own in _FLOAT8:
+    if {quantization, own} <= _FLOAT8:
         return own
-    # what is taken unless another is asked for may be asked for, its size told or not
-    listed = (*need.quantizations_of(spec, runtime), own)
-    by_lower_name = {name.lower(): name for name in reversed(listed)}
+    # the default may be asked for by name, too, even where its size is unknown
+    listed = need.quantizations_of(spec, runtime)
+    by_lower_name = {name.lower(): name for name in reversed((*listed, own))}
     for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
@@ -278,27 +273,18 @@ def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quanti
         size = need.weights_bytes(spec, format, name) if is_sized and is_made else None
         if isinstance(size, Term):
             return name
-    raise _no_such_type(choice, runtime, format, quantization)
-
-
-def _no_such_type(
-    choice: Choice, runtime: RuntimeSpec, format: str, quantization: str
-) -> WorkloadError:
-    spec, listed = choice.spec, need.quantizations_of(choice.spec, runtime)
     others = [choice.catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
-    guess, unsized = (
-        _type_of_bits(quantization, listed),
-        need.weights_bytes(spec, format, quantization),
-    )
-    return fault(
+    guess, why = _type_of_bits(quantization, listed), None
+    unsized = need.weights_bytes(spec, format, quantization)
+    if runtime.rule_of(quantization) and isinstance(unsized, Unread):
+        why = unsized.reason
+    raise fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
         model=spec.name,
         quantization=quantization,
         program=runtime.name,
-        why=unsized.reason
-        if runtime.rule_of(quantization) and isinstance(unsized, Unread)
-        else None,
+        why=why,
         guess=guess,
         listed=listed,
         others=[other.id for other in others if _comes_in(spec, other, quantization)],
@@ -314,7 +300,7 @@ def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
 
 def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     name = runtime.quantization_called(quantization) or quantization
-    # of files that anybody makes by its rules a format knows the sizes itself
+    # MLX's files are made by its rules, which tell their sizes
     is_known = "mlx" in runtime.formats or runtime.rule_of(name) is not None
     is_loaded = is_known and need.why_not_loaded(spec, runtime) is None
     return is_loaded and can_quantize(spec, runtime, name)

@@ -37,11 +37,11 @@ def ask(
     `WorkloadError` with everything that makes no sense: a runtime or quantization that does not
     exist, a cache type of a model without a cache, a license expression that is none.
     """
-    question = _ask(spec, workload, catalogue, machine, files)
+    question = _question(spec, workload, catalogue, machine, files)
     tried = question.in_turn if question.here is None and machine.models_present else ()
     for name in tried:
         try:
-            other = _ask(spec, workload.replace(quantization=name), catalogue, machine, files)
+            other = _question(spec, workload.replace(quantization=name), catalogue, machine, files)
         except WorkloadError:
             # its size cannot be told
             continue
@@ -50,7 +50,7 @@ def ask(
     return question
 
 
-def _ask(
+def _question(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine, files: NamedFiles
 ) -> Question:
     stated, prompt, context = workload, workload.prompt_tokens, workload.context_tokens
@@ -62,7 +62,7 @@ def _ask(
     choice = Choice(spec=spec, workload=workload, catalogue=catalogue, formats=files.formats)
     choice = chosen_program(choice)
     workload, runtime, quantization = choice.workload, choice.runtime, choice.workload.quantization
-    # so is a context where the prompt takes more than the default
+    # who asks for a prompt beyond the default asks for its context, too
     is_long = (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
     question = Question(
         spec=spec,
@@ -78,7 +78,7 @@ def _ask(
         bare = bare.replace(runtime_options={})
         return question.replace(workload=bare)
     if runtime is not None:
-        question = _in_program(question, runtime, quantization, catalogue)
+        question = _with_program(question, runtime, quantization, catalogue)
         if question.loads is not None:
             return question
     elif quantization is not None:
@@ -87,10 +87,9 @@ def _ask(
     return _with_files(question, catalogue, machine)
 
 
-def _in_program(
+def _with_program(
     question: Question, runtime: RuntimeSpec, quantization: str | None, catalogue: Catalogue
 ) -> Question:
-    """The question in that program, or why that loads none of its files."""
     spec, files = question.spec, question.files
     workload = question.workload.replace(runtime=runtime.id)
     question = question.replace(runtime=runtime)
@@ -106,13 +105,13 @@ def _in_program(
         return question.replace(workload=workload, loads=loads, mend=mend)
     format, usual = need.default_format_and_quantization(spec, runtime)
     types: tuple[str, ...] = ()
-    # of a spec that states needs alone the type of the weights may be stated nowhere
+    # a spec that states needs alone may name no type of the weights
     if quantization is None and not states_needs_alone(spec):
         is_free = files == NO_FILES and workload.task == "generate"
         types = types_in_turn(spec, runtime, format, usual) if is_free else (usual,)
         quantization = types[0]
     elif quantization is not None and not question.local_files:
-        # of files that are here the type is a fact; where its size cannot be told the needs say so
+        # the type of files that are here is a fact; the needs say where its size is unknown
         choice = Choice(spec=spec, workload=workload, catalogue=catalogue)
         quantization = quantization_there(choice, runtime, format, quantization)
     workload = workload.replace(format=format, quantization=quantization)
@@ -131,13 +130,12 @@ def _why_files_not_loaded(
 
 
 def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
-    """The place where the maker of a mix of types offers it is added."""
     quantization = workload.quantization or ""
     held_in = spec.files_of("gguf", quantization)
     if workload.format != "gguf" or (held_in is not None and not held_in.named):
         return spec
     files = need.files_of_maker(spec, quantization)
-    # in front of a file of which the name alone is known
+    # the maker of a mix of types goes before a file of which the name alone is known
     return spec if files is None else spec.replace(files=(files, *spec.files))
 
 
@@ -152,7 +150,7 @@ def _refusal(
     is_of_others = bool(own_program) and runtime.id not in own_program
     is_not_counted = is_of_others or spec.modality not in runtime.modalities
     if runtime.trainer or (runtime.finetune_methods and is_not_counted and spec.refused is None):
-        # what that takes is not computed, and the needs say so (`finetune_needs`)
+        # the needs say that such training is not computed (`finetune_needs`)
         return None, None
     if not runtime.finetune_methods:
         return f"{runtime.name} does not train models.", remedy
@@ -165,7 +163,6 @@ def _refusal(
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
-    """With what its architecture says of tokens, and with what is loaded beside the model."""
     spec, workload = question.spec, question.workload
     architecture, row = spec.architecture, None
     unfamiliar = companions = None
@@ -178,10 +175,10 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
         choice = Choice(spec=spec, workload=workload, catalogue=catalogue, runtime=question.runtime)
         companions = companions_of(choice)
     question = question.replace(row=row, unfamiliar=unfamiliar, companions=companions)
-    return question.replace(workload=_in_tokens(question))
+    return question.replace(workload=_token_defaults(question))
 
 
-def _in_tokens(question: Question) -> Workload:
+def _token_defaults(question: Question) -> Workload:
     spec, workload, architecture = question.spec, question.workload, question.spec.architecture
     generates = spec.modality in GENERATING
     if workload.context_tokens is None:
@@ -214,7 +211,6 @@ def needs_under(question: Question, workload: Workload, machine: Machine) -> Nee
 
 
 def _with_needs(question: Question, machine: Machine) -> Question:
-    """With what it takes, the type of a cache if it keeps one, and the weights of a token."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
     is_cache_asked = question.stated.kv_cache_type
     needs = needs_under(question, workload, machine)

@@ -189,11 +189,9 @@ class Judged(Record):
         """What memory and accelerators lack together; None where more of it may not be enough."""
         lacking: float = 0
         for finding in self.findings:
-            if finding.check in MEMORY_CHECKS and finding.outcome in (
-                Outcome.UNKNOWN,
-                Outcome.FAIL,
-            ):
-                if finding.outcome is Outcome.UNKNOWN or finding.short is None:
+            is_unknown = finding.outcome is Outcome.UNKNOWN
+            if finding.check in MEMORY_CHECKS and (is_unknown or finding.outcome is Outcome.FAIL):
+                if is_unknown or finding.short is None:
                     return None
                 lacking += finding.short
         return lacking

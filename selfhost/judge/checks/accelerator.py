@@ -45,20 +45,19 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
     if runtime is not None and question.wants_gpu:
         return _missing(needs, machine, question, runtime)
     if devices:
-        return _in_ram(needs, machine, runtime)
-    if names := _laid_out(question):
+        return _unneeded(needs, machine, runtime)
+    if names := _placing_options(question):
         return finding(WARN, "accelerator-not-needed", "ignored", names=names)
     return finding(PASS, "accelerator-not-needed")
 
 
-def _laid_out(question: Question) -> list[str]:
-    """The options asked for that say what lies on a GPU."""
+def _placing_options(question: Question) -> list[str]:
     rules = question.runtime.named_options if question.runtime else {}
     placing = [name for name, rule in rules.items() if rule.changes.endswith("_layers")]
     return [name for name in placing if name in question.workload.runtime_options]
 
 
-def _in_ram(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+def _unneeded(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
     """Accelerators that are not needed decide nothing."""
     devices = machine.accelerators or ()
     sharing = [device for device in devices if device.unified]
@@ -71,7 +70,7 @@ def _in_ram(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Find
     if unused is not None:
         return unused
     if sharing:
-        return _shared(sharing, needs, machine, runtime)
+        return _shared_ram(sharing, needs, machine, runtime)
     device = max(devices, key=lambda device: free_bytes(device) or 0)
     return finding(PASS, "accelerator-not-needed", "too-small", device=device.name)
 
@@ -139,7 +138,7 @@ def _shares_check(
     option = runtime.lean_option if runtime else ""
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
-        *(_by_range(shares, needs, question) or _by_most(shares, needs, question)),
+        *(_cell_by_range(shares, needs, question) or _cell_by_most(shares, needs, question)),
         needs=most,
         has=has,
         short=max(0, most - has),
@@ -154,7 +153,7 @@ def _shares_check(
     )
 
 
-def _by_range(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell | None:
+def _cell_by_range(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell | None:
     """With a program's option by which it takes less, or in training; None where neither tells."""
     is_lean, workload = needs.is_lean, question.workload
     if not is_lean and workload.task != "finetune":
@@ -171,11 +170,11 @@ def _by_range(shares: Sequence[_Share], needs: Needs, question: Question) -> Cel
     return None
 
 
-def _by_most(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell:
+def _cell_by_most(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell:
     if all(share.fits() for share in shares):
         if needs.placement != "split":
             return PASS, "accelerator-fits", "", {}
-        variant = "in-turn" if needs.offload else "stated" * bool(_laid_out(question))
+        variant = "in-turn" if needs.offload else "stated" * bool(_placing_options(question))
         return WARN, "accelerator-partly", variant, {}
     figures: dict[str, Any] = {"several": len(shares) * (len(shares) > 1)}
     lacking = [share.place.high_bytes - (share.room_bytes() or 0) for share in shares]
@@ -183,7 +182,7 @@ def _by_most(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell
     is_idle_enough = all(share.fits(is_idle=True) for share in shares)
     is_of_one = sum(lacking) <= 0
     if is_of_one:
-        # the sums say nothing: of the one that is to hold most beyond what it may
+        # together they have enough: name the one that lacks most
         worst = shares[lacking.index(short)]
         figures |= {"needs": worst.place.high_bytes, "has": worst.room_bytes(), "short": short}
         figures["devices"], shares = worst.device.name, [worst]
@@ -203,7 +202,7 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     ]
     if sharing:
         refusal = _refusal(runtime, rules, sharing[:1])
-        return refusal or _of_share(sharing, needs, machine, question)
+        return refusal or _stated_share(sharing, needs, machine, question)
     largest = max(devices, key=lambda device: free_bytes(device) or 0, default=None)
     if needs.memory is None and largest is not None:
         unread = finding(UNKNOWN, "accelerator-unread", "need", device=largest.name)
@@ -218,13 +217,13 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     )
 
 
-def _of_share(
+def _stated_share(
     sharing: Sequence[Accelerator], needs: Needs, machine: Machine, question: Question
 ) -> Finding:
-    """As `_shared`, and of a stated share whether it holds the model, and the system leaves it."""
+    """As `_shared_ram`; of a stated share whether it holds the model, and the system leaves it."""
     case, total, free = needs.case, machine.memory_total_bytes, machine.memory_available_bytes
     if case is None or not case.setting("memory_share") or not total or needs.memory is None:
-        return _shared(sharing, needs, machine, question.runtime)
+        return _shared_ram(sharing, needs, machine, question.runtime)
     card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
     share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(needs))
     left = LEFT_BY_SYSTEM if free is None else free * 100 // total
@@ -234,10 +233,9 @@ def _of_share(
     return finding(UNKNOWN, "accelerator-close", "share", figures)
 
 
-def _shared(
+def _shared_ram(
     sharing: Sequence[Accelerator], needs: Needs, machine: Machine, runtime: RuntimeSpec | None
 ) -> Finding:
-    """Whether the system lets the GPU use as much of the RAM as it takes."""
     lent = lent_to_gpu(machine)
     if lent is not None and runtime is not None and lent.device.vendor == "amd":
         is_used = runtime.gpu_only or computes_on_shared(runtime, lent.device)
@@ -246,7 +244,7 @@ def _shared(
         return finding(PASS, "accelerator-fits", "shared", device=sharing[0].name)
     least, high, on_mac = lent.least_bytes, needs.ram_bytes(), lent.device.vendor == "apple"
     figures: dict[str, Any] = {"device": lent.device.name, "limit": least}
-    # of AMD's nobody knows what its owner let it use
+    # nobody knows what the owner of one of AMD's lets it use
     if high is not None and (on_mac or high > least):
         short = max(0, high - least)
         figures.update({"needs": high, "has": least, "short": short, "unit": "bytes"})
@@ -279,43 +277,43 @@ def _refusal(
 ) -> Finding | None:
     """That the runtime does not run on one of the devices, or that it cannot be told; else None."""
     for device in devices:
-        for is_so, variant, figures in _asked(runtime, rules, device):
-            if is_so:
+        for is_met, variant, figures in _requirements(runtime, rules, device):
+            if is_met:
                 continue
             outcome, code = FAIL, "accelerator-unsuitable"
-            if is_so is None:
+            if is_met is None:
                 outcome, code = UNKNOWN, "accelerator-unread"
             figures |= {"program": runtime.name, "device": device.name}
             return finding(outcome, code, variant, figures, capability=capability_of(device))
     return None
 
 
-def _asked(
+def _requirements(
     runtime: RuntimeSpec, rules: Sequence[KernelRule], device: Accelerator
 ) -> Iterator[tuple[bool | None, str, dict[str, Any]]]:
-    """What a program's builds and its rules ask of a GPU: whether that is known to be so, how it is
+    """What a program's builds and its rules ask of a GPU: whether it is known to be met, how it is
     called, and its figures.
     """
-    # what can do without a GPU asks for so little that one with an unlisted name has it
+    # a program that runs without a GPU asks for little: one with an unlisted name has it
     gpu_only, sources = runtime.gpu_only, runtime.sources
     least, patterns = runtime.least_of(shares_ram=device.unified is True), amd_gpus(runtime)
-    is_so = None if least is None else reaches(device, least)
+    is_met = None if least is None else reaches(device, least)
     figures: dict[str, Any] = {"rule": None, "other_runtime": gpu_only}
-    if least is not None and (gpu_only or is_so is not None):
+    if least is not None and (gpu_only or is_met is not None):
         shared = "shared_" if least != runtime.compute_capability else ""
         source = sources.get(f"{shared}compute_capability", "")
-        yield is_so, "capability", {**figures, "least": least, "source": source}
-    is_so = is_built_for(device, patterns)
-    if device.vendor == "amd" and patterns and (gpu_only or is_so is not None):
-        yield is_so, "build", {**figures, "source": sources.get("amd_gpus", "")}
+        yield is_met, "capability", {**figures, "least": least, "source": source}
+    is_met = is_built_for(device, patterns)
+    if device.vendor == "amd" and patterns and (gpu_only or is_met is not None):
+        yield is_met, "build", {**figures, "source": sources.get("amd_gpus", "")}
     for rule in rules:
         usual, flag = rule.has_plain_default, FLAGS[rule.asked_by]
         figures = {"rule": rule.subject, "flag": flag, "default": usual, "other": not usual}
         figures |= {"source": rule.source, "other_runtime": False}
         if rule.vendors:
             is_made_for = device.vendor in rule.vendors
-            is_so = None if device.vendor == "unknown" and not is_made_for else is_made_for
-            yield is_so, "maker", {**figures, "makers": rule.vendors}
+            is_met = None if device.vendor == "unknown" and not is_made_for else is_made_for
+            yield is_met, "maker", {**figures, "makers": rule.vendors}
         if rule.compute_capability is not None:
             least = rule.compute_capability
             yield reaches(device, least), "capability", {**figures, "least": least}

@@ -35,11 +35,11 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         path = here.path if here else None
         return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
     place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
-    cell = _refused(needs, place, missing)
+    cell = _refused_cell(needs, place, missing)
     if low is None or high is None:
-        cell = cell or _size_not_known(needs, machine, place)
+        cell = cell or _unknown_size_cell(needs, machine, place)
         low = high = 0
-    cell = cell or _by_free_space(machine, place, low, high)
+    cell = cell or _free_space_cell(machine, place, low, high)
     has, what = cell[3].get("has", place.free_bytes), "Everything stored"
     if missing or size == needs.download_bytes:
         what = "The missing part" if missing else "The download"
@@ -61,8 +61,7 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     )
 
 
-def _refused(needs: Needs, place: Disk, missing: int | None) -> Cell | None:
-    """Why the place takes no such file, however much is free."""
+def _refused_cell(needs: Needs, place: Disk, missing: int | None) -> Cell | None:
     largest = needs.largest_file_bytes or 0
     largest = min(largest, missing or largest)
     if place.writable is False:
@@ -73,7 +72,7 @@ def _refused(needs: Needs, place: Disk, missing: int | None) -> Cell | None:
     return None
 
 
-def _size_not_known(needs: Needs, machine: Machine, place: Disk) -> Cell:
+def _unknown_size_cell(needs: Needs, machine: Machine, place: Disk) -> Cell:
     if place.free_bytes is None:
         return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
     facts = {each.fact: each for each in needs.unknown}
@@ -89,7 +88,7 @@ def _why_unread(machine: Machine, place: Disk) -> Unread:
     return machine.why_unread(fact)
 
 
-def _by_free_space(machine: Machine, place: Disk, low: int, high: int) -> Cell:
+def _free_space_cell(machine: Machine, place: Disk, low: int, high: int) -> Cell:
     """Whether a size of that range fits, and enough stays free beside it, which decides nothing."""
     free, total = place.free_bytes, place.total_bytes
     has, margin = total if free is None else free, disk_margin_bytes(total)
@@ -106,7 +105,7 @@ def _by_free_space(machine: Machine, place: Disk, low: int, high: int) -> Cell:
         return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     left = free - high
     if left < 0:
-        # of a range that reaches beyond what is free the rest is enough
+        # the least of the range fits, the most does not
         return WARN, "disk-tight", "range", {"more": -left}
     if left < margin:
         return WARN, "disk-tight", "", {"left": left, "more": margin - left}

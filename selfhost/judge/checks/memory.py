@@ -36,7 +36,7 @@ _STACK_BYTES = 8 * MIB
 # threads of a server beside two a core (llama.cpp 0c1e5709: tools/server, n_threads_http): assumed
 _OTHER_THREADS = 16
 # terms that a shorter context makes smaller
-_OF_CONTEXT = ("kv_cache", "compute", "activations")
+_CONTEXT_TERMS = ("kv_cache", "compute", "activations")
 
 
 class Given(Record):
@@ -63,7 +63,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     now, limit = machine.memory_available_bytes, machine.memory_limit_bytes
     could, is_stated = None if limit is None else max(0, limit - reserve), False
     if workload.reserve_bytes is not None:
-        # what was asked to stay free does, also where the memory is free now
+        # a stated reserve stays free, also of what is free now
         now, is_stated = None if now is None else _least(now, could), True
     ceilings = {"available": (now,), "total": (could,), "default": (now, could)}
     return Given(
@@ -88,12 +88,11 @@ def memory_check(
     low = sum(term.low_bytes for term in host)
     high = sum(term.high_bytes for term in host) + files_bytes
     if memory is None:
-        cell = _need_not_known(needs, machine, given)
+        cell = _unknown_need_cell(needs, machine, given)
     else:
-        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
-        # stay
+        # originals of what a runtime copies may leave the page cache, but not a disk in RAM
         low += min(files_bytes, memory.evictable_bytes)
-        cell = _too_small(low, high, machine, given) or _within(high, machine, given)
+        cell = _too_small_cell(low, high, machine, given) or _held_cell(high, machine, given)
     # parts that come to an accelerator in turn all lie in RAM
     is_shared_out = needs.placement == "split" and needs.offload is None
     has, smaller = cell[3]["has"], what_is_smaller(host, given.ceiling)
@@ -126,14 +125,13 @@ def _least(*sizes: int | None) -> int | None:
 
 
 def _may_hold(need_bytes: int, machine: Machine, given: Given) -> bool:
-    """Whether the RAM is assumed, and such a machine may have enough for that need."""
     if not machine.assumes("memory_total_bytes"):
         return False
     most_gib = cpus.most_ram_gib(machine.cpu_model or "")
     return most_gib is None or need_bytes <= most_gib * GIB - given.reserve
 
 
-def _need_not_known(needs: Needs, machine: Machine, given: Given) -> Cell:
+def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
     unstated = Unread(
         fact="memory",
         reason="the spec does not state enough",
@@ -141,10 +139,8 @@ def _need_not_known(needs: Needs, machine: Machine, given: Given) -> Cell:
     )
     why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), unstated)
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
-    most, cards = (
-        _least(machine.memory_total_bytes, machine.memory_limit_bytes),
-        machine.accelerators,
-    )
+    most = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
+    cards = machine.accelerators
     is_host_alone = cards is not None and all(card.unified for card in cards)
     figures = {"needs": None, "short": None}
     is_beyond = is_host_alone and most is not None and known_bytes > most
@@ -153,7 +149,7 @@ def _need_not_known(needs: Needs, machine: Machine, given: Given) -> Cell:
     return UNKNOWN, "memory-need-not-known", "", {**figures, "has": given.ceiling, "why": why}
 
 
-def _too_small(low: int, high: int, machine: Machine, given: Given) -> Cell | None:
+def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell | None:
     """Whether even the least is too much for the least that was read, which is enough to say no,
     even where the binding one was not.
     """
@@ -163,7 +159,7 @@ def _too_small(low: int, high: int, machine: Machine, given: Given) -> Cell | No
     if least is None or low <= least:
         return None
     if _may_hold(low, machine, given):
-        return _beyond_assumed(high, least, machine, given)
+        return _assumed_cell(high, least, machine, given)
     # nothing but the reserve decides, and that is assumed
     decides = not given.is_stated and least == could and low <= limit
     would = "would" if high <= limit else "might"
@@ -171,8 +167,7 @@ def _too_small(low: int, high: int, machine: Machine, given: Given) -> Cell | No
     return FAIL, "memory-too-small", "", figures
 
 
-def _within(high: int, machine: Machine, given: Given) -> Cell:
-    """By what is free now, else by what the machine could give."""
+def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
     now, ceiling = given.now, given.ceiling
     if given.basis != "total" and now is not None and high <= now:
         if not _leaves_margin(now - high, machine, given):
@@ -185,11 +180,11 @@ def _within(high: int, machine: Machine, given: Given) -> Cell:
         why = machine.why_unread(f"memory_{fact}_bytes")
         return UNKNOWN, "memory-unread", variant, {"has": ceiling, "why": why}
     if high > ceiling and _may_hold(high, machine, given):
-        return _beyond_assumed(high, ceiling, machine, given)
+        return _assumed_cell(high, ceiling, machine, given)
     if high > ceiling:
         return UNKNOWN, "memory-close", "", {"has": ceiling}
     if given.basis == "total":
-        return _within_limit(high, machine, given)
+        return _limit_cell(high, machine, given)
     remedy = machine.why_unread("memory_available_bytes").remedy if now is None else None
     figures = {"has": ceiling, "now": now, "now_read": now is not None, "remedy": remedy}
     return WARN, "memory-not-now", "", figures
@@ -202,16 +197,16 @@ def _leaves_margin(left_bytes: int, machine: Machine, given: Given) -> bool:
     return given.is_stated or left_bytes >= given.reserve or is_large_part
 
 
-def _beyond_assumed(high: int, has: int, machine: Machine, given: Given) -> Cell:
+def _assumed_cell(high: int, has: int, machine: Machine, given: Given) -> Cell:
     most_gib = cpus.most_ram_gib(machine.cpu_model or "")
     wanted_gib = -(-(high + given.reserve) // GIB)
-    # an example: the next power of two
+    # the next power of two, as an example
     enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
     enough_gib = enough_gib if most_gib is None else min(enough_gib, most_gib)
     return UNKNOWN, "memory-assumed", "", {"has": has, "enough_gib": enough_gib}
 
 
-def _within_limit(high: int, machine: Machine, given: Given) -> Cell:
+def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
     """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
     limit = machine.memory_limit_bytes
     if limit is not None and limit == machine.memory_total_bytes and not given.is_stated:
@@ -219,7 +214,7 @@ def _within_limit(high: int, machine: Machine, given: Given) -> Cell:
         usual = _DESKTOP_BYTES.get(machine.system or "", 4 * GB) if machine.scope == "host" else 0
         left, desktop = limit - high, min(usual, limit // 4)
         if left < desktop or not _leaves_margin(left - given.reserve, machine, given):
-            # of a small machine that much is never left
+            # a small machine never has as much left, so that is no figure to name
             named = usual if desktop == usual else None
             figures = {"has": given.ceiling, "left": left, "desktop": named}
             return PASS, "memory-tight", "", figures
@@ -268,18 +263,18 @@ def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int
     part = _RESERVE_PART.get(machine.system or "")
     if workload.reserve_bytes is not None or part is None:
         return reserve
-    # of a memory of which it is one part, rounded down, the others hold the model
+    # the reserve is one part of the memory, rounded down; the others hold the model
     return min(reserve, max(0, need_bytes - 1) // (part - 1))
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
     """A shorter context only where `has_bytes` holds what no context changes."""
     if any(term.name == "gradients" for term in terms):
-        # of the weights that are trained the method alone tells the type
+        # in training the method alone tells the type of the weights
         return phrase("smaller/training")
     if all(term.name != "kv_cache" for term in terms):
         return phrase("smaller/model")
-    rest = sum(term.low_bytes for term in terms if term.name not in _OF_CONTEXT)
+    rest = sum(term.low_bytes for term in terms if term.name not in _CONTEXT_TERMS)
     if has_bytes is None or rest <= has_bytes:
         return phrase("smaller/cache")
     return phrase("smaller/without-context", rest=rest)

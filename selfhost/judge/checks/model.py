@@ -29,7 +29,7 @@ _NAMED_FILES = 5
 _WITHOUT_CODE = ("gguf", "ggml")
 _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
 # uses whose work is a picture, not a text: the words beside it are a caption
-_OF_PICTURES = ("image-encoder", "image-text-matching")
+_PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
@@ -73,10 +73,10 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
         return None
     from ...catalogue import openness
 
-    # which license it is, and what it allows, take a source each
+    # one source tells which license it is, another what it allows
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
-    refused = _name_refused(spec, license.id, accepted) if accepted else None
-    outcome, code, variant = refused or _use(spec, license, workload, is_guess=use_is_guess)
+    refused = _name_cell(spec, license.id, accepted) if accepted else None
+    outcome, code, variant = refused or _use_cell(spec, license, workload, is_guess=use_is_guess)
     wanted = ("commercial use" * commercial, accepted)
     return finding(
         outcome,
@@ -94,10 +94,7 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     )
 
 
-def _name_refused(
-    spec: ModelSpec, name: str | None, accepted: str
-) -> tuple[Outcome, str, str] | None:
-    """Why a license of that name is none of those that are accepted; None where it is one."""
+def _name_cell(spec: ModelSpec, name: str | None, accepted: str) -> tuple[Outcome, str, str] | None:
     from ...catalogue import openness
 
     if spec.closed:
@@ -111,7 +108,7 @@ def _name_refused(
     return FAIL, "license-not-accepted", ""
 
 
-def _use(
+def _use_cell(
     spec: ModelSpec, license: License, workload: Workload, *, is_guess: bool
 ) -> tuple[Outcome, str, str]:
     from ...catalogue import openness
@@ -133,14 +130,21 @@ def _use(
 
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
-    cell = _not_to_be_had(question)
+    cell = _unavailable_cell(question)
+    spec, format, here = question.spec, question.workload.format, question.here
+    runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
+    is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
     if cell is None and question.local_files:
         cell = PASS, "weights-here", "", {"path": None}
-    cell = cell or _unsafe(question) or _to_be_had(question)
+    elif cell is None and (runs_code or is_pickle):
+        where = "yours to get" if spec.lone_config else "published"
+        where = "here" if here is not None and here.missing_bytes == 0 else where
+        cell = WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
+    cell = cell or _available_cell(question)
     return finding(*cell, needs="published", has=question.spec.openness.weights)
 
 
-def _not_to_be_had(question: Question) -> Cell | None:
+def _unavailable_cell(question: Question) -> Cell | None:
     spec, here, weights = question.spec, question.here, question.spec.openness.weights
     if weights == "closed":
         available = " ".join(spec.availability.sentences) if spec.availability else None
@@ -157,18 +161,7 @@ def _not_to_be_had(question: Question) -> Cell | None:
     return None
 
 
-def _unsafe(question: Question) -> Cell | None:
-    spec, format, here = question.spec, question.workload.format, question.here
-    runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
-    is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
-    if not runs_code and not is_pickle:
-        return None
-    where = "yours to get" if spec.lone_config else "published"
-    where = "here" if here is not None and here.missing_bytes == 0 else where
-    return WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
-
-
-def _to_be_had(question: Question) -> Cell:
+def _available_cell(question: Question) -> Cell:
     spec, here, kept_by = question.spec, question.here, question.kept_by
     state = spec.openness.weights
     if here is not None and here.missing_bytes == 0:
@@ -200,7 +193,7 @@ def reads_context(spec: ModelSpec) -> bool:
         # beside a recording a text is a prompt; what speaks only reads it aloud
         return first != "speech-synthesis" and {"audio", "text"} <= {*(spec.inputs or ())}
     if spec.modality == "embedding":
-        return first not in _OF_PICTURES
+        return first not in _PICTURE_USES
     return spec.modality in ("text", "vision")
 
 
@@ -219,11 +212,11 @@ def context_check(question: Question) -> Finding | None:
         if wanted > 2 * trained and row.bounds_texts:
             cell = FAIL, "context-too-long", "both", {}
         elif wanted > 2 * trained:
-            # nothing is short of what sets no bound
+            # it sets no bound, so nothing is short
             cell = WARN, "context-untrained", "", {"short": 0}
     else:
         most = max(filter(None, (trained, scaled)), default=None)
-        cell = _of_context(question, wanted, trained, most)
+        cell = _context_cell(question, wanted, trained, most)
     return finding(
         *cell,
         needs=wanted,
@@ -236,7 +229,7 @@ def context_check(question: Question) -> Finding | None:
     )
 
 
-def _of_context(question: Question, wanted: int, trained: int | None, most: int | None) -> Cell:
+def _context_cell(question: Question, wanted: int, trained: int | None, most: int | None) -> Cell:
     if most is None and question.context_asked:
         return UNKNOWN, "context-not-known", "", {}
     if most is None or (trained is not None and wanted <= trained):

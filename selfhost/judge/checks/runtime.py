@@ -13,7 +13,7 @@ from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
-_OF_EVERY = {"x86_64": ("sse", "sse2")}
+_COMMON_SETS = {"x86_64": ("sse", "sse2")}
 # 32-bit systems map no file as large as most models' are
 _NARROW = ("i686", "armv7l", "armv6l")
 
@@ -26,22 +26,20 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own, used = (
-        machine.architecture or "",
-        needs.instruction_sets.get(machine.architecture or "", ()),
-    )
-    cell = _by_build(needs, machine, runtime)
+    own = machine.architecture or ""
+    required = needs.instruction_sets.get(own, ())
+    cell = _build_cell(needs, machine, runtime)
     recommended = () if on_gpu else needs.recommended.get(own, ())
-    cell = cell or _by_sets(machine, used, recommended)
+    cell = cell or _sets_cell(machine, required, recommended)
     if runtime is not None and cell[0] in (PASS, WARN) and not on_gpu:
         crashing = runtime.crashing_sets(machine.instruction_sets)
         figures = {"remedy": runtime.crash_remedy, "sets": crashing}
         cell = (WARN, "cpu-crashes", "", figures) if crashing else cell
-    both = _needed_and_there(needs, machine, used, recommended)
+    both = _needed_and_there(needs, machine, required, recommended)
     builder = runtime.name if runtime else "what the spec states"
     stated = finding(*cell, builder=builder, processor=machine.architecture, **both)
     facts = ["architecture"] * machine.assumes("architecture")
-    if (used or recommended) and machine.assumes("instruction_sets"):
+    if (required or recommended) and machine.assumes("instruction_sets"):
         facts += ["instruction sets"] * (cell[1] != "cpu-no-build")
     if not facts:
         return stated
@@ -60,7 +58,7 @@ def _needed_and_there(
     return {"needs": needed, "has": None if own is None else ", ".join((own, *has))}
 
 
-def _by_build(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
+def _build_cell(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
     own, covered = machine.architecture, needs.architectures
     if own is None and (covered or needs.instruction_sets):
         return UNKNOWN, "cpu-unread", "", {"why": machine.why_unread("architecture")}
@@ -72,12 +70,11 @@ def _by_build(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> 
     return FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime)}
 
 
-def _by_sets(machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]) -> Cell:
-    """Whether the processor has the instruction sets that the build needs or is fast with."""
+def _sets_cell(machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]) -> Cell:
     if machine.instruction_sets is None and (required or recommended):
         return UNKNOWN, "cpu-unread", "sets", {"why": machine.why_unread("instruction_sets")}
-    there = {*(machine.instruction_sets or ()), *_OF_EVERY.get(machine.architecture or "", ())}
-    # of some a system does not say whether they are there
+    there = {*(machine.instruction_sets or ()), *_COMMON_SETS.get(machine.architecture or "", ())}
+    # systems do not tell of every set whether it is there
     entries = [entry.fact.partition(".") for entry in machine.unread]
     unread = {name for kind, _, name in entries if kind == "instruction_sets"} - there
     figures: dict[str, Any] = {"perhaps": machine.assumes("instruction_sets")}
@@ -100,20 +97,23 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
         return finding(UNKNOWN, "runtime-any", "required")
     if runtime is None:
         return finding(PASS, "runtime-any")
-    is_there = any(entry.id == runtime.id for entry in machine.runtimes or ())
-    cell: Cell | None
+    present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
+    cell: Cell
     if question.loads is not None:
         figures = {"remedy": question.mend, "why": question.loads}
         cell = FAIL, "runtime-cannot-load", "", figures
-    else:
-        cell = _no_build(machine, runtime)
-    if cell is None and is_required and not is_there:
-        cell = _not_installed(machine, runtime, is_required=True)
-    if cell is None and platform in runtime.big_endian_systems:
+    elif no_build := _no_build_cell(machine, runtime):
+        cell = no_build
+    elif is_required and present is None:
+        cell = _not_installed_cell(machine, runtime, is_required=True)
+    elif platform in runtime.big_endian_systems:
         cell = WARN, "runtime-other-byte-order", "", {"processor": machine.architecture}
-    elif cell is None and unfamiliar is not None:
+    elif unfamiliar is not None:
         cell = WARN, "runtime-unfamiliar", "", {"architecture": unfamiliar}
-    cell = cell or _installed(question, machine, runtime)
+    elif present is None:
+        cell = _not_installed_cell(machine, runtime, is_required=False)
+    else:
+        cell = _version_cell(question, machine, runtime, present.version)
     return finding(*cell, needs=runtime.name)
 
 
@@ -147,12 +147,11 @@ def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
 def other_runtime(runtime: RuntimeSpec | None) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
     # GGUF is what llama.cpp loads
-    is_of_text = runtime is not None and "text" in runtime.modalities
-    has_other = is_of_text and runtime is not None and "gguf" not in runtime.formats
+    has_other = runtime and "text" in runtime.modalities and "gguf" not in runtime.formats
     return phrase("other-runtime/gguf" if has_other else "other-runtime")
 
 
-def _no_build(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
+def _no_build_cell(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
     system, processor = machine.system, machine.architecture
     platform = f"{system}-{processor}"
     for_system = [
@@ -170,12 +169,11 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
     return FAIL, "runtime-no-build", "elsewhere" if runtime.elsewhere else "", figures
 
 
-def _installed(question: Question, machine: Machine, runtime: RuntimeSpec) -> Cell:
-    """Whether the program is there, and new enough for the model."""
-    present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
-    if present is None:
-        return _not_installed(machine, runtime, is_required=False)
-    own, version, architecture = question.spec.architecture, present.version, ""
+def _version_cell(
+    question: Question, machine: Machine, runtime: RuntimeSpec, version: str | None
+) -> Cell:
+    """Whether the program that is there is new enough for the model."""
+    own, architecture = question.spec.architecture, ""
     if own is not None and not question.spec.safety.remote_code:
         architecture = own.row
     figures: dict[str, Any] = {"has": f"{runtime.name} {version}" if version else runtime.name}
@@ -187,7 +185,9 @@ def _installed(question: Question, machine: Machine, runtime: RuntimeSpec) -> Ce
     if not _is_older(version, first):
         first = runtime.minimum_builds.get(architecture, "")
         code, variant = "runtime-unfamiliar", "build"
-        if not first or _is_build_since(version, first):
+        # b6641, 6641, 6641-1 or 0.0.6641
+        build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version or "")
+        if not first or (build is not None and int(build[1]) >= int(first.removeprefix("b"))):
             return PASS, "runtime-present", "", figures
     line = _install_line(runtime, machine).removeprefix("# ")
     remedy = phrase("install/again", line=line) if line else phrase("install/update", first=first)
@@ -196,7 +196,7 @@ def _installed(question: Question, machine: Machine, runtime: RuntimeSpec) -> Ce
     return WARN, code, variant, {**figures, "first": first, "remedy": remedy}
 
 
-def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Cell:
+def _not_installed_cell(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Cell:
     """It passes, unless it must be built from source first, or must be installed already."""
     is_searched = machine.runtimes is not None
     is_built = f"{machine.system}-{machine.architecture}" in runtime.builds_from_source
@@ -229,9 +229,3 @@ def _is_older(installed: str | None, first: str) -> bool:
         return Version(Version(installed or "").base_version) < Version(first)
     except InvalidVersion:
         return False
-
-
-def _is_build_since(installed: str | None, first: str) -> bool:
-    """Of builds as b6641, 6641, 6641-1 or 0.0.6641."""
-    match = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", installed or "")
-    return match is not None and int(match[1]) >= int(first.removeprefix("b"))

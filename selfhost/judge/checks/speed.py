@@ -28,7 +28,7 @@ def speed_check(
     if wanted is None:
         return None
     is_assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    # where the user stated the minimum, what leaves it open decides
+    # a stated minimum that is left open decides
     is_stated, how, figures = question.speed_stated, speed.how, dict[str, Any]()
     if pace is None and speed.decode is not None:
         drafted = " with a draft" if workload.draft is not None else ""
@@ -36,7 +36,7 @@ def speed_check(
     elif pace is not None:
         is_wide = pace.high > WIDE_PACE * pace.low
         likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
-        # the range where it prints otherwise
+        # the range, where its figures differ from the likely one
         ends = f" ({units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)})"
         figures = {
             "pace": f"{units.about(pace.low, pace.high)} {likely}{ends * (span != likely)}",
@@ -46,7 +46,7 @@ def speed_check(
             "measure": how_to_measure(machine) if in_ram and is_wide else None,
         }
     return finding(
-        *_of_pace(machine, pace, wanted, is_stated=is_stated, is_assumed=is_assumed),
+        *_pace_cell(pace, wanted, is_stated=is_stated, is_assumed=is_assumed),
         needs=wanted,
         has=None if pace is None else pace.likely,
         short=None if pace is None else max(0, wanted - pace.high),
@@ -58,9 +58,7 @@ def speed_check(
     )
 
 
-def _of_pace(
-    machine: Machine, pace: PaceRange | None, wanted: float, *, is_stated: bool, is_assumed: bool
-) -> Cell:
+def _pace_cell(pace: PaceRange | None, wanted: float, *, is_stated: bool, is_assumed: bool) -> Cell:
     if not wanted:
         return PASS, "speed-any", "" if pace is not None else "unknown", {}
     if pace is None:
@@ -106,10 +104,17 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     row = dict(table("work")[unit])
     if unit == units.TRAINED and dataset_tokens is not None:
         row["limit"] = dataset_tokens / _NIGHT_SECONDS
-    way, parameters = _way(question, placed, machine), question.spec.parameters.total or 0
+    way = _way_computed(question, placed, machine)
+    parameters, long = question.spec.parameters.total or 0, None
     if way != "processor" or parameters < row.get("on_cpu_from_parameters", 0):
         row.pop("on_cpu", None)
-    cell = _of_work(row, unit, None if work is None else work.likely, way)
+    if work is not None:
+        # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
+        usual = units.work(work.likely, unit, speed.audio_seconds)
+        ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
+        ends += units.guess(work.low, work.high)
+        long = f"{units.about(work.low, work.high)} {usual} ({ends})"
+    cell = _work_cell(row, unit, None if work is None else work.likely, way)
     return finding(
         *cell,
         needs=row["limit"],
@@ -117,11 +122,11 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
         unit=unit,
         how=speed.how if work is None else None,
         remedy=row["faster"] if cell[0] is WARN else None,
-        long=None if work is None else _long(work, unit, speed.audio_seconds),
+        long=long,
     )
 
 
-def _way(question: Question, placed: Needs, machine: Machine) -> str:
+def _way_computed(question: Question, placed: Needs, machine: Machine) -> str:
     """How its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
     has_gpu = any(device.unified for device in machine.accelerators or ())
     on_processor = placed.placement == "host" and not has_gpu
@@ -129,15 +134,7 @@ def _way(question: Question, placed: Needs, machine: Machine) -> str:
     return placed.offload or "processor" * on_processor
 
 
-def _long(work: PaceRange, unit: str, audio_seconds: int | None) -> str:
-    """`about 12 minutes for an hour of audio (6 minutes to 40 minutes)`."""
-    usual = units.work(work.likely, unit, audio_seconds)
-    ends = units.work_ends(work.low, work.high, unit, audio_seconds)
-    guess = units.guess(work.low, work.high)
-    return f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
-
-
-def _of_work(row: Mapping[str, Any], unit: str, likely: float | None, way: str) -> Cell:
+def _work_cell(row: Mapping[str, Any], unit: str, likely: float | None, way: str) -> Cell:
     what, slow, on_cpu = row.get("what"), row["code"], row.get("on_cpu")
     if what is not None and way and on_cpu is None:
         is_video = way == "processor" and unit == "seconds_per_video"

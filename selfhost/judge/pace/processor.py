@@ -219,16 +219,18 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     """
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is None:
-        return _by_guests(machine) or _by_name(machine, None) or _by_class(machine)
+        return (
+            _bandwidth_of_guests(machine) or _by_name(machine, None) or _bandwidth_of_class(machine)
+        )
     if machine.memory_bandwidth_bound is not None:
-        # of a busy machine: it raises what its name or class tells, and lowers none of it
+        # read while busy: it raises what name or class tell, and lowers nothing
         low, _, high = ends = kind_of(machine)[0] * rate
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
         ends = longest(ends, Range(low, high, high) if other is None else other.ends)
         how = "read while the machine was busy: --measure narrows it when it is idle"
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
     if machine.is_bandwidth_measured:
-        return _measured(machine, rate)
+        return _measured_bandwidth(machine, rate)
     by_name = _by_name(machine, rate)
     if by_name is not None:
         return by_name
@@ -236,7 +238,7 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     return Bandwidth(ends=ends_of("reading", "stated_share") * rate, how=how)
 
 
-def _measured(machine: Machine, rate: int) -> Bandwidth:
+def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     low, likely, high = kind_of(machine)[0] * rate
     how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
@@ -319,7 +321,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
         is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
         peaks: tuple[float, ...] = (rate,) * 5
         if series is not None and is_assumed:
-            # as many times all its kinds' as it is the usual one's
+            # every kind's peak in the proportion of the usual one's
             peaks = tuple(rate / series.usual * peak for peak in memory.peaks)
         memory = memory.replace(peaks=peaks)
         how = f"{_rate(rate)} (stated)"
@@ -334,7 +336,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     return Bandwidth(ends=Range(low, likely, high), how=how)
 
 
-def _by_guests(machine: Machine) -> Bandwidth | None:
+def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
     """None where it is none of the guests that were counted, which run on servers."""
     series, name = named_processor(machine), machine.cpu_model or ""
     maker = cpus.maker_of(name)
@@ -365,7 +367,7 @@ def _may_have_one_module(machine: Machine) -> bool:
     if is_stated or is_guest(machine) or size is None:
         return False
     most = shipped_table("cpus")["one_module_gib"] * units.GIB
-    # one of which nothing tells the processor is a laptop perhaps
+    # a machine whose processor nothing tells may be a laptop
     may = "cpu_model" in machine.assumed
     if series is not None:
         has_two_slots = (series.channels, series.bits) == (2, 64) and series.memory != "soldered"
@@ -373,7 +375,7 @@ def _may_have_one_module(machine: Machine) -> bool:
     return may and (size <= most or machine.assumes("memory_total_bytes"))
 
 
-def _by_class(machine: Machine) -> Bandwidth | None:
+def _bandwidth_of_class(machine: Machine) -> Bandwidth | None:
     """What a machine of its class may read, by its chip or its cores; None: both unread."""
     chip, cores = chip_of(machine), machine.cpu_cores_usable
     if chip is None and cores is None:
@@ -407,7 +409,6 @@ def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
 
 
 def _class_of(machine: Machine) -> str:
-    """A row of `memory`, or none for any other computer."""
     architecture, sets = machine.architecture or "", machine.instruction_sets
     if _is_server(machine):
         return "server"

@@ -55,14 +55,10 @@ def longest(*seconds: Range) -> Range:
     return Range(*map(max, zip(*seconds, strict=True)))
 
 
+@cache
 def constant(name: str) -> Any:
     """A figure, a range or a table of `specs/common/pace.toml`."""
-    return _figures()[name]
-
-
-@cache
-def _figures() -> Any:
-    return _with_ranges(shipped_table("pace"))
+    return _with_ranges(shipped_table("pace")[name])
 
 
 def _with_ranges(value: Any) -> Any:

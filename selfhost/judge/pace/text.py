@@ -120,7 +120,7 @@ class LaidOut(Record):
             return on_gpus * (1 - in_ram) + beside * in_ram
         figures = constant("split")
         slow, likely, fast = on_gpus + beside + figures["crossing_seconds"] * layers
-        # of the whole step, it holds what experts take longer
+        # of the whole step, so that it holds what experts take longer
         return Range(slow * figures["slower"], likely, fast)
 
     def prompt(self, step: Step) -> tuple[PaceRange | None, Range]:
@@ -191,12 +191,12 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
     program, architecture, case = question.runtime, question.spec.architecture, placed.case
     options, batch_tokens, on_shared = question.workload.runtime_options, BATCH_TOKENS, SAME
-    has_layers = program and program.setting("gpu_layers", options)
+    gpu_layers = program and program.setting("gpu_layers", options)
     if architecture is not None and (program is None or program.splits_layers):
         on_shared = Range(*share_on_shared(placed, machine, architecture.layers))
-    if architecture is not None and has_layers:
+    if architecture is not None and gpu_layers:
         # a GPU that shares the RAM gets as many; the output matrix counts as one
-        on_shared *= min(1.0, int(has_layers) / (architecture.layers + 1))
+        on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
     held = weights_by_place(placed)
@@ -288,7 +288,7 @@ def experts_in_ram(step: Step, on_devices: float) -> tuple[Step, Step, float] | 
     experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
     counts = dict[str, float]()
     for name, size in step.read_bytes.items():
-        # of a type that is not known as in 16 bits
+        # an unknown type counts as one of 16 bits
         values, block_bytes = BLOCKS.get(name, (1, 2))
         counts[name] = size * values / block_bytes
     read = sum(counts.values())

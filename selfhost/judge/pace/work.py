@@ -119,8 +119,9 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         return pace_of_training(job, workload)
     if unit == DOCUMENTS:
         return pace_of_documents(job)
-    of_parts = _pace_of_pictures if unit in (IMAGE, VIDEO) else _pace_of_sound
-    return of_parts(job, workload, unit)
+    if unit in (IMAGE, VIDEO):
+        return _pace_of_pictures(job, unit)
+    return _pace_of_sound(job, workload, unit)
 
 
 def job_of(
@@ -317,8 +318,7 @@ def _denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | N
     return spec.denoising if makes_that_clip or not is_clip else None
 
 
-def _pace_of_pictures(job: Job, _: Workload, unit: str) -> Speed:
-    """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
+def _pace_of_pictures(job: Job, unit: str) -> Speed:
     offload, denoising = job.placed.offload, _denoising_of(job.spec, job.runtime)
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")

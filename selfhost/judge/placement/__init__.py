@@ -56,12 +56,8 @@ _ENDS_BY_TASK = {"generate": ("high_bytes",), "finetune": ("high_bytes", "bytes"
 _SIZES = ("bytes", "low_bytes", "high_bytes")
 
 
-class _Beside(Record):
-    """A model in a program that runs in RAM too, on a machine that may have places beside that.
-
-    `there`: its need as `needs_on` counts it; `layers`: how many the program shares out with the
-    RAM, None where it does not.
-    """
+class _Hybrid(Record):
+    """A model in a program that runs in RAM too; `layers`: how many it shares out with that."""
 
     needs: Needs
     there: Needs
@@ -78,7 +74,7 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
     runtime, architecture, layers = question.runtime, question.spec.architecture, None
     has_none = machine.accelerators is not None and not places(machine.accelerators)
     if question.wants_gpu and needs.memory is not None:
-        yield from _on_gpus_alone(needs, machine, question)
+        yield from _layouts_without_ram(needs, machine, question)
         return
     if needs.memory is None or has_none or (runtime is not None and runtime.cpu_only):
         yield needs
@@ -86,8 +82,8 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
     if runtime and architecture and runtime.splits_layers and question.workload.task == "generate":
         layers = architecture.layers
     there = needs_on(needs, Device())
-    yield from _beside_ram(
-        _Beside(needs=needs, there=there, machine=machine, question=question, layers=layers)
+    yield from _layouts_with_ram(
+        _Hybrid(needs=needs, there=there, machine=machine, question=question, layers=layers)
     )
 
 
@@ -107,7 +103,7 @@ def _bytes_there(there: Needs, end: str = "high_bytes") -> int:
     return sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
 
 
-def _in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iterator[Needs]:
+def _parts_in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iterator[Needs]:
     """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
     for way in needs.offloaded if place is not None else ():
         size = sum(term.high_bytes for term in way.device)
@@ -116,33 +112,33 @@ def _in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iter
             yield _with_terms(needs, terms, "split").replace(offload=way.way)
 
 
-def _beside_ram(model: _Beside) -> Iterator[Needs]:
+def _layouts_with_ram(model: _Hybrid) -> Iterator[Needs]:
     needs, there, cards = model.needs, model.there, model.machine.accelerators
     now, later = places(cards), places(emptied(cards or ()))
-    stated = _as_stated(model, now)
+    stated = _stated_layout(model, now)
     if stated is not None:
         yield stated
         return
     ends = _ENDS_BY_TASK[model.question.workload.task]
-    ways = (_on_accelerators(model, now, end) for end in ends)
+    ways = (_layout_on_cards(model, now, end) for end in ends)
     placed = next(filter(None, ways), None) or _balanced(model)
-    yield from [placed] if placed is not None else _in_turn(needs, roomiest(now))
+    yield from [placed] if placed is not None else _parts_in_turn(needs, roomiest(now))
     yield needs
     if now != later:
-        other = _on_accelerators(model, later)
-        # a few layers more are no other way to lay it out
+        other = _layout_on_cards(model, later)
+        # a few layers more make no other layout
         if other is not None and (placed is None or other.placement == "accelerator"):
             yield other
-        yield from _in_turn(needs, roomiest(later)) if placed is None else ()
+        yield from _parts_in_turn(needs, roomiest(later)) if placed is None else ()
     for place in _unread(model.machine):
         yield whole_on_one(there, place.where)
     largest = roomiest(later)
     if largest is not None and placed is None and not model.layers:
-        yield from _in_turn(needs, largest, bounded=False)
+        yield from _parts_in_turn(needs, largest, bounded=False)
         yield whole_on_one(there, largest.where)
 
 
-def _as_stated(model: _Beside, now: Sequence[Place]) -> Needs | None:
+def _stated_layout(model: _Hybrid, now: Sequence[Place]) -> Needs | None:
     """In the layers that options of the program state, whether they fit or not; None where none
     does. The output matrix counts as the last of them; places take them in proportion to what is
     free (src/llama-model.cpp, load_tensors).
@@ -158,11 +154,15 @@ def _as_stated(model: _Beside, now: Sequence[Place]) -> Needs | None:
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
     counts = zip(now, pairwise([0, *(min(end, max(0, counted - 1)) for end in ends)]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
-    return _in_layers(model.needs, model.there, shares[::-1], layers) if shares else model.needs
+    return (
+        _layers_shared_out(model.needs, model.there, shares[::-1], layers)
+        if shares
+        else model.needs
+    )
 
 
-def _on_accelerators(
-    model: _Beside, candidates: Sequence[Place], end: str = "high_bytes"
+def _layout_on_cards(
+    model: _Hybrid, candidates: Sequence[Place], end: str = "high_bytes"
 ) -> Needs | None:
     """On the one with the fastest memory that holds it, of several alike the one with most room;
     else its layers shared out, the first place first. `end`: of the range of what it needs.
@@ -177,10 +177,10 @@ def _on_accelerators(
         fastest = max(holding, key=lambda place: (rates[place], place.room_bytes or 0))
         return whole_on_one(there, fastest.where)
     shares = _layers_by_place(there, sized, layers) if layers else []
-    return _in_layers(model.needs, there, shares, layers) if layers and shares else None
+    return _layers_shared_out(model.needs, there, shares, layers) if layers and shares else None
 
 
-def _balanced(model: _Beside) -> Needs | None:
+def _balanced(model: _Hybrid) -> Needs | None:
     """As accelerate's device_map "auto" does (its documentation, big model inference): as many
     layers on each accelerator of one maker, the last takes what the others leave. None where a
     layer would lie in RAM, from where it moves for each token.
@@ -202,7 +202,7 @@ def _balanced(model: _Beside) -> Needs | None:
         ]
         shares = _layers_by_place(there, capped, layers)
         if len(shares) > 1 and sum(count for _, count in shares) == layers:
-            return _in_layers(there, there, shares, layers)
+            return _layers_shared_out(there, there, shares, layers)
     return None
 
 
@@ -243,7 +243,9 @@ def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
     return size * last // holding - size * first // holding + output_bytes
 
 
-def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
+def _layers_shared_out(
+    needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int
+) -> Needs:
     left = layers - sum(count for _, count in shares)
     # experts alone may be there
     has_weights = left or any(t.name == "weights" and t.split is Split.HOST for t in there.terms)
@@ -251,7 +253,7 @@ def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], la
     terms: list[Term] = []
     for term in there.terms:
         if term.split is Split.LAYERS:
-            terms += _parts(term, [*shares, ("host", left)] if left else shares, layers)
+            terms += _term_by_layers(term, [*shares, ("host", left)] if left else shares, layers)
         elif term.split is Split.EACH:
             # a compute buffer is needed wherever layers run
             terms += [in_ram[term.name]] if term.name in in_ram else []
@@ -267,9 +269,6 @@ def _first_of(shares: Sequence[tuple[str, int]]) -> str:
 
 
 def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left: bool) -> Term:
-    """With copies of inputs where several hold all, of the experts of a layer where some stay in
-    RAM.
-    """
     more, what = 0, ""
     if len(shares) > 1 and not left:
         more, what = term.pipeline_bytes, "of inputs, three copies more to compute at once"
@@ -281,7 +280,7 @@ def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left
     return term.replace(where=where)
 
 
-def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
+def _term_by_layers(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
     stop, line = layers, term.arithmetic
     if term.output_bytes:
         line = taken_off(line, term.output_bytes, "outside the layers")
@@ -296,7 +295,7 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterat
         stop -= count
 
 
-def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
+def _layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
     """On one accelerator, then, for one may be too slow or too small, on as many as tensor
     parallelism divides it over; as they are now, else once others have left them. Then in turn,
     then where nothing was read; the RAM last.
@@ -307,40 +306,40 @@ def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterat
     owned, tried = machine.accelerators or (), list[tuple[int, list[Place]]]()
     states = dict.fromkeys((owned, emptied(owned)))
     for cards in states:
-        now = [
-            (_lacking(_in_parts(needs, group, cards), group, cards), group)
+        groups = [
+            (_lacking(_equal_parts(needs, group, cards), group, cards), group)
             for group in _groups(needs, machine, cards, question)
         ]
-        holding = [group for lacking, group in now if lacking <= 0]
+        holding = [group for lacking, group in groups if lacking <= 0]
         # one alone, or the most: more of them are faster, and leave more of each for requests
         # (vLLM documentation, parallelism and scaling: as many as the machine has)
         for group in (each for each in holding if len(each) == 1 or each is holding[-1]):
-            yield _in_parts(needs, group, owned)
+            yield _equal_parts(needs, group, owned)
         if holding:
             return
-        tried += now
+        tried += groups
     nearest = min(tried, key=lambda item: item[0], default=(0, []))[1]
     if nearest:
         plain = needs_on(needs, Device(devices=len(nearest)))
-        takes_less = (
-            needs_on(needs, Device(devices=len(nearest), is_lean=True)).memory != plain.memory
-        )
-        lean = _in_parts(needs, nearest, owned, is_lean=True)
-        if takes_less and _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
+        less = needs_on(needs, Device(devices=len(nearest), is_lean=True))
+        lean = _equal_parts(needs, nearest, owned, is_lean=True)
+        if (
+            less.memory != plain.memory
+            and _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0
+        ):
             yield lean
     for cards in states:
-        yield from _in_turn(needs, roomiest(_rooms(needs, machine, cards)))
+        yield from _parts_in_turn(needs, roomiest(_rooms(needs, machine, cards)))
     for place in _unread(machine):
-        yield _in_parts(needs, [place], owned)
+        yield _equal_parts(needs, [place], owned)
     if not nearest:
         yield needs
         return
-    yield from _in_turn(needs, nearest[0], bounded=False)
-    yield _in_parts(needs, nearest, owned)
+    yield from _parts_in_turn(needs, nearest[0], bounded=False)
+    yield _equal_parts(needs, nearest, owned)
 
 
 def _unread(machine: Machine) -> Iterator[Place]:
-    """Accelerators of which it was not read what they can give."""
     owned = machine.accelerators
     if owned is None:
         yield Place(index=0)
@@ -411,7 +410,7 @@ def smallest_device_bytes(needs: Needs) -> int:
         size = min(size + lacking, size // _STEP_BYTES * _STEP_BYTES + _STEP_BYTES)
 
 
-def _in_parts(
+def _equal_parts(
     needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], *, is_lean: bool = False
 ) -> Needs:
     """Equal parts on each of a group; a process takes memory on both sides: libraries in RAM,
@@ -425,14 +424,14 @@ def _in_parts(
     there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
     terms: list[Term] = []
     for alike in zip(*(there[device].terms for device in devices), strict=True):
-        term = alike[0]
-        if term.is_program and number > 1:
-            # in RAM once for each device
-            together = {name: number * getattr(term, name) for name in _SIZES}
-            line = share_of(f"{number} processes", term.arithmetic)
-            term = term.replace(arithmetic=line, **together)
-        if term.stays_in_ram:
-            terms.append(term)
+        in_ram = alike[0]
+        if in_ram.is_program and number > 1:
+            # once for each device
+            together = {name: number * getattr(in_ram, name) for name in _SIZES}
+            line = share_of(f"{number} processes", in_ram.arithmetic)
+            in_ram = in_ram.replace(arithmetic=line, **together)
+        if in_ram.stays_in_ram:
+            terms.append(in_ram)
         if alike[0].split is not Split.HOST:
             terms += [
                 each.replace(where=place.where) for each, place in zip(alike, group, strict=True)
