@@ -37,7 +37,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     findings = [weights_check(question), license_check(spec, workload)]
     findings.append(openness_check(spec, workload))
     if needs is None:
-        if question.loads is not None:
+        if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(filter(None, findings)))
     layout = best_layout(question, needs, machine)

@@ -79,7 +79,7 @@ def _question(
         return question.replace(workload=bare)
     if runtime is not None:
         question = _with_program(question, runtime, quantization, catalogue)
-        if question.loads is not None:
+        if question.why_not_loaded is not None:
             return question
     elif quantization is not None:
         raise fault("quantization", "no-quantizations", model=spec.name)
@@ -93,16 +93,16 @@ def _with_program(
     spec, files = question.spec, question.files
     workload = question.workload.replace(runtime=runtime.id)
     question = question.replace(runtime=runtime)
-    loads = need.why_not_loaded(spec, runtime)
-    if loads is None and files.formats and not set(files.formats) & set(runtime.formats):
+    why = need.why_not_loaded(spec, runtime)
+    if why is None and files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded
         question = question.replace(local_files=False)
-        loads = _why_files_not_loaded(runtime, quantization, files.formats)
+        why = _why_files_not_loaded(runtime, quantization, files.formats)
         # converters read it, and write another
         quantization = None if quantization in DTYPES else quantization
-    loads, mend = _refusal(spec, workload, runtime, loads)
-    if loads is not None:
-        return question.replace(workload=workload, loads=loads, mend=mend)
+    why, remedy = _refusal(spec, workload, runtime, why)
+    if why is not None:
+        return question.replace(workload=workload, why_not_loaded=why, load_remedy=remedy)
     format, usual = need.default_format_and_quantization(spec, runtime)
     types: tuple[str, ...] = ()
     # a spec that states needs alone may name no type of the weights
@@ -140,12 +140,12 @@ def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
 
 
 def _refusal(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, loads: str | None
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, why: str | None
 ) -> tuple[str | None, str | None]:
     """Why the program does not run or train these files, and what to do where no other would."""
     remedy = None if spec.refused is None else "download the published file again"
     if workload.task != "finetune":
-        return loads, remedy
+        return why, remedy
     own_program = spec.runtimes if spec.architecture is None else ()
     is_of_others = bool(own_program) and runtime.id not in own_program
     is_not_counted = is_of_others or spec.modality not in runtime.modalities
@@ -154,9 +154,9 @@ def _refusal(
         return None, None
     if not runtime.finetune_methods:
         return f"{runtime.name} does not train models.", remedy
-    if loads is not None:
+    if why is not None:
         # no other program is judged for training
-        return loads, remedy or "train the original weights (a folder of safetensors files)"
+        return why, remedy or "train the original weights (a folder of safetensors files)"
     from ..needs.training import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)

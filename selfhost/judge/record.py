@@ -73,8 +73,8 @@ class Question(Record):
     """All that is asked of one model, every default filled in.
 
     - `stated`: what was asked, before defaults were filled in; `files`: those that were named.
-    - `loads`: why the runtime does not load the model, None where it does, and `mend` what to do
-      where no other would. `requires_runtime`: it must be installed already.
+    - `why_not_loaded` by the runtime, None where it is, and `load_remedy` what to do where no other
+      would load it. `requires_runtime`: it must be installed already.
     - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
       where a pace makes no sense.
     - `row`: that of its architecture; `unfamiliar`: an architecture that no row describes.
@@ -90,8 +90,8 @@ class Question(Record):
     stated: Workload = Workload()
     files: NamedFiles = NO_FILES
     runtime: RuntimeSpec | None = None
-    loads: str | None = None
-    mend: str | None = None
+    why_not_loaded: str | None = None
+    load_remedy: str | None = None
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
     unfamiliar: str | None = None

@@ -162,7 +162,7 @@ RUNTIME_CELLS: Cells = {
         ),
         MACHINE.replace(architecture="s390x"),
     ),
-    ("fail", "runtime-cannot-load"): at(question(loads="It does not.")),
+    ("fail", "runtime-cannot-load"): at(question(why_not_loaded="It does not.")),
     ("fail", "runtime-no-build"): at(machine=MACHINE.replace(system="windows")),
 }
 
