@@ -146,8 +146,8 @@ def with_every_head(architecture: Architecture) -> Architecture:
     return architecture.replace(attention=tuple(attention))
 
 
-# The rules are read from its source and compared with measurements (llama.cpp 0c1e570, 2026). Cache
-# and state are exact to the byte. Ollama runs the same code.
+# What llama.cpp 0c1e570 keeps, and Ollama by the same code: read from its source and compared with
+# measurements, exact to the byte
 
 
 def window_of(

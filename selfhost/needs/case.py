@@ -212,7 +212,7 @@ class Case(Record):
 
     @cached_property
     def room(self) -> Cells:
-        """The cells of llama.cpp's cache, No batch is smaller than its parts."""
+        """The cells of llama.cpp's cache; no batch is smaller than its parts."""
         tokens = int(self.setting("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.setting("batch_tokens") or BATCH_TOKENS))
         return cells(
