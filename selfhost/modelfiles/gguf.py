@@ -270,10 +270,8 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     if row is None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     groups = gguf_tensors(architecture, row)
-    expected = _shapes_by_place(
-        (group.name, group.layers or (-1,), group.shape) for group in groups
-    )
-    actual = _shapes_by_place((each.place[0], each.place[1:], each.shape) for each in model.tensors)
+    expected = _place_shapes((group.name, group.layers or (-1,), group.shape) for group in groups)
+    actual = _place_shapes((each.place[0], each.place[1:], each.shape) for each in model.tensors)
     model.is_as_row = expected == actual
     if model.is_as_row:
         return
@@ -298,7 +296,7 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     model.notes.append(source.reason("other-tensors", name=model.name, tensors=names))
 
 
-def _shapes_by_place(placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> _Shapes:
+def _place_shapes(placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> _Shapes:
     """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
     two_names = source.file_table("gguf")["two_names"]

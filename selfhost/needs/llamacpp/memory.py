@@ -52,13 +52,7 @@ _ON_A_DEVICE = (
 )
 # bytes of so many activations that meet weights of such a type (`vec_dot_type` in ggml-cpu.c);
 # those of floats meet them as they are
-_ACTIVATION_BYTES = {
-    "F32": (0, 1),
-    "F16": (2, 1),
-    "BF16": (2, 1),
-    "Q4_1": (36, 32),
-    "Q5_1": (36, 32),
-}
+_ACTIVATIONS = {"F32": (0, 1), "F16": (2, 1), "BF16": (2, 1), "Q4_1": (36, 32), "Q5_1": (36, 32)}
 # Gemma 3: where a spec does not state the vocabulary it may be that large
 _LARGEST_VOCABULARY = 262_144
 # bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per
@@ -342,7 +336,7 @@ def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
         0,
     )
     usual = (34, 32) if base is not None and BLOCKS[base][0] == 32 else (292, 256)
-    numerator, denominator = _ACTIVATION_BYTES.get(base or "", usual)
+    numerator, denominator = _ACTIVATIONS.get(base or "", usual)
     size = room.micro_batch * widest * numerator // denominator
     shape = f"{widest:,} × {numerator}/{denominator} bytes"
     # an encoder without a cache has 32-bit values
