@@ -84,7 +84,7 @@ def chosen(
     """
     ids = [
         outline.id
-        for outline in catalogue.outlines.values()
+        for outline in map(catalogue.outlines.__getitem__, catalogue.ids())
         if (not families or outline.family in families)
         and modality in (None, outline.modality)
         and (use is None or use in (outline.uses or ()))
