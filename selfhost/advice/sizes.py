@@ -352,10 +352,7 @@ def _growth(
 
 
 def _conversations(
-    verdict: Verdict,
-    runtime: RuntimeSpec,
-    memory: MemoryNeed,
-    stated_bytes: int | None,
+    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, stated_bytes: int | None
 ) -> Iterator[Growth]:
     model, workload = verdict.model, verdict.workload
     service, counted = runtime.service or _NO_SERVICE, runtime.context_checkpoints

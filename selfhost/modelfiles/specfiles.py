@@ -168,9 +168,7 @@ def _value(value: Any) -> str:
 
 
 def check_spec_files(
-    paths: Sequence[str],
-    catalogue_specs: Iterable[ModelSpec],
-    runtime_ids: Sequence[str] = (),
+    paths: Sequence[str], catalogue_specs: Iterable[ModelSpec], runtime_ids: Sequence[str] = ()
 ) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
     """Every fault of the files, in their order, and the specs of those without one.
 
