@@ -29,7 +29,7 @@ from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.cli.main import main
 from selfhost.core.errors import MachineFileError, SpecError, WorkloadError
 from selfhost.core.workload import Workload
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.specfiles import check_spec_files
@@ -106,7 +106,7 @@ def shelf() -> Catalogue:
 
 @cache
 def machine(name: Path | str) -> Machine:
-    return called(name)[0] if isinstance(name, str) else Machine.from_file(str(name))
+    return load(name).machine if isinstance(name, str) else Machine.from_file(str(name))
 
 
 def another(chance: random.Random, number: int) -> int:

@@ -42,7 +42,7 @@ from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 
 # what is said of a list is said of any
 pytestmark = pytest.mark.usefixtures("few_listed")
@@ -101,7 +101,7 @@ def test_errors_are_what_the_contract_says() -> None:
 
 def test_a_machine_is_named_as_people_name_it() -> None:
     """A known machine's name stands for the machine; a name that is none raises, and its text has the nearest."""
-    known = called("macbook-air-m2-16gb")[0]
+    known = load("macbook-air-m2-16gb").machine
     assert check("mistral-7b", machine="MacBook Air M2 16GB").machine == known
     assert can_run("mistral-7b", machine="macbook-air-m2-16gb") is True
     assert can_run("llama-3.3-70b", machine="macbook-air-m2-16gb") is False

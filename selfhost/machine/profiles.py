@@ -132,12 +132,12 @@ def called(text: str) -> tuple[Machine, str | None] | None:
     if row is not None and canonical(text) not in _names_by_spelling():
         other = f" --machine {row['other']}" if "other" in row else ""
         note = f'"{text}": {row["note"]}{other}'
-    return _profile(name).machine, note
+    return load(name).machine, note
 
 
 def beginning_with(first_word: str) -> list[Profile]:
     """The profiles whose name begins so, from the smallest to the largest memory."""
-    profiles = [_profile(name) for name in names() if name.startswith(first_word)]
+    profiles = [load(name) for name in names() if name.startswith(first_word)]
     return sorted(profiles, key=lambda each: (*size_of(each.machine), each.name))
 
 
@@ -159,8 +159,10 @@ def size_of(machine: Machine) -> tuple[int, float]:
 
 
 @cache
-def _profile(name: str) -> Profile:
-    """Of its file, whose keys `specs/README.md` explains. Raises `MachineFileError`."""
+def load(name: str) -> Profile:
+    """The known machine of a shipped file, whose keys `specs/README.md` explains. Raises
+    `MachineFileError`, and KeyError for a name that is none.
+    """
     row = _stored()[name]
     if row is None:
         document = Document.read(os.path.join(shipped_folder(), "machines", f"{name}.toml"))

@@ -17,7 +17,7 @@ from selfhost import Machine, Verdict, Workload, WorkloadError, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.question import ask
 from selfhost.machine.changes import apply
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
@@ -97,7 +97,7 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "my model"
     folder.mkdir()
     (folder / "config.json").write_bytes((CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes())
-    verdict = check(folder / "config.json", machine=called("aws-m7i.2xlarge")[0])
+    verdict = check(folder / "config.json", machine=load("aws-m7i.2xlarge").machine)
     written = [*verdict.setup, *verdict.commands]
     converting = next(line for line in written if "convert_hf_to_gguf.py " in line)
     assert shlex.split(converting)[2] == str(folder)
@@ -110,7 +110,7 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
 
 
 def checked(spec_id: str, quantization: str, disk: str) -> Verdict:
-    machine = apply(called("aws-m7i.2xlarge")[0], [f"disk={disk}"])
+    machine = apply(load("aws-m7i.2xlarge").machine, [f"disk={disk}"])
     return check(spec_id, Workload(runtime="llama.cpp", quantization=quantization), machine=machine)
 
 
@@ -142,7 +142,7 @@ def test_mlx_is_told_the_usual_name_and_converts_otherwise() -> None:
 
 
 def on(name: str, spec_id: str, **workload: Any) -> Verdict:
-    return check(spec_id, Workload(**workload), machine=called(name)[0])
+    return check(spec_id, Workload(**workload), machine=load(name).machine)
 
 
 def test_training_comes_with_the_trainer_and_its_line() -> None:

@@ -17,7 +17,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 
 TABLES = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
 DISTRIBUTIONS, BRINGS = TABLES["distributions"], TABLES["brings"]
@@ -26,7 +26,7 @@ DISTRIBUTIONS, BRINGS = TABLES["distributions"], TABLES["brings"]
 @lru_cache
 def printed() -> dict[str, tuple[RuntimeSpec, ModelSpec, tuple[str, ...]]]:
     """Of one model of each program, family, use and first input: the lines on a large machine."""
-    catalogue, machine = open_catalogue(), called("server-8x-h100")[0]
+    catalogue, machine = open_catalogue(), load("server-8x-h100").machine
     lines, seen = {}, set()
     for spec_id in catalogue.ids():
         spec = catalogue.spec(spec_id)

@@ -16,7 +16,7 @@ from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
 from selfhost.judge.checks.speed import is_too_slow
 from selfhost.machine.named import named
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def _nothing_below_reading_speed_stands_before_its_equal_above_it(
 def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed: Path) -> None:
     """The first five answer a chat, are not superseded, were made in the last two years, and are as fast as the least that is useful."""
     catalogue = Catalogue.open(shipped=str(packed))
-    machine = called(profile)[0]
+    machine = load(profile).machine
     listing = Lister(catalogue, Workload(), machine).first(5)
     standings = Standings(catalogue)
     assert len(listing.models) == 5
@@ -121,7 +121,7 @@ ASKED = (
 def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
     """On profiles, of 80 models of chance each: then the rows are those of judging all."""
     chance, catalogue = Random(number), open_catalogue()
-    machine, workload = called(PROFILES[number])[0], ASKED[number % len(ASKED)]
+    machine, workload = load(PROFILES[number]).machine, ASKED[number % len(ASKED)]
     ids = chance.sample(catalogue.ids(), 80)
     lister = Lister(catalogue, workload, machine)
     try:

@@ -19,14 +19,14 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.named import named
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 
 FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
 
 
 @lru_cache
 def machine(name: str) -> Machine:
-    return called(name)[0]
+    return load(name).machine
 
 
 def all_steps(name: str, folder: Path) -> dict[str, Steps]:

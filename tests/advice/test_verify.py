@@ -20,7 +20,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named as named_machine
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import Process
 
@@ -163,7 +163,7 @@ def test_several_sequences_at_once_are_held_against_their_total() -> None:
     """A pace of four together is compared where four were judged, and not against that of one."""
     figures = tuple(pace("decode", 500.0, 80, sequences=number) for number in (1, 4, 2))
     run = Run(tool="x", runtime="vllm", parallel=4, figures=figures)
-    comparison = held(run, "llama-3.1-8b-instruct", called("desktop-2x-rtx3090")[0])
+    comparison = held(run, "llama-3.1-8b-instruct", load("desktop-2x-rtx3090").machine)
     rows, speed = comparison.differences, comparison.verdict.speed
     assert [row.term for row in rows] == ["decode", "decode_at_once", "decode_at_once"]
     assert speed is not None
@@ -189,7 +189,7 @@ def test_a_run_on_a_gpu_is_not_held_against_a_machine_without() -> None:
 )
 def test_a_short_chat_is_what_check_tells(model: str, runtime: str, machine: str) -> None:
     """Without a depth both give the same range; a deeper context is slower."""
-    catalogue, place = open_catalogue(), called(machine)[0]
+    catalogue, place = open_catalogue(), load(machine).machine
     asked = Workload(runtime=runtime, context_tokens=32_768)
     verdict = check_with(catalogue, model, asked, place, instead=False, follows_machine=False)
     short, deep = (pace_at(catalogue, verdict, asked, depth) for depth in (None, 32_000))

@@ -19,7 +19,7 @@ from selfhost.audit.run import PolicyJudge, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.core.tomlfile import Document
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
 
 TODAY = "2026-11-21"
@@ -81,7 +81,7 @@ RECORDED = ("linux-desktop-alder-lake", "macos-apple-m2", "linux-vm-shared-group
 def fleet(count: int) -> str:
     """Recorded machines and profiles with numbers of their own; some lack a fact."""
     rng = random.Random(3)
-    known = [called(name)[0] for name in PROFILES]
+    known = [load(name).machine for name in PROFILES]
     known += [Machine.read(root=ROOT / "tests" / "machines" / name / "root") for name in RECORDED]
     lines = []
     for number in range(count):

@@ -13,7 +13,7 @@ from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.judge.defaults import suited
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.machine.profiles import all_profiles, called
+from selfhost.machine.profiles import all_profiles, load
 from selfhost.machine.record import Machine, PresentModel
 from selfhost.needs.records import Term
 
@@ -25,7 +25,7 @@ FINETUNING = Workload(task="finetune")
 
 
 def profile(name: str) -> Machine:
-    return called(name)[0]
+    return load(name).machine
 
 
 def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str | None, str | None]:

@@ -12,7 +12,7 @@ from selfhost import Machine, Verdict, Workload, check
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
 from selfhost.judge.pace.speed import PaceRange
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 
 
 def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
@@ -140,7 +140,7 @@ def test_clips_on_a_gpu_take_what_others_published(
 
 
 def of(model: str, seconds: int | None, machine: str = "server-8x-h100") -> Verdict:
-    return check(model, Workload(audio_seconds=seconds), machine=called(machine)[0])
+    return check(model, Workload(audio_seconds=seconds), machine=load(machine).machine)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from selfhost import check
 from selfhost.judge.checks import Outcome
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import named
-from selfhost.machine.profiles import Profile, all_profiles, called, find, names
+from selfhost.machine.profiles import Profile, all_profiles, find, load, names
 from selfhost.machine.record import Machine
 
 GIB, GB = 2**30, 10**9
@@ -41,7 +41,7 @@ STATED: dict[str, tuple[int, int | None, str, int | None]] = {
 @pytest.mark.parametrize("name", STATED)
 def test_a_profile_says_what_its_source_says(name: str) -> None:
     """Sizes, cores and speeds are those of the source, GB and GiB as it means them."""
-    machine = called(name)[0]
+    machine = load(name).machine
     gib, cores, architecture, rate = STATED[name]
     assert (machine.memory_total_bytes, machine.architecture) == (gib * GIB, architecture)
     assert cores in (None, machine.cpu_cores_usable)
@@ -59,7 +59,7 @@ def test_a_profile_says_what_its_source_says(name: str) -> None:
 )  # fmt: skip
 def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
     """Cards are sold by the GB and half of them keep a part for themselves: 24 GB of an L4 are 22.5 GiB."""
-    cards = called(name)[0].accelerators
+    cards = load(name).machine.accelerators
     assert cards is not None
     assert cards[0].memory_total_bytes == mib * 2**20
 

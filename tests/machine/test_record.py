@@ -16,7 +16,7 @@ from helpers.written import validate
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Record, Unread
 from selfhost.machine.changes import apply
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.machine.record import (
     FACTS,
     MAX_MEMORY_BYTES,
@@ -196,7 +196,7 @@ def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
         record = {**live.to_json(), "name": name, "is_this_one": True}
         assert not Machine.from_json(record).is_this_one
         assert not Machine(name=name).is_this_one
-    others = (Machine.read(root=tmp_path), recorded, called("aws-c7g.4xlarge")[0])
+    others = (Machine.read(root=tmp_path), recorded, load("aws-c7g.4xlarge").machine)
     assert not any(other.is_this_one for other in (*others, apply(recorded, ["cores=2"])))
     assert "is_this_one" not in live.to_json()
 

@@ -16,7 +16,7 @@ from helpers.ggufs import ROWS, make, measured
 from helpers.local_models import JSON_VALUES, again, config, problem, reads_or_refuses
 from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
 from selfhost import Workload, check
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
 from selfhost.modelfiles.config_keys import model_types
@@ -167,7 +167,7 @@ def test_a_config_without_a_key_is_unknown_and_not_unsupported(
     verdict = check(
         config(tmp_path, model_type="llama", vocab_size=None),
         Workload(runtime=runtime),
-        machine=called("aws-m7i.2xlarge")[0],
+        machine=load("aws-m7i.2xlarge").machine,
     )
     assert verdict.route == "unknown"
     reasons = {finding.check: finding.reason for finding in verdict.findings}

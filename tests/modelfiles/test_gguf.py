@@ -29,7 +29,7 @@ from helpers.local_models import WITHOUT_GPU, again, bytes_of, said, shipped_cat
 from selfhost import Workload, check
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
 from selfhost.needs.llamacpp import graph
@@ -159,7 +159,7 @@ def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
 
 
 MISTRAL = measured()["mistral-7b-v0.3"]
-AWS = called("aws-m7i.2xlarge")[0]
+AWS = load("aws-m7i.2xlarge").machine
 
 
 def mistral(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers.ggufs import gguf, make, measured, metadata, placed, text, value, write
 from helpers.local_models import problem, reads_or_refuses
 from selfhost import Workload, check
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.gguf_header import MAX_HEADER_BYTES
 
@@ -57,7 +57,7 @@ def test_a_split_file_is_run_by_its_first_part(tmp_path: Path) -> None:
         verdict = check(
             part,
             Workload(runtime="llama.cpp", min_tokens_per_second=0),
-            machine=called("aws-m7i.2xlarge")[0],
+            machine=load("aws-m7i.2xlarge").machine,
         )
         (command,) = verdict.commands
         assert f"-m {parts[0]} " in command

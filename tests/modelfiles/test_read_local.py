@@ -13,7 +13,7 @@ from helpers.ggufs import gguf, make, measured, write
 from helpers.local_models import again, config, problem, safetensors
 from helpers.paths import CONFIGS
 from selfhost import Machine, check
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.needs import counted_parameters
 
@@ -134,7 +134,7 @@ def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> Non
 MAC = Machine(planning=True, system="darwin", architecture="aarch64")
 
 
-@pytest.mark.parametrize("machine", [called("desktop-rtx3060-12gb")[0], MAC])
+@pytest.mark.parametrize("machine", [load("desktop-rtx3060-12gb").machine, MAC])
 @pytest.mark.parametrize(
     "of",
     [

@@ -22,7 +22,7 @@ from helpers.local_models import (
 )
 from selfhost import Workload, check
 from selfhost.cli.main import main
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 
 
@@ -93,7 +93,7 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
         assert spec.architecture is None
         assert "parameters, and config.json describes" in spec.unknown["architecture"]
         assert again(spec) == spec
-        machine = called("aws-m7i.2xlarge")[0]
+        machine = load("aws-m7i.2xlarge").machine
         answer = check(str(folder), Workload(runtime="transformers"), machine=machine)
         assert answer.route == "unknown"
     config(folder, **fits)

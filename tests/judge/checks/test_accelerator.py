@@ -30,7 +30,7 @@ from selfhost.judge.checks import Outcome
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
-from selfhost.machine.profiles import called
+from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.needs.records import CpuNeed
 
@@ -192,7 +192,7 @@ def test_linux_gives_amds_graphics_half_of_the_ram(
     needed: int, limit: int | None, short: int | None
 ) -> None:
     """62.82 of 125.65 GiB unless ttm.pages_limit says otherwise: 26,214,400 pages are 100 GiB (superm1/amd-debug-tools, docs/amd-ttm.md). The driver's figure counts where it was read."""
-    strix = called("strix-halo-64gb")[0]
+    strix = load("strix-halo-64gb").machine
     (card,) = strix.accelerators or ()
     machine = strix.replace(
         memory_total_bytes=62 * GIB,
