@@ -124,15 +124,15 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 45_658,
-    "files": 155,
-    "functions": 2_586,
-    "short functions": 943,
-    "functions mentioned once": 706,
-    "classes": 240,
-    "lines of tests": 23_891,
+    "lines": 39_963,
+    "files": 147,
+    "functions": 2_283,
+    "short functions": 820,
+    "functions mentioned once": 632,
+    "classes": 234,
+    "lines of tests": 22_724,
 }
-ONE_CHECK = {"functions": 878, "files": 83, "judgements": 1}
+ONE_CHECK = {"functions": 748, "files": 76, "judgements": 1}
 
 
 def test_the_house_only_becomes_smaller() -> None:
@@ -225,13 +225,13 @@ def test_functions_stay_short_and_simple() -> None:
 
 def test_names_say_what_they_hold() -> None:
     """Few locals are called `found` or `made`, and no conditional stands in another."""
-    assert figures.vague_names() <= 66
+    assert figures.vague_names() <= 57
     assert figures.nested_conditionals() == 0
 
 
 def test_architectures_are_data() -> None:
     """The package hardly names an architecture: what one is stands in `architectures.toml`."""
-    assert figures.architecture_names() <= 10
+    assert figures.architecture_names() <= 9
 
 
 def test_the_package_has_few_modules_at_its_top() -> None:

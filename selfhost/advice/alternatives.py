@@ -328,9 +328,6 @@ class _Search(Record):
         return sorted(ordered)
 
 
-# ------------------------------------------------------------------ room
-
-
 def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
     """The largest number from `low` to `high` that fits, as all smaller ones do; None where not
     even `low` does.

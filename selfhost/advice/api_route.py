@@ -105,9 +105,6 @@ def _of_provider(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Off
     return (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)
 
 
-# ------------------------------------------------------------------ stand-ins
-
-
 def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """What stands in for a model, by id, and why: the first that is offered and meets what was
     asked is taken.

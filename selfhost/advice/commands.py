@@ -76,9 +76,6 @@ class Case:
         return self.runtime.setting(what, self.workload.runtime_options)
 
 
-# ------------------------------------------------------------------ shells
-
-
 def in_shell(path: str, machine: Machine) -> str:
     """A path as the machine's shell takes it, the home folder's sign left open to it."""
     home = "~/" if path.startswith("~/") else ""
@@ -94,9 +91,6 @@ def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> 
         return " ".join((*settings, command))
     pairs = [setting.partition("=") for text in settings for setting in text.split()]
     return " ".join((*(f"$env:{name}='{value}';" for name, _, value in pairs), command))
-
-
-# ------------------------------------------------------------------ what fills the blanks
 
 
 def fill_blanks(template: str, values: Values) -> str:
@@ -255,9 +249,6 @@ def device_word(case: Case) -> str | None:
     return next((devices[key] for key in keys if key in devices), None)
 
 
-# ------------------------------------------------------------------ options
-
-
 def _options_needed(case: Case, values: Values) -> list[str]:
     spec, workload, runtime = case.spec, case.workload, case.runtime
     drafts_itself = workload.draft == need.OWN_BLOCK
@@ -317,9 +308,6 @@ def _most_bytes(card: Accelerator, machine: Machine) -> float:
     if size is not None or not card.unified or ram_bytes is None:
         return inf if size is None else size
     return ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1)
-
-
-# ------------------------------------------------------------------ one line
 
 
 def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
@@ -391,9 +379,6 @@ def _options_of_placement(case: Case) -> list[str]:
     elif len(used) == 1 and case.leaves_cards and runtime.one_device_option:
         options.append(runtime.one_device_option.replace("{device}", str(used[0])))
     return options
-
-
-# ------------------------------------------------------------------ the lines of a model
 
 
 def commands(case: Case) -> tuple[str, ...]:
@@ -477,9 +462,6 @@ def lines_of_file(case: Case, path: str, projector: str | None) -> tuple[str, ..
     return _run_lines(case, line)
 
 
-# ------------------------------------------------------------------ a file that is made
-
-
 def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
     """The lines that make the file that was judged, after a comment where it may be had, the file,
     and the projector beside it for a model that sees; None where the runtime has no converter,
@@ -530,9 +512,6 @@ def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str,
     # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
     name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
     return lacks, f"# {fill_blanks(page, {'name': name, 'quantization': kind})}", to_do
-
-
-# ------------------------------------------------------------------ training
 
 
 def training_lines(case: Case) -> tuple[tuple[str, ...], str]:

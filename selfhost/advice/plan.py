@@ -248,9 +248,6 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     )
 
 
-# ------------------------------------------------------------------ the least machine
-
-
 def _least(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> tuple[Question, Judged, Least | None]:

@@ -266,9 +266,6 @@ def reasons(judged: Judged, standing: Standing | None) -> str:
     return ", ".join(filter(None, parts))
 
 
-# ------------------------------------------------------------------ the best that may be
-
-
 class BestCase(Record):
     """The most that a machine gives a model: `room_bytes` of memory, `disk_bytes`, and
     `bytes_per_second` read while it answers, infinite where that is not known. `bits_stated` is the

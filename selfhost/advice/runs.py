@@ -195,8 +195,6 @@ def _average_depth(paces: Iterable[Figure]) -> int | None:
     return round(deep / total) if total else None
 
 
-# ------------------------------------------------------------------ the log of llama.cpp
-
 # load_tensors: CPU_Mapped model buffer size = 373.71 MiB; builds of 2024 and before have it behind
 # llm_load_tensors without a word for what it is
 _BUFFER = re.compile(
@@ -336,8 +334,6 @@ def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
             yield Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth, shared=shared)
 
 
-# ------------------------------------------------------------------ llama-bench
-
 # pp512, tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
 _TEST = re.compile(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
 # of those that have no pace
@@ -395,9 +391,6 @@ def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
                 yield {"keys": "f16", "values": "f16", **row}, pace
 
 
-# ------------------------------------------------------------------ answers
-
-
 def _read_answers(text: str) -> Run | None:
     """Of the first program whose figures the text holds: the first prompt, and each answer. Later
     prompts of Ollama are counted with what its cache held back (ollama/ollama#10860).
@@ -438,8 +431,6 @@ def _answers(expressions: Iterable[str], text: str) -> Iterator[dict[str, float]
             fields[name] = float(match[name])
     yield fields
 
-
-# ------------------------------------------------------------------ vLLM
 
 _SPREAD = re.compile(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(?!1\b)\d")
 _WINDOW = re.compile(
@@ -483,9 +474,6 @@ def _read_vllm(text: str) -> Run | None:
         drafts="SpecDecoding metrics:" in text,
         figures=tuple(figures),
     )
-
-
-# ------------------------------------------------------------------ a process
 
 
 def run_of_process(number: str) -> Run:

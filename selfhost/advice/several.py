@@ -25,9 +25,6 @@ from .verdicts import check_with
 TOGETHER = " + "
 
 
-# ------------------------------------------------------------------ every size of one model
-
-
 class Size(Record):
     """One quantization of a model with one runtime: what travels, what it takes, whether it would
     run, what it costs in quality.
@@ -119,9 +116,6 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     )
 
 
-# ------------------------------------------------------------------ side by side
-
-
 class Compared(Record):
     """A model in a `Comparison`: its verdict, how open it is, and what its license permits."""
 
@@ -162,9 +156,6 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
         pairs = [(a, b) for a, b in amounts if isinstance(a, int) and isinstance(b, int)]
         if len(pairs) > 1:
             yield check, sum(needs for needs, _ in pairs), max(has for _, has in pairs)
-
-
-# ------------------------------------------------------------------ together
 
 
 def verdict_together(

@@ -143,9 +143,6 @@ class ContainerSize(Report):
         return 300 + (self.disk_bytes or 0) // rate
 
 
-# ------------------------------------------------------------------ the machine
-
-
 def node() -> Machine:
     """The machine that a container is sized for where none is named: Linux on x86-64-v3 without an
     accelerator.
@@ -206,9 +203,6 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
         return size
     note = sentences("sizes", "note", {"killed": True}, limit=size.limit_bytes, given=memory)
     return size.replace(notes=(*size.notes, *note))
-
-
-# ------------------------------------------------------------------ the size
 
 
 def size_with(
@@ -335,9 +329,6 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     )
 
 
-# ------------------------------------------------------------------ what it grows to
-
-
 def _growth(
     key: str, bytes: int, bound: str = "", unbound_bytes: int | None = None, **figures: object
 ) -> Growth:
@@ -390,9 +381,6 @@ def _uncertainty(
         _, name, how = max(spreads)
         more += max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
         yield _growth("uncertainty", more, name=name.replace("_", " "), how=how)
-
-
-# ------------------------------------------------------------------ how it is started
 
 
 def _to_start(

@@ -150,9 +150,6 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     return Steps(setup=setup, commands=lines, commands_class=UNLISTED) if lines else Steps()
 
 
-# ------------------------------------------------------------------ installation
-
-
 def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
     runtime, machine = case.runtime, case.machine
     judged = case.judged.finding("runtime")
@@ -226,9 +223,6 @@ def _keys_of_first(case: Case, cards: Sequence[Accelerator]) -> Iterator[str]:
         is_old = below and place in ("", here)
         if any(reaches(card, least) is False if is_old else card.vendor == key for card in cards):
             yield key
-
-
-# ------------------------------------------------------------------ what the machine wants
 
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:

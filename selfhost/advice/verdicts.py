@@ -101,9 +101,6 @@ def _loaded_bits(question: Question) -> int | None:
     return need.loaded_bits(question.runtime, question.spec, workload.quantization)
 
 
-# ------------------------------------------------------------------ notes
-
-
 def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) -> Iterator[str]:
     spec, workload, stated = question.spec, question.workload, question.stated
     yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)

@@ -138,9 +138,6 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     return machine, sentences("runs", "note", holds, threads=threads)
 
 
-# ------------------------------------------------------------------ its model
-
-
 def identify(
     run: Run, catalogue: Catalogue, typed: str | None
 ) -> tuple[str | os.PathLike[str], str, bool]:
@@ -192,9 +189,6 @@ def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
     if inside is not None and inside.tied_embeddings:
         more.append((inside.vocabulary or 0) * inside.embedding_length)
     return any(abs(run.parameters / (stated + each) - 1) < _OTHER_COUNT for each in more)
-
-
-# ------------------------------------------------------------------ the comparison
 
 
 def pace_at(

@@ -118,8 +118,6 @@ def _refuse_if_nothing_judged(audit: Audit) -> Audit:
     return audit.replace(problems=(nothing,))
 
 
-# ------------------------------------------------------------------ one entry on one machine
-
 # questions that are kept; a policy may state thousands of entries
 _MOST_KEPT = 4_096
 
@@ -187,8 +185,6 @@ class PolicyJudge:
         return self._offered[key]
 
 
-# ------------------------------------------------------------------ faults of entries
-
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
@@ -241,9 +237,6 @@ def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator
             # of a file that the entry names
             text = str(problem.replace(remedy=None))
             yield index, "name", text, problem.remedy or _NAME_A_FILE
-
-
-# ------------------------------------------------------------------ machines as the policy has them
 
 
 def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
@@ -331,8 +324,6 @@ def _missing_facts(machine: Machine, key: str, value: Any) -> dict[str, Any]:
         return {fact: value[0], "memory_bandwidth_how": None, "memory_bandwidth_bound": None}
     return {fact: filled_disks(machine.disks, value) if key == "disk" else value}
 
-
-# ------------------------------------------------------------------ since an earlier audit
 
 # a row takes about 200 bytes: room for a million of them
 MAX_BASELINE_BYTES = 1 << 28

@@ -47,9 +47,6 @@ def _choice(choices: Sequence[str]) -> Any:
     return read_by(choices=choices, default=None)
 
 
-# ------------------------------------------------------------------ what layers are made of
-
-
 class LayerPart(Sized):
     """What `layers` have that are alike in it: attention, a recurrent state or a feed-forward."""
 
@@ -259,9 +256,6 @@ class Architecture(Sized):
             message = f"is {self.mtp_layers:,}, and such a block attends and feeds forward"
             remedy = "write attention and feed_forward"
             yield "mtp_layers", f"{message}, which the model does not", remedy
-
-
-# ------------------------------------------------------------------ the reader
 
 
 def read_architecture(root: Table, key: str) -> Architecture | None:

@@ -154,9 +154,6 @@ def sizes_in(name: str) -> set[str]:
     return set(_SIZE.findall(canonical(name)))
 
 
-# ------------------------------------------------------------------ what stands around a name
-
-
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
     words = typed.split()
@@ -248,9 +245,6 @@ def is_path(typed: str) -> bool:
 def is_bare_weights(name: str) -> bool:
     """True for the name of a file of weights without a folder in front."""
     return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
-
-
-# ------------------------------------------------------------------ the parts of a name
 
 
 def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
@@ -347,9 +341,6 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     return publisher.lower() in ("", "google", "library") and bool(row.get("wide_qat_table"))
 
 
-# ------------------------------------------------------------------------- one name, one model
-
-
 def by_key(
     key: str, kinds: Iterable[str], catalogue: Catalogue, *, is_own: bool = False
 ) -> str | None:
@@ -422,9 +413,6 @@ def _family_model(
         shown = ", ".join(others[:_MOST_NAMED])
         notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
     return model, tuple(notes)
-
-
-# ------------------------------------------------------------- the readings of a part of a name
 
 
 def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:

@@ -248,9 +248,6 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
-# ------------------------------------------------------------------ license expressions
-
-
 def canonical_expression(text: str) -> str:
     """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression

@@ -135,8 +135,6 @@ def mlx_scheme(name: str) -> Scheme | None:
     return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
 
 
-# ------------------------------------------------------------------ the end of a model's name
-
 _WIDE = frozenset({"F16", "BF16", "F32"})
 # Ollama and some files leave out the only variant that there is, people the letter of the mix that
 # most load
@@ -287,8 +285,6 @@ def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
     runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
     return Form(quantization=scheme.name, runtime=runtime, notes=notes)
 
-
-# ------------------------------------------------------------------ what it costs
 
 NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
 # what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted

@@ -84,9 +84,6 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     raise _unknown_name(typed, name.removeprefix(LIBRARY), catalogue)
 
 
-# ------------------------------------------------------------------ models by words
-
-
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """The words as they are compared: lower case, in Latin letters where it is known how a family
     is written there (`千问 14b` is `qwen 14b`), and the name of a use for a phrase that means it
@@ -149,9 +146,6 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
     names = [(outline.id, outline.family or "") for outline in catalogue.outlines.values()]
     held = (w for w in words[:_MOST_SEARCHED] if any(_is_part_of_names(w, each) for each in names))
     return tuple(dict.fromkeys(held))
-
-
-# ------------------------------------------------------------------ names that are not known
 
 
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:

@@ -226,9 +226,6 @@ def meant(kind: str, word: str, known: Iterable[str]) -> str | None:
     return next((name for name in named if name in known), None)
 
 
-# ------------------------------------------------------------------ options and words
-
-
 def _size_bytes(text: str) -> int:
     size = parse_bytes(text)
     # nothing here is counted in bytes: 8 was meant as 8 GB or GiB

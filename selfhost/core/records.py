@@ -216,8 +216,6 @@ class Unread(Record):
     remedy: str | None = None
 
 
-# ------------------------------------------------------------------ what sizes may be
-
 # what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,
 # and what to write instead
 Misfit = tuple[str, str, str]
@@ -247,8 +245,6 @@ class Sized(Record):
             if (size := getattr(self, key)) and bound and is_wrong(size, bound):
                 yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
 
-
-# ------------------------------------------------------------------ what a value may be
 
 Fault = tuple[str, str | None]
 # what a text must match, what is wrong with another as a clause that follows it, and a remedy

@@ -229,8 +229,6 @@ def utc_today() -> str:
     return strftime("%Y-%m-%d", gmtime())
 
 
-# ------------------------------------------------------------------ as people type them
-
 # at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit
 _QUANTITY = re.compile(
     r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,20})?"

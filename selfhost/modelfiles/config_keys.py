@@ -249,7 +249,6 @@ def _names_of(keys: tuple[str, ...]) -> list[str]:
     return [name for key in keys for name in sizes.get(key, (key,))]
 
 
-# ------------------------------------------------------------- `quantization_config`: the types
 # Single modules that it leaves in 16 bits are counted in the narrow type where they are small, and
 # make the size unknown where they are not; a file of weights beside it has the exact size.
 

@@ -16,8 +16,6 @@ from .source import Unclear, reason
 _ATTENDING = ("full", "sliding", "hybrid")
 _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
 
-# ---------------------------------------------------------------------- the kind of each layer
-
 
 def layer_kinds(config: Keys) -> list[str]:
     """The kind of each layer. Raises `Unclear`."""
@@ -77,9 +75,6 @@ def _which_slide(config: Keys) -> list[bool]:
     if type(pattern) is int and pattern > 0:
         return [(number + 1) % pattern != 0 for number in layers]
     raise Unclear(reason("sliding_window", window=window, pattern=short(pattern)))
-
-
-# ---------------------------------------------------------------------------------- attention
 
 
 def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention | None:
@@ -193,9 +188,6 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
         sizes["inner_length"] = inner or config.needed("expand") * width
         sizes["norm"] = False if config.text.get("mamba_rms_norm") is False else None
     return Recurrent(kind=kind, **sizes)
-
-
-# ------------------------------------------------------------------------------- feed-forward
 
 
 def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedForward | None:

@@ -113,9 +113,6 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     )
 
 
-# ------------------------------------------------------------------ the layers
-
-
 def _architecture(model: GgufModel) -> Architecture:
     if model.is_image_model:
         raise Unclear(source.reason("image-model", name=model.name))
@@ -210,9 +207,6 @@ def _tables(model: GgufModel) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------ where it departs from its row
-
-
 def _with_departures(model: GgufModel, architecture: Architecture) -> Architecture:
     """The architecture with what the file's tensors have otherwise than those of its row."""
     row, names = model.row, model.shapes.keys()
@@ -257,9 +251,6 @@ def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
     if len(shape) > 1 and shape[1] > 1:
         return "per_head"
     return "head" if shape[0] == group.key_length else "full"
-
-
-# ------------------------------------------------------------------ tensor by tensor
 
 
 def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
@@ -317,9 +308,6 @@ def _sizes_at(place: tuple[str, int], shapes: _Shapes) -> str:
 def _numbered(place: tuple[str, int]) -> str:
     name, layer = place
     return source.clean(name.replace("*", str(layer)))
-
-
-# ------------------------------------------------------------------ what the tensors add up to
 
 
 def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:

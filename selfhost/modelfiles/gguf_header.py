@@ -188,9 +188,6 @@ def _value(header: _Stream, key: str) -> tuple[Any, int]:
     return list(unpack_from(f"<{length}{form}", header.take(size * length))), length
 
 
-# -------------------------------------------------------------------------- the tensor table
-
-
 def _tensors(header: _Stream, count: int, alignment: int) -> tuple[tuple[Tensor, ...], int]:
     """The tensors, and how many bytes a file has that holds them all."""
     tensors: dict[str, Tensor] = {}

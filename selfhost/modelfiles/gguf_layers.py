@@ -134,9 +134,6 @@ class GgufModel:
         return self.shapes.get(f"blk.{layer}.{name}", ())
 
 
-# ------------------------------------------------------------------ states
-
-
 def _state_kind(model: GgufModel, layer: int) -> str | None:
     shown = model.row.state_kind
     is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
@@ -169,9 +166,6 @@ def state_of(model: GgufModel, layer: int) -> Recurrent | None:
         # the header has the values of all heads
         return state.replace(value_length=sizes["value_length"] // sizes["heads"])
     return state
-
-
-# ------------------------------------------------------------------ attention
 
 
 def attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Attention | None]:
@@ -287,9 +281,6 @@ def _sliding(model: GgufModel, window: int | None) -> list[bool]:
         raise Unclear(reason("window", name=model.name, window=window))
     full = 0 if model.row.full_first else (every or 1) - 1
     return [every == 0 or layer % every != full for layer in range(layers)]
-
-
-# ------------------------------------------------------------------ feed-forwards
 
 
 def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:

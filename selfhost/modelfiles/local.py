@@ -58,9 +58,6 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     return read_lone_config(named)
 
 
-# ------------------------------------------------------------------------------------- folders
-
-
 def _read_folder(path: str) -> LocalModel:
     names = source.names_in(path)
     if not names:
@@ -111,9 +108,6 @@ def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> Local
 def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
     names = source.listed((source.shown(os.path.basename(file)) for file in files), 12)
     source.refuse(path, "several", count=len(files), what=what, names=names)
-
-
-# --------------------------------------------------------------- a config.json and safetensors
 
 
 def read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:

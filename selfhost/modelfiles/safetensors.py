@@ -78,9 +78,6 @@ class Weights(Record):
         return dtypes.get(max(self.elements, key=lambda name: self.elements[name], default=""))
 
 
-# ------------------------------------------------------------------------------ one header
-
-
 def read_header(path: str) -> tuple[int, Tensors]:
     """Size of one file in bytes, and its tensors. Raises `SpecError`; reads no weights."""
     size, length, content = _header_bytes(path)
@@ -153,9 +150,6 @@ def _are_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(
         type(length) is int and 0 <= length < _LIMIT for length in value
     )
-
-
-# ------------------------------------------------------------------- the files of one model
 
 
 def read_weights(named: str, paths: tuple[str, ...]) -> Weights:

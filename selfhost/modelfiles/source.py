@@ -62,9 +62,6 @@ def file_table(name: str) -> Any:
     return shipped_table("model_files")[name]
 
 
-# ------------------------------------------------------------------------------- what is wrong
-
-
 def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
     raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
@@ -112,9 +109,6 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     for kind in () if begins_safetensors(start) else file_table("not_a_model"):
         if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
             fail(path, kind["message"], kind["remedy"])
-
-
-# ------------------------------------------------------------------------------------- reading
 
 
 @contextmanager
@@ -192,9 +186,6 @@ def parse_json(
         fail(path, "is not UTF-8 text", as_published)
     with readable(path, instead or as_published):
         return json_text.parse(text, constant=float, max_signs=max_signs)
-
-
-# --------------------------------------------------------------------------------------- names
 
 
 def beside(path: str, name: str) -> str | None:

@@ -47,8 +47,6 @@ _ROUNDED_SHARE = 0.1
 # Those of another model differ by far more.
 _FILES_SHARE = 0.25
 
-# ------------------------------------------------------------------------------ spec -> text
-
 
 def spec_text(model: ModelSpec) -> str:
     """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its
@@ -162,9 +160,6 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(_entry(*pair) for pair in value.items()) + " }"
     return "[" + ", ".join(map(_value, value)) + "]"
-
-
-# --------------------------------------------------------------------------- files -> faults
 
 
 def check_spec_files(

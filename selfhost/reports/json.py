@@ -289,8 +289,6 @@ _WRITERS: dict[str, Callable[[Any], dict[str, Any]]] = {
 }
 
 
-# ------------------------------------------------------------------ sections of `-v`
-
 # what JSON has a key for, `-v` shows: rules on keys and values, none on single commands
 # values that say what they are without their key
 _PLAIN = ("outcome", "code", "how", "where", "why", "answer", "reason", "source", "arithmetic",

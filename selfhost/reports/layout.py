@@ -259,9 +259,6 @@ def _narrow(columns: Sequence[Column], sizes: dict[int, int], room: int) -> None
             sizes[max(wide, key=lambda at: sizes[at])] -= 1
 
 
-# ------------------------------------------------------------------ standard error
-
-
 def problems_text(problems: Iterable[Problem]) -> str:
     """A line a fault, `file:line: key: message`, and under it what to write instead."""
     lines = []

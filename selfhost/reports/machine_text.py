@@ -164,9 +164,6 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     yield from section("Not read", (*listed, *texts([f"{rest} more: -v" * bool(rest)])))
 
 
-# ------------------------------------------------------------------ machines that are known
-
-
 def memory_cells(machine: Machine) -> tuple[str, str]:
     """RAM that programs get, and the accelerators' own memory."""
     limit, cards = machine.memory_limit_bytes, machine.accelerators or ()

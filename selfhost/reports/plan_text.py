@@ -115,9 +115,6 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
-# ------------------------------------------------------------------ known machines
-
-
 def _known(plan: Plan, verbose: bool) -> Blocks:
     """A row a machine, smallest first, with the likely pace and what is judged otherwise there."""
     shown = list(plan.fitting) if verbose else _some_of_each(plan)
@@ -177,8 +174,6 @@ def _best(among: Sequence[Known]) -> Known:
     timed = (each for each in ranked if words.pace_of(each.speed) != "-")
     return next(timed, (*enough, *among)[0])
 
-
-# ------------------------------------------------------------------ verify
 
 _HEADS = {
     "inside": ("✓ INSIDE THE RANGE", "local"),

@@ -105,8 +105,6 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
 
 
-# ------------------------------------------------------------------ files to paste
-
 # the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label)
 _LONGEST_NAME = 63
 # how often a probe of Kubernetes asks, in seconds, and what a rollout waits by default

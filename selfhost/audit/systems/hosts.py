@@ -37,8 +37,6 @@ from .facts import (
     whole,
 )
 
-# ------------------------------------------------------------------ Ansible
-
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 
@@ -118,8 +116,6 @@ def _name(facts: Mapping[str, Any], file: str) -> str | None:
     of_tree = None if base.endswith((".json", ".jsonl")) or base == file else base
     return machine_name(of_tree, facts.get("nodename"), facts.get("fqdn"), facts.get("hostname"))
 
-
-# ------------------------------------------------------------------ Prometheus
 
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
 _CARD = "DCGM_FI_DEV_FB_"

@@ -232,9 +232,6 @@ def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
     )
 
 
-# ------------------------------------------------------------------ NVIDIA: what files say
-
-
 # files that show a driver which could answer: that of Linux, of WSL and of Windows
 _DRIVERS = (
     "/proc/driver/nvidia/version",
@@ -291,9 +288,6 @@ def _jetson_board(host: Host) -> str:
     if not is_jetson and "jetson" not in board.lower():
         return ""
     return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
-
-
-# ------------------------------------------------------------------ NVIDIA: what the library says
 
 
 # a GPU or an instance of it, and the number of the error that hides its memory
