@@ -78,8 +78,8 @@ def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     document = table_at(os.path.join(folder or shipped_folder(), "common", name))
     if document.problems:
         raise SpecError(document.problems)
-    values: Mapping[str, Any] = plain(document.values)
-    return document.values if document.text is None else values
+    values = document.values
+    return values if document.text is None else dict(plain(values))
 
 
 def sentences(
