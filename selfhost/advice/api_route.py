@@ -46,7 +46,7 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     if not judged.failed:
         return ()
     for model_id, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
-        offers = _of_stand_in(question, model_id, catalogue, today)
+        offers = _stand_in_offers(question, model_id, catalogue, today)
         if offers:
             figures = {"model": spec.id, "other": model_id, "why": why}
             (reason,) = sentences("remarks", "remark", {"stands-in": True}, **figures)
@@ -54,7 +54,7 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     return ()
 
 
-def _of_stand_in(
+def _stand_in_offers(
     question: Question, model_id: str, catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
     offers = tuple(offers_of(catalogue.offers_path, model_id, today=today))
@@ -82,7 +82,7 @@ def _served(
     question: Question, spec: ModelSpec, offers: tuple[Offer, ...], catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
     """Offers of the model, or of its provider without a price, that serve the context asked for."""
-    offers, architecture = offers or _of_provider(spec, catalogue, today), spec.architecture
+    offers, architecture = offers or _unpriced_offers(spec, catalogue, today), spec.architecture
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
         return offers
@@ -93,7 +93,7 @@ def _served(
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
 
 
-def _of_provider(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Offer, ...]:
+def _unpriced_offers(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Offer, ...]:
     """A closed model in service, without a price; () where offers of it ended."""
     path, served = catalogue.offers_path, spec.availability
     if not spec.closed or served is None or not served.api:

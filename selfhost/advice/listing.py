@@ -13,7 +13,7 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot_day
 from ..catalogue.searching import holds_words
 from ..core import units
-from ..core.errors import InputError, SpecError, WorkloadError, in_one_line
+from ..core.errors import InputError, SpecError, WorkloadError, one_line
 from ..core.records import Record
 from ..core.tables import sentences
 from ..core.workload import Workload, as_typed
@@ -293,5 +293,5 @@ def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator
         model=ids[0] if len(ids) > 1 else None,
         key=problem.key,
         message=problem.message,
-        remedy=problem.remedy and in_one_line(problem.remedy),
+        remedy=problem.remedy and one_line(problem.remedy),
     )

@@ -77,12 +77,12 @@ def steps(
     if machine.system != "windows":
         return answer
     return answer.replace(
-        setup=tuple(map(_in_powershell, answer.setup)),
-        commands=tuple(map(_in_powershell, answer.commands)),
+        setup=tuple(map(_powershell_line, answer.setup)),
+        commands=tuple(map(_powershell_line, answer.commands)),
     )
 
 
-def _in_powershell(line: str) -> str:
+def _powershell_line(line: str) -> str:
     """As Windows' own PowerShell 5.1 takes it: without `&&` (about_Pipeline_Chain_Operators), and
     with `curl` for Invoke-WebRequest (about_Aliases).
     """

@@ -34,7 +34,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document
 from ..core.workload import Workload
-from ..judge.defaults import in_own_defaults
+from ..judge.defaults import judge_defaults
 from ..judge.pace.engine import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
@@ -66,7 +66,7 @@ def run_audit(
     must be one that can be pickled. `today` is `YYYY-MM-DD` in UTC. With a baseline the audit holds
     what changed since. Raises `SelfhostError` where it takes too long.
     """
-    machines, notes, problems = _in_service(policy, fleet)
+    machines, notes, problems = _serving_machines(policy, fleet)
     machines, stated = _with_stated_facts(policy, machines)
     notes = [*fleet.notes, *_note_of_oldest(machines, today), *notes, *stated]
     exceptions = Exceptions(policy, today)
@@ -145,7 +145,7 @@ class PolicyJudge:
             for each in wanted.members or (wanted,)
         ]
         questions = [self._question(each, machine) for each in models]
-        all_judged = [in_own_defaults(each, self._catalogue, machine) for each in questions]
+        all_judged = [judge_defaults(each, self._catalogue, machine) for each in questions]
         questions = [judged.question for judged in all_judged]
 
         def are_offered(judged: Judged) -> bool:
@@ -239,7 +239,7 @@ def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator
             yield index, "name", text, problem.remedy or _NAME_A_FILE
 
 
-def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
+def _serving_machines(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
     """The machines to judge, a note on those at rest, and what could not be used."""
     machines, problems = fleet.machines, [*fleet.problems]
     is_skipped = policy.out_of_service == "skip"

@@ -379,10 +379,10 @@ def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) 
     loaded = facts.get("ollama") if as_in_ollama else None
     if ":" in name:
         loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
-    return _in_ollama(name, loaded, match, catalogue)
+    return _ollama_match(name, loaded, match, catalogue)
 
 
-def _in_ollama(
+def _ollama_match(
     name: str, loaded: str | None, match: Match | None, catalogue: Catalogue
 ) -> Match | None:
     if loaded is None or loaded not in catalogue or (match is not None and match[0] == loaded):

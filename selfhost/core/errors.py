@@ -25,11 +25,11 @@ class Problem(Record):
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         where = f"{place}: {self.key}: " if self.key else f"{place}: "
-        tail = f" ({in_one_line(self.remedy)})" if self.remedy else ""
+        tail = f" ({one_line(self.remedy)})" if self.remedy else ""
         return f"{where}{self.message}{tail}"
 
 
-def in_one_line(remedy: str) -> str:
+def one_line(remedy: str) -> str:
     """A remedy of several ways, one in a line and padded to columns, as one sentence."""
     if "\n" not in remedy:
         return remedy

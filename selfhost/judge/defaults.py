@@ -121,7 +121,7 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool =
     return _larger(search, runtime)
 
 
-def in_own_defaults(question: Question, catalogue: Catalogue, machine: Machine) -> Judged:
+def judge_defaults(question: Question, catalogue: Catalogue, machine: Machine) -> Judged:
     """In the model's own, but pictures and video in the first type and program that run there."""
     own = judge(question, machine)
     return suited(own, catalogue, machine) if takes_first_of_list(question) else own

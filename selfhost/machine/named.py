@@ -184,14 +184,14 @@ def _described(about: Description) -> tuple[Machine, str]:
     machine, of_ram = _with_rate_of_ram(machine, about)
     notes += filter(None, [of_ram])
     if about.is_wsl:
-        machine, of_wsl = _in_wsl(machine)
+        machine, of_wsl = _wsl_guest(machine)
         notes.append(of_wsl)
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
     return machine, " ".join(notes)
 
 
-def _in_wsl(machine: Machine) -> tuple[Machine, str]:
+def _wsl_guest(machine: Machine) -> tuple[Machine, str]:
     """The virtual machine in which Windows runs Linux, with half of the RAM; a note."""
     half = (machine.memory_total_bytes or 0) // 2
     machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")

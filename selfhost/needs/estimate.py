@@ -160,7 +160,7 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
         unknown.append(unread("the spec states no memory", "add memory_bytes to [needs]", "memory"))
     else:
         whole = stated_range("weights", low, high, source)
-        terms = [on_each(whole, devices, 1 / devices), *_of_longer_recording(case, source)]
+        terms = [on_each(whole, devices, 1 / devices), *_recording_terms(case, source)]
     files = None if counted is None else counted.files
     if size is not None:
         files = stated_range("files", size, size, source)
@@ -177,7 +177,7 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
     )
 
 
-def _of_longer_recording(case: Case, source: str) -> tuple[Term, ...]:
+def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
     """What a recording takes beyond the length that the memory is stated for."""
     # a cache is held whole, scores of attention need not be; the most is assumed
     stated, parallel = case.spec.needs, case.workload.parallel

@@ -112,13 +112,13 @@ class _Recipe:
         self.sharing = _heads_of_a_key(architecture, row)
         shares = self.sharing != 1 or not row.shared_keys_of_70b
         self.seventy = architecture.layers == row.layers_of_70b and shares
-        values = _in_order(group for group in groups if _is_value(group.name))
+        values = _counted_order(group for group in groups if _is_value(group.name))
         downs = (group for group in groups if "ffn_down" in group.name and _is_quantized(group))
         self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
         counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
-        self.down_index = {tensor: index for index, tensor in enumerate(_in_order(downs))}
+        self.down_index = {tensor: index for index, tensor in enumerate(_counted_order(downs))}
 
     def types(self, group: TensorGroup) -> list[tuple[str, int]]:
         """The types, each with how many of the group's tensors have it."""
@@ -233,7 +233,7 @@ def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
     return 0
 
 
-def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
+def _counted_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
     """Layer and name of each tensor as llama-quantize counts them; in two stacks by name alone."""
 
     def place(tensor: tuple[int, str]) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
 from ..audit.rows import Audit, Group, Result, Row, Use
-from ..core.errors import in_one_line
+from ..core.errors import one_line
 from ..core.records import Record
 from . import markup
 from .audit_text import (
@@ -237,7 +237,7 @@ def issues(audit: Audit) -> list[Issue]:
             line=fault.line,
             key=f"not-judged {fault.file} {fault.key} {fault.message} {number}",
             text=f"{fault.key}: {fault.message}" if fault.key else fault.message,
-            remedy=fault.remedy and in_one_line(fault.remedy),
+            remedy=fault.remedy and one_line(fault.remedy),
         )
         for number, fault in enumerate(audit.problems)
     ]

@@ -104,7 +104,7 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
     if pace is not None:
         alone = "one sequence alone: " if workload.parallel > 1 else ""
         yield f"{alone}{words.pace_words(pace)}{_what_narrows(verdict, pace, measured)}"
-        yield _in_a_full_context(verdict, speed, pace)
+        yield _full_context_pace(verdict, speed, pace)
         undrafted = speed.undrafted_tokens_per_second
         if workload.draft is not None and undrafted is not None:
             yield f"about {units.speed(undrafted)} without the draft"
@@ -127,7 +127,7 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         yield f"the answer to a prompt of {prompt} begins after {wait}"
 
 
-def _in_a_full_context(verdict: Verdict, speed: Speed, pace: PaceRange) -> str | None:
+def _full_context_pace(verdict: Verdict, speed: Speed, pace: PaceRange) -> str | None:
     """The pace once the context is full, where that is far below it or below what is wanted."""
     full, tokens = speed.full_context_tokens_per_second, verdict.workload.context_tokens or 0
     wanted = (verdict.workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0

@@ -26,10 +26,10 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""
     yield line(strong(machine.name), f": {place}" if place else "")
     yield from (*texts((labels, read_at), indent=0), line())
-    yield from _in_full(machine) if verbose else _in_short(machine)
+    yield from _full_blocks(machine) if verbose else _short_blocks(machine)
 
 
-def _in_short(machine: Machine) -> Blocks:
+def _short_blocks(machine: Machine) -> Blocks:
     rows: list[tuple[str, str]] = []
     for label, lines in _short_rows(machine).items():
         more = [f"{len(lines) - _SHOWN} more: -v"] if len(lines) > _SHOWN else []
@@ -102,7 +102,7 @@ def _processor(machine: Machine) -> str:
     return ", ".join(filter(None, (machine.cpu_model, cores)))
 
 
-def _in_full(machine: Machine) -> Blocks:
+def _full_blocks(machine: Machine) -> Blocks:
     from .json import sections, value_words
 
     columns, rows = (Column(), Column(wrap=True), Column(title="read from", wrap=True)), []

@@ -52,7 +52,7 @@ def show_document(
         yield from (line(), line("By API: ", strong(whose), f", {prices}{more}"))
     yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
     yield from words.month_blocks(verdict)
-    yield from _in_full(shown) if verbose else ()
+    yield from _full_blocks(shown) if verbose else ()
     path = verdict.asked if is_path(verdict.asked) else None
     again = command(f"selfhost check {shlex.quote(path) if path else spec.id}{carry}")
     hint = line("Every size and fact with its source: -v")
@@ -130,7 +130,7 @@ def _sizes_table(shown: Shown) -> Table:
     return Table(columns=columns, rows=rows)
 
 
-def _in_full(shown: Shown) -> Blocks:
+def _full_blocks(shown: Shown) -> Blocks:
     from . import json
 
     verdict = shown.verdict

@@ -41,7 +41,7 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
     """Is an accelerator needed, and do those that `needs` names as places hold their share?"""
     runtime, devices = question.runtime, machine.accelerators or ()
     if needs.placement != "host":
-        return _on_devices(needs, machine, question)
+        return _devices_finding(needs, machine, question)
     if runtime is not None and question.wants_gpu:
         return _missing(needs, machine, question, runtime)
     if devices:
@@ -109,7 +109,7 @@ class _Share(Record):
         return size <= (self.room_bytes(is_idle=is_idle) or 0)
 
 
-def _on_devices(needs: Needs, machine: Machine, question: Question) -> Finding:
+def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Do the accelerators in use hold their shares, now or once they are idle?"""
     cards, places = machine.accelerators, needs.memory.places if needs.memory else ()
     held = [place for place in places if place.where != "host"]

@@ -29,8 +29,8 @@ from .processor import (
     chip_of,
     is_client_by_class,
     is_guest,
+    is_on_apple_gpu,
     named_processor,
-    on_apple_gpu,
 )
 from .speed import SAME, Range, constant, ends_of, longest
 
@@ -357,7 +357,7 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
     nothing tells how fast the memory is.
     """
     device = next((each for each in machine.accelerators or () if each.unified), None)
-    if device is None and machine.accelerators is None and on_apple_gpu(machine):
+    if device is None and machine.accelerators is None and is_on_apple_gpu(machine):
         device = _APPLE_GPU
     least = None if runtime is None else runtime.least_of(shares_ram=True)
     if device is None or (least is not None and reaches(device, least) is False):

@@ -75,7 +75,7 @@ def is_client_by_class(machine: Machine) -> bool:
     return is_x86 and not (_is_server(machine) or is_guest(machine))
 
 
-def on_apple_gpu(machine: Machine) -> bool:
+def is_on_apple_gpu(machine: Machine) -> bool:
     """The runtime would use the GPU, and how fast the cores read prompts was not measured."""
     return machine.system == "macos" and machine.architecture == "aarch64"
 
@@ -83,7 +83,7 @@ def on_apple_gpu(machine: Machine) -> bool:
 def chip_of(machine: Machine) -> tuple[int, int, str] | None:
     """Bytes per second of a chip with its memory soldered beside it, low and high, and its name."""
     words = words_of(machine.cpu_model or "")
-    if "apple" in words or on_apple_gpu(machine):
+    if "apple" in words or is_on_apple_gpu(machine):
         low, high, name = _apple_gb_per_s(machine, apple_chip_of(words))
     elif chip := soldered_chip(words):
         low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
@@ -149,7 +149,7 @@ def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
     cores = _CORES_BY_SETS.get(machine.architecture or "x86_64")
     if cores is None:
         return "scalar"
-    if on_apple_gpu(machine):
+    if is_on_apple_gpu(machine):
         return "apple"
     if sets is None or machine.assumes("instruction_sets"):
         # what is assumed is the least
@@ -243,7 +243,7 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
-    shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
+    shares = is_on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
     chip = chip_of(machine) if shares else None
     if chip is not None and chip[1] > high:
         high = float(chip[1])

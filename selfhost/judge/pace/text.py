@@ -385,7 +385,7 @@ def predict(step: Step, way: LaidOut) -> Speed:
     if memory is None and way.in_ram != NOTHING:
         return Speed(how=f"part of it runs in RAM, and {_NO_MEMORY_RATE}")
     if not way.gpus:
-        return _on_processor(step, way, at_full)
+        return _processor_speed(step, way, at_full)
     prompt, crossing = way.prompt(step)
     is_seen = way.in_ram == NOTHING and all("program" in gpu.row(step) for _, gpu in way.gpus)
     how = f"{way.how(step)}{_conditions(step, is_seen=is_seen)}"
@@ -402,7 +402,7 @@ def predict(step: Step, way: LaidOut) -> Speed:
     )
 
 
-def _on_processor(step: Step, way: LaidOut, at_full: Step) -> Speed:
+def _processor_speed(step: Step, way: LaidOut, at_full: Step) -> Speed:
     """A GPU beside it may be used instead. `at_full`: the step once the context is full."""
     machine, memory = way.machine, bandwidth(way.machine)
     own, full = processor_seconds(machine, step), processor_seconds(machine, at_full)
@@ -412,7 +412,7 @@ def _on_processor(step: Step, way: LaidOut, at_full: Step) -> Speed:
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
-    prompt = None if processor.on_apple_gpu(machine) else processor_prompt(step, machine)
+    prompt = None if processor.is_on_apple_gpu(machine) else processor_prompt(step, machine)
     how = f"{memory.how}{_conditions(step, is_seen=False)}"
     shared = engine.shared_gpu_of(machine, way.runtime)
     if shared is not None:

@@ -39,8 +39,8 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
         weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
         weights, total = weights.replace(low_bytes=low), _bytes_of(tensors)
-        shares = [part * files.bytes // total for part in _beside_layers(tensors, row)]
-        return (weights,) if layout is not None else _beside_device(weights, shares), 0
+        shares = [part * files.bytes // total for part in _outer_bytes(tensors, row)]
+        return (weights,) if layout is not None else _divided_weights(weights, shares), 0
     loaded = tuple(tensor for tensor in tensors if not _passed_over(tensor, row))
     if read:
         source = f"tensor table in the header of {spec.origin}"
@@ -48,8 +48,8 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
     else:
         as_stored = _by_recipe(case, files, loaded, _bytes_of(tensors))
     if layout is None:
-        return _beside_device(as_stored, _beside_layers(loaded, row)), 0
-    return _in_layouts(as_stored, loaded, buffers_of(layout), tied=_is_tied(loaded, row))
+        return _divided_weights(as_stored, _outer_bytes(loaded, row)), 0
+    return _layout_weights(as_stored, loaded, buffers_of(layout), tied=_is_tied(loaded, row))
 
 
 def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int) -> Term:
@@ -80,7 +80,7 @@ def _stored(
     return term(name, size, how, source, line, low=size - less, high=size + more)
 
 
-def _beside_layers(tensors: Sequence[FileTensors], row: ArchitectureRow) -> list[int]:
+def _outer_bytes(tensors: Sequence[FileTensors], row: ArchitectureRow) -> list[int]:
     """Bytes of the output matrix, of the input layer, and of a token table that is both."""
     output = _bytes_of(each for each in tensors if each.name.startswith("output."))
     tables = _bytes_of(each for each in tensors if each.name in TABLES)
@@ -88,7 +88,7 @@ def _beside_layers(tensors: Sequence[FileTensors], row: ArchitectureRow) -> list
     return [output, tables, again if _is_tied(tensors, row) else 0]
 
 
-def _beside_device(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
+def _divided_weights(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
     """What devices hold of the weights, the output matrix with the last layer, and the tables that
     stay mapped in RAM (src/llama-model.cpp, load_tensors). Of a token table that is the output
     matrix too a device has a copy (TENSOR_DUPLICATED).
@@ -108,7 +108,7 @@ def _beside_device(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
     return weights.replace(output_bytes=output + again), embeddings
 
 
-def _in_layouts(
+def _layout_weights(
     whole: Term, tensors: Iterable[FileTensors], layout: Sequence[Buffer], *, tied: bool
 ) -> tuple[tuple[Term, ...], int]:
     """The weights as they lie in the file and those in a second layout, each with its share of the
