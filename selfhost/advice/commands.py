@@ -55,7 +55,7 @@ class Case:
         self.runtime, self.tag, self.is_second = runtime, tag, is_second
         self.question, self.spec, self.workload = question, question.spec, question.workload
         self.rule = runtime.rule_of(question.workload.quantization)
-        self.lean_option = runtime.lean_option if needs is not None and needs.is_lean else ""
+        self.is_lean = needs is not None and needs.is_lean
         places = {term.where for term in (needs.terms if needs is not None else ())}
         # the accelerators with memory of their own that hold a part of the model, by number
         self.cards_used = sorted(int(place.partition(":")[2]) for place in places - {"host"})
@@ -258,7 +258,7 @@ def _options_needed(case: Case, values: Values) -> list[str]:
         use: spec.modality == "embedding" and use in runtime.options,
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
         "parallel": workload.parallel > 1
-        and "{parallel}" not in case.lean_option
+        and not (case.is_lean and "{parallel}" in runtime.options.get("lean", ""))
         and not case.setting("sequences_sampled"),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
@@ -334,7 +334,7 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     )
     if not line or not all(options) or not is_set:
         return ()
-    line = " ".join((line, *options, *_options_of_placement(case)))
+    line = " ".join((line, *options, *_placement_options(case)))
     settings = [
         fill_blanks(runtime.settings[key], values) for key in needed if key in runtime.settings
     ]
@@ -367,18 +367,24 @@ def _command_of_model(case: Case) -> str:
     return "" if is_cast and "{cast}" not in line else line
 
 
-def _options_of_placement(case: Case) -> list[str]:
-    runtime, used, options = case.runtime, case.cards_used, []
-    if case.lean_option:
-        most = case.setting("sequences_sampled") or str(case.workload.parallel)
-        options.append(case.lean_option.replace("{parallel}", most))
-    if runtime.unpacked_option and case.may_crash:
-        options.append(runtime.unpacked_option)
-    if len(used) > 1 and runtime.tensor_parallel_option:
-        options.append(runtime.tensor_parallel_option.replace("{devices}", str(len(used))))
-    elif len(used) == 1 and case.leaves_cards and runtime.one_device_option:
-        options.append(runtime.one_device_option.replace("{device}", str(used[0])))
-    return options
+def _placement_options(case: Case) -> list[str]:
+    options, used = case.runtime.options, case.cards_used
+    needed = {
+        "lean": case.is_lean,
+        "unpacked": case.may_crash,
+        "tensor_parallel": len(used) > 1,
+        "one_device": len(used) == 1 and case.leaves_cards,
+    }
+    values = {
+        "parallel": case.setting("sequences_sampled") or str(case.workload.parallel),
+        "devices": str(len(used)),
+        "device": str(next(iter(used), "")),
+    }
+    return [
+        fill_blanks(options[key], values)
+        for key, is_needed in needed.items()
+        if is_needed and key in options
+    ]
 
 
 def commands(case: Case) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ ACCELERATOR = "accelerator"
 
 class Device(Record):
     """One of `devices` alike that hold a model in equal parts (tensor parallelism). `is_large`: one
-    on which vLLM works on more at once. `is_lean`: the runtime is started with its `lean_option`.
+    on which vLLM works on more at once. `is_lean`: the runtime is started with its option `lean`.
     The bytes in all, free, and that a program may take; None where not known.
     """
 
@@ -192,7 +192,7 @@ class Needs(Record):
     size that is a guess. `tensor_parallel`: over how many devices the runtime can divide it, beside
     one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the fastest
     first; `offload` is the `way` that this placement takes. `is_lean`: with the runtime's
-    `lean_option`. `known_terms`: those of a memory that is not known in all its terms. `case`: what
+    option `lean`. `known_terms`: those of a memory that is not known in all its terms. `case`: what
     it was counted from, for other places; None of a sum, which lies as it is.
     """
 

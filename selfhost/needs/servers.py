@@ -44,7 +44,7 @@ def _profiled(case: Case, device: Device) -> Term:
     sees = bool(case.encoders) and not case.text_alone
     batch = _VLLM["large" if device.is_large else "small"]
     whole = case.context_tokens if case.embeds and case.row.encoder else 0
-    # `lean_option` bounds the sequences, too
+    # the option `lean` bounds the sequences, too
     usual = max(0 if device.is_lean else batch["sequences"], case.workload.parallel)
     sampled = 0 if case.embeds else int(case.setting("sequences_sampled") or usual)
     low, likely, _, line = _one_pass(case, max(batch["tokens"], whole), sampled)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import MAX_LAYERS
+from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
 from selfhost.core.tomlfile import Document
 
@@ -92,7 +93,7 @@ def _schema_keys(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def test_the_page_explains_every_key() -> None:
-    """specs/README.md has one row per key of the schema, and none for another."""
+    """specs/README.md has one row per key of the schema, none for another, and names every key of a program."""
     asked = set(_schema_keys(SCHEMA))
     page = (SPECS / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
@@ -103,6 +104,8 @@ def test_the_page_explains_every_key() -> None:
     }
     assert set(rows) - tables == asked - tables
     assert set(rows) <= asked
+    names = {key.name or field for field, key in RuntimeSpec._keys.items()}
+    assert [name for name in names if f"`{name}" not in page] == []
 
 
 def test_the_short_spec_on_the_page_works() -> None:
@@ -113,14 +116,8 @@ def test_the_short_spec_on_the_page_works() -> None:
     assert document.problems == ()
     assert spec is not None
     assert spec.needs is not None
-    assert (spec.needs.low_bytes, spec.needs.high_bytes, spec.needs.disk_bytes) == (
-        6_000_000_000,
-        6_000_000_000,
-        4_400_000_000,
-    )
-
-
-# what the values mean
+    sizes = (spec.needs.low_bytes, spec.needs.high_bytes, spec.needs.disk_bytes)
+    assert sizes == (6_000_000_000, 6_000_000_000, 4_400_000_000)
 
 
 def test_layers_are_resolved_as_the_spec_says() -> None:
@@ -242,8 +239,6 @@ def test_an_alias_never_means_something_to_a_shell(alias: str) -> None:
     _, spec = _from_text(f"aliases = [{json.dumps(alias)}]\n{SHORT}")
     assert (spec is not None) == (set(alias) <= {"a", "b"})
 
-
-# whatever is done to a good spec, it is a spec or has problems
 
 _VALUES = (
     "0", "-1", "1", "true", '""', '"x"', "[]", "{}", "[[]]", "[{}]", "2024-05-22", "1.5", "nan",

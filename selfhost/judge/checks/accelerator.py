@@ -135,7 +135,7 @@ def _shares_check(
 ) -> Finding:
     runtime, has = question.runtime, sum(share.room_bytes() or 0 for share in shares)
     most = sum(share.place.high_bytes for share in shares)
-    option = runtime.lean_option if runtime else ""
+    option = runtime.options.get("lean", "") if runtime else ""
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
         *(_cell_by_range(shares, needs, question) or _cell_by_most(shares, needs, question)),

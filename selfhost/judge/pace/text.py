@@ -207,7 +207,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         in_ram_bytes=held.get("host", 0) if placed.placement == "split" else 0,
         batch_tokens=batch_tokens,
-        at_once=program is not None and bool(program.tensor_parallel_option),
+        at_once=program is not None and "tensor_parallel" in program.options,
         experts_apart=program is not None and _leaves_experts(program, options),
         on_shared=on_shared,
     )
