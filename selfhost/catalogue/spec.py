@@ -26,7 +26,6 @@ from .spec_values import (
     USES,
     is_stated,
     schema_is_read,
-    strings_stated,
     tuned_from,
 )
 
@@ -326,8 +325,8 @@ class ModelSpec(Record):
     developer: str | None = read_by(default=None)
     released: str | None = read_by(Table.date, partial=True, default=None)
     modality: str = read_by(choices=MODALITIES, default="text")
-    uses: tuple[str, ...] | None = read_by(strings_stated, choices=USES, default=None)
-    inputs: tuple[str, ...] | None = read_by(strings_stated, choices=INPUTS, default=None)
+    uses: tuple[str, ...] | None = read_by(choices=USES, default=None)
+    inputs: tuple[str, ...] | None = read_by(choices=INPUTS, default=None)
     tuned_from: str | None = read_by(tuned_from, default=None)
     runtimes: tuple[str, ...] = read_by(form=ID, default=())
     aliases: tuple[str, ...] = read_by(form=ALIAS, default=())

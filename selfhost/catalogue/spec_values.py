@@ -84,8 +84,3 @@ def tuned_from(table: Table, key: str) -> str | None:
     """The id of a spec, a repository, or SCRATCH."""
     value = table.string(key)
     return value and table.string(key, form=REPOSITORY if "/" in value else ID)
-
-
-def strings_stated(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Some of the choices, the first one first; None where the key is missing."""
-    return table.strings(key, choices=choices) or None
