@@ -84,7 +84,7 @@ def changed(options: argparse.Namespace, machine: Machine) -> Machine:
     if not (options.set or options.gpu):
         return machine
     from ..machine.changes import apply
-    from ..machine.gpus import cards_named
+    from ..machine.understand import cards_named
 
     notes = [note for text in options.gpu for note in cards_named(text).notes]
     options.notes = tuple(dict.fromkeys(notes))

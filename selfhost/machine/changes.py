@@ -13,7 +13,7 @@ from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from ..core.units import parse_bytes, parse_number
 from . import cpus, gpus
-from .gpus import MOST_CARDS, NamedCards, cards_named
+from .gpus import MOST_CARDS, NamedCards
 from .record import (
     BANDWIDTH,
     MAX_CORES,
@@ -28,6 +28,7 @@ from .record import (
     normal_architecture,
     normal_system,
 )
+from .understand import cards_named
 from .words import UnknownGpuError, shown
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
@@ -164,7 +165,7 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
 
     Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
     would find), gpu (`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, `none`; several make several),
-    architecture, system, instruction_sets. Names of GPUs are as `gpus.cards_named` reads them.
+    architecture, system, instruction_sets. Names of GPUs are as `cards_named` reads them.
     Raises `UnknownGpuError`, and `SettingError` with every fault.
     """
     if not settings and not named_gpus:

@@ -18,16 +18,12 @@ from ..core.tables import shipped_table
 from . import cpus
 from .record import Accelerator, Machine
 from .words import (
-    BREAK,
-    COUNT,
-    SIZE,
     PartOfMachineError,
     UnknownGpuError,
     refusal,
     role,
     shapes,
     shown,
-    tokens,
     word_table,
 )
 
@@ -36,7 +32,6 @@ _refusal = partial(refusal, kind=UnknownGpuError)
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
 MOST_CARDS = 64
-_MOST_LETTERS = 200
 _USUAL_SLICES = 7
 # what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
 _VGPU = pattern(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
@@ -325,37 +320,6 @@ def vendor_of(name: str) -> str:
     return next(makers, UNKNOWN)
 
 
-def cards_named(text: str) -> NamedCards:
-    """The GPUs that `text` names, several kinds separated by `+` or a comma; `none` is no GPU.
-
-    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
-    several cards, the one with the least memory is taken, and of those the slowest; of a card's
-    sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
-    of its own. Raises `UnknownGpuError`.
-    """
-    if text.strip().lower() in ("none", "no gpu"):
-        return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
-    refuse_parts(text)
-    parts: list[list[str]] = [[]]
-    for token in tokens(re.sub("[()]", " ", text[:_MOST_LETTERS])):
-        if token.text == BREAK:
-            parts.append([])
-            continue
-        if not parts[-1] and len(parts) > 1 and SIZE.fullmatch(token.text):
-            # a size alone belongs to the name before it: `RTX 3060, 12 GB`
-            parts.pop()
-        parts[-1].append(token.text)
-    named = [_counted(part, text) for part in parts if part]
-    if not named or len(text) > _MOST_LETTERS:
-        raise _refusal("no_gpu_name", text)
-    together = joined(named)
-    if len(together.accelerators) > MOST_CARDS:
-        raise _refusal("many_gpus", text, count=len(together.accelerators), most=MOST_CARDS)
-    memory = _table()["sources"]["memory"]
-    origin = f'--gpu "{text.strip()}"; memory from {memory}'
-    return together.replace(source=f"{origin}; {together.source}")
-
-
 def joined(named: Sequence[NamedCards]) -> NamedCards:
     """Several names as one."""
     return NamedCards(
@@ -366,24 +330,13 @@ def joined(named: Sequence[NamedCards]) -> NamedCards:
     )
 
 
-def _counted(part: list[str], text: str) -> NamedCards:
-    """One name with its size and its count, `2x` before it or `x2` at either end."""
-    ends = {part[0]: COUNT.fullmatch(part[0]), part[-1]: COUNT.fullmatch(part[-1])}
-    counts = [int(match[1] or match[2]) for match in ends.values() if match]
-    sizes = {float(size[1]) for word in part if (size := SIZE.fullmatch(word))}
-    name = [word for word in part if not SIZE.fullmatch(word) and not ends.get(word)]
-    if not name or len(sizes) > 1 or len(counts) > 1 or 0 in counts:
-        raise _refusal("no_gpu_name", text)
-    return named_card(name, next(iter(sizes), None), next(iter(counts), 1))
-
-
 def named_card(
     name: Sequence[str], memory_gib: float | None = None, count: int = 1, *, laptop: bool = False
 ) -> NamedCards:
     """So many of the GPU of that name. Raises `UnknownGpuError` or `PartOfMachineError`."""
     several = matches(tuple(name), laptop=laptop)
     if not several:
-        raise _unknown_gpu(name)
+        raise unknown_gpu(name)
     if all(card.unified for card in several):
         shared = next((card for card in several if card.integrated), None)
         if shared is None:
@@ -486,7 +439,8 @@ def refuse_parts(text: str) -> None:
         raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shown(name))
 
 
-def _unknown_gpu(name: Sequence[str]) -> Exception:
+def unknown_gpu(name: Sequence[str]) -> Exception:
+    """The error for words that are no GPU's name, with names that are spelled alike."""
     text = " ".join(name)
     for chip in cpus.apple_chips():
         if {*name} - {"apple"} == {chip.chip, chip.variant} - {""}:

@@ -15,10 +15,10 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
-from .gpus import NamedCards, cards_named, joined
+from .gpus import NamedCards, joined
 from .profiles import beginning_with, called, unknown
 from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
-from .understand import Description, understand
+from .understand import Description, cards_named, understand
 from .words import BREAK, UnknownGpuError, refusal, tokens
 
 _MOST_LETTERS = 120
@@ -55,7 +55,7 @@ def named(text: str) -> tuple[Machine, str | None]:
         unlisted: str = shipped_table("cloud_types")["unlisted"]
         if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
             raise refusal("unlisted_gpu", text)
-        words = [token.text.removesuffix("ram") for token in tokens(text) if token.text != BREAK]
+        words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
         match = called(" ".join(words)) or _described(understand(text))
     machine, note = match
     if note is not None:
@@ -298,7 +298,7 @@ class _Parts:
     def system(self, about: Description) -> str:
         if about.system or "system" in self.row or self.guest_cores:
             return about.system or str(self.row.get("system", "linux"))
-        said = {token.text for token in about.tokens}
+        said = {*about.words}
         is_laptop = (about.is_line and about.is_laptop) or said & {"laptop", "netbook"}
         if self.series and self.series.kind == "phone":
             return "linux"

@@ -1,7 +1,8 @@
 """What a description of a machine names: products, processors, GPUs, memory, cores and a system.
 
-The text becomes tokens once (`words`). Each step takes the longest runs of tokens that its table
-knows; what no step takes is left aside, and told. Nothing is guessed here: `named` fills the gaps.
+The text becomes words once (`words.tokens`). Each step takes the longest runs of words that its
+table knows; what no step takes is left aside, and told. Nothing is guessed here: `named` fills the
+gaps.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from ..core.tables import shipped_table
 from . import cpus, gpus
-from .gpus import NamedCards, matches, named_card, not_sold_so, spelled
+from .gpus import MOST_CARDS, NamedCards, matches, named_card, not_sold_so, spelled
 from .words import (
     BREAK,
     COUNT,
@@ -20,21 +21,21 @@ from .words import (
     MODULES,
     NUMBERED,
     SIZE,
-    Token,
     UnknownGpuError,
     UnknownMachineError,
+    kind_of_word,
     refusal,
     role,
-    role_of,
     shown,
     tokens,
     word_table,
 )
 
-_MOST_TOKENS = 80
-_LONGEST_NAME = 7
-# of sizes that nothing tells apart such a one is a disk's
-_LEAST_DISK_GIB = 240
+_MOST_WORDS, _MOST_LETTERS, _LONGEST_NAME = 80, 200, 9
+# `32x` ends a processor's name
+_MOST_COUNTED = 16
+# of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
+_LEAST_DISK_GIB, _MOST_GIB_OF_CLIENTS = 240, 256
 _GIB_OF_TB = 1024
 _ZERO_OR_LESS = re.compile(
     r"(?:(?<!\S)[-\u2212]\d+|(?<![\w.,])0+(?:\.0+)?)\s*[gt]i?b(?!\w)", re.IGNORECASE
@@ -51,11 +52,10 @@ _CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
 _MACS = frozenset(("macbook", "imac", "mac"))
 # words behind which `m40` or `m3` is no chip of Apple's
 _OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
-_MAC_PRODUCTS = ("macbook", "imac", "mac", "air", "pro", "mini", "studio", "neo")
-# products, fillers, years and sizes of screens
+# words of a Mac's name: products, fillers, years and sizes of screens
 _OF_A_MAC = re.compile(
-    "|".join((*_MAC_PRODUCTS, "apple|silicon|chip|late|mid|early|retina|inch"))
-    + r"|20[12]\d|1[3-6]|2[47]",
+    "macbook|imac|mac|air|pro|mini|studio|neo|apple|silicon|chip|late|mid|early|retina|inch"
+    r"|20[12]\d|1[3-6]|2[47]",
     re.ASCII,
 )
 _WORDS_FOR_GPUS = ("gpu", "gpus", "dgpu", "vram", "graphics", "vga")
@@ -66,16 +66,18 @@ _NUMBER_OF_A_CARD = re.compile(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}")
 class Description:
     """What a text tells of a machine; None and empty for what it does not.
 
-    `is_line`: it names a line of computers with several processors. `product`: a row of
-    products.toml, or of macs.toml, with a `chip`. `has_no_card`: it says that there is no GPU
-    beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs by the places of their names;
-    `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`. `numbers`: cores,
-    threads, vcpus, mts, channels and sticks, by these words.
+    `taken`: places of words that a step has taken. `is_line`: it names a line of computers with
+    several processors. `product`: a row of products.toml, or of macs.toml, with a `chip`.
+    `has_no_card`: it says that there is no GPU beside the processor, `has_no_gpu`: none at all.
+    `cards_at`: GPUs by the places of their names; `vram_gib`: of a GPU of which nothing else is
+    told but perhaps `gpu_maker`. `numbers`: cores, threads, vcpus, mts, channels and sticks, by
+    these words.
     """
 
-    def __init__(self, text: str, all_tokens: list[Token]) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = all_tokens
+        self.words = tokens(text)
+        self.taken: set[int] = set()
         self.system: str | None = None
         self.scope = "host"
         self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
@@ -102,33 +104,36 @@ class Description:
     def left(self) -> list[str]:
         """What nothing is known by and what is no filler."""
         idle = role("idle") | role("gpu_idle") | role("computers") | {*cpus.MAKERS, BREAK}
-        free = (token.text for token in self.tokens if not token.by)
-        return [word for word in free if word not in idle and not _SAYS_NOTHING.fullmatch(word)]
+        free = (word for _, word in self.free_words() if word not in idle)
+        return [word for word in free if not _SAYS_NOTHING.fullmatch(word)]
 
     def word(self, at: int) -> str:
         """The word at that place; empty where there is none."""
-        return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
+        return self.words[at] if 0 <= at < len(self.words) else ""
 
     def free(self, at: int) -> str:
         """The word at that place; empty where there is none, or a step has taken it."""
-        return self.word(at) if self.word(at) and not self.tokens[at].by else ""
+        return "" if at in self.taken else self.word(at)
+
+    def free_words(self) -> Iterator[tuple[int, str]]:
+        """The words that no step has taken by now, with their places."""
+        return ((at, word) for at, word in enumerate(self.words) if at not in self.taken)
 
     def free_gib(self, at: int) -> float:
         """The size at that place, which no step has taken; 0 where there is none."""
         match = SIZE.fullmatch(self.free(at))
         return float(match[1]) if match and match[2] == "gb" else 0.0
 
-    def take(self, start: int, end: int, by: str) -> None:
-        for token in self.tokens[start:end]:
-            token.by = token.by or by
+    def take(self, start: int, end: int) -> None:
+        self.taken.update(range(start, end))
 
     def free_runs(self, longest: int = _LONGEST_NAME) -> Iterator[tuple[int, int, list[str]]]:
-        """Runs of tokens that no step has taken, the longest first, with their words."""
-        for length in range(min(longest, len(self.tokens)), 0, -1):
-            for start in range(len(self.tokens) - length + 1):
-                run = self.tokens[start : start + length]
-                if all(not token.by and token.text != BREAK for token in run):
-                    yield start, start + length, [token.text for token in run]
+        """Runs of words that no step has taken, the longest first."""
+        for length in range(min(longest, len(self.words)), 0, -1):
+            for start in range(len(self.words) - length + 1):
+                run = self.words[start : start + length]
+                if BREAK not in run and self.taken.isdisjoint(range(start, start + length)):
+                    yield start, start + length, run
 
     def can_be(self, word: str, readings: Sequence[str]) -> Exception:
         """The error for a word that has several readings."""
@@ -143,8 +148,8 @@ def understand(text: str) -> Description:
     """
     if wrong := _ZERO_OR_LESS.search(text):
         raise refusal("zero", text, size=wrong[0].strip())
-    about = Description(text.strip(), tokens(text))
-    if not 0 < len(about.tokens) <= _MOST_TOKENS:
+    about = Description(text.strip())
+    if not 0 < len(about.words) <= _MOST_WORDS:
         raise refusal("long", text)
     try:
         gpus.refuse_parts(text)
@@ -156,18 +161,43 @@ def understand(text: str) -> Description:
     return about
 
 
+def cards_named(text: str) -> NamedCards:
+    """The GPUs that `text` names and nothing else, as `understand` reads them; `none` is no GPU.
+
+    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
+    several cards, the one with the least memory is taken, and of those the slowest; of a card's
+    sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
+    of its own. Raises `UnknownGpuError`.
+    """
+    if text.strip().lower() in ("none", "no gpu"):
+        return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
+    gpus.refuse_parts(text)
+    about = Description(re.sub("[()]", " ", text[:_MOST_LETTERS]))
+    _take_cards(about, alone=True)
+    rest = [word for _, word in about.free_words() if word not in {*role("gpu_idle"), BREAK}]
+    names = [part.split() for part in " ".join(about.words).split(BREAK)]
+    for word in rest:
+        if not (SIZE.fullmatch(word) or COUNT.fullmatch(word)):
+            raise gpus.unknown_gpu(next(name for name in names if word in name))
+    if rest or not about.cards or len(text) > _MOST_LETTERS:
+        raise refusal("no_gpu_name", text, kind=UnknownGpuError)
+    together = gpus.joined(about.cards)
+    if (count := len(together.accelerators)) > MOST_CARDS:
+        raise refusal("many_gpus", text, kind=UnknownGpuError, count=count, most=MOST_CARDS)
+    memory = shipped_table("gpus")["sources"]["memory"]
+    origin = f'--gpu "{text.strip()}"; memory from {memory}'
+    return together.replace(source=f"{origin}; {together.source}")
+
+
 def _take_product(about: Description) -> None:
     """The row of a product of which the name holds the most words, `9` also as `gen 9`."""
-    texts = [token.text.replace("gen", "") for token in about.tokens]
+    texts = [word.replace("gen", "") for word in about.words]
     rows = [row for row in shipped_table("products")["product"] if _is_named(row, texts)]
-    row = max(rows, key=lambda each: len(each["words"].split()), default=None)
-    if row is None:
+    if not rows:
         return
-    about.product = row
-    words = [*row["words"].split(), *row.get("also", "").split()]
-    for text, token in zip(texts, about.tokens, strict=True):
-        if text in words:
-            token.by = "product"
+    about.product = max(rows, key=lambda row: len(row["words"].split()))
+    own = {*about.product["words"].split(), *about.product.get("also", "").split()}
+    about.taken.update(at for at, text in enumerate(texts) if text in own)
 
 
 def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
@@ -183,9 +213,8 @@ def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
 def _take_setting(about: Description) -> None:
     """The system, guests, containers, lines of computers, `legion`, and that there is no GPU."""
     table, others = word_table(), dict[str | None, str]()
-    for at in range(len(about.tokens)):
-        word, end = about.free(at), at + 1
-        kind = role_of(word)
+    for at, word in about.free_words():
+        kind, end = kind_of_word(word), at + 1
         about.is_laptop |= kind == "laptops" or word in ("laptop", "netbook")
         if kind == "systems":
             about.system = table["systems"][word]
@@ -202,18 +231,20 @@ def _take_setting(about: Description) -> None:
         else:
             others[kind] = word
             continue
-        about.take(at, end, "setting")
+        about.take(at, end)
     if "phones" in others and not about.is_line and not about.product:
         raise refusal("phone", about.text)
     if "chips" in others:
         raise refusal("chip", about.text, chip=others["chips"])
+    if "clusters" in others:
+        raise refusal("cluster", about.text, word=others["clusters"])
 
 
 def _take_mac(about: Description) -> None:
     """Take the Mac that the words name by its chip, or by a product that has one chip."""
     if about.product:
         return
-    texts = [about.free(at) for at in range(len(about.tokens))]
+    texts = [about.free(at) for at in range(len(about.words))]
     chips = (
         at
         for at, word in enumerate(texts)
@@ -224,7 +255,13 @@ def _take_mac(about: Description) -> None:
     chip, is_mac = texts[start:end], not _MACS.isdisjoint(texts)
     if not (is_mac or chip):
         return
-    rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*texts})]
+    rows = [
+        row
+        for row in shipped_table("macs")["mac"]
+        # where no chip is told by the names that it was sold under
+        if [row["chip"], row["variant"]] == [*chip, ""][:2]
+        or (not chip and any({*name.split()} <= {*texts} for name in row["years"]))
+    ]
     if not rows:
         if is_mac or {"apple", "air"} & {*texts}:
             raise refusal("mac", about.text)
@@ -233,17 +270,8 @@ def _take_mac(about: Description) -> None:
         near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     about.product = rows[0]
-    about.take(start, end, "mac")
-    for at, word in enumerate(texts):
-        if _OF_A_MAC.fullmatch(word):
-            about.take(at, at + 1, "mac")
-
-
-def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
-    """Whether a row is that chip, or where none is told was sold under a name of these words."""
-    if chip:
-        return [row["chip"], row["variant"]] == [*chip, ""][:2]
-    return any({*name.split()} <= words for name in row["years"])
+    about.take(start, end)
+    about.taken.update(at for at, word in enumerate(texts) if _OF_A_MAC.fullmatch(word))
 
 
 def _take_processor(about: Description) -> None:
@@ -265,7 +293,7 @@ def _take_processor(about: Description) -> None:
             if name[-1] not in about.processor:
                 first, second = about.processor, " ".join(name)
                 raise refusal("two_processors", about.text, first=first, second=second)
-            about.take(start, end, "processor")
+            about.take(start, end)
 
 
 def _may_be_of_processor(word: str) -> bool:
@@ -278,20 +306,19 @@ def _may_be_of_processor(word: str) -> bool:
 def _series_name(name: Sequence[str]) -> str | None:
     """Of the soldered chip, else of the series; None of a generation."""
     chip = cpus.soldered_chip(frozenset(name))
-    series = None if chip else cpus.processor_of(" ".join(name))
-    if series is not None and not series.is_a_generation:
-        return series.name
-    return None if chip is None else chip.name
+    series = chip or cpus.processor_of(" ".join(name))
+    is_told = series is not None and not getattr(series, "is_a_generation", False)
+    return series.name if series is not None and is_told else None
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
-    about.take(start, end, "processor")
+    about.take(start, end)
     series = cpus.processor_of(name)
-    count = 1 if series and series.kind != "server" else _count_beside(about, start, end)
-    about.processor = f"{count}x {name}" if count > 1 else name
     is_server = series is not None and series.kind == "server"
+    count = _count_beside(about, start, end) if series is None or is_server else 1
+    about.processor = f"{count}x {name}" if count > 1 else name
     if not is_server and any(map(_MOBILE_NUMBER.fullmatch, name.split())):
-        about.is_laptop |= all(token.text not in word_table()["desktops"] for token in about.tokens)
+        about.is_laptop |= {*word_table()["desktops"]}.isdisjoint(about.words)
 
 
 def _take_processor_number(about: Description) -> None:
@@ -316,13 +343,14 @@ def _take_processor_kind(about: Description) -> None:
     if run is None:
         return
     start, end, name = run
+    name = [*name]
     while any(map(str.isdecimal, word := about.free(end))) and _may_be_of_processor(word):
         name.append(word)
         end += 1
     for at in (end, start - 1):
         generation = NUMBERED.fullmatch(about.free(at))
         if generation and generation[2] == "gen":
-            about.take(at, at + 1, "processor")
+            about.take(at, at + 1)
             number = int(generation[1])
             name += [f"{number}{_ENDINGS.get(number, 'th')}", "gen"]
             break
@@ -340,35 +368,18 @@ def _is_processor_kind(name: Sequence[str], behind: str) -> bool:
     return is_one and cpus.class_of(name[0]) is not None and cpus.names_a_kind_alone(telling)
 
 
-def _take_cards(about: Description) -> None:
+def _take_cards(about: Description, *, alone: bool = False) -> None:
+    """Take the names of GPUs, with sizes and counts beside them; `alone`: nothing else is named."""
     fillers = role("idle") - role("forms")
     for start, end, run in about.free_runs():
-        if not _is_gpu_name(run):
+        if not (alone or _is_gpu_name(run)):
             continue
         sizes = [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
         names = [word for word in run if not SIZE.fullmatch(word) and word not in fillers]
         cards = matches(tuple(names), laptop=about.is_laptop)
         is_size = all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
-        if cards and is_size and not _is_other_number(about, run, cards):
-            _take_card(about, start, end, names, next(iter(sizes), None))
-
-
-def _choose_cards(about: Description) -> None:
-    """Leave aside what is in the processor beside a card; refuse one of several."""
-    for at in range(len(about.tokens) - 1):
-        line = spelled(about.free(at)).split()[:1]
-        if role("cards").intersection(line) and _NUMBER_OF_A_CARD.fullmatch(about.free(at + 1)):
-            named_card([about.word(at), about.word(at + 1)])
-    discrete = {
-        at: cards
-        for at, cards in about.cards_at.items()
-        if not all(card.unified for card in cards.accelerators)
-    }
-    about.cards_at = discrete or about.cards_at
-    names = [each.label for each in about.cards] + ["no GPU"] * about.has_no_gpu
-    is_either = about.has_no_gpu or any(token.text == "or" for token in about.tokens)
-    if len(names) > 1 and is_either:
-        raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
+        if cards and is_size and (alone or not _is_other_number(about, run, cards)):
+            _take_card(about, start, end, names, next(iter(sizes), None), alone=alone)
 
 
 def _is_gpu_name(run: Sequence[str]) -> bool:
@@ -399,54 +410,61 @@ def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpu
 
 
 def _take_card(
-    about: Description, start: int, end: int, names: Sequence[str], size: float | None
+    about: Description,
+    start: int,
+    end: int,
+    names: Sequence[str],
+    size: float | None,
+    *,
+    alone: bool,
 ) -> None:
     """With the size and count beside it; `size` stands in its name."""
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
-    about.take(start, end, "gpu")
+    about.take(start, end)
     cards = matches(tuple(names), laptop=about.is_laptop)
+    sold = {gib for card in cards for gib in card.memory_gib}
     if all(card.unified for card in cards):
         # any but an integrated one is in the chip that was named
         if cards[0].integrated or not about.processor:
-            inside = named_card(names, laptop=about.is_laptop)
+            own = about.free_gib(end) if alone else 0.0
+            about.take(end, end + (own > 0))
+            inside = named_card(names, own or None, laptop=about.is_laptop)
             if all(inside.label != each.label for each in about.cards):
                 about.cards_at[start] = inside
         return
-    if not any(size in card.memory_gib for card in cards):
-        size = _size_beside(about, start, end, cards)
+    size = size if size in sold else _size_beside(about, start, end, cards, alone=alone)
     count = _count_beside(about, start, end)
     about.cards_at[start] = named_card(names, size, count, laptop=about.is_laptop)
 
 
 def _size_beside(
-    about: Description, start: int, end: int, cards: Sequence[gpus.Card]
+    about: Description, start: int, end: int, cards: Sequence[gpus.Card], *, alone: bool
 ) -> float | None:
     """The card's size, which stands behind its name, else before it where another is the RAM's."""
     sold = {size for card in cards for size in card.memory_gib}
     at = end + (about.word(end) in (BREAK, "vram", "with"))
-    size = about.free_gib(at)
-    if not size:
-        return _size_before(about, start, sold)
-    kind = about.word(at).partition("b")[2]
-    if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
+    if size := about.free_gib(at):
+        kind = "" if alone else about.word(at).partition("b")[2]
+        if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
+            return None
+        is_in_name = f"{size:g}gb" in cards[0].named - cards[0].words
+        if kind == "vram" or size in sold or is_in_name:
+            about.take(at, at + 1)
+            return size if kind == "vram" or size in sold else None
+        is_changed = not role("changed").isdisjoint(about.words)
+        if alone or is_changed or (not kind and at == end and _is_no_ram(size)):
+            raise not_sold_so(cards, size)
         return None
-    if kind == "vram" or size in sold:
-        about.take(end, at + 1, "gpu")
-        return size
-    if f"{size:g}gb" in cards[0].named - cards[0].words:
-        about.take(at, at + 1, "gpu")
-    elif not kind and at == end and _is_no_ram(size):
-        raise not_sold_so(cards, size)
-    return None
-
-
-def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
+    modules = MODULES.fullmatch(about.free(start - 1))
+    if modules and float(modules[2]) in sold and about.processor is None:
+        raise refusal("modules", about.text, word=modules[0], card=cards[0].label)
     size = about.free_gib(start - 1)
-    has_others = any(about.free_gib(at) for at in range(len(about.tokens)) if at != start - 1)
-    if size not in sold or not (about.processor is None or _is_no_ram(size) or has_others):
+    has_others = any(about.free_gib(at) for at in range(len(about.words)) if at != start - 1)
+    is_of_card = about.processor is None or _is_no_ram(size) or has_others or alone
+    if size not in sold or not is_of_card:
         return None
-    about.take(start - 1, start, "gpu")
+    about.take(start - 1, start)
     return size
 
 
@@ -456,26 +474,50 @@ def _is_no_ram(gib: float) -> bool:
 
 def _count_beside(about: Description, start: int, end: int) -> int:
     """Take the `2x` or `x2` beside a run; 1 without one."""
-    while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
+    while start > 1 and about.word(start - 1) in (role("gpu_idle") | {*cpus.MAKERS}) - {"with"}:
         start -= 1
+    while end in about.taken:
+        end += 1
     for at in (start - 1, end, end + 1):
         count = COUNT.fullmatch(about.free(at))
         # `epyc 7742 2x 3090` are two cards
         is_of_this = at < start or about.word(at + 1) in ("", BREAK)
         if count and (is_of_this if count[1] else at >= end):
-            about.take(at, at + 1, "count")
+            about.take(at, at + 1)
             return int(count[1] or count[2])
     return 1
+
+
+def _choose_cards(about: Description) -> None:
+    """Leave aside what is in the processor beside a card; refuse one of several."""
+    for at, word in about.free_words():
+        line = spelled(word).split()[:1]
+        if role("cards").intersection(line) and _NUMBER_OF_A_CARD.fullmatch(about.free(at + 1)):
+            named_card([word, about.word(at + 1)])
+    discrete = {
+        at: cards
+        for at, cards in about.cards_at.items()
+        if not all(card.unified for card in cards.accelerators)
+    }
+    about.cards_at = discrete or about.cards_at
+    names = [each.label for each in about.cards] + ["no GPU"] * about.has_no_gpu
+    is_either = about.has_no_gpu or not role("either").isdisjoint(about.words)
+    if len(names) > 1 and is_either:
+        raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
 
 
 def _take_memory(about: Description) -> None:
     """Take the RAM: what is said to be it, else the one size that no disk has."""
     sizes = _sizes(about)
     about.vram_gib = max(sizes["vram"], default=None)
-    plain, small = sizes["plain"], sorted({gib for gib in sizes["plain"] if gib < _LEAST_DISK_GIB})
+    around = cpus.class_of(about.processor or "")
+    is_large = around is not None and around.most_gib > _MOST_GIB_OF_CLIENTS
+    plain = sizes["plain"]
+    small = sorted({gib for gib in plain if is_large or gib < _LEAST_DISK_GIB})
     ram = max(sizes["ram"], default=None)
     # `2x 16gb v100 64gb`: it does not tell whether these are modules
-    is_unclear = "sticks" in about.numbers and bool(small) and ram not in small
+    is_unclear = "sticks" in about.numbers or "or" in about.words
+    is_unclear &= bool(small) and ram not in small
     if ram is not None and not is_unclear:
         about.ram_gib = ram
     elif ram is None and (about.has_chip or len(small) < 2):
@@ -491,41 +533,41 @@ def _sizes(about: Description) -> dict[str, list[float]]:
     sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
     series = cpus.processor_of(about.processor or "")
     is_server = series is not None and series.kind == "server"
-    for token in (each for each in about.tokens if not each.by):
-        if KIND_OF_RAM.fullmatch(token.text):
-            about.ram_kind, token.by = token.text, "ram"
-        elif modules := MODULES.fullmatch(token.text):
-            token.by = "ram"
+    for at, word in about.free_words():
+        if KIND_OF_RAM.fullmatch(word):
+            about.ram_kind = word
+        elif modules := MODULES.fullmatch(word):
             about.numbers["sticks"] = int(modules[1])
             sizes["ram"].append(float(int(modules[1]) * int(modules[2])))
-        elif size := SIZE.fullmatch(token.text):
+        elif size := SIZE.fullmatch(word):
             is_large = size[2] == "tb" and not is_server
-            token.by = size[3] or ("disk" if is_large else "plain")
-            sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
-        elif token.text in word_table()["of_sizes"]:
-            token.by = "size"
+            kind = size[3] or ("disk" if is_large else "plain")
+            sizes[kind].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
+        elif word not in word_table()["of_sizes"]:
+            continue
+        about.take(at, at + 1)
     return sizes
 
 
-def _take_numbers(about: Description) -> None:
-    for token in about.tokens:
-        if number := NUMBERED.fullmatch(token.text):
-            token.by = number[2]
+def _take_rest(about: Description) -> None:
+    """Cores and rates, and a GPU of which its memory and perhaps its maker are told: `8gb vram`,
+    `amd gpu 16gb`. Refuses what counts something else, `2x dgx spark`.
+    """
+    says_gpu = False
+    for at, word in about.free_words():
+        maker, number, count = gpus.vendor_of(word), NUMBERED.fullmatch(word), COUNT.fullmatch(word)
+        if number:
             about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
             if number[2] == "vcpus" and about.scope == "host":
                 about.scope = "vm"
-
-
-def _take_unnamed_gpu(about: Description) -> None:
-    """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
-    says_gpu = False
-    for token in (each for each in about.tokens if not each.by):
-        maker = gpus.vendor_of(token.text)
-        says_gpu |= token.text in ("gpu", "vram", "dgpu")
-        if maker != gpus.UNKNOWN:
+        elif count and 1 < int(count[1] or count[2]) <= _MOST_COUNTED:
+            raise refusal("count", about.text, count=word)
+        elif maker != gpus.UNKNOWN:
             about.gpu_maker = about.gpu_maker or maker
-        if maker != gpus.UNKNOWN or token.text in _WORDS_FOR_GPUS:
-            token.by = "gpu"
+        elif word not in _WORDS_FOR_GPUS:
+            continue
+        says_gpu |= word in ("gpu", "vram", "dgpu")
+        about.take(at, at + 1)
     if about.cards_at or about.has_no_card or "shared" in about.product or about.has_chip:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
@@ -543,6 +585,5 @@ _STEPS = (
     _take_processor_number,
     _take_processor_kind,
     _take_memory,
-    _take_numbers,
-    _take_unnamed_gpu,
+    _take_rest,
 )

@@ -1,4 +1,4 @@
-"""A description of a machine as tokens: sizes, counts, rates and names in one spelling each.
+"""A description of a machine as words: sizes, counts, rates and names in one spelling each.
 The words and their roles are in `specs/common/words.toml`.
 """
 
@@ -79,12 +79,16 @@ def role(name: str) -> frozenset[str]:
 
 
 @cache
-def role_of(word: str) -> str | None:
-    """What a word says of a whole machine: systems, containers, guests, laptops, lines, phones or
-    chips; None where nothing.
+def _kinds_of_words() -> Mapping[str, str]:
+    kinds = ("clusters", "chips", "phones", "lines", "laptops", "guests", "containers", "systems")
+    return {word: kind for kind in kinds for word in role(kind)}
+
+
+def kind_of_word(word: str) -> str | None:
+    """What a word says of a whole machine: systems, containers, guests, laptops, lines, phones,
+    chips or clusters; None where nothing.
     """
-    kinds = ("systems", "containers", "guests", "laptops", "lines", "phones", "chips")
-    return next((kind for kind in kinds if word in role(kind)), None)
+    return _kinds_of_words().get(word)
 
 
 def _modules_of_sum(match: re.Match[str]) -> str:
@@ -103,18 +107,8 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
 }
 
 
-class Token:
-    """A word of a description; `by` is the step that took it, empty while nobody has."""
-
-    __slots__ = ("by", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.by = ""
-
-
-def tokens(text: str) -> list[Token]:
-    """The tokens of a description, in order."""
+def tokens(text: str) -> list[str]:
+    """The words of a description in one spelling each, in order, with BREAK between its parts."""
     lines = f" {BREAK} ".join(unicodedata.normalize("NFKC", text).lower().splitlines())
     means, spoken = _spoken()
     plain = spoken.sub(lambda match: f" {means[match[0]]} ", lines.replace("\u0307", ""))
@@ -127,7 +121,7 @@ def tokens(text: str) -> list[Token]:
         parts = [piece] if is_whole else re.split(r"[^\w.]+|_", piece.strip(".'\""))
         for word in parts:
             out += same.get(word, word).split() if word.strip(".") else []
-    return [Token(word) for word in out]
+    return out
 
 
 @cache

@@ -17,9 +17,10 @@ from selfhost.core.tables import shipped_table
 from selfhost.judge.pace.engine import Step, gpu_of
 from selfhost.machine import cpus, gpus
 from selfhost.machine.cpus import class_of
-from selfhost.machine.gpus import MOST_CARDS, cards_named
+from selfhost.machine.gpus import MOST_CARDS
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
+from selfhost.machine.understand import cards_named
 from selfhost.machine.words import PartOfMachineError, UnknownGpuError
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))

@@ -31,6 +31,7 @@ from ...machine.record import (
     normal_architecture,
     normal_system,
 )
+from ...machine.understand import cards_named
 from ...machine.words import PartOfMachineError, UnknownGpuError
 
 MAX_LABELS = 32
@@ -357,7 +358,7 @@ def _is_unified(name: str) -> bool | None:
     # with its maker's name or without, for no driver says `NVIDIA T4`
     for text in (name, name.partition(" ")[2]):
         try:
-            if gpus.cards_named(text).accelerators:
+            if cards_named(text).accelerators:
                 return False
         except PartOfMachineError:
             return True
