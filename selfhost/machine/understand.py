@@ -23,7 +23,7 @@ from .words import (
     SIZE,
     UnknownGpuError,
     UnknownMachineError,
-    kind_of_word,
+    kinds_of_words,
     refusal,
     role,
     shown,
@@ -158,6 +158,10 @@ def understand(text: str) -> Description:
     except UnknownGpuError as error:
         message = f"{shown(text)!r}: {error}"
         raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
+    # `2x dgx spark`
+    for count in filter(None, (COUNT.fullmatch(word) for _, word in about.free_words())):
+        if 1 < int(count[1] or count[2]) <= _MOST_COUNTED:
+            raise refusal("count", text, count=count[0])
     return about
 
 
@@ -214,7 +218,7 @@ def _take_setting(about: Description) -> None:
     """The system, guests, containers, lines of computers, `legion`, and that there is no GPU."""
     table, others = word_table(), dict[str | None, str]()
     for at, word in about.free_words():
-        kind, end = kind_of_word(word), at + 1
+        kind, end = kinds_of_words().get(word), at + 1
         about.is_laptop |= kind == "laptops" or word in ("laptop", "netbook")
         if kind == "systems":
             about.system = table["systems"][word]
@@ -232,12 +236,10 @@ def _take_setting(about: Description) -> None:
             others[kind] = word
             continue
         about.take(at, end)
-    if "phones" in others and not about.is_line and not about.product:
-        raise refusal("phone", about.text)
-    if "chips" in others:
-        raise refusal("chip", about.text, chip=others["chips"])
-    if "clusters" in others:
-        raise refusal("cluster", about.text, word=others["clusters"])
+    # `galaxy book` is no phone
+    is_judged = {"phones"} if about.is_line or about.product else set()
+    for kind in {"phones", "chips", "clusters"} & {*others} - is_judged:
+        raise refusal(kind, about.text, word=others[kind])
 
 
 def _take_mac(about: Description) -> None:
@@ -255,13 +257,7 @@ def _take_mac(about: Description) -> None:
     chip, is_mac = texts[start:end], not _MACS.isdisjoint(texts)
     if not (is_mac or chip):
         return
-    rows = [
-        row
-        for row in shipped_table("macs")["mac"]
-        # where no chip is told by the names that it was sold under
-        if [row["chip"], row["variant"]] == [*chip, ""][:2]
-        or (not chip and any({*name.split()} <= {*texts} for name in row["years"]))
-    ]
+    rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*texts})]
     if not rows:
         if is_mac or {"apple", "air"} & {*texts}:
             raise refusal("mac", about.text)
@@ -272,6 +268,13 @@ def _take_mac(about: Description) -> None:
     about.product = rows[0]
     about.take(start, end)
     about.taken.update(at for at, word in enumerate(texts) if _OF_A_MAC.fullmatch(word))
+
+
+def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
+    """Whether a row is that chip, or where none is told was sold under a name of these words."""
+    if chip:
+        return [row["chip"], row["variant"]] == [*chip, ""][:2]
+    return any({*name.split()} <= words for name in row["years"])
 
 
 def _take_processor(about: Description) -> None:
@@ -433,33 +436,44 @@ def _take_card(
             if all(inside.label != each.label for each in about.cards):
                 about.cards_at[start] = inside
         return
-    size = size if size in sold else _size_beside(about, start, end, cards, alone=alone)
+    if size not in sold:
+        size = _size_behind(about, end, cards, alone=alone)
+        size = _size_before(about, start, cards, alone=alone) if size is None else size
     count = _count_beside(about, start, end)
-    about.cards_at[start] = named_card(names, size, count, laptop=about.is_laptop)
+    about.cards_at[start] = named_card(names, size or None, count, laptop=about.is_laptop)
 
 
-def _size_beside(
-    about: Description, start: int, end: int, cards: Sequence[gpus.Card], *, alone: bool
+def _size_behind(
+    about: Description, end: int, cards: Sequence[gpus.Card], *, alone: bool
 ) -> float | None:
-    """The card's size, which stands behind its name, else before it where another is the RAM's."""
-    sold = {size for card in cards for size in card.memory_gib}
+    """The card's size behind its name; 0 where a size there is none of its own, None where there is
+    no size.
+    """
     at = end + (about.word(end) in (BREAK, "vram", "with"))
-    if size := about.free_gib(at):
-        kind = "" if alone else about.word(at).partition("b")[2]
-        if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
-            return None
-        is_in_name = f"{size:g}gb" in cards[0].named - cards[0].words
-        if kind == "vram" or size in sold or is_in_name:
-            about.take(at, at + 1)
-            return size if kind == "vram" or size in sold else None
-        is_changed = not role("changed").isdisjoint(about.words)
-        if alone or is_changed or (not kind and at == end and _is_no_ram(size)):
-            raise not_sold_so(cards, size)
+    size = about.free_gib(at)
+    if not size:
         return None
-    modules = MODULES.fullmatch(about.free(start - 1))
+    kind = "" if alone else about.word(at).partition("b")[2]
+    if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
+        return 0
+    is_sold = kind == "vram" or any(size in card.memory_gib for card in cards)
+    if is_sold or f"{size:g}gb" in cards[0].named - cards[0].words:
+        about.take(at, at + 1)
+        return size if is_sold else 0
+    is_said_so = alone or not role("changed").isdisjoint(about.words)
+    if is_said_so or (not kind and at == end and _is_no_ram(size)):
+        raise not_sold_so(cards, size)
+    return 0
+
+
+def _size_before(
+    about: Description, start: int, cards: Sequence[gpus.Card], *, alone: bool
+) -> float | None:
+    """The card's size before its name, where another is the RAM's."""
+    sold = {size for card in cards for size in card.memory_gib}
+    modules, size = MODULES.fullmatch(about.free(start - 1)), about.free_gib(start - 1)
     if modules and float(modules[2]) in sold and about.processor is None:
         raise refusal("modules", about.text, word=modules[0], card=cards[0].label)
-    size = about.free_gib(start - 1)
     has_others = any(about.free_gib(at) for at in range(len(about.words)) if at != start - 1)
     is_of_card = about.processor is None or _is_no_ram(size) or has_others or alone
     if size not in sold or not is_of_card:
@@ -529,7 +543,9 @@ def _take_memory(about: Description) -> None:
 
 
 def _sizes(about: Description) -> dict[str, list[float]]:
-    """The sizes in GiB by what they are of: ram, vram, disk, or plain where no word tells."""
+    """Take cores and rates, too; the sizes in GiB by what they are of: ram, vram, disk, or plain
+    where no word tells.
+    """
     sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
     series = cpus.processor_of(about.processor or "")
     is_server = series is not None and series.kind == "server"
@@ -543,6 +559,8 @@ def _sizes(about: Description) -> dict[str, list[float]]:
             is_large = size[2] == "tb" and not is_server
             kind = size[3] or ("disk" if is_large else "plain")
             sizes[kind].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
+        elif number := NUMBERED.fullmatch(word):
+            about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
         elif word not in word_table()["of_sizes"]:
             continue
         about.take(at, at + 1)
@@ -550,19 +568,13 @@ def _sizes(about: Description) -> dict[str, list[float]]:
 
 
 def _take_rest(about: Description) -> None:
-    """Cores and rates, and a GPU of which its memory and perhaps its maker are told: `8gb vram`,
-    `amd gpu 16gb`. Refuses what counts something else, `2x dgx spark`.
-    """
+    """A GPU of which its memory and perhaps its maker are told: `8gb vram`, `amd gpu 16gb`."""
     says_gpu = False
+    if "vcpus" in about.numbers and about.scope == "host":
+        about.scope = "vm"
     for at, word in about.free_words():
-        maker, number, count = gpus.vendor_of(word), NUMBERED.fullmatch(word), COUNT.fullmatch(word)
-        if number:
-            about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
-            if number[2] == "vcpus" and about.scope == "host":
-                about.scope = "vm"
-        elif count and 1 < int(count[1] or count[2]) <= _MOST_COUNTED:
-            raise refusal("count", about.text, count=word)
-        elif maker != gpus.UNKNOWN:
+        maker = gpus.vendor_of(word)
+        if maker != gpus.UNKNOWN:
             about.gpu_maker = about.gpu_maker or maker
         elif word not in _WORDS_FOR_GPUS:
             continue

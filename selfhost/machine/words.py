@@ -79,16 +79,12 @@ def role(name: str) -> frozenset[str]:
 
 
 @cache
-def _kinds_of_words() -> Mapping[str, str]:
+def kinds_of_words() -> Mapping[str, str]:
+    """By a word what it says of a whole machine: systems, containers, guests, laptops, lines,
+    phones, chips or clusters.
+    """
     kinds = ("clusters", "chips", "phones", "lines", "laptops", "guests", "containers", "systems")
     return {word: kind for kind in kinds for word in role(kind)}
-
-
-def kind_of_word(word: str) -> str | None:
-    """What a word says of a whole machine: systems, containers, guests, laptops, lines, phones,
-    chips or clusters; None where nothing.
-    """
-    return _kinds_of_words().get(word)
 
 
 def _modules_of_sum(match: re.Match[str]) -> str:
