@@ -82,33 +82,41 @@ def rank(
     specs: Sequence[PathLike] = (),
     use: str | None = None,
     modality: str | None = None,
+    **fields: Any,
 ) -> Ranking:
     """Every model of the catalogue judged for the machine, best first, as `selfhost list` does.
 
     `use` ("chat", "code", …) and `modality` ("text", "image", …) keep only such models. Models
     that the workload's license or openness rules out are counted in `ruled_out`. `workload`,
-    `machine` and `specs` are those of `check`. Raises `UnknownMachineError`, and `WorkloadError`
-    also for a use or modality that does not exist.
+    `machine`, `specs` and other keywords are those of `check`. Raises `UnknownMachineError`, and
+    `WorkloadError` also for a use or modality that does not exist.
     """
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value is not None and value not in choices:
             raise WorkloadError.of(key, f"{value!r} is not one of {', '.join(choices)}", None)
-    catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs)
+    catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
     ids = chosen(catalogue, use=use, modality=modality)
     return Lister(catalogue, workload, machine, use=use).all(ids).replace(notes=notes)
 
 
-def plan(model: Model, workload: Workload | None = None, *, specs: Sequence[PathLike] = ()) -> Plan:
+def plan(
+    model: Model,
+    workload: Workload | None = None,
+    *,
+    specs: Sequence[PathLike] = (),
+    **fields: Any,
+) -> Plan:
     """The least machine that runs the model, and the route on every known machine, as
-    `selfhost plan` does. This machine plays no part. Takes and raises what `check` does.
+    `selfhost plan` does. This machine plays no part. Takes and raises what `check` does, but for
+    `machine` and `alternatives`.
     """
     from .advice.plan import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
     elsewhere = Machine(planning=True)
-    catalogue, workload, *_ = _with_defaults([model], workload, elsewhere, specs)
+    catalogue, workload, *_ = _with_defaults([model], workload, elsewhere, specs, fields)
     return plan_with(catalogue, model, workload)
 
 
@@ -118,6 +126,7 @@ def compare(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
+    **fields: Any,
 ) -> Comparison:
     """The verdict of each model with its openness and permissions, in the order given, as
     `selfhost compare` does. Takes and raises what `check` does; of several wrong names the first is
@@ -129,7 +138,7 @@ def compare(
         raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
-    catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs)
+    catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs, fields)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
@@ -154,6 +163,7 @@ def size(
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
     prompt_cache_bytes: int | None = None,
+    **fields: Any,
 ) -> ContainerSize:
     """The memory request and limit, disk and accelerators of a container or service that serves
     the model, as `selfhost size` does.
@@ -168,15 +178,15 @@ def size(
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
     if fault := fault_of(prompt_cache_bytes or 0, int, maximum=MOST_BYTES):
         raise InputError(f"prompt_cache_bytes {fault[0]}")
-    if isinstance(workload, Workload) and workload.task != "generate":
+    catalogue, workload, machine, notes = _with_defaults(
+        [model], workload, machine or node(), specs, fields
+    )
+    if workload.task != "generate":
         raise WorkloadError.of(
             "task",
             f"a container serves a model, and none is sized for {workload.task}",
             "leave it out; check() has the memory of a fine-tuning",
         )
-    catalogue, workload, machine, notes = _with_defaults(
-        [model], workload, machine or node(), specs
-    )
     size = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 
@@ -186,7 +196,7 @@ def _with_defaults(
     workload: Workload | None,
     machine: Machine | str | None,
     specs: Sequence[PathLike],
-    fields: Mapping[str, Any] = {},
+    fields: Mapping[str, Any],
 ) -> tuple[Catalogue, Workload, Machine, tuple[str, ...]]:
     """The checked arguments, and what else the machine's name can mean."""
     for model in models:

@@ -66,8 +66,16 @@ def test_a_workload_may_be_given_by_its_fields() -> None:
     asked = Workload(runtime="ollama")
     workload = check("mistral-7b", asked, machine=VM, context_tokens=2048).workload
     assert (workload.runtime, workload.context_tokens) == ("ollama", 2048)
-    with pytest.raises(SelfhostError, match="did you mean context_tokens"):
-        can_run("mistral-7b", machine=VM, contxt_tokens=4096)
+    compared = compare(["gpt2", "opt-1.3b"], machine=VM, context_tokens=512).models
+    answers = [
+        plan("gpt2", context_tokens=512).workload,
+        *(row.verdict.workload for row in compared),
+    ]
+    assert {workload.context_tokens for workload in answers} == {512}
+    assert size("gpt2", machine=VM, parallel=4).workload.parallel == 4
+    for wrong in (lambda **asked: can_run("gpt2", machine=VM, **asked), rank):
+        with pytest.raises(SelfhostError, match="did you mean context_tokens"):
+            wrong(contxt_tokens=4096)
 
 
 def test_without_alternatives_what_decides_is_the_same() -> None:

@@ -38,6 +38,7 @@ def check(words: list[str]) -> int:
                 carry=carry,
                 workload_options=again,
                 today=utc_today(),
+                unjudged=len(errors),
             )
             blocks += [*document, line()]
         present(options, blocks)

@@ -86,9 +86,10 @@ def changed(options: argparse.Namespace, machine: Machine) -> Machine:
     from ..machine.changes import apply
     from ..machine.understand import cards_named
 
-    notes = [note for text in options.gpu for note in cards_named(text).notes]
+    named = [cards_named(text) for text in options.gpu]
+    notes = [note for cards in named for note in cards.notes]
     options.notes = tuple(dict.fromkeys(notes))
-    return apply(machine, options.set, options.gpu)
+    return apply(machine, options.set, named)
 
 
 def _machines_named(options: argparse.Namespace) -> tuple[tuple[Machine, ...], str | None]:

@@ -239,9 +239,12 @@ def _size_bytes(text: str) -> int:
 def _day(text: str) -> str:
     from datetime import date
 
-    day = date.fromisoformat(text).isoformat()
+    try:
+        day = date.fromisoformat(text).isoformat()
+    except ValueError:
+        day = "a day of the calendar as YYYY-MM-DD"
     if day != text:
-        raise ValueError(f"write {day}")
+        raise ValueError(f"{text!r} is no day: write {day}")
     return day
 
 

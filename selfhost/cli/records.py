@@ -108,6 +108,9 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
     local = read_local(options.files[0])
     template, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
+        if os.path.isfile(options.output):
+            remedy = "name another file; what a person may have edited is not replaced"
+            raise UsageError(f"{options.output} is there already", remedy=remedy)
         from ..catalogue.index import misnamed
         from ..catalogue.spec_values import is_id
 

@@ -159,20 +159,26 @@ def _fault(key: str, message: str, remedy: str | None) -> SettingError:
     return SettingError([Problem(file="--set", key=named, message=message, remedy=remedy)])
 
 
-def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] = ()) -> Machine:
-    """`machine` as it would be with each `key=value` of `settings`, and with the GPUs of
-    `named_gpus` in place of its own, for planning. Without either it is returned as it is.
+def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards] = ()) -> Machine:
+    """`machine` as it would be with each `key=value` of `settings`, and with the `named` GPUs in
+    place of its own, for planning. Without either it is returned as it is.
 
     Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
     would find), gpu (`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, `none`; several make several),
-    architecture, system, instruction_sets. Names of GPUs are as `cards_named` reads them.
-    Raises `UnknownGpuError`, and `SettingError` with every fault.
+    architecture, system, instruction_sets. Raises `SettingError` with every fault.
     """
-    if not settings and not named_gpus:
+    if not settings and not named:
         return machine
     problems: list[Problem] = []
     texts, values = _read_settings(settings, problems)
-    named = _named_gpus(named_gpus, "gpu" in texts, problems)
+    counts = [len(each.accelerators) for each in named]
+    faults = (
+        (named and "gpu" in texts, "is given, and --set gpu=… as well: both say which GPUs it has"),
+        (len(counts) > 1 and not all(counts), "none is no GPU: give it alone"),
+        (sum(counts) > MOST_CARDS, f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"),
+    )
+    if message := next((message for is_so, message in faults if is_so), None):
+        problems.append(Problem(file="--gpu", message=message, remedy="leave one of them out"))
     if problems:
         raise SettingError(problems)
     changed = machine
@@ -189,21 +195,21 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         facts |= {} if "disk" in texts else {"disks": None}
         changed = changed.stated(facts, "; ".join(notes))
     if named or "gpu" in texts:
-        _refuse_cards_on_apple(changed, named_gpus)
+        _refuse_cards_on_apple(changed, [each.label for each in named])
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     return planned(changed.replace(name=shown(f"{machine.name} with {what}", _NAME_LENGTH)))
 
 
-def _refuse_cards_on_apple(machine: Machine, named_gpus: Sequence[str]) -> None:
+def _refuse_cards_on_apple(machine: Machine, named: Sequence[str]) -> None:
     every = machine.accelerators or ()
     cards = [card for card in every if card.vendor.lower() != "apple"]
     is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
     is_apple |= (machine.system, machine.architecture) == ("macos", "aarch64")
     if cards and is_apple:
         message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
-        other = [*named_gpus, "Ryzen 5 7600 32GB"][0]
+        other = [*named, "Ryzen 5 7600 32GB"][0]
         remedy = f"leave it out, or name a computer that takes cards: --machine '{other}'"
-        file, key = ("--gpu", None) if named_gpus else ("--set", "gpu")
+        file, key = ("--gpu", None) if named else ("--set", "gpu")
         raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
 
 
@@ -239,21 +245,6 @@ def _unknown_key(key: str, value: str | None) -> SettingError:
         return _fault(key, "is no KEY=VALUE", f"write for example {example}")
     hint = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
     return _fault(key, "cannot be set", hint)
-
-
-def _named_gpus(names: Sequence[str], are_set: bool, problems: list[Problem]) -> list[NamedCards]:
-    """The GPUs of `--gpu`; what is wrong of all together goes to `problems`. `UnknownGpuError`."""
-    named = [cards_named(name) for name in names]
-    counts = [len(each.accelerators) for each in named]
-    faults = (
-        (names and are_set, "is given, and --set gpu=… as well: both say which GPUs there are"),
-        (len(counts) > 1 and not all(counts), "none is no GPU: give it alone"),
-        (sum(counts) > MOST_CARDS, f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"),
-    )
-    message = next((message for is_so, message in faults if is_so), None)
-    if message:
-        problems.append(Problem(file="--gpu", message=message, remedy="leave one of them out"))
-    return named
 
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:

@@ -30,19 +30,21 @@ def check_document(
     carry: str = "",
     workload_options: str = "",
     today: str | None = None,
+    unjudged: int = 0,
 ) -> Blocks:
     """Yield the answer for one model, or a table of several and what stands in their way.
 
     `verbose` adds every finding, every memory term and all sources. `carry` goes behind each
     proposed `selfhost check …`, `workload_options` where the command has no workload of its own.
-    `today`, `YYYY-MM-DD`, gives prices an age.
+    `today`, `YYYY-MM-DD`, gives prices an age. `unjudged` counts names without an answer.
     """
     if len(verdicts) == 1:
         yield from _single(verdicts[0], verbose, carry, today)
     elif verdicts:
         from .models_text import several_blocks
 
-        yield from several_blocks(verdicts, verbose, carry, workload_options + carry, today)
+        options = workload_options + carry
+        yield from several_blocks(verdicts, verbose, carry, options, today, unjudged)
 
 
 def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Blocks:

@@ -90,13 +90,18 @@ _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options.
 
 
 def several_blocks(
-    verdicts: Sequence[Verdict], verbose: bool, carry: str, options: str, today: str | None
+    verdicts: Sequence[Verdict],
+    verbose: bool,
+    carry: str,
+    options: str,
+    today: str | None,
+    unjudged: int,
 ) -> Blocks:
     """Yield a count, a row a model, the commands of those that run, and the way out of the others.
 
     `carry` goes behind proposed commands, `options` behind those without a workload of their own.
     """
-    yield line(words.count_words(verdicts))
+    yield line(words.count_words(verdicts, unjudged))
     yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
     answers = list(map(words.answer_cell, verdicts))
     yield from (line(), _table(verdicts, answers, ("memory", "pace", "judged as")))

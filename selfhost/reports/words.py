@@ -117,13 +117,14 @@ def is_ruled_out(answer: Verdict) -> bool:
     return bool(failed) and failed <= {"license", "openness"}
 
 
-def count_words(answers: Sequence[Verdict]) -> str:
-    """How many run on their machine, and how many a stated condition rules out."""
+def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
+    """How many of all that were asked for run on their machine, and why others have no answer."""
     runs = sum(answer.route is Route.LOCAL for answer in answers)
     where, ruled_out = on_machine(answers[0].machine), sum(map(is_ruled_out, answers))
-    words = f"{runs} of {len(answers)} models {'runs' if runs == 1 else 'run'} {where}"
+    words = f"{runs} of {len(answers) + unjudged} models {'runs' if runs == 1 else 'run'} {where}"
     verb = "is" if ruled_out == 1 else "are"
-    return f"{words}{f'; {ruled_out} {verb} ruled out by your conditions' if ruled_out else ''}."
+    words += f"; {ruled_out} {verb} ruled out by your conditions" if ruled_out else ""
+    return f"{words}; {unjudged} could not be judged." if unjudged else f"{words}."
 
 
 def causes(answer: Verdict) -> str:

@@ -14,6 +14,7 @@ from selfhost import SelfhostError, Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
+from selfhost.machine.gpus import cards_named
 from selfhost.needs.records import MemoryNeed
 
 MIB, GIB = 2**20, 2**30
@@ -23,7 +24,7 @@ GROUPS = json.loads((TRUTH / "llamacpp_groups.json").read_text(encoding="utf-8")
 
 @cache
 def size_of(model: str, workload: Workload, gpu: str = "") -> ContainerSize:
-    return size(model, workload, machine=apply(node(), [], [gpu]) if gpu else None)
+    return size(model, workload, machine=apply(node(), [], [cards_named(gpu)]) if gpu else None)
 
 
 def workload_of(run: dict[str, Any]) -> Workload:

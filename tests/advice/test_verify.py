@@ -19,6 +19,7 @@ from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.workload import Workload
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.machine.changes import apply
+from selfhost.machine.gpus import cards_named
 from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
@@ -140,7 +141,7 @@ def test_a_pace_against_its_range(figure: Figure, inside: bool | None) -> None:
 def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     """A question of 40 tokens takes a GPU as long as a whole batch: 100 tokens/s beside 1,588 is no fault of the prediction. On a processor it is compared."""
     run, model = Run(tool="x", figures=(pace("prompt", 10.0, 40),)), "llama-3.1-8b-instruct"
-    on_card = held(run, model, apply(MACHINE, [], ["RTX 3060"]))
+    on_card = held(run, model, apply(MACHINE, [], [cards_named("RTX 3060")]))
     assert on_card.differences[0].inside is None
     assert "512" in (on_card.differences[0].why or "")
     assert held(run, model).differences[0].inside is False
@@ -155,7 +156,9 @@ def test_what_lay_in_ram_is_not_compared(layers: int) -> None:
     """24 of 33 layers on the card is far slower than all of them, which are predicted."""
     figures = (pace("decode", 25.0, 128),)
     run = Run(tool="x", quantization="Q4_K_M", figures=figures, gpu_layers=layers)
-    (row,) = held(run, "llama-3.1-8b-instruct", apply(MACHINE, [], ["RTX 4090"])).differences
+    (row,) = held(
+        run, "llama-3.1-8b-instruct", apply(MACHINE, [], [cards_named("RTX 4090")])
+    ).differences
     assert (row.inside is None) is ("-ngl 999" in str(row.why)) is (layers == 24)
 
 

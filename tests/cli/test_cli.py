@@ -100,6 +100,11 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "check gpt2 --tokens-per-day many": ("many", "2M:500k"),
     "check gpt2 --license 'Apache 2'": ("Apache", "SPDX"),
     "check gpt2 --machine no-such.json": ("no-such.json", "selfhost machine"),
+    "audit --today tomorrow": ("'tomorrow' is no day", "YYYY-MM-DD"),
+    "spec new tests/data/configs/Qwen--Qwen2.5-0.5B-Instruct.json --output README.md": (
+        "README.md is there",
+        "",
+    ),
     "audit no-such.toml": ("no-such.toml", "selfhost audit --init"),
     "check gpt2 --output no/such/x.txt": ("no/such/x.txt", "folder"),
     "check mistral-7b --draft ./examples/specs/my-model.toml": ("my-model.toml", "selfhost check"),
@@ -155,6 +160,8 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
         ("no-such-a", "UnknownModelError"),
         ("tiktoken", "NotAModelError"),
     ]
+    out = run(capsys, "check", "gpt2", "no-such-a", "opt-1.3b", *ON_RECORD)[1]
+    assert out.startswith("2 of 3 models run on vm-24gib; 1 could not be judged.\n")
     code, out, err = run(capsys, "check", "no-such-a", "tiktoken", *ON_RECORD, "--format", "json")
     assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
 

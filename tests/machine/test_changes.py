@@ -17,6 +17,7 @@ from helpers.written import run
 from selfhost import Workload, check
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.changes import SettingError, apply
+from selfhost.machine.gpus import cards_named
 from selfhost.machine.named import named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 
@@ -52,10 +53,10 @@ def test_a_chip_of_apples_takes_no_card(
     """What no computer can have is refused with what to type; what a record states is not."""
     machine = named(name)[0]
     if remedy is None:
-        apply(machine, settings_given, gpus)
+        apply(machine, settings_given, [*map(cards_named, gpus)])
         return
     with pytest.raises(SettingError) as caught:
-        apply(machine, settings_given, gpus)
+        apply(machine, settings_given, [*map(cards_named, gpus)])
     assert remedy in str(caught.value.problems[0].remedy)
     stated = machine.replace(accelerators=(Accelerator(vendor="nvidia", name="RTX 4090"),))
     apply(stated, ["memory=8GiB"])
@@ -63,7 +64,7 @@ def test_a_chip_of_apples_takes_no_card(
 
 def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
     """All else but the disk is the machine's; the record says whose word the figures are."""
-    machine = apply(HERE, [], ["RTX 4090"])
+    machine = apply(HERE, [], [cards_named("RTX 4090")])
     (card,) = machine.accelerators or ()
     assert (card.name, card.memory_total_bytes) == ("NVIDIA GeForce RTX 4090", 24564 * 2**20)
     assert card.memory_bandwidth_bytes_per_second == 1008 * GB
@@ -88,7 +89,7 @@ def test_named_gpus_that_make_no_sense(
 ) -> None:
     """All faults at once, each with what to type."""
     with pytest.raises(SettingError, match=message) as caught:
-        apply(HERE, [*settings_given, "cores=many"], names)
+        apply(HERE, [*settings_given, "cores=many"], [*map(cards_named, names)])
     problems = [str(problem) for problem in caught.value.problems if problem.remedy]
     assert [problem.startswith(("--gpu", "--set")) for problem in problems] == [True, True]
 
@@ -136,9 +137,9 @@ def test_disk_is_the_free_space_of_every_place() -> None:
 
 def test_the_disk_of_this_computer_decides_nothing_of_one_with_other_gpus() -> None:
     small = apply(HERE, ["disk=3GB"])
-    found = finding("disk", apply(small, [], ["8x H200"]), model="kimi-k2-instruct")
+    found = finding("disk", apply(small, [], [cards_named("8x H200")]), model="kimi-k2-instruct")
     assert found.outcome is Outcome.WARN
-    kept = apply(small, ["disk=3GB"], ["8x H200"])
+    kept = apply(small, ["disk=3GB"], [cards_named("8x H200")])
     assert finding("disk", kept, model="kimi-k2-instruct").outcome is Outcome.FAIL
 
 

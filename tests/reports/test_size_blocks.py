@@ -18,6 +18,7 @@ from selfhost import Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
+from selfhost.machine.gpus import cards_named
 from selfhost.reports import size_text
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: it comes with [test]")
@@ -42,7 +43,7 @@ UNITS = {"m": 2**20, "M": 2**20, "Mi": 2**20, "Gi": 2**30}
 @cache
 def sized(case: str) -> ContainerSize:
     model, runtime, gpu = CASES[case]
-    machine = apply(node(), [], [gpu]) if gpu else None
+    machine = apply(node(), [], [cards_named(gpu)]) if gpu else None
     return size(
         model, Workload(runtime=runtime, parallel=4 if "four" in case else 1), machine=machine
     )

@@ -30,6 +30,7 @@ from selfhost.judge.checks import Outcome
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
+from selfhost.machine.gpus import cards_named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.needs.records import CpuNeed
@@ -94,7 +95,7 @@ test_cell, test_every_cell_and_every_code_is_walked = cell_tests("accelerator", 
 )
 def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> None:
     """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872, #17327; vLLM documentation, conserving memory); of what is far too large it changes nothing."""
-    machine = apply(MACHINE, [], [gpu])
+    machine = apply(MACHINE, [], [cards_named(gpu)])
     asked = Workload(runtime="vllm", quantization="AWQ")
     runs = check(model, asked, machine=machine)
     assert runs.route is Route.LOCAL
