@@ -93,7 +93,8 @@ def rank(
     """
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value is not None and value not in choices:
-            raise WorkloadError.of(key, f"{value!r} is not one of {', '.join(choices)}", None)
+            message = f"{value!r} is not one of {', '.join(choices)}"
+            raise WorkloadError.of((key, message, None))
     catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
@@ -182,11 +183,9 @@ def size(
         [model], workload, machine or node(), specs, fields
     )
     if workload.task != "generate":
-        raise WorkloadError.of(
-            "task",
-            f"a container serves a model, and none is sized for {workload.task}",
-            "leave it out; check() has the memory of a fine-tuning",
-        )
+        message = f"a container serves a model, and none is sized for {workload.task}"
+        remedy = "leave it out; check() has the memory of a fine-tuning"
+        raise WorkloadError.of(("task", message, remedy))
     size = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 

@@ -39,18 +39,22 @@ _LEAST_BOUND_BYTES = 1 << 20
 _MOST_COMPARED = 500
 _NEEDS = ("private", "commercial", "modify", "auditable")
 _OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
-# what a [[model]] asks: the fields of `Workload`, how each is read, its limits, and the words for
-# it in the label of a model that is named several times
-_ASKED: Mapping[str, tuple[Any, dict[str, Any], str]] = {
-    "context_tokens": (Table.integer, {"minimum": 1, "maximum": 10**9}, "{} tokens"),
-    "quantization": (Table.string, {}, "{}"),
-    "runtime": (Table.string, {}, "{}"),
-    "min_tokens_per_second": (Table.number, {"maximum": 1e6}, "{:g} tokens/s"),
-    "parallel": (Table.integer, {"minimum": 1, "maximum": 10**6}, "{} in parallel"),
+# what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
+# named several times
+_ASKED: Mapping[str, str] = {
+    "context_tokens": "{} tokens",
+    "quantization": "{}",
+    "runtime": "{}",
+    "min_tokens_per_second": "{:g} tokens/s",
+    "parallel": "{} in parallel",
+    "kv_cache_type": "{} cache",
+    "audio_seconds": "{} seconds of audio",
+    "draft": "drafted by {}",
+}
+_LIMITS: Mapping[str, Mapping[str, Any]] = {
+    **{key: Workload._keys[key].limits for key in _ASKED},
     # every name that `Workload` reads as one
-    "kv_cache_type": (Table.string, {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)}, "{} cache"),
-    "audio_seconds": (Table.integer, {"minimum": 1, "maximum": 10**7}, "{} seconds of audio"),
-    "draft": (Table.string, {}, "drafted by {}"),
+    "kv_cache_type": {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)},
 }
 # the facts of a class, by the keys of `--set`, and what to write for each
 FACT_KEYS: Mapping[str, tuple[str, str]] = {
@@ -126,7 +130,7 @@ def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
     table = root.table(key)
     if table is None:
         return facts
-    cores = table.number("cores")
+    cores = table.get("cores", "float")
     texts = {key: table.string(key) for key in ("disk", "bandwidth", "gpu")} | {
         "cores": None if cores is None else f"{cores:g}",
         "instruction_sets": ",".join(table.strings("instruction_sets")) or None,
@@ -148,7 +152,7 @@ def _needs(root: Table, key: str) -> Workload:
     table = root.table(key)
     if table is None:
         return Workload()
-    wishes: dict[str, Any] = {key: bool(table.boolean(key)) for key in _NEEDS}
+    wishes: dict[str, Any] = {key: bool(table.get(key, "bool")) for key in _NEEDS}
     text = table.string("license")
     try:
         wishes["license"] = None if text is None else canonical_expression(text)
@@ -163,7 +167,7 @@ def _match(root: Table, key: str) -> Any:
     if key not in root:
         remedy = "name a condition, or write match = {} to take every machine"
         root.problem(key, "is missing", remedy)
-    return root.record(key, kind=Match)
+    return root.get(key, "Match", kind=Match)
 
 
 def _classes(root: Table, key: str) -> tuple[MachineClass, ...]:
@@ -202,7 +206,7 @@ class Match(Record):
     `labels` are globs by label, `memory_total_bytes` bounds such as `(">=", 16106127360)`.
     """
 
-    labels: Mapping[str, str] = read_by(Table.mapping, name="label", of=Table.string, default={})
+    labels: Mapping[str, str] = read_by(name="label", default={})
     memory_total_bytes: tuple[tuple[str, int], ...] = read_by(
         _bounds, name="memory_total", default=()
     )
@@ -350,7 +354,7 @@ def read_policy(document: Document) -> Policy:
             for each in document.problems
         )
     root = document.root
-    version = root.integer("schema", required=True, example=SCHEMA)
+    version = root.get("schema", "int", required=True, example=SCHEMA)
     if version is not None and version != SCHEMA:
         message = f"is {version}, and this selfhost reads schema {SCHEMA}"
         root.problem("schema", message, f"write schema = {SCHEMA}")
@@ -369,9 +373,9 @@ def read_policy(document: Document) -> Policy:
 
 def _model(table: Table, needs: Workload) -> Wanted:
     name = table.string("name", required=True) or ""
-    stated = {key: read(table, key, **limits) for key, (read, limits, _) in _ASKED.items()}
+    stated = {key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in _ASKED}
     asked = needs.replace(**{**stated, "parallel": stated["parallel"] or 1})
-    where, is_required = table.fields(Wanted), bool(table.boolean("require_runtime"))
+    where, is_required = table.fields(Wanted), bool(table.get("require_runtime", "bool"))
     table.close(_OF_ALL)
     index = int(table.path[-1])
     return Wanted(
@@ -431,7 +435,7 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
 
 def _label_with_conditions(wanted: Wanted) -> str:
     parts = [wanted.label]
-    for key, (_, _, words) in _ASKED.items():
+    for key, words in _ASKED.items():
         value = getattr(wanted.asked, key)
         if value is not None and (key, value) != ("parallel", 1):
             parts.append(words.format(value))

@@ -152,7 +152,7 @@ class Catalogue:
         """
         if id not in self.runtime_ids():
             remedy = f"one of {', '.join(self.runtime_ids())}"
-            raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
+            raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
         programs = self.common("programs")
         if own := programs["program"].get(id):
             sources = {**programs["default"]["sources"], **own["sources"]}

@@ -254,13 +254,13 @@ def canonical_expression(text: str) -> str:
 
     if len(text) > 500 or "(" in text:
         what = "is longer than any license expression" if len(text) > 500 else "has parentheses"
-        raise WorkloadError.of("license", what, _HOW)
+        raise WorkloadError.of(("license", what, _HOW))
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
         guess = remedy_of_id(text)
         remedy = f"{guess} Else {_HOW}" if guess.endswith("?") else _HOW
-        raise WorkloadError.of("license", str(error), remedy) from None
+        raise WorkloadError.of(("license", str(error), remedy)) from None
 
 
 def _choices(expression: str) -> list[frozenset[str]]:

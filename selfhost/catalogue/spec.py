@@ -272,7 +272,7 @@ class Availability(Stated):
 def _license(root: Table, key: str) -> License | None:
     """A table of its own, or the id of a row of specs/common/licenses.toml."""
     if not isinstance(id := root.values.get(key), str):
-        terms: License | None = root.record(key, kind=License)
+        terms: License | None = root.get(key, "License", kind=License)
         return terms
     row = shipped_table("licenses").get(id)
     if row is None:
@@ -287,7 +287,7 @@ def _license(root: Table, key: str) -> License | None:
 def _embedding(root: Table, key: str) -> int | None:
     if (table := root.table(key)) is None:
         return None
-    length = table.integer("length", required=True, minimum=1)
+    length: int | None = table.get("length", "int", required=True, minimum=1)
     table.close()
     return length
 
@@ -300,7 +300,7 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     table = root.table(key)
     if table is None:
         return None
-    memory = table.integer("memory_bytes", minimum=1)
+    memory = table.get("memory_bytes", "int", minimum=1)
     needs: StatedNeeds = table.as_record(StatedNeeds)
     stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table]
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):

@@ -61,7 +61,7 @@ def schema_is_read(root: Table) -> bool:
     """False where the file is of another schema: its other keys then mean what this reader does
     not know.
     """
-    if (number := root.integer("schema")) in (None, SCHEMA):
+    if (number := root.get("schema", "int")) in (None, SCHEMA):
         return True
     message = f"is {number:,}, and this selfhost reads schema {SCHEMA} only"
     root.problem("schema", message, "update selfhost, or write the file by schema 1")

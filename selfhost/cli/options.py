@@ -48,18 +48,18 @@ def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
 
 def workload_of(options: argparse.Namespace) -> Workload:
     """Return what is asked of the models. Raises `WorkloadError` where that makes no sense."""
-    from ..core.workload import FLAGS, LOAD_FLAGS, Load, Workload
+    from ..core.workload import FLAGS, Load, Workload
 
     given = vars(options)
-    fields = {field: given[field] for field in FLAGS if field in given}
+    fields = {field: given[field] for field in Workload._keys if field in given}
     pairs = fields.get("runtime_options", ())
     fields["runtime_options"] = pairs_of("--runtime-option", pairs, "ub=1024")
-    figures = {field: given[field] for field in LOAD_FLAGS if given.get(field) is not None}
+    figures = {field: given[field] for field in Load._keys if given.get(field) is not None}
     if given.get("load") is not None:
         fields["load"] = Load.parse(options.load, **figures)
     elif figures:
         raise UsageError(
-            f"{LOAD_FLAGS[next(iter(figures))]} is for a load, and none is stated",
+            f"{FLAGS[next(iter(figures))]} is for a load, and none is stated",
             remedy="add for example --tokens-per-day 2M:500k",
         )
     return Workload(**fields)

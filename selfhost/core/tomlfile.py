@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from .errors import Problem, first_problems
@@ -141,11 +140,9 @@ class Document:
 
 
 class Table:
-    """One table: typed getters that note a problem and return None, of lists and tables nothing,
-    where the value is missing or wrong. What it may be is said as `fault_of` takes it.
-
-    A getter with `required=True` also notes a missing key. `close()` notes every key that nobody
-    asked for.
+    """One table: getters that note a problem and return None, of lists what is right in them, where
+    the value is missing or wrong. What it may be is said as `fault_of` takes it; `required`: a
+    missing key is noted too. `close()` notes every key that nobody asked for.
     """
 
     def __init__(self, document: Document, path: Path, values: Mapping[str, Any]) -> None:
@@ -184,7 +181,8 @@ class Table:
     def _right(self, path: Path, value: Any, kind: type, limits: Mapping[str, Any]) -> Any:
         fault = fault_of(value, kind, **limits)
         if fault is None:
-            return " ".join(value.split()) if limits.get("lines") else value
+            value = " ".join(value.split()) if limits.get("lines") else value
+            return float(value) if kind is float else value
         message, remedy = fault
         if isinstance(value, str) and "choices" in limits:
             guess = self.document.guess(value, limits["choices"])
@@ -205,18 +203,9 @@ class Table:
         """A string; with `lines` line breaks and runs of blanks become one blank."""
         return self._checked(key, str, **limits)
 
-    def integer(self, key: str, **limits: Any) -> int | None:
-        """A whole number. True and 1.0 are none."""
-        return self._checked(key, int, **limits)
-
-    def number(self, key: str, **limits: Any) -> float | None:
-        """A number, whole or not; never nan."""
-        number = self._checked(key, float, **limits)
-        return None if number is None else float(number)
-
-    def boolean(self, key: str, **limits: Any) -> bool | None:
-        """true or false."""
-        return self._checked(key, bool, **limits)
+    def strings(self, key: str, **limits: Any) -> tuple[str, ...]:
+        """A list of strings."""
+        return tuple(self._elements(key, str, **limits).values())
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
@@ -228,30 +217,32 @@ class Table:
             self.problem(key, *fault)
         return str(value) if fault is None else None
 
-    def strings(self, key: str, **limits: Any) -> tuple[str, ...]:
-        """A list of strings; a wrong element is noted and left out."""
-        return tuple(self._elements(key, str, **limits).values())
-
-    def integers(self, key: str, **limits: Any) -> tuple[int, ...]:
-        """A list of whole numbers; a wrong element is noted and left out."""
-        return tuple(self._elements(key, int, **limits).values())
-
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
         value = self._checked(key, dict, required=required)
         return None if value is None else Table(self.document, (*self.path, key), value)
 
     def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
-        """An array of tables, `[[key]]` or `key = [{…}]`; a wrong element is noted and left out."""
+        """An array of tables, `[[key]]` or `key = [{…}]`."""
         elements = self._elements(key, dict, required=required)
         return tuple([Table(self.document, path, values) for path, values in elements.items()])
 
-    def mapping(
-        self, key: str, *, of: Callable[..., Any], required: bool = False, **limits: Any
-    ) -> dict[str, Any]:
-        """A table with free keys, each read by a getter with its limits; wrong ones are noted."""
+    def get(self, key: str, annotation: str, *, required: bool = False, **limits: Any) -> Any:
+        """The value of a field with that annotation: text, a number, several, or a table by names.
+        Else it is a record, or several, of the `kind` in `limits`.
+        """
+        outer, _, inner = annotation.removesuffix(" | None").removesuffix("]").partition("[")
+        if outer in _PLAIN:
+            return self._checked(key, _PLAIN[outer], required=required, **limits)
+        if outer == "tuple":
+            if kind := _PLAIN.get(inner.removesuffix(", ...")):
+                return tuple(self._elements(key, kind, required=required, **limits).values())
+            return tuple([each.as_record(**limits) for each in self.tables(key, required=required)])
         table = self.table(key, required=required)
-        values = {} if table is None else {name: of(table, name, **limits) for name in table.values}
+        if table is None or outer != "Mapping":
+            return {} if outer == "Mapping" else table and table.as_record(**limits)
+        inner = inner.removeprefix("str, ")
+        values = {name: table.get(name, inner, **limits) for name in table.values}
         return {name: value for name, value in values.items() if value is not None}
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
@@ -261,11 +252,13 @@ class Table:
         """
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
-            key = stated.name or field
+            key, limits = stated.name or field, stated.limits
             values[field] = stated.default
-            if key in self.values or stated.is_required or stated.limits.get("required"):
-                read = stated.read or reader_of(kind._kinds[field])
-                value = read(self, key, **stated.limits)
+            if key in self.values or stated.is_required or limits.get("required"):
+                if stated.read is not None:
+                    value = stated.read(self, key, **limits)
+                else:
+                    value = self.get(key, kind._kinds[field], **limits)
                 values[field] = stated.default if value is None else value
             # as are most of the 140 of a runtime
             self._known[key] = None
@@ -284,51 +277,17 @@ class Table:
             self.problem(*fault)
         return record
 
-    def record(
-        self, key: str, *, kind: type[Record], check: Callable[..., None] | None = None
-    ) -> Any:
-        """A table as a record, None where it is missing or no table."""
-        table = self.table(key)
-        return None if table is None else table.as_record(kind, check)
-
-    def records(self, key: str, *, kind: type[Record], **checks: Any) -> tuple[Any, ...]:
-        """An array of such tables."""
-        tables = self.tables(key, required=checks.pop("required", False))
-        return tuple([table.as_record(kind, **checks) for table in tables])
-
-    def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
-        """Note every key that no getter asked for; `elsewhere`: what to do, by others' keys."""
+    def close(self, elsewhere: Mapping[str, str] = {}) -> bool:
+        """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
             guess = self.document.guess(key, tuple(self._known))
             remedy = f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}"
-            self.problem(key, "is not a known key", (elsewhere or {}).get(key, remedy))
+            self.problem(key, "is not a known key", elsewhere.get(key, remedy))
         return not unknown
 
 
-_READERS: Mapping[str, Callable[..., Any]] = {
-    "str": Table.string,
-    "int": Table.integer,
-    "float": Table.number,
-    "bool": Table.boolean,
-    "tuple[str, ...]": Table.strings,
-    "tuple[int, ...]": Table.integers,
-    "Mapping[str, str]": partial(Table.mapping, of=Table.string),
-    "Mapping[str, int]": partial(Table.mapping, of=Table.integer),
-    "Mapping[str, float]": partial(Table.mapping, of=Table.number),
-    "Mapping[str, tuple[str, ...]]": partial(Table.mapping, of=Table.strings),
-    # of records
-    "tuple": Table.records,
-    "Mapping": partial(Table.mapping, of=Table.record),
-}
-
-
-def reader_of(annotation: str) -> Callable[..., Any]:
-    """What reads a value of a field with that annotation, as `Table.integer` does; of a record,
-    several or a table of them where the annotation names no plain kind.
-    """
-    kind = annotation.removesuffix(" | None")
-    return _READERS.get(kind) or _READERS.get(kind.partition("[")[0], Table.record)
+_PLAIN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 def key_name(path: Path) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import units
-from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .records import Fault, Record, fault_of, kind_of, read_by
+from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
+from .records import Record, fault_of, kind_of, read_by
 from .units import parse_bytes, parse_count, parse_tokens
 
 TASKS = ("generate", "finetune")
@@ -33,10 +33,18 @@ INPUT_PER_OUTPUT_TOKEN = 3
 # more than any machine has
 MOST_BYTES = 10**18
 _KINDS = {"bool": bool, "str": str, "int": int, "float": float}
+# fields that go with one task alone
+_ONLY_WITH: Mapping[str, tuple[str, ...]] = {
+    "generate": ("kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
+                 "min_tokens_per_second"),
+    "finetune": ("finetune_method", "lora_rank", "dataset_tokens", "optimizer", "checkpointing"),
+}  # fmt: skip
+# of a field: its name, what is wrong with it as a clause, and what to do
+_FieldFault = tuple[str, str, str | None]
 
 
 def option(flag: str, default: Any = None, **limits: Any) -> Any:
-    """Declare a field with its option and limits; `task` is the only one that it goes with."""
+    """Declare a field with its option, and limits as `fault_of` takes them."""
     return read_by(name=flag, default=default, **limits)
 
 
@@ -64,7 +72,7 @@ class Load(Record):
             read, written = parse_count(first), parse_count(second) if split else 0
         except ValueError as error:
             remedy = "2M:500k is two million in and 500,000 out a day"
-            raise WorkloadError.of("load", str(error), remedy) from None
+            raise WorkloadError.of(("load", str(error), remedy)) from None
         if not split:
             written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
             read -= written
@@ -75,18 +83,16 @@ class Load(Record):
         """Return the command line that states the same, as `Workload.options`."""
         read, written = self.input_tokens_per_day, self.output_tokens_per_day
         tokens = f"{read + written}" if self.assumed_split else f"{read}:{written}"
-        text = f" --tokens-per-day {tokens}"
-        for key in ("watts", "electricity_per_kwh"):
-            if (value := getattr(self, key)) is not None:
-                text += f" {LOAD_FLAGS[key]} {units.plain(value)}"
-        return text
+        figures = [(FLAGS[key], getattr(self, key)) for key in ("watts", "electricity_per_kwh")]
+        stated = [f" {flag} {units.plain(value)}" for flag, value in figures if value is not None]
+        return f" --tokens-per-day {tokens}{''.join(stated)}"
 
     def _check(self) -> None:
         faults = [*_value_faults(self)]
         if not faults and not self.input_tokens_per_day + self.output_tokens_per_day:
-            faults = [_problem("input_tokens_per_day", "must be more than no tokens", None)]
+            faults = [("input_tokens_per_day", "must be more than no tokens", None)]
         if faults:
-            raise WorkloadError(faults)
+            raise WorkloadError.of(*faults)
 
 
 class Workload(Record):
@@ -122,16 +128,12 @@ class Workload(Record):
     quantization: str | None = option("--quant")
     context_tokens: int | None = option("--context", minimum=1, maximum=units.MOST_TOKENS)
     parallel: int = option("--parallel", 1, minimum=1, maximum=10**6)
-    kv_cache_type: str | None = option("--kv-cache", choices=KV_CACHE_TYPES, task="generate")
-    prompt_tokens: int | None = option(
-        "--prompt", minimum=1, maximum=units.MOST_TOKENS, task="generate"
-    )
-    audio_seconds: int | None = option("--audio", minimum=1, maximum=10**7, task="generate")
-    draft: str | None = option("--draft", task="generate")
-    runtime_options: Mapping[str, str] = option("--runtime-option", {}, task="generate")
-    min_tokens_per_second: float | None = option(
-        "--min-speed", maximum=999_999_999, task="generate"
-    )
+    kv_cache_type: str | None = option("--kv-cache", choices=KV_CACHE_TYPES)
+    prompt_tokens: int | None = option("--prompt", minimum=1, maximum=units.MOST_TOKENS)
+    audio_seconds: int | None = option("--audio", minimum=1, maximum=10**7)
+    draft: str | None = option("--draft")
+    runtime_options: Mapping[str, str] = option("--runtime-option", {})
+    min_tokens_per_second: float | None = option("--min-speed", maximum=999_999_999)
     memory_basis: str = option("--memory", "default", choices=MEMORY_BASES)
     reserve_bytes: int | None = option("--reserve", maximum=MOST_BYTES)
     download_bytes_per_second: int | None = option("--download-speed", minimum=1, maximum=10**15)
@@ -140,21 +142,19 @@ class Workload(Record):
     modify: bool = option("--modify", False)
     auditable: bool = option("--auditable", False)
     license: str | None = option("--license")
-    finetune_method: str | None = option("--method", choices=FINETUNE_METHODS, task="finetune")
-    lora_rank: int | None = option("--lora-rank", minimum=1, maximum=65_536, task="finetune")
-    dataset_tokens: int | None = option(
-        "--dataset-tokens", minimum=1, maximum=10**15, task="finetune"
-    )
-    optimizer: str | None = option("--optimizer", choices=OPTIMIZERS, task="finetune")
-    checkpointing: bool | None = option("--no-checkpointing", task="finetune")
+    finetune_method: str | None = option("--method", choices=FINETUNE_METHODS)
+    lora_rank: int | None = option("--lora-rank", minimum=1, maximum=65_536)
+    dataset_tokens: int | None = option("--dataset-tokens", minimum=1, maximum=10**15)
+    optimizer: str | None = option("--optimizer", choices=OPTIMIZERS)
+    checkpointing: bool | None = option("--no-checkpointing")
     load: Load | None = option("--tokens-per-day")
     _unknown_field = WrongTypeError
 
     def options(self) -> str:
         """Return the command line that asks for the same, a space before each option."""
         text = ""
-        for key, flag in FLAGS.items():
-            value = getattr(self, key)
+        for key in Workload._keys:
+            value, flag = getattr(self, key), FLAGS[key]
             if value == Workload._defaults[key] or (key == "checkpointing" and value):
                 continue
             if isinstance(value, Load):
@@ -197,13 +197,11 @@ class Workload(Record):
         if isinstance(self.kv_cache_type, str):
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
         if faults := [*_value_faults(self), *_task_faults(self)]:
-            raise WorkloadError(faults)
+            raise WorkloadError.of(*faults)
 
 
-# what each field of a Workload is called on the command line, and of its Load
-FLAGS, LOAD_FLAGS = (
-    {field: str(key.name) for field, key in kind._keys.items()} for kind in (Workload, Load)
-)
+# what each field of a Workload and of its Load is called on the command line
+FLAGS = {field: str(key.name) for kind in (Workload, Load) for field, key in kind._keys.items()}
 
 
 def cache_type(text: str) -> str:
@@ -213,54 +211,46 @@ def cache_type(text: str) -> str:
     return name if name in KV_CACHE_TYPES else text
 
 
-def _problem(key: str, message: str, remedy: str | None) -> Problem:
-    return Problem(file="workload", key=key, message=message, remedy=remedy)
-
-
-def _value_faults(record: Workload | Load) -> Iterator[Problem]:
+def _value_faults(record: Workload | Load) -> Iterator[_FieldFault]:
     kind = type(record)
     for field in kind._fields:
         value = getattr(record, field)
-        is_default = field in kind._defaults and value is kind._defaults[field]
-        if not is_default and (fault := _fault_of(kind, field, value)):
-            yield _problem(field, *fault)
+        if field in kind._defaults and value is kind._defaults[field]:
+            continue
+        annotation = kind._kinds[field].removesuffix(" | None")
+        if annotation in _KINDS:
+            limits = kind._keys[field].limits if field in kind._keys else {}
+            if fault := fault_of(value, _KINDS[annotation], **limits):
+                yield field, fault[0], _number_typed(field, annotation, value) or fault[1]
+        elif field == "load" and not isinstance(value, Load):
+            yield field, f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')"
+        elif field == "runtime_options":
+            pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
+            if not all(isinstance(text, str) for pair in pairs for text in pair):
+                yield field, "must be texts by name", 'as {"ub": "1024"}'
 
 
-def _fault_of(kind: type[Record], field: str, value: Any) -> Fault | None:
-    if field == "load":
-        message = f"must be a Load, not {kind_of(value)}"
-        return None if isinstance(value, Load) else (message, "Load.parse('2M:500k')")
-    if field == "runtime_options":
-        pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
-        is_text = all(isinstance(text, str) for pair in pairs for text in pair)
-        return None if is_text else ("must be texts by name", 'as {"ub": "1024"}')
-    limits = {**kind._keys[field].limits} if field in kind._keys else {}
-    limits.pop("task", None)
-    annotation = kind._kinds[field].removesuffix(" | None")
-    fault = fault_of(value, _KINDS[annotation], **limits)
-    if fault is None or annotation != "int" or not isinstance(value, str):
-        return fault
+def _number_typed(field: str, annotation: str, value: object) -> str | None:
+    """What to write instead of `32k` and `2GiB`."""
     try:
-        # `32k`, `2GiB`
-        return fault[0], f"write {(parse_bytes if 'bytes' in field else parse_tokens)(value):_}"
+        if annotation == "int" and isinstance(value, str):
+            return f"write {(parse_bytes if 'bytes' in field else parse_tokens)(value):_}"
     except ValueError:
-        return fault
+        pass
+    return None
 
 
-def _task_faults(workload: Workload) -> Iterator[Problem]:
+def _task_faults(workload: Workload) -> Iterator[_FieldFault]:
     is_tuning = workload.task == "finetune"
-    for field, stated in Workload._keys.items():
-        task = stated.limits.get("task")
-        is_other = task is not None and (task == "finetune") != is_tuning
-        if is_other and getattr(workload, field) != stated.default:
-            message, remedy = "does not apply to fine-tuning", "leave it out"
-            if not is_tuning:
-                message = "applies only to the task finetune"
-                remedy = "add --task finetune, or leave it out"
-            yield _problem(field, message, remedy)
+    message, remedy = "applies only to the task finetune", "add --task finetune, or leave it out"
+    if is_tuning:
+        message, remedy = "does not apply to fine-tuning", "leave it out"
+    for field in _ONLY_WITH["generate" if is_tuning else "finetune"]:
+        if getattr(workload, field) != Workload._defaults[field]:
+            yield field, message, remedy
     if is_tuning and workload.finetune_method == "full" and workload.lora_rank is not None:
         message = "does not apply to full fine-tuning, which has no adapters"
-        yield _problem("lora_rank", message, "leave it out")
+        yield "lora_rank", message, "leave it out"
 
 
 def as_typed(error: SelfhostError) -> SelfhostError:
@@ -268,9 +258,8 @@ def as_typed(error: SelfhostError) -> SelfhostError:
     problems = error.problems if isinstance(error, InputError) else ()
     if not any(problem.file == "workload" for problem in problems):
         return error
-    flags = {**FLAGS, **LOAD_FLAGS}
     return WorkloadError(
-        problem.replace(file="command line", key=flags.get(problem.key or "", problem.key))
+        problem.replace(file="command line", key=FLAGS.get(problem.key or "", problem.key))
         if problem.file == "workload"
         else problem
         for problem in problems

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by
 from ..core.tables import shipped_table
-from ..core.tomlfile import Document, Table, reader_of
+from ..core.tomlfile import Document, Table
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -460,7 +460,7 @@ def _values(table: Table, record: type[Record]) -> dict[str, Any]:
         else:
             limits = {**record._keys[name].limits} if name in record._keys else {}
             choices = limits.pop("choices", None)
-            value = reader_of(kind)(table, name, **limits)
+            value = table.get(name, kind, **limits)
             # a word of another version is not known
             values[name] = None if choices and value not in choices else value
     sizes = [(name, values[name]) for name in _SIZES if values.get(name) is not None]
