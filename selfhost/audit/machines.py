@@ -16,9 +16,8 @@ from typing import IO, Any
 
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import Unreadable, encoding_of, open_file, open_input, read_some
-from ..core.files import shown as printable
 from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
-from ..core.records import FrozenDict, Record
+from ..core.records import FrozenDict, Record, shown
 from ..machine.record import BANDWIDTH, FACTS, MAX_FILE_BYTES, RECORDED, Machine
 from .rows import listed
 from .systems.facts import OutOfService, is_address, table_of
@@ -154,12 +153,12 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
         else:
             loader.add_file(path)
     # a file that is no record may be a host's that was written empty: it is named
-    not_read = [printable(path) for path in loader.not_read]
+    not_read = [shown(path) for path in loader.not_read]
     notes = [f"files that hold no record were not read: {listed(not_read)}"] if not_read else []
-    shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
+    files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
-        problems=first_problems(shown, loader.faults),
+        problems=first_problems(files, loader.faults),
         down=tuple(loader.down),
         notes=tuple(notes),
     )

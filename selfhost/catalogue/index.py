@@ -13,8 +13,7 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
-from ..core.files import shown
-from ..core.records import Record, shortened
+from ..core.records import Record, shortened, shown
 from ..core.spelling import canonical
 from ..core.tables import (
     STORED,

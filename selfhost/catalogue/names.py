@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SelfhostError, UnknownModelError
-from ..core.records import Record, pattern
+from ..core.records import Record, pattern, shortened
 from ..core.spelling import canonical
 from .index import Catalogue
 from .quantization_names import TRAINED_FOR, Form, splits
@@ -142,11 +142,9 @@ def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None
     return tags[0] if tags and ":" in typed else None
 
 
-def cut_short(text: str, most: int = 60) -> str:
-    """What was typed, safe to print: in quotes, cut short, control characters escaped."""
-    cut = text[:most] + ("…" if len(text) > most else "")
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
-    return f'"{shown}"'
+def quoted(text: str) -> str:
+    """What was typed, safe to print, in quotes."""
+    return f'"{shortened(text)}"'
 
 
 def sizes_in(name: str) -> set[str]:
@@ -351,7 +349,7 @@ def by_key(
     for ids in [names[kind].get(key, "").split("/") for kind in kinds for names in folders]:
         if len(ids) > 1:
             raise UnknownModelError(
-                f"{cut_short(key)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
+                f"{quoted(key)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
                 nearest=ids,
                 remedy="type one of these names in full",
             )

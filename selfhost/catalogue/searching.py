@@ -23,11 +23,11 @@ from .names import (
     SEE_NAMES,
     Resolution,
     by_key,
-    cut_short,
     id_of,
     is_bare_weights,
     latin_spelling,
     matches,
+    quoted,
     read,
     serves,
     sizes_in,
@@ -70,7 +70,7 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         why = f"has {len(typed):,} characters, too many for a model's name"
         why = "is not a model's name" if len(typed) <= MAX_NAME_LENGTH else why
-        message = f"{cut_short(typed)} {why}" if typed.strip() else "no model was named"
+        message = f"{quoted(typed)} {why}" if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=SEE_NAMES)
     for otherwise in (False, True):
         resolution = read(typed, catalogue, otherwise=otherwise)
@@ -156,7 +156,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     if error := error or _known_beginning(("uncovered", "hosted"), typed, rest, catalogue):
         return error
     missing = "does not exist here and " if is_bare_weights(name) else ""
-    message = f"{cut_short(typed)} {missing}is not in the catalogue"
+    message = f"{quoted(typed)} {missing}is not in the catalogue"
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
         message += f"; faulty files of yours were ignored: {', '.join(faulty[:_MOST_FILES])}"
     near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
@@ -186,7 +186,7 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
         return None
     near = [id for id in facts.get("try_instead", ()) if id in catalogue]
     return NotAModelError(
-        f"{cut_short(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
+        f"{quoted(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
         kind=facts["kind"],
         nearest=near,
         remedy=f"selfhost check {quote(near[0])}" if near else SEE_NAMES,
@@ -210,7 +210,7 @@ def _known_beginning(
         is_whole = key in map(canonical, facts.get("whole", ()))
         if is_whole or any(_begins(key, start) for start in facts.get("names", ())):
             message, before = things["sentence"][table]
-            values = {"typed": cut_short(typed), "name": about, **facts}
+            values = {"typed": quoted(typed), "name": about, **facts}
             ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
             instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
             return UnknownModelError(
@@ -240,7 +240,7 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
         yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
     match = next(matches(rest, catalogue), None) if owner else None
     if match is not None:
-        words = f"this repository of {cut_short(owner)} may hold other weights than {{id}}"
+        words = f"this repository of {quoted(owner)} may hold other weights than {{id}}"
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 

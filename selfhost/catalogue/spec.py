@@ -8,8 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..core.files import shown
-from ..core.records import Record, Sized, Stated, read_by, shortened
+from ..core.records import Record, Sized, Stated, read_by, shortened, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
 from .architecture import Architecture, read_architecture

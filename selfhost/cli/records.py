@@ -150,7 +150,8 @@ def verify(words: list[str]) -> int:
 def _run_named(named: str) -> Run:
     from ..advice.runs import run_of, run_of_process
     from ..core.errors import InputError, Problem
-    from ..core.files import LARGE, Unreadable, encoding_of, read_file, shown
+    from ..core.files import LARGE, Unreadable, encoding_of, read_file
+    from ..core.records import shown
 
     if named.isdecimal() and named.isascii():
         return run_of_process(named)

@@ -44,11 +44,6 @@ class Unreadable(OSError):
         return Problem(file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy)
 
 
-def shown(path: str) -> str:
-    """Return the path as typed, fit for a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in path)
-
-
 def status_of(path: str) -> os.stat_result:
     """Return what `os.stat` does. Raises `Unreadable`, also for a name that no file can have."""
     try:

@@ -354,7 +354,12 @@ def _digits(value: int | float) -> str:
     return f"{value:,}" if -(10**30) < value < 10**30 else "one of more than 30 digits"
 
 
-def shortened(text: str) -> str:
-    """Text of a file as a message may show it: no control characters, no thousand letters."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return clean if len(clean) <= 60 else clean[:57] + "…"
+def shown(text: str) -> str:
+    """A path or other text as it was given, fit for a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Text of others as a message quotes it: on one line, and in part where it is long."""
+    clean = shown(" ".join(text[: 4 * most].split()))
+    return clean if len(clean) <= most else f"{clean[: most - 1]}…"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .errors import Problem, first_problems
-from .files import Unreadable, read_file, shown, text_of, too_large
-from .records import Record, Sized, date_fault, fault_of, shortened
+from .files import Unreadable, read_file, text_of, too_large
+from .records import Record, Sized, date_fault, fault_of, shortened, shown
 from .spelling import nearest
 
 T = TypeVar("T")

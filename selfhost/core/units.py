@@ -27,15 +27,16 @@ def counted(names: Sequence[str]) -> list[str]:
 
 def plain(number: float) -> str:
     """A number of at least 0 as it is typed again, without an exponent: `1000000`, `0.00001`."""
-    from decimal import Decimal
+    text = repr(number)
+    if "e" in text:
+        from decimal import Decimal
 
-    return f"{Decimal(repr(number)):f}".removesuffix(".0")
+        text = f"{Decimal(text):f}"
+    return text.removesuffix(".0")
 
 
-def stated(number: float) -> str:
-    """A number of at least 0 as a person reads it who stated it: `2`, `0.5`, `1,000,000`."""
-    whole, point, fraction = plain(number).partition(".")
-    return f"{int(whole):,}{point}{fraction}"
+# as a person reads a number who stated it: `2`, `0.5`, `1,000,000`
+stated = "{:,.12g}".format
 
 
 _BINARY = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
@@ -114,14 +115,9 @@ def is_telling(low: float, high: float) -> bool:
     return high <= _TELLING_RATIO * low
 
 
-def about(low: float, high: float) -> str:
-    """The word before a likely figure between such ends: `about`, of a guess `perhaps`."""
-    return "about" if is_telling(low, high) else "perhaps"
-
-
-def guess(low: float, high: float) -> str:
-    """`, a guess` behind ends that are too far apart for one figure to stand for itself."""
-    return "" if is_telling(low, high) else ", a guess"
+def about(low: float, high: float) -> tuple[str, str]:
+    """The words before and behind a likely figure between such ends."""
+    return ("about", "") if is_telling(low, high) else ("perhaps", ", a guess")
 
 
 def _pace(value: float) -> str:
@@ -266,38 +262,32 @@ def _parts(text: str, refusal: str) -> tuple[int, int, str]:
     raise ValueError(f"{text!r} {refusal}")
 
 
-def _amount(
-    text: str, what: str, example: str, units: Mapping[str, int], *, signed: bool = False
-) -> tuple[int, int]:
+def _amount(text: str, what: str, example: str, units: Mapping[str, int]) -> tuple[int, int]:
     """A number with one of those units, as a numerator and a denominator."""
     refusal = f"is not a {what}: write for example {example}"
     number, scale, unit = _parts(text, refusal)
-    if unit.lower() not in units or (number < 0 and not signed):
+    # what has no unit may be negative, for whoever says what the least is
+    if unit.lower() not in units or (number < 0 and len(units) > 1):
         raise ValueError(f"{text!r} {refusal}")
     return number * units[unit.lower()], scale
 
 
-def _whole(
-    text: str, what: str, example: str, units: Mapping[str, int], *, signed: bool = False
-) -> int:
-    number, scale = _amount(text, what, example, units, signed=signed)
+def _whole(text: str, what: str, example: str, units: Mapping[str, int]) -> int:
+    number, scale = _amount(text, what, example, units)
     if number % scale:
         raise ValueError(f"{text!r} is not a whole {what}: write for example {number // scale}")
     return number // scale
 
 
-# `8`, `1,000`, also a negative number, for whoever says what the least is
-parse_whole = partial(_whole, what="number", example="8", units={"": 1}, signed=True)
+# `8`, `1,000`
+parse_whole = partial(_whole, what="number", example="8", units={"": 1})
 # `8192`, `8,192`, `8k` (8 * 1024), `2.5k`
 parse_tokens = partial(
-    _whole,
-    what="number of tokens",
-    example="8192 or 8k",
-    units={"": 1, "k": 1024, "m": 1024 * 1024},
+    _whole, what="number of tokens", example="8192 or 8k", units={"": 1, "k": KIB, "m": MIB}
 )
 # `200k`, `1.5M`, `2,000,000`, as price lists count tokens
 parse_count = partial(
-    _whole, what="number", example="200k or 1.5M", units={"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
+    _whole, what="number", example="200k or 1.5M", units={"": 1, "k": KB, "m": MB, "b": GB}
 )
 # `90`, `30s`, `10m`, `1.5h`
 parse_seconds = partial(_whole, what="length of time", example="30s, 10m or 1.5h", units=_SECONDS)
@@ -305,7 +295,7 @@ parse_seconds = partial(_whole, what="length of time", example="30s, 10m or 1.5h
 
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number, also a negative one."""
-    number, scale = _amount(text, "number", "2 or 0.5", {"": 1}, signed=True)
+    number, scale = _amount(text, "number", "2 or 0.5", {"": 1})
     return number / scale
 
 

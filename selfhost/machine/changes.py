@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core import units
 from ..core.errors import InputError, Problem
-from ..core.records import fault_of
+from ..core.records import fault_of, shortened
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from ..core.units import parse_bytes, parse_number
@@ -29,7 +29,7 @@ from .record import (
     normal_system,
 )
 from .understand import cards_named
-from .words import UnknownGpuError, shown
+from .words import UnknownGpuError
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
@@ -57,10 +57,10 @@ def _bandwidth(text: str) -> tuple[int, bool]:
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
-        raise ValueError(f"{shown(how.strip())!r} says nothing of it", example)
+        raise ValueError(f"{shortened(how.strip())!r} says nothing of it", example)
     size = re.sub(r"(?:/second|/sec|/s|ps)$", "", rate.strip(), flags=re.IGNORECASE)
     if re.search(r"[kmgtKMGT]b$", size):
-        raise ValueError(f"{shown(rate)!r} may mean bits: write the bandwidth of memory in bytes")
+        raise ValueError(f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes")
     return _size(size), bool(colon)
 
 
@@ -109,7 +109,7 @@ def _choice(name: str, typed: str, key: str) -> str:
         return name
     guess, all_choices = nearest(name, choices), ", ".join(choices)
     hint = f"did you mean {guess}?" if guess else f"write one of {all_choices}"
-    raise ValueError(f"{shown(typed)!r} is not one of {all_choices}", hint)
+    raise ValueError(f"{shortened(typed)!r} is not one of {all_choices}", hint)
 
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ def _instruction_sets(text: str) -> tuple[str, ...]:
     for name in names:
         if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII):
             example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
-            raise ValueError(f"{shown(name)!r} is not an instruction set", example)
+            raise ValueError(f"{shortened(name)!r} is not an instruction set", example)
     return () if names == ("none",) else names
 
 
@@ -155,7 +155,7 @@ def value_of(key: str, text: str) -> Any:
 
 
 def _fault(key: str, message: str, remedy: str | None) -> SettingError:
-    named = shown(key) or None
+    named = shortened(key) or None
     return SettingError([Problem(file="--set", key=named, message=message, remedy=remedy)])
 
 
@@ -197,7 +197,7 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
     if named or "gpu" in texts:
         _refuse_cards_on_apple(changed, [each.label for each in named])
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
-    return planned(changed.replace(name=shown(f"{machine.name} with {what}", _NAME_LENGTH)))
+    return planned(changed.replace(name=shortened(f"{machine.name} with {what}", _NAME_LENGTH)))
 
 
 def _refuse_cards_on_apple(machine: Machine, named: Sequence[str]) -> None:
@@ -243,7 +243,7 @@ def _unknown_key(key: str, value: str | None) -> SettingError:
     if value is None:
         example = _setting(guess or "memory")["example"]
         return _fault(key, "is no KEY=VALUE", f"write for example {example}")
-    hint = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
+    hint = f"did you mean {guess}={shortened(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
     return _fault(key, "cannot be set", hint)
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from ..core import units
-from ..core.records import Record, pattern
+from ..core.records import Record, pattern, shortened
 from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
@@ -23,7 +23,6 @@ from .words import (
     refusal,
     role,
     shapes,
-    shown,
     word_table,
 )
 
@@ -436,7 +435,7 @@ def refuse_parts(text: str) -> None:
     """Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
     if part := _PART.search(text):
         name = f"MIG {part[0]}" if part[1] else part[0]
-        raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shown(name))
+        raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
 
 
 def unknown_gpu(name: Sequence[str]) -> Exception:

@@ -11,14 +11,14 @@ from typing import Any
 
 from ..core import units
 from ..core.errors import MachineFileError
-from ..core.records import Record, Unread
+from ..core.records import Record, Unread, shortened
 from ..core.spelling import all_near, canonical
 from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shipped_table
 from ..core.tomlfile import Document
 from . import gpus
 from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
-from .words import UnknownMachineError, shown
+from .words import UnknownMachineError
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
@@ -107,9 +107,9 @@ def unknown(typed: str) -> UnknownMachineError:
     """The error for what `find` has no name for, with names that are spelled alike or hold it."""
     wanted = canonical(typed)
     nearest = _names_by_spelling().get(wanted, ())
-    message = f"{shown(typed)!r} is the end of several machines' names"
+    message = f"{shortened(typed)!r} is the end of several machines' names"
     if not nearest:
-        message = f"no machine is called {shown(typed)!r}"
+        message = f"no machine is called {shortened(typed)!r}"
         holding = [key for key in sorted(_names_by_spelling()) if wanted in key]
         keys = [*all_near(wanted, list(_names_by_spelling())), *holding] if len(wanted) > 2 else []
         nearest = list(dict.fromkeys(_names_by_spelling()[key][-1] for key in keys))[:_SUGGESTED]

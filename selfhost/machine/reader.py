@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..core.errors import expect_type
-from ..core.files import shown
+from ..core.records import shown
 from .record import UNNAMED, Machine, Process
 
 __all__ = ["Machine", "measured_at_present", "process", "read"]

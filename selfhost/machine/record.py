@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by
+from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
 
@@ -292,7 +292,7 @@ class Machine(Record):
         Where the record gives no name the machine is called `the recorded machine`.
         `MachineFileError` carries the problems, as `from_json` has them.
         """
-        from ..core.files import LARGE, Unreadable, read_file, shown, text_of
+        from ..core.files import LARGE, Unreadable, read_file, text_of
         from ..core.json_text import parse
 
         expect_type("path", path, (str, os.PathLike))

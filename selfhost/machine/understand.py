@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..core.records import shortened
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards, matches, named_card, not_sold_so, spelled
@@ -26,7 +27,6 @@ from .words import (
     kinds_of_words,
     refusal,
     role,
-    shown,
     tokens,
     word_table,
 )
@@ -156,7 +156,7 @@ def understand(text: str) -> Description:
         for step in _STEPS:
             step(about)
     except UnknownGpuError as error:
-        message = f"{shown(text)!r}: {error}"
+        message = f"{shortened(text)!r}: {error}"
         raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
     # `2x dgx spark`
     for count in filter(None, (COUNT.fullmatch(word) for _, word in about.free_words())):

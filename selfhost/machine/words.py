@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..core.errors import SelfhostError
-from ..core.records import pattern
+from ..core.records import pattern, shortened
 from ..core.tables import shipped_table
 
 Means = str | Callable[[re.Match[str]], str]
@@ -48,13 +48,6 @@ class PartOfMachineError(UnknownGpuError):
     """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
 
 
-def shown(text: str, most_letters: int = 60) -> str:
-    """What was typed as it is quoted: on one line, and in part where it is long."""
-    plain = " ".join(text.split())
-    clean = "".join(letter if letter.isprintable() else "?" for letter in plain)
-    return clean if len(clean) <= most_letters else f"{clean[: most_letters - 1]}…"
-
-
 def refusal(
     code: str,
     text: str,
@@ -65,7 +58,7 @@ def refusal(
     """The error for what was typed, by its code in `refused` of words.toml, whose templates have
     these values; of that kind, else of a machine.
     """
-    row, plain = word_table()["refused"][code], shown(text)
+    row, plain = word_table()["refused"][code], shortened(text)
     values |= {"text": repr(plain), "plain": plain}
     error = kind or (NotOneMachineError if row.get("asks") else UnknownMachineError)
     remedy = row["remedy"].format(**values)

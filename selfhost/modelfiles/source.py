@@ -14,8 +14,8 @@ from ..catalogue.architecture import Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
 from ..core import files, json_text
 from ..core.errors import Problem, SpecError
-from ..core.files import shown as shown
-from ..core.records import Record, pattern
+from ..core.records import Record, pattern, shortened
+from ..core.records import shown as shown
 from ..core.tables import shipped_table
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
@@ -211,9 +211,7 @@ def clean(text: object) -> str:
     """Text of a header on one line: without control characters, and of at most 100 letters. Empty
     for what is no text.
     """
-    start = text[: 4 * _MAX_TEXT] if isinstance(text, str) else ""
-    printable = "".join(letter if letter.isprintable() else " " for letter in start)
-    return " ".join(printable.split())[:_MAX_TEXT]
+    return shortened(text, _MAX_TEXT) if isinstance(text, str) else ""
 
 
 def identifier(name: str) -> str:

@@ -15,8 +15,9 @@ from functools import lru_cache
 from typing import Any
 
 from ...core import units
-from ...core.files import Unreadable, shown
+from ...core.files import Unreadable
 from ...core.json_text import Entry
+from ...core.records import shown
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...machine import cpus, gpus, named, profiles

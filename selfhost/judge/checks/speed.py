@@ -37,9 +37,10 @@ def speed_check(
         is_wide = pace.high > WIDE_PACE * pace.low
         likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
         # the range, where its figures differ from the likely one
-        ends = f" ({units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)})"
+        about, guess = units.about(pace.low, pace.high)
+        ends = f" ({units.pace(pace.low, pace.high)}{guess})"
         figures = {
-            "pace": f"{units.about(pace.low, pace.high)} {likely}{ends * (span != likely)}",
+            "pace": f"{about} {likely}{ends * (span != likely)}",
             "assumed": is_assumed,
             "answer": ANSWER_TOKENS / pace.high if pace.high else None,
             "reading": f"{READING_TOKENS_PER_SECOND:g}",
@@ -112,8 +113,8 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
         # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
         usual = units.work(work.likely, unit, speed.audio_seconds)
         ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
-        ends += units.guess(work.low, work.high)
-        long = f"{units.about(work.low, work.high)} {usual} ({ends})"
+        about, guess = units.about(work.low, work.high)
+        long = f"{about} {usual} ({ends}{guess})"
     cell = _work_cell(row, unit, None if work is None else work.likely, way)
     return finding(
         *cell,

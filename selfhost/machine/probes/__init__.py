@@ -8,8 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...core.files import shown
-from ...core.records import Record
+from ...core.records import Record, shown
 from ...core.tables import shipped_table
 from ..record import BANDWIDTH, FACTS, Machine
 from .cpu import read_cores, read_instruction_sets, read_processor, read_scope
