@@ -17,7 +17,6 @@ from ..core.records import Record, shortened, shown
 from ..core.spelling import canonical
 from ..core.tables import (
     STORED,
-    packed,
     plain,
     read_stored,
     shipped_folder,
@@ -359,7 +358,7 @@ def package_files(source: str) -> dict[str, bytes]:
     folder = _specs_in(source)
     models, places = bytearray(), {}
     for spec_id, values in folder.values.items():
-        content = packed(values)
+        content = stored(values, is_packed=True)
         file = f"{folder.ids[spec_id]}/{spec_id}.toml"
         places[spec_id] = (file, len(models), len(content))
         models += content

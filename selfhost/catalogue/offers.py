@@ -7,6 +7,7 @@ offers of the sources are not taken over, and why.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,7 +16,7 @@ from typing import Any
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import Record, read_by
-from ..core.tables import STORED, is_stored, read_stored, shipped_table, stored
+from ..core.tables import STORED, read_stored, shipped_table, stored
 from ..core.tomlfile import Document, Table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
@@ -116,8 +117,8 @@ def provider_name(id: str) -> str:
 @lru_cache(maxsize=2)
 def snapshot(path: str) -> Snapshot:
     """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged."""
-    package = path.removesuffix(".jsonl")
-    header, rows = read_stored(package + STORED) if is_stored(package) else _lines(path)
+    package = path.removesuffix(".jsonl") + STORED
+    header, rows = read_stored(package) if os.path.exists(package) else _lines(path)
     try:
         days = {name: str(source["as_of"]) for name, source in header["sources"].items()}
         return Snapshot(day=str(header["as_of"]), days=days, rows=rows)

@@ -135,12 +135,17 @@ class CommandParser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         from ..catalogue.searching import kind_meant
-        from ..core.spelling import alike
+        from ..core.spelling import canonical, nearest
 
         flag = f"{action.option_strings[0]} " if action.option_strings else ""
-        choices = list(map(str, action.choices))
-        named = kind_meant(str(value))
-        meant = named if named in choices else alike(str(value), choices)
+        choices, word = list(map(str, action.choices)), str(value).strip().lower()
+        # `image` begins image-generation, and `generation` is a part of it
+        named = [
+            kind_meant(word),
+            *(choice for choice in choices if choice.startswith(word or "-")),
+        ]
+        named += [choice for choice in choices if word in canonical(choice).split("-")]
+        meant = next((name for name in named if name in choices), None) or nearest(word, choices)
         remedy = f"did you mean {flag}{meant}?" if meant else f"see `{self.prog} --help`"
         place = f"{flag.strip()}: " if flag else ""
         raise UsageError(f"{place}{value!r} is not one of {', '.join(choices)}", remedy=remedy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import IO, Any
 
 from .files import LARGE, Unreadable, encoding_of, read_some, too_large
@@ -106,29 +107,27 @@ def read_records(
         raise Unreadable("is empty")
     is_list = first.lstrip(_BLANKS)[0] == "["
     entry = Entry() if is_list else _entry(number, first, max_record_bytes)
-    if not isinstance(entry.value, dict):
-        # a list, a value of several lines, or no object
-        most = MAX_TEXT_BYTES if is_list else max_record_bytes
-        parts, size = ["\n" * (number - 1) + first], len(first)
-        for _, line in lines:
-            parts.append(line)
-            size += len(line) + 1
-            if size > most:
-                raise too_large(most, _ONE_A_LINE)
-        text = "\n".join(parts)
-        if is_list:
-            items = parse(text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
-            yield from (Entry(item, place=f"[{index}]") for index, item in enumerate(items))
-        else:
-            yield Entry(parse(text, max_signs=max_signs))
+    if isinstance(entry.value, dict):
+        second = next(filled, None)
+        entry.line = number if second else None
+        yield entry
+        for number, line in chain(filter(None, [second]), filled):
+            yield _entry(number, line, max_record_bytes)
         return
-    second = next(filled, None)
-    entry.line = None if second is None else number
-    yield entry
-    if second is not None:
-        yield _entry(*second, max_record_bytes)
-    for number, line in filled:
-        yield _entry(number, line, max_record_bytes)
+    # a list, a value of several lines, or no object
+    most = MAX_TEXT_BYTES if is_list else max_record_bytes
+    parts, size = ["\n" * (number - 1) + first], len(first)
+    for _, line in lines:
+        parts.append(line)
+        size += len(line) + 1
+        if size > most:
+            raise too_large(most, _ONE_A_LINE)
+    text = "\n".join(parts)
+    if is_list:
+        items = parse(text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
+        yield from (Entry(item, place=f"[{index}]") for index, item in enumerate(items))
+    else:
+        yield Entry(parse(text, max_signs=max_signs))
 
 
 def _lines(stream: IO[bytes], start: bytes) -> Iterator[str]:

@@ -38,29 +38,24 @@ class FileKey:
 
     def __init__(
         self,
-        read: Callable[..., Any] | None,
-        name: str | None,
-        limits: dict[str, Any],
-        default: Any,
+        read: Callable[..., Any] | None = None,
+        *,
+        name: str | None = None,
+        default: Any = _NO_DEFAULT,
+        **limits: Any,
     ) -> None:
         self.read, self.name, self.limits = read, name, limits
         self.is_required = default is _NO_DEFAULT
-        self.default = None if default is _NO_DEFAULT else default
+        self.default = None if self.is_required else default
 
 
-def read_by(
-    read: Callable[..., Any] | None = None,
-    *,
-    name: str | None = None,
-    default: Any = _NO_DEFAULT,
-    **limits: Any,
-) -> Any:
+def read_by(read: Callable[..., Any] | None = None, **key: Any) -> Any:
     """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
 
     `name` is the key in the file where that is not the field's; `limits` are those of `fault_of`,
     the `kind` of a record, or what `read` takes. `Table.fields` reads all such fields of a record.
     """
-    return FileKey(read, name, limits, default)
+    return FileKey(read, **key)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(read_by,))
@@ -82,19 +77,18 @@ class _RecordType(type):
         kinds: dict[str, str] = {}
         defaults: dict[str, Any] = {}
         keys: dict[str, FileKey] = {}
-        is_stated = any(base.__name__ == "Stated" for base in bases)
         for base in bases:
             if isinstance(base, _RecordType):
                 kinds.update(base._kinds)
                 defaults.update(base._defaults)
                 keys.update(base._keys)
-        for field, annotation in body.get("__annotations__", {}).items():
-            if field[0] == "_":
-                continue
-            kinds[field] = str(annotation)
+        is_stated = any(base.__name__ == "Stated" for base in bases)
+        stated = body.get("__annotations__", {})
+        for field in (field for field in stated if field[0] != "_"):
+            kinds[field] = str(stated[field])
             value = body.pop(field, _NO_DEFAULT)
             if is_stated and type(value) is not FileKey:
-                value = FileKey(None, None, {"required": value is _NO_DEFAULT}, value)
+                value = FileKey(default=value, required=value is _NO_DEFAULT)
             if type(value) is FileKey:
                 keys[field] = value
                 value = _NO_DEFAULT if value.is_required else value.default
@@ -313,24 +307,6 @@ def _whole_number(value: object) -> str | None:
     digits = re.sub(r"[,_ ]|\.0*$", "", digits if isinstance(digits, str) else "")
     is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
     return f"write {int(digits):_}" if is_number else None
-
-
-_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
-
-
-def date_fault(value: Any, *, partial: bool, is_stored: bool) -> Fault | None:
-    """As `fault_of`, of a date of TOML, or of a package as text; `partial`: `"2024"` too."""
-    if isinstance(value, str):
-        is_less = partial and value.count("-") < 2
-        is_day = bool(_DATE.fullmatch(value)) and (is_stored or is_less)
-    else:
-        is_day = hasattr(value, "year") and not hasattr(value, "hour")
-    if is_day:
-        return None
-    day = str(value)[:10]
-    day = day if day.count("-") == 2 and _DATE.fullmatch(day) else "YYYY-MM-DD"
-    less = ', or "2024" where only the year is known' if partial else ""
-    return f"must be a date, not {kind_of(value)}", f"write {day}, without quotes and time{less}"
 
 
 def kind_of(value: object) -> str:

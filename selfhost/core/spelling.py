@@ -43,17 +43,6 @@ def words_of(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W_]+", name.lower()))
 
 
-def alike(word: str, choices: Sequence[str]) -> str | None:
-    """The choice that begins with the word or has it as a whole part, as `image` for
-    `image-generation`; else the one that a typing slip most likely meant, or None.
-    """
-    lower = word.strip().lower()
-    for choice in choices:
-        if lower and (choice.lower().startswith(lower) or lower in canonical(choice).split("-")):
-            return choice
-    return nearest(word, choices)
-
-
 def is_slip(word: str, choice: str) -> bool:
     """Whether one letter more, less or other, or two swapped, makes one of the other."""
     letters = enumerate(zip(word, choice, strict=False))

@@ -59,6 +59,7 @@ STORED = ".marshal"
 PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+@cache
 def shipped_folder() -> str:
     """The folder of the shipped specs. Raises `SpecError` where it is missing."""
     package = PACKAGE_FOLDER
@@ -72,10 +73,14 @@ def shipped_folder() -> str:
     raise SpecError([Problem(file=package, message=message, remedy=remedy)])
 
 
-@cache
 def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
-    document = table_at(os.path.join(folder or shipped_folder(), "common", name))
+    return _values_at(os.path.join(folder or shipped_folder(), "common", name))
+
+
+@cache
+def _values_at(path: str) -> Mapping[str, Any]:
+    document = table_at(path)
     if document.problems:
         raise SpecError(document.problems)
     values = document.values
@@ -100,14 +105,9 @@ def refusal(name: str, key: str, **figures: Any) -> SelfhostError:
 def table_at(path: str) -> Document:
     """A shipped table, by its path without an ending. Raises `SpecError` for a damaged package."""
     stored = path + STORED
-    return (
-        Document(stored, read_stored(stored)) if is_stored(path) else Document.read(f"{path}.toml")
-    )
-
-
-def is_stored(path: str) -> bool:
-    """Whether a package has what lies at the path without an ending."""
-    return os.path.exists(path + STORED)
+    if os.path.exists(stored):
+        return Document(stored, read_stored(stored))
+    return Document.read(f"{path}.toml")
 
 
 def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
@@ -126,19 +126,16 @@ def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
         raise SpecError([problem]) from error
 
 
-def stored(value: Any) -> bytes:
-    """The value as `read_stored` reads it, on every version of Python."""
+def stored(value: Any, *, is_packed: bool = False) -> bytes:
+    """The value as `read_stored` reads it, on every version of Python; `is_packed`, for what is
+    read one at a time, in a third of the space.
+    """
+    import zlib
     from marshal import dumps
 
     # later versions of the format write down which objects are shared, which differs between builds
-    return dumps(value, 2)
-
-
-def packed(value: Any) -> bytes:
-    """The value in a third of the space, for what is read one at a time."""
-    import zlib
-
-    return zlib.compress(stored(value), 9)
+    content = dumps(value, 2)
+    return zlib.compress(content, 9) if is_packed else content
 
 
 def plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, text_of, too_large
-from .records import Record, Sized, date_fault, fault_of, shortened, shown
+from .records import Record, Sized, fault_of, kind_of, shortened, shown
 from .spelling import nearest
 
 T = TypeVar("T")
@@ -212,10 +212,17 @@ class Table:
         value = self.value(key, required, f"write {key} = YYYY-MM-DD, without quotes")
         if value is None:
             return None
-        fault = date_fault(value, partial=partial, is_stored=self.document.text is None)
-        if fault is not None:
-            self.problem(key, *fault)
-        return str(value) if fault is None else None
+        text, is_stored = str(value), self.document.text is None
+        is_day = hasattr(value, "year")
+        if isinstance(value, str):
+            is_day = is_stored or (partial and text.count("-") < 2)
+        if is_day and _DATE.fullmatch(text):
+            return text
+        day = text[:10] if _DATE.fullmatch(text[:10]) and text.count("-") == 2 else "YYYY-MM-DD"
+        less = ', or "2024" where only the year is known' if partial else ""
+        remedy = f"write {day}, without quotes and time{less}"
+        self.problem(key, f"must be a date, not {kind_of(value)}", remedy)
+        return None
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
@@ -287,6 +294,7 @@ class Table:
         return not unknown
 
 
+_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 _PLAIN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 

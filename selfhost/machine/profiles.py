@@ -13,7 +13,7 @@ from ..core import units
 from ..core.errors import MachineFileError
 from ..core.records import Record, Unread, shortened
 from ..core.spelling import all_near, canonical
-from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shipped_table
+from ..core.tables import STORED, read_stored, shipped_folder, shipped_table
 from ..core.tomlfile import Document
 from . import gpus
 from .changes import planned
@@ -54,7 +54,7 @@ class Profile(Record):
 def _stored() -> Mapping[str, Any]:
     """What an installed package has of all profiles, by name; in a checkout nothing of each."""
     folder = os.path.join(shipped_folder(), "machines")
-    if is_stored(folder):
+    if os.path.exists(folder + STORED):
         stored: Mapping[str, Any] = read_stored(folder + STORED)
         return stored
     files = [file for file in os.listdir(folder) if not file.startswith(".")]
