@@ -14,7 +14,7 @@ from selfhost import SelfhostError, Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
-from selfhost.machine.gpus import cards_named
+from selfhost.machine.understand import cards_named
 from selfhost.needs.records import MemoryNeed
 
 MIB, GIB = 2**20, 2**30

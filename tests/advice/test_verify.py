@@ -19,11 +19,11 @@ from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.workload import Workload
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.machine.changes import apply
-from selfhost.machine.gpus import cards_named
 from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import Process
+from selfhost.machine.understand import cards_named
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 MIB = 1 << 20

@@ -17,9 +17,9 @@ from helpers.written import run
 from selfhost import Workload, check
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.changes import SettingError, apply
-from selfhost.machine.gpus import cards_named
 from selfhost.machine.named import named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
+from selfhost.machine.understand import cards_named
 
 GIB, GB = 2**30, 10**9
 HERE = Machine.from_file(RECORDS / "vm-24gib.json")

@@ -18,7 +18,7 @@ from selfhost import Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
-from selfhost.machine.gpus import cards_named
+from selfhost.machine.understand import cards_named
 from selfhost.reports import size_text
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: it comes with [test]")

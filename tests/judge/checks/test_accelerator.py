@@ -30,9 +30,9 @@ from selfhost.judge.checks import Outcome
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
-from selfhost.machine.gpus import cards_named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
+from selfhost.machine.understand import cards_named
 from selfhost.needs.records import CpuNeed
 
 
