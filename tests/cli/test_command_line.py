@@ -232,13 +232,9 @@ def test_no_stream_is_needed_to_end_well(
     assert "bug" not in done.stderr
 
 
-def size(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    return run(capsys, "size", *words)
-
-
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
-    code, out, err = size(capsys, "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
+    code, out, err = run(capsys, "size", "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
     answer = json.loads(out)
     validate(answer, "size-1")
     assert (code, answer["exit_code"]) == (2, 2)
@@ -247,15 +243,15 @@ def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     for kind in ["request", "unreclaimable", "limit", "page_cache", "disk"]:
         key = f"{kind}_bytes"
         assert answer["total"][key] == sum(entry[key] for entry in answer["containers"])
-    code, alone, _ = size(capsys, "mistral-7b", "--json")
+    code, alone, _ = run(capsys, "size", "mistral-7b", "--json")
     assert code == 0
     assert set(json.loads(alone)) == set(answer)
 
 
 def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[str]) -> None:
     """Its sizes are answered; a block is exit 2, with what to type instead."""
-    assert size(capsys, "whisper-small")[0] == 0
-    code, out, err = size(capsys, "whisper-small", "--format", "docker")
+    assert run(capsys, "size", "whisper-small")[0] == 0
+    code, out, err = run(capsys, "size", "whisper-small", "--format", "docker")
     assert (code, out) == (2, "")
     assert "container of your own" in err
     assert "--runtime" in err
@@ -263,13 +259,16 @@ def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[s
 
 def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
     """What a scheduler reserves: on the screen, in JSON, in its sum, and in every block."""
-    (entry,) = (answer := json.loads(size(capsys, "mistral-7b", "--json")[1]))["containers"]
+    (entry,) = (answer := json.loads(run(capsys, "size", "mistral-7b", "--json")[1]))["containers"]
     request = entry["request_bytes"]
     assert request == entry["unreclaimable_bytes"] + entry["page_cache_bytes"]
     assert answer["total"]["request_bytes"] == request
     mebibytes = -(-request // 2**20)
     # rounded up, so that what is typed is enough
-    assert f"request {-(-100 * request // 2**30) / 100:.2f} GiB" in size(capsys, "mistral-7b")[1]
+    assert (
+        f"request {-(-100 * request // 2**30) / 100:.2f} GiB"
+        in run(capsys, "size", "mistral-7b")[1]
+    )
     lines = {
         "kubernetes": f'requests:\n              memory: "{mebibytes}Mi"',
         "compose": f'reservations:\n          memory: "{mebibytes}M"',
@@ -277,4 +276,4 @@ def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
         "systemd": f"MemoryLow={mebibytes}M",
     }
     for block, text in lines.items():
-        assert text in size(capsys, "mistral-7b", "--format", block)[1]
+        assert text in run(capsys, "size", "mistral-7b", "--format", block)[1]

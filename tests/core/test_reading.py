@@ -279,14 +279,10 @@ def test_a_record_of_nothing_but_faults_prints_little(
     assert len(json.loads(err)["problems"]) == listed
 
 
-def _document(text: str) -> Document:
-    return Document.parse("x.toml", text.encode())
-
-
 def test_a_missing_key_has_the_line_of_its_table() -> None:
     """A key that is not there points at the header, list element or dotted key that should hold it; the whole file has no line."""
-    text = "a.b = 1\n\n[t.u]\nx = 1\n[t]\ny = 1\n[[l]]\n[[l]]\nz = [\n  {},\n]\n"
-    document = _document(text)
+    text = b"a.b = 1\n\n[t.u]\nx = 1\n[t]\ny = 1\n[[l]]\n[[l]]\nz = [\n  {},\n]\n"
+    document = Document.parse("x.toml", text)
     root = document.root
     root.string("nothing", required=True)
     for table in (root.table("a"), root.table("t"), *root.tables("l")):
@@ -354,7 +350,7 @@ def test_a_wrong_value_is_one_problem_and_no_value(
     getter: str, value: str, arguments: dict[str, Any], message: str
 ) -> None:
     """Each getter notes what is wrong, in the words of the file, and gives nothing for it."""
-    document = _document(f"\na = {value}\n")
+    document = Document.parse("x.toml", f"\na = {value}\n".encode())
     read = getattr(document.root, getter, None) or partial(document.root.get, annotation=getter)
     got = read("a", **arguments)
     (problem,) = document.problems
