@@ -171,13 +171,7 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
         return machine
     problems: list[Problem] = []
     texts, values = _read_settings(settings, problems)
-    counts = [len(each.accelerators) for each in named]
-    faults = (
-        (named and "gpu" in texts, "is given, and --set gpu=… as well: both say which GPUs it has"),
-        (len(counts) > 1 and not all(counts), "none is no GPU: give it alone"),
-        (sum(counts) > MOST_CARDS, f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"),
-    )
-    if message := next((message for is_so, message in faults if is_so), None):
+    if message := _fault_of_cards(named, "gpu" in texts):
         problems.append(Problem(file="--gpu", message=message, remedy="leave one of them out"))
     if problems:
         raise SettingError(problems)
@@ -198,6 +192,17 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
         _refuse_cards_on_apple(changed, [each.label for each in named])
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     return planned(changed.replace(name=shortened(f"{machine.name} with {what}", _NAME_LENGTH)))
+
+
+def _fault_of_cards(named: Sequence[NamedCards], are_set: bool) -> str | None:
+    """What is wrong of all GPUs together."""
+    counts = [len(each.accelerators) for each in named]
+    faults = (
+        (named and are_set, "is given, and --set gpu=… as well: both say which GPUs there are"),
+        (len(counts) > 1 and not all(counts), "none is no GPU: give it alone"),
+        (sum(counts) > MOST_CARDS, f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"),
+    )
+    return next((message for is_so, message in faults if is_so), None)
 
 
 def _refuse_cards_on_apple(machine: Machine, named: Sequence[str]) -> None:
