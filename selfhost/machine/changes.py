@@ -171,8 +171,7 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
         return machine
     problems: list[Problem] = []
     texts, values = _read_settings(settings, problems)
-    if message := _fault_of_cards(named, "gpu" in texts):
-        problems.append(Problem(file="--gpu", message=message, remedy="leave one of them out"))
+    problems += _faults_of_cards(named, "gpu" in texts)
     if problems:
         raise SettingError(problems)
     changed = machine
@@ -189,30 +188,34 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
         facts |= {} if "disk" in texts else {"disks": None}
         changed = changed.stated(facts, "; ".join(notes))
     if named or "gpu" in texts:
-        _refuse_cards_on_apple(changed, [each.label for each in named])
+        _refuse_cards_on_apple(changed, named)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     return planned(changed.replace(name=shortened(f"{machine.name} with {what}", _NAME_LENGTH)))
 
 
-def _fault_of_cards(named: Sequence[NamedCards], are_set: bool) -> str | None:
-    """What is wrong of all GPUs together."""
+def _faults_of_cards(named: Sequence[NamedCards], are_set: bool) -> list[Problem]:
+    """The first fault of all GPUs together."""
     counts = [len(each.accelerators) for each in named]
     faults = (
         (named and are_set, "is given, and --set gpu=… as well: both say which GPUs there are"),
         (len(counts) > 1 and not all(counts), "none is no GPU: give it alone"),
         (sum(counts) > MOST_CARDS, f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"),
     )
-    return next((message for is_so, message in faults if is_so), None)
+    return [
+        Problem(file="--gpu", message=message, remedy="leave one of them out")
+        for is_so, message in faults
+        if is_so
+    ][:1]
 
 
-def _refuse_cards_on_apple(machine: Machine, named: Sequence[str]) -> None:
+def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> None:
     every = machine.accelerators or ()
     cards = [card for card in every if card.vendor.lower() != "apple"]
     is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
     is_apple |= (machine.system, machine.architecture) == ("macos", "aarch64")
     if cards and is_apple:
         message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
-        other = [*named, "Ryzen 5 7600 32GB"][0]
+        other = named[0].label if named else "Ryzen 5 7600 32GB"
         remedy = f"leave it out, or name a computer that takes cards: --machine '{other}'"
         file, key = ("--gpu", None) if named else ("--set", "gpu")
         raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
