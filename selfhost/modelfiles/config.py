@@ -1,4 +1,5 @@
-"""A Hugging Face `config.json` -> ModelSpec: the shape of a model, without its weights.
+"""A Hugging Face `config.json` -> ModelSpec: the shape of a model, without its weights. Each layer
+has attention with a cache, a recurrent state or a feed-forward.
 
 The keys are those of the transformers configuration classes and of the published files themselves.
 Where a key bears on the cache or on the weights and is not understood, that part of the spec stays
@@ -9,27 +10,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..catalogue.architecture import MAX_LAYERS, Architecture, FeedForward
+from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Safety
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
-from .config_keys import (
-    MAX_CONFIG_BYTES,
-    MAX_NUMBER,
-    Keys,
-    Stored,
-    refuse_what_is_no_config,
-    short,
-    stored_of,
-    tables,
-)
-from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
-from .source import Unclear
+from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
+from .layers import MAX_NUMBER, Unclear, grouped, refuse_misfits, short
+from .stored import Stored, stored_of
 
 # what no config.json says of a model
 _NEVER_STATED: Mapping[str, str] = {
@@ -41,9 +33,11 @@ _NEVER_STATED: Mapping[str, str] = {
 _QUANTIZATION = "hf_quant_config.json"
 # of architectures.toml, None where the model type has none
 _Row = Mapping[str, Any] | None
-# classes without an output matrix, and others that may keep nothing of context
-_BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
+# classes that may keep nothing of context
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
+# kinds of layers that attend; "hybrid" keeps a state, too
+_ATTENDING = ("full", "sliding", "hybrid")
+_KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
 
 
 class ConfigRead(Record):
@@ -60,335 +54,108 @@ class ConfigRead(Record):
 def read_config(path: str) -> ConfigRead:
     """The model that a config.json describes. Raises `SpecError`."""
     values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
-    refuse_what_is_no_config(path, values)
     exported = source.beside(path, _QUANTIZATION)
-    if exported is not None and not values.get("quantization_config"):
+    if exported and isinstance(values, dict) and not values.get("quantization_config"):
         export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
         part = export.get("quantization") if isinstance(export, dict) else None
         own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
         values = {**values, "quantization_config": own}
-    return _Config(path, values).read()
+    keys = Keys(path, values)
+    stored = stored_of(keys)
+    if stored.why is not None:
+        keys.unknown["architecture.matrix_dtype"] = stored.why
+    architecture = row = None
+    try:
+        architecture = _architecture(keys, stored)
+        row = row_of(architecture)
+    except Unclear as why:
+        keys.unknown["architecture"] = str(why)
+    counts = _parameters(keys, architecture, row)
+    language, says_seeing = counts.total, TABLES["encoders"]["seeing"]
+    sees = keys.nested and "ForConditional" in keys.class_name
+    sees = sees or bool(keys.outer_type.get("sees") or any(map(values.get, says_seeing)))
+    if sees or isinstance(values.get("audio_config"), dict):
+        counts = _with_encoders(keys, counts, architecture.embedding_length if architecture else 0)
+    if counts.total is None:
+        keys.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
+    modality = "vision" if sees else "text"
+    if architecture is not None and not architecture.output_matrix:
+        modality = "embedding"
+    return ConfigRead(
+        spec=_spec(keys, modality, architecture, counts),
+        stored=stored,
+        language_parameters=language,
+        notes=tuple(keys.notes),
+    )
 
 
-class _Config:
-    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        self.path, self.keys = path, Keys(values)
-        self.unknown = self.keys.unknown
-        self.rows: Mapping[str, Any] = shipped_table("architectures")["architecture"]
-        classes = values.get("architectures")
-        self.class_name = source.clean(classes[0]) if isinstance(classes, list) and classes else ""
-        composed = self.keys.nested and "ForConditional" in self.class_name
-        says_so = composed or self.keys.outer_type.get("sees")
-        self.sees = bool(says_so or any(map(values.get, tables()["encoders"]["seeing"])))
-        # the converter of llama.cpp knows the model type
-        self.in_gguf = bool(self.keys.type.get("row") and self.keys.type.get("in_gguf", True))
-        # for a published class without an output matrix: a bare or a reward model
-        mapped = values.get("auto_map")
-        self.auto_map = mapped if isinstance(mapped, dict) else {}
-        writes = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
-        # ChatGLM names its bare class, and generates with that of auto_map
-        has_head = self.keys.nested or any(head in self.auto_map for head in writes)
-        has_head = has_head or bool(self.keys.type.get("bare_class_writes"))
-        self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
-
-    def read(self) -> ConfigRead:
-        keys, stored = self.keys, stored_of(self.keys)
-        if stored.why is not None:
-            self.unknown["architecture.matrix_dtype"] = stored.why
-        architecture = row = None
-        try:
-            architecture = self.architecture(stored)
-            row = row_of(architecture)
-        except Unclear as why:
-            self.unknown["architecture"] = str(why)
-        counts = self.parameters(architecture, row)
-        language = counts.total
-        if self.sees or isinstance(keys.outer.get("audio_config"), dict):
-            width = architecture.embedding_length if architecture is not None else 0
-            counts = self.with_encoders(counts, width)
-        if counts.total is None:
-            self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
-        spec = self.spec(architecture, counts)
-        return ConfigRead(
-            spec=spec, stored=stored, language_parameters=language, notes=tuple(keys.notes)
-        )
-
-    def spec(self, architecture: Architecture | None, counts: Parameters) -> ModelSpec:
-        modality = "vision" if self.sees else "text"
-        if architecture is not None and not architecture.output_matrix:
-            modality = "embedding"
-        # classes that transformers has of its own do not need the code that auto_map names
-        is_foreign = not self.in_gguf or self.keys.type.get("own_code")
-        has_own_code = bool(is_foreign and isinstance(self.keys.outer.get("auto_map"), dict))
-        sources = {
-            "architecture": source.shown(self.path),
-            "parameters": counts.total and "sum over the architecture",
-            "parameters.encoders": counts.encoders
-            and "estimated from the widths and layers of config.json",
-            "safety": has_own_code and f"auto_map in {source.shown(self.path)}",
-        }
-        is_usual = os.path.basename(self.path).lower() == "config.json"
-        name = source.name_of(
-            os.path.dirname(os.path.abspath(self.path)) if is_usual else self.path
-        )
-        return ModelSpec(
-            id=source.identifier(name),
-            name=name,
-            modality=modality,
-            parameters=counts,
-            architecture=architecture,
-            safety=Safety(remote_code=True if has_own_code else None),
-            sources={key: source for key, source in sources.items() if source},
-            unknown={**self.unknown, **_NEVER_STATED},
-            origin=self.path,
-        )
-
-    def parameters(
-        self, architecture: Architecture | None, row: ArchitectureRow | None
-    ) -> Parameters:
-        """Those of the language model."""
-        if architecture is None or row is None:
-            return Parameters()
-        groups = checkpoint_tensors(architecture, row)
-        total = count(groups)
-        if total > source.MAX_PARAMETERS:
-            source.refuse(self.path, "parameters", total=total)
-        predicts = "mtp_layers" in self.keys.outer_type
-        return Parameters(
-            total=total,
-            active=max(1, total - idle(groups, architecture)),
-            mtp=count(block_tensors(architecture, row)) or None if predicts else None,
-        )
-
-    def with_encoders(self, counts: Parameters, text_width: int) -> Parameters:
-        outer = self.keys.outer
-        keys = tables()["encoders"]["parts"]
-        parts = [outer[key] for key in keys if isinstance(outer.get(key), dict)]
-        total = sum(encoder_parameters(part, text_width) for part in parts)
-        if not 0 < total <= source.MAX_PARAMETERS:
-            self.unknown["parameters.encoders"] = source.reason("encoder-size")
-            return counts.replace(total=None, active=None)
-        self.keys.notes.append(source.reason("encoders", millions=total / 1e6))
-        if counts.total is not None and counts.active is not None:
-            counts = counts.replace(total=counts.total + total, active=counts.active + total)
-        # the first part's type, as `[[encoder]]` of architectures.toml has it
-        kind, own = self.keys.outer_kind, source.clean(parts[0].get("model_type")).lower()
-        width = _size(parts[0], "width")
-        names = f"{kind} {own} {width}", f"{kind} {width}"
-        rows = shipped_table("architectures").get("encoder", ())
-        measured = {name for row in rows for name in row.get("types", ())}
-        return counts.replace(
-            encoders=total,
-            projector_bytes=2 * total,
-            encoder_type=next((name for name in names if name in measured), names[0]),
-        )
-
-    def architecture(self, stored: Stored) -> Architecture:
-        """The layers and the tables. Notes in `unknown` why the weights do not follow. Raises
-        `Unclear` where the cache does not follow either.
-        """
-        keys = self.keys
-        keys.layers = self.layer_count()
-        width = keys.needed("width")
-        kinds = layer_kinds(keys)
-        attention = [attention_of(keys, layer, kind, width) for layer, kind in enumerate(kinds)]
-        recurrent = source.grouped(
-            [recurrent_of(keys, kind, width) for kind in kinds], width, tables()["called"]
-        )
-        feed_forward, incomplete = self.feed_forward(kinds, width)
-        name = self.row_name(bool(recurrent), any(part.experts for part in feed_forward))
-        row = self.rows.get(name) if "row" in keys.type else None
-        is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
-        fields = {**self.tables(row or {}, width), **self.layers_apart(), **self.types(stored)}
-        tied = False if is_encoder else self.ties_embeddings()
-        incomplete = self.incompleteness(incomplete, row, fields["vocabulary"], tied)
-        self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
-        if incomplete is not None:
-            self.unknown["parameters.total"] = source.reason("incomplete", why=incomplete)
-            # with the name of a row it would be believed to have all its tensors
-            name += INCOMPLETE if name in self.rows else ""
-        architecture = Architecture(
-            row=name,
-            runs_in_gguf=self.in_gguf,
-            layers=keys.layers,
-            embedding_length=width,
-            heads=max((part.heads for part in attention if part is not None), default=None),
-            attention=source.grouped(attention, width, tables()["called"]),
-            recurrent=recurrent,
-            feed_forward=feed_forward,
-            tied_embeddings=bool(tied),
-            output_matrix=not is_encoder and not self.is_headless,
-            **fields,
-        )
-        for key, message, _ in architecture.misfits():
-            raise Unclear(f"{key} {message}")
-        return architecture
-
-    def feed_forward(
-        self, kinds: Iterable[str], width: int
-    ) -> tuple[tuple[FeedForward, ...], str | None]:
-        """The groups of layers alike in it; or none, and why they do not follow."""
-        try:
-            parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
-            return source.grouped(parts, width, tables()["called"]), None
-        except Unclear as why:
-            return (), str(why)
-
-    def layer_count(self) -> int:
-        """Raises `Unclear` for a model type whose layers are not read."""
-        keys = self.keys
-        what = keys.type.get("not_read")
-        if keys.outer.get("is_encoder_decoder"):
-            what = what or "an encoder beside its decoder (is_encoder_decoder)"
-        if what:
-            raise Unclear(f"model_type: {keys.kind or 'the model'} has {what}, which is not read")
-        pattern = keys.get("hybrid_override_pattern", "layers_block_type")
-        layers = keys.number("layers", least=1)
-        layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
-        if not layers:
-            raise Unclear("num_hidden_layers is missing")
-        if layers > MAX_LAYERS:
-            source.refuse(self.path, "layers", layers=layers, most=MAX_LAYERS)
-        return layers
-
-    def row_name(self, has_states: bool, has_experts: bool) -> str:
-        type, key = self.keys.type, "row_with_experts" if has_experts else "row"
-        if not has_states and not has_experts:
-            key = "row_without_states"
-        if "OCR" in self.class_name:
-            key = "row_of_ocr"
-        return str(type.get(key) or type.get("row") or self.keys.kind or "unnamed")
-
-    def types(self, stored: Stored) -> dict[str, Any]:
-        """The types of the weights, as fields of `Architecture`."""
-        dtype, stated = self.keys.published_type()
-        if dtype is None:
-            why = f"torch_dtype {short(stated)} is not known"
-            why = "config.json does not say" if stated is None else why
-            self.unknown["architecture.dtype"] = why
-        return {
-            "dtype": dtype,
-            "matrix_dtype": stored.matrices,
-            "expert_dtype": stored.experts,
-            "quantizer": stored.quantizer,
-        }
-
-    def tables(self, row: Mapping[str, Any], width: int) -> dict[str, Any]:
-        """The tables of tokens and positions, as fields of `Architecture`."""
-        keys, type = self.keys, self.keys.type
-        context = keys.number("context") or None
-        if context is None:
-            self.unknown["architecture.context_tokens"] = "config.json does not say"
-        is_rotary = bool(keys.get("position_embedding_type") == "rotary" and row.get("positions"))
-        has_rows = row.get("positions") and not row.get("position_offset") and not is_rotary
-        has_table = keys.class_row and any(map(keys.reads, tables()["sizes"]["table_length"]))
-        table, types = keys.number("table_length"), keys.number("type_vocab_size") or None
-        usable = (context or 0) - type.get("unused_positions", 0)
-        return {
-            "vocabulary": keys.number("vocabulary", least=1),
-            "context_tokens": usable if usable > 0 else context,
-            "table_length": table if has_table and table != width else None,
-            "positions": context if has_rows else None,
-            "token_types": types if row.get("token_types") else None,
-            "lacks": (*type.get("lacks", ()), *(("positions",) if is_rotary else ())),
-        }
-
-    def layers_apart(self) -> dict[str, Any]:
-        """The layers and parts of layers that are counted apart, as fields of `Architecture`."""
-        keys = self.keys
-        shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
-        if shared and shared >= keys.layers:
-            raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
-        deepstack = _deepstack_layers(keys.outer.get("vision_config"))
-        published, stated = keys.outer_type.get("mtp_layers"), keys.number("mtp")
-        predicting = (published or 0) if stated is None else stated
-        is_predicting = 0 < predicting <= keys.layers and (self.in_gguf or published is not None)
-        return {
-            "deepstack_layers": min(deepstack, keys.layers) or None,
-            "cache_layers": keys.layers - shared if shared else None,
-            "mtp_layers": predicting if is_predicting else None,
-            "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
-            "altup_inputs": keys.number("altup") or None,
-        }
-
-    def ties_embeddings(self) -> bool | None:
-        """Whether the output matrix is the token table; None where that is not known."""
-        keys = self.keys
-        inner, outer = (part.get("tie_word_embeddings") for part in (keys.inner, keys.outer))
-        if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
-            keys.understood.add("tie_word_embeddings")
-            # where the outer class would tie, transformers leaves a matrix alone that the published
-            # files have
-            return keys.outer_type.get("tied_by_text_config") if inner else None
-        for key in tables()["keys"]["tying"]:
-            value = keys.get(key)
-            if value is None and key == "tie_word_embeddings" and keys.nested:
-                value = outer
-            if isinstance(value, bool):
-                return value
-        return keys.type.get("tied")
-
-    # ------------------------------------------------------------------ what does not follow
-
-    def incompleteness(
-        self, incomplete: str | None, row: _Row, vocabulary: int | None, tied: bool | None
-    ) -> str | None:
-        """Why the weights do not follow; None where they do. Raises `Unclear` where the cache does
-        not either.
-        """
-        keys = self.keys
-        doubtful = source.listed(keys.not_understood(cache=True))
-        if doubtful:
-            raise Unclear(source.reason("doubtful-cache", keys=doubtful))
-        if incomplete is not None:
-            return incomplete
-        odd = keys.not_understood(cache=False) + keys.unpublished
-        if str(keys.get("position_embedding_type")).startswith("relative"):
-            odd.append("position_embedding_type")
-        cut = keys.matter.intersection(tables()["keys"]["always_stated"]) - keys.text.keys()
-        if cut:
-            return f"{source.listed(sorted(cut))} is missing"
-        if odd:
-            return f"{source.listed(odd)}: not understood"
-        if row is None:
-            return source.reason("no-row", kind=keys.kind or "this model type")
-        if vocabulary is None:
-            return "vocab_size is missing"
-        if tied is None and not self.is_headless:
-            return source.reason("tie_word_embeddings")
-        return None
-
-    def refuse_unknown_cache(
-        self, incomplete: str | None, row: _Row, *, attends: bool, is_encoder: bool
-    ) -> None:
-        """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
-        keys, name = self.keys, self.class_name
-        if row is None:
-            if self.is_headless or re.search(_READING, name):
-                raise Unclear(source.reason("no-context", kind=keys.kind, name=name))
-            says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
-            if not keys.class_row and attends and says_heads is None:
-                raise Unclear("num_key_value_heads is missing, and its default is not known")
-        elif incomplete is not None and (is_encoder or row.get("recomputes")):
-            # without its row it would be believed to keep a cache
-            raise Unclear(incomplete)
-        elif is_encoder:
-            is_untied = keys.class_row and keys.text.get("tie_word_embeddings") is False
-            if is_untied and name.endswith("ForMaskedLM"):
-                raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")
-            if keys.get("is_decoder"):
-                raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
+def _spec(
+    keys: Keys, modality: str, architecture: Architecture | None, counts: Parameters
+) -> ModelSpec:
+    path, shown = keys.path, source.shown(keys.path)
+    # classes that transformers has of its own do not need the code that auto_map names
+    is_foreign = not keys.in_gguf or keys.type.get("own_code")
+    has_own_code = bool(is_foreign and isinstance(keys.outer.get("auto_map"), dict))
+    sources = {"architecture": shown}
+    if counts.total:
+        sources["parameters"] = "sum over the architecture"
+    if counts.encoders:
+        sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
+    if has_own_code:
+        sources["safety"] = f"auto_map in {shown}"
+    is_usual = os.path.basename(path).lower() == "config.json"
+    name = source.name_of(os.path.dirname(os.path.abspath(path)) if is_usual else path)
+    return ModelSpec(
+        id=source.identifier(name),
+        name=name,
+        modality=modality,
+        parameters=counts,
+        architecture=architecture,
+        safety=Safety(remote_code=True if has_own_code else None),
+        sources=sources,
+        unknown={**keys.unknown, **_NEVER_STATED},
+        origin=path,
+    )
 
 
-def _size(part: Mapping[str, Any], size: str) -> int:
-    values = map(part.get, tables()["encoders"][size])
-    return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
+def _parameters(
+    keys: Keys, architecture: Architecture | None, row: ArchitectureRow | None
+) -> Parameters:
+    """Those of the language model."""
+    if architecture is None or row is None:
+        return Parameters()
+    groups = checkpoint_tensors(architecture, row)
+    total = count(groups)
+    if total > source.MAX_PARAMETERS:
+        source.refuse(keys.path, "parameters", total=total)
+    predicts = "mtp_layers" in keys.outer_type
+    return Parameters(
+        total=total,
+        active=max(1, total - idle(groups, architecture)),
+        mtp=count(block_tensors(architecture, row)) or None if predicts else None,
+    )
 
 
-def _deepstack_layers(encoder: object) -> int:
-    """Layers of the text that add a slice of the encoder's embeddings."""
-    places = encoder.get("deepstack_visual_indexes") if isinstance(encoder, Mapping) else None
-    return len(places) if isinstance(places, list) else 0
+def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameters:
+    parts = [keys.outer[key] for key in TABLES["encoders"]["parts"] if key in keys.outer]
+    parts = [part for part in parts if isinstance(part, dict)]
+    total = sum(encoder_parameters(part, text_width) for part in parts)
+    if not 0 < total <= source.MAX_PARAMETERS:
+        keys.unknown["parameters.encoders"] = source.reason("encoder-size")
+        return counts.replace(total=None, active=None)
+    keys.notes.append(source.reason("encoders", millions=total / 1e6))
+    if counts.total is not None and counts.active is not None:
+        counts = counts.replace(total=counts.total + total, active=counts.active + total)
+    # the first part's type, as `[[encoder]]` of architectures.toml has it
+    own, width = source.clean(parts[0].get("model_type")).lower(), _size(parts[0], "width")
+    names = f"{keys.outer_kind} {own} {width}", f"{keys.outer_kind} {width}"
+    rows = shipped_table("architectures").get("encoder", ())
+    measured = {name for row in rows for name in row.get("types", ())}
+    return counts.replace(
+        encoders=total,
+        projector_bytes=2 * total,
+        encoder_type=next((name for name in names if name in measured), names[0]),
+    )
 
 
 def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
@@ -401,3 +168,422 @@ def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     merged = width * (_size(part, "merged") or 1) ** 2
     joiner = (1 + _deepstack_layers(part)) * merged * (merged + text_width)
     return layers * (4 * width * width + matrices * width * inner) + joiner
+
+
+def _size(part: Mapping[str, Any], size: str) -> int:
+    values = map(part.get, TABLES["encoders"][size])
+    return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
+
+
+def _deepstack_layers(encoder: object) -> int:
+    """Layers of the text that add a slice of the encoder's embeddings."""
+    places = encoder.get("deepstack_visual_indexes") if isinstance(encoder, Mapping) else None
+    return len(places) if isinstance(places, list) else 0
+
+
+def _architecture(keys: Keys, stored: Stored) -> Architecture:
+    """The layers and the tables. Notes in `unknown` why the weights do not follow. Raises `Unclear`
+    where the cache does not follow either.
+    """
+    _count_layers(keys)
+    width, called = keys.needed("width"), TABLES["called"]
+    kinds = _kinds(keys)
+    attention = grouped([_attention(keys, n, kind) for n, kind in enumerate(kinds)], width, called)
+    recurrent = grouped([_state(keys, kind) for kind in kinds], width, called)
+    feed_forward: tuple[FeedForward, ...] = ()
+    incomplete: str | None = None
+    try:
+        parts = [_feed_forward(keys, n, kind) for n, kind in enumerate(kinds)]
+        feed_forward = grouped(parts, width, called)
+    except Unclear as why:
+        incomplete = str(why)
+    has_experts = any(part.experts for part in feed_forward)
+    which = "row_with_experts" if has_experts else "row"
+    which = which if recurrent or has_experts else "row_without_states"
+    which = "row_of_ocr" if "OCR" in keys.class_name else which
+    name = str(keys.type.get(which) or keys.type.get("row") or keys.kind or "unnamed")
+    row = shipped_table("architectures")["architecture"].get(name) if "row" in keys.type else None
+    is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
+    fields = {**_tables(keys, row or {}), **_layers_apart(keys), **_types(keys, stored)}
+    tied = False if is_encoder else _ties_embeddings(keys)
+    incomplete = _incompleteness(keys, incomplete, row, fields["vocabulary"], tied)
+    _refuse_unknown_cache(keys, incomplete, row, attends=bool(attention), is_encoder=is_encoder)
+    if incomplete is not None:
+        keys.unknown["parameters.total"] = source.reason("incomplete", why=incomplete)
+        # with the name of a row it would be believed to have all its tensors
+        name += INCOMPLETE if row is not None else ""
+    architecture = Architecture(
+        row=name,
+        runs_in_gguf=keys.in_gguf,
+        layers=keys.layers,
+        embedding_length=width,
+        heads=max((part.heads for part in attention), default=None),
+        attention=attention,
+        recurrent=recurrent,
+        feed_forward=feed_forward,
+        tied_embeddings=bool(tied),
+        output_matrix=not is_encoder and not keys.is_headless,
+        **fields,
+    )
+    refuse_misfits(architecture)
+    return architecture
+
+
+def _count_layers(keys: Keys) -> None:
+    """Set `layers`. Raises `Unclear` for a model type whose layers are not read."""
+    what = keys.type.get("not_read")
+    if keys.outer.get("is_encoder_decoder"):
+        what = what or "an encoder beside its decoder (is_encoder_decoder)"
+    if what:
+        raise Unclear(f"model_type: {keys.kind or 'the model'} has {what}, which is not read")
+    pattern = keys.get("hybrid_override_pattern", "layers_block_type")
+    layers = keys.number("layers", least=1)
+    keys.layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
+    if not keys.layers:
+        raise Unclear("num_hidden_layers is missing")
+    if keys.layers > MAX_LAYERS:
+        source.refuse(keys.path, "layers", layers=keys.layers, most=MAX_LAYERS)
+
+
+def _kinds(keys: Keys) -> list[str]:
+    """The kind of each layer. Raises `Unclear`."""
+    layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
+    places, every = keys.places("full_attn_idxs"), keys.number("full_attention_interval")
+    kind_of_all = keys.type.get("layers")
+    if names is not None:
+        kinds = _listed_kinds(keys, names)
+    elif places is not None:
+        kinds = ["full" if number in places else "convolution" for number in layers]
+    elif every:
+        kinds = ["delta" if (number + 1) % every else "full" for number in layers]
+    elif kind_of_all:
+        kinds = [kind_of_all for _ in layers]
+    else:
+        kinds = ["sliding" if slides else "full" for slides in _which_slide(keys)]
+    # whatever the file says, the last layer of some attends to everything
+    return [*kinds[:-1], "full"] if keys.type.get("last_full") else kinds
+
+
+def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
+    if isinstance(names, list):
+        # the keys of recurrent layers stand in the file whether or not the list has any
+        keys.understood.update(key for key in keys.text if key.startswith("mamba_"))
+    meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
+    if _window(keys) is None:
+        meanings = {key: "full" if kind == "sliding" else kind for key, kind in meanings.items()}
+    for name in names:
+        if not isinstance(name, str) or name not in meanings:
+            raise Unclear(f"{keys.stated(*_KIND_LISTS)}: {short(name)} is not understood")
+    return [meanings[name] for name in names]
+
+
+def _window(keys: Keys) -> int | None:
+    """In tokens, None where no layer has one shorter than the context."""
+    if keys.get("window") == -1 or keys.text.get("use_sliding_window") is False:
+        return None
+    window, context = keys.number("window"), keys.number("context")
+    # a window as long as the context limits nothing
+    return window if window and not (context and window >= context) else None
+
+
+def _which_slide(keys: Keys) -> list[bool]:
+    """Whether each layer has the window. Raises `Unclear` where the file does not say."""
+    layers, slides, window = range(keys.layers), keys.type.get("slides"), _window(keys)
+    every = keys.number("global_attn_every_n_layers")
+    if window is None or slides == "all":
+        return [window is not None for _ in layers]
+    if slides == "rope":
+        # a layer without rope attends to everything: one of four, unless the file says which
+        # (Llama4TextConfig)
+        without_rope = keys.per_layer("no_rope_layers")
+        return [bool(flag) for flag in without_rope or [(number + 1) % 4 for number in layers]]
+    if slides == "all_but_every" and every:
+        return [bool(number % every) for number in layers]
+    pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
+    if type(pattern) is int and pattern > 0:
+        return [(number + 1) % pattern != 0 for number in layers]
+    raise Unclear(source.reason("sliding_window", window=window, pattern=short(pattern)))
+
+
+def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
+    """That of a layer, None where it has none. Raises `Unclear`."""
+    if kind not in _ATTENDING:
+        return None
+    width, own = keys.needed("width"), _own_sizes(keys, number)
+    heads = keys.number("num_attention_heads_per_layer", layer=number)
+    heads = heads or keys.needed("heads", layer=number)
+    if keys.text.get("use_mla") is not False:
+        latent = keys.number("kv_lora_rank")
+        if latent is None and keys.class_row.get("defaults", {}).get("kv_lora_rank"):
+            raise Unclear("kv_lora_rank is null, and its class has no attention without it")
+        if latent and kind == "full":
+            return _latent(keys, number, heads)
+    length = own.get("head_dim") or keys.number("head_length", least=1)
+    if not length and width % heads:
+        raise Unclear(source.reason("head_dim", width=width, heads=heads))
+    kv_heads, takes_keys = keys.number("kv_heads", layer=number), False
+    # Falcon's older classes ignore num_kv_heads where multi_query is set
+    single = keys.get("multi_query")
+    if single and not keys.text.get("new_decoder_architecture"):
+        kv_heads = 1
+    elif single is False and "num_key_value_heads" not in keys.written:
+        kv_heads = heads
+    kv_heads = own.get("num_key_value_heads") or kv_heads or heads
+    if kind == "full" and (whole := keys.number("global_head_dim")):
+        # layers without a window may have their own sizes, and keep keys for values (Gemma 4)
+        length, takes_keys = whole, bool(keys.get("attention_k_eq_v"))
+        if takes_keys:
+            kv_heads = keys.number("num_global_key_value_heads", least=1) or kv_heads
+    return Attention(
+        kind="full" if kind == "hybrid" else kind,
+        heads=heads,
+        kv_heads=kv_heads,
+        key_length=length or width // heads,
+        value_length=length or width // heads,
+        window_tokens=_window(keys) if kind == "sliding" else None,
+        values_from_keys=takes_keys,
+    )
+
+
+def _own_sizes(keys: Keys, number: int) -> Mapping[str, int]:
+    """What a layer has otherwise than the rest (Gemma 4 of transformers 5.23)."""
+    by_layer = keys.get("per_layer_config") or {}
+    own = by_layer.get(str(number), {}) if isinstance(by_layer, dict) else None
+    if not isinstance(own, dict) or any(
+        key not in ("head_dim", "num_key_value_heads") or type(value) is not int or value < 1
+        for key, value in own.items()
+    ):
+        raise Unclear(f"per_layer_config is {short(by_layer)}, not understood")
+    return own
+
+
+def _latent(keys: Keys, number: int, heads: int) -> Attention:
+    """Attention that keeps one row of elements for all heads."""
+    index_heads, index_length = keys.number("index_n_heads"), keys.number("index_head_dim")
+    types = keys.per_layer("indexer_types")
+    if types and types[number] not in ("full", "shared"):
+        raise Unclear(f"indexer_types: {short(types[number])} is not understood")
+    # a layer may use the choice of an earlier one
+    has_index = bool(index_heads and index_length) and (types is None or types[number] == "full")
+    return Attention(
+        kind="latent",
+        heads=heads,
+        kv_heads=heads,
+        query_latent_length=keys.size("q_lora_rank"),
+        indexer_heads=index_heads if has_index else None,
+        indexer_length=index_length if has_index else None,
+        **keys.sizes(TABLES["latent"]),
+    )
+
+
+def _state(keys: Keys, kind: str) -> Recurrent | None:
+    """The state that a layer of that kind keeps, None where it keeps none. Raises `Unclear`."""
+    kind = "mamba2" if kind == "hybrid" else kind
+    if kind not in TABLES["states"]:
+        return None
+    width, sizes = keys.needed("width"), keys.sizes(TABLES["states"][kind])
+    if kind == "mamba":
+        is_auto = keys.get("time_step_rank") == "auto"
+        inner = keys.number("mamba_d_ssm", least=1)
+        sizes["inner_length"] = inner or keys.needed("expand") * width
+        sizes["time_step_rank"] = -(-width // 16) if is_auto else keys.needed("time_step_rank")
+    elif kind == "mamba2":
+        stated, is_auto = keys.number("mamba_d_ssm"), keys.get("state_head_length") == "auto"
+        by_heads = sizes["heads"] * (0 if is_auto else keys.number("state_head_length") or 0)
+        inner = stated if stated and "mamba_d_ssm" in keys.written else by_heads or stated
+        sizes["inner_length"] = inner or keys.needed("expand") * width
+        sizes["norm"] = False if keys.text.get("mamba_rms_norm") is False else None
+    return Recurrent(kind=kind, **sizes)
+
+
+def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
+    """That of a layer, None where it has none. Raises `Unclear`."""
+    place, switch = keys.type.get("feed_forward"), keys.type.get("experts_if")
+    # a layer has attention, a state or a feed-forward
+    is_apart = place == "by_kind" or isinstance(keys.get("hybrid_override_pattern"), str)
+    if place == "none" or (is_apart and kind not in ("mlp", "moe")):
+        return None
+    experts = keys.number("experts") or 0
+    # HunYuan's dense models state one
+    if experts <= 1 or (switch and not keys.get(switch)):
+        return FeedForward(length=_dense_length(keys, number))
+    used = keys.number("used") or 0
+    if not 0 < used <= experts:
+        raise Unclear(f"{keys.stated('used')}: a token uses {used:,} of {experts:,} experts")
+    if not (kind == "moe" if is_apart else _has_experts(keys, number)):
+        return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
+    each = keys.number("expert_length") or keys.needed("intermediate_size", "n_inner")
+    stated, shared = keys.number("shared_length"), keys.number("shared_experts")
+    if stated is None or shared == 0:
+        stated = (shared or 0) * each
+    groups = keys.number("n_group") or 0
+    has_bias = keys.get("topk_method") == "noaux_tc" or keys.type.get("router_bias")
+    return FeedForward(
+        length=each,
+        experts=experts,
+        used=used,
+        shared_length=stated or None,
+        latent_length=keys.size("expert_latent"),
+        router_bias=bool(has_bias),
+        beside_dense=_dense_length(keys, number) if keys.type.get("dense_beside") else None,
+        groups=groups if groups > 1 else None,
+        groups_used=keys.needed("topk_group") if groups > 1 else None,
+    )
+
+
+def _has_experts(keys: Keys, number: int) -> bool:
+    """Whether a layer of a model with experts has some."""
+    types, flags = keys.per_layer("mlp_layer_types"), keys.per_layer("is_moe_layer")
+    lead, dense = keys.number("first_dense") or 0, keys.places("mlp_only_layers") or []
+    last, frequency = keys.get("moe_layer_end_index"), keys.get("expert_frequency")
+    if last not in (None, -1, keys.layers - 1):
+        raise Unclear(f"moe_layer_end_index is {short(last)}: not understood")
+    if types or flags:
+        return bool(types[number] == "sparse" if types else flags[number])
+    if (chosen := keys.places("moe_layers")) is not None:
+        return number in chosen
+    if isinstance(frequency, list):
+        return bool(keys.per_layer("expert_frequency")[number])
+    every, step = keys.number("expert_frequency") or 1, keys.number("expert_step") or 1
+    is_due = number % every == 0 if every > 1 else (number + 1) % step == 0
+    return number >= lead and is_due and (every > 1 or number not in dense)
+
+
+def _dense_length(keys: Keys, number: int) -> int:
+    """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
+    rule = keys.type.get("dense_length")
+    if isinstance(keys.get("intermediate_size"), list):
+        return keys.number("intermediate_size", layer=number) or 0
+    shared = keys.number("shared_intermediate_size") if rule == "shared" else None
+    if shared and not keys.number("num_local_experts"):
+        return shared
+    length = keys.number("length") or (keys.number("length_ratio") or 0) * keys.needed("width")
+    if not length:
+        raise Unclear("intermediate_size is missing")
+    if rule == "halved":
+        # the file counts gate and up together
+        return length // 2
+    if keys.get("block_auto_adjust_ff_dim"):
+        # as LFM2 has it
+        factor, step = keys.get("block_ffn_dim_multiplier"), keys.number("block_multiple_of") or 1
+        is_usable = type(factor) is float and 0 < factor < 100
+        length = int((factor if is_usable else 1) * int(2 * length / 3))
+        return -(-length // step) * step
+    reading = keys.layers - (keys.number("num_kv_shared_layers") or 0)
+    return 2 * length if keys.get("use_double_wide_mlp") and number >= reading else length
+
+
+def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of tokens and positions, as fields of `Architecture`."""
+    context = keys.size("context")
+    if context is None:
+        keys.unknown["architecture.context_tokens"] = "config.json does not say"
+    is_rotary = bool(keys.get("position_embedding_type") == "rotary" and row.get("positions"))
+    has_rows = row.get("positions") and not row.get("position_offset") and not is_rotary
+    has_table = keys.class_row and any(map(keys.reads, TABLES["sizes"]["table_length"]))
+    table, types = keys.number("table_length"), keys.size("type_vocab_size")
+    usable = (context or 0) - keys.type.get("unused_positions", 0)
+    return {
+        "vocabulary": keys.number("vocabulary", least=1),
+        "context_tokens": usable if usable > 0 else context,
+        "table_length": table if has_table and table != keys.needed("width") else None,
+        "positions": context if has_rows else None,
+        "token_types": types if row.get("token_types") else None,
+        "lacks": (*keys.type.get("lacks", ()), *(("positions",) if is_rotary else ())),
+    }
+
+
+def _layers_apart(keys: Keys) -> dict[str, Any]:
+    """The layers and parts of layers that are counted apart, as fields of `Architecture`."""
+    shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
+    if shared and shared >= keys.layers:
+        raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
+    deepstack = _deepstack_layers(keys.outer.get("vision_config"))
+    published, stated = keys.outer_type.get("mtp_layers"), keys.number("mtp")
+    predicting = (published or 0) if stated is None else stated
+    is_predicting = 0 < predicting <= keys.layers and (keys.in_gguf or published is not None)
+    return {
+        "deepstack_layers": min(deepstack, keys.layers) or None,
+        "cache_layers": keys.layers - shared if shared else None,
+        "mtp_layers": predicting if is_predicting else None,
+        "per_layer_embedding_length": keys.size("hidden_size_per_layer_input"),
+        "altup_inputs": keys.size("altup"),
+    }
+
+
+def _types(keys: Keys, stored: Stored) -> dict[str, Any]:
+    """The types of the weights, as fields of `Architecture`."""
+    dtype, stated = keys.published_type()
+    if dtype is None:
+        why = f"torch_dtype {short(stated)} is not known"
+        why = "config.json does not say" if stated is None else why
+        keys.unknown["architecture.dtype"] = why
+    return {
+        "dtype": dtype,
+        "matrix_dtype": stored.matrices,
+        "expert_dtype": stored.experts,
+        "quantizer": stored.quantizer,
+    }
+
+
+def _ties_embeddings(keys: Keys) -> bool | None:
+    """Whether the output matrix is the token table; None where that is not known."""
+    inner, outer = (part.get("tie_word_embeddings") for part in (keys.inner, keys.outer))
+    if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
+        keys.understood.add("tie_word_embeddings")
+        # where the outer class would tie, transformers leaves a matrix alone that the published
+        # files have
+        return keys.outer_type.get("tied_by_text_config") if inner else None
+    for key in TABLES["keys"]["tying"]:
+        value = keys.get(key)
+        if value is None and key == "tie_word_embeddings" and keys.nested:
+            value = outer
+        if isinstance(value, bool):
+            return value
+    return keys.type.get("tied")
+
+
+def _incompleteness(
+    keys: Keys, incomplete: str | None, row: _Row, vocabulary: int | None, tied: bool | None
+) -> str | None:
+    """Why the weights do not follow; None where they do. Raises `Unclear` where the cache does not
+    either.
+    """
+    doubtful = source.listed(keys.not_understood(cache=True))
+    if doubtful:
+        raise Unclear(source.reason("doubtful-cache", keys=doubtful))
+    odd = keys.not_understood(cache=False) + keys.unpublished
+    if str(keys.get("position_embedding_type")).startswith("relative"):
+        odd.append("position_embedding_type")
+    cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.text.keys()
+    faults = {
+        incomplete: incomplete is not None,
+        f"{source.listed(sorted(cut))} is missing": cut,
+        f"{source.listed(odd)}: not understood": odd,
+        source.reason("no-row", kind=keys.kind or "this model type"): row is None,
+        "vocab_size is missing": vocabulary is None,
+        source.reason("tie_word_embeddings"): tied is None and not keys.is_headless,
+    }
+    return next((why for why, holds in faults.items() if holds), None)
+
+
+def _refuse_unknown_cache(
+    keys: Keys, incomplete: str | None, row: _Row, *, attends: bool, is_encoder: bool
+) -> None:
+    """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
+    name = keys.class_name
+    if row is None:
+        if keys.is_headless or re.search(_READING, name):
+            raise Unclear(source.reason("no-context", kind=keys.kind, name=name))
+        says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
+        if not keys.class_row and attends and says_heads is None:
+            raise Unclear("num_key_value_heads is missing, and its default is not known")
+    elif incomplete is not None and (is_encoder or row.get("recomputes")):
+        # without its row it would be believed to keep a cache
+        raise Unclear(incomplete)
+    elif is_encoder:
+        is_untied = keys.class_row and keys.text.get("tie_word_embeddings") is False
+        if is_untied and name.endswith("ForMaskedLM"):
+            raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")
+        if keys.get("is_decoder"):
+            raise Unclear("is_decoder: what an encoder keeps where it writes is not known")

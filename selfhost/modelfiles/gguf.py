@@ -1,31 +1,109 @@
-"""A GGUF file, or the parts of one -> ModelSpec, from its header alone: the layers, the tensor
-table beside the one that its architecture's row gives, and the quantization of its types together.
+"""A GGUF file, or the parts of one -> ModelSpec, from its header alone: keys say the sizes of its
+layers, tensors which kind a layer is (by their names in llama.cpp's gguf-py/gguf/constants.py); the
+tensor table beside the one that its architecture's row gives, and the quantization of its types
+together.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NoReturn
 
-from ..catalogue.architecture import MAX_LAYERS, Architecture
+from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
+from ..core.tables import shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
-from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of
+from ..needs.tensors import (
+    ArchitectureRow,
+    checkpoint_tensors,
+    count,
+    gguf_tensors,
+    idle,
+    row_of,
+)
 from . import source
-from .gguf_header import MAX_TENSORS, Header, read_header
-from .gguf_layers import GgufModel, Refused, attention, feed_forward, state_of
-from .source import LocalModel, Unclear
+from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
+from .layers import MAX_NUMBER, Sizes, Unclear, grouped, refuse_misfits
+from .source import LocalModel, reason
 
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 # a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
 _GUESSED = 1024
+# T5 has two stacks of blocks of the same widths
+_STACKS = ("enc.blk.", "dec.blk.")
+_RWKV7_RANKS = tuple(
+    f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
+)
 # by a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
 _Shapes = Mapping[tuple[str, int], tuple[int, ...]]
+
+
+class Refused(Unclear):
+    """Every llama.cpp that knows the architecture stops at this file."""
+
+
+class GgufModel(Sizes):
+    """All parts of one model, and what reading them brings up.
+
+    `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`;
+    `row` its row, one with the defaults alone where it is not `known`. `shapes` has the tensors of
+    both stacks of a T5 under the names of one stack too. `blocks` are all, `layers` those that do
+    not predict more tokens. `is_as_row`: the tensors are those that the row gives.
+    """
+
+    def __init__(self, path: str, header: Header, tensors: tuple[Tensor, ...]) -> None:
+        super().__init__()
+        self.path, self.tensors = path, tensors
+        self.values, self.counts = header.values, header.counts
+        self.name = source.clean(self.values.get("general.architecture"))
+        if not self.name:
+            self.refuse("general.architecture is missing")
+        architectures = shipped_table("architectures")
+        images = architectures.get("image_models", {}).get("architectures", ())
+        self.is_image_model = self.name in images
+        row = architectures["architecture"].get(self.name)
+        self.known = row is not None
+        self.row = ArchitectureRow.from_values(self.name, row or {})
+        self.table: Mapping[str, Any] = source.file_table("gguf")
+        self.shapes = {tensor.name: tensor.shape for tensor in tensors}
+        self.shapes |= {
+            name[4:].replace("attn_o.", "attn_output."): shape
+            for name, shape in self.shapes.items()
+            if name.startswith(_STACKS)
+        }
+        self.blocks = self.layers
+        self.is_as_row = False
+
+    def refuse(self, what: str) -> NoReturn:
+        """Raise `SpecError` for what no converter writes."""
+        remedy = "the file is damaged, or was not made by llama.cpp's converter: download it again"
+        source.fail(self.path, f"cannot be used: {what}", remedy)
+
+    def stated(self, *keys: str) -> str:
+        """The first of these keys that the header has, under its whole name."""
+        names = [f"{self.name}.{key}" for key in keys]
+        return next((name for name in names if name in self.values), names[0])
+
+    def get(self, *keys: str) -> Any:
+        """The value of the first of these keys that the header has."""
+        for name in (f"{self.name}.{key}" for key in keys):
+            if name in self.counts:
+                self.refuse(f"{name} lists {self.counts[name]:,} entries, more than blocks")
+            if name in self.values:
+                return self.values[name]
+        return None
+
+    def has(self, layer: int, *names: str) -> bool:
+        """The layer has at least one of these tensors."""
+        return any(f"blk.{layer}.{name}" in self.shapes for name in names)
+
+    def shape(self, layer: int, name: str) -> tuple[int, ...]:
+        """That of a tensor of the layer, the row length first; empty without it."""
+        return self.shapes.get(f"blk.{layer}.{name}", ())
 
 
 def read_gguf(path: str) -> LocalModel:
@@ -38,7 +116,7 @@ def read_gguf(path: str) -> LocalModel:
         source.refuse(path, "mixed", unlike=unlike, parts=len(headers), promised=str(promised))
     model = GgufModel(path, headers[0], tensors)
     for kind in (model.name, source.clean(model.values.get("general.type")).lower()):
-        other = source.file_table("gguf")["not_a_model"].get(kind)
+        other = model.table["not_a_model"].get(kind)
         if other is not None:
             source.fail(path, other["message"], other["remedy"])
     if not tensors:
@@ -59,11 +137,7 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     split = given.values.get("split.count", 0)
     if isinstance(split, int) and split > 1 and len(paths) != split:
         source.refuse(path, "unnamed-part", parts=split)
-    missing = [source.shown(os.path.basename(part)) for part in paths if not os.path.exists(part)]
-    if missing:
-        source.refuse(
-            path, "parts", parts=len(paths), missing=len(missing), names=source.listed(missing)
-        )
+    source.refuse_missing(path, "parts", paths)
     headers: list[Header] = []
     for part in paths:
         headers.append(given if part == path else read_header(part))
@@ -72,12 +146,41 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     return headers
 
 
+def _quantization(model: GgufModel) -> str:
+    """The quantization of a file. Tensors of a type that `general.file_type` does not allow
+    outweigh it, which is noted.
+    """
+    elements: dict[str, int] = {}
+    for tensor in model.tensors:
+        if len(tensor.shape) > 1:
+            elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
+    types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
+    stated = model.values.get("general.file_type")
+    names, fallbacks = model.table["file_types"], model.table["fallbacks"]
+    name = names.get(str(stated & ~_GUESSED), "") if type(stated) is int else ""
+    bases = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
+    base = bases.get(name, name)
+    if name and not {base, fallbacks.get(base)}.isdisjoint(types):
+        return name
+    held = types[0]
+    if held in ("Q3_K", "Q4_K", "Q5_K"):
+        held += "_M" if sum(type.endswith("_K") for type in types) > 1 else "_S"
+    elif held not in QUANTIZATIONS["gguf"]:
+        held = next((name for name, type in bases.items() if type == held), held)
+    if stated is not None:
+        said = f"general.file_type is {name or repr(stated)[:40]}"
+        tensors = source.listed(types, 3)
+        model.notes.append(f"{said}, and its tensors are {tensors}; taken for {held}")
+    return held
+
+
 def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     architecture, refused = None, None
     try:
         architecture = _architecture(model)
+        _hold_to_row(model, architecture)
     except Unclear as why:
-        model.unknown["architecture"] = str(why)
+        model.unknown["architecture"], architecture = str(why), None
         refused = f"llama.cpp refuses this file: {why}." if isinstance(why, Refused) else None
     name = source.clean(model.values.get("general.name")) or source.name_of(model.path)
     tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
@@ -88,6 +191,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     headers = f"header of {source.shown(model.path)}{more}"
     embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
     modality = "embedding" if embeds else "text"
+    size_source = SIZE_OF + source.shown(model.path)
     return ModelSpec(
         id=source.identifier(name),
         name=name,
@@ -95,9 +199,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         license=terms,
         parameters=_parameters(model, architecture),
         architecture=architecture,
-        files=(
-            PublishedFiles(format="gguf", source=SIZE_OF + source.shown(model.path), bytes=sizes),
-        ),
+        files=(PublishedFiles(format="gguf", source=size_source, bytes=sizes),),
         safety=Safety(formats=("gguf",), remote_code=False),
         sources={
             "architecture": headers,
@@ -111,203 +213,6 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         tokenizer=True,
         origin=model.path,
     )
-
-
-def _architecture(model: GgufModel) -> Architecture:
-    if model.is_image_model:
-        raise Unclear(source.reason("image-model", name=model.name))
-    if not model.known:
-        raise Unclear(source.reason("no-architecture", name=model.name))
-    model.count_blocks()
-    _refuse_unread_kinds(model)
-    architecture = _with_layers(model)
-    for key, message, _ in architecture.misfits():
-        raise Unclear(f"{model.name}: {key} {message}")
-    if architecture.context_tokens is None:
-        why = f"the header says {model.name}.context_length = 0"
-        model.unknown["architecture.context_tokens"] = why
-    model.unknown["architecture.dtype"] = source.reason("published-type")
-    architecture = _with_departures(model, architecture)
-    _hold_to_row(model, architecture)
-    return architecture
-
-
-def _refuse_unread_kinds(model: GgufModel) -> None:
-    if any(name.startswith(("a.", "v.")) for name in model.shapes):
-        raise Unclear(source.reason("encoder", name=model.name))
-    for tensor in model.tensors:
-        if tensor.bytes is None:
-            raise Unclear(
-                source.reason("tensor-type", name=source.clean(tensor.name), type=tensor.type)
-            )
-    sections = model.values.get(f"{model.name}.rope.dimension_sections")
-    if isinstance(sections, list) and len(sections) != 4:
-        raise Unclear(source.reason("sections", name=model.name, count=len(sections), wanted=4))
-
-
-def _with_layers(model: GgufModel) -> Architecture:
-    layers, width = model.layers, model.needed("embedding_length")
-    states = [state_of(model, layer) for layer in range(layers)]
-    attending, feeding = attention(model, states), feed_forward(model, width)
-    if not attending and not any(states):
-        raise Unclear(source.reason("no-layers", name=model.name))
-    # a model may run through its layers several times, each time with a cache of their own
-    loops = model.size("num_loops") or 1 if model.row.loops else 1
-    if layers * loops > MAX_LAYERS:
-        model.damaged(f"{loops:,} runs through {layers:,} layers")
-    shared = _sharing_layers(model)
-    return Architecture(
-        row=model.name,
-        runs_in_gguf=True,
-        layers=layers * loops,
-        embedding_length=width,
-        heads=max((group.heads for group in attending if group is not None), default=None),
-        context_tokens=model.size("context_length"),
-        tied_embeddings="output.weight" not in model.shapes and not model.row.embeds,
-        output_matrix=not model.row.embeds,
-        attention=source.grouped(attending * loops, width),
-        recurrent=source.grouped(states, width),
-        feed_forward=source.grouped(feeding * loops, width),
-        cache_layers=layers - shared if shared else None,
-        stored_layers=layers if loops > 1 else None,
-        per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
-        altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
-        # layers that add a slice of the pictures' embeddings
-        deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
-        mtp_layers=model.blocks - layers or None,
-        **_tables(model),
-    )
-
-
-def _sharing_layers(model: GgufModel) -> int:
-    shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = max(0, model.layers - (model.row.cache_layers or model.layers))
-    if shared >= model.layers:
-        model.damaged(f"all {model.layers:,} layers read the cache of an earlier one")
-    return shared
-
-
-def _tables(model: GgufModel) -> dict[str, Any]:
-    """Rows of the tables of tokens, of token types and of positions; None without one."""
-    tokens = model.counts.get("tokenizer.ggml.tokens")
-    if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
-        tokens = model.number("vocab_size")
-    # llama.cpp makes the table of tokens as long as the tokenizer
-    rows = model.shapes.get("token_embd.weight", (0, 0))[-1]
-    rows = rows if model.row.embedding_rows_beyond or not tokens else tokens
-    types = model.shapes.get("token_types.weight", ())
-    places = model.shapes.get("position_embd.weight", ())
-    token_types = (*types, 1)[1] if types else None
-    dropped = _DROPPED_POSITIONS if token_types == 1 else 0
-    return {
-        "vocabulary": rows or None,
-        "token_types": token_types,
-        "positions": places[-1] + dropped if len(places) > 1 else None,
-    }
-
-
-def _with_departures(model: GgufModel, architecture: Architecture) -> Architecture:
-    """The architecture with what the file's tensors have otherwise than those of its row."""
-    row, names = model.row, model.shapes.keys()
-    gate, norm = _gate(model), _query_key_norm(model, architecture)
-    has_bias, factors = row.attention_bias, row.rope_factors
-    if architecture.attention:
-        has_bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
-    if "rope_freqs.weight" in names:
-        factors = "freqs"
-    elif "rope_factors_long.weight" in names:
-        factors = "long_short"
-    has_two_norms = any(name.endswith("attn_norm_2.weight") for name in names)
-    is_parallel = has_two_norms and not architecture.recurrent
-    return architecture.replace(
-        gate=None if gate == row.gate else gate,
-        attention_bias=None if has_bias == row.attention_bias else has_bias,
-        query_key_norm=None if norm == (row.query_key_norm or "none") else norm,
-        parallel_norms=2 if is_parallel else None,
-        rope_factors=None if factors == row.rope_factors else factors,
-    )
-
-
-def _gate(model: GgufModel) -> str:
-    """How the feed-forward is gated: as the row says or, where that varies, as the first layer."""
-    up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
-    if not model.row.gate_varies or not up or not down:
-        return model.row.gate
-    if model.has(0, "ffn_gate.weight"):
-        return "split"
-    return "fused" if up[-1] == 2 * down[0] else "none"
-
-
-def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
-    """What the norm of queries and keys is over; None where none is to be expected."""
-    # latent attention has no such norm
-    group = next((group for group in architecture.attention if group.kind != "latent"), None)
-    if group is None:
-        return None
-    shape = model.shape(group.layers[0], "attn_q_norm.weight")
-    if not shape:
-        return "none"
-    if len(shape) > 1 and shape[1] > 1:
-        return "per_head"
-    return "head" if shape[0] == group.key_length else "full"
-
-
-def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
-    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
-    `Unclear` where llama.cpp would not load them.
-    """
-    row = row_of(architecture)
-    if row is None:
-        raise Unclear(f"its layers lack a part that every {model.name} model has")
-    groups = gguf_tensors(architecture, row)
-    expected = _place_shapes((group.name, group.layers or (-1,), group.shape) for group in groups)
-    actual = _place_shapes((each.place[0], each.place[1:], each.shape) for each in model.tensors)
-    model.is_as_row = expected == actual
-    if model.is_as_row:
-        return
-    differing = sorted({place for place, _ in expected.items() ^ actual.items()})
-    table = source.file_table("gguf")
-    merged = {part for name, part in actual.keys() - expected.keys() if name in table["instead"]}
-    optional = re.compile("|".join(table["optional"]))
-    for place in differing:
-        name, layer = place
-        # blocks that predict more tokens are left out
-        if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
-            continue
-        stored, needed = _sizes_at(place, actual), _sizes_at(place, expected)
-        # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
-        # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
-        kind = Refused if place in expected else Unclear
-        raise kind(
-            f"its tensor {_numbered(place)} is {stored or 'missing'}, and in {model.name}"
-            f" models it is {needed or 'none that a llama.cpp known here loads'}"
-        )
-    names = source.listed(map(_numbered, differing), 3)
-    model.notes.append(source.reason("other-tensors", name=model.name, tensors=names))
-
-
-def _place_shapes(placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> _Shapes:
-    """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
-    shapes: dict[tuple[str, int], tuple[int, ...]] = {}
-    two_names = source.file_table("gguf")["two_names"]
-    for whole_name, layers, sizes in placed:
-        name = whole_name.removesuffix(".weight")
-        name = two_names.get(name, name)
-        shape = tuple(size for size in sizes if size != 1)
-        shape = (prod(sizes),) if name.endswith("norm") else shape
-        for layer in layers:
-            shapes[name, layer] = shape
-    return shapes
-
-
-def _sizes_at(place: tuple[str, int], shapes: _Shapes) -> str:
-    return " × ".join(map("{:,}".format, shapes.get(place, ())))
-
-
-def _numbered(place: tuple[str, int]) -> str:
-    name, layer = place
-    return source.clean(name.replace("*", str(layer)))
 
 
 def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
@@ -345,33 +250,335 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
         total = count(groups) if model.is_as_row else total
         active = total - idle(groups, architecture)
     if total > source.MAX_PARAMETERS:
-        model.damaged(f"{total:.1e} parameters")
+        model.refuse(f"{total:.1e} parameters")
     return Parameters(total=total or None, active=active or None, mtp=predicting or None)
 
 
-def _quantization(model: GgufModel) -> str:
-    """The quantization of a file. Tensors of a type that `general.file_type` does not allow
-    outweigh it, which is noted.
-    """
-    elements: dict[str, int] = {}
+def _architecture(model: GgufModel) -> Architecture:
+    _count_layers(model)
+    row, layers, width = model.row, model.layers, model.needed("embedding_length")
+    states = [_state(model, layer) for layer in range(layers)]
+    attending = _attention(model, states)
+    feeding = [_feed_forward(model, layer, width) for layer in range(layers)]
+    if not any(attending) and not any(states):
+        raise Unclear(reason("no-layers", name=model.name))
+    # a model may run through its layers several times, each time with a cache of their own
+    loops = model.size("num_loops") or 1 if row.loops else 1
+    if layers * loops > MAX_LAYERS:
+        model.refuse(f"{loops:,} runs through {layers:,} layers")
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, layers - (row.cache_layers or layers))
+    if shared >= layers:
+        model.refuse(f"all {layers:,} layers read the cache of an earlier one")
+    context = model.size("context_length")
+    attention = grouped(attending * loops, width)
+    recurrent = grouped(states, width)
+    architecture = Architecture(
+        row=model.name,
+        runs_in_gguf=True,
+        layers=layers * loops,
+        embedding_length=width,
+        heads=max((group.heads for group in attention), default=None),
+        context_tokens=context,
+        tied_embeddings="output.weight" not in model.shapes and not row.embeds,
+        output_matrix=not row.embeds,
+        attention=attention,
+        recurrent=recurrent,
+        feed_forward=grouped(feeding * loops, width),
+        cache_layers=layers - shared if shared else None,
+        stored_layers=layers if loops > 1 else None,
+        per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
+        altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
+        # layers that add a slice of the pictures' embeddings
+        deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
+        mtp_layers=model.blocks - layers or None,
+        **_tables(model),
+        **_departures(model, attention, recurrent),
+    )
+    refuse_misfits(architecture, f"{model.name}: ")
+    if context is None:
+        why = f"the header says {model.name}.context_length = 0"
+        model.unknown["architecture.context_tokens"] = why
+    model.unknown["architecture.dtype"] = reason("published-type")
+    return architecture
+
+
+def _count_layers(model: GgufModel) -> None:
+    """Set `blocks` and `layers`. Raises for files that no llama.cpp loads, or not as this model."""
+    if model.is_image_model or not model.known:
+        fact = "image-model" if model.is_image_model else "no-architecture"
+        raise Unclear(reason(fact, name=model.name))
+    for key in model.table["required"]:
+        if model.number(key) is None:
+            model.refuse(f"its header has no {model.name}.{key}")
+    model.blocks = model.number("block_count") or 0
+    predicting = model.number("nextn_predict_layers") or 0
+    model.layers = model.blocks - predicting
+    if not 0 < model.layers <= model.blocks <= MAX_LAYERS:
+        model.refuse(f"{model.blocks:,} layers, {predicting:,} of them beyond the last")
+    if any(name.startswith(("a.", "v.")) for name in model.shapes):
+        raise Unclear(reason("encoder", name=model.name))
     for tensor in model.tensors:
-        if len(tensor.shape) > 1:
-            elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
-    types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
-    stated, names = model.values.get("general.file_type"), source.file_table("gguf")
-    name = names["file_types"].get(str(stated & ~_GUESSED), "") if type(stated) is int else ""
-    bases = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
-    base = bases.get(name, name)
-    if name and not {base, names["fallbacks"].get(base)}.isdisjoint(types):
-        return name
-    held = types[0]
-    if held in ("Q3_K", "Q4_K", "Q5_K"):
-        held += "_M" if sum(type.endswith("_K") for type in types) > 1 else "_S"
-    elif held not in QUANTIZATIONS["gguf"]:
-        held = next((name for name, type in bases.items() if type == held), held)
-    if stated is not None:
-        said = f"general.file_type is {name or repr(stated)[:40]}"
-        model.notes.append(
-            f"{said}, and its tensors are {source.listed(types, 3)}; taken for {held}"
+        if tensor.bytes is None:
+            name = source.clean(tensor.name)
+            raise Unclear(reason("tensor-type", name=name, type=tensor.type))
+    sections = model.values.get(f"{model.name}.rope.dimension_sections")
+    if isinstance(sections, list) and len(sections) != 4:
+        raise Unclear(reason("sections", name=model.name, count=len(sections), wanted=4))
+
+
+def _tables(model: GgufModel) -> dict[str, Any]:
+    """Rows of the tables of tokens, of token types and of positions; None without one."""
+    tokens = model.counts.get("tokenizer.ggml.tokens")
+    if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
+        tokens = model.number("vocab_size")
+    # llama.cpp makes the table of tokens as long as the tokenizer
+    rows = model.shapes.get("token_embd.weight", (0, 0))[-1]
+    rows = rows if model.row.embedding_rows_beyond or not tokens else tokens
+    types = model.shapes.get("token_types.weight", ())
+    places = model.shapes.get("position_embd.weight", ())
+    token_types = (*types, 1)[1] if types else None
+    dropped = _DROPPED_POSITIONS if token_types == 1 else 0
+    return {
+        "vocabulary": rows or None,
+        "token_types": token_types,
+        "positions": places[-1] + dropped if len(places) > 1 else None,
+    }
+
+
+def _departures(
+    model: GgufModel, attention: tuple[Attention, ...], recurrent: tuple[Recurrent, ...]
+) -> dict[str, Any]:
+    """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
+    row, names = model.row, model.shapes.keys()
+    gate, up, down = row.gate, model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
+    if row.gate_varies and up and down:
+        gate = "fused" if up[-1] == 2 * down[0] else "none"
+        gate = "split" if model.has(0, "ffn_gate.weight") else gate
+    bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
+    norm = usual_norm = row.query_key_norm or "none"
+    # latent attention has no such norm
+    group = next((group for group in attention if group.kind != "latent"), None)
+    if group is not None:
+        shape = (*model.shape(group.layers[0], "attn_q_norm.weight"), 1)
+        norm = "head" if shape[0] == group.key_length else "full"
+        norm = "per_head" if shape[1:2] > (1,) else norm
+        norm = "none" if len(shape) == 1 else norm
+    factors = row.rope_factors
+    if "rope_freqs.weight" in names or "rope_factors_long.weight" in names:
+        factors = "freqs" if "rope_freqs.weight" in names else "long_short"
+    has_two_norms = any(name.endswith("attn_norm_2.weight") for name in names)
+    return {
+        "gate": None if gate == row.gate else gate,
+        "attention_bias": bias if attention and bias != row.attention_bias else None,
+        "query_key_norm": None if norm == usual_norm else norm,
+        "parallel_norms": 2 if has_two_norms and not recurrent else None,
+        "rope_factors": None if factors == row.rope_factors else factors,
+    }
+
+
+def _state(model: GgufModel, layer: int) -> Recurrent | None:
+    """The state that a layer keeps. Raises `Unclear` for one of an unknown kind."""
+    shown = model.row.state_kind
+    is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
+    is_possible = {"delta": is_delta, "lightning": shown == "lightning"}
+    for kind, rule in model.table["states"].items():
+        has_all = all(model.has(layer, tensor) for tensor in rule["tensors"])
+        if has_all and is_possible.get(kind, True):
+            break
+    else:
+        if model.has(layer, *model.table["other_states"]):
+            raise Unclear(f"the recurrent layers of {model.name} are of an unknown kind")
+        return None
+    sizes = model.sizes(rule["keys"])
+    if kind == "rwkv7":
+        sizes["ranks"] = tuple(model.number(key) or 0 for key in _RWKV7_RANKS)
+    elif kind == "mamba" and model.row.rank_from_width:
+        # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
+        sizes["heads"] = sizes["time_step_rank"]
+        sizes["time_step_rank"] = max(64, model.needed("embedding_length") // 16)
+    elif kind == "mamba2" and not model.has(layer, "ssm_norm.weight"):
+        sizes["norm"] = False
+    elif kind == "delta":
+        # the header has the values of all heads
+        sizes["value_length"] //= sizes["heads"]
+    return Recurrent(kind=kind, **sizes)
+
+
+def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Attention | None]:
+    """The attention of each layer, None for a layer without it."""
+    by_layer: list[Attention | None] = [None] * model.layers
+    attending = []
+    for layer, state in enumerate(states):
+        kind = state.kind if state is not None else None
+        names = "attending_beside_delta" if kind == "delta" else "attending"
+        if kind not in ("kda", "lightning") and model.has(layer, *model.table[names]):
+            attending.append(layer)
+    if not attending:
+        return by_layer
+    window = _window(model)
+    slides = _sliding(model, window)
+    most = max(model.number("attention.head_count", layer=n) or 0 for n in range(model.layers))
+    for layer in attending:
+        heads = model.number("attention.head_count", layer=layer) or most
+        if not heads:
+            raise Unclear(f"{model.name}.attention.head_count is missing")
+        part = _attention_of(model, layer, heads, slides=slides[layer])
+        if slides[layer]:
+            part = part.replace(window_tokens=window)
+        # a layer without an indexer shares an earlier one's choice, or looks at everything
+        if model.has(layer, *model.table["indexing"]):
+            part = part.replace(**model.sizes(model.table["indexer"]))
+            if part.kind == "compressed":
+                part = part.replace(indexer_rows=model.needed("attention.indexer.top_k"))
+        by_layer[layer] = part
+    return by_layer
+
+
+def _attention_of(model: GgufModel, layer: int, heads: int, *, slides: bool) -> Attention:
+    is_latent = model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla")
+    if is_latent:
+        sizes = model.sizes({**model.table["latent"], **model.table["latent_heads"]})
+        sizes["key_length"] -= sizes["rope_length"]
+        query = model.size("attention.q_lora_rank")
+        return Attention(
+            kind="latent", heads=heads, kv_heads=heads, query_latent_length=query, **sizes
         )
-    return held
+    if model.get("attention.compress_ratios") is not None:
+        # to a window and to rows that stand for several tokens each (DeepSeek V4)
+        sizes = model.sizes(model.table["compressed"])
+        sizes["compression"] = model.number("attention.compress_ratios", layer=layer) or None
+        return Attention(kind="compressed", heads=heads, kv_heads=1, **sizes)
+    stated = model.number("attention.head_count_kv", layer=layer)
+    key, value = (
+        (slides and model.number(f"attention.{name}_swa"))
+        or model.number(f"attention.{name}")
+        or model.needed("embedding_length") // heads
+        for name in ("key_length", "value_length")
+    )
+    part = Attention(
+        kind="sliding" if slides else "full",
+        heads=heads,
+        kv_heads=heads if stated is None else stated,
+        key_length=key,
+        value_length=value,
+        values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
+    )
+    # files of before April 2025 unpack the latent, and keep keys and values of every head
+    if slides or not model.has(layer, "attn_kv_b.weight"):
+        return part
+    query = model.size("attention.q_lora_rank")
+    return part.replace(query_latent_length=query, **model.sizes(model.table["latent"]))
+
+
+def _window(model: GgufModel) -> int | None:
+    """The window in tokens, of the layers that have one; None where none has."""
+    window = model.size("attention.sliding_window", "attention.chunk_size")
+    if model.row.window_cache_layers in (None, model.layers):
+        window = window or model.row.window_tokens
+    # a window that no text can fill is none
+    return window if window and window < (model.number("context_length") or MAX_NUMBER) else None
+
+
+def _sliding(model: GgufModel, window: int | None) -> list[bool]:
+    """Which layers have the window, by a list or by every so many; else as the row says."""
+    key, layers = "attention.sliding_window_pattern", model.layers
+    if window is None:
+        return [False] * layers
+    name = f"{model.name}.{key}"
+    stated = model.values.get(name)
+    entries = len(stated) if isinstance(stated, list) else model.counts.get(name, layers)
+    if not layers <= entries <= model.blocks:
+        raise Unclear(reason("pattern", name=name, entries=entries, layers=layers))
+    if isinstance(stated, list):
+        return [bool(flag) for flag in stated[:layers]]
+    every = model.row.full_every if stated is None else model.number(key)
+    if every is None:
+        raise Unclear(reason("window", name=model.name, window=window))
+    full = 0 if model.row.full_first else (every or 1) - 1
+    return [every == 0 or layer % every != full for layer in range(layers)]
+
+
+def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | None:
+    """That of a layer, None without one."""
+    stated = model.number("feed_forward_length", layer=layer) or 0
+    experts = model.shape(layer, "ffn_down_exps.weight")
+    dense = model.shape(layer, "ffn_down.weight")
+    mixed = model.shape(layer, "channel_mix_key.weight")
+    if len(experts) == 3 and model.number("expert_used_count"):
+        groups = model.number("expert_group_count") or 0
+        return FeedForward(
+            length=experts[0],
+            experts=model.needed("expert_count"),
+            used=model.needed("expert_used_count"),
+            shared_length=next(iter(model.shape(layer, "ffn_down_shexp.weight")), None),
+            latent_length=experts[1] if experts[1] != width else None,
+            router_bias=model.has(layer, "exp_probs_b.bias", "exp_probs_b"),
+            beside_dense=next(iter(dense), None),
+            groups=groups if groups > 1 else None,
+            groups_used=model.needed("expert_group_used_count") if groups > 1 else None,
+        )
+    if dense or mixed:
+        # where the tensor has another length than the header, llama.cpp refuses it
+        length = stated // (2 if model.row.length_of_both else 1)
+        return FeedForward(length=length or (*dense[:1], *mixed[-1:])[0])
+    if model.has(layer, "ffn_down.0.weight"):
+        # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
+        raise Refused("each of its experts is a tensor of its own, as until April 2024")
+    return None
+
+
+def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
+    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
+    `Unclear` where llama.cpp would not load them.
+    """
+    row = row_of(architecture)
+    if row is None:
+        raise Unclear(f"its layers lack a part that every {model.name} model has")
+    groups = gguf_tensors(architecture, row)
+    expected = _shapes(model, ((each.name, each.layers or (-1,), each.shape) for each in groups))
+    placed = ((each.place[0], each.place[1:], each.shape) for each in model.tensors)
+    actual = _shapes(model, placed)
+    model.is_as_row = expected == actual
+    if model.is_as_row:
+        return
+    differing = sorted({place for place, _ in expected.items() ^ actual.items()})
+    merged = {
+        part for name, part in actual.keys() - expected.keys() if name in model.table["instead"]
+    }
+    optional = re.compile("|".join(model.table["optional"]))
+    names = [source.clean(name.replace("*", str(layer))) for name, layer in differing]
+    for place, shown in zip(differing, names, strict=True):
+        name, layer = place
+        # blocks that predict more tokens are left out
+        if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
+            continue
+        stored, needed = (
+            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
+        )
+        # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
+        # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
+        kind = Refused if place in expected else Unclear
+        raise kind(
+            f"its tensor {shown} is {stored or 'missing'}, and in {model.name}"
+            f" models it is {needed or 'none that a llama.cpp known here loads'}"
+        )
+    tensors = source.listed(names, 3)
+    model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
+
+
+def _shapes(
+    model: GgufModel, placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]
+) -> _Shapes:
+    """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
+    shapes: dict[tuple[str, int], tuple[int, ...]] = {}
+    two_names = model.table["two_names"]
+    for whole_name, layers, sizes in placed:
+        name = whole_name.removesuffix(".weight")
+        name = two_names.get(name, name)
+        shape = tuple(size for size in sizes if size != 1)
+        shape = (prod(sizes),) if name.endswith("norm") else shape
+        for layer in layers:
+            shapes[name, layer] = shape
+    return shapes

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from struct import Struct, unpack_from
-from typing import IO, Any
+from struct import Struct, calcsize, unpack_from
+from typing import IO, Any, NoReturn
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.records import Record, pattern
@@ -28,11 +28,8 @@ _MAX_KEPT_IN_ALL = 1 << 20
 _CHUNK = 1 << 20
 _LENGTH = Struct("<Q").unpack_from
 
-# id of a value's type -> its bytes and struct format
-_VALUES: Mapping[int, tuple[int, str]] = {
-    0: (1, "B"), 1: (1, "b"), 2: (2, "H"), 3: (2, "h"), 4: (4, "I"), 5: (4, "i"), 6: (4, "f"),
-    7: (1, "?"), 10: (8, "Q"), 11: (8, "q"), 12: (8, "d"),
-}  # fmt: skip
+# id of a value's type -> its struct format
+_VALUES: Mapping[int, str] = {**dict(enumerate("BbHhIif?")), 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 # a number with a leading zero is none of llama.cpp's
 _BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
@@ -72,11 +69,16 @@ class _Stream:
         self.path, self.stream, self.size, self.content = path, stream, size, read
         self.place = self.kept = 0
 
-    def reach(self, end: int) -> None:
+    def damaged(self, what: str) -> NoReturn:
+        source.damaged(self.path, what)
+
+    def skip(self, count: int) -> None:
+        """Go on by that many bytes; all up to there are read."""
+        end = self.place = self.place + count
         if end > self.size:
             source.cut_short(self.path, f"it has {self.size:,} bytes and ends inside its header")
         if end > MAX_HEADER_BYTES:
-            source.damaged(self.path, f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
+            self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         if (missing := end - len(self.content)) > 0:
             # as much again as there is, so that a long header is copied a few times only
             more = max(missing, _CHUNK, len(self.content))
@@ -84,36 +86,35 @@ class _Stream:
         if end > len(self.content):
             source.refuse(self.path, "shorter")
 
-    def take(self, count: int) -> bytes:
+    def values(self, form: str) -> tuple[Any, ...]:
+        begin, form = self.place, f"<{form}"
+        self.skip(calcsize(form))
+        return unpack_from(form, self.content, begin)
+
+    def text(self, what: str | None = None) -> str | None:
+        """The next text; of one that is too long for a name None, or the fault of `what` it is."""
+        (length,) = self.values("Q")
         begin = self.place
-        self.place += count
-        if self.place > len(self.content):
-            self.reach(self.place)
-        return self.content[begin : self.place]
-
-    def number(self, bytes: int, form: str) -> Any:
-        return unpack_from("<" + form, self.take(bytes))[0]
-
-    def skip(self, count: int) -> None:
-        self.place += count
-        self.reach(self.place)
-
-    def name(self, what: str) -> str:
-        length = self.number(8, "Q")
+        if length > _MAX_NAME and what:
+            self.damaged(f"a {what} of {length:,} bytes")
+        self.skip(length)
         if length > _MAX_NAME:
-            source.damaged(self.path, f"a {what} of {length:,} bytes")
-        return self.take(length).decode("utf-8", "replace")
+            return None
+        return self.content[begin : self.place].decode("utf-8", "replace")
 
     def skip_texts(self, count: int) -> None:
         """Go over an array of texts: the vocabulary is one, and most of what a header needs."""
-        self.reach(self.place + 8 * count)
+        begin = self.place
+        self.skip(8 * count)
+        self.place = begin
         while count:
             content, place, last = self.content, self.place, len(self.content) - 8
             while count and place <= last:
                 place += 8 + _LENGTH(content, place)[0]
                 count -= 1
             self.place = place
-            self.reach(place + 8 if count else place)
+            self.skip(8 if count else 0)
+            self.place = place
 
 
 def read_header(path: str) -> Header:
@@ -128,86 +129,70 @@ def read_header(path: str) -> Header:
             source.refuse(path, "version", version=version)
         header = _Stream(path, stream, size, start)
         header.skip(8)
-        return _header(header)
-
-
-def _header(header: _Stream) -> Header:
-    path = header.path
-    tensor_count, key_count = header.number(8, "Q"), header.number(8, "Q")
-    if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
-        source.damaged(path, f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
-    values: dict[str, Any] = {}
-    counts: dict[str, int] = {}
-    for _ in range(key_count):
-        key = header.name("key")
-        if key in values or key in counts:
-            source.damaged(path, f'the key "{source.clean(key)}" stands in it twice')
-        value, length = _value(header, key)
-        if value is None:
-            counts[key] = length
-        else:
-            values[key] = value
-    alignment = values.get("general.alignment", 32)
-    if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
-        source.damaged(path, "general.alignment is no power of two")
-    tensors, whole = _tensors(header, tensor_count, alignment)
-    if whole > header.size:
-        source.cut_short(path, f"{whole - header.size:,} of its {whole:,} bytes are missing")
-    return Header(size=header.size, values=values, counts=counts, tensors=tensors)
+        tensor_count, key_count = header.values("QQ")
+        if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
+            header.damaged(f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
+        values: dict[str, Any] = {}
+        counts: dict[str, int] = {}
+        for _ in range(key_count):
+            key = header.text("key") or ""
+            if key in values or key in counts:
+                header.damaged(f'the key "{source.clean(key)}" stands in it twice')
+            value, length = _value(header, key)
+            if value is None:
+                counts[key] = length
+            else:
+                values[key] = value
+        tensors = _tensors(header, tensor_count, values.get("general.alignment", 32))
+        return Header(size=size, values=values, counts=counts, tensors=tensors)
 
 
 def _value(header: _Stream, key: str) -> tuple[Any, int]:
     """The next value, and how long it is; None in its place where it is too long to keep."""
-    kind = header.number(4, "I")
+    (kind,) = header.values("I")
     if kind in _VALUES:
-        return header.number(*_VALUES[kind]), 1
+        return header.values(_VALUES[kind])[0], 1
     if kind == _STRING:
-        length = header.number(8, "Q")
-        if length > _MAX_NAME:
-            header.skip(length)
-            return None, length
-        return header.take(length).decode("utf-8", "replace"), length
+        return header.text(), 1
     if kind != _ARRAY:
-        source.damaged(header.path, f'"{source.clean(key)}" has a value of the unknown type {kind}')
-    inner, length = header.number(4, "I"), header.number(8, "Q")
+        header.damaged(f'"{source.clean(key)}" has a value of the unknown type {kind}')
+    inner, length = header.values("I") + header.values("Q")
     if inner == _STRING:
         header.skip_texts(length)
         return None, length
     if inner not in _VALUES:
-        source.damaged(
-            header.path,
-            f'"{source.clean(key)}" is a list of lists, or of values of an unknown type',
-        )
-    size, form = _VALUES[inner]
+        header.damaged(f'"{source.clean(key)}" is a list of lists, or of values of an unknown type')
     if length > _MAX_KEPT:
-        header.skip(size * length)
+        header.skip(calcsize(f"<{_VALUES[inner]}") * length)
         return None, length
     header.kept += length
     if header.kept > _MAX_KEPT_IN_ALL:
-        source.damaged(header.path, "its lists take more than any model's")
-    return list(unpack_from(f"<{length}{form}", header.take(size * length))), length
+        header.damaged("its lists take more than any model's")
+    return list(header.values(f"{length}{_VALUES[inner]}")), length
 
 
-def _tensors(header: _Stream, count: int, alignment: int) -> tuple[tuple[Tensor, ...], int]:
-    """The tensors, and how many bytes a file has that holds them all."""
+def _tensors(header: _Stream, count: int, alignment: Any) -> tuple[Tensor, ...]:
+    if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
+        header.damaged("general.alignment is no power of two")
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
     data_bytes = 0
     for _ in range(count):
         tensor, offset = _tensor(header)
+        what = f'the tensor "{source.clean(tensor.name)}"'
         if tensor.name in tensors:
-            source.damaged(
-                header.path, f'the tensor "{source.clean(tensor.name)}" stands in it twice'
-            )
+            header.damaged(f"{what} stands in it twice")
         if end is not None and offset != end:
-            begins = f"begins {offset:,} bytes after the header, not {end:,}"
-            source.damaged(header.path, f'the tensor "{source.clean(tensor.name)}" {begins}')
+            header.damaged(f"{what} begins {offset:,} bytes after the header, not {end:,}")
         end = None if tensor.bytes is None else offset + _aligned(tensor.bytes, alignment)
         data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
         tensors[tensor.name] = tensor
     whole = _aligned(header.place, alignment) + data_bytes if tensors else 0
-    return tuple(tensors.values()), whole
+    if whole > header.size:
+        missing = f"{whole - header.size:,} of its {whole:,} bytes are missing"
+        source.cut_short(header.path, missing)
+    return tuple(tensors.values())
 
 
 def _aligned(position: int, alignment: int) -> int:
@@ -216,15 +201,15 @@ def _aligned(position: int, alignment: int) -> int:
 
 def _tensor(header: _Stream) -> tuple[Tensor, int]:
     """The next entry, and how many bytes behind the header its data begin."""
-    name = header.name("tensor's name")
+    name = header.text("tensor's name") or ""
     what = f'the tensor "{source.clean(name)}"'
-    dimensions = header.number(4, "I")
+    (dimensions,) = header.values("I")
     if dimensions > 4:
-        source.damaged(header.path, f"{what} has {dimensions:,} dimensions")
-    shape = unpack_from(f"<{dimensions}Q", header.take(8 * dimensions)) or (1,)
+        header.damaged(f"{what} has {dimensions:,} dimensions")
+    shape = header.values(f"{dimensions}Q") or (1,)
     if min(shape) < 1 or prod(shape) >= 1 << 48:
-        source.damaged(header.path, f"{what} has the shape {' × '.join(map(str, shape))}")
-    type_id, offset = header.number(4, "I"), header.number(8, "Q")
+        header.damaged(f"{what} has the shape {' × '.join(map(str, shape))}")
+    type_id, offset = header.values("IQ")
     names = source.file_table("gguf")
     if str(type_id) in names["retired"]:
         old, left = names["retired"][str(type_id)]
@@ -233,6 +218,6 @@ def _tensor(header: _Stream) -> tuple[Tensor, int]:
     type = names["types"].get(str(type_id), f"type {type_id}")
     elements, size = BLOCKS.get(type) or names["blocks"].get(type, (1, 0))
     if shape[0] % elements:
-        source.damaged(header.path, f"rows of {shape[0]:,} in {what} cannot be {type}")
+        header.damaged(f"rows of {shape[0]:,} in {what} cannot be {type}")
     bytes = prod(shape) // elements * size or None
     return Tensor(name=name, shape=shape, type=type, bytes=bytes), offset

@@ -156,11 +156,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
     of the files are not there.
     """
-    missing = [source.shown(os.path.basename(path)) for path in paths if not os.path.exists(path)]
-    if missing:
-        source.refuse(
-            named, "files", count=len(paths), missing=len(missing), names=source.listed(missing)
-        )
+    source.refuse_missing(named, "files", paths)
     elements: dict[str, int] = {}
     size_bytes, predict_more, is_scaled = 0, False, False
     for path in paths:

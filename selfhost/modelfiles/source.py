@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, NoReturn, TypeVar
+from typing import IO, Any, NoReturn
 
-from ..catalogue.architecture import Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
 from ..core import files, json_text
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, pattern, shortened
 from ..core.records import shown as shown
 from ..core.tables import shipped_table
-
-_Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
 # more parts than any model's files have
 MAX_PARTS = 10_000
@@ -32,10 +29,6 @@ _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's con
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MAX_TEXT = 100
 _PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
-
-
-class Unclear(Exception):
-    """A model's cache or its weights do not follow from its file; the text says why."""
 
 
 class LocalModel(Record):
@@ -86,6 +79,15 @@ def damaged(path: str, what: str) -> NoReturn:
 def cut_short(path: str, what: str) -> NoReturn:
     """Raise `SpecError` for a file that ends too early."""
     fail(path, f"is cut short: {what}", "the download did not finish: start it again")
+
+
+def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
+    """Raise `SpecError` with that fault where some of the files that belong to `path` are not
+    there.
+    """
+    missing = [shown(os.path.basename(file)) for file in files if not os.path.exists(file)]
+    if missing:
+        refuse(path, fault, parts=len(files), missing=len(missing), names=listed(missing))
 
 
 def begins_safetensors(start: bytes) -> bool:
@@ -258,20 +260,3 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
         unknown["license.url"] = f'the file says "{text}" and no address'
     own = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"
     return License(id=f"LicenseRef-{own}", url=url)
-
-
-def grouped(
-    layers: Sequence[_Layers | None], width: int, names: Mapping[str, str] | None = None
-) -> tuple[_Layers, ...]:
-    """Equal layers as one group, in the order of their first. Entry i is the part of layer i, None
-    where it has none. Raises `Unclear` for a size that does not divide its whole, by what `names`
-    calls it.
-    """
-    places: dict[_Layers, list[int]] = {}
-    for number, layer in enumerate(layers):
-        if layer is not None:
-            places.setdefault(layer, []).append(number)
-    for layer in places:
-        for key, message, _ in layer.misfits(width):
-            raise Unclear(f"{(names or {}).get(key, key)} {message}")
-    return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())

@@ -19,7 +19,7 @@ from selfhost import Workload, check
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
-from selfhost.modelfiles.config_keys import model_types
+from selfhost.modelfiles.config_keys import MODEL_TYPES
 from selfhost.needs import decode_bytes_by_type
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import row_of
@@ -110,7 +110,7 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
     """A row that is misspelled would make a model unknown."""
     text = (COMMON / "model_types.toml").read_text(encoding="utf-8")
     head = text.partition("schema =")[0]
-    for name, kind in model_types().items():
+    for name, kind in MODEL_TYPES.items():
         for row in (kind.get(key) for key in ("row", "row_with_experts", "row_without_states")):
             assert row is None or row in ROWS["architecture"], name
     for row in tomllib.loads(text)["model_type"].values():

@@ -237,7 +237,7 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
         ({"embedding_length": None}, "no llama.embedding_length"),
         ({"block_count": None}, "no llama.block_count"),
         # get_key_or_arr: "has wrong array length"
-        ({"attention.head_count_kv": [8] * 31}, "head_count_kv does not list one"),
+        ({"attention.head_count_kv": [8] * 31}, "head_count_kv is [8, 8, 8"),
         ({"feed_forward_length": [14336] * 5000}, "feed_forward_length lists 5,000"),
         ({"nextn_predict_layers": 40}, "layers, 40 of them beyond"),
         # releases of llama.cpp differ in what they do with such a pattern

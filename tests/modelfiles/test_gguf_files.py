@@ -124,7 +124,7 @@ _BROKEN = {
     "LoRA adapter": _model(general__architecture="llama", general__type="adapter"),
     "projector": _model(general__architecture="clip"),
     "importance matrix": _model(general__type="imatrix", general__architecture="llama"),
-    "no whole number": _model(general__architecture="llama", llama__block_count="many"),
+    "neither a whole number": _model(general__architecture="llama", llama__block_count="many"),
     "5,000 layers": _model(
         general__architecture="llama",
         llama__block_count=5000,
