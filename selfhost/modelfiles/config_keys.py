@@ -83,11 +83,10 @@ class Keys(Sizes):
         self.in_gguf = bool(self.type.get("row") and self.type.get("in_gguf", True))
         named = values.get("architectures")
         self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
-        mapped = values.get("auto_map")
         # ChatGLM names its bare class, and generates with that of auto_map
-        writes = {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
-        has_head = self.nested or (isinstance(mapped, dict) and writes & mapped.keys())
-        has_head = has_head or self.type.get("bare_class_writes")
+        mapped, writes = values.get("auto_map"), {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
+        is_mapped = isinstance(mapped, dict) and not writes.isdisjoint(mapped)
+        has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
         self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
         self.text = self._keys_of_text()
         self.written = frozenset(self.text)
