@@ -20,7 +20,7 @@ from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
 from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
-from .layers import MAX_NUMBER, Unclear, grouped, refuse_misfits, short
+from .layers import MAX_NUMBER, Unclear, architecture_of, grouped, short
 from .stored import Stored, stored_of
 
 # what no config.json says of a model
@@ -53,14 +53,7 @@ class ConfigRead(Record):
 
 def read_config(path: str) -> ConfigRead:
     """The model that a config.json describes. Raises `SpecError`."""
-    values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
-    exported = source.beside(path, _QUANTIZATION)
-    if exported and isinstance(values, dict) and not values.get("quantization_config"):
-        export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
-        part = export.get("quantization") if isinstance(export, dict) else None
-        own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
-        values = {**values, "quantization_config": own}
-    keys = Keys(path, values)
+    keys = Keys(path, _values(path))
     stored = stored_of(keys)
     if stored.why is not None:
         keys.unknown["architecture.matrix_dtype"] = stored.why
@@ -71,27 +64,35 @@ def read_config(path: str) -> ConfigRead:
     except Unclear as why:
         keys.unknown["architecture"] = str(why)
     counts = _parameters(keys, architecture, row)
-    language, says_seeing = counts.total, TABLES["encoders"]["seeing"]
-    sees = keys.nested and "ForConditional" in keys.class_name
-    sees = sees or bool(keys.outer_type.get("sees") or any(map(values.get, says_seeing)))
-    if sees or isinstance(values.get("audio_config"), dict):
+    language = counts.total
+    if keys.sees or isinstance(keys.outer.get("audio_config"), dict):
         counts = _with_encoders(keys, counts, architecture.embedding_length if architecture else 0)
     if counts.total is None:
         keys.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
-    modality = "vision" if sees else "text"
-    if architecture is not None and not architecture.output_matrix:
-        modality = "embedding"
     return ConfigRead(
-        spec=_spec(keys, modality, architecture, counts),
+        spec=_spec(keys, architecture, counts),
         stored=stored,
         language_parameters=language,
         notes=tuple(keys.notes),
     )
 
 
-def _spec(
-    keys: Keys, modality: str, architecture: Architecture | None, counts: Parameters
-) -> ModelSpec:
+def _values(path: str) -> Any:
+    """Those of the file, with what an exporter wrote of its quantization into one beside it."""
+    values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
+    exported = source.beside(path, _QUANTIZATION)
+    if not exported or not isinstance(values, dict) or values.get("quantization_config"):
+        return values
+    export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
+    part = export.get("quantization") if isinstance(export, dict) else None
+    own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
+    return {**values, "quantization_config": own}
+
+
+def _spec(keys: Keys, architecture: Architecture | None, counts: Parameters) -> ModelSpec:
+    modality = "vision" if keys.sees else "text"
+    if architecture is not None and not architecture.output_matrix:
+        modality = "embedding"
     path, shown = keys.path, source.shown(keys.path)
     # classes that transformers has of its own do not need the code that auto_map names
     is_foreign = not keys.in_gguf or keys.type.get("own_code")
@@ -198,10 +199,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     except Unclear as why:
         incomplete = str(why)
     has_experts = any(part.experts for part in feed_forward)
-    which = "row_with_experts" if has_experts else "row"
-    which = which if recurrent or has_experts else "row_without_states"
-    which = "row_of_ocr" if "OCR" in keys.class_name else which
-    name = str(keys.type.get(which) or keys.type.get("row") or keys.kind or "unnamed")
+    name = keys.row_name(has_states=bool(recurrent), has_experts=has_experts)
     row = shipped_table("architectures")["architecture"].get(name) if "row" in keys.type else None
     is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
     fields = {**_tables(keys, row or {}), **_layers_apart(keys), **_types(keys, stored)}
@@ -212,12 +210,11 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         keys.unknown["parameters.total"] = source.reason("incomplete", why=incomplete)
         # with the name of a row it would be believed to have all its tensors
         name += INCOMPLETE if row is not None else ""
-    architecture = Architecture(
+    return architecture_of(
         row=name,
         runs_in_gguf=keys.in_gguf,
         layers=keys.layers,
         embedding_length=width,
-        heads=max((part.heads for part in attention), default=None),
         attention=attention,
         recurrent=recurrent,
         feed_forward=feed_forward,
@@ -225,8 +222,6 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         output_matrix=not is_encoder and not keys.is_headless,
         **fields,
     )
-    refuse_misfits(architecture)
-    return architecture
 
 
 def _count_layers(keys: Keys) -> None:
@@ -309,40 +304,46 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
     """That of a layer, None where it has none. Raises `Unclear`."""
     if kind not in _ATTENDING:
         return None
-    width, own = keys.needed("width"), _own_sizes(keys, number)
     heads = keys.number("num_attention_heads_per_layer", layer=number)
     heads = heads or keys.needed("heads", layer=number)
-    if keys.text.get("use_mla") is not False:
-        latent = keys.number("kv_lora_rank")
-        if latent is None and keys.class_row.get("defaults", {}).get("kv_lora_rank"):
-            raise Unclear("kv_lora_rank is null, and its class has no attention without it")
-        if latent and kind == "full":
-            return _latent(keys, number, heads)
-    length = own.get("head_dim") or keys.number("head_length", least=1)
-    if not length and width % heads:
+    if kind == "full" and _is_latent(keys):
+        return _latent(keys, number, heads)
+    own, width = _own_sizes(keys, number), keys.needed("width")
+    length = own.get("head_dim") or keys.number("head_length", least=1) or width // heads
+    if width % heads and not (own or keys.get("head_length")):
         raise Unclear(source.reason("head_dim", width=width, heads=heads))
-    kv_heads, takes_keys = keys.number("kv_heads", layer=number), False
-    # Falcon's older classes ignore num_kv_heads where multi_query is set
-    single = keys.get("multi_query")
-    if single and not keys.text.get("new_decoder_architecture"):
-        kv_heads = 1
-    elif single is False and "num_key_value_heads" not in keys.written:
-        kv_heads = heads
-    kv_heads = own.get("num_key_value_heads") or kv_heads or heads
-    if kind == "full" and (whole := keys.number("global_head_dim")):
-        # layers without a window may have their own sizes, and keep keys for values (Gemma 4)
-        length, takes_keys = whole, bool(keys.get("attention_k_eq_v"))
-        if takes_keys:
-            kv_heads = keys.number("num_global_key_value_heads", least=1) or kv_heads
-    return Attention(
+    part = Attention(
         kind="full" if kind == "hybrid" else kind,
         heads=heads,
-        kv_heads=kv_heads,
-        key_length=length or width // heads,
-        value_length=length or width // heads,
+        kv_heads=own.get("num_key_value_heads") or _kv_heads(keys, number, heads),
+        key_length=length,
+        value_length=length,
         window_tokens=_window(keys) if kind == "sliding" else None,
+    )
+    whole = keys.number("global_head_dim") if kind == "full" else None
+    return _with_full_sizes(keys, part, whole) if whole else part
+
+
+def _with_full_sizes(keys: Keys, part: Attention, length: int) -> Attention:
+    """Layers without a window may have their own sizes, and keep keys for values (Gemma 4)."""
+    takes_keys = bool(keys.get("attention_k_eq_v"))
+    kv_heads = keys.number("num_global_key_value_heads", least=1) if takes_keys else None
+    return part.replace(
+        kv_heads=kv_heads or part.kv_heads,
+        key_length=length,
+        value_length=length,
         values_from_keys=takes_keys,
     )
+
+
+def _kv_heads(keys: Keys, number: int, heads: int) -> int:
+    stated, single = keys.number("kv_heads", layer=number), keys.get("multi_query")
+    # Falcon's older classes ignore num_kv_heads where multi_query is set
+    if single and not keys.text.get("new_decoder_architecture"):
+        return 1
+    if single is False and "num_key_value_heads" not in keys.written:
+        return heads
+    return stated or heads
 
 
 def _own_sizes(keys: Keys, number: int) -> Mapping[str, int]:
@@ -355,6 +356,13 @@ def _own_sizes(keys: Keys, number: int) -> Mapping[str, int]:
     ):
         raise Unclear(f"per_layer_config is {short(by_layer)}, not understood")
     return own
+
+
+def _is_latent(keys: Keys) -> bool:
+    latent = keys.number("kv_lora_rank") if keys.text.get("use_mla") is not False else 0
+    if latent is None and keys.class_row.get("defaults", {}).get("kv_lora_rank"):
+        raise Unclear("kv_lora_rank is null, and its class has no attention without it")
+    return bool(latent)
 
 
 def _latent(keys: Keys, number: int, heads: int) -> Attention:
@@ -410,13 +418,16 @@ def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
     used = keys.number("used") or 0
     if not 0 < used <= experts:
         raise Unclear(f"{keys.stated('used')}: a token uses {used:,} of {experts:,} experts")
-    if not (kind == "moe" if is_apart else _has_experts(keys, number)):
-        return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
+    if kind == "moe" if is_apart else _has_experts(keys, number):
+        return _mixture(keys, number, experts, used)
+    return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
+
+
+def _mixture(keys: Keys, number: int, experts: int, used: int) -> FeedForward:
     each = keys.number("expert_length") or keys.needed("intermediate_size", "n_inner")
     stated, shared = keys.number("shared_length"), keys.number("shared_experts")
     if stated is None or shared == 0:
         stated = (shared or 0) * each
-    groups = keys.number("n_group") or 0
     has_bias = keys.get("topk_method") == "noaux_tc" or keys.type.get("router_bias")
     return FeedForward(
         length=each,
@@ -426,8 +437,7 @@ def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
         latent_length=keys.size("expert_latent"),
         router_bias=bool(has_bias),
         beside_dense=_dense_length(keys, number) if keys.type.get("dense_beside") else None,
-        groups=groups if groups > 1 else None,
-        groups_used=keys.needed("topk_group") if groups > 1 else None,
+        **keys.groups("n_group", "topk_group"),
     )
 
 
@@ -464,13 +474,16 @@ def _dense_length(keys: Keys, number: int) -> int:
         # the file counts gate and up together
         return length // 2
     if keys.get("block_auto_adjust_ff_dim"):
-        # as LFM2 has it
-        factor, step = keys.get("block_ffn_dim_multiplier"), keys.number("block_multiple_of") or 1
-        is_usable = type(factor) is float and 0 < factor < 100
-        length = int((factor if is_usable else 1) * int(2 * length / 3))
-        return -(-length // step) * step
+        return _adjusted_length(keys, int(2 * length / 3))
     reading = keys.layers - (keys.number("num_kv_shared_layers") or 0)
     return 2 * length if keys.get("use_double_wide_mlp") and number >= reading else length
+
+
+def _adjusted_length(keys: Keys, length: int) -> int:
+    """As LFM2 has it."""
+    factor, step = keys.get("block_ffn_dim_multiplier"), keys.number("block_multiple_of") or 1
+    is_usable = type(factor) is float and 0 < factor < 100
+    return -(-int((factor if is_usable else 1) * length) // step) * step
 
 
 def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:

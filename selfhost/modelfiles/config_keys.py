@@ -81,26 +81,46 @@ class Keys(Sizes):
         self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.class_row.get("matter", ()))
         self.in_gguf = bool(self.type.get("row") and self.type.get("in_gguf", True))
-        named = values.get("architectures")
-        self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
-        # ChatGLM names its bare class, and generates with that of auto_map
-        mapped, writes = values.get("auto_map"), {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
-        is_mapped = isinstance(mapped, dict) and not writes.isdisjoint(mapped)
-        has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
-        self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
         self.text = self._keys_of_text()
         self.written = frozenset(self.text)
         self._add_defaults()
-        published = {**TABLES["published"], **self.type.get("published", {})}
-        # those with another value than every published model has
-        self.unpublished = [
-            key
-            for key, value in published.items()
-            if self.text.get(key) not in (None, *(value if isinstance(value, list) else [value]))
-        ]
-        # keys that something reads, or that are known to change nothing
-        self.understood = {*(published.keys() - {*self.unpublished})}
+        self._sort_published()
+        self._read_class()
+
+    def _sort_published(self) -> None:
+        # keys that something reads, or that are known to change nothing, and those with another
+        # value than every published model has
+        self.understood: set[str] = set()
+        self.unpublished: list[str] = []
+        for key, value in {**TABLES["published"], **self.type.get("published", {})}.items():
+            usual = (None, *(value if isinstance(value, list) else [value]))
+            if self.text.get(key) in usual:
+                self.understood.add(key)
+            else:
+                self.unpublished.append(key)
         self.get(*TABLES["keys"]["read"])
+
+    def _read_class(self) -> None:
+        named = self.outer.get("architectures")
+        self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
+        composed = self.nested and "ForConditional" in self.class_name
+        says_so = composed or self.outer_type.get("sees")
+        self.sees = bool(says_so or any(map(self.outer.get, TABLES["encoders"]["seeing"])))
+        # ChatGLM names its bare class, and generates with that of auto_map
+        mapped, writes = (
+            self.outer.get("auto_map"),
+            {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"},
+        )
+        is_mapped = isinstance(mapped, dict) and not writes.isdisjoint(mapped)
+        has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
+        self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
+
+    def row_name(self, *, has_states: bool, has_experts: bool) -> str:
+        """Of the row of architectures.toml, or what stands in for it."""
+        key = "row_with_experts" if has_experts else "row"
+        key = key if has_states or has_experts else "row_without_states"
+        key = "row_of_ocr" if "OCR" in self.class_name else key
+        return str(self.type.get(key) or self.type.get("row") or self.kind or "unnamed")
 
     def _refuse_other_json(self, *, is_nest: bool) -> None:
         """Raise `SpecError` for JSON that is something else, and name some of its keys."""

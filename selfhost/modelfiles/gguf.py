@@ -26,7 +26,7 @@ from ..needs.tensors import (
 )
 from . import source
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
-from .layers import MAX_NUMBER, Sizes, Unclear, grouped, refuse_misfits
+from .layers import MAX_NUMBER, Sizes, Unclear, architecture_of, grouped
 from .source import LocalModel, reason
 
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
@@ -266,27 +266,22 @@ def _architecture(model: GgufModel) -> Architecture:
     loops = model.size("num_loops") or 1 if row.loops else 1
     if layers * loops > MAX_LAYERS:
         model.refuse(f"{loops:,} runs through {layers:,} layers")
-    shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = max(0, layers - (row.cache_layers or layers))
-    if shared >= layers:
-        model.refuse(f"all {layers:,} layers read the cache of an earlier one")
     context = model.size("context_length")
     attention = grouped(attending * loops, width)
     recurrent = grouped(states, width)
-    architecture = Architecture(
+    architecture = architecture_of(
+        f"{model.name}: ",
         row=model.name,
         runs_in_gguf=True,
         layers=layers * loops,
         embedding_length=width,
-        heads=max((group.heads for group in attention), default=None),
         context_tokens=context,
         tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
         attention=attention,
         recurrent=recurrent,
         feed_forward=grouped(feeding * loops, width),
-        cache_layers=layers - shared if shared else None,
+        cache_layers=_cache_layers(model),
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
@@ -296,7 +291,6 @@ def _architecture(model: GgufModel) -> Architecture:
         **_tables(model),
         **_departures(model, attention, recurrent),
     )
-    refuse_misfits(architecture, f"{model.name}: ")
     if context is None:
         why = f"the header says {model.name}.context_length = 0"
         model.unknown["architecture.context_tokens"] = why
@@ -328,6 +322,16 @@ def _count_layers(model: GgufModel) -> None:
         raise Unclear(reason("sections", name=model.name, count=len(sections), wanted=4))
 
 
+def _cache_layers(model: GgufModel) -> int | None:
+    """Those that own a cache, None where all do."""
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, model.layers - (model.row.cache_layers or model.layers))
+    if shared >= model.layers:
+        model.refuse(f"all {model.layers:,} layers read the cache of an earlier one")
+    return model.layers - shared if shared else None
+
+
 def _tables(model: GgufModel) -> dict[str, Any]:
     """Rows of the tables of tokens, of token types and of positions; None without one."""
     tokens = model.counts.get("tokenizer.ggml.tokens")
@@ -354,28 +358,36 @@ def _departures(
     row, names = model.row, model.shapes.keys()
     gate, up, down = row.gate, model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
     if row.gate_varies and up and down:
-        gate = "fused" if up[-1] == 2 * down[0] else "none"
-        gate = "split" if model.has(0, "ffn_gate.weight") else gate
-    bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
-    norm = usual_norm = row.query_key_norm or "none"
+        # the later of the two that are so counts
+        gates = {up[-1] == 2 * down[0]: "fused", model.has(0, "ffn_gate.weight"): "split"}
+        gate = gates.get(True, "none")
+    bias = row.attention_bias
+    if attention:
+        bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
+    tables = {"rope_freqs.weight": "freqs", "rope_factors_long.weight": "long_short"}
+    factors = next((kind for tensor, kind in tables.items() if tensor in names), row.rope_factors)
+    own = {"gate": gate, "attention_bias": bias, "rope_factors": factors}
+    departures = {key: value for key, value in own.items() if value != getattr(row, key)}
+    norm = _query_key_norm(model, attention)
+    if norm not in (None, row.query_key_norm or "none"):
+        departures["query_key_norm"] = norm
+    if not recurrent and any(name.endswith("attn_norm_2.weight") for name in names):
+        departures["parallel_norms"] = 2
+    return departures
+
+
+def _query_key_norm(model: GgufModel, attention: tuple[Attention, ...]) -> str | None:
+    """What the norm of queries and keys is over; None where none is to be expected."""
     # latent attention has no such norm
     group = next((group for group in attention if group.kind != "latent"), None)
-    if group is not None:
-        shape = (*model.shape(group.layers[0], "attn_q_norm.weight"), 1)
-        norm = "head" if shape[0] == group.key_length else "full"
-        norm = "per_head" if shape[1:2] > (1,) else norm
-        norm = "none" if len(shape) == 1 else norm
-    factors = row.rope_factors
-    if "rope_freqs.weight" in names or "rope_factors_long.weight" in names:
-        factors = "freqs" if "rope_freqs.weight" in names else "long_short"
-    has_two_norms = any(name.endswith("attn_norm_2.weight") for name in names)
-    return {
-        "gate": None if gate == row.gate else gate,
-        "attention_bias": bias if attention and bias != row.attention_bias else None,
-        "query_key_norm": None if norm == usual_norm else norm,
-        "parallel_norms": 2 if has_two_norms and not recurrent else None,
-        "rope_factors": None if factors == row.rope_factors else factors,
-    }
+    if group is None:
+        return None
+    shape = model.shape(group.layers[0], "attn_q_norm.weight")
+    if not shape:
+        return "none"
+    if len(shape) > 1 and shape[1] > 1:
+        return "per_head"
+    return "head" if shape[0] == group.key_length else "full"
 
 
 def _state(model: GgufModel, layer: int) -> Recurrent | None:
@@ -507,7 +519,6 @@ def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | Non
     dense = model.shape(layer, "ffn_down.weight")
     mixed = model.shape(layer, "channel_mix_key.weight")
     if len(experts) == 3 and model.number("expert_used_count"):
-        groups = model.number("expert_group_count") or 0
         return FeedForward(
             length=experts[0],
             experts=model.needed("expert_count"),
@@ -516,8 +527,7 @@ def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | Non
             latent_length=experts[1] if experts[1] != width else None,
             router_bias=model.has(layer, "exp_probs_b.bias", "exp_probs_b"),
             beside_dense=next(iter(dense), None),
-            groups=groups if groups > 1 else None,
-            groups_used=model.needed("expert_group_used_count") if groups > 1 else None,
+            **model.groups("expert_group_count", "expert_group_used_count"),
         )
     if dense or mixed:
         # where the tensor has another length than the header, llama.cpp refuses it
@@ -544,9 +554,8 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     if model.is_as_row:
         return
     differing = sorted({place for place, _ in expected.items() ^ actual.items()})
-    merged = {
-        part for name, part in actual.keys() - expected.keys() if name in model.table["instead"]
-    }
+    more, instead = actual.keys() - expected.keys(), model.table["instead"]
+    merged = {layer for name, layer in more if name in instead}
     optional = re.compile("|".join(model.table["optional"]))
     names = [source.clean(name.replace("*", str(layer))) for name, layer in differing]
     for place, shown in zip(differing, names, strict=True):
@@ -554,18 +563,19 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
         # blocks that predict more tokens are left out
         if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
-        stored, needed = (
-            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
-        )
+        stored = _size_text(actual.get(place, ())) or "missing"
+        what = f"its tensor {shown} is {stored}, and in {model.name} models it is"
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
-        kind = Refused if place in expected else Unclear
-        raise kind(
-            f"its tensor {shown} is {stored or 'missing'}, and in {model.name}"
-            f" models it is {needed or 'none that a llama.cpp known here loads'}"
-        )
+        if place not in expected:
+            raise Unclear(f"{what} none that a llama.cpp known here loads")
+        raise Refused(f"{what} {_size_text(expected[place])}")
     tensors = source.listed(names, 3)
     model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
+
+
+def _size_text(shape: tuple[int, ...]) -> str:
+    return " × ".join(map("{:,}".format, shape))
 
 
 def _shapes(

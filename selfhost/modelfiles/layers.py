@@ -78,6 +78,13 @@ class Sizes:
         """Those of a layer, by the keys of a table."""
         return {name: self.needed(key) for name, key in keys.items()}
 
+    def groups(self, key: str, used_key: str) -> dict[str, Any]:
+        """How many groups of experts a token chooses from, and how many of them it uses; nothing
+        where all are of one.
+        """
+        groups = self.number(key) or 0
+        return {"groups": groups, "groups_used": self.needed(used_key)} if groups > 1 else {}
+
 
 def grouped(
     layers: Sequence[_Part | None], width: int, names: Mapping[str, str] | None = None
@@ -96,7 +103,12 @@ def grouped(
     return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())
 
 
-def refuse_misfits(architecture: Architecture, whose: str = "") -> None:
-    """Raise `Unclear` where sizes of it contradict each other."""
+def architecture_of(whose: str = "", **fields: Any) -> Architecture:
+    """That of these fields, whose heads are the most of a layer. Raises `Unclear` for sizes that
+    contradict each other.
+    """
+    heads = max((part.heads for part in fields["attention"]), default=None)
+    architecture = Architecture(heads=heads, **fields)
     for key, message, _ in architecture.misfits():
         raise Unclear(f"{whose}{key} {message}")
+    return architecture
