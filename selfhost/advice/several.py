@@ -15,7 +15,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.judging import judge, judge_together
-from ..judge.record import MEMORY_CHECKS, Judged, Question, Verdict
+from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
 from .understood import Understood, question_of, understand
@@ -137,25 +137,6 @@ def comparison(verdicts: Sequence[Verdict]) -> Comparison:
         for each in verdicts
     )
     return Comparison(models=tuple(models))
-
-
-def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
-    """The sums of the models that run, one for each memory that more than one of them takes:
-    "memory" or "accelerator", the bytes that they take at most, and those that the machine can give
-    to one of them.
-
-    What two of them share, as a program's own files, counts twice: a `[[together]]` of a policy
-    counts it once. Of several accelerators nothing is summed, for each model may lie on another.
-    """
-    local = [verdict for verdict in verdicts if verdict.can_run]
-    for check in MEMORY_CHECKS:
-        if check == "accelerator" and len(verdicts[0].machine.accelerators or ()) > 1:
-            continue
-        findings = filter(None, (verdict.finding(check) for verdict in local))
-        amounts = ((each.needs, each.has) for each in findings)
-        pairs = [(a, b) for a, b in amounts if isinstance(a, int) and isinstance(b, int)]
-        if len(pairs) > 1:
-            yield check, sum(needs for needs, _ in pairs), max(has for _, has in pairs)
 
 
 def verdict_together(

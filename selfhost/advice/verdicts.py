@@ -54,7 +54,7 @@ def check_with(
     offers = offers_for(catalogue, judged, day) if instead or judged.failed else ()
     by_tag_first = understood.is_one_file and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
-    notes = [*_notes(catalogue, question, offers)]
+    notes = [*_notes(catalogue, judged, machine, offers)]
     more, load = dict[str, object](), question.stated.load
     if instead:
         notes += _note_on_conversations(judged, to_type)
@@ -101,7 +101,10 @@ def _loaded_bits(question: Question) -> int | None:
     return need.loaded_bits(question.runtime, question.spec, workload.quantization)
 
 
-def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) -> Iterator[str]:
+def _notes(
+    catalogue: Catalogue, judged: Judged, machine: Machine, offers: tuple[Offer, ...]
+) -> Iterator[str]:
+    question = judged.question
     spec, workload, stated = question.spec, question.workload, question.stated
     yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
     # faults of the user's spec files; the first are named, the others are counted
@@ -123,6 +126,8 @@ def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) 
         "fine-tuning": words and workload.task == "finetune",
         "context": tokens and stated.tokens_with_prompt == tokens and spec.modality in GENERATING,
         "draft": workload.draft and question.companions is not None,
+        "address-space": judged.placement in ("accelerator", "split")
+        and machine.address_space_bytes is not None,
     }
     yield from sentences(
         "remarks",
@@ -134,6 +139,7 @@ def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) 
         provider=getattr(served, "provider", None),
         words=words,
         tokens=tokens,
+        left=machine.address_space_bytes,
     )
     yield from _without_effect(question)
 
@@ -168,7 +174,8 @@ def _without_effect(question: Question) -> tuple[str, ...]:
 def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     # advice is for the program whose lines are printed
     runtime, workload = to_type.runtime or judged.question.runtime, judged.question.workload
-    if runtime is None or any("--ctx-checkpoints" in line for line in to_type.commands):
+    is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+    if runtime is None or is_bounded or not judged.fits:
         return ()
     more, kept = bytes_worth_bounding(judged, runtime), str(runtime.context_checkpoints)
     option = runtime.options.get("checkpoints", "").replace("{context_checkpoints}", kept)

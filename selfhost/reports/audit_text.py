@@ -174,7 +174,10 @@ def _judged_as(rows: Iterable[Row]) -> str:
 def _warnings(row: Row) -> str:
     """The checks that warn, each with its reason: `warns: license (…), speed (…)`."""
     warned = [each for each in row.findings if each.outcome is Outcome.WARN]
-    listed = (f"{each.check} ({codes().get(each.code, each.code)})" for each in warned)
+    reasons = dict(codes())
+    if row.verdict is not None and row.verdict.waits_for_setting:
+        reasons["accelerator-partly"] = words.ONCE_RAISED.lower()
+    listed = (f"{each.check} ({reasons.get(each.code, each.code)})" for each in warned)
     return f"warns: {', '.join(listed)}" if warned else ""
 
 

@@ -10,7 +10,19 @@ from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from . import words
-from .layout import Blocks, Column, Span, Table, command, line, reasons, section, strong, texts
+from .layout import (
+    Blocks,
+    Column,
+    Span,
+    Table,
+    command,
+    commands,
+    line,
+    reasons,
+    section,
+    strong,
+    texts,
+)
 
 if TYPE_CHECKING:
     from ..judge.pace.speed import PaceRange, Speed
@@ -78,7 +90,7 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
         if verdict.waits_for_setting and held is not None and held.remedy:
             fails = verdict.workload.format == "mlx"
             until = "it may fail" if fails else "a part may run on the CPU, more slowly"
-            yield f"First {held.remedy}, until when {until}"
+            yield f"First {held.remedy}. Until then {until}."
         if verdict.speed is not None:
             yield from _pace_lines(verdict, verdict.speed, measured)
     yield words.asked_words(verdict)
@@ -280,7 +292,7 @@ def _to_run(verdict: Verdict) -> Blocks:
             lines.append("# then, in another terminal" if before.endswith(" serve") else "# or")
         lines.append(typed)
     title = "To train it" if workload.task == "finetune" else "To run it"
-    yield from section(title, map(command, lines))
+    yield from section(title, commands(lines))
     if not lines:
         # nobody wrote down what to type
         see = model.conversions_page if workload.format == "gguf" else None
@@ -308,7 +320,8 @@ def _spare(verdict: Verdict) -> str:
     is_read = verdict.machine.memory_available_bytes is not None
     closed = ", with other programs closed" if is_read else ""
     listed = " or ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
-    return f"There is room for more{closed}: {listed}." if parts else ""
+    in_ram = ", at a slower pace" if verdict.placement == "split" else ""
+    return f"There is room for more{in_ram}{closed}: {listed}." if parts else ""
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
@@ -331,11 +344,11 @@ def _alternative(verdict: Verdict, other: Alternative) -> tuple[str, ...]:
     if other.context_tokens is not None and workload.context_tokens is not None:
         is_other = other.context_tokens != workload.context_tokens
         how.append(units.tokens(other.context_tokens) * is_other)
-    pace, memory = other.judged_tokens_per_second, other.memory
+    pace = other.judged_tokens_per_second
     each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
     return (
         strong(" ".join(filter(None, how))),
-        "" if memory is None else units.binary(memory.total_bytes),
+        words.memory_words(other.needs),
         "" if pace is None else f"{words.likely_speed(pace)}{each}",
         "" if is_same else words.license_name(other.license),
         other.why,

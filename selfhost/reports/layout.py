@@ -13,8 +13,11 @@ from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
 
 _BAR_WIDTH, _GAP = 20, "  "
-# columns are dropped before one that wraps is narrower than the first, which then may be the second
-_COMFORTABLE, _LEAST = 24, 12
+# a terminal narrower than this has figures without bars, and tables whose columns may all wrap
+_WIDE_ENOUGH = 60
+# others are dropped before one that wraps is narrower than the first, which then may be the second;
+# words are broken for the third
+_COMFORTABLE, _LEAST, _BROKEN = 24, 12, 8
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
 # wherever they stand; inside a word of a program, `std::vector`, it is none
 _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
@@ -22,8 +25,8 @@ _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
 _WORD = r"`[^`]+`\S*|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens)(?:/s)?[.,;:)]*(?!\S)|\S+"
 # the escape codes of the terminal's own colours; yellow and cyan colour single words and bars only
 _COLOURS = {
-    "strong": "1", "command": "1", "local": "1;32", "api": "1;33", "neither": "1;31",
-    "pass": "32", "warn": "33", "fail": "31", "unknown": "36",
+    "strong": "1", "command": "1", "comment": "1", "local": "1;32", "api": "1;33",
+    "neither": "1;31", "pass": "32", "warn": "33", "fail": "31", "unknown": "36",
 }  # fmt: skip
 _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
 
@@ -32,7 +35,7 @@ Line = list[tuple[str, str]]
 
 
 class Span(str):
-    """Text in one style: "strong", "command", "name", or an outcome or route word.
+    """Text in one style: "strong", "command", "comment", "name", or an outcome or route word.
 
     `share`: a need as a part of what there is, drawn as a bar before the text on terminals.
     """
@@ -47,7 +50,8 @@ class Span(str):
 
 
 class Paragraph(Record):
-    """Parts that wrap at `indent`, further lines by two more; a command is never wrapped.
+    """Parts that wrap at `indent`, further lines by two more, those of a comment behind a `#`; a
+    command is never wrapped.
 
     Without parts it is an empty line; several in a row print as one, at either end as none.
     """
@@ -94,6 +98,17 @@ def strong(text: str) -> Span:
 def command(text: str, indent: int = 2) -> Paragraph:
     """Return a line to type."""
     return line(Span(text, "command"), indent=indent)
+
+
+def commands(lines: Iterable[str]) -> Blocks:
+    """Yield lines to type. A comment is prose, unless the one before says by a colon that it is a
+    line to type as well.
+    """
+    before = ""
+    for text in lines:
+        is_prose = text.startswith("#") and not before.endswith(":")
+        yield line(Span(text, "comment" if is_prose else "command"), indent=2)
+        before = text
 
 
 def texts(lines: Iterable[str | None], indent: int = 2) -> Blocks:
@@ -145,9 +160,11 @@ def plain(
     Without `width` nothing is wrapped and tables stay aligned. A line to type, a word and a table
     that has no more to give are longer than `width`.
     """
-    lines = [""]
+    lines, has_bars = [""], bars and (width is None or width >= _WIDE_ENOUGH)
     for block in blocks:
-        laid_out = _table(block, width, bars) if isinstance(block, Table) else _lines(block, width)
+        laid_out = (
+            _table(block, width, has_bars) if isinstance(block, Table) else _lines(block, width)
+        )
         for line in laid_out:
             parts = (
                 f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if color and style in _COLOURS else text
@@ -165,9 +182,11 @@ def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
     if width is None or any(style == "command" for _, style in cell):
         yield [(indent, ""), *cell]
         return
-    room = width - block.indent
-    for at, part in enumerate(_wrap(cell, room, room - len(_GAP))):
-        yield [(indent + _GAP * bool(at), ""), *part]
+    room, further = width - block.indent, _GAP
+    if any(style == "comment" for _, style in cell):
+        further = "# "
+    for at, part in enumerate(_wrap(cell, room, room - len(further))):
+        yield [(indent + further * bool(at), ""), *part]
 
 
 def _wrap(cell: Line, first: int, rest: int, words: str = _WORD) -> list[Line]:
@@ -224,7 +243,7 @@ def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
         rows.insert(0, [[(clean(column.title), "")] for column in columns])
         sizes = {at: max(size, _size(rows[0][at])) for at, size in sizes.items()}
     if width is not None:
-        _narrow(columns, sizes, width - table.indent)
+        _narrow(columns, sizes, width - table.indent, rows)
     for row in rows:
         yield from _row(table, sizes, row)
 
@@ -244,19 +263,31 @@ def _row(table: Table, sizes: dict[int, int], row: Sequence[Line]) -> Iterator[L
         yield line
 
 
-def _narrow(columns: Sequence[Column], sizes: dict[int, int], room: int) -> None:
-    """Narrow `sizes` to `room`: drop columns, then shrink those that wrap."""
+def _narrow(
+    columns: Sequence[Column], sizes: dict[int, int], room: int, rows: Sequence[Sequence[Line]]
+) -> None:
+    """Narrow `sizes` to `room`: drop columns, then shrink those that wrap, in the end to words."""
+    others = _COMFORTABLE if room < _WIDE_ENOUGH - len(_GAP) else room
 
     def total(widths: dict[int, int]) -> int:
         return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
 
-    for comfort in (_COMFORTABLE, _LEAST):
-        least = {at: min(size, comfort) if columns[at].wrap else size for at, size in sizes.items()}
-        for at in sorted(sizes, key=lambda at: -columns[at].drop):
-            if at and columns[at].drop and comfort == _COMFORTABLE and total(least) > room:
-                del sizes[at], least[at]
-        while total(sizes) > room and (wide := [at for at in sizes if sizes[at] > least[at]]):
-            sizes[max(wide, key=lambda at: sizes[at])] -= 1
+    wide, narrow = (
+        {at: min(size, least if columns[at].wrap else others) for at, size in sizes.items()}
+        for least in (_COMFORTABLE, _LEAST)
+    )
+    for at in sorted(sizes, key=lambda at: -columns[at].drop):
+        if at and columns[at].drop and total(wide) > room:
+            del sizes[at], wide[at]
+    of_words = {at: _longest_word(row[at] for row in rows) for at in sizes}
+    for least in (wide, narrow, of_words, dict.fromkeys(sizes, _BROKEN)):
+        while total(sizes) > room and (left := [at for at in sizes if sizes[at] > least[at]]):
+            sizes[max(left, key=lambda at: (columns[at].wrap, sizes[at]))] -= 1
+
+
+def _longest_word(cells: Iterable[Line]) -> int:
+    texts = ("".join(text for text, _ in cell) for cell in cells)
+    return max((len(word) for text in texts for word in text.replace("-", "- ").split()), default=0)
 
 
 def problems_text(problems: Iterable[Problem]) -> str:

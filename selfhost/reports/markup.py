@@ -12,7 +12,7 @@ from .layout import Block, Blocks, Paragraph, Span, Table, clean
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
-_NAMES = ("strong", "name", "command")
+_NAMES = ("strong", "name", "command", "comment")
 
 
 def _style_of(text: str) -> str:
@@ -59,7 +59,7 @@ def _tag(number: int, block: Paragraph) -> str:
         return "h1"
     if len(block.parts) == 1 and _style_of(block.parts[0]) == "strong" and not block.indent:
         return "h2"
-    return "pre" if _style_of(block.parts[0]) == "command" else "p"
+    return "pre" if _style_of(block.parts[0]) in ("command", "comment") else "p"
 
 
 def _marked(text: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from ..advice.listing import Ranking
-from ..advice.several import sums
 from ..catalogue import openness
 from ..catalogue.offers import Offer
 from ..core import units
@@ -15,7 +14,19 @@ from ..judge.checks.memory import given_by
 from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Machine
 from . import words
-from .layout import Blocks, Column, Span, Table, command, line, reasons, section, strong, texts
+from .layout import (
+    Blocks,
+    Column,
+    Span,
+    Table,
+    command,
+    commands,
+    line,
+    reasons,
+    section,
+    strong,
+    texts,
+)
 
 # rows of the first screen of `list`
 TOP = 20
@@ -54,10 +65,10 @@ def _figures(answer: Verdict, pace: str) -> dict[str, str]:
     """The figures of a model by name; a dash is what is not known. `pace`: its title."""
     model, workload, needs = answer.model, answer.workload, answer.needs
     context = f"{workload.context_tokens:,}" if workload.context_tokens else ""
-    memory, terms = needs and needs.memory, model.license.id if model.license else None
+    terms = model.license.id if model.license else None
     return {
         "judged as": " ".join(filter(None, (workload.quantization, context))),
-        "memory": units.binary(memory.total_bytes) if memory else "-",
+        "memory": words.memory_words(needs) or "-",
         "in": words.PLACES.get(needs.placement or "", "") if needs else "",
         "pace": words.pace_of(answer.speed, title=pace),
         "download": _download(answer),
@@ -82,7 +93,7 @@ def _download(answer: Verdict) -> str:
 _SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
 _TOO_MUCH = (
     "That may be more than is there: run them one after another. A [[together]] in the policy of"
-    " `selfhost audit` judges them at once."
+    " `selfhost audit` judges them at once, and counts what they share once."
 )
 # a table of months side by side would say less than one model's own
 _MORE = "Every finding: -v · one model in full: selfhost check MODEL"
@@ -106,11 +117,11 @@ def several_blocks(
     answers = list(map(words.answer_cell, verdicts))
     yield from (line(), _table(verdicts, answers, ("memory", "pace", "judged as")))
     local = [verdict for verdict in verdicts if verdict.can_run]
-    yield from (*texts(_sums(verdicts) if local[1:] else (), indent=0), line())
+    yield from (*texts(_sums(local) if local[1:] else (), indent=0), line())
     yield from _notes(verdicts, verbose)
     yield from section("Worth knowing", reasons(_warnings(local)))
     lines = dict.fromkeys(typed for each in local for typed in (*each.setup, *each.commands[:1]))
-    yield from section("To run them", map(command, lines))
+    yield from section("To run them", commands(lines))
     others = (verdict for verdict in verdicts if not verdict.can_run)
     ways = (_way_out(each, carry, options, today if verbose else None) for each in others)
     title = "The others" if local else "What to do instead"
@@ -131,15 +142,23 @@ def _notes(verdicts: Sequence[Verdict], verbose: bool) -> Blocks:
     return texts(dict.fromkeys(notes), indent=0)
 
 
-def _sums(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    names = {"memory": "RAM", "accelerator": "GPU memory"}
-    totals = list(sums(verdicts))
-    shares = " and ".join(
-        f"{units.binary(total)} of {units.binary(limit)} of {names[check]}"
-        for check, total, limit in totals
-    )
-    yield f"Each is judged alone.{f' All at once they take up to {shares}.' if shares else ''}"
-    if any(total > limit for _, total, limit in totals):
+def _sums(local: Sequence[Verdict]) -> Iterator[str]:
+    """What the models that run take at once, of each memory that more than one of them takes."""
+    cards, shares, is_too_much = local[0].machine.accelerators or (), list[str](), False
+    # of several GPUs each may lie on another, and one that shares the RAM has none of its own
+    is_one_card = len(cards) == 1 and not cards[0].unified
+    for check, name in (("memory", "RAM"), ("accelerator", "GPU memory"))[: 1 + is_one_card]:
+        findings = filter(None, (verdict.finding(check) for verdict in local))
+        amounts = ((each.needs, each.has) for each in findings)
+        pairs = [(a, b) for a, b in amounts if isinstance(a, int) and isinstance(b, int)]
+        total, limit = sum(needs for needs, _ in pairs), max((has for _, has in pairs), default=0)
+        of = " of" if total <= limit else ", where there are"
+        is_too_much |= total > limit
+        if len(pairs) > 1:
+            shares.append(f"{units.binary(total)}{of} {units.binary(limit)} of {name}")
+    at_once = f" All at once they take up to {' and '.join(shares)}." if shares else ""
+    yield f"Each is judged alone.{at_once}"
+    if is_too_much:
         yield _TOO_MUCH
 
 

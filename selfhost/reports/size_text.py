@@ -15,7 +15,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..machine.gpus import fact_of
-from .layout import Blocks, Column, Table, clean, command, figures, line, section, strong, texts
+from .layout import Blocks, Column, Table, clean, commands, figures, line, section, strong, texts
 from .words import format_words, known
 
 _TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
@@ -50,7 +50,7 @@ def _single(size: ContainerSize, verbose: bool) -> Blocks:
         settings = [f"{name}={value}" for name, value in size.environment.items()]
         typed = " ".join([*settings, *map(shlex.quote, size.program)]) if size.program else ""
         lines = filter(None, (typed, size.fetch if typed else ""))
-        yield from (*section("Start it with", map(command, lines)), line(_TO_PASTE))
+        yield from (*section("Start it with", commands(lines)), line(_TO_PASTE))
 
 
 def _up(size: int) -> str:
@@ -88,8 +88,10 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     request = _up(sum(size.request_bytes for size in sizes))
     limit = _up(sum(size.limit_bytes for size in sizes))
     yield line(strong(f"{len(sizes)} containers: request {request}, limit {limit} in all"))
-    titles = ("model", "request", "limit", "disk", "GPUs")
-    columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
+    titles = {"model": 0, "request": 0, "limit": 0, "disk": 2, "GPUs": 1}
+    columns = tuple(
+        Column(title=title, right=title != "model", drop=drop) for title, drop in titles.items()
+    )
     rows = tuple(
         (
             size.model.id,

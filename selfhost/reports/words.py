@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..advice.costs import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
     from ..judge.pace.speed import PaceRange, Speed
+    from ..needs.records import Needs
 
 
 Number = TypeVar("Number", int, float)
@@ -45,6 +46,8 @@ ANSWERS = {
     Route.NEITHER: ("✗", "NO WAY HERE", "NO WAY"),
     Route.UNKNOWN: ("?", "CANNOT TELL", "CANNOT TELL"),
 }
+# of a GPU that shares the RAM
+ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _WEEK_SECONDS = 7 * 86_400
 # newer models than those of a catalogue so old are worth an update
 _OLD_CATALOGUE_MONTHS = 6
@@ -100,7 +103,7 @@ def _reservation(answer: Verdict) -> str:
         "RUNS SLOWLY": is_slow(answer, answer.workload.min_tokens_per_second),
         "RUNS, PACE NOT KNOWN": is_unread,
         "RUNS ON THE CPU": on_cpu and answer.workload.task == "finetune",
-        "RUNS ONCE A LIMIT IS RAISED": answer.waits_for_setting,
+        ONCE_RAISED: answer.waits_for_setting,
         "LIKELY RUNS": answer.leaves_little,
     }
     return next((words for words, applies in reservations.items() if applies), "")
@@ -183,6 +186,16 @@ def answer_word(row: Row) -> Span:
 PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # the title of a column in which each figure says its own unit
 PACES = "pace"
+
+
+def memory_words(needs: Needs | None) -> str:
+    """What it likely takes where that decides: on the GPUs that hold all of it, else in all."""
+    if needs is None or needs.memory is None:
+        return ""
+    places = needs.memory.places
+    on_gpu = [place for place in places if place.where != "host"]
+    held = on_gpu if needs.placement == "accelerator" else places
+    return units.binary(sum(place.total_bytes for place in held))
 
 
 def likely_speed(pace: PaceRange, unit: str = " tokens/s") -> str:

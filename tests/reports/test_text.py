@@ -23,7 +23,7 @@ from selfhost.reports import check_text, machine_text, models_text, show_text
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
-WIDTHS = (80, 60)
+WIDTHS = (80, 60, 40)
 
 
 def _documents() -> dict[str, Blocks]:
