@@ -75,9 +75,7 @@ class _Search(Record):
         return self.judged.question
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
-        """The model with the defaults that the route depends on, if it would be local. The type of
-        the KV cache is left out where the model's program does not keep one in it.
-        """
+        """The model with its defaults, if it would be local; of the KV cache in a type it takes."""
         try:
             judged = judge(ask(spec, workload, self.catalogue, self.machine), self.machine)
         except WorkloadError:
@@ -199,9 +197,7 @@ class _Search(Record):
         return largest(low, most, lambda tokens: self.fits(context_tokens=tokens))
 
     def best_quantization(self, runtime: RuntimeSpec) -> str | None:
-        """The best that fits, of those without noticeable loss the smallest: from there on, or from
-        the judged one where that has more bits, even more bits gain nothing.
-        """
+        """The smallest without noticeable loss that fits, else the best that does."""
         question, catalogue = self.judged.question, self.catalogue
         spec, own = question.spec, question.workload.quantization
         if question.workload.task == "finetune" or question.local_files or own == "F32":
@@ -245,9 +241,7 @@ class _Search(Record):
     # -------------------------------------------------------------- other models
 
     def other_models(self, most: int) -> list[Alternative]:
-        """The best `most` that run here as fast as is wanted, judged in the order of their worth
-        until none that is left can be worth as much as those that were seen.
-        """
+        """The best `most` that run here fast enough, judged until none left can be worth more."""
         workload = self.question.stated
         # without what only one model comes in
         plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
@@ -297,9 +291,7 @@ class _Search(Record):
         return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
 
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
-        """Open models that may take its place: whether each is for other work, its worth below 0,
-        and its id, the best first. Those that its spec names, and smaller ones for its work.
-        """
+        """Whether each is for other work, its worth below 0, and its id, the best first."""
         catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
         spec, bounds, named = (
             self.question.spec,
@@ -329,9 +321,7 @@ class _Search(Record):
 
 
 def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number from `low` to `high` that fits, as all smaller ones do; None where not
-    even `low` does.
-    """
+    """The largest number from `low` to `high` that fits, as all smaller ones do; else None."""
     if low > high or not fits(low):
         return None
     if fits(high):
@@ -345,9 +335,7 @@ def _grows(question: Question) -> bool:
 
 
 def room(judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
-    """The longest context, the best quantization and the most sequences that fit, each with
-    everything else as judged.
-    """
+    """How far one could go in each respect alone, everything else as judged."""
     question = judged.question
     if question.needs is None or question.runtime is None:
         return None

@@ -71,9 +71,7 @@ def _stand_in_offers(
 
 
 def meets(findings: Iterable[Finding]) -> bool:
-    """No finding of the license or the openness is `fail` or `unknown`: what was asked of the
-    model itself is met.
-    """
+    """No finding of the license or the openness is `fail` or `unknown`."""
     own = (each.outcome for each in findings if each.check in ("license", "openness"))
     return not {Outcome.FAIL, Outcome.UNKNOWN}.intersection(own)
 

@@ -79,9 +79,7 @@ def chosen(
     use: str | None = None,
     openness: str | None = None,
 ) -> list[str]:
-    """The ids of the models that pass every filter; one whose spec is faulty passes none of words
-    and openness.
-    """
+    """The ids of the models that pass every filter; a faulty spec has no words and no openness."""
     ids = [
         outline.id
         for outline in map(catalogue.outlines.__getitem__, catalogue.ids())
@@ -99,9 +97,7 @@ def chosen(
 
 
 class Lister:
-    """Lists models of one catalogue on one machine, each judged under the workload with its own
-    defaults. `use` and `modality` go before others in the order.
-    """
+    """Lists models of one catalogue on one machine, those of `use` and `modality` first."""
 
     def __init__(
         self,
@@ -271,9 +267,7 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
 
 
 def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator[str]:
-    """Sentences on the options, and what to type instead. `named`: only some models were asked
-    for.
-    """
+    """Sentences on the options. `named`: only some models were asked for."""
     kinds = {row.model.modality for row in ranking.models if not reads_context(row.model)}
     holds = {"no-context-of-kinds": workload.context_tokens is not None and kinds}
     yield from sentences("remarks", "remark", holds, kinds=sorted(kinds))

@@ -62,9 +62,7 @@ _VAST = Machine(
 
 
 class LeastCpu(Record):
-    """What the processor of the least machine must be. `cores` go with the bandwidth of `Least`,
-    None where it has none.
-    """
+    """What the processor must be; `cores` go with the bandwidth of `Least`, None without."""
 
     architectures: tuple[str, ...]
     instruction_sets: tuple[str, ...]
@@ -179,9 +177,7 @@ def plan_with(
 def make_plan(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, profiles: Iterable[Profile]
 ) -> Plan:
-    """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises
-    `WorkloadError` as `ask`.
-    """
+    """What it takes, and which of `profiles` give it. Raises `WorkloadError` as `ask`."""
     unlimited = ask(spec, workload, catalogue, _VAST)
     smallest = smallest_of_list(unlimited, catalogue)
     question, judged, least = _least(spec, smallest, catalogue)
@@ -346,9 +342,7 @@ def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
 def _with_wanted_pace(
     question: Question, machine: Machine, wanted: float
 ) -> tuple[Machine, float | None, int | None]:
-    """The machine with the least measured bandwidth that reaches `wanted`, None where no RAM is
-    that fast, and the fewest cores that would be twice as fast if memory were no limit.
-    """
+    """The machine with the least bandwidth and cores that reach `wanted`; None where none does."""
 
     def with_pace(cores: int, steps: int) -> Machine:
         # a bandwidth that somebody states is a peak, of which little may be used; the plan asks

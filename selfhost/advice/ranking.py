@@ -210,9 +210,7 @@ def _months(day: str | None) -> int | None:
 
 
 def share_of_pace(pace: float, half: float = HALF_WORTH_TOKENS_PER_SECOND) -> float:
-    """Which share of its worth a model has at that pace, below 1: half at the pace `half`, at half
-    of that a fifth, at twice four fifths.
-    """
+    """Below 1: half at the pace `half`, at half of that a fifth, at twice four fifths."""
     return 1 / (1 + (half / pace) ** 2) if pace > 0 else 0.0
 
 
@@ -249,9 +247,7 @@ def _share_of_speed(speed: Speed | None) -> float | None:
 
 
 def reasons(judged: Judged, standing: Standing | None) -> str:
-    """In a few words why a model stands where it does: `from 2026-08, in Ollama's library, fits the
-    GPU`.
-    """
+    """Why a model stands where it does: `from 2026-08, in Ollama's library, fits the GPU`."""
     if standing is None:
         return ""
     outline, is_likely = standing.outline, judged.has("accelerator-tight")

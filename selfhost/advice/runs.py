@@ -134,9 +134,7 @@ def run_of(text: str) -> Run | None:
 
 
 def _facts(kind: str, text: str) -> dict[str, str]:
-    """The named groups of the expressions for that kind of text; the last line that tells a fact
-    counts, and `key` and `value` stand for a fact called by its key.
-    """
+    """The named groups of the expressions, `value` by its `key`; of several lines the last."""
     facts: dict[str, str] = {}
     for expression in shipped_table("runs")["facts"][kind]:
         for match in re.finditer(expression, text, re.MULTILINE):
@@ -170,9 +168,7 @@ def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
 
 
 def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
-    """Of each kind all tokens over all their time, at the depth of the average token. Short ones,
-    and prompts behind a longer one that was cached, count only where there are no others.
-    """
+    """Of each kind all tokens over all their time; short ones only where there are no others."""
     paces = list(paces)
     for kind, least in LEAST_TOKENS.items():
         timed = [(each, each.tokens or 0) for each in paces if each.term == kind]
@@ -263,9 +259,7 @@ def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
 
 
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
-    """The buffers by term and place, and how many accelerators they lie on. A context that is made
-    again names its buffers again; a window has a cache of its own.
-    """
+    """By term and place, and on how many accelerators; a context made again names its own anew."""
     sizes: dict[tuple[str, str], float] = {}
     for loaded, device, kind, mib in _BUFFER.findall(text):
         device, term = loaded or device, _TERMS.get(kind, "weights")
@@ -309,14 +303,11 @@ def _requests(text: str) -> list[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            by_task.setdefault(task, {})[kind] = _timing(match)
+            tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+            # builds of 2026 count the first token, and not its time: the rate printed does not
+            rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
+            by_task.setdefault(task, {})[kind] = tokens, rate
     return [pace for request in by_task.values() for pace in _paces(request)]
-
-
-def _timing(match: re.Match[str]) -> tuple[int, float]:
-    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
-    # builds of 2026 count the first token, and not its time: the rate printed does not
-    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
@@ -346,9 +337,7 @@ _SAME = (
 
 
 def _read_bench(text: str) -> Run | None:
-    """Its tests with the options of the first row that has flash attention, as is predicted. A test
-    that stands there twice is of another run, as with another GPU.
-    """
+    """The tests with the options of the first row with flash attention, each counted once."""
     rows = list(_bench_rows(text))
     if not rows:
         return None
@@ -440,9 +429,7 @@ _WINDOW = re.compile(
 
 
 def _read_vllm(text: str) -> Run | None:
-    """The pace is that of the windows of the log with one request, or with as many as most have,
-    in which the same ones ran from start to end, and no prompt was read.
-    """
+    """The pace of windows in which the same requests ran from start to end and none was read."""
     facts, by_count, before = _facts("vllm", text), dict[int, list[float]](), 0
     for prompt, rate, count in _WINDOW.findall(text):
         running = int(count)
@@ -477,9 +464,7 @@ def _read_vllm(text: str) -> Run | None:
 
 
 def run_of_process(number: str) -> Run:
-    """What the process of that id shows: the options and the memory of llama.cpp. Raises
-    `SelfhostError` where it cannot be read, or is of another program.
-    """
+    """The options and the memory of that process. Raises `SelfhostError` for another program."""
     seen = process(number)
     if seen is None:
         raise refusal("runs", "no-process", number=number)

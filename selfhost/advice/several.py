@@ -47,9 +47,7 @@ class Size(Record):
 
 
 class Shown(Record):
-    """What `selfhost show` tells: the verdict of the default, every size, how the loss depends
-    on the model's size (text, source).
-    """
+    """The verdict of the default, every size, and how the loss depends on the model's size."""
 
     verdict: Verdict
     sizes: tuple[Size, ...]
@@ -145,9 +143,7 @@ def verdict_together(
     machine: Machine,
     are_offered: Callable[[Judged], bool],
 ) -> Verdict:
-    """The verdict on questions about several models, which are called so. `are_offered` says of
-    what fails whether an API serves each of them.
-    """
+    """The verdict on several models; `are_offered`: whether an API serves each that fails."""
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]
     together = Question(

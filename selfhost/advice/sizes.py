@@ -25,9 +25,9 @@ from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.record import Outcome, Question, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
-from ..needs.records import How, MemoryNeed, Needs, Term
+from ..needs.records import How, MemoryNeed, Needs
 from . import Report
-from .commands import WORTH_BOUNDING, fill_blanks
+from .commands import bytes_worth_bounding, fill_blanks
 from .understood import judged_for, question_of, understand
 from .verdicts import check_with
 
@@ -59,9 +59,7 @@ class Growth(Record):
 
 
 class Held(Record):
-    """What one accelerator holds: `memory_bytes` at most; `vendor` and `name` are of the
-    card, "" where none was named.
-    """
+    """The most that one accelerator holds; vendor and name are "" where none was named."""
 
     vendor: str
     name: str
@@ -136,17 +134,13 @@ class ContainerSize(Report):
 
     @property
     def seconds_to_start(self) -> int:
-        """How long downloading and loading may take before a probe gives up: the download at
-        5 MB/s where none was stated, and five minutes.
-        """
+        """Downloading at the stated pace or 5 MB/s, and five minutes to load."""
         rate = self.workload.download_bytes_per_second or ASSUMED_RATE
         return 300 + (self.disk_bytes or 0) // rate
 
 
 def node() -> Machine:
-    """The machine that a container is sized for where none is named: Linux on x86-64-v3 without an
-    accelerator.
-    """
+    """Where no machine is named: Linux on x86-64-v3 without an accelerator."""
     return Machine(
         name="a node",
         planning=True,
@@ -262,10 +256,18 @@ def _size_of(verdict: Verdict, stated_bytes: int | None) -> ContainerSize:
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
     libraries = service.accelerator_host_bytes * bool(accelerators)
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
-    growths = [
-        *_conversations(verdict, runtime, memory, stated_bytes),
-        *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
+    growths = list(_conversations(verdict, runtime, memory, stated_bytes))
+    # how far the high ends lie above the likely figures, with what the limit of the publisher's own
+    # example leaves above the program; none where all are exact
+    spreads = [
+        (term.high_bytes - term.bytes, term.name.replace("_", " "), term.how)
+        for term in host
+        if term not in mapped
     ]
+    if more := sum(spread for spread, _, _ in spreads):
+        more += max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
+        _, name, how = max(spreads)
+        growths.append(_growth("uncertainty", more, name=name, how=how))
     if shared:
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
     # what the kernel itself holds for memory in use; a control group counts it
@@ -345,42 +347,29 @@ def _growth(
 def _conversations(
     verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, stated_bytes: int | None
 ) -> Iterator[Growth]:
-    model, workload = verdict.model, verdict.workload
+    """What the server keeps to go on with: earlier prompts, and copies of each context, of which
+    the command allows only those that are counted where more would matter.
+    """
+    model, workload, parallel = verdict.model, verdict.workload, verdict.workload.parallel
     service, counted = runtime.service or _NO_SERVICE, runtime.context_checkpoints
-    parallel, most = workload.parallel, service.prompt_cache_bytes
-    generates, copies, copy_bytes = model.modality in GENERATING, runtime.kept_checkpoints, 0
-    if generates and copies > counted:
-        more = need.more_in_conversation(model, runtime, workload)
-        copy_bytes = more // ((copies - counted) * parallel)
-        if more >= WORTH_BOUNDING * memory.high_bytes:
-            copies = counted
+    generates, kept, most = model.modality in GENERATING, 0, service.prompt_cache_bytes
+    more = need.more_in_conversation(model, runtime, workload) if generates else 0
+    copies = counted if bytes_worth_bounding(verdict, runtime) else runtime.kept_checkpoints
+    if more:
+        kept = copies * more // (runtime.kept_checkpoints - counted)
     states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
     state_bytes = -(-sum(term.bytes for term in states) // parallel)
     # of texts to embed only those of idle sequences are kept, so none of one
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server), and none is gone on with
     if most and state_bytes and (generates or parallel > 1):
-        usual = min((state_bytes + copies * copy_bytes) * parallel, most) if generates else 0
+        usual = min(state_bytes * parallel + kept, most) if generates else 0
         mib = -(-(usual if stated_bytes is None else stated_bytes) // units.MIB)
         bound = service.bounds.get("prompt_cache", "").replace("{mib}", str(mib))
         yield _growth("prompts", mib * units.MIB, bound, most)
-    if copy_bytes:
-        every, unbound = parallel * copy_bytes, runtime.kept_checkpoints - counted
+    if more:
         bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
         bound = bound.replace("{context_checkpoints}", str(copies))
-        yield _growth("checkpoints", (copies - counted) * every, bound, unbound * every)
-
-
-def _uncertainty(
-    service: Service, runtime: RuntimeSpec, read_in: Sequence[Term]
-) -> Iterator[Growth]:
-    """How far the high ends lie above the likely figures, with what the limit of the publisher's
-    own example leaves above the program; none where all are exact.
-    """
-    spreads = [(term.high_bytes - term.bytes, term.name, term.how) for term in read_in]
-    if more := sum(spread for spread, _, _ in spreads):
-        _, name, how = max(spreads)
-        more += max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
-        yield _growth("uncertainty", more, name=name.replace("_", " "), how=how)
+        yield _growth("checkpoints", more * (copies > counted), bound, more)
 
 
 def _to_start(

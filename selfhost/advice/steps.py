@@ -188,9 +188,7 @@ def _runtime_lines(
 
 
 def _places(case: Case) -> list[str]:
-    """Keys of a runtime's `install`, closest first: `linux-aarch64-nvidia`, `linux-nvidia` and
-    `linux-accelerator` where an accelerator computes, `linux`.
-    """
+    """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
     machine, system = case.machine, case.machine.system or "linux"
     if case.judged.placement in (None, "host") and not uses_shared_gpu(machine, case.runtime):
         return [system]

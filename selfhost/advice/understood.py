@@ -40,9 +40,7 @@ class Understood(Record):
 
     @property
     def is_one_file(self) -> bool:
-        """What was typed is a tag of Ollama, which loads one file whatever the machine; what is
-        trained is no such file.
-        """
+        """A tag of Ollama's, which loads one file whatever the machine; but not to train it."""
         if self.workload.task != "generate":
             return False
         name = bare_name(self.asked)
@@ -241,9 +239,7 @@ def question_of(catalogue: Catalogue, understood: Understood, machine: Machine) 
 def judged_for(
     catalogue: Catalogue, understood: Understood, machine: Machine, *, follows_machine: bool = True
 ) -> Judged:
-    """The question with the defaults that suit the machine best, or the model's own, judged. A name
-    that stands for one file keeps the model's own.
-    """
+    """The question judged, with the defaults that suit the machine or the model's own."""
     own = judge(question_of(catalogue, understood, machine), machine)
     is_fixed = understood.is_one_file or not follows_machine
     return own if is_fixed else suited(own, catalogue, machine)

@@ -68,9 +68,7 @@ class Comparison(Record):
 
     @property
     def outcome(self) -> str:
-        """`inside` where every figure that can be compared is, `outside` where one is not,
-        `nothing` where none can be.
-        """
+        """`inside` where every figure that can be compared is, `outside`, or `nothing`."""
         compared = [row.inside for row in self.differences if row.inside is not None]
         if not compared:
             return "nothing"
@@ -121,9 +119,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
 
 
 def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
-    """The machine with no more of it than the run used, and sentences on what was left out.
-    `SelfhostError` where the run used an accelerator that the machine does not have.
-    """
+    """No more of it than the run used. `SelfhostError` where that is not there."""
     if machine.accelerators == () and (run.cards or run.on_processor is False):
         figures = {"machine": machine.name, "gpu": run.gpu or "RTX 4090"}
         raise refusal("runs", "no-such-gpu", **figures)
@@ -284,9 +280,7 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
 
 
 def _computes_more(run: Run, verdict: Verdict) -> bool:
-    """llama-completion and llama-perplexity make room for the logits of a whole batch, a server
-    for one each sequence.
-    """
+    """llama-completion has room for the logits of a whole batch, a server for one a sequence."""
     terms = verdict.memory.terms if verdict.memory is not None else ()
     return (
         run.batch_tokens not in (None, _BATCH_TOKENS)

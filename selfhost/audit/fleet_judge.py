@@ -43,9 +43,7 @@ _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
 
 
 class Alike:
-    """Machines that fare alike under one entry. `hardest` is the most that one lacks, and its
-    number less than zero; `row` that of machines for which it is not known whether the entry is.
-    """
+    """Machines that fare alike under one entry; `hardest`: the most that one lacks, and which."""
 
     def __init__(self, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None) -> None:
         self.wanted, self.exceptions, self.row = wanted, exceptions, row
@@ -145,9 +143,7 @@ class FleetJudge:
                     rows, work = {}, 0.0
 
     def groups(self, change_of: Callable[[Row], str | None] | None = None) -> Iterator[Group]:
-        """The machines that fare alike, entry after entry; with `change_of`, which tells what
-        became of a row, those alone whose row changed. What is not newly wrong breaks nothing.
-        """
+        """The machines that fare alike, entry after entry; with `change_of` those that changed."""
         names = self._machines.names
         for alike in sorted(
             self._alike.values(), key=lambda each: (each.wanted.index, min(each.numbers))

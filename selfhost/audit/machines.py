@@ -126,9 +126,7 @@ class Machines(Sequence[Machine]):
 
 
 class Fleet(Record):
-    """Machines with names that differ, and what could not be used. `down` are the faults of
-    machines that their system calls down, `notes` sentences for the report.
-    """
+    """Machines with names that differ; `down`: faults of those that are called down."""
 
     machines: Machines
     problems: tuple[Problem, ...] = ()

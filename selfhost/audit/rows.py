@@ -89,7 +89,7 @@ class Group(Record):
 
     @property
     def count(self) -> int:
-        """How many machines these are."""
+        """Count rows that need these exceptions; the first in force covers them."""
         return len(self.numbers)
 
     @property
@@ -183,7 +183,7 @@ class Audit(Record):
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
 
     def count(self, result: Result) -> int:
-        """How many rows have that result."""
+        """Count rows that need these exceptions; the first in force covers them."""
         return sum(group.count for group in self.groups if group.row.result is result)
 
 
@@ -276,9 +276,7 @@ class Exceptions:
         return {each.rule: each for each in stated if self._today < each.expires}
 
     def count(self, numbers: Sequence[int], rows: int) -> None:
-        """Note that so many rows need these exceptions: one that has ended would cover them, and
-        one behind another in force covers nothing.
-        """
+        """Count rows that need these exceptions; the first in force covers them."""
         covering = {each.index for each in self.covers(numbers).values()}
         for number in numbers:
             if number in covering or self._today >= self._policy.exceptions[number].expires:

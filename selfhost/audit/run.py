@@ -332,9 +332,7 @@ _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
 
 
 class Baseline(Record):
-    """What an earlier audit said: by machine and label each row's result, and the findings that
-    failed.
-    """
+    """By machine and label each row's result in an earlier audit, and what failed."""
 
     file: str
     rows: Mapping[tuple[str, str], tuple[Result, frozenset[str]]]
@@ -367,9 +365,7 @@ def read_baseline(path: str) -> Baseline:
 
 
 def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
-    """Only the rows that changed; what is not newly wrong has the exit code 0. A machine of the
-    baseline that was not read is a problem.
-    """
+    """The rows that changed; a machine of the baseline that was not read is a problem."""
     faulty = {each.message.partition(NOT_JUDGED)[0] for each in (*audit.problems, *fleet.down)}
     seen = faulty.union(fleet.machines.names)
     message = f"{NOT_JUDGED}it is in the baseline, and not here any more"

@@ -370,10 +370,7 @@ State = IntEnum("State", "OK WARNING CRITICAL UNKNOWN", start=0)
 
 
 def state_of(audit: Audit) -> State:
-    """CRITICAL where the policy is broken, even if other things could not be judged. WARNING where
-    the policy holds and something is wrong that it does not count, or an exception has ended or is
-    needless.
-    """
+    """CRITICAL: the policy is broken; WARNING: it holds, and something else is wrong."""
     if audit.outcome is Result.FAIL:
         return State.CRITICAL
     if audit.exit_code:

@@ -26,7 +26,6 @@ from .layout import Blocks, line, section, strong
 if TYPE_CHECKING:
     from ..advice.listing import Ranking
     from ..advice.plan import Plan
-    from ..advice.runs import Figure
     from ..advice.several import Shown
     from ..advice.sizes import ContainerSize
     from ..advice.verify import Comparison as Verification
@@ -220,7 +219,7 @@ def verification(comparison: Verification) -> dict[str, Any]:
     verdict, machine = comparison.verdict, comparison.verdict.machine
     spec, inside, cards = verdict.model, verdict.model.architecture, machine.accelerators
     card_keys = "vendor name memory_total_bytes unified"
-    shape = ("layers", "embedding_length", "vocabulary")
+    shape, ends = ("layers", "embedding_length", "vocabulary"), ("low", "likely", "high")
     return titled(
         "verify/1",
         **record(comparison, "outcome exit_code notes"),
@@ -238,19 +237,19 @@ def verification(comparison: Verification) -> dict[str, Any]:
             "accelerators": None if cards is None else [record(card, card_keys) for card in cards],
         },
         placement=verdict.needs.placement if verdict.needs else None,
-        differences=list(map(_difference, comparison.differences)),
+        differences=[
+            {
+                **record(row, keys_of("figure")),
+                "predicted": None
+                if row.likely is None
+                else {end: _rounded(getattr(row, end)) for end in ends},
+                "seen": _rounded(row.seen),
+                "difference": _rounded(row.difference, 4),
+            }
+            for row in comparison.differences
+        ],
         speed_how=verdict.speed.how if verdict.speed else None,
     )
-
-
-def _difference(row: Figure) -> dict[str, Any]:
-    ends = {"low": _rounded(row.low), "likely": _rounded(row.likely), "high": _rounded(row.high)}
-    return {
-        **record(row, keys_of("figure")),
-        "predicted": None if None in ends.values() else ends,
-        "seen": _rounded(row.seen),
-        "difference": _rounded(row.difference, 4),
-    }
 
 
 def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int) -> dict[str, Any]:

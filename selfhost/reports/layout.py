@@ -101,9 +101,7 @@ def command(text: str, indent: int = 2) -> Paragraph:
 
 
 def commands(lines: Iterable[str]) -> Blocks:
-    """Yield lines to type. A comment is prose, unless the one before says by a colon that it is a
-    line to type as well.
-    """
+    """Yield lines to type; a comment is prose, unless the one before ends in a colon."""
     before = ""
     for text in lines:
         is_prose = text.startswith("#") and not before.endswith(":")

@@ -38,7 +38,14 @@ def _single(size: ContainerSize, verbose: bool) -> Blocks:
     length = users if context is None else f"{units.tokens(context)} of context for {users}"
     yield from texts([f"{format_words(size.workload)}, {length}", *size.notes])
     yield from (line(), figures(_rows(size)))
-    if growing := list(_growing(size)):
+    growing: list[_Row] = []
+    for growth in size.growths:
+        bound, unbound = growth.bound or growth.why, growth.unbound_bytes or 0
+        if growth.bound and unbound > growth.bytes:
+            bound += f"  (without it {units.binary(unbound)})"
+        most = units.binary(growth.bytes) if growth.bytes else "none"
+        growing.append((growth.name.replace("_", " "), most, bound))
+    if growing:
         yield from section("What can grow, and what bounds it", [figures(growing)])
     if verbose:
         from . import json
@@ -73,15 +80,6 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
         times = f"{len(held)} × " if len(held) > 1 else ""
         each = _up(max(card.memory_bytes for card in held))
         yield "accelerator", f"{times}{each}", f"of {held[0].name or 'GPU'}"
-
-
-def _growing(size: ContainerSize) -> Iterator[_Row]:
-    for growth in size.growths:
-        bound, unbound = growth.bound or growth.why, growth.unbound_bytes or 0
-        if growth.bound and unbound > growth.bytes:
-            bound += f"  (without it {units.binary(unbound)})"
-        most = units.binary(growth.bytes) if growth.bytes else "none"
-        yield growth.name.replace("_", " "), most, bound
 
 
 def _several(sizes: Sequence[ContainerSize]) -> Blocks:

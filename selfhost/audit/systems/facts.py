@@ -338,9 +338,7 @@ _NOT_STATED = {
 def card_of(
     name: str, total: int | None, free: int | None, driver: Any, *, is_part: bool = False
 ) -> Card:
-    """One accelerator of NVIDIA, called as the system writes it, with its memory in bytes.
-    `is_part`: an instance of MIG, whose memory is a slice.
-    """
+    """An accelerator of NVIDIA's by its system's name; `is_part`: a slice of one, by MIG."""
     name = _driver_name(name)
     return {
         "vendor": "nvidia",
