@@ -277,15 +277,14 @@ def _narrow(
     for at in sorted(sizes, key=lambda at: -columns[at].drop):
         if at and columns[at].drop and total(wide) > room:
             del sizes[at], wide[at]
-    of_words = {at: _longest_word(row[at] for row in rows) for at in sizes}
+    texts = {at: ["".join(text for text, _ in row[at]) for row in rows] for at in sizes}
+    of_words = {
+        at: max(map(len, " ".join(cells).replace("-", "- ").split()), default=0)
+        for at, cells in texts.items()
+    }
     for least in (wide, narrow, of_words, dict.fromkeys(sizes, _BROKEN)):
         while total(sizes) > room and (left := [at for at in sizes if sizes[at] > least[at]]):
             sizes[max(left, key=lambda at: (columns[at].wrap, sizes[at]))] -= 1
-
-
-def _longest_word(cells: Iterable[Line]) -> int:
-    texts = ("".join(text for text, _ in cell) for cell in cells)
-    return max((len(word) for text in texts for word in text.replace("-", "- ").split()), default=0)
 
 
 def problems_text(problems: Iterable[Problem]) -> str:

@@ -8,15 +8,11 @@ from html import escape
 from typing import Any
 
 from ..core.tables import shipped_table
-from .layout import Block, Blocks, Paragraph, Span, Table, clean
+from .layout import Block, Blocks, Paragraph, Table, clean
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
 _NAMES = ("strong", "name", "command", "comment")
-
-
-def _style_of(text: str) -> str:
-    return text.style if isinstance(text, Span) else ""
 
 
 def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
@@ -57,13 +53,17 @@ def _tag(number: int, block: Paragraph) -> str:
         return ""
     if number == 0:
         return "h1"
-    if len(block.parts) == 1 and _style_of(block.parts[0]) == "strong" and not block.indent:
+    if (
+        len(block.parts) == 1
+        and getattr(block.parts[0], "style", "") == "strong"
+        and not block.indent
+    ):
         return "h2"
-    return "pre" if _style_of(block.parts[0]) in ("command", "comment") else "p"
+    return "pre" if getattr(block.parts[0], "style", "") in ("command", "comment") else "p"
 
 
 def _marked(text: str) -> str:
-    if _style_of(text) not in _NAMES:
+    if getattr(text, "style", "") not in _NAMES:
         return _escaped(text)
     return f"<code>{_escaped(text)}</code>" if text.strip() else ""
 
@@ -125,7 +125,7 @@ def _html(number: int, block: Block) -> str:
 
 def _marked_up(text: str) -> str:
     """A name of either writing direction stands by itself; an outcome has its colour."""
-    words, style = escape(clean(text)), _style_of(text)
+    words, style = escape(clean(text)), getattr(text, "style", "")
     if style in _NAMES:
         return f"<bdi><b>{words}</b></bdi>" if words.strip() else ""
     return f'<span class="{style}">{words}</span>' if style and words else words

@@ -213,7 +213,10 @@ def list_document(
             hint = f"{listing.ruled_out:,} are ruled out by your conditions."
         yield from texts([f"No model matches. {hint}".rstrip(), *notes], indent=0)
     if rows:
-        signs = list(map(_sign, rows))
+        signs = [Span(words.ANSWERS[row.route][0], row.route) for row in rows]
+        for at, row in enumerate(rows):
+            is_tight = row.leaves_little or row.waits_for_setting
+            signs[at] = _TIGHT if row.can_run and is_tight else signs[at]
         yield from (line(), _table(rows, signs, _LISTED_WIDE if wide else _LISTED), line())
         candidates = counts.running if only_running else counts.models
         about = "about " if only_running and counts.is_estimate else ""
@@ -227,11 +230,6 @@ def list_document(
         )
         yield line(" · ".join(filter(None, foot)))
     yield from words.aged_words(listing.catalogue_as_of, today)
-
-
-def _sign(row: Verdict) -> Span:
-    is_tight = row.can_run and (row.leaves_little or row.waits_for_setting)
-    return _TIGHT if is_tight else Span(words.ANSWERS[row.route][0], row.route)
 
 
 def _summary(listing: Ranking, machine: Machine, workload: Workload) -> str:
