@@ -303,15 +303,13 @@ def _requests(text: str) -> list[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
-            # builds of 2026 count the first token, and not its time: the rate printed does not
-            rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
-            by_task.setdefault(task, {})[kind] = tokens, rate
+            figures = (match[name] or 0 for name in ("tokens", "rate", "ms"))
+            by_task.setdefault(task, {})[kind] = tuple(map(float, figures))
     return [pace for request in by_task.values() for pace in _paces(request)]
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
-    prompt, written = (request.get(kind, (0, 0))[0] for kind in ("prompt", "decode"))
+    prompt, written = (int(request.get(kind, (0,))[0]) for kind in ("prompt", "decode"))
     # tokens that stood in the context before it wrote
     before = request["held"] - written if "held" in request else prompt
     at = {
@@ -320,9 +318,12 @@ def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
     }
     shared = "shared" in request
     for kind, depth in at.items():
-        tokens, rate = request.get(kind, (0, 0.0))
+        tokens, rate, ms = request.get(kind, (0.0, 0.0, 0.0))
+        # builds of 2026 count the first token, and not its time: the rate printed does not
+        rate = rate if rate >= 1 or not ms else 1000 * tokens / ms
         if tokens and rate:
-            yield Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth, shared=shared)
+            count = int(tokens)
+            yield Figure(term=kind, seen=rate, tokens=count, depth_tokens=depth, shared=shared)
 
 
 # pp512, tg128, each with @ d4096; builds of 2023 and 2024 write pp 512

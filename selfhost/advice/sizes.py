@@ -353,7 +353,7 @@ def _conversations(
     model, workload, parallel = verdict.model, verdict.workload, verdict.workload.parallel
     service, counted = runtime.service or _NO_SERVICE, runtime.context_checkpoints
     generates, kept, most = model.modality in GENERATING, 0, service.prompt_cache_bytes
-    more = need.more_in_conversation(model, runtime, workload) if generates else 0
+    more = generates * need.more_in_conversation(model, runtime, workload)
     copies = counted if bytes_worth_bounding(verdict, runtime) else runtime.kept_checkpoints
     if more:
         kept = copies * more // (runtime.kept_checkpoints - counted)
@@ -362,7 +362,7 @@ def _conversations(
     # of texts to embed only those of idle sequences are kept, so none of one
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server), and none is gone on with
     if most and state_bytes and (generates or parallel > 1):
-        usual = min(state_bytes * parallel + kept, most) if generates else 0
+        usual = generates * min(state_bytes * parallel + kept, most)
         mib = -(-(usual if stated_bytes is None else stated_bytes) // units.MIB)
         bound = service.bounds.get("prompt_cache", "").replace("{mib}", str(mib))
         yield _growth("prompts", mib * units.MIB, bound, most)

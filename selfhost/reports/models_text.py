@@ -201,22 +201,18 @@ def list_document(
     `only_running` leaves out what does not run here, `wide` adds columns. `near` are names like the
     words that no model has; `notes` are about the machine's name.
     """
-    counts, machine = listing.counts, listing.machine
+    counts = listing.counts
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
-    if counts.models:
-        yield line(_summary(listing, machine, workload or Workload()))
-        yield from texts((words.planned_words(machine), *notes), indent=0)
-    else:
+    head = [_summary(listing, workload or Workload()), words.planned_words(listing.machine)]
+    if not counts.models:
         hint = "" if notes else "`selfhost list --all` has every model."
         hint = f"Did you mean {' or '.join(near)}?" if near else hint
         if listing.ruled_out:
             hint = f"{listing.ruled_out:,} are ruled out by your conditions."
-        yield from texts([f"No model matches. {hint}".rstrip(), *notes], indent=0)
+        head = [f"No model matches. {hint}".rstrip()]
+    yield from texts([*head, *notes], indent=0)
     if rows:
-        signs = [Span(words.ANSWERS[row.route][0], row.route) for row in rows]
-        for at, row in enumerate(rows):
-            is_tight = row.leaves_little or row.waits_for_setting
-            signs[at] = _TIGHT if row.can_run and is_tight else signs[at]
+        signs = list(map(_sign, rows))
         yield from (line(), _table(rows, signs, _LISTED_WIDE if wide else _LISTED), line())
         candidates = counts.running if only_running else counts.models
         about = "about " if only_running and counts.is_estimate else ""
@@ -232,8 +228,13 @@ def list_document(
     yield from words.aged_words(listing.catalogue_as_of, today)
 
 
-def _summary(listing: Ranking, machine: Machine, workload: Workload) -> str:
-    counts = listing.counts
+def _sign(row: Verdict) -> Span:
+    is_tight = row.can_run and (row.leaves_little or row.waits_for_setting)
+    return _TIGHT if is_tight else Span(words.ANSWERS[row.route][0], row.route)
+
+
+def _summary(listing: Ranking, workload: Workload) -> str:
+    counts, machine = listing.counts, listing.machine
     verb = "runs" if counts.running == 1 else "run"
     if counts.is_estimate:
         # not all were judged

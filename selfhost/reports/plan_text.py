@@ -44,7 +44,8 @@ def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:
     if least is None:
         sign = Span("✗ NO MACHINE", Route.NEITHER)
         return sign, "  ", name, " runs on no machine, however large"
-    gpu, ram = _sizes(least)
+    sizes = least.accelerator.memory_bytes, least.memory_bytes
+    gpu, ram = (units.binary(size, up=True) for size in sizes)
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     is_unpaced = plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None
     if _needs_card(least):
@@ -58,11 +59,6 @@ def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:
     elif all(candidate.is_slow for candidate in plan.fitting):
         sign = Span("✓ RUNS SLOWLY", Outcome.WARN)
     return sign, "  ", name, f" {where}"
-
-
-def _sizes(least: Least) -> tuple[str, str]:
-    gpu, ram = least.accelerator.memory_bytes, least.memory_bytes
-    return units.binary(gpu, up=True), units.binary(ram, up=True)
 
 
 def _needs_card(least: Least) -> bool:
@@ -90,8 +86,9 @@ def _asked(plan: Plan) -> str:
 
 
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, str, str]]:
-    cpu, needs_card, (gpu, ram) = least.cpu, _needs_card(least), _sizes(least)
-    beside, disk = least.accelerator.memory_beside_bytes, least.disk_bytes
+    cpu, needs_card, card, disk = least.cpu, _needs_card(least), least.accelerator, least.disk_bytes
+    gpu, ram = units.binary(card.memory_bytes, up=True), units.binary(least.memory_bytes, up=True)
+    beside = card.memory_beside_bytes
     system = "Linux" if least.machine.system == "linux" else "the system"
     if needs_card:
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
