@@ -259,15 +259,12 @@ def _size_of(verdict: Verdict, stated_bytes: int | None) -> ContainerSize:
     growths = list(_conversations(verdict, runtime, memory, stated_bytes))
     # how far the high ends lie above the likely figures, with what the limit of the publisher's own
     # example leaves above the program; none where all are exact
-    spreads = [
-        (term.high_bytes - term.bytes, term.name.replace("_", " "), term.how)
-        for term in host
-        if term not in mapped
-    ]
-    if more := sum(spread for spread, _, _ in spreads):
+    spreads = [(term.high_bytes - term.bytes, term) for term in host if term not in mapped]
+    if more := sum(spread for spread, _ in spreads):
         more += max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
-        _, name, how = max(spreads)
-        growths.append(_growth("uncertainty", more, name=name, how=how))
+        _, most = max(spreads, key=lambda pair: (pair[0], pair[1].name, pair[1].how))
+        name = most.name.replace("_", " ")
+        growths.append(_growth("uncertainty", more, name=name, how=most.how))
     if shared:
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
     # what the kernel itself holds for memory in use; a control group counts it
@@ -275,7 +272,7 @@ def _size_of(verdict: Verdict, stated_bytes: int | None) -> ContainerSize:
     pages = -(-(held + memory.evictable_bytes) // _PAGE_BYTES)
     growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    vendor = accelerators[0].vendor if accelerators else ""
+    vendor = getattr(next(iter(accelerators), None), "vendor", "")
     # what the quantization costs, and that a card may not hold the most
     warning = verdict.quality.warning if verdict.quality is not None else None
     tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]

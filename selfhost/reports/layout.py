@@ -234,14 +234,13 @@ def _cell(text: str, bars: bool = False) -> Line:
 def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
     columns = table.columns
     rows = [[_cell(cell, bars) for cell in row] for row in table.rows]
-    longest = [max(map(_size, cells), default=0) for cells in zip(*rows, strict=True)]
     # a column with nothing in it is not shown
-    sizes = {at: size for at, size in enumerate(longest) if size or not at}
-    if any(columns[at].title for at in sizes):
+    shown = [at for at in range(len(columns)) if not at or any(_size(row[at]) for row in rows)]
+    if any(columns[at].title for at in shown):
         rows.insert(0, [[(clean(column.title), "")] for column in columns])
-        sizes = {at: max(size, _size(rows[0][at])) for at, size in sizes.items()}
+    sizes = {at: max((_size(row[at]) for row in rows), default=0) for at in shown}
     if width is not None:
-        _narrow(columns, sizes, width - table.indent, rows)
+        _narrow(table, sizes, rows, width - table.indent)
     for row in rows:
         yield from _row(table, sizes, row)
 
@@ -261,11 +260,9 @@ def _row(table: Table, sizes: dict[int, int], row: Sequence[Line]) -> Iterator[L
         yield line
 
 
-def _narrow(
-    columns: Sequence[Column], sizes: dict[int, int], room: int, rows: Sequence[Sequence[Line]]
-) -> None:
-    """Narrow `sizes` to `room`: drop columns, then shrink those that wrap, in the end to words."""
-    others = _COMFORTABLE if room < _WIDE_ENOUGH - len(_GAP) else room
+def _narrow(table: Table, sizes: dict[int, int], rows: Sequence[Sequence[Line]], room: int) -> None:
+    """Narrow `sizes` to `room`: drop columns, then shrink those that wrap, at last all to words."""
+    columns, others = table.columns, _COMFORTABLE if room < _WIDE_ENOUGH - len(_GAP) else room
 
     def total(widths: dict[int, int]) -> int:
         return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
@@ -277,14 +274,18 @@ def _narrow(
     for at in sorted(sizes, key=lambda at: -columns[at].drop):
         if at and columns[at].drop and total(wide) > room:
             del sizes[at], wide[at]
-    texts = {at: ["".join(text for text, _ in row[at]) for row in rows] for at in sizes}
-    of_words = {
-        at: max(map(len, " ".join(cells).replace("-", "- ").split()), default=0)
-        for at, cells in texts.items()
-    }
-    for least in (wide, narrow, of_words, dict.fromkeys(sizes, _BROKEN)):
+    for least in (wide, narrow, _longest_words(rows), dict.fromkeys(sizes, _BROKEN)):
         while total(sizes) > room and (left := [at for at in sizes if sizes[at] > least[at]]):
             sizes[max(left, key=lambda at: (columns[at].wrap, sizes[at]))] -= 1
+
+
+def _longest_words(rows: Sequence[Sequence[Line]]) -> dict[int, int]:
+    longest: dict[int, int] = {}
+    for at, cells in enumerate(zip(*rows, strict=True)):
+        texts = ("".join(text for text, _ in cell) for cell in cells)
+        words = (word for text in texts for word in text.replace("-", "- ").split())
+        longest[at] = max(map(len, words), default=0)
+    return longest
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
