@@ -114,11 +114,9 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool =
         search = search.replace(own=first)
     if takes_first_of_list(question):
         return _first_picture_type(search, runtime)
-    if stated.runtime is not None or not (grows or follows_a_list(question.spec, stated)):
-        return search.own
     if stated.task == "finetune":
         return _first_method(search, runtime)
-    return _larger(search, runtime)
+    return _larger(search, runtime) if grows else search.own
 
 
 def judge_defaults(question: Question, catalogue: Catalogue, machine: Machine) -> Judged:
@@ -164,11 +162,10 @@ def _rank(judged: Judged) -> tuple[int, int, float]:
 
 
 def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judged:
-    """The first candidate in the best place, else the first by `_rank`; in RAM the default."""
+    """The first candidate in the best place, else the first by `_rank`."""
     own, tried = search.own, list[Judged]()
     ideal = ON_ACCELERATORS if search.machine.accelerators else _IN_RAM
-    is_first = own_first or _place_of(own, (*_MODEL_CHECKS, "disk")) == _IN_RAM
-    for each in (own, *others) if is_first else (*others, own):
+    for each in (own, *others) if own_first else (*others, own):
         tried.append(each)
         if _place_of(each) <= ideal:
             return each
@@ -221,19 +218,23 @@ def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
 
 
 def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
-    """First of the list on accelerators, then by parts in turn, then in RAM. Files of 8 bits for
-    another program come before 4 bits that this one makes while loading.
+    """First of the list on accelerators, then by parts in turn, then in RAM, there after the type
+    of a program that is no later one of the list. Files of 8 bits for another program come before
+    4 bits that this one makes while loading.
     """
     own, listed = search.own, _types_of(search.own.question.spec, runtime)
     place, is_first = _place_of(own), _type_of(own) in listed[:1]
-    is_settled = place != _NOWHERE and not search.machine.accelerators
+    is_usual = _type_of(own) not in listed[1:]
+    is_settled = is_usual and place != _NOWHERE and not search.machine.accelerators
     if is_settled or (is_first and place == ON_ACCELERATORS):
         return own
     in_own_program = list(search.in_types(listed[is_first:]))
     whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
     elsewhere = _types_elsewhere(search, runtime, whole)
     # in files of fewer bits the parts are smaller, and so is the download
-    best = _best(search, [*elsewhere, *in_own_program], own_first=is_first and not elsewhere)
+    own_first = is_usual and _place_of(own, (*_MODEL_CHECKS, "disk")) == _IN_RAM
+    own_first = own_first or (is_first and not elsewhere)
+    best = _best(search, [*elsewhere, *in_own_program], own_first=own_first)
     if best is own:
         return own
     return search.chosen(
@@ -298,14 +299,31 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
 
 
 def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
-    """A better program or a larger type of text on accelerators; never beside files here."""
+    """A better program, unless one was named, or a larger type of text on accelerators; never
+    beside files here.
+    """
     question, best = search.own.question, None
     if question.here is not None or question.files != NO_FILES:
         return search.own
-    is_free = question.stated.quantization is None
-    if is_free and question.spec.modality in GENERATING and search.own.fits:
-        best = _program_for_many(search, runtime) or _largest_type(search, runtime)
-    return best or _library_program(search)
+    is_named = question.stated.runtime is not None
+    if question.stated.quantization is None and question.spec.modality in GENERATING:
+        if is_named and runtime.preferred_from_accelerators:
+            best = _own_type_or_smaller(search, runtime)
+        elif search.own.fits:
+            best = None if is_named else _program_for_many(search, runtime)
+            best = best or _largest_type(search, runtime)
+    return best or (search.own if is_named else _library_program(search))
+
+
+def _own_type_or_smaller(search: Search, runtime: RuntimeSpec) -> Judged:
+    """In the first of the listed types that accelerators hold where they do not hold its own."""
+    if not _is_preferred(runtime, search.machine) or _is_as_good(search.own, search.own):
+        return search.own
+    others = search.in_types(runtime.on_accelerators)
+    best = next((other for other in others if _is_as_good(other, search.own)), None)
+    return (
+        search.own if best is None else search.chosen(best, "smaller", first=_type_of(search.own))
+    )
 
 
 def _memory_bytes(question: Question) -> float:
@@ -327,11 +345,16 @@ def _library_program(search: Search) -> Judged:
     return own
 
 
+def _is_preferred(runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether it goes before the usual program on so many accelerators."""
+    return 0 < runtime.preferred_from_accelerators <= len(places(machine.accelerators))
+
+
 def _program_for_many(search: Search, usual: RuntimeSpec) -> Judged | None:
-    """With a program that is preferred on so many accelerators; None where none does it as well."""
-    number = len(places(search.machine.accelerators)) if search.machine.accelerators else 0
+    """With a program that is preferred there; None where none does it as well."""
+    number = len(places(search.machine.accelerators))
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
-        if not 0 < runtime.preferred_from_accelerators <= number:
+        if not _is_preferred(runtime, search.machine):
             continue
         types = (None, *runtime.on_accelerators)
         changes = [{"runtime": runtime.id, "quantization": type} for type in types]

@@ -184,7 +184,7 @@ def test_a_draft_is_told_beside_the_pace_without_it() -> None:
 
 def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     """llama-server drafts what follows the first token; of the rest it says why it is not told."""
-    asked = Workload(runtime="llama.cpp", prompt_tokens=2048, parallel=4)
+    asked = Workload(quantization="Q4_K_M", prompt_tokens=2048, parallel=4)
     alone, drafted = (
         speed_of(check("qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb"))
         for draft in (None, "qwen3-0.6b")

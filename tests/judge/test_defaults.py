@@ -83,7 +83,10 @@ def route(workload: Workload, machine: Machine, id: str, *, follows_machine: boo
 def test_a_machine_gets_the_way_that_suits_it(
     model: str, machine: str, expected: tuple[str, str, str]
 ) -> None:
+    """Naming the program that is taken changes nothing (issue 56, point 8)."""
     assert judged_as(model, machine) == expected
+    if ":" not in model:
+        assert judged_as(model, machine, runtime=expected[0]) == expected
 
 
 def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
@@ -98,13 +101,14 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     assert by_method.workload.finetune_method == "lora"
     with_room = check("mistral-7b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
     assert with_room.workload.finetune_method == "lora"
+    named = check("mistral-7b", FINETUNING.replace(runtime="transformers"), machine=machine)
+    assert named.workload.finetune_method == "qlora"
 
 
 @pytest.mark.parametrize(
     ("model", "asked"),
     [
         ("mistral-7b", {"quantization": "Q4_K_M"}),
-        ("mistral-7b", {"runtime": "llama.cpp"}),
         ("sdxl", {"quantization": "float32"}),
         ("sdxl", {"runtime": "diffusers", "quantization": "float32"}),
     ],
