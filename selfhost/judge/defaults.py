@@ -73,7 +73,7 @@ class Search(Record):
             places = dict.fromkeys(term.where for term in judged.needs.terms)
             names = [cards[index_of(place)].name for place in places if place != "host"]
             where = " and ".join(units.counted(names))
-        taken, usual = _type_of(judged), _type_of(self.own)
+        taken, usual = judged.quantization, self.own.quantization
         figures = {"taken": taken, "usual": usual, "where": where, **figures}
         why = phrase(f"chosen/{key}", **figures)
         return judged.replace(question=judged.question.replace(chosen=why))
@@ -92,10 +92,6 @@ def _asked_with(
     return other.replace(stated=question.stated, requires_runtime=question.requires_runtime)
 
 
-def _type_of(judged: Judged) -> str | None:
-    return judged.question.workload.quantization
-
-
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
     types = need.quantizations_of(spec, runtime)
     return [name for name in runtime.on_accelerators if name in types]
@@ -109,7 +105,7 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool =
         return own
     if question.in_turn and question.here is None:
         first = _first_in_turn(search, runtime)
-        if _type_of(first) != _type_of(own):
+        if first.quantization != own.quantization:
             return first
         search = search.replace(own=first)
     if takes_first_of_list(question):
@@ -174,7 +170,7 @@ def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judge
 
 def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     """In the first type that runs, else the first that may; else in the usual one."""
-    own, spec, first = search.own, search.own.question.spec, _type_of(search.own)
+    own, spec, first = search.own, search.own.question.spec, search.own.quantization
     usual = need.default_format_and_quantization(spec, runtime)[1]
     if own.fits:
         return own if first == usual else search.chosen(own, "published", usual=usual)
@@ -186,7 +182,7 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
             return search.chosen(other, "smaller", first=first)
         tried.append(other)
     may_run = [each for each in tried if not each.failed]
-    return next(iter(may_run or [each for each in tried if _type_of(each) == usual]), own)
+    return next(iter(may_run or [each for each in tried if each.quantization == usual]), own)
 
 
 def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
@@ -223,8 +219,8 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     4 bits that this one makes while loading.
     """
     own, listed = search.own, _types_of(search.own.question.spec, runtime)
-    place, is_first = _place_of(own), _type_of(own) in listed[:1]
-    is_usual = _type_of(own) not in listed[1:]
+    place, is_first = _place_of(own), own.quantization in listed[:1]
+    is_usual = own.quantization not in listed[1:]
     is_settled = is_usual and place != _NOWHERE and not search.machine.accelerators
     if is_settled or (is_first and place == ON_ACCELERATORS):
         return own
@@ -249,12 +245,12 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
 
 def _types_elsewhere(search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]) -> list[Judged]:
     """None where this program makes one of over 4 bits that is held `whole`; else of 8 bits."""
-    question, rules = search.own.question, [runtime.rule_of(_type_of(each)) for each in whole]
+    question, rules = search.own.question, [runtime.rule_of(each.quantization) for each in whole]
     if question.stated.runtime or any(not rule or "4bit" not in rule.also for rule in rules):
         return []
     others = list(search.candidates(_changes_elsewhere(question, search.catalogue, runtime)))
     # values and bytes of a block: of 8 bits or more
-    blocks = [(BLOCKS.get(_type_of(each) or "", (1, 0)), each) for each in others]
+    blocks = [(BLOCKS.get(each.quantization or "", (1, 0)), each) for each in others]
     in_eight = [each for (values, size), each in blocks if size >= values]
     return [each for each in in_eight if _place_of(each) == ON_ACCELERATORS] if whole else others
 
@@ -294,7 +290,10 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
         and not (is_of_parts and each.wants_gpu)
         and not (is_known and has_to_be_made(each, catalogue))
     ]
-    smallest = min((question, *suiting), key=_memory_bytes).workload
+    least = min(
+        (question, *suiting), key=lambda each: (each.needs and each.needs.ram_bytes()) or inf
+    )
+    smallest = least.workload
     return stated.replace(runtime=smallest.runtime, quantization=smallest.quantization)
 
 
@@ -302,33 +301,16 @@ def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
     """A better program, unless one was named, or a larger type of text on accelerators; never
     beside files here.
     """
-    question, best = search.own.question, None
+    own, best = search.own, None
+    question, is_preferred = own.question, runtime.preferred_from_accelerators > 0
     if question.here is not None or question.files != NO_FILES:
-        return search.own
-    is_named = question.stated.runtime is not None
+        return own
     if question.stated.quantization is None and question.spec.modality in GENERATING:
-        if is_named and runtime.preferred_from_accelerators:
-            best = _own_type_or_smaller(search, runtime)
-        elif search.own.fits:
-            best = None if is_named else _program_for_many(search, runtime)
+        if own.fits or is_preferred:
+            best = _program_for_many(search, runtime)
+        if own.fits and not is_preferred:
             best = best or _largest_type(search, runtime)
-    return best or (search.own if is_named else _library_program(search))
-
-
-def _own_type_or_smaller(search: Search, runtime: RuntimeSpec) -> Judged:
-    """In the first of the listed types that accelerators hold where they do not hold its own."""
-    if not _is_preferred(runtime, search.machine) or _is_as_good(search.own, search.own):
-        return search.own
-    others = search.in_types(runtime.on_accelerators)
-    best = next((other for other in others if _is_as_good(other, search.own)), None)
-    return (
-        search.own if best is None else search.chosen(best, "smaller", first=_type_of(search.own))
-    )
-
-
-def _memory_bytes(question: Question) -> float:
-    memory = question.needs.memory if question.needs is not None else None
-    return inf if memory is None else memory.high_bytes
+    return best or _library_program(search)
 
 
 def _library_program(search: Search) -> Judged:
@@ -345,58 +327,58 @@ def _library_program(search: Search) -> Judged:
     return own
 
 
-def _is_preferred(runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Whether it goes before the usual program on so many accelerators."""
-    return 0 < runtime.preferred_from_accelerators <= len(places(machine.accelerators))
-
-
 def _program_for_many(search: Search, usual: RuntimeSpec) -> Judged | None:
-    """With a program that is preferred there; None where none does it as well."""
-    number = len(places(search.machine.accelerators))
+    """With a program that is preferred on so many accelerators, if no other was named, in the first
+    of its types that they hold; None where none does it as well.
+    """
+    number, stated = len(places(search.machine.accelerators)), search.own.question.stated
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
-        if not _is_preferred(runtime, search.machine):
+        is_free = stated.runtime in (None, runtime.id)
+        if not (is_free and 0 < runtime.preferred_from_accelerators <= number):
             continue
         types = (None, *runtime.on_accelerators)
         changes = [{"runtime": runtime.id, "quantization": type} for type in types]
         for other in search.candidates(changes):
-            if _is_as_good(other, search.own):
-                taken = _type_of(other) or ""
-                bits = need.loaded_bits(runtime, other.question.spec, taken)
-                held = taken if bits is None else f"{bits} bits"
-                names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
-                return search.chosen(other, "many", **names, number=number, held=held)
+            if not _is_as_good(other, search.own):
+                continue
+            if runtime.id == usual.id:
+                is_same = other.quantization == search.own.quantization
+                first = search.own.quantization
+                return search.own if is_same else search.chosen(other, "smaller", first=first)
+            taken = other.quantization or ""
+            bits = need.loaded_bits(runtime, other.question.spec, taken)
+            held = taken if bits is None else f"{bits} bits"
+            names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
+            return search.chosen(other, "many", **names, number=number, held=held)
     return None
 
 
 def _largest_type(search: Search, runtime: RuntimeSpec) -> Judged | None:
-    """In the largest type that accelerators hold whole at reading speed, its file as sure."""
-    own, spec, usual = search.own, search.own.question.spec, _type_of(search.own)
+    """In the largest type that accelerators hold whole at reading speed, its file as sure, and with
+    `GROWN_CONTEXT_TOKENS`, unless a context was stated.
+    """
+    own, spec, usual = search.own, search.own.question.spec, search.own.quantization
     if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:
         return None
-    format = search.own.question.workload.format
-    is_file_known = spec.repository_of(format, usual) is not None
+    is_file_known = spec.repository_of(own.workload.format, usual) is not None
+    grown: Changes = {}
+    if own.question.stated.context_tokens is None and spec.architecture is not None:
+        trained = need.trained_tokens(spec.architecture, own.question.row)
+        tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
+        grown = {"context_tokens": tokens}
     for taken in _types_of(spec, runtime):
         if taken == usual:
             break
-        if is_file_known and spec.repository_of(format, taken) is None:
+        if is_file_known and spec.repository_of(own.workload.format, taken) is None:
             continue
-        for other in search.in_types([taken]):
-            share = _share_held(other)
-            is_roomy = share is not None and share <= runtime.on_accelerators[taken]
-            if is_roomy and _is_as_good(other, own) and _leaves_context(search, taken):
+        change = {"quantization": taken}
+        for other in search.candidates([change]):
+            share, most = _share_held(other), runtime.on_accelerators[taken]
+            if share is None or share > most or not _is_as_good(other, own):
+                continue
+            if not grown or any(map(_share_held, search.candidates([{**change, **grown}]))):
                 return search.chosen(other, "more-bits")
     return None
-
-
-def _leaves_context(search: Search, quantization: str) -> bool:
-    """Accelerators hold it with `GROWN_CONTEXT_TOKENS`, unless a context was stated."""
-    question, architecture = search.own.question, search.own.question.spec.architecture
-    if question.stated.context_tokens is not None or architecture is None:
-        return True
-    trained = need.trained_tokens(architecture, question.row)
-    tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
-    change = {"quantization": quantization, "context_tokens": tokens}
-    return any(_share_held(each) is not None for each in search.candidates([change]))
 
 
 def _share_held(judged: Judged) -> float | None:

@@ -15,7 +15,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.errors import Problem, WorkloadError
-from ..core.records import Record, Unread
+from ..core.records import Unread
 from ..core.spelling import canonical, nearest
 from ..core.workload import Workload
 from ..needs.case import Case, why_no_encoders
@@ -23,6 +23,7 @@ from ..needs.file_formats import case_of
 from ..needs.records import Term
 from .checks import fault
 from .files import can_quantize, states_needs_alone
+from .record import Question
 
 # the runtime taken when none is asked for: the first that loads the model
 RUNTIMES_BY_MODALITY = {
@@ -53,43 +54,36 @@ _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
 _NAMED = 8
 
 
-class Choice(Record):
-    """What a program is chosen for: a model, with files in `formats` where some were named, what is
-    asked of it, and the programs there are; and the program, once it is chosen.
+def programs_that(
+    does: Callable[[RuntimeSpec], bool], spec: ModelSpec, catalogue: Catalogue
+) -> str:
+    """What to type for the programs that load the model and do that; empty without any."""
+    every = map(catalogue.runtime, catalogue.runtime_ids())
+    fitting = [at.id for at in every if does(at) and need.why_not_loaded(spec, at) is None]
+    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+
+
+def with_program(question: Question, catalogue: Catalogue) -> Question:
+    """With license, program and quantization under their canonical names; `WorkloadError` with
+    everything that makes no sense.
     """
-
-    spec: ModelSpec
-    workload: Workload
-    catalogue: Catalogue
-    formats: tuple[str, ...] = ()
-    runtime: RuntimeSpec | None = None
-
-    def to_type(self, does: Callable[[RuntimeSpec], bool]) -> str:
-        """What to type for the programs that load the model and do that; empty without any."""
-        every = map(self.catalogue.runtime, self.catalogue.runtime_ids())
-        fitting = [at.id for at in every if does(at) and need.why_not_loaded(self.spec, at) is None]
-        return f"use --runtime {' or '.join(fitting)}" if fitting else ""
-
-
-def chosen_program(choice: Choice) -> Choice:
-    """Under canonical names; `WorkloadError` with everything that makes no sense."""
-    problems, spec = list[Problem](), choice.spec
+    problems, spec = list[Problem](), question.spec
     for step in (_with_license, _with_runtime, _with_quantization):
         try:
-            choice = step(choice)
+            question = step(question, catalogue)
         except WorkloadError as error:
             problems += error.problems
-    if not spec.closed and choice.workload.task == "generate":
-        problems += _limits_exceeded(choice)
-    if choice.workload.audio_seconds is not None and spec.modality != "speech":
+    if not spec.closed and question.workload.task == "generate":
+        problems += _limits_exceeded(question, catalogue)
+    if question.workload.audio_seconds is not None and spec.modality != "speech":
         problems += fault("audio_seconds", "no-recording", model=spec.name).problems
     if problems:
         raise WorkloadError(problems)
-    return choice
+    return question
 
 
-def _with_license(choice: Choice) -> Choice:
-    return choice.replace(workload=with_canonical_license(choice.workload))
+def _with_license(question: Question, _: Catalogue) -> Question:
+    return question.replace(workload=with_canonical_license(question.workload))
 
 
 def with_canonical_license(workload: Workload) -> Workload:
@@ -101,45 +95,48 @@ def with_canonical_license(workload: Workload) -> Workload:
     return workload.replace(license=canonical_expression(workload.license))
 
 
-def _limits_exceeded(choice: Choice) -> Iterator[Problem]:
-    spec, workload, runtime = choice.spec, choice.workload, choice.runtime
+def _limits_exceeded(question: Question, catalogue: Catalogue) -> Iterator[Problem]:
+    spec, workload, runtime = question.spec, question.workload, question.runtime
     type, wanted = workload.kv_cache_type, workload.parallel
     is_narrow = type not in (None, "f16")
     if runtime is None and workload.runtime_options:
         yield from fault("runtime_options", "no-runtime", model=spec.name).problems
     for option in workload.runtime_options:
-        yield from () if runtime is None else _option_refused(choice, runtime, option)
+        yield from () if runtime is None else _option_refused(question, runtime, option, catalogue)
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
-        others = choice.to_type(lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences)
+        unbound = [at for at in PACKED_RUNTIMES if not catalogue.runtime(at).most_sequences]
+        others = programs_that(lambda at: at.id in unbound, spec, catalogue)
         figures = {"most": runtime.most_sequences, "wanted": wanted, "others": others}
         yield from fault("parallel", "sequences", program=runtime.name, **figures).problems
     if is_narrow and runtime is not None and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        others = choice.to_type(lambda at: type in at.kv_cache_types)
+        others = programs_that(lambda at: type in at.kv_cache_types, spec, catalogue)
         figures = {"own": own, "type": type, "others": others}
         yield from fault("kv_cache_type", "cache-type", program=runtime.name, **figures).problems
     elif is_narrow and spec.needs is not None:
         yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
-def _option_refused(choice: Choice, runtime: RuntimeSpec, name: str) -> tuple[Problem, ...]:
+def _option_refused(
+    question: Question, runtime: RuntimeSpec, name: str, catalogue: Catalogue
+) -> tuple[Problem, ...]:
     names, figures = [*runtime.named_options], dict[str, Any](name=name, program=runtime.name)
-    catalogue, workload = choice.catalogue, choice.workload
+    spec, workload = question.spec, question.workload
     if name not in names:
         every = map(catalogue.runtime, catalogue.runtime_ids())
         figures["having"] = [at.name for at in every if at.named_options]
-        others = choice.to_type(lambda at: name in at.named_options)
+        others = programs_that(lambda at: name in at.named_options, spec, catalogue)
         guess = nearest(name, names)
         figures |= {"guess": guess, "others": others, "none": not (others or guess)}
         return fault("runtime_options", "option-unknown", known=names, **figures).problems
     rule, value = runtime.named_options[name], workload.runtime_options[name]
     if rule.changes == "sequences_sampled":
         rule = rule.replace(least=workload.parallel)
-    why = _without_effect(case_of(choice.spec, runtime, workload), rule.changes)
+    why = _without_effect(case_of(spec, runtime, workload), rule.changes)
     if rule.takes(value) and not why:
         return ()
     figures |= {"least": f"{rule.least:g}", "most": f"{rule.most:g}", "ends": not rule.to}
-    figures |= {"typed": value, "model": choice.spec.name, why: True}
+    figures |= {"typed": value, "model": spec.name, why: True}
     key = "option-without-effect" if rule.takes(value) else "option-value"
     return fault("runtime_options", key, **figures).problems
 
@@ -154,21 +151,20 @@ def _without_effect(case: Case, changes: str) -> str:
     return "" if is_known or not of_picture else "unmeasured"
 
 
-def _with_runtime(choice: Choice) -> Choice:
-    spec, catalogue, typed = choice.spec, choice.catalogue, choice.workload.runtime
-    formats = choice.formats
-    if typed is not None:
-        wanted = typed.strip().lower()
+def _with_runtime(question: Question, catalogue: Catalogue) -> Question:
+    spec, workload, formats = question.spec, question.workload, question.files.formats
+    if workload.runtime is not None:
+        wanted = workload.runtime.strip().lower()
         if wanted not in catalogue.runtime_ids():
-            raise _unknown_runtime(typed, spec.modality, catalogue)
-        return choice.replace(runtime=catalogue.runtime(wanted))
+            raise _unknown_runtime(workload.runtime, spec.modality, catalogue)
+        return question.replace(runtime=catalogue.runtime(wanted))
     if spec.closed or (states_needs_alone(spec) and not spec.runtimes):
-        return choice
-    if choice.workload.task == "finetune":
-        return choice.replace(runtime=catalogue.runtime(_FINETUNING_RUNTIME))
+        return question
+    if workload.task == "finetune":
+        return question.replace(runtime=catalogue.runtime(_FINETUNING_RUNTIME))
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
-    return choice.replace(runtime=_first_that_loads(spec, catalogue, formats))
+    return question.replace(runtime=_first_that_loads(spec, catalogue, formats))
 
 
 def _first_that_loads(
@@ -231,11 +227,12 @@ def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workloa
     return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
 
 
-def _with_quantization(choice: Choice) -> Choice:
+def _with_quantization(question: Question, catalogue: Catalogue) -> Question:
     """Under its canonical name, and a program that takes it where none was asked for."""
-    spec, runtime, typed = choice.spec, choice.runtime, choice.workload.quantization
+    spec, runtime, workload = question.spec, question.runtime, question.workload
+    typed = workload.quantization
     if typed is None:
-        return choice
+        return question
     name = need.canonical_quantization(typed)
     if name is None and any(typed in files.bytes for files in spec.files):
         # a publisher's own mix has the name under which the spec lists it
@@ -251,14 +248,16 @@ def _with_quantization(choice: Choice) -> Choice:
         figures = {"typed": typed, "guess": guess or nearest(typed, every), "model": spec.id}
         examples = [*listed][:_NAMED]
         raise fault("quantization", "quantization-unknown", **figures, examples=examples)
-    if choice.workload.runtime is None and runtime is not None:
-        runtime = _runtime_in(spec, name, runtime, choice.catalogue)
-    return choice.replace(workload=choice.workload.replace(quantization=name), runtime=runtime)
+    if workload.runtime is None and runtime is not None:
+        runtime = _runtime_in(spec, name, runtime, catalogue)
+    return question.replace(workload=workload.replace(quantization=name), runtime=runtime)
 
 
-def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quantization: str) -> str:
-    """Its name in that format; `WorkloadError` where its size cannot be told."""
-    spec, own = choice.spec, need.default_format_and_quantization(choice.spec, runtime)[1]
+def quantization_there(
+    spec: ModelSpec, runtime: RuntimeSpec, quantization: str, catalogue: Catalogue
+) -> str:
+    """Its name in the program's files; `WorkloadError` where its size cannot be told."""
+    format, own = need.default_format_and_quantization(spec, runtime)
     if {quantization, own} <= _FLOAT8:
         return own
     # the default may be asked for by name, too, even where its size is unknown
@@ -273,7 +272,6 @@ def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quanti
         size = need.weights_bytes(spec, format, name) if is_sized and is_made else None
         if isinstance(size, Term):
             return name
-    others = [choice.catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
     guess, why = _type_of_bits(quantization, listed), None
     unsized = need.weights_bytes(spec, format, quantization)
     if runtime.rule_of(quantization) and isinstance(unsized, Unread):
@@ -287,7 +285,11 @@ def quantization_there(choice: Choice, runtime: RuntimeSpec, format: str, quanti
         why=why,
         guess=guess,
         listed=listed,
-        others=[other.id for other in others if _comes_in(spec, other, quantization)],
+        others=[
+            name
+            for name in PACKED_RUNTIMES
+            if name != runtime.id and _comes_in(spec, catalogue.runtime(name), quantization)
+        ],
     )
 
 
@@ -306,29 +308,29 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     return is_loaded and can_quantize(spec, runtime, name)
 
 
-def companions_of(choice: Choice) -> need.Companions:
+def companions_of(question: Question, catalogue: Catalogue) -> need.Companions:
     """The model's own prediction block, or the draft model that was named."""
-    spec, workload, runtime = choice.spec, choice.workload, choice.runtime
+    spec, workload, runtime = question.spec, question.workload, question.runtime
     if runtime is None:
         raise fault("draft", "no-runtime", model=spec.name)
     is_own = workload.draft == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = choice.to_type(lambda other: kind in other.companions)
+        others = programs_that(lambda at: kind in at.companions, spec, catalogue)
         raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
     if spec.modality not in GENERATING:
         raise fault("draft", "draft-no-text", model=spec.name)
     why = need.why_no_own_block(spec) if is_own else None
     if why is not None:
         raise fault("draft", "draft-own-block", model=spec.name, why=why)
-    return need.Companions(own_block=True) if is_own else _named_draft(choice, runtime)
+    return need.Companions(own_block=True) if is_own else _named_draft(question, runtime, catalogue)
 
 
-def _named_draft(choice: Choice, runtime: RuntimeSpec) -> need.Companions:
+def _named_draft(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -> need.Companions:
     from ..catalogue.names import is_path
     from ..catalogue.searching import resolve
 
-    spec, workload, catalogue = choice.spec, choice.workload, choice.catalogue
+    spec, workload = question.spec, question.workload
     typed = workload.draft or ""
     if is_path(typed):
         from ..modelfiles import read_local

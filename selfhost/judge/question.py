@@ -18,7 +18,7 @@ from .checks import fault
 from .checks.model import reads_context
 from .files import loads_by_tag, local_copy, states_needs_alone, types_in_turn
 from .pace.engine import instruction_sets_for_layout
-from .programs import Choice, chosen_program, companions_of, quantization_there
+from .programs import companions_of, quantization_there, with_program
 from .record import NO_FILES, NamedFiles, Question
 
 # of a type of weights, of each parameter
@@ -59,40 +59,37 @@ def _question(
         raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
     if not reads_context(spec):
         workload = workload.replace(context_tokens=None)
-    choice = Choice(spec=spec, workload=workload, catalogue=catalogue, formats=files.formats)
-    choice = chosen_program(choice)
-    workload, runtime, quantization = choice.workload, choice.runtime, choice.workload.quantization
-    # who asks for a prompt beyond the default asks for its context, too
-    is_long = (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
     question = Question(
         spec=spec,
         workload=workload,
         stated=stated,
-        context_asked=workload.context_tokens is not None or is_long,
+        # who asks for a prompt beyond the default asks for its context, too
+        context_asked=workload.context_tokens is not None
+        or (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS,
         speed_stated=workload.min_tokens_per_second is not None,
         files=files,
         local_files=files.are_here,
     )
+    question = with_program(question, catalogue)
+    workload, runtime = question.workload, question.runtime
     if spec.closed:
-        bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
-        bare = bare.replace(runtime_options={})
-        return question.replace(workload=bare)
+        bare = dict.fromkeys(("runtime", "format", "quantization", "kv_cache_type"))
+        return question.replace(runtime=None, workload=workload.replace(**bare, runtime_options={}))
     if runtime is not None:
-        question = _with_program(question, runtime, quantization, catalogue)
+        question = _with_type(question, runtime, catalogue)
         if question.why_not_loaded is not None:
             return question
-    elif quantization is not None:
+    elif workload.quantization is not None:
         raise fault("quantization", "no-quantizations", model=spec.name)
     question = _with_needs(_with_parts(question, catalogue), machine)
     return _with_files(question, catalogue, machine)
 
 
-def _with_program(
-    question: Question, runtime: RuntimeSpec, quantization: str | None, catalogue: Catalogue
-) -> Question:
+def _with_type(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -> Question:
+    """With the type of its files that the program loads, or why it loads none."""
     spec, files = question.spec, question.files
     workload = question.workload.replace(runtime=runtime.id)
-    question = question.replace(runtime=runtime)
+    quantization = workload.quantization
     why = need.why_not_loaded(spec, runtime)
     if why is None and files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded
@@ -112,10 +109,13 @@ def _with_program(
         quantization = types[0]
     elif quantization is not None and not question.local_files:
         # the type of files that are here is a fact; the needs say where its size is unknown
-        choice = Choice(spec=spec, workload=workload, catalogue=catalogue)
-        quantization = quantization_there(choice, runtime, format, quantization)
+        quantization = quantization_there(spec, runtime, quantization, catalogue)
+    held_in = spec.files_of("gguf", quantization)
+    if format == "gguf" and (held_in is None or held_in.named):
+        # the maker of a mix of types goes before a file of which the name alone is known
+        made = need.files_of_maker(spec, quantization or "")
+        spec = spec if made is None else spec.replace(files=(made, *spec.files))
     workload = workload.replace(format=format, quantization=quantization)
-    spec = _with_files_of_maker(spec, workload)
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
 
 
@@ -127,16 +127,6 @@ def _why_files_not_loaded(
         return None
     kind = " or ".join(formats) + (f", quantized as {quantization}," if is_packed else "")
     return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
-
-
-def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
-    quantization = workload.quantization or ""
-    held_in = spec.files_of("gguf", quantization)
-    if workload.format != "gguf" or (held_in is not None and not held_in.named):
-        return spec
-    files = need.files_of_maker(spec, quantization)
-    # the maker of a mix of types goes before a file of which the name alone is known
-    return spec if files is None else spec.replace(files=(files, *spec.files))
 
 
 def _refusal(
@@ -163,23 +153,15 @@ def _refusal(
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
-    spec, workload = question.spec, question.workload
-    architecture, row = spec.architecture, None
-    unfamiliar = companions = None
+    """With the row of its architecture, what is loaded beside it, and the defaults of tokens."""
+    spec, workload, architecture = question.spec, question.workload, question.spec.architecture
     if architecture is not None:
-        row = need.row_of(architecture)
         rows = catalogue.common("architectures")["architecture"]
         is_known = architecture.row.removesuffix(INCOMPLETE) in rows
         unfamiliar = architecture.row if question.local_files and not is_known else None
+        question = question.replace(row=need.row_of(architecture), unfamiliar=unfamiliar)
     if workload.draft:
-        choice = Choice(spec=spec, workload=workload, catalogue=catalogue, runtime=question.runtime)
-        companions = companions_of(choice)
-    question = question.replace(row=row, unfamiliar=unfamiliar, companions=companions)
-    return question.replace(workload=_token_defaults(question))
-
-
-def _token_defaults(question: Question) -> Workload:
-    spec, workload, architecture = question.spec, question.workload, question.spec.architecture
+        question = question.replace(companions=companions_of(question, catalogue))
     generates = spec.modality in GENERATING
     if workload.context_tokens is None:
         context = workload.tokens_with_prompt if generates else None
@@ -191,12 +173,12 @@ def _token_defaults(question: Question) -> Workload:
             context = max(min(DEFAULT_CONTEXT_TOKENS, trained), context or 0)
         workload = workload.replace(context_tokens=context)
     if workload.task == "finetune":
-        return workload.with_finetuning_defaults()
+        return question.replace(workload=workload.with_finetuning_defaults())
     if generates and architecture is not None and workload.kv_cache_type is None:
         workload = workload.replace(kv_cache_type="f16")
     if generates and workload.min_tokens_per_second is None:
         workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
-    return workload
+    return question.replace(workload=workload)
 
 
 def needs_under(question: Question, workload: Workload, machine: Machine) -> Needs:

@@ -177,6 +177,15 @@ class Judged(Record):
     needs: Needs | None = None
     speed: Speed | None = None
 
+    @property
+    def workload(self) -> Workload:
+        """The workload that is judged, every default filled in."""
+        return self.question.workload
+
+    @property
+    def quantization(self) -> str | None:
+        return self.workload.quantization
+
     def finding(self, name: str) -> Finding | None:
         """The finding of that name, None where it was not asked for."""
         return next((finding for finding in self.findings if finding.check == name), None)
@@ -284,11 +293,6 @@ class Verdict(Judged):
         return self.question.spec
 
     @property
-    def workload(self) -> Workload:
-        """The workload that is judged, every default filled in."""
-        return self.question.workload
-
-    @property
     def here(self) -> Here | None:
         """What of the files lies on the machine already."""
         return self.question.here
@@ -308,10 +312,6 @@ class Verdict(Judged):
         # of "weights-yours" nobody stated where to get them
         is_open = None in outcomes or Outcome.UNKNOWN in outcomes or self.has("weights-yours")
         return None if is_open else True
-
-    @property
-    def quantization(self) -> str | None:
-        return self.workload.quantization
 
     @property
     def runtime(self) -> str | None:
