@@ -26,7 +26,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from .checks import phrase
-from .files import has_to_be_made, loads_by_tag
+from .files import loads_by_tag
 from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
@@ -271,30 +271,26 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     """The workload that was asked for in the type and program of least memory of those that are
     tried and need no accelerator, of text only those whose file is known.
     """
-    stated, runtime = question.stated, question.runtime
+    stated, runtime, machine = question.stated, question.runtime, Machine(accelerators=())
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
-    if runtime is None or not (changes or takes_first_of_list(question)):
-        return stated
-    if not changes:
+    if not changes and runtime is not None and takes_first_of_list(question):
         changes = [{"quantization": name} for name in runtime.on_accelerators]
         if stated.runtime is None:
             changes += _changes_elsewhere(question, catalogue, runtime)
-    machine = Machine(accelerators=())
     others = [_asked_with(question, change, catalogue, machine) for change in changes]
-    is_of_parts = question.spec.modality in _PICTURES
-    is_known = not has_to_be_made(question, catalogue)
+    # where the file of the usual type is known, that of a smaller one must be too
+    is_known = not question.making_bytes
     suiting = [
         each
         for each in others
-        if each is not None
-        and not (is_of_parts and each.wants_gpu)
-        and not (is_known and has_to_be_made(each, catalogue))
+        if each and not each.wants_gpu and not (is_known and each.making_bytes)
     ]
-    least = min(
-        (question, *suiting), key=lambda each: (each.needs and each.needs.ram_bytes()) or inf
-    )
-    smallest = least.workload
-    return stated.replace(runtime=smallest.runtime, quantization=smallest.quantization)
+    if not suiting:
+        return stated
+    tried = question, *suiting
+    sizes = [(each.needs and each.needs.ram_bytes()) or inf for each in tried]
+    taken = tried[sizes.index(min(sizes))].workload
+    return stated.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
 def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
@@ -310,7 +306,7 @@ def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
             best = _program_for_many(search, runtime)
         if own.fits and not is_preferred:
             best = best or _largest_type(search, runtime)
-    return best or _library_program(search)
+    return best or (_library_program(search) if question.stated.runtime is None else own)
 
 
 def _library_program(search: Search) -> Judged:

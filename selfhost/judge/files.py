@@ -16,9 +16,10 @@ from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
+from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
-from ..needs.records import Needs
+from ..needs.records import Needs, Term
 from .record import Here, Question
 
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token
@@ -114,13 +115,21 @@ def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bo
     return is_as_stored or need.from_sixteen_bits(spec.architecture)
 
 
-def has_to_be_made(question: Question, catalogue: Catalogue) -> bool:
-    """Whether no repository and not Ollama's library has the file that a conversion makes."""
-    spec, workload = question.spec, question.workload
-    if workload.task != "generate" or not can_be_made(spec, question.runtime, workload):
-        return False
-    ollama = catalogue.runtime("ollama")
-    return not (is_published(spec, workload) or loads_by_tag(spec, ollama, workload))
+def bytes_to_make(question: Question, catalogue: Catalogue) -> int:
+    """What lies on the disk beside a file while a conversion makes it: the published weights, and
+    the copy that is quantized. 0 where a repository or Ollama's library has the file.
+    """
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    if workload.task != "generate" or not can_be_made(spec, runtime, workload):
+        return 0
+    if is_published(spec, workload) or loads_by_tag(spec, catalogue.runtime("ollama"), workload):
+        return 0
+    kinds = [("safetensors", stored_type(spec.architecture))]
+    conversion = runtime.conversion if runtime is not None else None
+    if conversion is not None and workload.quantization not in conversion.types:
+        kinds.append((conversion.format, conversion.through))
+    sizes = [need.weights_bytes(spec, *kind) for kind in kinds]
+    return sum(max(1, size.bytes) if isinstance(size, Term) else 1 for size in sizes)
 
 
 def local_copy(

@@ -16,7 +16,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
-from .files import loads_by_tag, local_copy, states_needs_alone, types_in_turn
+from .files import bytes_to_make, loads_by_tag, local_copy, states_needs_alone, types_in_turn
 from .pace.engine import instruction_sets_for_layout
 from .programs import companions_of, quantization_there, with_program
 from .record import NO_FILES, NamedFiles, Question
@@ -87,19 +87,17 @@ def _question(
 
 def _with_type(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -> Question:
     """With the type of its files that the program loads, or why it loads none."""
-    spec, files = question.spec, question.files
-    workload = question.workload.replace(runtime=runtime.id)
-    quantization = workload.quantization
-    why = need.why_not_loaded(spec, runtime)
-    if why is None and files.formats and not set(files.formats) & set(runtime.formats):
-        # another program's files are made of the published ones, or downloaded
-        question = question.replace(local_files=False)
-        why = _why_files_not_loaded(runtime, quantization, files.formats)
-        # converters read it, and write another
-        quantization = None if quantization in DTYPES else quantization
-    why, remedy = _refusal(spec, workload, runtime, why)
+    spec, files, workload = question.spec, question.files, question.workload
+    workload = workload.replace(runtime=runtime.id)
+    why, remedy = _refusal(question, runtime)
     if why is not None:
         return question.replace(workload=workload, why_not_loaded=why, load_remedy=remedy)
+    quantization = workload.quantization
+    if files.formats and not set(files.formats) & set(runtime.formats):
+        # another program's files are made of the published ones, or downloaded; converters read
+        # such a type, and write another
+        question = question.replace(local_files=False)
+        quantization = None if quantization in DTYPES else quantization
     format, usual = need.default_format_and_quantization(spec, runtime)
     types: tuple[str, ...] = ()
     # a spec that states needs alone may name no type of the weights
@@ -110,32 +108,40 @@ def _with_type(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -
     elif quantization is not None and not question.local_files:
         # the type of files that are here is a fact; the needs say where its size is unknown
         quantization = quantization_there(spec, runtime, quantization, catalogue)
-    held_in = spec.files_of("gguf", quantization)
-    if format == "gguf" and (held_in is None or held_in.named):
-        # the maker of a mix of types goes before a file of which the name alone is known
-        made = need.files_of_maker(spec, quantization or "")
-        spec = spec if made is None else spec.replace(files=(made, *spec.files))
     workload = workload.replace(format=format, quantization=quantization)
+    spec = _with_files_of_maker(spec, workload)
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
 
 
-def _why_files_not_loaded(
-    runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
-) -> str | None:
-    is_packed = quantization in PACKED and "gguf" in runtime.formats
-    if not is_packed and "mlx" not in formats:
-        return None
-    kind = " or ".join(formats) + (f", quantized as {quantization}," if is_packed else "")
-    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
+def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
+    quantization = workload.quantization or ""
+    held_in = spec.files_of("gguf", quantization)
+    if workload.format != "gguf" or (held_in is not None and not held_in.named):
+        return spec
+    files = need.files_of_maker(spec, quantization)
+    # the maker of a mix of types goes before a file of which the name alone is known
+    return spec if files is None else spec.replace(files=(files, *spec.files))
 
 
-def _refusal(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, why: str | None
-) -> tuple[str | None, str | None]:
+def _refusal(question: Question, runtime: RuntimeSpec) -> tuple[str | None, str | None]:
     """Why the program does not run or train these files, and what to do where no other would."""
+    spec, workload, formats = question.spec, question.workload, question.files.formats
+    why = need.why_not_loaded(spec, runtime)
+    if why is None and formats and not set(formats) & set(runtime.formats):
+        is_packed = workload.quantization in PACKED and "gguf" in runtime.formats
+        if is_packed or "mlx" in formats:
+            kind, loaded = (" or ".join(each) for each in (formats, runtime.formats))
+            kind += f", quantized as {workload.quantization}," if is_packed else ""
+            why = f"The files are {kind}, but {runtime.name} loads {loaded}."
     remedy = None if spec.refused is None else "download the published file again"
-    if workload.task != "finetune":
-        return why, remedy
+    return (why, remedy) if workload.task != "finetune" else _untrained(question, runtime, why)
+
+
+def _untrained(
+    question: Question, runtime: RuntimeSpec, why: str | None
+) -> tuple[str | None, str | None]:
+    spec, workload = question.spec, question.workload
+    remedy = None if spec.refused is None else "download the published file again"
     own_program = spec.runtimes if spec.architecture is None else ()
     is_of_others = bool(own_program) and runtime.id not in own_program
     is_not_counted = is_of_others or spec.modality not in runtime.modalities
@@ -154,24 +160,17 @@ def _refusal(
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     """With the row of its architecture, what is loaded beside it, and the defaults of tokens."""
-    spec, workload, architecture = question.spec, question.workload, question.spec.architecture
+    spec, architecture = question.spec, question.spec.architecture
     if architecture is not None:
         rows = catalogue.common("architectures")["architecture"]
         is_known = architecture.row.removesuffix(INCOMPLETE) in rows
         unfamiliar = architecture.row if question.local_files and not is_known else None
         question = question.replace(row=need.row_of(architecture), unfamiliar=unfamiliar)
-    if workload.draft:
+    if question.workload.draft:
         question = question.replace(companions=companions_of(question, catalogue))
-    generates = spec.modality in GENERATING
+    workload, generates = question.workload, spec.modality in GENERATING
     if workload.context_tokens is None:
-        context = workload.tokens_with_prompt if generates else None
-        if architecture is None:
-            # whether it can use so many is a question even where nothing is known of its layers
-            context = context if question.context_asked else None
-        elif generates or spec.modality == "embedding":
-            trained = need.trained_tokens(architecture, question.row) or DEFAULT_CONTEXT_TOKENS
-            context = max(min(DEFAULT_CONTEXT_TOKENS, trained), context or 0)
-        workload = workload.replace(context_tokens=context)
+        workload = workload.replace(context_tokens=_usual_context(question))
     if workload.task == "finetune":
         return question.replace(workload=workload.with_finetuning_defaults())
     if generates and architecture is not None and workload.kv_cache_type is None:
@@ -179,6 +178,19 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     if generates and workload.min_tokens_per_second is None:
         workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
     return question.replace(workload=workload)
+
+
+def _usual_context(question: Question) -> int | None:
+    """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
+    modality, architecture = question.spec.modality, question.spec.architecture
+    tokens = question.workload.tokens_with_prompt if modality in GENERATING else None
+    if architecture is None:
+        # whether it can use so many is a question even where nothing is known of its layers
+        return tokens if question.context_asked else None
+    if modality not in (*GENERATING, "embedding"):
+        return tokens
+    trained = need.trained_tokens(architecture, question.row) or DEFAULT_CONTEXT_TOKENS
+    return max(min(DEFAULT_CONTEXT_TOKENS, trained), tokens or 0)
 
 
 def needs_under(question: Question, workload: Workload, machine: Machine) -> Needs:
@@ -241,8 +253,12 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
         part = part.replace(missing_bytes=download - part.size_bytes)
     if part is None and question.runtime is not None and not question.local_files:
         part = local_copy(question, alone, machine, catalogue)
-    beside_bytes = max(0, (needs.download_bytes or 0) - download)
-    return question.replace(here=part, kept_by=_kept_by(question), beside_bytes=beside_bytes)
+    return question.replace(
+        here=part,
+        kept_by=_kept_by(question),
+        beside_bytes=max(0, (needs.download_bytes or 0) - download),
+        making_bytes=0 if question.local_files or part else bytes_to_make(question, catalogue),
+    )
 
 
 def _kept_by(question: Question) -> str | None:

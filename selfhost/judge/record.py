@@ -81,6 +81,7 @@ class Question(Record):
     - `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
       on it, whole or in part. `kept_by`: who has them beside a publisher with a gate.
     - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
+    - `making_bytes` lie on the disk beside the file while it is made of the published weights.
     - `chosen`: why runtime, quantization or method are others than the model's own defaults.
       `in_turn`: the types that are tried where the model does not run in its default one.
     """
@@ -101,6 +102,7 @@ class Question(Record):
     local_files: bool = False
     companions: Companions | None = None
     beside_bytes: int = 0
+    making_bytes: int = 0
     here: Here | None = None
     kept_by: str | None = None
     chosen: str | None = None

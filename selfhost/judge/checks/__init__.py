@@ -132,17 +132,12 @@ def phrase(key: str, **figures: Any) -> str:
 
 
 def sentence(template: str, figures: Mapping[str, Any]) -> str:
-    """The template with its parts and its figures."""
-    return filled(whole(template), figures)
-
-
-def whole(template: str) -> str:
-    """The template with each `<name>` of a part replaced by that part."""
-    first, *rest = template.split("<")
-    for text in rest:
-        name, _, behind = text.partition(">")
-        first += whole(table("parts")[name]) + behind
-    return first
+    """The template with each `<name>` of a part replaced by that part, and its figures."""
+    while "<" in template:
+        first, _, rest = template.partition("<")
+        name, _, behind = rest.partition(">")
+        template = first + table("parts")[name] + behind
+    return filled(template, figures)
 
 
 def doubt_of(machine: Machine) -> str | None:

@@ -27,7 +27,7 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where they are stored?
 
     Free space that is assumed gives a `warn`; only what was stated, such as the size of the disk,
-    may rule the model out.
+    may rule the model out. `short` is what the most of the size lacks.
     """
     missing, purpose, here = question.missing_bytes, question.store, question.here
     size, low, high = bytes_to_store(needs, missing)
@@ -35,11 +35,9 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         path = here.path if here else None
         return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
     place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
-    cell = _refused_cell(needs, place, missing)
-    if low is None or high is None:
-        cell = cell or _unknown_size_cell(needs, machine, place)
-        low = high = 0
-    cell = cell or _free_space_cell(machine, place, low, high)
+    cell = _refused_cell(needs, machine, place, missing)
+    ends = low or 0, high or 0
+    cell = cell or _free_space_cell(machine, place, *ends, question.making_bytes)
     has, what = cell[3].get("has", place.free_bytes), "Everything stored"
     if missing or size == needs.download_bytes:
         what = "The missing part" if missing else "The download"
@@ -48,20 +46,22 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         *cell,
         needs=size,
         has=has,
-        short=None if size is None or has is None else max(0, low - has),
+        short=None if size is None or has is None else max(0, ends[1] - has),
         unit="bytes",
         what=what,
-        size=(low, high),
+        size=ends,
         is_range=low != high,
         place=shown,
         place_first=re.sub("^the ", "The ", shown),
         variable=_STORE_VARIABLES.get(purpose),
         confidence=doubt_of(machine),
         already=here.size_bytes if here and missing else None,
+        making=question.making_bytes,
     )
 
 
-def _refused_cell(needs: Needs, place: Disk, missing: int | None) -> Cell | None:
+def _refused_cell(needs: Needs, machine: Machine, place: Disk, missing: int | None) -> Cell | None:
+    """What no free space mends, and what cannot be told for want of a size."""
     largest = needs.largest_file_bytes or 0
     largest = min(largest, missing or largest)
     if place.writable is False:
@@ -69,10 +69,8 @@ def _refused_cell(needs: Needs, place: Disk, missing: int | None) -> Cell | None
     if place.kind == "fat" and largest > FAT_FILE_BYTES:
         figures = {"file": largest, "filesystem": place.filesystem, "most": FAT_FILE_BYTES}
         return FAIL, "disk-file-too-large", "", figures
-    return None
-
-
-def _unknown_size_cell(needs: Needs, machine: Machine, place: Disk) -> Cell:
+    if needs.disk_bytes is not None or missing is not None:
+        return None
     if place.free_bytes is None:
         return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
     facts = {each.fact: each for each in needs.unknown}
@@ -88,13 +86,17 @@ def _why_unread(machine: Machine, place: Disk) -> Unread:
     return machine.why_unread(fact)
 
 
-def _free_space_cell(machine: Machine, place: Disk, low: int, high: int) -> Cell:
-    """Whether a size of that range fits, and enough stays free beside it, which decides nothing."""
+def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making: int) -> Cell:
+    """Whether a size of that range fits, and enough stays free beside it, which decides nothing, as
+    what lies there only while the file is made does not.
+    """
     free, total = place.free_bytes, place.total_bytes
     has, margin = total if free is None else free, disk_margin_bytes(total)
     is_small = has is not None and low > has
     variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-    if (is_small or free is None or not variant) and _is_assumed(machine, place, low):
+    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
+    is_assumed = any(map(machine.assumes, facts)) and (total is None or low <= total)
+    if is_assumed and (is_small or free is None or not variant):
         why = _why_unread(machine, place).reason if total is None else None
         return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
     if is_small:
@@ -104,19 +106,11 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int) -> Cell
     if variant:
         return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     left = free - high
-    if left < 0:
-        # the least of the range fits, the most does not
-        return WARN, "disk-tight", "range", {"more": -left}
-    if left < margin:
-        return WARN, "disk-tight", "", {"left": left, "more": margin - left}
+    # of a range the most does not fit; what is made needs more for a while
+    for lacking, tight in ((-left, "range"), (making - left, "making"), (margin - left, "")):
+        if lacking > 0 and (making or tight != "making"):
+            return WARN, "disk-tight", tight, {"left": left, "more": lacking}
     return PASS, "disk-fits", "", {}
-
-
-def _is_assumed(machine: Machine, place: Disk, low: int) -> bool:
-    """Whether the free space is a guess, and the whole volume could hold it."""
-    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
-    is_small = place.total_bytes is not None and low > place.total_bytes
-    return not is_small and any(map(machine.assumes, facts))
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:

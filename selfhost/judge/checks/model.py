@@ -130,18 +130,20 @@ def _use_cell(
 
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
-    cell = _unavailable_cell(question)
     spec, format, here = question.spec, question.workload.format, question.here
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
+    is_whole = here is not None and here.missing_bytes == 0
+    cell = _unavailable_cell(question)
     if cell is None and question.local_files:
         cell = PASS, "weights-here", "", {"path": None}
     elif cell is None and (runs_code or is_pickle):
         where = "yours to get" if spec.lone_config else "published"
-        where = "here" if here is not None and here.missing_bytes == 0 else where
-        cell = WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
+        cell = WARN, "weights-unsafe", "", {"where": "here" if is_whole else where}
+    elif cell is None and here is not None and is_whole:
+        cell = PASS, "weights-here", "", {"path": here.path}
     cell = cell or _available_cell(question)
-    return finding(*cell, needs="published", has=question.spec.openness.weights)
+    return finding(*cell, needs="published", has=spec.openness.weights, code=runs_code)
 
 
 def _unavailable_cell(question: Question) -> Cell | None:
@@ -162,10 +164,7 @@ def _unavailable_cell(question: Question) -> Cell | None:
 
 
 def _available_cell(question: Question) -> Cell:
-    spec, here, kept_by = question.spec, question.here, question.kept_by
-    state = spec.openness.weights
-    if here is not None and here.missing_bytes == 0:
-        return PASS, "weights-here", "", {"path": here.path}
+    spec, kept_by, state = question.spec, question.kept_by, question.spec.openness.weights
     if spec.lone_config:
         return WARN, "weights-yours", "", {}
     if spec.gated and kept_by is None:
@@ -205,39 +204,24 @@ def context_check(question: Question) -> Finding | None:
         return _recording_check(spec, workload.audio_seconds)
     trained = None if architecture is None else architecture.context_tokens
     scaled = None if architecture is None else architecture.scaled_context_tokens
+    most, variant = max(filter(None, (trained, scaled)), default=None), ""
+    reach, figures = trained, {"each": trained, "trained": trained, "scaled": scaled}
     if row is not None and row.rewrites and trained is not None:
         # an encoder with a decoder, whose context is what is read and written together
-        most: int | None = 2 * trained
-        cell: Cell = PASS, "context-trained", "both", {}
-        if wanted > 2 * trained and row.bounds_texts:
-            cell = FAIL, "context-too-long", "both", {}
-        elif wanted > 2 * trained:
-            # it sets no bound, so nothing is short
-            cell = WARN, "context-untrained", "", {"short": 0}
-    else:
-        most = max(filter(None, (trained, scaled)), default=None)
-        cell = _context_cell(question, wanted, trained, most)
-    return finding(
-        *cell,
-        needs=wanted,
-        has=most,
-        short=None if most is None else max(0, wanted - most),
-        unit="tokens",
-        each=trained,
-        trained=trained,
-        scaled=scaled,
-    )
-
-
-def _context_cell(question: Question, wanted: int, trained: int | None, most: int | None) -> Cell:
+        most, reach, variant = 2 * trained, 2 * trained, "both"
+    cell: Cell = WARN, "context-scaled", "", {}
     if most is None and question.context_asked:
-        return UNKNOWN, "context-not-known", "", {}
-    if most is None or (trained is not None and wanted <= trained):
-        return PASS, "context-trained", "default" * (most is None), {}
-    if wanted <= most:
-        return WARN, "context-scaled", "", {}
-    is_prompt = (question.workload.prompt_tokens or 0) >= most
-    return FAIL, "context-too-long", "prompt" * is_prompt, {}
+        cell = UNKNOWN, "context-not-known", "", {}
+    elif most is None or (reach is not None and wanted <= reach):
+        cell = PASS, "context-trained", variant or "default" * (most is None), {}
+    elif wanted > most and variant and row is not None and not row.bounds_texts:
+        # it sets no bound, so nothing is short
+        cell = WARN, "context-untrained", "", {"short": 0}
+    elif wanted > most:
+        is_prompt = (workload.prompt_tokens or 0) >= most
+        cell = FAIL, "context-too-long", variant or "prompt" * is_prompt, {}
+    short = None if most is None else max(0, wanted - most)
+    return finding(*cell, needs=wanted, has=most, short=short, unit="tokens", **figures)
 
 
 def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:

@@ -26,36 +26,29 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own = machine.architecture or ""
-    required = needs.instruction_sets.get(own, ())
-    cell = _build_cell(needs, machine, runtime)
-    recommended = () if on_gpu else needs.recommended.get(own, ())
-    cell = cell or _sets_cell(machine, required, recommended)
-    if runtime is not None and cell[0] in (PASS, WARN) and not on_gpu:
-        crashing = runtime.crashing_sets(machine.instruction_sets)
-        figures = {"remedy": runtime.crash_remedy, "sets": crashing}
-        cell = (WARN, "cpu-crashes", "", figures) if crashing else cell
-    both = _needed_and_there(needs, machine, required, recommended)
+    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
+    required = needs.instruction_sets.get(own or "", ())
+    recommended = () if on_gpu else needs.recommended.get(own or "", ())
+    cell = _build_cell(needs, machine, runtime) or _sets_cell(machine, required, recommended)
+    crashing = () if runtime is None or on_gpu else runtime.crashing_sets(sets)
+    if runtime is not None and crashing and cell[0] in (PASS, WARN):
+        cell = WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": crashing}
+    # of a processor that suits, what holds for it; else all that there are
+    if own is not None and own in suiting:
+        suiting = (own,)
+    has = [name for name in (*required, *recommended) if name in (sets or ())]
+    both = {
+        "needs": ", ".join((*suiting, *required)) or None,
+        "has": None if own is None else ", ".join((own, *has)),
+    }
     builder = runtime.name if runtime else "what the spec states"
-    stated = finding(*cell, builder=builder, processor=machine.architecture, **both)
+    stated = finding(*cell, builder=builder, processor=own, **both)
     facts = ["architecture"] * machine.assumes("architecture")
     if (required or recommended) and machine.assumes("instruction_sets"):
         facts += ["instruction sets"] * (cell[1] != "cpu-no-build")
     if not facts:
         return stated
     return finding(WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
-
-
-def _needed_and_there(
-    needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
-) -> dict[str, Any]:
-    """Of a processor that suits, what holds for it; else all that there are."""
-    own, suiting, sets = machine.architecture, needs.architectures, machine.instruction_sets or ()
-    if own in suiting:
-        suiting = (own or "",)
-    has = [name for name in (*required, *recommended) if name in sets]
-    needed = ", ".join((*suiting, *required)) or None
-    return {"needs": needed, "has": None if own is None else ", ".join((own, *has))}
 
 
 def _build_cell(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
