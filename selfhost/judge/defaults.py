@@ -246,7 +246,7 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
 def _types_elsewhere(search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]) -> list[Judged]:
     """None where this program makes one of over 4 bits that is held `whole`; else of 8 bits."""
     question, rules = search.own.question, [runtime.rule_of(each.quantization) for each in whole]
-    if question.stated.runtime or any(not rule or "4bit" not in rule.also for rule in rules):
+    if any(not rule or "4bit" not in rule.also for rule in rules):
         return []
     others = list(search.candidates(_changes_elsewhere(question, search.catalogue, runtime)))
     # values and bytes of a block: of 8 bits or more
@@ -258,7 +258,8 @@ def _types_elsewhere(search: Search, runtime: RuntimeSpec, whole: Sequence[Judge
 def _changes_elsewhere(
     question: Question, catalogue: Catalogue, usual: RuntimeSpec
 ) -> list[Changes]:
-    others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[question.spec.modality])
+    is_free, names = question.stated.runtime is None, RUNTIMES_BY_MODALITY[question.spec.modality]
+    others = map(catalogue.runtime, names if is_free else ())
     return [
         {"runtime": other.id, "quantization": type}
         for other in others
@@ -275,16 +276,11 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
     if not changes and runtime is not None and takes_first_of_list(question):
         changes = [{"quantization": name} for name in runtime.on_accelerators]
-        if stated.runtime is None:
-            changes += _changes_elsewhere(question, catalogue, runtime)
+        changes += _changes_elsewhere(question, catalogue, runtime)
     others = [_asked_with(question, change, catalogue, machine) for change in changes]
     # where the file of the usual type is known, that of a smaller one must be too
-    is_known = not question.making_bytes
-    suiting = [
-        each
-        for each in others
-        if each and not each.wants_gpu and not (is_known and each.making_bytes)
-    ]
+    most = question.making_bytes and inf
+    suiting = [each for each in others if each and not each.wants_gpu and each.making_bytes <= most]
     if not suiting:
         return stated
     tried = question, *suiting
@@ -358,9 +354,8 @@ def _largest_type(search: Search, runtime: RuntimeSpec) -> Judged | None:
         return None
     is_file_known = spec.repository_of(own.workload.format, usual) is not None
     grown: Changes = {}
-    if own.question.stated.context_tokens is None and spec.architecture is not None:
-        trained = need.trained_tokens(spec.architecture, own.question.row)
-        tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
+    if own.question.stated.context_tokens is None:
+        tokens = min(own.trained_tokens or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
         grown = {"context_tokens": tokens}
     for taken in _types_of(spec, runtime):
         if taken == usual:

@@ -68,7 +68,8 @@ def with_program(question: Question, catalogue: Catalogue) -> Question:
     everything that makes no sense.
     """
     problems, spec = list[Problem](), question.spec
-    for step in (_with_license, _with_runtime, _with_quantization):
+    with_license = () if question.workload.license is None else (_with_license,)
+    for step in (*with_license, _with_runtime, _with_quantization):
         try:
             question = step(question, catalogue)
         except WorkloadError as error:
@@ -171,7 +172,15 @@ def _first_that_loads(
     spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> RuntimeSpec:
     """In one of the formats where there are any, else of its modality, else the first of all."""
-    own = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
+    usual = RUNTIMES_BY_MODALITY[spec.modality]
+    if "embedding" in (spec.uses or ()):
+        type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))[1]
+        has_files = spec.library_tag or any(files.format == "gguf" for files in spec.files)
+        if type in _OTHER_NAMES and not has_files:
+            # the best would need a file that somebody has to make, no smaller than the published
+            # weights: what loads these comes first
+            usual = (_EMBEDDING_RUNTIME, *usual)
+    own = dict.fromkeys((*spec.runtimes, *usual))
     first: RuntimeSpec | None = None
     # files in a format of their own go before what the modality usually runs in
     for name in dict.fromkeys((*own, *(PACKED_RUNTIMES if formats else ()))):
@@ -181,20 +190,6 @@ def _first_that_loads(
                 return runtime
             first = first or (runtime if name in own else None)
     return first or catalogue.runtime(next(iter(own)))
-
-
-def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """Where the best would need a file that somebody has to make, no smaller than the published
-    weights, the one that loads these comes before it.
-    """
-    usual = RUNTIMES_BY_MODALITY[spec.modality]
-    if "embedding" in (spec.uses or ()):
-        format, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
-        is_in_library = format == "gguf" and spec.library_tag is not None
-        has_files = is_in_library or any(files.format == format for files in spec.files)
-        if type in _OTHER_NAMES and not has_files:
-            return (_EMBEDDING_RUNTIME, *usual)
-    return usual
 
 
 def _runtime_in(

@@ -188,6 +188,12 @@ class Judged(Record):
     def quantization(self) -> str | None:
         return self.workload.quantization
 
+    @property
+    def trained_tokens(self) -> int | None:
+        """The context it was trained for, as the finding counts it."""
+        architecture = self.question.spec.architecture
+        return None if architecture is None else trained_tokens(architecture, self.question.row)
+
     def finding(self, name: str) -> Finding | None:
         """The finding of that name, None where it was not asked for."""
         return next((finding for finding in self.findings if finding.check == name), None)
@@ -352,12 +358,6 @@ class Verdict(Judged):
     def download_seconds(self) -> float | None:
         """At the speed that was stated; None where none was, or the size is not known."""
         return self.workload.seconds_to_download(self.download_bytes)
-
-    @property
-    def trained_tokens(self) -> int | None:
-        """The context it was trained for, as the finding counts it."""
-        architecture = self.model.architecture
-        return None if architecture is None else trained_tokens(architecture, self.question.row)
 
     @property
     def summary(self) -> str:

@@ -94,9 +94,7 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making:
     has, margin = total if free is None else free, disk_margin_bytes(total)
     is_small = has is not None and low > has
     variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
-    is_assumed = any(map(machine.assumes, facts)) and (total is None or low <= total)
-    if is_assumed and (is_small or free is None or not variant):
+    if (is_small or free is None or not variant) and _is_assumed(machine, place, low):
         why = _why_unread(machine, place).reason if total is None else None
         return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
     if is_small:
@@ -107,10 +105,18 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making:
         return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     left = free - high
     # of a range the most does not fit; what is made needs more for a while
-    for lacking, tight in ((-left, "range"), (making - left, "making"), (margin - left, "")):
-        if lacking > 0 and (making or tight != "making"):
-            return WARN, "disk-tight", tight, {"left": left, "more": lacking}
+    lacks = {"range": -left, "making": making and making - left, "": margin - left}
+    tight = next((name for name, size in lacks.items() if size > 0), None)
+    if tight is not None:
+        return WARN, "disk-tight", tight, {"left": left, "more": lacks[tight]}
     return PASS, "disk-fits", "", {}
+
+
+def _is_assumed(machine: Machine, place: Disk, low: int) -> bool:
+    """Whether the free space is a guess, and the whole volume could hold it."""
+    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
+    is_small = place.total_bytes is not None and low > place.total_bytes
+    return not is_small and any(map(machine.assumes, facts))
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:

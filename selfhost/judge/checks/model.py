@@ -204,24 +204,35 @@ def context_check(question: Question) -> Finding | None:
         return _recording_check(spec, workload.audio_seconds)
     trained = None if architecture is None else architecture.context_tokens
     scaled = None if architecture is None else architecture.scaled_context_tokens
-    most, variant = max(filter(None, (trained, scaled)), default=None), ""
-    reach, figures = trained, {"each": trained, "trained": trained, "scaled": scaled}
+    most, reach, both = max(filter(None, (trained, scaled)), default=None), trained, ""
     if row is not None and row.rewrites and trained is not None:
         # an encoder with a decoder, whose context is what is read and written together
-        most, reach, variant = 2 * trained, 2 * trained, "both"
-    cell: Cell = WARN, "context-scaled", "", {}
+        most = reach = 2 * trained
+        both = "both"
+    return finding(
+        *_context_cell(question, wanted, reach or 0, most, both),
+        needs=wanted,
+        has=most,
+        short=None if most is None else max(0, wanted - most),
+        unit="tokens",
+        each=trained,
+        trained=trained,
+        scaled=scaled,
+    )
+
+
+def _context_cell(question: Question, wanted: int, reach: int, most: int | None, both: str) -> Cell:
     if most is None and question.context_asked:
-        cell = UNKNOWN, "context-not-known", "", {}
-    elif most is None or (reach is not None and wanted <= reach):
-        cell = PASS, "context-trained", variant or "default" * (most is None), {}
-    elif wanted > most and variant and row is not None and not row.bounds_texts:
+        return UNKNOWN, "context-not-known", "", {}
+    if most is None or wanted <= reach:
+        return PASS, "context-trained", both or "default" * (most is None), {}
+    if wanted <= most:
+        return WARN, "context-scaled", "", {}
+    if both and question.row is not None and not question.row.bounds_texts:
         # it sets no bound, so nothing is short
-        cell = WARN, "context-untrained", "", {"short": 0}
-    elif wanted > most:
-        is_prompt = (workload.prompt_tokens or 0) >= most
-        cell = FAIL, "context-too-long", variant or "prompt" * is_prompt, {}
-    short = None if most is None else max(0, wanted - most)
-    return finding(*cell, needs=wanted, has=most, short=short, unit="tokens", **figures)
+        return WARN, "context-untrained", "", {"short": 0}
+    is_prompt = (question.workload.prompt_tokens or 0) >= most
+    return FAIL, "context-too-long", both or "prompt" * is_prompt, {}
 
 
 def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:

@@ -26,21 +26,14 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
+    own = machine.architecture
     required = needs.instruction_sets.get(own or "", ())
     recommended = () if on_gpu else needs.recommended.get(own or "", ())
     cell = _build_cell(needs, machine, runtime) or _sets_cell(machine, required, recommended)
-    crashing = () if runtime is None or on_gpu else runtime.crashing_sets(sets)
+    crashing = () if runtime is None or on_gpu else runtime.crashing_sets(machine.instruction_sets)
     if runtime is not None and crashing and cell[0] in (PASS, WARN):
         cell = WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": crashing}
-    # of a processor that suits, what holds for it; else all that there are
-    if own is not None and own in suiting:
-        suiting = (own,)
-    has = [name for name in (*required, *recommended) if name in (sets or ())]
-    both = {
-        "needs": ", ".join((*suiting, *required)) or None,
-        "has": None if own is None else ", ".join((own, *has)),
-    }
+    both = _needed_and_there(needs, machine, (*required, *recommended), len(required))
     builder = runtime.name if runtime else "what the spec states"
     stated = finding(*cell, builder=builder, processor=own, **both)
     facts = ["architecture"] * machine.assumes("architecture")
@@ -49,6 +42,19 @@ def cpu_check(
     if not facts:
         return stated
     return finding(WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
+
+
+def _needed_and_there(
+    needs: CpuNeed, machine: Machine, wanted: tuple[str, ...], required: int
+) -> dict[str, Any]:
+    """Of a processor that suits, what holds for it; else all that there are. The first of the sets
+    that are wanted are required.
+    """
+    own, sets = machine.architecture or "", machine.instruction_sets or ()
+    suiting = (own,) if own in needs.architectures else needs.architectures
+    needed = ", ".join((*suiting, *wanted[:required])) or None
+    has = ", ".join((own, *(name for name in wanted if name in sets)))
+    return {"needs": needed, "has": has if own else None}
 
 
 def _build_cell(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
