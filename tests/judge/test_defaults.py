@@ -60,10 +60,8 @@ def route(workload: Workload, machine: Machine, id: str, *, follows_machine: boo
         ("mistral-7b", "macbook-air-m2-16gb", ("llama.cpp", "Q6_K", "host")),
         # the smallest default where the GPU holds but a part, and on a CPU
         ("llama-3.3-70b", "desktop-rtx4090-24gb", ("llama.cpp", "Q4_K_M", "split")),
-        ("mistral-7b", "desktop-ryzen-7700-32gb", ("llama.cpp", "Q4_K_M", "host")),
         # issue 59, point 2: four bits that fit, where the larger does not; its file is listed
         ("llama-3.1-8b", "macbook-air-m2-8gb", ("llama.cpp", "IQ4_XS", "host")),
-        # of Ollama's files none is known in that type
         ("llama3.1:8b", "macbook-air-m2-8gb", ("llama.cpp", "Q4_K_M", "host")),
         ("mistral-7b", "strix-halo-128gb", ("llama.cpp", "Q4_K_M", "host")),
         # published in 4 bits: another type adds nothing
@@ -109,7 +107,6 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     ("model", "asked"),
     [
         ("mistral-7b", {"quantization": "Q4_K_M"}),
-        ("sdxl", {"quantization": "float32"}),
         ("sdxl", {"runtime": "diffusers", "quantization": "float32"}),
     ],
 )
