@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .. import needs as need
-from ..catalogue.index import Catalogue, spec_in
+from ..catalogue.index import Catalogue
 from ..catalogue.names import Resolution, bare_name, is_path, library_tag
 from ..catalogue.searching import resolve
 from ..catalogue.spec import ModelSpec, PublishedFiles
@@ -100,9 +100,10 @@ def _why_other_files(
 
 def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     from ..modelfiles import read_local, stored_notes
+    from ..modelfiles.specfiles import checked_spec
 
     if typed.lower().endswith(".toml") and not os.path.isdir(typed):
-        spec = spec_in(typed)
+        spec = checked_spec(typed)
         return Understood(spec=spec, asked=typed, workload=workload, notes=stored_notes(spec))
     local = read_local(typed)
     if local.quantization and local.files_here and workload.quantization is None:
@@ -135,6 +136,10 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
     resolved, name, stated = resolve(typed, catalogue), bare_name(typed), workload
     plain = catalogue.spec(resolved.spec_id)
+    if not catalogue.is_shipped(plain.id):
+        from ..modelfiles.specfiles import checked_spec
+
+        checked_spec(plain.origin)
     # of several tags the first is told: the one that was typed
     if typed_tag := library_tag(typed, plain, catalogue):
         plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))

@@ -56,11 +56,7 @@ class LayerPart(Sized):
 
 
 class Attention(LayerPart):
-    """Layers that attend alike.
-
-    `latent_length` of a "full" layer: its keys and values come from one compressed row, and are
-    cached unpacked; `key_length` is whole.
-    """
+    """Layers that attend alike."""
 
     needed = ("heads", "kv_heads", "key_length", "value_length")
     # a head shares the keys and values of as many others, and a group of the output
@@ -122,10 +118,7 @@ class Recurrent(LayerPart):
 
 
 class FeedForward(LayerPart):
-    """Layers with the same feed-forward. With `experts`, `length` is that of one expert;
-    `shared_length` the total of the shared ones. `padded_length` is that of the AWQ and GPTQ files
-    whose publisher filled it up with zeros, so that devices share whole groups.
-    """
+    """Layers with the same feed-forward."""
 
     needed = ("length",)
     related = (
@@ -179,15 +172,9 @@ class TensorGroup(Record):
 
 class Architecture(Sized):
     """Sizes that differ between two models of one architecture; what all its models share is the
-    row named by `row`.
-
-    `row` is `general.architecture` of the GGUF file where one exists (`runs_in_gguf`), else the
-    transformers model type. `scaled_context_tokens` is the longest context that the publisher
-    documents by scaling positions, above `context_tokens`; `yarn_original_tokens` the context that
-    YaRN stretches to it, None where it is scaled in another way; `rope_positions`: how many
-    positions vLLM makes a table of sines and cosines for, where that is not `context_tokens`.
-    `quantizer`: what made the narrow types, where a program that loads the types does not load its
-    files. `tensors` are those of the checkpoint where a program's use of its layers is not known.
+    row named by `row`, `general.architecture` of the GGUF file where one exists (`runs_in_gguf`),
+    else the transformers model type. `tensors` are those of the checkpoint where a program's use of
+    its layers is not known.
     """
 
     related = (

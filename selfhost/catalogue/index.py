@@ -31,13 +31,12 @@ from .spec_values import SOURCES_ENDING
 
 MAX_FILES = 10_000
 SPECS_VARIABLE = "SELFHOST_SPECS"
-# in a package: the names and outlines of all models with the places of their specs, and the specs
-INDEX_FILE, MODELS_FILE = f"index{STORED}", f"models{STORED}"
+# in a package: the names of all models with the places of their specs, their outlines, the specs
+INDEX_FILE, OUTLINES_FILE, MODELS_FILE = f"index{STORED}", f"outlines{STORED}", f"models{STORED}"
 
-# a name as `canonical` writes it -> the id of its spec, by KINDS; several are joined by `/`
+# `whole` (ids, repositories, titles) and `aliases`: a name as `canonical` writes it -> the id of
+# its spec; several are joined by `/`
 Names = Mapping[str, Mapping[str, str]]
-# what a name may be, from the most to the least certain
-KINDS = ("ids", "aliases", "titles", "repositories")
 
 # accounts of Hugging Face that were renamed; the old names still lead there
 _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
@@ -56,7 +55,7 @@ class Outline(Record):
     """As much of a model as one must know to decide whether its spec is worth reading. None is
     not known.
 
-    `uses`: the main one first. `is_in_ollama`: one of its aliases is a tag. Of a served model
+    `uses`: the main one first. Of a served model
     `successor` comes after it, and from `retired` on it is no longer served; `next_is_judged`: the
     publisher does not say what comes next, its spec does. `tuned_from`: a repository, a spec's id,
     or `scratch`.
@@ -71,11 +70,16 @@ class Outline(Record):
     parameters_active: int | None
     released: str | None
     superseded_by: str | None
-    is_in_ollama: bool
+    aliases: tuple[str, ...]
     successor: str | None
     retired: str | None
     next_is_judged: bool
     tuned_from: str | None
+
+    @property
+    def is_in_ollama(self) -> bool:
+        """Whether one of its aliases is a tag of Ollama's library."""
+        return any(":" in alias for alias in self.aliases)
 
     @property
     def next(self) -> str | None:
@@ -167,7 +171,7 @@ class Catalogue:
         with the defaults there.
         """
         folder = os.path.join(self.folder, "runtimes")
-        files = _ids_in(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
+        files = _names_in(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
         return tuple(sorted((*files, *self.common("programs")["program"])))
 
     def common(self, name: str) -> Mapping[str, Any]:
@@ -205,18 +209,33 @@ class Catalogue:
         own = self._folders[:-1]
         return tuple([fault for each in own for id in each.ids for fault in each.faults(id)])
 
-    def names(self) -> tuple[Names, ...]:
-        """The names of each folder, the overriding one first and the shipped one last."""
-        return tuple([folder.index["names"] for folder in self._folders])
+    def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
+        """The id of the model that has this name, as `canonical` writes it, as one of these kinds:
+        "ids", "aliases" or "whole"; `is_own`: of a user's spec. Raises `UnknownModelError` where
+        several have it.
+        """
+        for kind in kinds:
+            for folder in self._folders[:-1] if is_own else self._folders:
+                names = folder.names["aliases" if kind == "aliases" else "whole"]
+                ids = names.get(key, "").split("/")
+                if ids == [""] or (kind == "ids" and canonical(ids[0]) != key):
+                    continue
+                if len(ids) > 1:
+                    message = f'"{shortened(key)}" may mean {", ".join(ids[:-1])} or {ids[-1]}'
+                    remedy = "type one of these names in full"
+                    raise UnknownModelError(message, nearest=ids, remedy=remedy)
+                return ids[0]
+        return None
 
     def spellings(self) -> tuple[str, ...]:
         """Every id and alias as its spec writes it, sorted."""
-        return tuple(sorted({name for each in self._folders for name in each.index["spellings"]}))
+        rows = [row for folder in self._folders for row in folder.outlines]
+        return tuple(sorted({name for row in rows for name in (row["id"], *row["aliases"])}))
 
     @cached_property
     def outlines(self) -> Mapping[str, Outline]:
         """Every model in a few words, by id, without reading its spec."""
-        rows = [row for folder in reversed(self._folders) for row in folder.index["outlines"]]
+        rows = [row for folder in reversed(self._folders) for row in folder.outlines]
         by_id = {row["id"]: Outline(**row) for row in rows}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
@@ -243,20 +262,6 @@ class Catalogue:
         return tuple({**current, **superseded})
 
 
-def spec_in(path: str) -> ModelSpec:
-    """The spec in a file of whatever name. Raises `SpecError` with every fault of it."""
-    return _spec_of(read_spec_file(path), path)
-
-
-def _spec_of(document: Document, path: str, id: str | None = None) -> ModelSpec:
-    spec = read_model_spec(document, path)
-    if spec is not None and document.ok and id not in (None, spec.id):
-        document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
-    if spec is None or not document.ok:
-        raise SpecError(document.problems)
-    return spec
-
-
 class _Folder:
     """A folder of `<id>.toml` files: a user's own, or those in the folders `below` it, as the
     specs of a checkout lie by their owners.
@@ -265,7 +270,7 @@ class _Folder:
     def __init__(self, path: str, below: Iterable[str] | None = None) -> None:
         self.path, self._is_own = path, below is None
         below = [""] if below is None else below
-        places = [(id, name) for name in below for id in _ids_in(os.path.join(path, name))]
+        places = [(id, name) for name in below for id in _names_in(os.path.join(path, name))]
         # an id -> the folder below `path` that its file lies in
         self.ids: Mapping[str, Any] = dict(sorted(places))
         self._specs: dict[str, ModelSpec] = {}
@@ -273,12 +278,18 @@ class _Folder:
     def file(self, id: str) -> str:
         return os.path.join(self.path, self.ids[id], f"{id}.toml")
 
-    def _document(self, id: str) -> Document:
+    def document(self, id: str) -> Document:
         return read_spec_file(self.file(id))
 
     def spec(self, id: str) -> ModelSpec:
         if id not in self._specs:
-            self._specs[id] = _spec_of(self._document(id), self.file(id), id)
+            document = self.document(id)
+            spec = read_model_spec(document, self.file(id))
+            if spec is not None and document.ok and id != spec.id:
+                document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
+            if spec is None or not document.ok:
+                raise SpecError(document.problems)
+            self._specs[id] = spec
         return self._specs[id]
 
     def faults(self, id: str) -> Sequence[Problem]:
@@ -292,47 +303,51 @@ class _Folder:
     def values(self) -> Mapping[str, Mapping[str, Any]]:
         """What each file states, by id; of a user's faulty one nothing."""
         return {
-            id: {} if self._is_own and self.faults(id) else plain(self._document(id).values)
+            id: {} if self._is_own and self.faults(id) else plain(self.document(id).values)
             for id in self.ids
         }
 
     @cached_property
-    def index(self) -> Mapping[str, Any]:
-        """The names and the outlines of all models, as a package has them."""
-        names: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    def names(self) -> Names:
+        """What each name means, by how certain it is."""
+        titles, repositories, ids, aliases = kinds = [dict[str, str]() for _ in range(4)]
         for id, values in self.values.items():
-            for kind, name in _names_of(id, values):
-                ids = names[kind].get(canonical(name), "").split("/")
-                if id not in ids:
-                    names[kind][canonical(name)] = "/".join(filter(None, (*ids, id)))
-        spellings = [
-            name for id, values in self.values.items() for name in (id, *values.get("aliases", ()))
-        ]
-        outlines = [_outline(id, values) for id, values in self.values.items()]
-        return {"names": names, "spellings": spellings, "outlines": outlines}
+            for kind, names in zip(kinds, _names_of(id, values), strict=True):
+                for key in map(canonical, names):
+                    meant = [each for each in kind.get(key, "").split("/") if each not in ("", id)]
+                    kind[key] = "/".join((*meant, id))
+        return {"whole": {**titles, **repositories, **ids}, "aliases": aliases}
+
+    @cached_property
+    def outlines(self) -> Sequence[Mapping[str, Any]]:
+        """The fields of an `Outline` of each model."""
+        return [_outline(id, values) for id, values in self.values.items()]
 
 
 class _Package(_Folder):
     def __init__(self, path: str) -> None:
         self.path, self._specs = path, {}
-        self.index = read_stored(os.path.join(path, INDEX_FILE))
-        # an id -> its file, where its spec begins, and how long it is
-        self.ids = self.index["places"]
+        # an id -> its file, where its spec begins, and how long it is; and the names
+        self.ids, self.names = read_stored(os.path.join(path, INDEX_FILE))
 
     def file(self, id: str) -> str:
         return f"specs/{self.ids[id][0]}"
 
-    def _document(self, id: str) -> Document:
+    def document(self, id: str) -> Document:
         content = read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id][1:])
         return Document(self.file(id), content)
+
+    @cached_property
+    def outlines(self) -> Sequence[Mapping[str, Any]]:
+        rows: Sequence[Mapping[str, Any]] = read_stored(os.path.join(self.path, OUTLINES_FILE))
+        return rows
 
 
 def _specs_in(path: str) -> _Folder:
     if os.path.exists(os.path.join(path, INDEX_FILE)):
         return _Package(path)
-    return _Folder(
-        path, [f"models/{owner}" for owner in _files_in(os.path.join(path, "models"), ("",))]
-    )
+    owners = _names_in(os.path.join(path, "models"), ("",))
+    return _Folder(path, [f"models/{owner}" for owner in owners])
 
 
 @cache
@@ -355,14 +370,17 @@ def package_files(source: str) -> dict[str, bytes]:
     """
     from .offers import stored_offers
 
-    folder = _specs_in(source)
-    models, places = bytearray(), {}
+    folder, models, places = _specs_in(source), bytearray(), {}
     for spec_id, values in folder.values.items():
         content = stored(values, is_packed=True)
         file = f"{folder.ids[spec_id]}/{spec_id}.toml"
         places[spec_id] = (file, len(models), len(content))
         models += content
-    contents = {INDEX_FILE: stored({"places": places, **folder.index}), MODELS_FILE: bytes(models)}
+    contents = {
+        INDEX_FILE: stored((places, folder.names)),
+        OUTLINES_FILE: stored(folder.outlines),
+        MODELS_FILE: bytes(models),
+    }
     for sub in ("common", "runtimes"):
         for name, values in _Folder(os.path.join(source, sub), [""]).values.items():
             contents[f"{sub}/{name}{STORED}"] = stored(values)
@@ -373,22 +391,21 @@ def package_files(source: str) -> dict[str, bytes]:
     return contents
 
 
-def _ids_in(path: str, endings: tuple[str, ...] = (".toml",)) -> tuple[str, ...]:
-    return tuple(sorted(os.path.splitext(name)[0] for name in _files_in(path, endings)))
-
-
-def _files_in(path: str, endings: tuple[str, ...]) -> list[str]:
+def _names_in(path: str, endings: tuple[str, ...] = (".toml",)) -> list[str]:
+    """Those of the files in a folder that end so, without it, sorted."""
     try:
-        files = [name for name in os.listdir(path) if name.endswith(endings) and name[0] != "."]
-        files = [name for name in files if not name.endswith(SOURCES_ENDING)]
-        message = f"holds more than {MAX_FILES:,} specs" if len(files) > MAX_FILES else ""
+        files = [name for name in os.listdir(path) if name[0] != "."]
     except (OSError, ValueError) as error:
         # a null character in a path is a `ValueError`
         message = f"cannot be listed: {getattr(error, 'strerror', None) or error}"
-    if message:
-        remedy = "name a folder that holds <id>.toml files"
-        raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
-    return files
+    else:
+        files = [name for name in files if not name.endswith(SOURCES_ENDING)]
+        names = [(name, end) for name in files for end in endings if name.endswith(end)]
+        if len(names) <= MAX_FILES:
+            return sorted(name.removesuffix(end) for name, end in names)
+        message = f"holds more than {MAX_FILES:,} specs"
+    remedy = "name a folder that holds <id>.toml files"
+    raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
@@ -397,45 +414,35 @@ def misnamed(id: str, file: str) -> tuple[str, str]:
     return message, f"the file is named after the id: {shortened(id)}.toml"
 
 
-def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "ids", spec_id
-    yield from (("aliases", alias) for alias in values.get("aliases", ()))
-    yield "titles", values.get("name", spec_id)
-    for repository in _repository_names(values.get("repository", "")):
-        yield "repositories", repository
-        yield "titles", repository.partition("/")[2]
+def _names_of(id: str, values: Mapping[str, Any]) -> tuple[list[str], ...]:
+    """Its titles, repositories, ids and aliases, with every name that Hugging Face had or has for
+    the same weights: without `-hf`, which marks a conversion to transformers, or `-BF16`; Llama 3
+    and 3.1 were `Meta-Llama-…`.
+    """
+    owner, _, name = values.get("repository", "").partition("/")
+    names = [name] if name else []
+    if name.lower().endswith(("-hf", "-bf16")):
+        names.append(name.rpartition("-")[0])
+    if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
+        names.append(f"Meta-{name}")
+    owners = filter(None, (owner, _OLD_ACCOUNTS.get(owner.lower())))
+    repositories = [f"{each}/{name}" for each in owners for name in names] or [owner] * bool(owner)
     for table in values.get("files", ()):
         if table["format"] == "gguf" and "repository" in table:
-            yield "repositories", table["repository"]
+            repositories.append(table["repository"])
     if "availability" in values:
         # as resellers of APIs write it: openai/gpt-4o
-        yield "repositories", f"{values['availability']['provider']}/{spec_id}"
-
-
-def _repository_names(repository: str) -> list[str]:
-    """Every name that Hugging Face had or has for the same weights: without `-hf`, which marks a
-    conversion to transformers, or `-BF16`; Llama 3 and 3.1 were `Meta-Llama-…`.
-    """
-    if not repository:
-        return []
-    names = [repository]
-    if repository.lower().endswith(("-hf", "-bf16")):
-        names.append(repository.rpartition("-")[0])
-    owner, _, name = repository.partition("/")
-    if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
-        names.append(f"{owner}/Meta-{name}")
-    if owner.lower() in _OLD_ACCOUNTS:
-        names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{listed.partition('/')[2]}" for listed in names]
-    return names
+        repositories.append(f"{values['availability']['provider']}/{id}")
+    return [values.get("name", id), *names], repositories, [id], [*values.get("aliases", ())]
 
 
 def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
     served, upkeep = values.get("availability", {}), values.get("upkeep", {})
-    counts, aliases = values.get("parameters", {}), values.get("aliases", ())
     feeding = values.get("architecture", {}).get("feed_forward")
     is_dense = feeding and not any("experts" in part for part in feeding)
     is_known = is_dense and "parameters.active" not in values.get("unknown", {})
-    successor = served.get("successor")
+    counts, successor = values.get("parameters", {}), served.get("successor")
+    total = counts.get("total")
     source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
     return {
         "id": spec_id,
@@ -443,10 +450,10 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
         "modality": values.get("modality", "text"),
         "uses": tuple(values.get("uses", ())) or None,
         "closed": values.get("openness", {}).get("weights") == "closed",
-        "parameters_total": counts.get("total"),
-        "parameters_active": counts.get("active", counts.get("total") if is_known else None),
+        "parameters_total": total,
+        "parameters_active": counts.get("active", total if is_known else None),
         "superseded_by": upkeep.get("superseded_by"),
-        "is_in_ollama": any(":" in alias for alias in aliases),
+        "aliases": tuple(values.get("aliases", ())),
         "successor": successor,
         "retired": served.get("retired"),
         "next_is_judged": not source or any(words in source for words in _JUDGED),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SelfhostError, UnknownModelError
@@ -339,48 +339,29 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     return publisher.lower() in ("", "google", "library") and bool(row.get("wide_qat_table"))
 
 
-def by_key(
-    key: str, kinds: Iterable[str], catalogue: Catalogue, *, is_own: bool = False
-) -> str | None:
-    """The id of the model that has this name, as `canonical` writes it, as one of these kinds;
-    `is_own`: of a user's spec. Raises `UnknownModelError` where several have it.
-    """
-    folders = catalogue.names()[:-1] if is_own else catalogue.names()
-    for ids in [names[kind].get(key, "").split("/") for kind in kinds for names in folders]:
-        if len(ids) > 1:
-            raise UnknownModelError(
-                f"{quoted(key)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
-                nearest=ids,
-                remedy="type one of these names in full",
-            )
-        if ids[0]:
-            return ids[0]
-    return None
-
-
 def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Match | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title; with
     `as_in_ollama` what Ollama loads by it, which may be another than the name means elsewhere.
     Raises `UnknownModelError` where several have the name.
     """
     key = canonical(name)
-    own = by_key(key, ("ids", "aliases"), catalogue, is_own=True)
-    id = by_key(key, ("ids",), catalogue)
+    own = catalogue.id_named(key, "ids", "aliases", is_own=True)
+    id = catalogue.id_named(key, "ids")
     if own is not None and id in (None, own):
         return own, ()
     family, facts = catalogue.common_tables("families", "family").get(key, ("", {}))
     match = _family_model(family, facts, key, catalogue)
     if id is None and match is None:
-        id = by_key(key, ("aliases", "repositories", "titles"), catalogue)
+        id = catalogue.id_named(key, "aliases", "whole")
     if id is not None and (match is None or match[0] != id):
         match = id, ()
     loaded = facts.get("ollama") if as_in_ollama else None
     if ":" in name:
         loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
-    return _ollama_match(name, loaded, match, catalogue)
+    return _match_in_ollama(name, loaded, match, catalogue)
 
 
-def _ollama_match(
+def _match_in_ollama(
     name: str, loaded: str | None, match: Match | None, catalogue: Catalogue
 ) -> Match | None:
     if loaded is None or loaded not in catalogue or (match is not None and match[0] == loaded):
@@ -440,11 +421,9 @@ def _original(name: str, catalogue: Catalogue) -> Match | None:
     """By its whole name, which no alias is. Files of bartowski have the account in front, those in
     llama.cpp's cache the repository: `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
-    for whole in (name, name.partition("_")[2], name.partition("-GGUF_")[2]):
-        id = by_key(canonical(whole), ("repositories", "titles", "ids"), catalogue)
-        if id is not None:
-            return id, ()
-    return None
+    names = (name, name.partition("_")[2], name.partition("-GGUF_")[2])
+    ids = (catalogue.id_named(canonical(each), "whole") for each in names)
+    return next(((id, ()) for id in ids if id is not None), None)
 
 
 def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:

@@ -22,7 +22,6 @@ from .names import (
     MAX_NAME_LENGTH,
     SEE_NAMES,
     Resolution,
-    by_key,
     id_of,
     is_bare_weights,
     latin_spelling,
@@ -278,9 +277,9 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     for inside, others in names:
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
-        kinds = ("ids", "repositories", "titles", "aliases") if sizes_in(name) else ("ids",)
+        kinds = ("whole", "aliases") if sizes_in(name) else ("ids",)
         try:
-            id = by_key(name, kinds, catalogue)
+            id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
             continue
         if id is not None and not catalogue.outlines[id].closed and not sizes_in("-".join(others)):

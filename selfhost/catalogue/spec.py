@@ -5,13 +5,13 @@ is said in `specs/README.md`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.records import Record, Sized, Stated, read_by, shortened, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
-from .architecture import Architecture, read_architecture
+from .architecture import Architecture, Attention, FeedForward, Recurrent, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (
     ADDRESS,
@@ -20,25 +20,25 @@ from .spec_values import (
     INPUTS,
     MODALITIES,
     OPENNESS,
+    ORIGIN,
     REPOSITORY,
     SOURCES_ENDING,
     USES,
     is_stated,
     schema_is_read,
-    tuned_from,
 )
 
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state
 _WEIGHT_KEYS = "parameters architecture components embedding needs files quantized"
+# no model is so small
+_LEAST_BYTES = 1000
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
 
 
 class Sound(Stated):
-    """What making, or writing down, a minute of sound takes; seconds are those of published runs on
-    a graphics card and on a processor.
-    """
+    """What making, or writing down, a minute of sound takes."""
 
     tokens_per_second: float | None = None
     step_parameters: int | None = read_by(minimum=1, default=None)
@@ -51,9 +51,7 @@ class Sound(Stated):
 
 
 class Denoising(Stated):
-    """How a model makes one picture, or one clip of video, of its own size. Operations are
-    multiplications and additions, of one pass and of decoding the result.
-    """
+    """How a model makes one picture, or one clip of video, of its own size."""
 
     steps: int = read_by(required=True, minimum=1)
     passes: int = read_by(required=True, minimum=1)
@@ -79,9 +77,8 @@ SIZE_OF = "size of "
 
 
 class PublishedFiles(Record):
-    """Sizes that one publisher states. `listed` is False where no listing of the repository shows
-    these files: its publisher usually offers them. `named`: somebody typed the name of the file, or
-    Ollama's tag of it, so that it is published, wherever that is.
+    """Sizes that one publisher states. `named`: somebody typed the file's name, or Ollama's tag
+    of it, so that it is published, wherever that is.
     """
 
     format: str = read_by(required=True, choices=FORMATS)
@@ -100,9 +97,7 @@ class PublishedFiles(Record):
 
 
 class Quantized(Stated):
-    """How weights are stored that others quantized; `quantization` is None where it has no name
-    here. They are judged as they are stored: a GGUF file is made of the weights before that.
-    """
+    """How weights are stored that others quantized; `quantization` is None without a name here."""
 
     format: str = read_by(required=True, choices=("safetensors", "mlx"))
     quantization: str | None = None
@@ -110,9 +105,7 @@ class Quantized(Stated):
 
 class FileTensors(Record):
     """Tensors of one file that are alike, `count` of them, together `bytes`: a block's number in
-    their name is `*`.
-
-    `extra`: of blocks that predict more than one token.
+    their name is `*`. `extra`: of blocks that predict more than one token.
     """
 
     name: str
@@ -149,9 +142,7 @@ def _check_name(table: Table, path: Path, quantization: str | None, format: str 
 
 
 class License(Stated):
-    """SPDX expression or `LicenseRef-…`, and what it allows: each `yes`, `no`, `conditional` or
-    None where not known.
-    """
+    """SPDX expression or `LicenseRef-…`, and what it allows, each one of ANSWERS."""
 
     id: str | None = None
     url: str | None = read_by(form=ADDRESS, default=None)
@@ -173,9 +164,7 @@ class Openness(Stated):
 
 
 class Parameters(Sized):
-    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction
-    blocks. `active` is `total` less the experts that a token does not use.
-    """
+    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction."""
 
     related = "active at_most total, encoders at_most total"
     total: int | None = read_by(minimum=1, default=None)
@@ -189,9 +178,7 @@ class Parameters(Sized):
 
 
 class StatedWay(Sized):
-    """What a pipeline takes of a GPU in one type, with its components moved there in turn or, with
-    `offload` "sequential", its layers; for a result of that size, None where it is the usual one.
-    """
+    """What a pipeline takes of a GPU in one type, with its components or layers moved there."""
 
     related = "low_bytes at_most high_bytes"
     quantization: str = read_by(required=True)
@@ -208,15 +195,14 @@ class StatedWay(Sized):
 
 class StatedNeeds(Sized):
     """What somebody states a model takes, where its tensors are not described. `ways` are those
-    that offload the components. A model that hears takes the memory for `heard_seconds`, and
-    `second_bytes` for each second beyond; None: how it grows is not known.
+    that offload the components.
     """
 
     related = "low_bytes at_most high_bytes"
-    low_bytes: int | None = read_by(minimum=1, default=None)
-    high_bytes: int | None = read_by(minimum=1, default=None)
+    low_bytes: int | None = read_by(minimum=_LEAST_BYTES, default=None)
+    high_bytes: int | None = read_by(minimum=_LEAST_BYTES, default=None)
     dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
-    disk_bytes: int | None = read_by(minimum=1, default=None)
+    disk_bytes: int | None = read_by(minimum=_LEAST_BYTES, default=None)
     instruction_sets: tuple[str, ...] = read_by(default=())
     source: str | None = read_by(lines=True, default=None)
     ways: tuple[StatedWay, ...] = read_by(kind=StatedWay, default=())
@@ -227,7 +213,7 @@ class StatedNeeds(Sized):
 
 
 class Upkeep(Stated):
-    """Whether the model is still the one to take; `current` is None where nobody looked."""
+    """Whether the model is still the one to take."""
 
     current: bool | None = None
     superseded_by: str | None = read_by(form=ID, default=None)
@@ -235,18 +221,14 @@ class Upkeep(Stated):
 
 
 class Safety(Stated):
-    """Which file formats the weights come in (`safetensors`, `gguf`, `pickle`), and whether
-    loading runs remote code.
-    """
+    """Which file formats the weights come in, and whether loading runs remote code."""
 
     formats: tuple[str, ...] = read_by(choices=FORMATS, default=())
     remote_code: bool | None = None
 
 
 class Availability(Stated):
-    """A closed model: why there are no weights, who serves it, and what is nearest. `api` is false
-    where no program can be served.
-    """
+    """A closed model: why there are no weights, who serves it, and what is nearest."""
 
     why: str = read_by(lines=True, required=True)
     provider: str
@@ -299,7 +281,7 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     table = root.table(key)
     if table is None:
         return None
-    memory = table.get("memory_bytes", "int", minimum=1)
+    memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
     needs: StatedNeeds = table.as_record(StatedNeeds)
     stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table]
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
@@ -309,13 +291,11 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 
 
 class ModelSpec(Record):
-    """One set of published weights (or one closed model), as its spec file states it. Dates are
-    `YYYY-MM-DD`, possibly cut short.
+    """One set of published weights (or one closed model), as its spec file states it.
 
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.
     `tensors` are those of the very GGUF file that it was read from, which no spec file lists, and
-    `refused` is the sentence why no program loads that file. `tokenizer`: whether one comes with
-    it, None where a config.json alone is known.
+    `refused` is the sentence why no program loads that file.
     """
 
     id: str = read_by(form=ID, required=True)
@@ -326,7 +306,7 @@ class ModelSpec(Record):
     modality: str = read_by(choices=MODALITIES, default="text")
     uses: tuple[str, ...] | None = read_by(choices=USES, default=None)
     inputs: tuple[str, ...] | None = read_by(choices=INPUTS, default=None)
-    tuned_from: str | None = read_by(tuned_from, default=None)
+    tuned_from: str | None = read_by(form=ORIGIN, default=None)
     runtimes: tuple[str, ...] = read_by(form=ID, default=())
     aliases: tuple[str, ...] = read_by(form=ALIAS, default=())
     repository: str | None = read_by(form=REPOSITORY, default=None)
@@ -453,6 +433,8 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     values = root.fields(ModelSpec)
     # a key that was merely misspelt is not missing
     is_whole = root.close()
+    _check_facts(document, "sources", values["sources"])
+    _check_facts(document, "unknown", values["unknown"])
     for rule, path, is_broken in _rules(root, values, is_whole):
         if is_broken:
             message, remedy = shipped_table("model_files")["spec_rules"][rule]
@@ -469,6 +451,42 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
         None if "tokenizer" in values["unknown"] else values["tokenizer"] is not False
     )
     return ModelSpec(**values, origin=origin)
+
+
+def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
+    """What may have a source, or be unknown: the tables and keys of a spec, those inside dotted."""
+    for field, key in kind._keys.items():
+        name = f"{before}{key.name or field}"
+        yield name
+        if inner := key.limits.get("kind") or _READ_APART.get(name):
+            yield from _facts(inner, f"{name}.")
+
+
+def _check_facts(document: Document, section: str, facts: Iterable[str]) -> None:
+    for key in facts:
+        if key not in _FACTS and not key.startswith(_FREE):
+            guess = document.guess(key, _FACTS)
+            remedy = f'did you mean "{guess}"?' if guess else 'write as "architecture.dtype"'
+            document.add((section, key), "is no table or key of a spec", remedy)
+
+
+_READ_APART: Mapping[str, type[Record]] = {
+    "license": License,
+    "needs": StatedNeeds,
+    "architecture": Architecture,
+}
+_LAYERS: Mapping[str, type[Record]] = {
+    "attention": Attention,
+    "recurrent": Recurrent,
+    "feed_forward": FeedForward,
+}
+_FACTS = (
+    *_facts(ModelSpec), "embedding.length", "needs.memory_bytes", "architecture.gguf",
+    "architecture.transformers", *(f"architecture.{name}" for name in _LAYERS),
+    *(path for name, part in _LAYERS.items() for path in _facts(part, f"architecture.{name}.")),
+)  # fmt: skip
+# tables of names that the file chooses
+_FREE = ("components.", "files.")
 
 
 def _rules(

@@ -34,14 +34,21 @@ INPUTS = ("text", "image", "audio", "video", "document")
 # the word of `tuned_from` for a model whose training began with random weights
 SCRATCH = "scratch"
 # of the id of a spec; whether there is one is a matter of the catalogue
+_ID = r"(?!.*\.sources$)[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"
 ID = (
-    pattern(r"(?!.*\.sources$)[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"),
+    pattern(_ID),
     "is no spec's id: lower case letters, digits, . and -",
     None,
 )
 REPOSITORY = (
     pattern(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?"),
     "is not the owner and name of a repository",
+    'write "owner/name"',
+)
+# the id of a spec, a repository, or SCRATCH
+ORIGIN = (
+    pattern(rf"{_ID}|[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"),
+    "is neither a spec's id nor the owner and name of a repository",
     'write "owner/name"',
 )
 ADDRESS = (
@@ -78,9 +85,3 @@ def is_stated(values: Any, path: Sequence[str | int]) -> bool:
 def is_id(text: str) -> bool:
     """True for what may be the id of a spec."""
     return ID[0].fullmatch(text) is not None
-
-
-def tuned_from(table: Table, key: str) -> str | None:
-    """The id of a spec, a repository, or SCRATCH."""
-    value = table.string(key)
-    return value and table.string(key, form=REPOSITORY if "/" in value else ID)

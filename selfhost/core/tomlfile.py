@@ -117,6 +117,11 @@ class Document:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The first faults so far in the order of their lines, and a count of the others."""
+        return first_problems(self.file, self.all_problems)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Every fault so far, in the order of their lines."""
         for file in (self, *self.parts.values()):
             if file._unusable is not None:
                 return (file._unusable.problem(file.file),)
@@ -128,12 +133,12 @@ class Document:
             problem = Problem(file=file.file, line=line, key=key, message=message, remedy=remedy)
             lined.append((file is not self, line or 0, problem))
         lined.sort(key=lambda entry: entry[:2])
-        return first_problems(self.file, [problem for *_, problem in lined])
+        return tuple([problem for *_, problem in lined])
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path` or around it; None for the file and of a package."""
         if self.text is not None and not self._lines:
-            self._lines = _lines_of(self.text)
+            self._lines = _lines_of(self.text, self.values)
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path)
@@ -333,24 +338,28 @@ _SYNTAX_REMEDIES = {
     "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
 }
 _NAME = rf"(?:{_KEY_PART}\.?[ \t]*+)+"
-_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|\{{)")
+# a value alone on its line is a row of a list, as is what begins with a bracket
+_ROW = r"""(?P<row>\{|(?:"[^"\n]*+"|'[^'\n]*+'|[\w.+-]++)(?=[ \t]*,?[ \t]*(?:#|$)))"""
+_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|{_ROW})")
 _NEXT_TABLE = re.compile(r"\}[ \t]*,[ \t]*\{")
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each header, each key and, as `{`, each table of a list of many lines, with its line."""
+    """Each header, each key and, as `{`, each row of a list of many lines, with its line."""
     quote = ""
     for number, line in enumerate(text.split("\n"), 1):
         if not quote and (match := _STATEMENT.match(line)):
             more = len(_NEXT_TABLE.findall(line)) if match[1] == "{" else 0
-            yield from [(number, match[1].strip())] * (1 + more)
+            yield from [(number, "{" if match["row"] else match[1].strip())] * (1 + more)
         for sign in ('"""', "'''"):
             if quote in ("", sign) and line.count(sign) % 2:
                 quote = "" if quote else sign
 
 
-def _lines_of(text: str) -> dict[Path, int]:
-    """The line of each table and each key, which is that of what else stands in its value."""
+def _lines_of(text: str, values: Mapping[str, Any]) -> dict[Path, int]:
+    """The line of each table and each key, which is that of what else stands in its value; of the
+    rows of a list where as many were seen as it has.
+    """
     lines: dict[Path, int] = {}
     # of each list of tables, the number of its last one
     last: dict[Path, int] = {}
@@ -372,4 +381,17 @@ def _lines_of(text: str) -> dict[Path, int]:
                 path = (*path, last[path])
         lines[path] = number
         table = path if is_header else table
+    for path, number in last.items():
+        rows = _value_at(values, path)
+        if not isinstance(rows, list) or len(rows) != number + 1:
+            lines = {
+                at: line for at, line in lines.items() if at[: len(path)] != path or at == path
+            }
     return lines
+
+
+def _value_at(value: Any, path: Path) -> Any:
+    for part in path:
+        places = range(len(value)) if isinstance(value, list) else ()
+        value = value[part] if part in (value if isinstance(value, dict) else places) else None
+    return value

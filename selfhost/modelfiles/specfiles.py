@@ -16,7 +16,7 @@ from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import ModelSpec, PublishedFiles, read_model_spec, read_spec_file
 from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
-from ..core.errors import Problem, WorkloadError
+from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, pattern
 from ..core.records import shortened as _short
 from ..core.spelling import canonical
@@ -35,7 +35,6 @@ _SOURCED = (
     "license", "openness", "parameters", "architecture", "components", "embedding", "safety",
     "availability",
 )  # fmt: skip
-_LEAST_BYTES = 1000
 _LISTS = {Attention: "attention", Recurrent: "recurrent", FeedForward: "feed_forward"}
 # of a table that stands in one line, and of a list of one table
 _LONGEST_LINE = 140
@@ -189,13 +188,28 @@ def check_spec_files(
         _check_names(document, owners)
         _check_references(document, ids, runtime_ids)
         _check_license(document)
-        _check_tables(document)
+        _check_sources(document)
     specs = [(document, spec) for document, spec in files if spec is not None]
     for document, spec in specs:
         _check_counts(document, spec)
         _check_files(document, spec)
-    problems = tuple([problem for document, _ in files for problem in document.problems])
+    problems = tuple([problem for document, _ in files for problem in document.all_problems])
     return problems, tuple([spec for document, spec in specs if document.ok])
+
+
+def checked_spec(path: str) -> ModelSpec:
+    """The spec in a file of whatever name. Raises `SpecError` with the faults that `spec check`
+    finds in it, but for those of names, references and sources.
+    """
+    document = read_spec_file(path)
+    spec = read_model_spec(document, path)
+    if spec is not None:
+        _check_license(document)
+        _check_counts(document, spec)
+        _check_files(document, spec)
+    if spec is None or not document.ok:
+        raise SpecError(document.problems)
+    return spec
 
 
 def _owners(specs: Sequence[ModelSpec]) -> dict[str, str]:
@@ -357,9 +371,9 @@ def _check_license(document: Document) -> None:
             document.add(place, f'"{text}" is not as SPDX writes it', f'write "{right}"')
 
 
-def _check_tables(document: Document) -> None:
-    """That each has a source, and that no size is one of gigabytes."""
-    sources, needs = (document.values.get(key) or {} for key in ("sources", "needs"))
+def _check_sources(document: Document) -> None:
+    """That each table of facts has one."""
+    sources = document.values.get("sources") or {}
     having = {key.partition(".")[0] for key in sources} if isinstance(sources, dict) else _SOURCED
     for table in _SOURCED:
         if table in document.values and table not in having:
@@ -369,7 +383,3 @@ def _check_tables(document: Document) -> None:
                 beside = document.file.removesuffix(".toml") + SOURCES_ENDING
                 remedy += f', or {table} = "…" in {beside}'
             document.add(("sources", table), "is missing", remedy, absent=True)
-    for key, value in needs.items() if isinstance(needs, dict) else ():
-        if key.endswith("_bytes") and type(value) is int and 0 < value < _LEAST_BYTES:
-            remedy = f"write {key} = {value * 10**9:_}, in bytes"
-            document.add(("needs", key), f"is {value:,}: no model is so small", remedy)

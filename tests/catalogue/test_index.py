@@ -86,11 +86,11 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
     runtimes = [plain.runtime(name) for name in plain.runtime_ids()]
     assert [spec.id for spec in specs] == list(plain.ids())
     common = [plain.common(name) for name in ("architectures", "families", "things")]
-    names = plain.names(), plain.spellings(), plain.outlines
+    names = plain._shipped.names, plain.spellings(), plain.outlines
     package = open_folder(packed(folder))
     monkeypatch.setattr("selfhost.core.tomlfile.Document.parse", None)
     assert package.ids() == plain.ids()
-    assert (package.names(), package.spellings(), package.outlines) == names
+    assert (package._shipped.names, package.spellings(), package.outlines) == names
     assert [spec.replace(origin="") for spec in package.specs()] == specs
     assert [package.runtime(name) for name in package.runtime_ids()] == runtimes
     assert [package.common(name) for name in ("architectures", "families", "things")] == common

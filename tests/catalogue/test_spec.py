@@ -210,8 +210,8 @@ def test_another_schema_is_one_problem(text: str) -> None:
         ('uses = "chat"', "must be a list", ""),
         ('inputs = ["picture"]', '"picture" is not one of', ""),
         ('tuned_from = ""', "is empty", ""),
-        ('tuned_from = "a/b/c"', "is not the owner and name of a repository", ""),
-        ('tuned_from = "Llama 2"', "is no spec's id", ""),
+        ('tuned_from = "a/b/c"', "nor the owner and name of a repository", ""),
+        ('tuned_from = "Llama 2"', "is neither a spec's id", ""),
     ],
 )
 def test_a_wrong_value_is_a_fault_of_its_line(line: str, message: str, remedy: str) -> None:

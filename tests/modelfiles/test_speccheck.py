@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPEC_FILES
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.modelfiles.specfiles import check_spec_files
+from selfhost.core.errors import SpecError
+from selfhost.modelfiles.specfiles import check_spec_files, checked_spec
 
 BAD = sorted(BAD_SPECS.glob("*.toml"))
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
@@ -82,19 +84,14 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
 
 def test_a_name_means_one_model(tmp_path: Path) -> None:
     """An id, alias or repository that another spec answers to is a fault of the later file, whatever its case and separators."""
-    _, (known,) = check_spec_files(
-        [_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')],
-        (),
-    )
-    other = _write(
-        tmp_path,
-        "other",
-        'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n',
-    )
+    stated = 'aliases = ["herd"]\nrepository = "someone/llama-three"\n'
+    _, (known,) = check_spec_files([_write(tmp_path, "llama-3", stated)], ())
+    text = 'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n'
+    other = _write(tmp_path, "other", text)
     meant = "already means llama-3 (a name means one model, whatever its case and separators)"
     assert _messages([other], (known,)) == [
-        f'{other}:4: aliases[1]: "LLAMA3" {meant}',
-        f'{other}:4: aliases[2]: "Herd" {meant}',
+        f'{other}:6: aliases[1]: "LLAMA3" {meant}',
+        f'{other}:7: aliases[2]: "Herd" {meant}',
         f'{other}:9: repository: "Someone/LLaMA_three" {meant}',
     ]
 
@@ -129,6 +126,9 @@ def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: P
     path = tmp_path / "total-of-another-model.toml"
     path.write_text(text.replace("942_243_060", str(total)), encoding="utf-8")
     assert (_messages([str(path)]) == []) == right
+    # `check` takes what `spec check` takes
+    with nullcontext() if right else pytest.raises(SpecError, match=r":\d+: parameters.total: is "):
+        checked_spec(str(path))
 
 
 def test_pointers_lead_somewhere(tmp_path: Path) -> None:
