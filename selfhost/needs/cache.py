@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from math import ceil
 
-from ..catalogue.architecture import Architecture, Attention, Recurrent
+from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.tables import shipped_table
@@ -97,8 +97,20 @@ class State(Record):
 
 def states(architecture: Architecture) -> tuple[State, ...]:
     """Those of recurrences, and of compressed attention the tokens that make the next row."""
-    width = architecture.embedding_length
-    kept = [_state(group, width) for group in architecture.recurrent if group.layers]
+    kept, rules = list[State](), shipped_table("tensors")["states"]
+    for recurrent in architecture.recurrent:
+        if not recurrent.layers:
+            continue
+        sizes = {key: getattr(recurrent, key) or 0 for key in type(recurrent)._fields}
+        sizes["width"] = architecture.embedding_length
+        # inputs that a convolution remembers
+        sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
+        parts: list[str] = rules[recurrent.kind]
+        convolution, memory = (side_length(part, sizes) if part else 0 for part in parts)
+        line = f"({' + '.join(filter(None, parts)).replace('*', '×')})"
+        line = re.sub(r"[a-z_]+", lambda key: f"{sizes[key[0]]:,}", line)  # noqa: B023
+        layers, ends = len(recurrent.layers), {"convolution": convolution, "memory": memory}
+        kept.append(State(layers=layers, arithmetic=line, **ends))
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
             twice = 2 if group.indexer_heads else 1
@@ -107,18 +119,6 @@ def states(architecture: Architecture) -> tuple[State, ...]:
             line = f"2 × {rows // 2} tokens × {wide:,}"
             kept.append(State(layers=layers, convolution=0, memory=rows * wide, arithmetic=line))
     return tuple(kept)
-
-
-def _state(group: Recurrent, width: int) -> State:
-    sizes = {key: getattr(group, key) or 0 for key in type(group)._fields}
-    # inputs that a convolution remembers
-    sizes |= {"width": width, "taps": max(0, (group.convolution or 1) - 1)}
-    parts: list[str] = shipped_table("tensors")["states"][group.kind]
-    convolution, memory = (side_length(part, sizes) if part else 0 for part in parts)
-    line = " + ".join(filter(None, parts)).replace("*", "×")
-    line = re.sub(r"[a-z_]+", lambda key: f"{sizes[key[0]]:,}", line)
-    layers = len(group.layers)
-    return State(layers=layers, convolution=convolution, memory=memory, arithmetic=f"({line})")
 
 
 def why_not_known(
@@ -186,7 +186,7 @@ def cache_bytes(
     groups, size = cached_groups(architecture, row), 0
     if any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
-        room = room.replace(unified=False, streams=room.sequences)
+        room = room.replace(unified=False)
     widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
     for group in groups:
         cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)

@@ -72,18 +72,28 @@ class Companions(Record):
 
 
 class Cells(Record):
-    """How many tokens a cache of llama.cpp has room for, `full` per stream. `batch` as set;
-    `micro_batch` no longer than the context. `whole_windows`: layers with a window keep the whole
-    context (`swa_full`: the library's default, not that of its programs).
+    """The cells of llama.cpp's cache, `full` of each stream: `tokens` is `n_ctx`, of all sequences
+    together; a unified cache is one stream that all share. `batch` as set. `whole_windows`: layers
+    with a window keep the whole context (`swa_full`: the library's default, not its programs').
     """
 
-    full: int
-    streams: int
-    micro_batch: int
-    batch: int
-    sequences: int
-    unified: bool
+    tokens: int
+    sequences: int = 1
+    unified: bool = False
+    batch: int = MICRO_BATCH_TOKENS
     whole_windows: bool = False
+
+    @property
+    def streams(self) -> int:
+        return 1 if self.unified else self.sequences
+
+    @cached_property
+    def full(self) -> int:
+        return padded(padded(self.tokens) // self.streams)
+
+    @property
+    def micro_batch(self) -> int:
+        return min(self.batch, self.tokens)
 
     @property
     def encoded(self) -> int:
@@ -103,29 +113,6 @@ class Cells(Record):
 def padded(tokens: int) -> int:
     """Rounded up to a multiple of 256 cells."""
     return -(-tokens // _CELL_STEP) * _CELL_STEP
-
-
-def cells(
-    context_tokens: int,
-    *,
-    sequences: int = 1,
-    unified: bool = False,
-    micro_batch: int = MICRO_BATCH_TOKENS,
-    whole_windows: bool = False,
-) -> Cells:
-    """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream
-    that all share.
-    """
-    total, streams = padded(context_tokens), 1 if unified else sequences
-    return Cells(
-        full=padded(total // streams),
-        streams=streams,
-        micro_batch=min(micro_batch, context_tokens),
-        batch=micro_batch,
-        sequences=sequences,
-        unified=unified,
-        whole_windows=whole_windows,
-    )
 
 
 class Case(Record):
@@ -215,11 +202,11 @@ class Case(Record):
         """The cells of llama.cpp's cache; no batch is smaller than its parts."""
         tokens = int(self.setting("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.setting("batch_tokens") or BATCH_TOKENS))
-        return cells(
-            self.context_tokens * self.workload.parallel,
+        return Cells(
+            tokens=self.context_tokens * self.workload.parallel,
             sequences=self.workload.parallel,
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
-            micro_batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
+            batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.whole_windows,
         )
 

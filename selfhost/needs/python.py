@@ -37,7 +37,10 @@ def parts(case: Case) -> Parts:
     is_narrowed = at_load and not case.is_own
     if is_narrowed:
         files = checkpoints.size_of(own)
-    beside = _terms_beside(case) if case.has_layers else []
+    beside = []
+    if case.has_layers:
+        divides = runtime.account.divides_layers
+        beside = cache_terms(case) + (terms_of_server(case) if divides else _work(case))
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
@@ -56,13 +59,6 @@ def parts(case: Case) -> Parts:
         return answer.replace(terms=held, tensor_parallel=devices)
     weights, evictable = _as_mapped(case, weights)
     return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
-
-
-def _terms_beside(case: Case) -> list[Term]:
-    if case.runtime.account.divides_layers:
-        return [*cache_terms(case), *terms_of_server(case)]
-    work = _speech(case) if case.model.audio else _activations(case)
-    return [*cache_terms(case), work, _program(case)]
 
 
 def _weights(case: Case, files: Term) -> Term:
@@ -228,16 +224,17 @@ def _score_bytes(case: Case, piece: int) -> int:
     return int(most * account.score_bytes * (case.width / 2 if account.fused_heads else 1))
 
 
-def _speech(case: Case) -> Term:
-    """Of half a minute of speech: about as much again as its caches are."""
+def _work(case: Case) -> list[Term]:
+    """The work on a prompt, or on half a minute of speech, and the program."""
     audio = case.model.audio
-    assert audio is not None
+    if audio is None:
+        return [_activations(case), _program(case)]
     cells = audio.positions * case.workload.parallel * case.runtime.account.speech_beams
     size = 2 * case.model.layers * audio.embedding_length * cells * case.width
     line = f"{size:,} bytes; as much as the caches of the audio"
     source = case.runtime.account.source or "general knowledge"
     ends = {"low": size // 4, "high": 2 * size + _HEAP_BLOCK_BYTES}
-    return term("activations", size, How.ASSUMED, source, line, **ends)
+    return [term("activations", size, How.ASSUMED, source, line, **ends), _program(case)]
 
 
 def _program(case: Case) -> Term:

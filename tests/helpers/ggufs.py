@@ -143,8 +143,8 @@ def settings_of(case: Mapping[str, Any]) -> tuple[needs_case.Cells, str, str, bo
     """Room, types of keys and values, flash attention and rows of logits of a measurement."""
     batch = case.get("n_batch", 2048)
     micro_batch, unified = min(batch, case["n_ubatch"]), bool(case["kv_unified"])
-    room = needs_case.cells(
-        case["n_ctx"], sequences=case["n_seq_max"], unified=unified, micro_batch=micro_batch
+    room = needs_case.Cells(
+        tokens=case["n_ctx"], sequences=case["n_seq_max"], unified=unified, batch=micro_batch
     )
     return (
         room,

@@ -56,11 +56,11 @@ def records(part: str) -> list[dict[str, Any]]:
 
 
 def room(record: dict[str, Any]) -> needs_case.Cells:
-    return needs_case.cells(
-        record["n_ctx"],
+    return needs_case.Cells(
+        tokens=record["n_ctx"],
         sequences=record["n_seq_max"],
         unified=bool(record["kv_unified"]),
-        micro_batch=record["n_ubatch"],
+        batch=record["n_ubatch"],
     )
 
 

@@ -7,6 +7,7 @@ it: sizes, order, views, and which operations may write over their input.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from math import prod
 
 _ALIGNMENT = 32
@@ -135,32 +136,52 @@ class Recorder:
                     self.expand(source)
             (self.inputs if tensor.given else self.nodes).append(tensor)
 
-    def peak(self) -> int:
-        """The most bytes that are in use while the graph runs."""
-        arena = Arena()
+    def peak(self, rounds: Iterable[tuple[int, int, int]] = ()) -> int | None:
+        """The most bytes that are in use while the graph runs.
+
+        `rounds`: nodes where a layer, or a pattern of layers, begins once more, ends and has been
+        repeated. None unless each time the repetition left all as it was: then as many more of it
+        would change nothing.
+        """
+        arena, done = Arena(), 0
         for tensor in self.inputs:
             tensor.start = arena.take(tensor.size)
-        for node in self.nodes:
+        for first, second, third in rounds:
+            self._run(arena, done, second)
+            before = self._state(arena, first, first, second)
+            self._run(arena, second, third)
+            is_over = not any(node.readers or node.views for node in self.nodes[first:second])
+            if not is_over or before != self._state(arena, first, second, third):
+                return None
+            done = third
+        self._run(arena, done, len(self.nodes))
+        return arena.top
+
+    def _run(self, arena: Arena, begin: int, end: int) -> None:
+        for node in self.nodes[begin:end]:
             if node.owner is None:
-                over = _replaced(node) if node.reuses else None
-                if over is None:
-                    node.start = arena.take(node.size)
+                for over in node.sources if node.reuses else ():
+                    is_free = over.readers == 1 and not over.views and not over.kept
+                    if is_free and over.start >= 0 and over.layout == node.layout:
+                        node.start, over.start = over.start, -1
+                        break
                 else:
-                    node.start, over.start = over.start, -1
+                    node.start = arena.take(node.size)
             for source in node.sources:
                 source.readers -= 1
                 if not source.readers and not source.views:
                     _leave(source, arena)
-        return arena.top
 
-
-def _replaced(node: Tensor) -> Tensor | None:
-    """The source that the operation writes over."""
-    for source in node.sources:
-        is_free = source.readers == 1 and not source.views and not source.kept
-        if source.layout == node.layout and source.start >= 0 and is_free:
-            return source
-    return None
+    def _state(self, arena: Arena, old: int, begin: int, end: int) -> tuple[object, ...]:
+        """What decides how the allocator goes on: the holes, the latest nodes with all that is left
+        to read of them, and where older ones lie, which later layers may read as often as they do.
+        """
+        older = [
+            (each.start, each.readers > 0, each.views > 0)
+            for each in (*self.inputs, *self.nodes[:old])
+        ]
+        latest = [(each.start, each.readers, each.views) for each in self.nodes[begin:end]]
+        return arena.top, [*arena.starts], [*arena.ends], older, latest
 
 
 def _leave(tensor: Tensor, arena: Arena) -> None:

@@ -28,6 +28,8 @@ from .operations import RECURRENCES, ROTATION, attention, experts_beside_dense, 
 _AFTER_FEED_FORWARD = {"post_ffw_norm", "layer_output_norm"}
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
+# Jamba's
+_LONGEST_PATTERN = 8
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 # kinds of attention, whether with a latent and with an indexer
 _ATTENTION = {("full", False, False), ("sliding", False, False), ("latent", True, False)}
@@ -50,14 +52,79 @@ def exact_compute_bytes(
         return None
     stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
     kind = Gemma3n if row.altup else Graph
-    graph = kind(model, row, room, logits_rows, flash_attention, stored)
-    hidden = graph.before()
+    layers = _layers(model, row)
+    # most are the same again and again, and after each, or each two, nothing has changed any more
+    for at_once in (1, 2, model.layers):
+        graph = kind(model, row, room, logits_rows, flash_attention, stored)
+        short, thirds = _shortened(layers, at_once)
+        hidden, marks = graph.before(), list[int]()
+        for layer in short:
+            marks.append(len(graph.nodes))
+            hidden = graph.layer(layer, hidden)
+        marks.append(len(graph.nodes))
+        graph.expand(graph.after(hidden))
+        rounds = ((marks[end - 2 * n], marks[end - n], marks[end]) for end, n in thirds)
+        if (peak := graph.peak(rounds)) is not None:
+            return peak
+    return None
+
+
+def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
+    """What each layer is made of, and all that its number decides."""
+    style, layers, known = row.graph or Style(), list[Layer](), dict[Layer, Layer]()
     kinds: tuple[Iterable[Any], ...] = model.attention, model.recurrent, model.feed_forward
     parts = [{number: group for group in groups for number in group.layers} for groups in kinds]
+    windows = {group: window_of(model, row, group) is not None for group in model.attention}
+    cached = model.layers if model.cache_layers is None else model.cache_layers
+    early = 10 if row.altup else model.deepstack_layers or 0
+    is_normed = "attn_norm" in row.norms or not row.norms
     for number in range(model.layers):
-        hidden = graph.layer(Layer(number, *(groups.get(number) for groups in parts)), hidden)
-    graph.expand(graph.after(hidden))
-    return graph.peak()
+        heads, recurrent, wide = (groups.get(number) for groups in parts)
+        turns = {
+            "all": True,
+            "sliding": heads is not None and (windows[heads] or not any(windows.values())),
+            "three of four": number % 4 != 3,
+        }
+        layer = Layer(
+            heads,
+            recurrent,
+            wide,
+            # after which the rows are chosen whose logits the caller needs
+            is_last=number == model.layers - 1 and not style.late_rows,
+            is_normed=is_normed and (number > 0 or row.first_norm),
+            is_rotated=turns.get(style.rope, False),
+            is_cached=number < cached,
+            is_early=number < early,
+        )
+        layers.append(known.setdefault(layer, layer))
+    return layers
+
+
+def _shortened(layers: list[Layer], at_once: int) -> tuple[list[Layer], list[tuple[int, int]]]:
+    """The layers, of patterns that repeat only the first three or four rounds; and where the third
+    round of each ends, with its length. `at_once`: so many of the shortest patterns are one round.
+    """
+    short, thirds, begin = list[Layer](), list[tuple[int, int]](), 0
+    while begin < len(layers):
+        saved, length, end = 0, 0, begin + 1
+        for period in range(1, _LONGEST_PATTERN + 1):
+            same, each = begin + period, period * at_once
+            while same < len(layers) and layers[same] is layers[same - period]:
+                same += 1
+            whole = begin + (same - begin) // each * each
+            # what the third round reads has to be read once more behind it
+            needed, later = layers[begin : begin + period], layers[whole:]
+            is_read = {id(each.attention) for each in needed} <= {
+                id(each.attention) for each in later
+            }
+            more = whole - begin - (3 if is_read else 4) * each
+            if more > saved:
+                saved, length, end = more, each, whole
+        if saved:
+            thirds.append((len(short) + 3 * length, length))
+        short += layers[begin : end - saved]
+        begin = end
+    return short, thirds
 
 
 def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
@@ -81,44 +148,33 @@ def guessed_compute(
 ) -> tuple[int, str]:
     """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
     width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
-    streams = room.streams
-    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * streams)
+    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
     span = (tokens if row.encoder else room.full) * bool(model.attention)
-    alive = (3 * (model.altup_inputs or 1) + 1) * width + _inside_layers(model, row)
+    widest = max((4 * (group.inner_length or 0) for group in model.recurrent), default=0)
+    for wide in model.feed_forward:
+        widest = max(widest, (wide.used or 1) * wide.length * (1 if row.gate == "none" else 3))
+    for heads in model.attention:
+        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
+        if heads.kind == "latent":
+            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
+            each = heads.key_length + 2 * ((heads.rope_length or 0) + (heads.latent_length or 0))
+            numbers = heads.heads * each * (2 if heads.indexer_heads else 1)
+        widest = max(widest, numbers)
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not flash or row.unfused)
+    alive = 4 * width + widest
     alive += scores * span * max((group.heads for group in model.attention), default=0)
     # of an indexer the scores of each of its heads, twice
     indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
     scored = 6 if "latent" in indexed else 8 * (indexed.get("full") or 0) + 4 * ("full" in indexed)
-    mask = (2 if flash else 4) + scored // streams
+    mask = (2 if flash else 4) + scored // room.streams
     body = tokens * (span * mask + 4 * alive)
     if logits > body:
         return logits, f"{logits:,} bytes of logits"
     line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
     return body, f"{tokens:,} tokens × ({line})"
-
-
-def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
-    """Numbers of a token that are alive in the widest layer."""
-    arrays, width, alive = 1 if row.gate == "none" else 3, model.embedding_length, [0]
-    alive += [4 * (group.inner_length or 0) for group in model.recurrent]
-    for wide in model.feed_forward:
-        used = wide.used or 1
-        # what the last matrix of experts gives takes room of its own where it is the wider
-        has_room = wide.experts and (width > 2 * wide.length or arrays == 1)
-        alive.append(used * (arrays * wide.length + (width if has_room else 0)))
-    for heads in model.attention:
-        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
-        if heads.kind == "latent":
-            numbers = heads.key_length + 2 * (heads.rope_length or 0)
-            numbers = heads.heads * (numbers + 2 * (heads.latent_length or 0))
-            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
-            numbers *= 2 if heads.indexer_heads else 1
-        alive.append(numbers)
-    return max(alive)
 
 
 class Shared(NamedTuple):
@@ -134,12 +190,18 @@ class Shared(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What one layer is made of."""
+    """What one layer is made of. `is_early`: it adds a slice of the embeddings (Qwen3-VL), or keeps
+    the largest activations alone (Gemma 3n).
+    """
 
-    number: int
     attention: Attention | None
     recurrent: Recurrent | None
     feed_forward: FeedForward | None
+    is_last: bool
+    is_normed: bool
+    is_rotated: bool
+    is_cached: bool
+    is_early: bool
 
 
 class Graph(Recorder):
@@ -174,8 +236,6 @@ class Graph(Recorder):
         self.states = self.input(room.sequences)
         groups = (id(group) for group in model.recurrent if group.layers)
         self.memories = dict(zip(groups, states(model), strict=False))
-        # after which the rows are chosen whose logits the caller needs
-        self.last = model.layers - 1 if not self.style.late_rows else None
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
@@ -278,47 +338,37 @@ class Graph(Recorder):
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         row, wide, sides = self.row, layer.feed_forward, (self.width, self.tokens)
-        is_normed = "attn_norm" in row.norms or not row.norms
-        normed = residual
-        if is_normed and (layer.number or row.first_norm):
-            normed = self.norm(residual, *sides)
+        normed = self.norm(residual, *sides) if layer.is_normed else residual
         if self.style.expanded:
             self.expand(normed)
-        is_last = layer.number == self.last
         if row.encoder and "layer_output_norm" in row.norms and wide is not None:
             # norms come after the sums
             attended = self.mix(layer, residual)
-            if is_last:
+            if layer.is_last:
                 sides = self.width, self.logits
                 attended, residual = self.last_rows(attended), self.last_rows(residual)
             residual = self.norm(self.over(sides, attended, residual), *sides)
             computed = feed_forward(self, wide, residual, sides[1])
             return self.norm(self.over(sides, computed, residual), *sides)
-        if wide is not None and (any(layer[1:3]) or self.style.beside):
+        if wide is not None and (any(layer[:2]) or self.style.beside):
             total = self.two_parts(layer, wide, normed, residual)
             return self.with_embeddings(layer, total, residual)
         computed = self.mix(layer, normed)
         if wide is not None:
             computed = feed_forward(self, wide, normed, self.tokens)
-        if is_last:
+        if layer.is_last:
             sides = self.width, self.logits
             computed, residual = self.last_rows(computed), self.last_rows(residual)
         return self.over(sides, computed, residual)
 
     def mix(self, layer: Layer, normed: Tensor) -> Tensor:
         """What attention or a recurrence gives."""
-        heads, number, state = layer.attention, layer.number, layer.recurrent
+        heads, state = layer.attention, layer.recurrent
         if heads is None:
             return normed if state is None else RECURRENCES[state.kind](self, state, normed)
         if heads.kind == "latent":
             return latent(self, heads, normed)
-        rotated = self.style.rope == "all"
-        if self.style.rope == "sliding":
-            rotated = not self.windowed or window_of(self.model, self.row, heads) is not None
-        elif self.style.rope == "three of four":
-            rotated = number % 4 != 3
-        cached = self.model.cache_layers is None or number < self.model.cache_layers
-        return attention(self, heads, normed, rotated, cached)
+        return attention(self, heads, normed, layer.is_rotated, layer.is_cached)
 
     def two_parts(
         self, layer: Layer, wide: FeedForward, normed: Tensor, residual: Tensor
@@ -329,7 +379,7 @@ class Graph(Recorder):
         norm_after = bool(_AFTER_FEED_FORWARD & set(self.row.norms))
         if norm_after and style.normed_first:
             attended = self.norm(attended, self.width, side)
-        if layer.number == self.last:
+        if layer.is_last:
             side = self.logits
             attended, residual = self.last_rows(attended), self.last_rows(residual)
             if style.beside == "norm":
@@ -383,13 +433,13 @@ class Graph(Recorder):
         length, sides = self.model.per_layer_embedding_length, (self.width, self.tokens)
         if length:
             gate = self.linear(length, total)
-            own = self.slice_of(length, entered, layer.number)
+            own = self.slice_of(length, entered)
             gate = self.over((length, self.tokens), gate, own)
             return self.over(sides, total, self.over(sides, self.linear(self.width, gate)))
         # Qwen3-VL: the first layers add a slice of the embeddings each
-        if self.embedded is None or layer.number >= (self.model.deepstack_layers or 0):
+        if self.embedded is None or not layer.is_early:
             return total
-        side = self.logits if layer.number == self.last else self.tokens
+        side = self.logits if layer.is_last else self.tokens
         return self.over((self.width, side), total, self.part(self.embedded))
 
     def look_up_slices(self) -> None:
@@ -400,15 +450,14 @@ class Graph(Recorder):
             self.embedded = self.over((length, layers, self.tokens), self.view(slices))
             self.expand(self.embedded)
 
-    def slice_of(self, length: int, embeddings: Tensor, number: int) -> Tensor:
+    def slice_of(self, length: int, embeddings: Tensor) -> Tensor:
         """That of one layer; the first adds a projection of the tokens' embeddings for all."""
         sides = length, self.model.layers, self.tokens
-        if not number:
+        if self.slices is None:
             assert self.embedded is not None
             projected = self.over(sides, self.view(self.linear(length * sides[1], embeddings)))
             projected = self.over(sides, projected, self.embedded)
             self.slices = self.result((length, self.tokens, sides[1]), self.view(projected))
-        assert self.slices is not None
         return self.part(self.slices)
 
 
@@ -457,7 +506,7 @@ class Gemma3n(Graph):
         corrected = self.over(every, self.over(every, change, weights), predicted)
         length = self.model.per_layer_embedding_length or 0
         gate = self.linear(length, self.over(alone, self.view(corrected)))
-        own = self.slice_of(length, self.first, layer.number)
+        own = self.slice_of(length, self.first)
         gate = self.over((length, tokens), gate, own)
         first = self.over(alone, self.linear(width, gate))
         rest = self.over((width, tokens, versions - 1), self.view(corrected), first)
@@ -470,7 +519,7 @@ class Gemma3n(Graph):
         assert layer.feed_forward is not None
         sides = layer.feed_forward.length, self.tokens
         up, gate = self.result(sides, read), self.result(sides, read)
-        if layer.number < 10:
+        if layer.is_early:
             mean = self.linear(1, gate)
             spread = self.linear(1, self.over(sides, gate, mean))
             gate = self.over(sides, gate, self.over((1, self.tokens), mean, spread))

@@ -19,7 +19,6 @@ from ..case import (
     Case,
     Cells,
     Parts,
-    cells,
     unread_cache,
     why_no_encoders,
 )
@@ -228,7 +227,7 @@ def _one_batch(case: Case) -> Cells:
     room, windows = case.room, case.room.whole_windows
     number = 1 if case.row.encoder else room.sequences
     tokens = min(case.context_tokens, room.batch) * number
-    return cells(tokens, sequences=number, micro_batch=room.batch, whole_windows=windows)
+    return Cells(tokens=tokens, sequences=number, batch=room.batch, whole_windows=windows)
 
 
 def _guessed(case: Case, rows: int) -> Term:

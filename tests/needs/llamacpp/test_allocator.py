@@ -27,7 +27,8 @@ def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
     made = row(model)
     return made.graph is not None and (
-        graph.exact_compute_bytes(architecture(model), made, needs_case.cells(4096), 1) is not None
+        graph.exact_compute_bytes(architecture(model), made, needs_case.Cells(tokens=4096), 1)
+        is not None
     )
 
 
@@ -120,7 +121,9 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
         attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
     )
     sequences = data.draw(st.integers(1, 100))
-    cells = needs_case.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
+    cells = needs_case.Cells(
+        tokens=data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences
+    )
     found = graph.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length

@@ -51,11 +51,11 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
     for values in cases:
         case = dict(zip(truth()["columns"], values, strict=True))
         context, batch, flash = case["n_ctx"], case["n_batch"], case["flash_attn"] != 0
-        room = needs_case.cells(
-            context,
+        room = needs_case.Cells(
+            tokens=context,
             sequences=case["n_seq_max"],
             unified=bool(case["kv_unified"]),
-            micro_batch=min(batch, case["n_ubatch"]),
+            batch=min(batch, case["n_ubatch"]),
         )
         keys, kinds = case["type_k"], case["type_v"]
         kept = llamacpp.cache_bytes(
