@@ -184,9 +184,9 @@ def cache_bytes(
     has the largest width of any layer, and idle layers have a row too.
     """
     groups, size = cached_groups(architecture, row), 0
-    if any(group.kind == "compressed" for group in architecture.attention):
+    if room.unified and any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
-        room = room.replace(unified=False)
+        room = room.replace(unified=False, tokens=room.full * room.sequences)
     widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
     for group in groups:
         cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)

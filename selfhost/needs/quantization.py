@@ -142,7 +142,8 @@ class _Recipe:
             is_wide = self.base == "F32" or not any(part in group.name for part in _IN_16_BITS)
             return "F32" if is_wide else "F16"
         elements, size = BLOCKS[_type_that_fits(self.base, group.shape[0])]
-        if self.in_mxfp4 and _is_of_experts(group) and size / elements > _MXFP4_BYTES:
+        is_wider = size / elements > _MXFP4_BYTES
+        if self.in_mxfp4 and prod(group.shape[2:]) > 1 and is_wider:
             return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
 
@@ -174,7 +175,7 @@ class _Recipe:
             is_odd = self.falcon or group.shape[0] % BLOCKS[base][0]
             return "Q8_0" if is_odd else str(self.rules.get("last", "Q6_K"))
         if quantization in OF_EXPERTS:
-            return base if _is_of_experts(group) else OF_EXPERTS[quantization]
+            return base if prod(group.shape[2:]) > 1 else OF_EXPERTS[quantization]
         if is_table:
             return str(self.rules.get("table", base))
         if "attn_k.weight" in name and self.experts == 8:
@@ -235,12 +236,14 @@ def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
 
 def _counted_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
     """Layer and name of each tensor as llama-quantize counts them; in two stacks by name alone."""
-
-    def place(tensor: tuple[int, str]) -> tuple[int, str]:
-        layer, name = tensor
-        return tensor if name.startswith("blk.") else (0, name.replace("*", str(layer)))
-
-    return sorted(((layer, group.name) for group in groups for layer in group.layers), key=place)
+    placed = []
+    for group in groups:
+        for layer in group.layers:
+            tensor = place = layer, group.name
+            if not group.name.startswith("blk."):
+                place = 0, group.name.replace("*", str(layer))
+            placed.append((place, tensor))
+    return [tensor for _, tensor in sorted(placed)]
 
 
 _KEPT_PARTS = (
@@ -272,10 +275,6 @@ def _is_quantized(group: TensorGroup) -> bool:
     return name not in _KEPT_TABLES and not any(part in name for part in _KEPT_PARTS)
 
 
-def _is_of_experts(group: TensorGroup) -> bool:
-    return len(group.shape) > 2 and group.shape[2] > 1
-
-
 def _type_that_fits(type: str, row_length: int) -> str:
     """The type, or the next one whose blocks divide a row of that length."""
     if row_length % BLOCKS[type][0] == 0:
@@ -293,24 +292,19 @@ class Buffer(Record):
     source: str = "ggml-cpu/repack.cpp"
 
 
-_LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
-
-
-@lru_cache(16)
-def buffers_of(layout: str) -> tuple[Buffer, ...]:
-    """Those of one layout, the first of which that takes a matrix has it; () of none."""
-    return tuple(Buffer(**values) for values in _LAYOUTS.get(layout, ()))
+LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
+"""The buffers of each, the first of which that takes a matrix has it."""
 
 
 def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
     """The layout that decides for a processor; "" where its instruction sets are not known."""
     available_sets = instruction_sets or ()
     otherwise = "asimddp" if "i8mm" in available_sets else ""
-    return next((name for name in _LAYOUTS if name in available_sets), otherwise)
+    return next((name for name in LAYOUTS if name in available_sets), otherwise)
 
 
 KINDS: Mapping[str, tuple[str, ...] | None] = {
-    "unknown": None, "": (), **{name: (name,) for name in _LAYOUTS},
+    "unknown": None, "": (), **{name: (name,) for name in LAYOUTS},
 }  # fmt: skip
 """An example of instruction sets for each kind of processor that needs the same memory."""
 

@@ -71,20 +71,14 @@ def exact_compute_bytes(
 
 def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
     """What each layer is made of, and all that its number decides."""
-    style, layers, known = row.graph or Style(), list[Layer](), dict[Layer, Layer]()
+    style, layers, distinct = row.graph or Style(), list[Layer](), dict[Layer, Layer]()
     kinds: tuple[Iterable[Any], ...] = model.attention, model.recurrent, model.feed_forward
     parts = [{number: group for group in groups for number in group.layers} for groups in kinds]
-    windows = {group: window_of(model, row, group) is not None for group in model.attention}
     cached = model.layers if model.cache_layers is None else model.cache_layers
     early = 10 if row.altup else model.deepstack_layers or 0
     is_normed = "attn_norm" in row.norms or not row.norms
     for number in range(model.layers):
         heads, recurrent, wide = (groups.get(number) for groups in parts)
-        turns = {
-            "all": True,
-            "sliding": heads is not None and (windows[heads] or not any(windows.values())),
-            "three of four": number % 4 != 3,
-        }
         layer = Layer(
             heads,
             recurrent,
@@ -92,11 +86,11 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
             # after which the rows are chosen whose logits the caller needs
             is_last=number == model.layers - 1 and not style.late_rows,
             is_normed=is_normed and (number > 0 or row.first_norm),
-            is_rotated=turns.get(style.rope, False),
+            is_fourth=style.rope == "three of four" and number % 4 == 3,
             is_cached=number < cached,
             is_early=number < early,
         )
-        layers.append(known.setdefault(layer, layer))
+        layers.append(distinct.setdefault(layer, layer))
     return layers
 
 
@@ -152,19 +146,9 @@ def guessed_compute(
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
     span = (tokens if row.encoder else room.full) * bool(model.attention)
-    widest = max((4 * (group.inner_length or 0) for group in model.recurrent), default=0)
-    for wide in model.feed_forward:
-        widest = max(widest, (wide.used or 1) * wide.length * (1 if row.gate == "none" else 3))
-    for heads in model.attention:
-        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
-        if heads.kind == "latent":
-            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
-            each = heads.key_length + 2 * ((heads.rope_length or 0) + (heads.latent_length or 0))
-            numbers = heads.heads * each * (2 if heads.indexer_heads else 1)
-        widest = max(widest, numbers)
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not flash or row.unfused)
-    alive = 4 * width + widest
+    alive = 4 * width + _numbers_alive(model, row)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
     # of an indexer the scores of each of its heads, twice
     indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
@@ -175,6 +159,21 @@ def guessed_compute(
         return logits, f"{logits:,} bytes of logits"
     line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
     return body, f"{tokens:,} tokens × ({line})"
+
+
+def _numbers_alive(model: Architecture, row: ArchitectureRow) -> int:
+    """Numbers of a token that are alive in the widest layer."""
+    widest = max((4 * (group.inner_length or 0) for group in model.recurrent), default=0)
+    for wide in model.feed_forward:
+        widest = max(widest, (wide.used or 1) * wide.length * (1 if row.gate == "none" else 3))
+    for heads in model.attention:
+        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
+        if heads.kind == "latent":
+            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
+            each = heads.key_length + 2 * ((heads.rope_length or 0) + (heads.latent_length or 0))
+            numbers = heads.heads * each * (2 if heads.indexer_heads else 1)
+        widest = max(widest, numbers)
+    return widest
 
 
 class Shared(NamedTuple):
@@ -199,7 +198,7 @@ class Layer(NamedTuple):
     feed_forward: FeedForward | None
     is_last: bool
     is_normed: bool
-    is_rotated: bool
+    is_fourth: bool
     is_cached: bool
     is_early: bool
 
@@ -236,6 +235,8 @@ class Graph(Recorder):
         self.states = self.input(room.sequences)
         groups = (id(group) for group in model.recurrent if group.layers)
         self.memories = dict(zip(groups, states(model), strict=False))
+        # of the hidden state, in Gemma 3n
+        self.versions = model.altup_inputs or 2
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
@@ -296,7 +297,8 @@ class Graph(Recorder):
         if slices > 1:
             self.embedded = embeddings
             return self.part(embeddings)
-        self.look_up_slices()
+        if self.model.per_layer_embedding_length:
+            self.look_up_slices()
         if self.row.positions:
             pair = embeddings, self.linear(width, self.positions)
             embeddings = self.over((width, tokens), *(pair[::-1] if self.row.encoder else pair))
@@ -352,7 +354,7 @@ class Graph(Recorder):
             return self.norm(self.over(sides, computed, residual), *sides)
         if wide is not None and (any(layer[:2]) or self.style.beside):
             total = self.two_parts(layer, wide, normed, residual)
-            return self.with_embeddings(layer, total, residual)
+            return total if self.embedded is None else self.with_embeddings(layer, total, residual)
         computed = self.mix(layer, normed)
         if wide is not None:
             computed = feed_forward(self, wide, normed, self.tokens)
@@ -368,7 +370,10 @@ class Graph(Recorder):
             return normed if state is None else RECURRENCES[state.kind](self, state, normed)
         if heads.kind == "latent":
             return latent(self, heads, normed)
-        return attention(self, heads, normed, layer.is_rotated, layer.is_cached)
+        rotated = self.style.rope in ("all", "three of four") and not layer.is_fourth
+        if self.style.rope == "sliding":
+            rotated = not self.windowed or window_of(self.model, self.row, heads) is not None
+        return attention(self, heads, normed, rotated, layer.is_cached)
 
     def two_parts(
         self, layer: Layer, wide: FeedForward, normed: Tensor, residual: Tensor
@@ -444,11 +449,10 @@ class Graph(Recorder):
 
     def look_up_slices(self) -> None:
         """Gemma 3n and 4: each layer has its own embeddings."""
-        length, layers = self.model.per_layer_embedding_length, self.model.layers
-        if length:
-            slices = self.linear(length * layers, self.input(self.tokens))
-            self.embedded = self.over((length, layers, self.tokens), self.view(slices))
-            self.expand(self.embedded)
+        length, layers = self.model.per_layer_embedding_length or 0, self.model.layers
+        slices = self.linear(length * layers, self.input(self.tokens))
+        self.embedded = self.over((length, layers, self.tokens), self.view(slices))
+        self.expand(self.embedded)
 
     def slice_of(self, length: int, embeddings: Tensor) -> Tensor:
         """That of one layer; the first adds a projection of the tokens' embeddings for all."""
@@ -465,10 +469,6 @@ class Gemma3n(Graph):
     """Several versions of the hidden state, of which each layer computes one and corrects the
     others. Low-rank matrices have 64 rows; the first 10 layers keep the largest activations alone.
     """
-
-    @property
-    def versions(self) -> int:
-        return self.model.altup_inputs or 2
 
     def before(self) -> Tensor:
         width, tokens, others = self.width, self.tokens, self.versions - 1

@@ -51,7 +51,8 @@ def attention(
     if row.gated_query:
         sides = count * heads.key_length, graph.tokens
         attended = graph.over(sides, attended, graph.result(sides, graph.part(joined)))
-    attended = _gated(graph, attended, normed, count, value)
+    if row.attention_gate:
+        attended = _gated(graph, attended, normed, count, value)
     if "attn_sub_norm" in row.norms:
         attended = graph.norm(attended, count * value, graph.tokens)
     return graph.linear(graph.width, attended)
@@ -109,11 +110,9 @@ def _gated(graph: Graph, attended: Tensor, normed: Tensor, count: int, value: in
     if graph.row.attention_gate == "element":
         sides = count * value, graph.tokens
         return graph.over(sides, attended, graph.result(sides, normed))
-    if graph.row.attention_gate == "head":
-        gate = graph.view(graph.linear(count, normed))
-        attended = graph.over((value, count, graph.tokens), graph.view(attended), gate)
-        return graph.view(attended)
-    return attended
+    gate = graph.view(graph.linear(count, normed))
+    gated = graph.over((value, count, graph.tokens), graph.view(attended), gate)
+    return graph.view(gated)
 
 
 def _without_cache(
@@ -200,7 +199,9 @@ def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
     widths = length + rope, length
     attended = _attended(graph, shared, queries, count, length, widths, heads.value_length)
     graph.expand(attended)
-    return graph.linear(graph.width, _gated(graph, attended, normed, count, heads.value_length))
+    if graph.row.attention_gate:
+        attended = _gated(graph, attended, normed, count, heads.value_length)
+    return graph.linear(graph.width, attended)
 
 
 def feed_forward(graph: Graph, wide: FeedForward, read: Tensor, side: int) -> Tensor:

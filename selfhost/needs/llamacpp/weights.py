@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec
 from ..case import Case
-from ..quantization import BITS_PER_WEIGHT, BLOCKS, TABLES, Buffer, buffers_of
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES, Buffer
 from ..records import How, Term, by_type, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
 from .files import RECIPE, RECIPE_ERROR, SOURCE, recipe_file, recipe_of_mix, spread, usual_tensors
@@ -49,7 +49,8 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         as_stored = _by_recipe(case, files, loaded, _bytes_of(tensors))
     if layout is None:
         return _divided_weights(as_stored, _outer_bytes(loaded, row)), 0
-    return _layout_weights(as_stored, loaded, buffers_of(layout), tied=_is_tied(loaded, row))
+    buffers = [Buffer(**values) for values in LAYOUTS.get(layout, ())]
+    return _layout_weights(as_stored, loaded, buffers, tied=_is_tied(loaded, row))
 
 
 def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int) -> Term:

@@ -25,11 +25,8 @@ from selfhost.needs.records import Term
 
 def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
-    made = row(model)
-    return made.graph is not None and (
-        graph.exact_compute_bytes(architecture(model), made, needs_case.Cells(tokens=4096), 1)
-        is not None
-    )
+    made, room = row(model), needs_case.Cells(tokens=4096)
+    return graph.exact_compute_bytes(architecture(model), made, room, 1) is not None
 
 
 MODELS = sorted(model for model in read("architectures.json")["architectures"] if has_graph(model))
@@ -55,11 +52,8 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     inside = []
     for record in records("memory"):
         if record["n_ctx"] >= 512:
-            made, of, flash = (
-                architecture(record["model"]),
-                row(record["model"]),
-                record["flash_attn"],
-            )
+            made, of = architecture(record["model"]), row(record["model"])
+            flash = record["flash_attn"]
             logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
             guess, _ = graph.guessed_compute(made, of, room(record), logits, flash != 0)
             low, high = graph.GUESS_LEAST * guess, graph.GUESS_MOST * guess
