@@ -61,8 +61,9 @@ BOUNDS = {
     "speed_processors.json, which tell their RAM": (88, 0.16, 2.3),
     "speed_processors_later.json, in the fit since": (85, 0.23, 2.4),
     "speed_processors_unseen.json, in the fit since": (85, 0.19, 2.3),
-    "speed_processors_many.json, in the fit since": (83, 0.22, 2.4),
-    "speed_training.json": (95, 0.24, 3.3),
+    "speed_processors_many.json, in the fit since": (86, 0.19, 3.5),
+    "speed_processors_newest.json, in no fit": (85, 0.34, 4.3),
+    "speed_training.json": (95, 0.24, 4.8),
     "speed_documents.json": (95, 0.41, 6.5),
     "speed_whisper.json": (89, 0.17, 3.3),
 }
@@ -87,9 +88,9 @@ def test_what_processors_compute_lies_inside_ranges_of_use() -> None:
 
 
 def test_every_row_says_what_it_rests_on() -> None:
-    """Runs, devices and a source; ends around the likely figure, slow end first."""
+    """Runs, devices (three or more, or none: a guess) and a source; ends around the likely figure, slow end first."""
     for row in TABLE["decode"]:
-        assert row["runs"] >= row["devices"]
+        assert row["runs"] >= row["devices"] not in (1, 2)
         assert 0.2 < row["share"] < 0.95
         assert row["slow"] < 1 < row["fast"]
         assert row["source"] in TABLE["sources"]

@@ -45,7 +45,7 @@ def test_no_run_reads_more_than_a_known_memory_gives() -> None:
 
 
 def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> None:
-    """DDR4-2400 on one channel of two (laptop-ddr4-8gb); RAM of 32 GB is two modules."""
+    """DDR4-2400 on one channel of two (laptop-ddr4-8gb)."""
 
     def decode(named: str) -> PaceRange:
         pace = speed_of(check("mistral-7b", machine=named, alternatives=False)).decode
@@ -55,7 +55,6 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
     known = decode("laptop-ddr4-8gb")
     for named in ("8gb windows laptop", "laptop 16gb"):
         assert decode(named).low <= known.low <= known.high <= decode(named).high
-    assert decode("laptop 32gb").low > known.low
 
 
 @pytest.mark.parametrize(

@@ -253,9 +253,9 @@ def efficiency(
 def basis_of(row: Mapping[str, Any]) -> str:
     """What a row rests on, as a clause."""
     devices = row["devices"]
-    if not devices:
-        return "a guess: no published run on such GPUs was fitted"
-    return f"fitted on published runs of {'one GPU' if devices == 1 else f'{devices} GPUs'}"
+    if devices < 3:
+        return "a guess: published runs of fewer than three such GPUs were found"
+    return f"fitted on published runs of {devices} GPUs"
 
 
 def layer_from_python(device: Accelerator) -> Range:

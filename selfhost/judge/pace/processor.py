@@ -124,6 +124,8 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
         name = name if has_avx else "sse"
     if name in ("avx2", "avx512") and _has_part(machine):
         name = f"{name}_shared"
+    elif series is not None and series.kind == "mobile" and name in ("avx2", "avx512", "zen"):
+        name = f"{name}_mobile"
     row = next(each for each in shipped_table("cpus")["decode"] if each["kind"] == name)
     return Range(*row["memory"]), Range(*row["cores"])
 
@@ -329,8 +331,9 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     if _has_part(machine):
         # its neighbours have the rest
         low *= constant("reading")["guest_share"]
-    elif _may_have_one_module(machine):
-        low = memory.read(machine, 0.5)[0]
+    elif _modules_are_untold(machine):
+        slow, usual, _ = ends_of("reading", "untold_modules")
+        low, likely = low * slow, likely * usual
     part = units.percent(BANDWIDTH_SHARE * likely / (memory.peaks[2] * memory.sockets))
     how += f", of which decoding gets about {part}, {memory.share.source}"
     return Bandwidth(ends=Range(low, likely, high), how=how)
@@ -359,20 +362,17 @@ def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
     return Bandwidth(ends=Range(*ends), how=how)
 
 
-def _may_have_one_module(machine: Machine) -> bool:
-    """Whether half of its channels may be empty: of a computer whose RAM is little, or not told."""
-    series, size = named_processor(machine), machine.memory_total_bytes
+def _modules_are_untold(machine: Machine) -> bool:
+    """Of a laptop with slots, which may have one module for its two channels, or slow ones."""
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
-    is_stated = is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED
-    if is_stated or is_guest(machine) or size is None:
+    if is_guest(machine) or (is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED):
         return False
-    most = shipped_table("cpus")["one_module_gib"] * units.GIB
-    # a machine whose processor nothing tells may be a laptop
-    may = "cpu_model" in machine.assumed
-    if series is not None:
-        has_two_slots = (series.channels, series.bits) == (2, 64) and series.memory != "soldered"
-        may = has_two_slots and "mobile" in series.kind.split("|")
-    return may and (size <= most or machine.assumes("memory_total_bytes"))
+    series = named_processor(machine)
+    if series is None:
+        # a machine whose processor nothing tells may be a laptop
+        return "cpu_model" in machine.assumed
+    has_two_slots = (series.channels, series.bits) == (2, 64) and series.memory != "soldered"
+    return has_two_slots and "mobile" in series.kind.split("|")
 
 
 def _bandwidth_of_class(machine: Machine) -> Bandwidth | None:
