@@ -75,6 +75,9 @@ class Search(Record):
             where = " and ".join(units.counted(names))
         taken, usual = judged.quantization, self.own.quantization
         figures = {"taken": taken, "usual": usual, "where": where, **figures}
+        paces = [each.speed and each.speed.judged for each in (judged, self.own)]
+        if paces[0] and paces[1] and paces[0].likely < paces[1].likely:
+            figures["faster"] = units.speed(paces[1].likely)
         why = phrase(f"chosen/{key}", **figures)
         return judged.replace(question=judged.question.replace(chosen=why))
 

@@ -19,7 +19,7 @@ from judge.small import (
     work,
 )
 from selfhost.core.tables import RANGES, UNITS
-from selfhost.judge.checks import Finding, codes, table, whole
+from selfhost.judge.checks import Finding, codes, table
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Route, Verdict, exit_code
 
@@ -123,11 +123,10 @@ def test_every_code_has_words_and_every_words_a_code() -> None:
 
 def test_every_template_can_be_filled_in() -> None:
     """Parts in brackets are closed and not nested, and every figure is of a known unit."""
-    findings = [
-        (key, whole(text)) for key, words in table("findings").items() for text in words.values()
-    ]
-    phrases = [(key, whole(text)) for key, text in table("phrases").items()]
-    for key, template in (*findings, *phrases):
+    worded = [(key, each) for key, row in table("findings").items() for each in row.values()]
+    for key, template in (*worded, *table("phrases").items()):
+        while part := re.search(r"<(\w+)>", template):
+            template = template.replace(part[0], table("parts")[part[1]])
         plain = re.sub(r"\[\[!?[a-z_]+\?((?:(?!\[\[).)*?)\]\]", r"\1", template)
         assert "[[" not in plain, key
         assert "]]" not in plain, key

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core import units
-from ...core.workload import ANSWER_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
+from ...core.workload import (
+    ANSWER_TOKENS,
+    DEFAULT_CONTEXT_TOKENS,
+    DEFAULT_MIN_TOKENS_PER_SECOND,
+    READING_TOKENS_PER_SECOND,
+)
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..pace.speed import PaceRange, Speed
@@ -30,6 +35,8 @@ def speed_check(
     is_assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
     # a stated minimum that is left open decides
     is_stated, how, figures = question.speed_stated, speed.how, dict[str, Any]()
+    is_long = each_of == 1 and (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    full = speed.full_context_tokens_per_second if is_long else None
     if pace is None and speed.decode is not None:
         drafted = " with a draft" if workload.draft is not None else ""
         how = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
@@ -47,7 +54,7 @@ def speed_check(
             "measure": how_to_measure(machine) if in_ram and is_wide else None,
         }
     return finding(
-        *_pace_cell(pace, wanted, is_stated=is_stated, is_assumed=is_assumed),
+        *_pace_cell(pace, wanted, full, is_stated=is_stated, is_assumed=is_assumed),
         needs=wanted,
         has=None if pace is None else pace.likely,
         short=None if pace is None else max(0, wanted - pace.high),
@@ -55,11 +62,20 @@ def speed_check(
         how=how,
         wanted=units.stated(wanted),
         each=f"{each_of:,}" if each_of > 1 else None,
+        context=workload.context_tokens,
         **figures,
     )
 
 
-def _pace_cell(pace: PaceRange | None, wanted: float, *, is_stated: bool, is_assumed: bool) -> Cell:
+def _pace_cell(
+    pace: PaceRange | None,
+    wanted: float,
+    full: float | None,
+    *,
+    is_stated: bool,
+    is_assumed: bool,
+) -> Cell:
+    """`full`: the likely pace in a full context that was asked for."""
     if not wanted:
         return PASS, "speed-any", "" if pace is not None else "unknown", {}
     if pace is None:
@@ -69,6 +85,8 @@ def _pace_cell(pace: PaceRange | None, wanted: float, *, is_stated: bool, is_ass
     if pace.likely < wanted:
         outcome, code = (UNKNOWN, "speed-close") if is_stated else (WARN, "speed-slow")
         return outcome, code, "", {}
+    if full is not None and full < wanted:
+        return WARN, "speed-slow", "full", {"full": units.speed(full)}
     if pace.likely < READING_TOKENS_PER_SECOND:
         return WARN, "speed-slow", "reading", {}
     if is_assumed:

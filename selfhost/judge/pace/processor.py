@@ -245,6 +245,10 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
+    if machine.memory_bandwidth_how == BRIEFLY:
+        # what ran beside it for that moment lowers it: the fast end is no lower than untold
+        other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
+        high = max(high, high if other is None else other.ends.fast)
     shares = is_on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
     chip = chip_of(machine) if shares else None
     if chip is not None and chip[1] > high:
