@@ -14,7 +14,7 @@ from ...core.workload import (
 )
 from ...machine.record import Machine
 from ...needs.records import Needs
-from ..pace.speed import PaceRange, Speed
+from ..pace.speed import Speed
 from ..record import Judged, Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, table
 
@@ -33,10 +33,7 @@ def speed_check(
     if wanted is None:
         return None
     is_assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    # a stated minimum that is left open decides
-    is_stated, how, figures = question.speed_stated, speed.how, dict[str, Any]()
-    is_long = each_of == 1 and (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
-    full = speed.full_context_tokens_per_second if is_long else None
+    how, figures = speed.how, dict[str, Any]()
     if pace is None and speed.decode is not None:
         drafted = " with a draft" if workload.draft is not None else ""
         how = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
@@ -54,7 +51,7 @@ def speed_check(
             "measure": how_to_measure(machine) if in_ram and is_wide else None,
         }
     return finding(
-        *_pace_cell(pace, wanted, full, is_stated=is_stated, is_assumed=is_assumed),
+        *_pace_cell(question, speed, is_assumed=is_assumed),
         needs=wanted,
         has=None if pace is None else pace.likely,
         short=None if pace is None else max(0, wanted - pace.high),
@@ -67,17 +64,12 @@ def speed_check(
     )
 
 
-def _pace_cell(
-    pace: PaceRange | None,
-    wanted: float,
-    full: float | None,
-    *,
-    is_stated: bool,
-    is_assumed: bool,
-) -> Cell:
-    """`full`: the likely pace in a full context that was asked for."""
+def _pace_cell(question: Question, speed: Speed, *, is_assumed: bool) -> Cell:
+    workload, pace, is_stated = question.workload, speed.judged, question.speed_stated
+    wanted, full = workload.min_tokens_per_second, speed.full_context_tokens_per_second
     if not wanted:
         return PASS, "speed-any", "" if pace is not None else "unknown", {}
+    # a stated minimum that is left open decides
     if pace is None:
         return UNKNOWN, "speed-no-basis" if is_stated else "speed-not-known", "", {}
     if pace.high < wanted:
@@ -85,7 +77,8 @@ def _pace_cell(
     if pace.likely < wanted:
         outcome, code = (UNKNOWN, "speed-close") if is_stated else (WARN, "speed-slow")
         return outcome, code, "", {}
-    if full is not None and full < wanted:
+    is_long = speed.each_of == 1 and (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    if full is not None and full < wanted and is_long:
         return WARN, "speed-slow", "full", {"full": units.speed(full)}
     if pace.likely < READING_TOKENS_PER_SECOND:
         return WARN, "speed-slow", "reading", {}

@@ -221,6 +221,21 @@ def test_a_minimum_of_zero_always_passes(pace: Range | None, assumed: bool) -> N
     assert (finding.outcome, finding.code) == (PASS, "speed-any")
 
 
+def test_what_takes_more_later_warns() -> None:
+    """A pace below the minimum once the context is full; a copy while a file is made."""
+    full = Speed(
+        decode=PaceRange(low=6, likely=7, high=8), full_context_tokens_per_second=1, how=""
+    )
+    long = work(context_tokens=32_768, min_tokens_per_second=2.0)
+    slow = speed_check(long, needs_of(), MACHINE, full)
+    assert slow is not None
+    assert (slow.outcome, slow.code) == (WARN, "speed-slow")
+    assert "once all 32,768 tokens" in slow.reason
+    making = found("disk", question(making_bytes=99 * GB), with_disk(free_bytes=50 * GB))
+    assert (making.outcome, making.code) == (WARN, "disk-tight")
+    assert "while" in making.reason
+
+
 def test_what_rests_on_the_machines_class_warns() -> None:
     """Planning marks what it assumes and warns of it; a worse cell wins."""
     assert judged((8, 9, 12), assumed=True).code == "speed-assumed"
