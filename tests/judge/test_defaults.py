@@ -114,11 +114,8 @@ def test_what_is_asked_for_is_never_changed(model: str, asked: dict[str, Any]) -
     where, workload = profile("server-8x-h100"), Workload(**asked)
     answer = check(model, workload, machine=where)
     own = check_with(CATALOGUE, model, workload, where, follows_machine=False)
-    assert (answer.workload, answer.needs, answer.findings) == (
-        own.workload,
-        own.needs,
-        own.findings,
-    )
+    assert answer.findings == own.findings
+    assert (answer.workload, answer.needs) == (own.workload, own.needs)
 
 
 def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
@@ -199,8 +196,7 @@ def test_quantized_pictures_weigh_what_pytorch_reserved(
 def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
     """Every twentieth model on some profile: the same route, or a better one in a smaller type or by a list that is tried."""
     profiles = all_profiles()
-    open_ids = [id for id in IDS if not CATALOGUE.spec(id).closed]
-    for index, id in enumerate(open_ids[::20]):
+    for index, id in enumerate([id for id in IDS if not CATALOGUE.spec(id).closed][::20]):
         machine = profiles[index * 5 % len(profiles)].machine
         own = route(Workload(), machine, id, follows_machine=False)
         best = route(Workload(), machine, id, follows_machine=True)
