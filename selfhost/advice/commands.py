@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from math import ceil, inf
+from math import ceil
 from shlex import quote
 
 from .. import needs as need
@@ -20,10 +20,9 @@ from ..core.records import pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.pace.engine import uses_shared_gpu
-from ..judge.placement.devices import LEFT_BY_SYSTEM, computes_on_shared, runs_on
+from ..judge.placement.devices import LEFT_BY_SYSTEM, computes_on_shared, lent_to_gpu, runs_on
 from ..judge.record import Judged, Question
-from ..machine.cpus import metal_share
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
@@ -37,7 +36,6 @@ class Case:
     """What was judged on a machine, and the runtime whose lines are typed.
 
     `tag` is what Ollama calls the model in the judged quantization, where that was typed.
-    `is_second`: the line stands beside that of another runtime, which was judged.
     """
 
     def __init__(
@@ -47,12 +45,10 @@ class Case:
         machine: Machine,
         runtime: RuntimeSpec,
         tag: str | None = None,
-        *,
-        is_second: bool = False,
     ) -> None:
         question, needs = judged.question, judged.needs
         self.judged, self.catalogue, self.machine = judged, catalogue, machine
-        self.runtime, self.tag, self.is_second = runtime, tag, is_second
+        self.runtime, self.tag = runtime, tag
         self.question, self.spec, self.workload = question, question.spec, question.workload
         self.rule = runtime.rule_of(question.workload.quantization)
         self.is_lean = needs is not None and needs.is_lean
@@ -66,10 +62,10 @@ class Case:
         is_misread = judged.has("runtime-other-byte-order")
         self.is_run = judged.fits and self.workload.task == "generate" and not is_misread
 
-    def with_runtime(self, runtime: str, *, is_second: bool = False) -> Case:
+    def with_runtime(self, runtime: str) -> Case:
         """The same with the lines of another runtime."""
         other = self.catalogue.runtime(runtime)
-        return Case(self.judged, self.catalogue, self.machine, other, self.tag, is_second=is_second)
+        return Case(self.judged, self.catalogue, self.machine, other, self.tag)
 
     def setting(self, what: str) -> str | None:
         """What options of the program that were asked for make of that."""
@@ -288,26 +284,22 @@ def _memory_share(case: Case) -> float | None:
 
 def _must_state_context(case: Case) -> bool:
     """Whether the program would take another context than was judged. It cuts its own to what the
-    model was trained for (llm/server.go of Ollama; published logs show num_ctx=49152 cut to
-    n_ctx_train=40960), and takes more by itself on GPUs of so much memory.
+    model was trained for (llm/server.go of Ollama), and takes more by itself on large GPUs.
     """
     usual, tokens = case.runtime.default_context_tokens, case.workload.context_tokens
-    architecture, machine = case.spec.architecture, case.machine
+    architecture, least = case.spec.architecture, case.runtime.longer_context_gpu_bytes
     if usual is None or tokens is None:
         return False
-    trained, least = None, case.runtime.longer_context_gpu_bytes
-    if tokens <= usual and not case.is_second and architecture is not None:
+    trained = None
+    if tokens <= usual and architecture is not None:
         trained = need.trained_tokens(architecture, case.question.row)
     if tokens == trained or tokens != usual or least is None:
         return tokens not in (trained, usual)
-    return sum(_most_bytes(card, machine) for card in machine.accelerators or ()) >= least
-
-
-def _most_bytes(card: Accelerator, machine: Machine) -> float:
-    size, ram_bytes = card.memory_total_bytes, machine.memory_total_bytes
-    if size is not None or not card.unified or ram_bytes is None:
-        return inf if size is None else size
-    return ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1)
+    lent = lent_to_gpu(case.machine)
+    shared = case.machine.memory_total_bytes if lent is None else lent.most_bytes
+    cards = case.machine.accelerators or ()
+    sizes = [card.memory_total_bytes or (shared if card.unified else None) for card in cards]
+    return None in sizes or sum(filter(None, sizes)) >= least
 
 
 def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
@@ -399,7 +391,7 @@ def commands(case: Case) -> tuple[str, ...]:
     lines = _run_lines(case)
     # alone they are no other way to run it: `lines_by_tag` has them with what installs that program
     if lines and case.runtime.shown_with and question.missing_bytes != 0:
-        beside = lines_by_tag(case.with_runtime(case.runtime.shown_with, is_second=True))
+        beside = lines_by_tag(case.with_runtime(case.runtime.shown_with))
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return lines

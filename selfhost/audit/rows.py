@@ -89,7 +89,7 @@ class Group(Record):
 
     @property
     def count(self) -> int:
-        """Count rows that need these exceptions; the first in force covers them."""
+        """How many machines."""
         return len(self.numbers)
 
     @property
@@ -183,7 +183,7 @@ class Audit(Record):
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
 
     def count(self, result: Result) -> int:
-        """Count rows that need these exceptions; the first in force covers them."""
+        """How many verdicts have that result."""
         return sum(group.count for group in self.groups if group.row.result is result)
 
 
