@@ -20,9 +20,8 @@ from ..judge.checks.model import reads_context
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
 from .alternatives import alternatives, room
-from .api_route import offers_for
+from .api_route import month, offers_for
 from .commands import bytes_worth_bounding
-from .costs import month
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand
 
@@ -96,7 +95,8 @@ def _loaded_bits(question: Question) -> int | None:
     workload = question.workload
     if workload.finetune_method == "qlora":
         return _QLORA_BITS
-    if workload.quantization is None or workload.format == "gguf" or workload.task != "generate":
+    is_run = workload.task == "generate" and workload.format != "gguf"
+    if workload.quantization is None or not is_run:
         return None
     return need.loaded_bits(question.runtime, question.spec, workload.quantization)
 

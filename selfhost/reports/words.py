@@ -21,7 +21,7 @@ from ..machine.record import Machine
 from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, section, strong, texts
 
 if TYPE_CHECKING:
-    from ..advice.costs import LocalCost, MonthlyCost
+    from ..advice.api_route import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
     from ..judge.pace.speed import PaceRange, Speed
     from ..needs.records import Needs
