@@ -256,12 +256,12 @@ def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
 def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
     speed = judged.speed
     # what only reads has no other pace
-    prompt, decode = (speed.prompt, speed.decode) if speed is not None else (None, None)
-    decode = decode or (None if written else prompt)
+    prompt = getattr(speed, "prompt", None)
+    decode = getattr(speed, "decode", None) or (None if written else prompt)
     if decode is None or round(decode.low, 3) <= 0 or (prompt is None and read > 0):
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
     # of several sequences at once all together write so much
-    writes = speed.parallel_total if speed is not None else None
+    writes = getattr(speed, "parallel_total", None)
     times = (prompt or decode).seconds, (writes or decode).seconds
     high, likely, low = times[0] * (read / 3600) + times[1] * (written / 3600)
     is_sure = high <= HOURS_PER_DAY or low > HOURS_PER_DAY

@@ -268,8 +268,8 @@ class Verdict(Judged):
     `fine_print` what explains it. `setup` are lines to type first, `commands` those that run the
     model; `commands_class`: "listed" where a sourced listing shows its repository and file,
     "unlisted" where the file is not verified. `loaded_bits`: what a number takes once loaded, None
-    where that is as in the files. `monthly_cost` is a `MonthlyCost` of `advice.api_route`. A list
-    has none of this, but `why` each model that runs stands where it does.
+    where that is as in the files. `monthly_cost` has the keys of the JSON. A list has none of this,
+    but `why` each model that runs stands where it does.
     """
 
     route: Route
