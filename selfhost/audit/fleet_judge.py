@@ -95,28 +95,24 @@ class FleetJudge:
         """Judge each entry where it is asked for; `tell` hears which part of how many is done."""
         tasks = [*self._tasks()]
         whole, done = sum(task.work for task in tasks), 0.0
-        verdicts = len(self._machines) * len(self._policy.models)
+        verdicts, rules = len(self._machines) * len(self._policy.models), self._policy.exceptions
         for task, results in _task_results(tasks, self._judge):
             for (wanted, concerning), result in zip(task.entries, results, strict=True):
-                self._take(wanted, concerning, result)
+                if isinstance(result, SelfhostError):
+                    self.refused.setdefault(wanted.index, result)
+                    continue
+                for key, lacks, hardest, numbers in result:
+                    checks = {check for check, _, _ in key[-1]}
+                    own = (number for number in concerning if rules[number].rule in checks)
+                    alike = self._alike_to(wanted, key, tuple(own))
+                    alike.numbers.extend(numbers)
+                    alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
             done += task.work
             tell(done / whole, verdicts)
         for index in self.refused:
             self._alike = {key: each for key, each in self._alike.items() if key[0] != index}
         for alike in self._alike.values():
             self._exceptions.count(alike.exceptions, len(alike.numbers))
-
-    def _take(self, wanted: Wanted, concerning: tuple[int, ...], result: Outcomes) -> None:
-        if isinstance(result, SelfhostError):
-            self.refused.setdefault(wanted.index, result)
-            return
-        rules = self._policy.exceptions
-        for key, lacks, hardest, numbers in result:
-            checks = {check for check, _, _ in key[-1]}
-            own = tuple([number for number in concerning if rules[number].rule in checks])
-            alike = self._alike_to(wanted, key, own)
-            alike.numbers.extend(numbers)
-            alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
 
     def _tasks(self) -> Iterator[Task]:
         """The work of all batches, in tasks of about the same size."""

@@ -421,27 +421,22 @@ def _together(root: Table, needs: Workload, models: Sequence[Wanted]) -> list[Wa
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """Labels that no two entries share: some readers keep the first of two equal names."""
-    names = Counter(wanted.label for wanted in models)
-    labels = [
-        wanted.label if names[wanted.label] == 1 else _label_with_conditions(wanted)
-        for wanted in models
-    ]
+    names, labels = Counter(wanted.label for wanted in models), list[str]()
+    for wanted in models:
+        parts = [wanted.label]
+        for key, words in _ASKED.items() if names[wanted.label] > 1 else ():
+            value = getattr(wanted.asked, key)
+            if value is not None and (key, value) != ("parallel", 1):
+                parts.append(words.format(value))
+        if names[wanted.label] > 1:
+            parts += ["runtime installed"] * wanted.require_runtime
+            parts += [f"on {' '.join(map(str, wanted.machines))}"] * bool(wanted.machines)
+        labels.append(", ".join(parts))
     times = Counter(labels)
     return tuple(
         wanted.replace(label=label if times[label] == 1 else f"{label} (model[{wanted.index}])")
         for wanted, label in zip(models, labels, strict=True)
     )
-
-
-def _label_with_conditions(wanted: Wanted) -> str:
-    parts = [wanted.label]
-    for key, words in _ASKED.items():
-        value = getattr(wanted.asked, key)
-        if value is not None and (key, value) != ("parallel", 1):
-            parts.append(words.format(value))
-    parts += ["runtime installed"] if wanted.require_runtime else []
-    parts += [f"on {' '.join(map(str, wanted.machines))}"] if wanted.machines else []
-    return ", ".join(parts)
 
 
 def _exceptions(root: Table, names: Mapping[str, None]) -> tuple[Exemption, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
-from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
+from ..judge.record import Finding, Outcome, Route, Verdict
 from . import words
 from .layout import (
     Blocks,
@@ -325,34 +325,27 @@ def _spare(verdict: Verdict) -> str:
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
-    if others := verdict.alternatives:
+    rows, asked_tokens = list[tuple[str, ...]](), verdict.workload.context_tokens
+    each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
+    for other in verdict.alternatives:
+        is_same, pace = other.id == verdict.model.id, other.judged_tokens_per_second
+        how: list[str | None] = [other.id]
+        if is_same:
+            is_other = other.runtime not in (None, verdict.runtime)
+            how += [other.quantization, other.finetune_method, f"with {other.runtime}" * is_other]
+        if other.context_tokens and asked_tokens and other.context_tokens != asked_tokens:
+            how.append(units.tokens(other.context_tokens))
+        figures = words.memory_words(other.needs), pace and f"{words.likely_speed(pace)}{each}"
+        license = "" if is_same else words.license_name(other.license)
+        name = strong(" ".join(filter(None, how)))
+        rows.append((name, *(figure or "" for figure in figures), license, other.why))
+    if rows:
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
         drops = (Column(drop=1), Column(drop=3), Column(drop=2, wrap=True))
-        rows = tuple(_alternative(verdict, each) for each in others)
-        table = Table(columns=(Column(), Column(right=True), *drops), rows=rows)
-        typed = command(others[0].command + carry)
+        table = Table(columns=(Column(), Column(right=True), *drops), rows=tuple(rows))
+        typed = command(verdict.alternatives[0].command + carry)
         title = f"What {runs} {words.on_machine(verdict.machine)} instead"
         yield from section(title, (table, typed))
-
-
-def _alternative(verdict: Verdict, other: Alternative) -> tuple[str, ...]:
-    is_same, workload = other.id == verdict.model.id, verdict.workload
-    how: list[str | None] = [other.id]
-    if is_same:
-        is_other = other.runtime not in (None, workload.runtime)
-        how += [other.quantization, other.finetune_method, f"with {other.runtime}" * is_other]
-    if other.context_tokens is not None and workload.context_tokens is not None:
-        is_other = other.context_tokens != workload.context_tokens
-        how.append(units.tokens(other.context_tokens) * is_other)
-    pace = other.judged_tokens_per_second
-    each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
-    return (
-        strong(" ".join(filter(None, how))),
-        words.memory_words(other.needs),
-        "" if pace is None else f"{words.likely_speed(pace)}{each}",
-        "" if is_same else words.license_name(other.license),
-        other.why,
-    )
 
 
 def _by_api(verdict: Verdict, today: str | None) -> Blocks:

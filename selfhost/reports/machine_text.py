@@ -26,10 +26,9 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""
     yield line(strong(machine.name), f": {place}" if place else "")
     yield from (*texts((labels, read_at), indent=0), line())
-    yield from _full_blocks(machine) if verbose else _short_blocks(machine)
-
-
-def _short_blocks(machine: Machine) -> Blocks:
+    if verbose:
+        yield from _full_blocks(machine)
+        return
     rows: list[tuple[str, str]] = []
     for label, lines in _short_rows(machine).items():
         more = [f"{len(lines) - _SHOWN} more: -v"] if len(lines) > _SHOWN else []

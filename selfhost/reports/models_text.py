@@ -317,6 +317,15 @@ def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
     pace = words.pace_title([verdict.speed])
     figures = _figures(verdict, pace)
     own = [offer for offer in verdict.api_offers if not offer.stands_in]
+    price = ""
+    for offer in own[:1]:
+        rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
+        stated = (rate for rate in rates if rate is not None)
+        price = "/".join(
+            units.dollars(each).removeprefix("$") if each else "free" for each in stated
+        )
+        if rates[0] is None:
+            price = words.price_words(offer.replace(price_is_for=None))
     facts = {
         "": words.answer_cell(verdict),
         "judged as": words.format_words(verdict.workload) if verbose else figures["quant"],
@@ -326,7 +335,7 @@ def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
         "context up to": _longest(verdict, own),
         "parameters": figures["parameters"],
         "released": figures["released"],
-        "API, $ per 1M": _short_price(own[0]) if own else "",
+        "API, $ per 1M": price,
         "license": figures["license"],
     }
     for row in (*openness.permissions(verdict.model), *openness.rows(verdict.model)):
@@ -345,12 +354,3 @@ def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
         served = (offer.context_tokens or 0 for offer in own)
         longest = verdict.trained_tokens or max(served, default=0)
     return f"{longest:,}" if longest else ""
-
-
-def _short_price(offer: Offer) -> str:
-    """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 per image`."""
-    rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
-    if rates[0] is None:
-        return words.price_words(offer.replace(price_is_for=None))
-    stated = (rate for rate in rates if rate is not None)
-    return "/".join(units.dollars(rate).removeprefix("$") if rate else "free" for rate in stated)

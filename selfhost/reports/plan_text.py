@@ -114,7 +114,15 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
 
 def _known(plan: Plan, verbose: bool) -> Blocks:
     """A row a machine, smallest first, with the likely pace and what is judged otherwise there."""
-    shown = list(plan.fitting) if verbose else _some_of_each(plan)
+    shown = list(plan.fitting)
+    if not verbose:
+        # the best of each kind; what is unsure or nobody buys is left out first
+        kinds = dict.fromkeys(candidate.kind for candidate in shown)
+        bests = [_best([each for each in shown if each.kind == kind]) for kind in kinds]
+        bests.sort(key=lambda best: (bool(_doubts(best)), best.kind == "ci"))
+        names = [best.name for best in bests[:_SHOWN]]
+        kept = [candidate for candidate in shown if candidate.name in names]
+        shown = sorted(kept, key=lambda candidate: bool(_doubts(candidate)))
     columns = (
         Column(),
         Column(title="machine"),
@@ -152,16 +160,6 @@ def _doubts(candidate: Known) -> list[str]:
     if not candidate.is_fast_enough:
         doubts.append("slow" if candidate.is_slow else "slow?")
     return doubts
-
-
-def _some_of_each(plan: Plan) -> list[Known]:
-    """The best of each kind, smallest first; what is unsure or nobody buys is left out first."""
-    kinds = dict.fromkeys(candidate.kind for candidate in plan.fitting)
-    bests = [_best([each for each in plan.fitting if each.kind == kind]) for kind in kinds]
-    bests.sort(key=lambda best: (bool(_doubts(best)), best.kind == "ci"))
-    names = [best.name for best in bests[:_SHOWN]]
-    kept = [candidate for candidate in plan.fitting if candidate.name in names]
-    return sorted(kept, key=lambda candidate: bool(_doubts(candidate)))
 
 
 def _best(among: Sequence[Known]) -> Known:

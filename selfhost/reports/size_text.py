@@ -25,7 +25,29 @@ _Row = tuple[str, str, str]
 
 def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Blocks:
     """Yield one model on a screen, several as a table; `verbose` adds each growth and term."""
-    yield from _several(sizes) if len(sizes) > 1 else ()
+    if len(sizes) > 1:
+        request, limit = (
+            _up(sum(getattr(size, key) for size in sizes))
+            for key in ("request_bytes", "limit_bytes")
+        )
+        yield line(strong(f"{len(sizes)} containers: request {request}, limit {limit} in all"))
+        titles = {"model": 0, "request": 0, "limit": 0, "disk": 2, "GPUs": 1}
+        columns = tuple(
+            Column(title=title, right=title != "model", drop=drop) for title, drop in titles.items()
+        )
+        rows = tuple(
+            (
+                size.model.id,
+                _up(size.request_bytes),
+                _up(size.limit_bytes),
+                known(size.disk_bytes, units.decimal, "unknown"),
+                str(len(size.accelerators) or "-"),
+            )
+            for size in sizes
+        )
+        yield from (line(), Table(columns=columns, rows=rows), line())
+        notes = (f"{size.model.name}: {note}" for size in sizes for note in size.notes)
+        yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
     for size in sizes if verbose or len(sizes) == 1 else ():
         yield from (line(), *_single(size, verbose))
 
@@ -80,29 +102,6 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
         times = f"{len(held)} × " if len(held) > 1 else ""
         each = _up(max(card.memory_bytes for card in held))
         yield "accelerator", f"{times}{each}", f"of {held[0].name or 'GPU'}"
-
-
-def _several(sizes: Sequence[ContainerSize]) -> Blocks:
-    request = _up(sum(size.request_bytes for size in sizes))
-    limit = _up(sum(size.limit_bytes for size in sizes))
-    yield line(strong(f"{len(sizes)} containers: request {request}, limit {limit} in all"))
-    titles = {"model": 0, "request": 0, "limit": 0, "disk": 2, "GPUs": 1}
-    columns = tuple(
-        Column(title=title, right=title != "model", drop=drop) for title, drop in titles.items()
-    )
-    rows = tuple(
-        (
-            size.model.id,
-            _up(size.request_bytes),
-            _up(size.limit_bytes),
-            known(size.disk_bytes, units.decimal, "unknown"),
-            str(len(size.accelerators) or "-"),
-        )
-        for size in sizes
-    )
-    yield from (line(), Table(columns=columns, rows=rows), line())
-    notes = (f"{size.model.name}: {note}" for size in sizes for note in size.notes)
-    yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
 
 
 # the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label)
