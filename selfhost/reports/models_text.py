@@ -244,7 +244,7 @@ def _summary(listing: Ranking, workload: Workload) -> str:
         f"{'About ' * counts.is_estimate}{counts.running:,} of {counts.models:,}"
         f" {'model' if counts.models == 1 else 'models'} {verb} {words.on_machine(machine)}"
         f"{f' ({memory})' if memory else ''}"
-        f"{f', {counts.slow:,} of them likely too slow' if counts.slow else ''}",
+        f"{f', {counts.slow:,} of them likely slow' if counts.slow else ''}",
         f"{counts.unknown:,} unknown" if counts.unknown else "",
         f"{listing.ruled_out:,} ruled out by your conditions" if listing.ruled_out else "",
     )

@@ -135,8 +135,8 @@ def _known(plan: Plan, verbose: bool) -> Blocks:
     )
     yield Table(columns=columns, rows=tuple(_row(plan, each) for each in shown), indent=0)
     rest = len(plan.fitting) - len(shown)
-    slow = "slow, or slow?: its range begins below the speed you need"
-    unsure = f"?: little memory left, {slow}" if any(_doubts(each) for each in shown) else ""
+    unsure = "?: little memory left, or slow; slow?: perhaps slower than you need"
+    unsure *= any(_doubts(each) for each in shown)
     yield from texts([f"{rest} more: -v" if rest else "", unsure], indent=0)
 
 

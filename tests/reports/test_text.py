@@ -339,7 +339,7 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
 
 
 def test_the_slow_models_are_among_those_that_run() -> None:
-    """7 of 8 run, 1 likely too slow, was read as the eighth, which fails by memory."""
+    """7 of 8 run, 1 likely slow, was read as the eighth, which fails by memory."""
     machine = named("rtx 3060 12gb 32gb")[0]
     listing = Lister(open_catalogue(), Workload(), machine).all(
         ["flux.2-dev", "flux.1-kontext-dev"]
@@ -347,4 +347,4 @@ def test_the_slow_models_are_among_those_that_run() -> None:
     assert (listing.counts.running, listing.counts.slow) == (1, 1)
     text = " ".join(plain(models_text.list_document(listing)).split())
     assert text.startswith("1 of 2 models runs")
-    assert ", 1 of them likely too slow." in text
+    assert ", 1 of them likely slow." in text
