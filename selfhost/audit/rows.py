@@ -38,11 +38,11 @@ class Reason(Record):
     """One thing that decided a row."""
 
     check: str | None
-    text: str
+    reason: str
     remedy: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.check}: {self.text}" if self.check else self.text
+        return f"{self.check}: {self.reason}" if self.check else self.reason
 
 
 class Row(Record):
@@ -209,7 +209,7 @@ def row_of(
         undecided=tuple(each.check for each in undecided),
         excepted=tuple((each.check, covers[each.check]) for each in deciding if each not in left),
         reasons=tuple(
-            Reason(check=each.check, text=each.reason, remedy=each.remedy)
+            Reason(check=each.check, reason=each.reason, remedy=each.remedy)
             for each in (*failed, *undecided)
         ),
     )
@@ -221,7 +221,7 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     reasons = [
         Reason(
             check=None,
-            text=f"may be of class {each.name}: {why.fact} was not read ({why.reason})",
+            reason=f"may be of class {each.name}: {why.fact} was not read ({why.reason})",
             remedy=why.remedy,
         )
         for each in classes

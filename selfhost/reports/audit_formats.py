@@ -71,9 +71,8 @@ def _json(audit: Audit) -> str:
             "needs": record(policy.needs, "private commercial modify auditable license"),
             "models": [
                 {
-                    **record(wanted, "name label severity require_runtime"),
+                    **record(wanted, "name label severity require_runtime machines"),
                     **record(wanted.asked, keys_of("audit-asked")),
-                    "machines": list(map(str, wanted.machines)),
                     "members": [member.name for member in wanted.members],
                 }
                 for wanted in policy.models
@@ -87,18 +86,14 @@ def _json(audit: Audit) -> str:
         "verdicts": [_verdict(group) for group in audit.groups],
         "exceptions": {
             use.value: [
-                {
-                    **record(each.exemption, "model rule reason owner expires"),
-                    "machines": list(map(str, each.exemption.machines)),
-                    **record(each, "rows concerned"),
-                }
+                record(each.exemption) | record(each, "rows concerned")
                 for each in audit.exceptions
                 if each.use is use
             ]
             for use in Use
         },
         "results": {result.value: audit.count(result) for result in Result},
-        "baseline": audit.since and record(audit.since, "file new fixed changed unchanged"),
+        "baseline": record(audit.since),
         **record(audit, "notes problems outcome exit_code"),
     }
     return dumps(titled("audit/1", **members))
@@ -143,13 +138,9 @@ def _verdict(group: Group) -> dict[str, Any]:
         "class": group.name,
         "example": row.machine,
         **_judged(row),
-        **record(row, "route result exit_code change failed findings"),
+        **record(row, "route result exit_code change failed findings reasons"),
         "unknown": list(row.undecided),
         "excepted": [{"rule": check, "expires": each.expires} for check, each in row.excepted],
-        "reasons": [
-            {"check": each.check, "reason": each.text, "remedy": each.remedy}
-            for each in row.reasons
-        ],
     }
 
 
@@ -169,7 +160,7 @@ def _junit(audit: Audit) -> str:
             checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted))
             reasons = [*details(group)]
             kind = "failure" if row.result is Result.FAIL else "error"
-            message = clean(row.reasons[0].text if row.reasons else reasons[-1])
+            message = clean(row.reasons[0].reason if row.reasons else reasons[-1])
             named = {"type": (*checks, str(row.result))[0], "message": message}
             SubElement(case, kind if row.exit_code else "skipped", named).text = "\n".join(reasons)
     if audit.problems:

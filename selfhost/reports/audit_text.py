@@ -186,7 +186,7 @@ def _causes(row: Row) -> list[str]:
     causes = [words.failed_words([code]) for code in failed]
     causes = causes or [f"{check} not known" for check in row.undecided]
     causes += [f"{check} excepted" for check, _ in row.excepted]
-    return causes or [reason.text for reason in row.reasons[:1]]
+    return causes or [each.reason for each in row.reasons[:1]]
 
 
 def _why_not(failing: Sequence[Group]) -> str:

@@ -276,8 +276,9 @@ def _error(problem: SelfhostError) -> dict[str, Any]:
 
 
 # what stands for a record wherever it is; other records are walked
-_WRITERS: dict[str, Callable[[Any], dict[str, Any]]] = {
+_WRITERS: dict[str, Callable[[Any], Any]] = {
     "Machine": lambda machine: machine.to_json(),
+    "Selector": str,
     "ModelSpec": _model,
     "PaceRange": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
     "Speed": lambda speed: {

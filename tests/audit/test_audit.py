@@ -141,7 +141,7 @@ def test_unknown_membership_is_an_unknown_row() -> None:
     (row,) = made.rows
     assert (row.machine, row.result, row.verdict) == ("a", Result.UNKNOWN, None)
     assert (row.route, made.exit_code) == (Route.UNKNOWN, 3)
-    assert "memory_total_bytes" in row.reasons[0].text
+    assert "memory_total_bytes" in row.reasons[0].reason
     checked_json(made)
 
 

@@ -162,6 +162,6 @@ def test_a_runtime_that_must_be_there(
         if result is not Result.PASS:
             (reason,) = row.reasons
             assert reason.check == "runtime"
-            assert "must be installed already" in reason.text
+            assert "must be installed already" in reason.reason
             assert reason.remedy
             assert remedy is None or remedy in reason.remedy
