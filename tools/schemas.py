@@ -22,26 +22,17 @@ Kind = TypeVar("Kind")
 FOLDER = Path(selfhost.__file__).parent / "schemas"
 _SIMPLE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _TEXTS = "tuple[str, ...]"
-_MODEL = "id name family developer modality weights_published parameters_total parameters_active"
-_RANKED = (
-    "route quantization runtime context_tokens memory_high_bytes download_bytes"
-    " decode_tokens_per_second judged_tokens_per_second failed why"
-)
-_NEEDS = (
-    "download_bytes download_how download_source disk_bytes largest_file_bytes placement memory"
-    " known_terms unknown"
-)
 _PROFILE = "name short title kind"
 _ERRORS = {"errors": "tuple[NotJudged, ...]", "errors_not_listed": "int"}
 # objects that no record is alone: keys of a record with the type there, then others with theirs
 OBJECTS: dict[str, dict[str, str]] = {
-    "Model": {"@ModelSpec": _MODEL, "license": "str | None"},
-    "ListedModel": {"@ModelSpec": f"{_MODEL} uses tuned_from", "license": "str | None"},
-    "Listed": {"model": "ListedModel", "@Verdict": _RANKED},
+    "Model": {"@ModelSpec": keys_of("model"), "license": "str | None"},
+    "ListedModel": {"@ModelSpec": f"{keys_of('model')} uses tuned_from", "license": "str | None"},
+    "Listed": {"model": "ListedModel", "@Verdict": keys_of("listed")},
     "Ends": {"low_bytes": "int", "high_bytes": "int"},
     "Range": {"low": "float", "likely": "float", "high": "float"},
     "Processor": {"architectures": _TEXTS, "instruction_sets": _TEXTS},
-    "NeedsOf": {"@Needs": _NEEDS, "download_range": "Ends | None", "cpu": "Processor"},
+    "NeedsOf": {"@Needs": keys_of("needs"), "download_range": "Ends | None", "cpu": "Processor"},
     "Answered": {
         "@openness.Row": "name why sources assumed",
         "answer": "str | None",
@@ -68,28 +59,19 @@ OBJECTS: dict[str, dict[str, str]] = {
         "machine": "machine/1",
     },
     "LeastGpu": {"@LeastAccelerator": "required memory_bytes memory_beside_bytes"},
-    "KnownMachine": {
-        "@Known": "name short title kind confidence runtime quantization context_tokens"
-        " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
-        " decode_tokens_per_second judged_tokens_per_second codes",
-    },
+    "KnownMachine": {"@Known": keys_of("Known")},
     "ListedProfile": {
         "@Profile": f"{_PROFILE} source note",
         "confidence": "str | None",
         "machine": "machine/1",
     },
     "Container": {
-        "@ContainerSize": "asked workload request_bytes unreclaimable_bytes limit_bytes"
-        " page_cache_bytes disk_bytes shared_memory_bytes image"
-        " arguments environment needs_login seconds_to_start notes",
+        "@ContainerSize": keys_of("ContainerSize").replace(" model accelerators", ""),
         "model": "Model",
-        "growths": "tuple[Grown, ...]",
         "accelerators": "tuple[Card, ...]",
-        "fetch": "str | None",
     },
     "Load": {"@workload.Load": ""},
     "Room": {"@record.Room": ""},
-    "Grown": {"@Growth": "name bytes unbound_bytes why", "bound": "str | None"},
     "Card": {"vendor": "str", "name": "str | None", "memory_bytes": "int"},
     "Total": {
         **dict.fromkeys(("request_bytes", "unreclaimable_bytes", "limit_bytes"), "int"),
@@ -103,10 +85,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "@ModelSpec": "parameters_total parameters_active",
         "@Workload": "runtime quantization",
     },
-    "VerifiedRun": {
-        "@Run": "tool version context_tokens parallel kv_cache_type threads on_processor"
-        " gpu_layers experts_in_ram",
-    },
+    "VerifiedRun": {"@Run": keys_of("run")},
     "VerifiedMachine": {
         "@Machine": "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical"
         " instruction_sets memory_total_bytes memory_bandwidth_bytes_per_second",
@@ -115,7 +94,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     },
     "VerifiedCard": {"@Accelerator": "vendor name memory_total_bytes unified"},
     "VerifiedFigure": {
-        "@Figure": "subject term where unit inside why tokens depth_tokens sequences",
+        "@Figure": keys_of("figure"),
         "predicted": "Range | None",
         "seen": "float",
         "difference": "float | None",

@@ -184,22 +184,6 @@ def make_plan(
     # but for what is judged in the first type that fits, one machine's own default may be larger
     is_of_machine = bool(unlimited.in_turn) or follows_a_list(spec, workload)
     quantization = None if is_of_machine else question.workload.quantization
-    needs = None if question.needs is None else needs_left(question, question.needs)
-    return Plan(
-        asked=spec.id,
-        model=spec,
-        workload=question.workload,
-        needs=needs,
-        least=least,
-        reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
-        machines=_known_machines(spec, workload, catalogue, profiles),
-        options=workload.replace(quantization=workload.quantization or quantization).options(),
-    )
-
-
-def _known_machines(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, profiles: Iterable[Profile]
-) -> tuple[Known, ...]:
     machines: list[Known] = []
     offered: bool | None = None
     for profile in profiles:
@@ -211,7 +195,16 @@ def _known_machines(
             offered = bool(offers_for(catalogue, best, utc_today()))
         machines.append(_known(profile, best, offered=bool(offered)))
     machines.sort(key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name))
-    return tuple(machines)
+    return Plan(
+        asked=spec.id,
+        model=spec,
+        workload=question.workload,
+        needs=question.needs and needs_left(question, question.needs),
+        least=least,
+        reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
+        machines=tuple(machines),
+        options=workload.replace(quantization=workload.quantization or quantization).options(),
+    )
 
 
 def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:

@@ -46,14 +46,14 @@ _MEMORIES = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes
 
 class Growth(Record):
     """What a server may come to hold beside its request. `bytes` at most, with `bound`, the option
-    or environment variable that holds it there, "" where nothing does. `unbound_bytes` is what it
+    or environment variable that holds it there, None where nothing does. `unbound_bytes` is what it
     grows to without; None where that is not known or nothing bounds it. The one named
     `uncertainty` is by how much the request may be too low.
     """
 
     name: str
     bytes: int
-    bound: str = ""
+    bound: str | None = None
     unbound_bytes: int | None = None
     why: str
 
@@ -75,7 +75,7 @@ class ContainerSize(Report):
     was within the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in
     use, the kernel gives up. `image` is None where no publisher offers one. `arguments` go behind
     the image's own program: see `image_arguments` and `program`. `fetch` is the line that downloads
-    the model once it runs, "" where it does so by itself.
+    the model once it runs, None where it does so by itself.
     """
 
     asked: str
@@ -91,7 +91,7 @@ class ContainerSize(Report):
     image: str | None
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = {}
-    fetch: str = ""
+    fetch: str | None = None
     needs_login: bool = False
     notes: tuple[str, ...] = ()
 
@@ -335,7 +335,7 @@ def _growth(
     return Growth(
         name=words.get("name", key),
         bytes=bytes,
-        bound=bound,
+        bound=bound or None,
         unbound_bytes=unbound_bytes,
         why=filled(words["why"], figures),
     )
@@ -371,23 +371,23 @@ def _conversations(
 
 def _to_start(
     verdict: Verdict, runtime: RuntimeSpec, growths: Sequence[Growth]
-) -> tuple[tuple[str, ...], dict[str, str], str]:
+) -> tuple[tuple[str, ...], dict[str, str], str | None]:
     service, workload = runtime.service, verdict.workload
     if service is None:
-        return (), {}, ""
+        return (), {}, None
     words, environment = _words(verdict, runtime, service), dict(service.environment)
     if not words and not runtime.settings:
         # options without a model would serve another one
-        return (), environment, ""
+        return (), environment, None
     # a server with settings is told by its environment, and by another command what to load
     arguments = [] if runtime.settings else list(words)
-    for bound in (*_settings(runtime, service, workload), *(each.bound for each in growths)):
+    for bound in (*_settings(runtime, service, workload), *(each.bound or "" for each in growths)):
         option = bound.partition(" ")[0]
         if "=" in bound:
             environment |= dict(pair.split("=", 1) for pair in bound.split())
         elif option.startswith("--") and not bound.endswith(" N") and option not in arguments:
             arguments += bound.split()
-    fetch = service.fetch.replace("{name}", words[0]) if service.fetch and words else ""
+    fetch = service.fetch.replace("{name}", words[0]) if service.fetch and words else None
     return tuple(arguments), environment, fetch
 
 

@@ -102,9 +102,8 @@ def document(answer: Any) -> dict[str, Any]:
     kind = type(answer).__name__
     if kind == "Comparison":
         return compared([model.verdict for model in answer.models])
-    writers: dict[str, Callable[[Any], dict[str, Any]]]
-    writers = {"Ranking": ranking, "Plan": plan, "ContainerSize": _container, "Verdict": verdict}
-    return writers[kind](answer)
+    writers: dict[str, Callable[[Any], dict[str, Any]]] = {"Ranking": ranking, "Plan": plan}
+    return writers.get(kind, record)(answer)
 
 
 def check(
@@ -194,20 +193,8 @@ def sizes(
         values = [getattr(size, key) for size in containers]
         # not known where one of them is not
         total[key] = None if None in values else sum(values)
-    members = {"exit_code": code, "containers": list(map(_container, containers)), "total": total}
+    members = {"exit_code": code, "containers": record(containers), "total": total}
     return titled("size/1", **members, **_listed(errors))
-
-
-def _container(size: ContainerSize) -> dict[str, Any]:
-    return {
-        **record(size, keys_of("container") + " model"),
-        "growths": [
-            {**record(growth, "name bytes unbound_bytes why"), "bound": growth.bound or None}
-            for growth in size.growths
-        ],
-        "accelerators": [record(held, "vendor name memory_bytes") for held in size.accelerators],
-        "fetch": size.fetch or None,
-    }
 
 
 def verification(comparison: Verification) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     """Yield the least machine or why there is none, then known ones; `carry` ends the command."""
     is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
     yield line(*_headline(plan, is_open))
-    yield from texts((_count(plan, is_open), _asked(plan), *plan.notes))
+    yield from texts((*_about(plan, is_open), *plan.notes))
     if plan.least is not None:
         yield from (line(), figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
     fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
@@ -66,23 +66,20 @@ def _needs_card(least: Least) -> bool:
     return least.accelerator.required and not unified
 
 
-def _count(plan: Plan, is_open: bool) -> str:
-    of_all = f"of {len(plan.machines)} known machines"
-    if not plan.fitting:
-        none = "" if plan.least is None else f"none {of_all} runs it"
-        return "no known machine is certain to run it" if is_open else none
-    sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
-    perhaps = len(plan.fitting) - sure
-    return f"runs on {sure} {of_all}{f', perhaps on {perhaps} more' if perhaps else ''}"
-
-
-def _asked(plan: Plan) -> str:
-    workload, parts = plan.workload, words.run_words(plan.workload)
-    if workload.min_tokens_per_second:
+def _about(plan: Plan, is_open: bool) -> Iterator[str]:
+    """On how many of the known machines it runs, and what is asked of them."""
+    machines, parts = f"of {len(plan.machines)} known machines", words.run_words(plan.workload)
+    if plan.fitting:
+        sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
+        perhaps = len(plan.fitting) - sure
+        yield f"runs on {sure} {machines}{f', perhaps on {perhaps} more' * bool(perhaps)}"
+    elif is_open or plan.least is not None:
+        yield "no known machine is certain to run it" if is_open else f"none {machines} runs it"
+    if plan.workload.min_tokens_per_second:
         is_each = any(each.speed and each.speed.each_of > 1 for each in plan.machines)
-        wanted = f"{units.stated(workload.min_tokens_per_second)} tokens/s"
+        wanted = f"{units.stated(plan.workload.min_tokens_per_second)} tokens/s"
         parts.append(f"at least {wanted}{' each' * is_each}")
-    return ", ".join(parts)
+    yield ", ".join(parts)
 
 
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, str, str]]:
