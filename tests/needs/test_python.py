@@ -102,8 +102,8 @@ def in_transformers(spec: ModelSpec, quantization: str | None, **asked: int) -> 
 
 
 def peak(run: dict[str, Any]) -> int:
-    """The most that the process held; of experts that lie in the mapped files and once more in one
-    array, the pages may go.
+    """The most that the process held, less pages of the mapped files that may go: of experts that lie
+    once more in one array, and around the rows of tokens that a text to encode read.
     """
     stages = ("warm", "first_token", "second_token", "last_token", "encoded")
     held = [run["stages"][name] for name in stages if name in run["stages"]]
@@ -114,7 +114,9 @@ def peak(run: dict[str, Any]) -> int:
     )
     mapped = max(0, int(most["file_bytes"]) - 100_000_000)
     copied = int(most["anonymous_bytes"]) > experts
-    return int(most["peak_bytes"]) - (min(experts, mapped) if copied else 0)
+    read = int(run["weights_bytes"]) - int(run.get("token_table_bytes", 0))
+    around = max(0, int(run.get("mapped_bytes", 0)) - read) if run["kind"] == "encode" else 0
+    return int(most["peak_bytes"]) - around - (min(experts, mapped) if copied else 0)
 
 
 RUNS = [
