@@ -9,12 +9,11 @@ fused attention does not save. The runs of tests/truth/finetune.json lie inside 
 
 from __future__ import annotations
 
-from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
 from ..core.tables import filled, shipped_table
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
 from .cache import why_not_known
 from .case import Case, is_cast, overhead, why_no_encoders
 from .checkpoints import linear_layers, size_of
@@ -25,23 +24,19 @@ from .tensors import checkpoint_tensors, count
 _RULES = shipped_table("memory")["training"]
 
 
-class _Training(Record):
-    """A model and how it is trained. `parameters` are all, `experts` those of routed experts,
-    `linear` those of other linear layers; `adapters` likely and at most; `tokens` of one step.
+class Training(Record):
+    """A model and how it is trained: `case` with what was not asked for filled in, the `tokens` of
+    one step, all `parameters`, `linear` those of linear layers without those of `experts`, and
+    likely and most of `adapters`.
     """
 
     case: Case
-    model: Architecture
-    workload: Workload
     tokens: int
     parameters: int
     linear: int
     experts: int
     adapters: tuple[int, int]
-
-    @property
-    def trains_all(self) -> bool:
-        return self.workload.finetune_method == "full"
+    trains_all: bool
 
 
 def finetune_needs(case: Case, needs: Needs) -> Needs:
@@ -55,26 +50,36 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
         if isinstance(files, Unread):
             needs = needs.replace(unknown=(files,))
         else:
-            needs = needs.replace(download_bytes=files.bytes, download_how=files.how)
-            needs = needs.replace(download_source=files.source)
+            known = {"download_how": files.how, "download_source": files.source}
+            needs = needs.replace(download_bytes=files.bytes, **known)
         refused = _why_not_computed(case)
     if refused is not None:
         first = "disk_bytes" if needs.download_bytes else "download_bytes"
-        why, remedy = refused
-        unknown = tuple(unread(why, remedy or None, fact) for fact in (first, "memory"))
+        unknown = (unread(refused[0], refused[1] or None, fact) for fact in (first, "memory"))
         return needs.replace(unknown=(*needs.unknown, *unknown))
-    training = training_of(case)
-    terms = *_model_states(training, needs.download_bytes), _activations(training)
+    training, download, kept = training_of(case), needs.download_bytes, _RULES["kept_checkpoints"]
     program = overhead(case.runtime, on_gpu=case.device is not None)
-    return _with_checkpoints(needs.replace(memory=MemoryNeed(terms=(*terms, program))), training)
+    terms = *_model_states(training, download), _activations(training), program
+    bytes_of = {each.name: each.bytes for each in terms}
+    # a checkpoint has what is trained, and the optimizer's state
+    state = bytes_of.get("optimizer", 0)
+    trained = bytes_of["weights"] if training.trains_all else 4 * training.adapters[0]
+    largest = max(state, min(trained, SHARD_BYTES), min(download or 0, SHARD_BYTES))
+    needs = needs.replace(memory=MemoryNeed(terms=terms), largest_file_bytes=largest)
+    if not download:
+        return needs
+    line = f"on disk also {times(kept, 'checkpoint')} of {trained + state:,} bytes"
+    size, source = download + kept * (trained + state), f"{needs.download_source}; {line}"
+    return needs.replace(disk_bytes=size, download_source=source)
 
 
-def training_of(case: Case) -> _Training:
+def training_of(case: Case) -> Training:
     model, row, workload = case.model, case.row, case.workload.with_finetuning_defaults()
-    kind = workload.quantization or ""
-    if workload.finetune_method != "full" and is_cast(case.spec, case.program, kind):
+    trains_all, kind = workload.finetune_method == "full", workload.quantization or ""
+    case = case.replace(workload=workload)
+    if not trains_all and is_cast(case.spec, case.program, kind):
         # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
-        model = model.replace(dtype=kind)
+        case = case.replace(spec=case.spec.replace(architecture=model.replace(dtype=kind)))
     longest = model.context_tokens or DEFAULT_CONTEXT_TOKENS
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
@@ -87,15 +92,14 @@ def training_of(case: Case) -> _Training:
     # encoders have narrower matrices: up to four times as many adapter parameters a weight
     parameters = count(checkpoint_tensors(model, row)) + case.encoders
     seeing = 4 * case.encoders * adapters[0] // max(1, parameters)
-    return _Training(
+    return Training(
         case=case,
-        model=model,
-        workload=workload,
         tokens=context_tokens * workload.parallel,
         parameters=parameters,
         linear=weights[0],
         experts=weights[1],
         adapters=(adapters[0], sum(adapters) + seeing),
+        trains_all=trains_all,
     )
 
 
@@ -149,31 +153,15 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     return _refused("narrow", stored=stored)
 
 
-def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
-    """What is trained, and the optimizer's state."""
-    bytes_of = {each.name: each.bytes for each in needs.terms}
-    state, download = bytes_of.get("optimizer", 0), needs.download_bytes or 0
-    trained = bytes_of["weights"] if training.trains_all else 4 * training.adapters[0]
-    largest = max(state, min(trained, SHARD_BYTES), min(download, SHARD_BYTES))
-    needs = needs.replace(largest_file_bytes=largest)
-    if not download:
-        return needs
-    kept = f"{times(_RULES['kept_checkpoints'], 'checkpoint')} of {trained + state:,} bytes"
-    return needs.replace(
-        disk_bytes=download + _RULES["kept_checkpoints"] * (trained + state),
-        download_source=f"{needs.download_source}; on disk also {kept}",
-    )
-
-
-def _model_states(training: _Training, stored: int | None) -> list[Term]:
+def _model_states(training: Training, stored: int | None) -> list[Term]:
     """Weights, gradients and what the optimizer keeps: of all weights, with a float32 copy, or of
     adapters in float32 on frozen weights.
     """
-    total, optimizer = training.parameters, training.workload.optimizer or "adamw"
+    total, optimizer = training.parameters, training.case.workload.optimizer or "adamw"
     sizes: dict[str, tuple[int, int, int, str]]
     if training.trains_all:
         least, likely = _RULES["states"][optimizer]
-        least = likely if training.model.dtype == "float32" else least
+        least = likely if training.case.model.dtype == "float32" else least
         source, line = _RULES["all_source"], f"{total:,} parameters"
         twice, each = 2 * total, likely * total
         sizes = {
@@ -198,11 +186,11 @@ def _model_states(training: _Training, stored: int | None) -> list[Term]:
     ]
 
 
-def _frozen(training: _Training, stored: int | None) -> tuple[tuple[int, int, int], str, str]:
+def _frozen(training: Training, stored: int | None) -> tuple[tuple[int, int, int], str, str]:
     """The weights that stay as they are: least, likely and most bytes, line and source."""
-    model, total = training.model, training.parameters
+    model, total = training.case.model, training.parameters
     linear, experts = training.linear, training.experts
-    if training.workload.finetune_method == "qlora":
+    if training.case.workload.finetune_method == "qlora":
         tables = total - linear - experts
         quantized = -(-linear * 2113 // 4096)
         sizes = (
@@ -223,11 +211,11 @@ def _frozen(training: _Training, stored: int | None) -> tuple[tuple[int, int, in
     return (low, width * total, high), line, _RULES["frozen_source"]
 
 
-def _activations(training: _Training) -> Term:
+def _activations(training: Training) -> Term:
     """What the forward pass saves for the backward pass, with the logits and the last norm."""
-    model, (saved, widest), case = training.model, _saved_in_layers(training), training.case
-    hidden, checkpointing = model.embedding_length, training.workload.checkpointing
-    is_wide = training.workload.finetune_method == "lora" and model.dtype == "float32"
+    model, (saved, widest), case = training.case.model, _saved_in_layers(training), training.case
+    hidden, checkpointing = model.embedding_length, training.case.workload.checkpointing
+    is_wide = training.case.workload.finetune_method == "lora" and model.dtype == "float32"
     width, embeds = 4 if is_wide else 2, case.row.encoder or case.embeds or not model.output_matrix
     logits = 0 if embeds else _RULES["logit_bytes"] * (model.vocabulary or 0)
     each, remark = saved + logits, ""
@@ -247,9 +235,9 @@ def _activations(training: _Training) -> Term:
     return term("activations", size, how, source, line, **ends)
 
 
-def _saved_in_layers(training: _Training) -> tuple[int, int]:
+def _saved_in_layers(training: Training) -> tuple[int, int]:
     """Bytes that one token leaves in all layers for the backward pass, and in the widest."""
-    model, trains_all = training.model, training.trains_all
+    model, trains_all = training.case.model, training.trains_all
     width = model.embedding_length
     plain, mixing, feeding = (16 if trains_all else 28) * width, [(0, 0)], [(0, 0)]
     for group in model.attention:
