@@ -256,7 +256,7 @@ def _off(predicted: float, measured: float) -> float:
 def _allocated() -> Iterator[Error]:
     """What llama.cpp's allocator answered, 968 cases."""
     for record in truth.records("memory"):
-        model, flash = record["model"], record["flash_attn"] != 0
+        model = record["model"]
         made, row, room = truth.architecture(model), truth.row(model), truth.room(record)
         name = made.row
         tensors = stored(made, row, record["quant"], record["quant"][0] == "I")
@@ -265,21 +265,13 @@ def _allocated() -> Iterator[Error]:
             name,
             _off(sum(tensor.bytes for tensor in tensors), record["tensor_bytes"]),
         )
-        cache = llamacpp.cache_bytes(
-            made,
-            row,
-            room,
-            key_type=record["type_k"],
-            value_type=record["type_v"],
-            flash_attention=flash,
-        )
+        cache = llamacpp.cache_bytes(made, row, room)
         state = llamacpp.state_bytes(made, record["n_seq_max"])
         yield "KV cache", name, _off(cache, record["kv_bytes"])
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
-        logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        options = flash, record["type_k"], record["type_v"]
-        buffer = graph.exact_compute_bytes(made, row, room, logits, *options)
-        guess = graph.guessed_compute(made, row, room, logits, flash)[0]
+        logits = truth.rows_of_logits(record)
+        buffer = graph.exact_compute_bytes(made, row, room, logits)
+        guess = graph.guessed_compute(made, row, room, logits)[0]
         buffer = guess if buffer is None else buffer
         yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
@@ -373,16 +365,16 @@ def _of_headers() -> Iterator[Error]:
             assert made is not None
             assert row is not None
             for case in model["cases"] if "columns" in model else ():
-                room, keys, values, flash, rows = headers.settings_of(case)
+                room, rows = truth.room(case), truth.rows_of_logits(case)
                 yield (
                     "headers: cache and state",
                     row.name,
                     _off(sum(headers.kept(made, row, case)), case["context_bytes"]),
                 )
-                buffer = graph.exact_compute_bytes(made, row, room, rows, flash, keys, values)
+                buffer = graph.exact_compute_bytes(made, row, room, rows)
                 quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")
                 if buffer is None:
-                    buffer = graph.guessed_compute(made, row, room, rows, flash)[0]
+                    buffer = graph.guessed_compute(made, row, room, rows)[0]
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

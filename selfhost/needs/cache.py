@@ -172,14 +172,7 @@ def cached_groups(
     return *groups[:-1], groups[-1].replace(layers=layers)
 
 
-def cache_bytes(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    room: Cells,
-    key_type: str,
-    value_type: str,
-    flash_attention: bool = True,
-) -> int:
+def cache_bytes(architecture: Architecture, row: ArchitectureRow, room: Cells) -> int:
     """Bytes of the KV cache, with what sparse indexers keep. Without flash attention every V row
     has the largest width of any layer, and idle layers have a row too.
     """
@@ -187,16 +180,16 @@ def cache_bytes(
     if room.unified and any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
         room = room.replace(unified=False, tokens=room.full * room.sequences)
-    widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
+    widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
     for group in groups:
         cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)
-        keys = row_bytes(key_type, group.key_elements)
-        values = row_bytes(value_type, max(widest, group.value_elements))
-        indexer = row_bytes(key_type, group.indexer_elements)
+        keys = row_bytes(room.key_type, group.key_elements)
+        values = row_bytes(room.value_type, max(widest, group.value_elements))
+        indexer = row_bytes(room.key_type, group.indexer_elements)
         if row.indexer_values:
-            indexer += row_bytes(value_type, group.indexer_elements)
+            indexer += row_bytes(room.value_type, group.indexer_elements)
         size += (cells * (keys + values) + room.full * indexer) * group.layers
-    size += room.full * idle_layers(architecture) * row_bytes(value_type, widest)
+    size += room.full * idle_layers(architecture) * row_bytes(room.value_type, widest)
     return size * room.streams
 
 

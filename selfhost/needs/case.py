@@ -75,6 +75,7 @@ class Cells(Record):
     """The cells of llama.cpp's cache, `full` of each stream: `tokens` is `n_ctx`, of all sequences
     together; a unified cache is one stream that all share. `batch` as set. `whole_windows`: layers
     with a window keep the whole context (`swa_full`: the library's default, not its programs').
+    `flash`: attention without stored scores. The types of keys and values.
     """
 
     tokens: int
@@ -82,6 +83,9 @@ class Cells(Record):
     unified: bool = False
     batch: int = MICRO_BATCH_TOKENS
     whole_windows: bool = False
+    flash: bool = True
+    key_type: str = "f16"
+    value_type: str = "f16"
 
     @property
     def streams(self) -> int:
@@ -208,6 +212,9 @@ class Case(Record):
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.whole_windows,
+            flash=self.runtime.flash_attention,
+            key_type=self.cache_type,
+            value_type=self.cache_type,
         )
 
     @property

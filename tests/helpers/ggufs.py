@@ -11,10 +11,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from helpers.llamacpp_truth import room
 from helpers.paths import COMMON, HEADERS
 from selfhost.catalogue.architecture import Architecture
 from selfhost.needs import cache as llamacpp
-from selfhost.needs import case as needs_case
 from selfhost.needs.tensors import ArchitectureRow
 
 ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
@@ -139,28 +139,9 @@ def make(folder: Path, name: str, **more: object) -> Path:
     return write(folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model)))
 
 
-def settings_of(case: Mapping[str, Any]) -> tuple[needs_case.Cells, str, str, bool, int]:
-    """Room, types of keys and values, flash attention and rows of logits of a measurement."""
-    batch = case.get("n_batch", 2048)
-    micro_batch, unified = min(batch, case["n_ubatch"]), bool(case["kv_unified"])
-    room = needs_case.Cells(
-        tokens=case["n_ctx"], sequences=case["n_seq_max"], unified=unified, batch=micro_batch
-    )
-    return (
-        room,
-        case["type_k"],
-        case["type_v"],
-        case["flash_attn"] != 0,
-        case.get("n_outputs_max") or min(case["n_ctx"], batch),
-    )
-
-
 def kept(
     architecture: Architecture, row: ArchitectureRow, case: Mapping[str, Any]
 ) -> tuple[int, int]:
     """Bytes of the cache, with what indexers keep, and of states."""
-    room, keys, values, flash, _ = settings_of(case)
-    cached = llamacpp.cache_bytes(
-        architecture, row, room, key_type=keys, value_type=values, flash_attention=flash
-    )
+    cached = llamacpp.cache_bytes(architecture, row, room(case))
     return cached, llamacpp.state_bytes(architecture, case["n_seq_max"])

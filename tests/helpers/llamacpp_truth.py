@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -55,13 +56,20 @@ def records(part: str) -> list[dict[str, Any]]:
     return [dict(zip(file[f"{part}_columns"], values, strict=True)) for values in file[part]]
 
 
-def room(record: dict[str, Any]) -> needs_case.Cells:
+def room(record: Mapping[str, Any]) -> needs_case.Cells:
     return needs_case.Cells(
         tokens=record["n_ctx"],
         sequences=record["n_seq_max"],
         unified=bool(record["kv_unified"]),
-        batch=record["n_ubatch"],
+        batch=min(record.get("n_batch", 2048), record["n_ubatch"]),
+        flash=record["flash_attn"] != 0,
+        key_type=record["type_k"],
+        value_type=record["type_v"],
     )
+
+
+def rows_of_logits(record: Mapping[str, Any]) -> int:
+    return int(record.get("n_outputs_max") or min(record["n_ctx"], record.get("n_batch", 2048)))
 
 
 # a bare libllama process: 8.2 MiB of libraries and 5.5 MiB of graph, scheduler and output row, both means over the runs of the

@@ -21,10 +21,10 @@ from helpers.ggufs import (
     metadata,
     one_a_file,
     placed,
-    settings_of,
     text,
     write,
 )
+from helpers.llamacpp_truth import room, rows_of_logits
 from helpers.local_models import WITHOUT_GPU, again, bytes_of, said, shipped_catalogue
 from selfhost import Workload, check
 from selfhost.advice.verdicts import check_with
@@ -50,8 +50,8 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     block = [group for group in by_shape if predicts_more(group, spec.architecture)]
     assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
     for case in model["cases"]:
-        room, keys, values, flash, rows = settings_of(case)
-        buffer = graph.exact_compute_bytes(spec.architecture, row, room, rows, flash, keys, values)
+        settings = room(case), rows_of_logits(case)
+        buffer = graph.exact_compute_bytes(spec.architecture, row, *settings)
         if buffer is None:
             # no graph of it is written down
             buffer = case["compute_bytes"]
@@ -81,20 +81,19 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     row = row_of(architecture)
     assert row is not None
     for case in model["cases"]:
-        room, keys, values, flash, rows = settings_of(case)
+        settings = room(case), rows_of_logits(case)
         cached, state = kept(architecture, row, case)
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
             continue
-        buffer = graph.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
+        buffer = graph.exact_compute_bytes(architecture, row, *settings)
         if buffer is None:
             # no graph of it is written down: a guess
-            guess = graph.guessed_compute(architecture, row, room, rows, flash)[0]
+            guess = graph.guessed_compute(architecture, row, *settings)[0]
             # 9 of 10 lie inside; T5's and those of some windows are larger. It takes no cache of 32
             # bits, of which attention makes a copy
-            assert "f32" in (keys, values) or 0.3 * guess <= case["compute_bytes"] <= 4 * guess, (
-                case
-            )
+            is_f32 = "f32" in (case["type_k"], case["type_v"])
+            assert is_f32 or 0.3 * guess <= case["compute_bytes"] <= 4 * guess, case
             buffer = case["compute_bytes"]
         assert (cached + state, buffer) == (
             case["context_bytes"],

@@ -39,23 +39,16 @@ GUESS_LEAST, GUESS_MOST = 0.6, 2.0
 
 @lru_cache(maxsize=1024)
 def exact_compute_bytes(
-    model: Architecture,
-    row: ArchitectureRow,
-    room: Cells,
-    logits_rows: int,
-    flash_attention: bool = True,
-    key_type: str = "f16",
-    value_type: str = "f16",
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
     if row.graph is None or not _is_buildable(model, row):
         return None
-    stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
     kind = Gemma3n if row.altup else Graph
     layers = _layers(model, row)
     # most are the same again and again, and after each, or each two, nothing has changed any more
     for at_once in (1, 2, model.layers):
-        graph = kind(model, row, room, logits_rows, flash_attention, stored)
+        graph = kind(model, row, room, logits_rows)
         short, thirds = _shortened(layers, at_once)
         hidden, marks = graph.before(), list[int]()
         for layer in short:
@@ -138,7 +131,7 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
 
 
 def guessed_compute(
-    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash: bool = True
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
 ) -> tuple[int, str]:
     """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
     width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
@@ -147,13 +140,13 @@ def guessed_compute(
     logits = 4 * (tokens * width + rows * (words + width))
     span = (tokens if row.encoder else room.full) * bool(model.attention)
     # arrays of scores; with a table of distances theirs, turned, beside
-    scores = 3 if row.relative_positions else int(not flash or row.unfused)
+    scores = 3 if row.relative_positions else int(not room.flash or row.unfused)
     alive = 4 * width + _numbers_alive(model, row)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
     # of an indexer the scores of each of its heads, twice
     indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
     scored = 6 if "latent" in indexed else 8 * (indexed.get("full") or 0) + 4 * ("full" in indexed)
-    mask = (2 if flash else 4) + scored // room.streams
+    mask = (2 if room.flash else 4) + scored // room.streams
     body = tokens * (span * mask + 4 * alive)
     if logits > body:
         return logits, f"{logits:,} bytes of logits"
@@ -204,23 +197,18 @@ class Layer(NamedTuple):
 
 
 class Graph(Recorder):
-    """One graph while it is written. `flash`: attention without stored scores. `stored`: of keys
-    and values in the cache, "quantized", "32 bits" or "16 bits".
+    """One graph while it is written. `stored`: of keys and values in the cache, "quantized",
+    "32 bits" or "16 bits".
     """
 
     def __init__(
-        self,
-        model: Architecture,
-        row: ArchitectureRow,
-        room: Cells,
-        logits_rows: int,
-        flash: bool,
-        stored: tuple[str, str],
+        self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
     ) -> None:
         super().__init__()
         self.model, self.row, self.room = model, row, room
         self.style = row.graph or Style()
-        self.flash, self.stored = flash, stored
+        types = room.key_type, room.value_type
+        self.flash, self.stored = room.flash, [_STORED.get(type, "quantized") for type in types]
         self.width = model.embedding_length
         self.vocabulary = model.vocabulary_gguf or model.vocabulary or 0
         self.streams, self.sequences = room.streams, room.sequences

@@ -127,8 +127,8 @@ def _cache(case: Case) -> list[Term] | Unread:
 
 def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
     architecture, row, type = case.model, case.row, case.cache_type
-    flash, room = case.runtime.flash_attention, case.room
-    widest = 0 if flash else max(group.value_elements for group in groups)
+    room = case.room
+    widest = 0 if room.flash else max(group.value_elements for group in groups)
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
         window = cache.window_of(architecture, row, group)
@@ -156,7 +156,7 @@ def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
     many = times_sequences(room.streams)
     sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
     line = "; ".join([sums, *remarks])
-    size = cache.cache_bytes(architecture, row, room, type, type, flash)
+    size = cache.cache_bytes(architecture, row, room)
     return term("kv_cache", size, how, source, line, high=size + unsure)
 
 
@@ -197,7 +197,8 @@ def _compute(case: Case) -> Term:
     whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
     size = reserved = None
     if case.known_row is not None and (case.row.encoder or case.model.vocabulary is not None):
-        size, reserved = _replayed(case, case.room, rows), _replayed(case, case.room, whole)
+        size = exact_compute_bytes(case.model, case.row, case.room, rows)
+        reserved = exact_compute_bytes(case.model, case.row, case.room, whole)
     if size is None or reserved is None:
         return _guessed(case, whole)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
@@ -209,30 +210,23 @@ def _compute(case: Case) -> Term:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
         return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
-    low, line = min(size, _replayed(case, _one_batch(case), rows) or size), f"{size:,} bytes"
+    low = min(size, exact_compute_bytes(case.model, case.row, _one_batch(case), rows) or size)
+    line = f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     how = How.EXACT if size + more == reserved else How.COMPUTED
     return term("compute", size, how, source, line, low=low, high=size + more)
 
 
-def _replayed(case: Case, room: Cells, rows: int) -> int | None:
-    """None of an architecture without a graph."""
-    flash, type = case.runtime.flash_attention, case.cache_type
-    return exact_compute_bytes(case.model, case.row, room, rows, flash, type, type)
-
-
 def _one_batch(case: Case) -> Cells:
     """The cells in use once each sequence has had one batch; of an encoder one sequence."""
-    room, windows = case.room, case.room.whole_windows
-    number = 1 if case.row.encoder else room.sequences
-    tokens = min(case.context_tokens, room.batch) * number
-    return Cells(tokens=tokens, sequences=number, batch=room.batch, whole_windows=windows)
+    number = 1 if case.row.encoder else case.room.sequences
+    tokens = min(case.context_tokens, case.room.batch) * number
+    return case.room.replace(tokens=tokens, sequences=number)
 
 
 def _guessed(case: Case, rows: int) -> Term:
-    flash = case.runtime.flash_attention
-    size, line = guessed_compute(case.model, case.row, case.room, rows, flash)
+    size, line = guessed_compute(case.model, case.row, case.room, rows)
     most = size
     if case.model.vocabulary is None and not case.row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
@@ -249,7 +243,7 @@ def _with_copies(case: Case, compute: Term) -> Term:
     model, row, room = case.model, case.row, case.room
     windows = {cache.window_of(model, row, group) for group in cache.cache_groups(model, row)}
     cells = sum({room.cells_of_layer(window) for window in windows})
-    masks = (2 if case.runtime.flash_attention else 4) * room.micro_batch * cells
+    masks = (2 if room.flash else 4) * room.micro_batch * cells
     largest: dict[str, int] = {}
     for tensor in _expert_tensors(case):
         size = tensor.bytes // tensor.count
@@ -339,7 +333,7 @@ def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
     size = room.micro_batch * widest * numerator // denominator
     shape = f"{widest:,} × {numerator}/{denominator} bytes"
     # an encoder without a cache has 32-bit values
-    plain = case.runtime.flash_attention or case.row.encoder or case.cache_type == "f32"
+    plain = room.flash or case.row.encoder or case.cache_type == "f32"
     if not plain and case.device is None:
         heads = max((group.heads for group in architecture.attention), default=0)
         scores = room.micro_batch * room.full * heads * 2

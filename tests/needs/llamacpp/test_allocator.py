@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
-from helpers.llamacpp_truth import architecture, read, records, room, row
+from helpers.llamacpp_truth import architecture, read, records, room, row, rows_of_logits
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.tables import shipped_table
@@ -32,8 +32,8 @@ def has_graph(model: str) -> bool:
 MODELS = sorted(model for model in read("architectures.json")["architectures"] if has_graph(model))
 
 
-def exact(model: str, cells: needs_case.Cells, rows: int, **options: Any) -> int:
-    found = graph.exact_compute_bytes(architecture(model), row(model), cells, rows, **options)
+def exact(model: str, cells: needs_case.Cells, rows: int) -> int:
+    found = graph.exact_compute_bytes(architecture(model), row(model), cells, rows)
     assert found is not None, model
     return found
 
@@ -53,9 +53,7 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     for record in records("memory"):
         if record["n_ctx"] >= 512:
             made, of = architecture(record["model"]), row(record["model"])
-            flash = record["flash_attn"]
-            logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-            guess, _ = graph.guessed_compute(made, of, room(record), logits, flash != 0)
+            guess, _ = graph.guessed_compute(made, of, room(record), rows_of_logits(record))
             low, high = graph.GUESS_LEAST * guess, graph.GUESS_MOST * guess
             inside.append(low <= record["compute_bytes"] <= high)
     assert sum(inside) >= 0.95 * len(inside)
@@ -90,10 +88,7 @@ def test_every_measured_buffer_is_exact(name: str) -> None:
     """The replay equals what llama.cpp allocated, to the byte, in every measured case of the architecture."""
     wrong = []
     for record in measured()[name]:
-        logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        types = {"key_type": record["type_k"], "value_type": record["type_v"]}
-        flash = record["flash_attn"] != 0
-        size = exact(record["model"], room(record), logits, flash_attention=flash, **types)
+        size = exact(record["model"], room(record), rows_of_logits(record))
         if size != record["compute_bytes"]:
             wrong.append((record, size))
     assert not wrong

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.llamacpp_truth import BARE
+from helpers.llamacpp_truth import BARE, room, rows_of_logits
 from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import cache as llamacpp
-from selfhost.needs import case as needs_case
 from selfhost.needs import more_in_conversation, needs_of
 from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import stored
@@ -50,20 +49,9 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
     architecture, row = model(name)
     for values in cases:
         case = dict(zip(truth()["columns"], values, strict=True))
-        context, batch, flash = case["n_ctx"], case["n_batch"], case["flash_attn"] != 0
-        room = needs_case.Cells(
-            tokens=context,
-            sequences=case["n_seq_max"],
-            unified=bool(case["kv_unified"]),
-            batch=min(batch, case["n_ubatch"]),
-        )
-        keys, kinds = case["type_k"], case["type_v"]
-        kept = llamacpp.cache_bytes(
-            architecture, row, room, key_type=keys, value_type=kinds, flash_attention=flash
-        )
+        kept = llamacpp.cache_bytes(architecture, row, room(case))
         kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
-        logits = case["n_outputs_max"] or min(context, batch)
-        buffer = graph.exact_compute_bytes(architecture, row, room, logits, flash, keys, kinds)
+        buffer = graph.exact_compute_bytes(architecture, row, room(case), rows_of_logits(case))
         assert (buffer is None) == (name in WITHOUT_GRAPH), name
         yield kept, case["compute_bytes"] if buffer is None else buffer, case
 

@@ -74,10 +74,8 @@ def test_cache_and_state_equal_every_measurement() -> None:
     wrong = []
     for record in records("memory"):
         model = record["model"]
-        types = {"key_type": record["type_k"], "value_type": record["type_v"]}
-        flash = record["flash_attn"] != 0
         made, of = architecture(model), row(model)
-        size = llamacpp.cache_bytes(made, of, room(record), **types, flash_attention=flash)
+        size = llamacpp.cache_bytes(made, of, room(record))
         state = llamacpp.state_bytes(made, record["n_seq_max"])
         if (size, state) != (record["kv_bytes"], record["recurrent_state_bytes"]):
             wrong.append((model, record["n_ctx"], size, state))
