@@ -50,8 +50,8 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
         if isinstance(files, Unread):
             needs = needs.replace(unknown=(files,))
         else:
-            known = {"download_how": files.how, "download_source": files.source}
-            needs = needs.replace(download_bytes=files.bytes, **known)
+            origin = {"download_how": files.how, "download_source": files.source}
+            needs = needs.replace(download_bytes=files.bytes, **origin)
         refused = _why_not_computed(case)
     if refused is not None:
         first = "disk_bytes" if needs.download_bytes else "download_bytes"
