@@ -364,9 +364,9 @@ def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
     """The instruction sets of a processor of its class, and why these; None where nothing tells."""
     table = shipped_table("cpus")["instruction_sets"]
     architecture, name = machine.architecture or "", machine.cpu_model or ""
-    around = cpus.class_of(name) if cpus.processor_of(name) is None else None
-    if around is not None and around.least_vectors is not None:
-        row = table["least"][around.least_vectors]
+    around = cpus.class_of(name) if cpus.processor_of(name) is None else {}
+    if "least_vectors" in around:
+        row = table["least"][around["least_vectors"]]
         why = f"many processors of that name lack {row['lack']}"
         return with_implied(row["have"], "x86_64"), why
     assumed, own = table["assumed"], f"{machine.system}-{architecture}"

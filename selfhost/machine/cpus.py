@@ -178,33 +178,12 @@ class Processor(Record):
         return "|" in self.kind
 
 
-class ProcessorClass(Record):
-    """What processors are whose series has no row, and what most machines with one have: a row of
-    `class`. A rate is None of one that is still made, `channels` where they differ.
+def class_of(name: str) -> Mapping[str, Any]:
+    """The row of `class` that a word of a processor's name tells: what processors are whose series
+    has no row, and what most machines with one have; empty where no word does.
     """
-
-    words: frozenset[str]
-    architecture: str
-    system: str
-    memory_gib: int
-    most_gib: int
-    cores: Cores
-    kind: str | None = None
-    channels: int | None = None
-    most_gb_per_s: float | None = None
-    least_gb_per_s: float | None = None
-    least_vectors: str | None = None
-
-
-def class_of(name: str) -> ProcessorClass | None:
-    """The class that a word of a processor's name tells; None where none does."""
     words = words_of(name)
-    rows = (row for row in _table()["class"] if not words.isdisjoint(row["words"]))
-    row = next(rows, None)
-    if row is None:
-        return None
-    words = frozenset(row["words"])
-    return record_of(ProcessorClass, row, words=words, cores=cores_from(row, 1))
+    return next((row for row in _table()["class"] if not words.isdisjoint(row["words"])), {})
 
 
 def most_ram_gib(name: str) -> int | None:
@@ -213,8 +192,7 @@ def most_ram_gib(name: str) -> int | None:
         own = (apple.chip, apple.variant)
         rows = shipped_table("macs")["mac"]
         return max((max(r["gib"]) for r in rows if (r["chip"], r["variant"]) == own), default=None)
-    around = class_of(name)
-    return None if around is None else around.most_gib
+    return class_of(name).get("most_gib")
 
 
 def processor_of(name: str) -> Processor | None:
@@ -327,7 +305,7 @@ def names_a_kind_alone(words: Set[str]) -> bool:
     beside = {*_table()["beside_kind"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and not _count_in(word))
     around = class_of(" ".join(kind or words - {*MAKERS}))
-    return around is not None and kind <= around.words
+    return bool(around) and kind <= {*around["words"]}
 
 
 def count_of(name: str) -> int:
@@ -399,10 +377,7 @@ def cores_of(name: str) -> Cores | None:
             least, usual = (max(1, round(share * series.cores)) for share in _OF_LARGEST)
             row = {"cores": (least, usual, series.cores)}
             return cores_from(row, series.threads, count)
-    if around is None:
-        return None
-    row = {"cores": around.cores.physical, "performance": around.cores.performance}
-    return cores_from(row, around.cores.threads, count)
+    return cores_from(around, 1, count) if around else None
 
 
 def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:

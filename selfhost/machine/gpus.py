@@ -226,7 +226,7 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
         return None
     if all(card.unified for card in machine.accelerators):
         around_gpu = cpus.class_of(machine.accelerators[0].vendor)
-        return None if around_gpu is None else around_gpu.cores
+        return cpus.cores_from(around_gpu, 1) if around_gpu else None
     around = computer_of(machine)
     return None if around is None else cpus.cores_from({"cores": around["cores"]}, 2)
 

@@ -125,10 +125,9 @@ def _rented_type(text: str, added: NamedCards | None) -> tuple[Machine, str] | N
 def _rented_machine(
     text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
 ) -> tuple[Machine, str]:
-    around = cpus.class_of(row["cpu"])
     facts: dict[str, Any] = {
         "system": "linux",
-        "architecture": "x86_64" if around is None else around.architecture,
+        "architecture": cpus.class_of(row["cpu"]).get("architecture", "x86_64"),
         "cpu_model": row["cpu"],
         "cpu_cores_usable": float(processors),
         "cpu_cores_physical": max(1, processors // row["threads"]),
@@ -262,8 +261,8 @@ class _Parts:
     @property
     def architecture(self) -> str:
         of_series = self.series.architecture if self.series else None
-        of_class = self.around.architecture if self.around else "x86_64"
-        return str(self.row.get("architecture") or of_series or of_class)
+        own = self.row.get("architecture") or of_series
+        return str(own or self.around.get("architecture", "x86_64"))
 
     def _complete_guest(self, about: Description) -> None:
         counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
@@ -304,12 +303,12 @@ class _Parts:
             return "linux"
         if is_laptop or said & {"desktop", "pc"}:
             return "windows"
-        return "linux" if self.row or self.around is None else self.around.system
+        return "linux" if self.row else str(self.around.get("system", "linux"))
 
     def memory_gib(self, about: Description) -> float:
         if about.ram_gib is not None or self.row:
             return about.ram_gib or float(self.row["gib"][0])
-        of_class = self.around.memory_gib if self.around else 0
+        of_class = self.around.get("memory_gib", 0)
         if self.cards is not None or self.processor is None:
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
             return float(max(of_class, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))

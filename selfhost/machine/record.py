@@ -21,8 +21,6 @@ SCHEMA = "selfhost.machine/1"
 UNNAMED = "this machine"
 # a record that names no machine
 RECORDED = "the recorded machine"
-SCOPES = ("host", "vm", "container")
-CONFIDENCES = ("high", "medium", "low")
 # where runtimes store models: what `Disk.purpose` is
 PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
 # no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store`
@@ -209,7 +207,7 @@ class Machine(Record):
     measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
     read_at: str | None = read_by(default=None, form=_TIME)
-    scope: str | None = one_of(*SCOPES)
+    scope: str | None = one_of("host", "vm", "container")
     system: str | None = None
     architecture: str | None = None
     memory_total_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
@@ -231,7 +229,7 @@ class Machine(Record):
     runtimes: tuple[PresentRuntime, ...] | None = None
     planning: bool = False
     assumed: tuple[str, ...] = ()
-    confidence: str | None = one_of(*CONFIDENCES)
+    confidence: str | None = one_of("high", "medium", "low")
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
 
@@ -299,12 +297,11 @@ class Machine(Record):
         file = shown(os.fsdecode(path)) or "machine"
         try:
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
-            document = parse(text_of(content))
+            return cls.from_json(parse(text_of(content)), file)
         except Unreadable as error:
             few = ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
             problem = error.problem(file, WRITE_ONE)
             raise MachineFileError([problem.replace(message=problem.message + few)]) from None
-        return cls.from_json(document, file)
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
@@ -322,9 +319,8 @@ class Machine(Record):
 
     def with_checked(self, **values: Any) -> Machine:
         """A copy with other values, which are those of records that were checked."""
-        own = {name: getattr(self, name) for name in Machine._fields}
         copy = object.__new__(Machine)
-        object.__setattr__(copy, "__dict__", {**own, **values})
+        object.__setattr__(copy, "__dict__", {**self.__getstate__(), **values})
         return copy
 
     def stated(self, facts: Mapping[str, Any], source: str) -> Machine:

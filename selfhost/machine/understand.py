@@ -280,7 +280,7 @@ def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> boo
 def _take_processor(about: Description) -> None:
     """By words of its kind and a number of a listed series: `ryzen 5 5600x`."""
     for start, end, name in about.free_runs():
-        if cpus.class_of(name[0]) is None or not all(map(_may_be_of_processor, name)):
+        if not cpus.class_of(name[0]) or not all(map(_may_be_of_processor, name)):
             continue
         series, shorter = _series_name(name), name[:-1]
         has_number = any(map(str.isdecimal, name[-1])) or bool(shorter)
@@ -368,7 +368,7 @@ def _is_processor_kind(name: Sequence[str], behind: str) -> bool:
         return name[0] in cpus.MAKERS and is_number and not matches((behind,))
     is_begin = telling != {"core"} and name[0] not in ("pro", "ai", "core2")
     is_one = is_begin and not name[0].isdecimal() and all(map(_may_be_of_processor, name))
-    return is_one and cpus.class_of(name[0]) is not None and cpus.names_a_kind_alone(telling)
+    return is_one and bool(cpus.class_of(name[0])) and cpus.names_a_kind_alone(telling)
 
 
 def _take_cards(about: Description, *, alone: bool = False) -> None:
@@ -524,8 +524,7 @@ def _take_memory(about: Description) -> None:
     """Take the RAM: what is said to be it, else the one size that no disk has."""
     sizes = _sizes(about)
     about.vram_gib = max(sizes["vram"], default=None)
-    around = cpus.class_of(about.processor or "")
-    is_large = around is not None and around.most_gib > _MOST_GIB_OF_CLIENTS
+    is_large = cpus.class_of(about.processor or "").get("most_gib", 0) > _MOST_GIB_OF_CLIENTS
     plain = sizes["plain"]
     small = sorted({gib for gib in plain if is_large or gib < _LEAST_DISK_GIB})
     ram = max(sizes["ram"], default=None)

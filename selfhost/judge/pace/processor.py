@@ -406,9 +406,12 @@ def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
         most = constant("reading")["client_peaks"][2] if name else most
     low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
     what = f"{units.cores(cores)} of {row['called']}"
-    if around is not None and around.most_gb_per_s is not None:
-        high, what = min(high, around.most_gb_per_s), f"{what}, of a series that is no longer made"
-    slowest = around and (around.least_gb_per_s or around.most_gb_per_s)
+    if "most_gb_per_s" in around:
+        high, what = (
+            min(high, around["most_gb_per_s"]),
+            f"{what}, of a series that is no longer made",
+        )
+    slowest = around.get("least_gb_per_s") or around.get("most_gb_per_s")
     return int(min(low, slowest or low) * _GB), int(high * _GB), what
 
 
