@@ -27,40 +27,14 @@ from .words import (
     kinds_of_words,
     refusal,
     role,
+    shape,
     tokens,
     word_table,
 )
 
 _MOST_WORDS, _MOST_LETTERS, _LONGEST_NAME = 80, 200, 9
-# `32x` ends a processor's name
-_MOST_COUNTED = 16
 # of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
 _LEAST_DISK_GIB, _MOST_GIB_OF_CLIENTS = 240, 256
-_GIB_OF_TB = 1024
-_ZERO_OR_LESS = re.compile(
-    r"(?:(?<!\S)[-\u2212]\d+|(?<![\w.,])0+(?:\.0+)?)\s*[gt]i?b(?!\w)", re.IGNORECASE
-)
-# a year, a number that nobody counts with, and what stands behind a system's name
-_SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}(?:\.\d+){0,2}|pro|home|lts", re.ASCII)
-_MOBILE_NUMBER = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)|\d{3}[hv]", re.ASCII)
-_YEARS = range(2005, 2036)
-_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
-# `core i7`, `ryzen 7`: digits behind a kind of processor that tell its class
-_CLASS_NUMBERS = frozenset("3579")
-
-_CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
-_MACS = frozenset(("macbook", "imac", "mac"))
-# words behind which `m40` or `m3` is no chip of Apple's
-_OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
-# words of a Mac's name: products, fillers, years and sizes of screens
-_OF_A_MAC = re.compile(
-    "macbook|imac|mac|air|pro|mini|studio|neo|apple|silicon|chip|late|mid|early|retina|inch"
-    r"|20[12]\d|1[3-6]|2[47]",
-    re.ASCII,
-)
-_WORDS_FOR_GPUS = ("gpu", "gpus", "dgpu", "vram", "graphics", "vga")
-_NUMBERLESS_GPUS = frozenset(("arc", "iris", "uhd", "titan", "vii"))
-_NUMBER_OF_A_CARD = re.compile(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}")
 
 
 class Description:
@@ -105,7 +79,7 @@ class Description:
         """What nothing is known by and what is no filler."""
         idle = role("idle") | role("gpu_idle") | role("computers") | {*cpus.MAKERS, BREAK}
         free = (word for _, word in self.free_words() if word not in idle)
-        return [word for word in free if not _SAYS_NOTHING.fullmatch(word)]
+        return [word for word in free if not shape("nothing").fullmatch(word)]
 
     def word(self, at: int) -> str:
         """The word at that place; empty where there is none."""
@@ -146,7 +120,7 @@ def understand(text: str) -> Description:
     """Everything that the text names. Raises `UnknownMachineError` where it can be two things,
     or names one that is not known.
     """
-    if wrong := _ZERO_OR_LESS.search(text):
+    if wrong := shape("zero").search(text.lower()):
         raise refusal("zero", text, size=wrong[0].strip())
     about = Description(text.strip())
     if not 0 < len(about.words) <= _MOST_WORDS:
@@ -160,7 +134,8 @@ def understand(text: str) -> Description:
         raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
     # `2x dgx spark`
     for count in filter(None, (COUNT.fullmatch(word) for _, word in about.free_words())):
-        if 1 < int(count[1] or count[2]) <= _MOST_COUNTED:
+        # `32x` ends a processor's name
+        if 1 < int(count[1] or count[2]) <= 16:
             raise refusal("count", text, count=count[0])
     return about
 
@@ -250,11 +225,11 @@ def _take_mac(about: Description) -> None:
     chips = (
         at
         for at, word in enumerate(texts)
-        if _CHIP.fullmatch(word) and about.word(at - 1) not in _OF_OTHERS
+        if shape("chip").fullmatch(word) and about.word(at - 1) not in role("not_apple")
     )
     start = next(chips, len(texts))
     end = start + 1 + (about.free(start + 1) in ("pro", "max", "ultra"))
-    chip, is_mac = texts[start:end], not _MACS.isdisjoint(texts)
+    chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
     if not (is_mac or chip):
         return
     rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*texts})]
@@ -267,7 +242,7 @@ def _take_mac(about: Description) -> None:
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     about.product = rows[0]
     about.take(start, end)
-    about.taken.update(at for at, word in enumerate(texts) if _OF_A_MAC.fullmatch(word))
+    about.taken.update(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
 
 
 def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
@@ -320,8 +295,8 @@ def _put_processor(about: Description, start: int, end: int, name: str) -> None:
     is_server = series is not None and series.kind == "server"
     count = _count_beside(about, start, end) if series is None or is_server else 1
     about.processor = f"{count}x {name}" if count > 1 else name
-    if not is_server and any(map(_MOBILE_NUMBER.fullmatch, name.split())):
-        about.is_laptop |= {*word_table()["desktops"]}.isdisjoint(about.words)
+    if not is_server and any(map(shape("mobile").fullmatch, name.split())):
+        about.is_laptop |= role("desktops").isdisjoint(about.words)
 
 
 def _take_processor_number(about: Description) -> None:
@@ -354,15 +329,18 @@ def _take_processor_kind(about: Description) -> None:
         generation = NUMBERED.fullmatch(about.free(at))
         if generation and generation[2] == "gen":
             about.take(at, at + 1)
-            number = int(generation[1])
-            name += [f"{number}{_ENDINGS.get(number, 'th')}", "gen"]
+            name += [
+                {"1": "1st", "2": "2nd", "3": "3rd"}.get(number := generation[1], f"{number}th")
+            ]
+            name.append("gen")
             break
     _put_processor(about, start, end, " ".join(name))
 
 
 def _is_processor_kind(name: Sequence[str], behind: str) -> bool:
     """Whether words tell that and nothing else: `ryzen 7`, `amd a10x9600p`."""
-    telling = {word for word in name if word not in cpus.MAKERS and word not in _CLASS_NUMBERS}
+    # digits behind a kind tell its class
+    telling = {word for word in name if word not in (*cpus.MAKERS, *"3579")}
     if not telling:
         is_number = re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind) is not None
         return name[0] in cpus.MAKERS and is_number and not matches((behind,))
@@ -396,7 +374,7 @@ def _is_gpu_name(run: Sequence[str]) -> bool:
         return False
     named = {word for word in run if not SIZE.fullmatch(word)} - idle - role("left_out")
     has_number = any(map(str.isdecimal, "".join(named)))
-    return has_number or (len(run) > 1 and not _NUMBERLESS_GPUS.isdisjoint(run))
+    return has_number or (len(run) > 1 and not role("numberless").isdisjoint(run))
 
 
 def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpus.Card]) -> bool:
@@ -409,7 +387,7 @@ def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpu
         if len(processors) > 1 or not about.cards_at:
             raise about.can_be(word, [*processors, cards[0].label.lower()])
         return True
-    return int(word) in _YEARS
+    return 2005 <= int(word) <= 2035
 
 
 def _take_card(
@@ -506,7 +484,7 @@ def _choose_cards(about: Description) -> None:
     """Leave aside what is in the processor beside a card; refuse one of several."""
     for at, word in about.free_words():
         line = spelled(word).split()[:1]
-        if role("cards").intersection(line) and _NUMBER_OF_A_CARD.fullmatch(about.free(at + 1)):
+        if role("cards").intersection(line) and shape("card").fullmatch(about.free(at + 1)):
             named_card([word, about.word(at + 1)])
     discrete = {
         at: cards
@@ -557,10 +535,10 @@ def _sizes(about: Description) -> dict[str, list[float]]:
         elif size := SIZE.fullmatch(word):
             is_large = size[2] == "tb" and not is_server
             kind = size[3] or ("disk" if is_large else "plain")
-            sizes[kind].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
+            sizes[kind].append(float(size[1]) * (1024 if size[2] == "tb" else 1))
         elif number := NUMBERED.fullmatch(word):
             about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
-        elif word not in word_table()["of_sizes"]:
+        elif word not in role("of_sizes"):
             continue
         about.take(at, at + 1)
     return sizes
@@ -575,7 +553,7 @@ def _take_rest(about: Description) -> None:
         maker = gpus.vendor_of(word)
         if maker != gpus.UNKNOWN:
             about.gpu_maker = about.gpu_maker or maker
-        elif word not in _WORDS_FOR_GPUS:
+        elif word not in role("gpu_words"):
             continue
         says_gpu |= word in ("gpu", "vram", "dgpu")
         about.take(at, at + 1)

@@ -72,6 +72,12 @@ def role(name: str) -> frozenset[str]:
 
 
 @cache
+def shape(name: str) -> re.Pattern[str]:
+    """The regular expression of that name in the table."""
+    return re.compile(word_table()["shape"][name], re.ASCII)
+
+
+@cache
 def kinds_of_words() -> Mapping[str, str]:
     """By a word what it says of a whole machine: systems, containers, guests, laptops, lines,
     phones, chips or clusters.

@@ -102,14 +102,18 @@ def _processor(machine: Machine) -> str:
 
 
 def _full_blocks(machine: Machine) -> Blocks:
+    from textwrap import wrap
+
     from .json import sections, value_words
 
     columns, rows = (Column(), Column(wrap=True), Column(title="read from", wrap=True)), []
     for fact, label in words.labels("facts").items():
         value = getattr(machine, fact)
         is_list = fact == "instruction_sets" and value
-        text = " ".join(value) if is_list else value_words(fact, value)
-        rows += [(label, text, machine.sources.get(fact, ""))] if text else []
+        # in rows of their own: piped, nothing wraps
+        parts = wrap(" ".join(value)) if is_list else [value_words(fact, value)]
+        rows += [(label, parts[0], machine.sources.get(fact, ""))] if parts[0] else []
+        rows += [("", part, "") for part in parts[1:]]
     yield Table(columns=columns, rows=tuple(rows), indent=0)
     yield from sections(machine.to_json(), words.labels("machine"))
     yield from unread_blocks(machine)
