@@ -403,6 +403,9 @@ def _take_card(
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end)
+    # `rtx 6000 pro max-q 96gb x2`, where `q` is no end of a name
+    while about.free(end) in role("gpu_idle") - {"with", "vram"}:
+        end += 1
     cards = matches(tuple(names), laptop=about.is_laptop)
     sold = {gib for card in cards for gib in card.memory_gib}
     if all(card.unified for card in cards):
