@@ -98,9 +98,6 @@ class Description:
         match = SIZE.fullmatch(self.free(at))
         return float(match[1]) if match and match[2] == "gb" else 0.0
 
-    def take(self, start: int, end: int) -> None:
-        self.taken.update(range(start, end))
-
     def free_runs(self, longest: int = _LONGEST_NAME) -> Iterator[tuple[int, int, list[str]]]:
         """Runs of words that no step has taken, the longest first."""
         for length in range(min(longest, len(self.words)), 0, -1):
@@ -153,7 +150,7 @@ def cards_named(text: str) -> NamedCards:
     gpus.refuse_parts(text)
     about = Description(re.sub("[()]", " ", text[:_MOST_LETTERS]))
     _take_cards(about, alone=True)
-    rest = [word for _, word in about.free_words() if word not in {*role("gpu_idle"), BREAK}]
+    rest = [word for _, word in about.free_words() if word not in role("gpu_idle") | {BREAK, "and"}]
     names = [part.split() for part in " ".join(about.words).split(BREAK)]
     for word in rest:
         if not (SIZE.fullmatch(word) or COUNT.fullmatch(word)):
@@ -210,7 +207,7 @@ def _take_setting(about: Description) -> None:
         else:
             others[kind] = word
             continue
-        about.take(at, end)
+        about.taken.update(range(at, end))
     # `galaxy book` is no phone
     is_judged = {"phones"} if about.is_line or about.product else set()
     for kind in {"phones", "chips", "clusters"} & {*others} - is_judged:
@@ -241,7 +238,7 @@ def _take_mac(about: Description) -> None:
         near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     about.product = rows[0]
-    about.take(start, end)
+    about.taken.update(range(start, end))
     about.taken.update(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
 
 
@@ -271,7 +268,7 @@ def _take_processor(about: Description) -> None:
             if name[-1] not in about.processor:
                 first, second = about.processor, " ".join(name)
                 raise refusal("two_processors", about.text, first=first, second=second)
-            about.take(start, end)
+            about.taken.update(range(start, end))
 
 
 def _may_be_of_processor(word: str) -> bool:
@@ -290,7 +287,7 @@ def _series_name(name: Sequence[str]) -> str | None:
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
-    about.take(start, end)
+    about.taken.update(range(start, end))
     series = cpus.processor_of(name)
     is_server = series is not None and series.kind == "server"
     count = _count_beside(about, start, end) if series is None or is_server else 1
@@ -328,7 +325,7 @@ def _take_processor_kind(about: Description) -> None:
     for at in (end, start - 1):
         generation = NUMBERED.fullmatch(about.free(at))
         if generation and generation[2] == "gen":
-            about.take(at, at + 1)
+            about.taken.add(at)
             name += [
                 {"1": "1st", "2": "2nd", "3": "3rd"}.get(number := generation[1], f"{number}th")
             ]
@@ -353,7 +350,7 @@ def _take_cards(about: Description, *, alone: bool = False) -> None:
     """Take the names of GPUs, with sizes and counts beside them; `alone`: nothing else is named."""
     fillers = role("idle") - role("forms")
     for start, end, run in about.free_runs():
-        if not (alone or _is_gpu_name(run)):
+        if "and" in run or not (alone or _is_gpu_name(run)):
             continue
         sizes = [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
         names = [word for word in run if not SIZE.fullmatch(word) and word not in fillers]
@@ -402,17 +399,16 @@ def _take_card(
     """With the size and count beside it; `size` stands in its name."""
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
-    about.take(start, end)
-    # `rtx 6000 pro max-q 96gb x2`, where `q` is no end of a name
-    while about.free(end) in role("gpu_idle") - {"with", "vram"}:
-        end += 1
+    about.taken.update(range(start, end))
+    # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
+    _, end = _with_fillers(about, start, end)
     cards = matches(tuple(names), laptop=about.is_laptop)
     sold = {gib for card in cards for gib in card.memory_gib}
     if all(card.unified for card in cards):
         # any but an integrated one is in the chip that was named
         if cards[0].integrated or not about.processor:
             own = about.free_gib(end) if alone else 0.0
-            about.take(end, end + (own > 0))
+            about.taken.update(range(end, end + (own > 0)))
             inside = named_card(names, own or None, laptop=about.is_laptop)
             if all(inside.label != each.label for each in about.cards):
                 about.cards_at[start] = inside
@@ -434,15 +430,14 @@ def _size_behind(
     size = about.free_gib(at)
     if not size:
         return None
-    kind = "" if alone else about.word(at).partition("b")[2]
+    kind = about.word(at).partition("b")[2]
     if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
         return 0
     is_sold = kind == "vram" or any(size in card.memory_gib for card in cards)
     if is_sold or f"{size:g}gb" in cards[0].named - cards[0].words:
-        about.take(at, at + 1)
+        about.taken.add(at)
         return size if is_sold else 0
-    is_said_so = alone or not role("changed").isdisjoint(about.words)
-    if is_said_so or (not kind and at == end and _is_no_ram(size)):
+    if alone or (not kind and at == end and _is_no_ram(about, size)):
         raise not_sold_so(cards, size)
     return 0
 
@@ -456,29 +451,41 @@ def _size_before(
     if modules and float(modules[2]) in sold and about.processor is None:
         raise refusal("modules", about.text, word=modules[0], card=cards[0].label)
     has_others = any(about.free_gib(at) for at in range(len(about.words)) if at != start - 1)
-    is_of_card = about.processor is None or _is_no_ram(size) or has_others or alone
+    is_of_card = about.processor is None or _is_no_ram(about, size) or has_others or alone
     if size not in sold or not is_of_card:
         return None
-    about.take(start - 1, start)
+    about.taken.add(start - 1)
     return size
 
 
-def _is_no_ram(gib: float) -> bool:
-    return gib % 4 != 0 and gib > 6
+def _is_no_ram(about: Description, gib: float) -> bool:
+    """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
+    is_odd = gib % 4 != 0 and gib > 6
+    has_ram = any(word.endswith("bram") for word in about.words)
+    return is_odd or has_ram or not role("changed").isdisjoint(about.words)
+
+
+def _with_fillers(about: Description, start: int, end: int) -> tuple[int, int]:
+    """A run with what stands between it and its size or count."""
+    fillers = (role("gpu_idle") | {*cpus.MAKERS}) - {"with", "vram"}
+    while start > 0 and about.word(start - 1) in fillers:
+        start -= 1
+    while about.free(end) in fillers:
+        end += 1
+    return start, end
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:
     """Take the `2x` or `x2` beside a run; 1 without one."""
-    while start > 1 and about.word(start - 1) in (role("gpu_idle") | {*cpus.MAKERS}) - {"with"}:
-        start -= 1
-    while end in about.taken:
+    while end in about.taken and SIZE.fullmatch(about.word(end)):
         end += 1
+    start, end = _with_fillers(about, start, end)
     for at in (start - 1, end, end + 1):
         count = COUNT.fullmatch(about.free(at))
         # `epyc 7742 2x 3090` are two cards
         is_of_this = at < start or about.word(at + 1) in ("", BREAK)
         if count and (is_of_this if count[1] else at >= end):
-            about.take(at, at + 1)
+            about.taken.add(at)
             return int(count[1] or count[2])
     return 1
 
@@ -543,7 +550,7 @@ def _sizes(about: Description) -> dict[str, list[float]]:
             about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
         elif word not in role("of_sizes"):
             continue
-        about.take(at, at + 1)
+        about.taken.add(at)
     return sizes
 
 
@@ -559,7 +566,7 @@ def _take_rest(about: Description) -> None:
         elif word not in role("gpu_words"):
             continue
         says_gpu |= word in ("gpu", "vram", "dgpu")
-        about.take(at, at + 1)
+        about.taken.add(at)
     if about.cards_at or about.has_no_card or "shared" in about.product or about.has_chip:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):

@@ -86,19 +86,16 @@ def kinds_of_words() -> Mapping[str, str]:
     return {word: kind for kind in kinds for word in role(kind)}
 
 
-def _modules_of_sum(match: re.Match[str]) -> str:
-    """`2x16gb` for `32gb (2x16)`; as it is where that is not the sum."""
-    total, count, size = (int(number) for number in match.groups())
-    return f" {count}x{size}gb " if total == count * size else match[0]
-
-
 _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
     # `2` for `dual` before channels, sticks and cores
     "count": lambda match: str(word_table()["counts"].get(match[1], match[0])),
     "times": lambda match: f" {word_table()['counts'][match[1]]}x ",
     "kib": lambda match: f"{int(match[1]) // 1024}mb",
     "mib": lambda match: f" {int(match[1]) / 1024:.3g}gb ",
-    "modules": _modules_of_sum,
+    # `2x16gb` for `32gb (2x16)`; as it is where that is not the sum
+    "modules": lambda match: (
+        f" {match[2]}x{match[3]}gb " if int(match[1]) == int(match[2]) * int(match[3]) else match[0]
+    ),
 }
 
 
