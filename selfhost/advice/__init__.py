@@ -13,7 +13,7 @@ class Report(Record):
 
     def to_json(self) -> dict[str, Any]:
         """The object that its command prints with `--format json`, as a dict."""
-        document: dict[str, Any] = report_module("json").document(self)
+        document: dict[str, Any] = report_module("json").record(self)
         return document
 
     def __repr__(self) -> str:

@@ -97,15 +97,6 @@ def _judged(answer: Verdict | Plan, kind: str, architecture: str | None) -> dict
     return {key: members[key] for key in keys}
 
 
-def document(answer: Any) -> dict[str, Any]:
-    """Return any answer of the Python interface as its command prints it."""
-    kind = type(answer).__name__
-    if kind == "Comparison":
-        return compared([model.verdict for model in answer.models])
-    writers: dict[str, Callable[[Any], dict[str, Any]]] = {"Ranking": ranking, "Plan": plan}
-    return writers.get(kind, record)(answer)
-
-
 def check(
     verdicts: Sequence[Verdict], errors: Mapping[str, SelfhostError] = FrozenDict()
 ) -> dict[str, Any]:
@@ -264,7 +255,10 @@ def _error(problem: SelfhostError) -> dict[str, Any]:
 
 # what stands for a record wherever it is; other records are walked
 _WRITERS: dict[str, Callable[[Any], Any]] = {
+    "Comparison": lambda answer: compared([model.verdict for model in answer.models]),
     "Machine": lambda machine: machine.to_json(),
+    "Plan": plan,
+    "Ranking": ranking,
     "Selector": str,
     "ModelSpec": _model,
     "PaceRange": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
