@@ -24,8 +24,6 @@ from ..machine.record import BANDWIDTH, Machine, normal_architecture
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
-# 30,000 exceptions with a reason and an owner take 5 to 6 MB
-MAX_POLICY_BYTES = 6 << 20
 SEVERITIES = ("error", "warning")
 FAIL_ON = (*SEVERITIES, "never")
 ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
@@ -331,7 +329,7 @@ class Policy(Record):
 
     def document(self) -> Document:
         """The file anew, for the lines of what shows only later."""
-        return Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
+        return Document.parse(self.file, self.text.encode())
 
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
         """Faults of entries of `models` that show only later, each at its key and line."""

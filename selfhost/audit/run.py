@@ -42,7 +42,7 @@ from ..machine.record import Machine
 from ..needs.quantization import KINDS, kind_of
 from .fleet_judge import FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
-from .policy import FACT_KEYS, MAX_POLICY_BYTES, Fault, MachineClass, Policy, Wanted, read_policy
+from .policy import FACT_KEYS, Fault, MachineClass, Policy, Wanted, read_policy
 from .rows import Audit, Exceptions, Result, Row, Since, listed
 from .systems.facts import NOT_JUDGED
 
@@ -191,7 +191,7 @@ _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
     """Every fault that would keep an audit with this policy from an answer on any machine."""
     try:
-        policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
+        policy = read_policy(Document.read(path))
     except PolicyError as error:
         return error.problems
     refused: dict[int, SelfhostError] = {}

@@ -8,7 +8,7 @@ import shlex
 
 from ..audit.fleet_judge import Progress
 from ..audit.machines import Fleet, Machines, load_machines
-from ..audit.policy import MAX_POLICY_BYTES, Policy, read_policy, starter_policy
+from ..audit.policy import Policy, read_policy, starter_policy
 from ..audit.rows import Audit
 from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
@@ -73,7 +73,7 @@ def _run(words: list[str]) -> int:
     targets = [path for _, path in outputs if path is not None]
     refuse_targets(options, targets, with_standard_output=len(targets) < len(outputs))
     today = options.today or utc_today()
-    file = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
+    file = Document.read(options.policy)
     catalogue = open_catalogue(options.specs)
     try:
         policy = read_policy(file)

@@ -34,10 +34,7 @@ class Unreadable(OSError):
         self, reason: str, remedy: str | None = None, *, line: int | None = None, kind: str = ""
     ) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
-        self.line = line
-        self.kind = kind
+        self.reason, self.remedy, self.line, self.kind = reason, remedy, line, kind
 
     def problem(self, file: str, remedy: str | None = None) -> Problem:
         """The fault of that file; `remedy` is for one without its own."""
@@ -66,13 +63,13 @@ def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
     return Unreadable(f"cannot be read: {reason}")
 
 
-def _refuse_other_than_files(mode: int) -> None:
-    """Raise `Unreadable` unless `mode`, that of a path's status, is an ordinary file's."""
-    if stat.S_ISDIR(mode):
+def _refuse_other_than_files(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
         raise Unreadable("is a folder, not a file", "name the file in it")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
-        reason = f"is not an ordinary file: it is a {kinds.get(stat.S_IFMT(mode), 'device')}"
+        kind = kinds.get(stat.S_IFMT(status.st_mode), "device")
+        reason = f"is not an ordinary file: it is a {kind}"
         raise Unreadable(reason, "write what it gives to a file")
 
 
@@ -81,14 +78,12 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
     try:
         # before it is opened, for opening a device may do something, and after, for it may be
         # another by then
-        _refuse_other_than_files(os.stat(path).st_mode)
+        _refuse_other_than_files(os.stat(path))
         stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
+        status = os.fstat(stream.fileno())
+        _refuse_other_than_files(status)
     except (OSError, ValueError) as error:
         raise fault_at(path, error) from None
-    status = os.fstat(stream.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        stream.close()
-    _refuse_other_than_files(status.st_mode)
     return stream, status.st_size
 
 
@@ -158,10 +153,8 @@ def text_of(content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unreadable("is not text", "save the file as UTF-8", line=line) from None
-    if not text.strip():
-        raise Unreadable("is empty")
-    if "\0" in text:
-        raise Unreadable("is not text")
+    if "\0" in text or not text.strip():
+        raise Unreadable("is not text" if text.strip() else "is empty")
     return text
 
 
@@ -195,30 +188,28 @@ def check_targets(
         if place in places and path != os.devnull:
             raise WriteError(f"two reports would go to {path}", remedy="give each its own file")
         places.append(place)
-        _refuse_other_targets(path)
+        _device_or_file(path)
         if any(os.path.exists(path) and os.path.samefile(path, other) for other in read):
             message = f"cannot write {path}: this run reads it"
             raise WriteError(message, remedy="name another file for the report")
 
 
-def _is_device(path: str) -> bool:
-    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
-
-
-def _refuse_other_targets(path: str) -> None:
-    """Raise `WriteError` but for a device or a file that may be written in its folder."""
+def _device_or_file(path: str) -> bool:
+    """True for a device. Raises `WriteError` for what is no file to be written in its folder."""
+    is_device = os.path.abspath(path).startswith(("/dev/", "/proc/"))
     try:
-        is_fit = stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.W_OK)
+        is_fit = is_device or (stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.W_OK))
     except FileNotFoundError as error:
         folder = os.path.dirname(os.path.realpath(path))
-        if not os.path.basename(path) or not os.path.isdir(folder):
+        is_fit = bool(os.path.basename(path)) and os.path.isdir(folder)
+        if not is_fit:
             raise _unwritable(path, error) from None
-        is_fit = True
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
-    if not is_fit and not _is_device(path):
+    if not is_fit:
         message = f"cannot write {path}: it is no file that this account may change"
         raise WriteError(message, remedy=_OWN_FOLDER)
+    return is_device
 
 
 def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
@@ -231,14 +222,12 @@ def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
     path = ""
     try:
         for path, text in reports:
-            _refuse_other_targets(path)
-            if _is_device(path):
+            if _device_or_file(path):
                 for stream in filter(None, (sys.stdout, sys.stderr)):
                     stream.flush()
                 # opened anew, the shell's `> FILE` would begin anew
                 is_stream = path in _STREAMS
-                number = os.dup(_STREAMS[path]) if is_stream else os.open(path, os.O_WRONLY)
-                _write(number, text)
+                _write(os.dup(_STREAMS[path]) if is_stream else os.open(path, os.O_WRONLY), text)
                 continue
             place = os.path.realpath(path)
             beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"

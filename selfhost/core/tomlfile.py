@@ -19,7 +19,8 @@ from .spelling import nearest
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 
-MAX_FILE_BYTES = 1 << 20
+# 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
+MAX_FILE_BYTES = 6 << 20
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
 # faults of a file for which names are guessed: of a hundred thousand it would take minutes
@@ -53,22 +54,22 @@ class Document:
         self.parts: dict[str, Document] = {}
 
     @classmethod
-    def read(cls, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
-        """The file at `path`, of at most that size; one that cannot be read is a problem of it."""
+    def read(cls, path: str) -> Document:
+        """The file at `path`; that it cannot be read is a problem of it."""
         try:
-            return cls.parse(shown(path), read_file(path, max_bytes), max_bytes=max_bytes)
+            return cls.parse(shown(path), read_file(path, MAX_FILE_BYTES))
         except Unreadable as error:
             return cls(shown(path), {}, unusable=error)
 
     @classmethod
-    def parse(cls, file: str, content: bytes, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
+    def parse(cls, file: str, content: bytes) -> Document:
         """Never raises: bad encoding and bad syntax are problems of the document."""
         import tomllib
 
         text = ""
         try:
-            if len(content) > max_bytes:
-                raise too_large(max_bytes)
+            if len(content) > MAX_FILE_BYTES:
+                raise too_large(MAX_FILE_BYTES)
             text = text_of(content).replace("\r\n", "\n")
             if text.count(".") > MAX_KEY_PARTS and _ENDLESS_KEY.search(text):
                 raise Unreadable(f"has a key of more than {MAX_KEY_PARTS} parts")
