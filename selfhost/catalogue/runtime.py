@@ -277,7 +277,7 @@ class RuntimeSpec(Stated):
     service: Service | None = read_by(kind=Service, default=None)
 
     # the lines to type
-    command: str = read_by(empty=True, default="")
+    command: str = read_by(default="")
     commands: Mapping[str, str] = {}
     repository_command: str = ""
     named_command: str = ""
@@ -314,7 +314,7 @@ class RuntimeSpec(Stated):
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = read_by(choices=HOW, default="assumed")
-    overhead_source: str = read_by(empty=True, default="")
+    overhead_source: str = read_by(default="")
     default_context_tokens: int | None = read_by(minimum=1, default=None)
     longer_context_gpu_bytes: int | None = read_by(minimum=1, default=None)
     cache_step_tokens: int = read_by(minimum=1, default=1)

@@ -261,27 +261,21 @@ def fault_of(
     minimum: float = 0,
     maximum: float = 10**18,
     choices: Sequence[str] = (),
-    empty: bool = False,
     lines: bool = False,
     form: Form | None = None,
 ) -> Fault | None:
     """What is wrong with a value of that kind and what to write instead; None where it is right.
 
     A number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
-    string is one of `choices` if given, of a `form`, on one line unless `lines`, not blank unless
-    `empty`.
+    string is one of `choices` if given, else not blank, on one line unless `lines`, of a `form`.
     """
     given: type = type(value)
     if given is not kind and not (kind is float and given is int):
         name, remedy = _KINDS[kind]
-        remedy = _whole_number(value) if kind is int else remedy
+        remedy = whole_number(value) if kind is int else remedy
         return f"must be {name}, not {kind_of(value)}", remedy
     if kind is str:
-        if fault := _text_fault(value, choices, empty, lines):
-            return fault
-        if form is None or form[0].fullmatch(value):
-            return None
-        return f'"{shortened(value)}" {form[1]}', form[2]
+        return _text_fault(value, choices, lines, form)
     if kind in (int, float) and not minimum <= value <= maximum:
         word, end = ("least", minimum) if value < minimum else ("most", maximum)
         end = int(end) if end == int(end) else end
@@ -289,41 +283,44 @@ def fault_of(
     return None
 
 
-def _text_fault(text: str, choices: Sequence[str], empty: bool, lines: bool) -> Fault | None:
+def _text_fault(text: str, choices: Sequence[str], lines: bool, form: Form | None) -> Fault | None:
+    message, remedy = "", None
     if choices:
-        message = f'"{shortened(text)}" is not one of {", ".join(choices)}'
-        return None if text in choices else (message, None)
-    if not text.strip():
-        return None if empty and not text else ("is empty", None)
-    if (" ".join(text.split()) if lines else text).isprintable():
-        return None
-    message = f'"{shortened(text)}" has a line break or a control character'
-    return message, "write it on one line"
+        message = "" if text in choices else f"is not one of {', '.join(choices)}"
+    elif not text.strip():
+        return "is empty", None
+    elif not (" ".join(text.split()) if lines else text).isprintable():
+        message, remedy = "has a line break or a control character", "write it on one line"
+    elif form is not None and not form[0].fullmatch(text):
+        _, message, remedy = form
+    return (f'"{shortened(text)}" {message}', remedy) if message else None
 
 
-def _whole_number(value: object) -> str | None:
+def whole_number(text: object, parse: Callable[[str], int] | None = None) -> str | None:
     """What to write instead of one as text or with a point: `"4,096"`, `7e9`."""
-    digits = str(int(value)) if isinstance(value, float) and value.is_integer() else value
-    digits = re.sub(r"[,_ ]|\.0*$", "", digits if isinstance(digits, str) else "")
-    is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
-    return f"write {int(digits):_}" if is_number else None
+    from .units import parse_whole
+
+    try:
+        return f"write {(parse or parse_whole)(str(text).removesuffix('.0')):_}"
+    except ValueError:
+        return None
 
 
 def kind_of(value: object) -> str:
     """What a value is, in words for a message: `the string "4k"`, `a table`."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return f'the string "{shortened(value)}"'
-    if isinstance(value, int | float):
+    if type(value) in (int, float):
         return f"the number {_digits(value)}"
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
     is_time = value is None or hasattr(value, "isoformat")
     return str(value) if is_time else f"a value of the type {type(value).__name__}"
 
 
-def _digits(value: int | float) -> str:
+def _digits(value: Any) -> str:
     """A number for a message. Python refuses to print whole numbers of more than 4,300 digits."""
     if not isinstance(value, int):
         return str(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import units
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .records import Record, fault_of, kind_of, read_by
+from .records import Record, fault_of, kind_of, read_by, whole_number
 from .units import parse_bytes, parse_count, parse_tokens
 
 TASKS = ("generate", "finetune")
@@ -221,23 +221,16 @@ def _value_faults(record: Workload | Load) -> Iterator[_FieldFault]:
         if annotation in _KINDS:
             limits = kind._keys[field].limits if field in kind._keys else {}
             if fault := fault_of(value, _KINDS[annotation], **limits):
-                yield field, fault[0], _number_typed(field, annotation, value) or fault[1]
+                message, remedy = fault
+                if annotation == "int" and isinstance(value, str):
+                    remedy = whole_number(value, parse_bytes if "bytes" in field else parse_tokens)
+                yield field, message, remedy
         elif field == "load" and not isinstance(value, Load):
             yield field, f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')"
         elif field == "runtime_options":
             pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
             if not all(isinstance(text, str) for pair in pairs for text in pair):
                 yield field, "must be texts by name", 'as {"ub": "1024"}'
-
-
-def _number_typed(field: str, annotation: str, value: object) -> str | None:
-    """What to write instead of `32k` and `2GiB`."""
-    try:
-        if annotation == "int" and isinstance(value, str):
-            return f"write {(parse_bytes if 'bytes' in field else parse_tokens)(value):_}"
-    except ValueError:
-        pass
-    return None
 
 
 def _task_faults(workload: Workload) -> Iterator[_FieldFault]:
