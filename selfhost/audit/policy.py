@@ -15,7 +15,7 @@ from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import Record, read_by, shortened
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
-from ..core.units import parse_bytes
+from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
@@ -31,8 +31,6 @@ ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
 BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt
 }  # fmt: skip
-# what a bound on memory without a unit is at least: below it, a unit was left out
-_LEAST_BOUND_BYTES = 1 << 20
 # names among which the one that was meant is looked for
 _MOST_COMPARED = 500
 _NEEDS = ("private", "commercial", "modify", "auditable")
@@ -105,9 +103,7 @@ def _bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
         try:
             if not sign:
                 raise ValueError(f"{part!r} begins with none of {' '.join(BOUNDS)}")
-            size = parse_bytes(size_text)
-            if 0 < size < _LEAST_BOUND_BYTES and size_text.isdigit():
-                raise ValueError(f"{size_text} without a unit is {size_text} bytes")
+            size = parse_size(size_text)
         except ValueError as error:
             table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
             break

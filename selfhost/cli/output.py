@@ -31,22 +31,14 @@ class UsageError(SelfhostError):
     """The command line makes no sense."""
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Whether standard output is one."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def columns() -> int:
-    """Return the width of standard output."""
-    return _extent("COLUMNS", 0) or 80
-
-
-def screen_lines() -> int:
-    """Return the lines of the terminal that standard output is; 0 where it is none."""
-    return _extent("LINES", 1) if _is_terminal() else 0
-
-
-def _extent(name: str, at: int) -> int:
-    text = os.environ.get(name, "")
+def extent(name: str) -> int:
+    """Return the COLUMNS or LINES of standard output; 0 where nothing states them."""
+    text, at = os.environ.get(name, ""), ("COLUMNS", "LINES").index(name)
     if text.isascii() and text.isdecimal() and 0 < len(text) <= 9 and int(text):
         return int(text)
     try:
@@ -140,13 +132,13 @@ def present(options: argparse.Namespace, blocks: Blocks) -> None:
     else:
         from ..reports.layout import plain
 
-        is_terminal = options.output is None and _is_terminal()
-        width = columns() if is_terminal or (not options.output and _extent("COLUMNS", 0)) else None
+        is_screen = options.output is None and is_terminal()
+        width = 0 if options.output else extent("COLUMNS") or 80 * is_screen
         # no-color.org; force-color.org, for a CI job without a terminal
         is_plain = options.output or options.no_color or os.environ.get("NO_COLOR")
         is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
-        color = is_forced or (is_terminal and os.environ.get("TERM") != "dumb")
-        text = plain(blocks, width, bars=is_terminal, color=bool(color and not is_plain))
+        color = is_forced or (is_screen and os.environ.get("TERM") != "dumb")
+        text = plain(blocks, width or None, bars=is_screen, color=bool(color and not is_plain))
     deliver(options, text)
 
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.files import can_be_passed_on
 from ..core.tables import shipped_table
 from ..core.units import (
-    MIB,
-    binary,
-    parse_bytes,
     parse_count,
     parse_number,
     parse_rate,
     parse_seconds,
+    parse_size,
     parse_tokens,
     parse_whole,
 )
 from ..core.workload import Load, Workload, cache_type
 from . import COMMANDS
-from .output import UsageError, columns, write
+from .output import UsageError, extent, write
 
 # with so many options the help has them in two parts
 _MANY_OPTIONS = 15
@@ -78,13 +77,14 @@ class CommandParser(argparse.ArgumentParser):
     """Parses the words of one command, and raises UsageError where argparse would exit."""
 
     def __init__(self, command: str) -> None:
-        # a formatter is made for each option that is added
-        self._width = max(40, min(100, columns()))
-        job = COMMANDS[command]
+        # argparse loads shutil to ask for the width, and makes a formatter for each option
+        width = max(40, min(100, extent("COLUMNS") or 80))
+        form, job = argparse.RawDescriptionHelpFormatter, COMMANDS[command]
         super().__init__(
             prog=f"selfhost {command}",
             allow_abbrev=False,
             description=f"{job[0].upper()}{job[1:]}.",
+            formatter_class=partial(form, max_help_position=27, width=width),
         )
         self.command = command
         self.register("action", None, _Once)
@@ -193,19 +193,16 @@ class CommandParser(argparse.ArgumentParser):
         see = f"see `{self.prog} --help`"
         raise UsageError(f"{kind} {' '.join(words)}", remedy=remedy or see)
 
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        """Return one as wide as the terminal; argparse loads shutil to ask for the width."""
-        return argparse.RawDescriptionHelpFormatter(
-            self.prog, max_help_position=27, width=self._width
-        )
-
     def print_help(self, file: Any = None) -> None:
         """Print the help; argparse says nothing where it cannot be written."""
         write(self.format_help())
 
     def format_help(self) -> str:
         """Return argparse's help with examples and the exit codes."""
-        return f"{super().format_help()}\n{examples(self.command)}\n{exit_codes(self.command)}"
+        exits = help_text("exits")
+        codes = exits.get(self.command, exits["other"]).items()
+        lines = "".join(f"  {code}  {words}\n" for code, words in codes)
+        return f"{super().format_help()}\n{examples(self.command)}\nexit codes:\n{lines}"
 
 
 def help_text(key: str) -> Any:
@@ -218,27 +215,10 @@ def examples(command: str) -> str:
     return f"examples:\n{help_text('examples')[command]}\n"
 
 
-def exit_codes(command: str) -> str:
-    """Return the exit codes of one command, a line each."""
-    exits = help_text("exits")
-    lines = (f"  {code}  {words}\n" for code, words in exits.get(command, exits["other"]).items())
-    return "exit codes:\n" + "".join(lines)
-
-
 def meant(kind: str, word: str, known: Iterable[str]) -> str | None:
     """Return the option or command (`kind` is "options" or "commands") that others call so."""
     named = [name for name, words in help_text(kind).items() if word in words]
     return next((name for name in named if name in known), None)
-
-
-def _size_bytes(text: str) -> int:
-    size = parse_bytes(text)
-    # nothing here is counted in bytes: 8 was meant as 8 GB or GiB
-    if text.strip().isdecimal() and 0 < size < MIB:
-        raise ValueError(
-            f"{text!r} is {binary(size)}: the unit is missing, write for example 16GiB or 16GB"
-        )
-    return size
 
 
 def _day(text: str) -> str:
@@ -260,7 +240,7 @@ def _rows(text: str) -> int:
 
 
 _TYPES = {
-    "tokens": parse_tokens, "size": _size_bytes, "day": _day, "rows": _rows, "cache": cache_type,
+    "tokens": parse_tokens, "size": parse_size, "day": _day, "rows": _rows, "cache": cache_type,
     "count": parse_count, "number": parse_number, "rate": parse_rate, "seconds": parse_seconds,
     "whole": parse_whole,
 }  # fmt: skip

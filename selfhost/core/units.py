@@ -308,6 +308,15 @@ def parse_bytes(text: str) -> int:
     return (2 * number + scale) // (2 * scale)
 
 
+def parse_size(text: str) -> int:
+    """As `parse_bytes`, of what nobody counts in bytes: 8 was meant as 8 GB or GiB."""
+    size = parse_bytes(text)
+    if text.strip().isdecimal() and 0 < size < MIB:
+        what = f"{text!r} is {binary(size)}"
+        raise ValueError(f"{what}: the unit is missing, write for example 16GiB or 16GB")
+    return size
+
+
 def parse_rate(text: str) -> int:
     """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second."""
     number, scale, typed = _parts(text, f"is not a speed: {_RATE_EXAMPLE}")

@@ -11,7 +11,7 @@ from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
-from ..core.units import parse_bytes, parse_number
+from ..core.units import parse_number, parse_size
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards
 from .record import (
@@ -43,9 +43,7 @@ class SettingError(InputError):
 
 
 def _size(text: str, most: int = MAX_MEMORY_BYTES) -> int:
-    size = parse_bytes(text)
-    if text.strip().isdecimal() and size < units.MIB:
-        raise ValueError(f"is {units.binary(size)}: the unit is missing")
+    size = parse_size(text)
     if not 1 <= size <= most:
         words = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that"
         raise ValueError(words)
