@@ -7,6 +7,7 @@ A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a nu
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -21,10 +22,8 @@ MOST_TOKENS = 10**9
 
 def counted(names: Sequence[str]) -> list[str]:
     """Each name once, `2 × RTX 3090` where it stands twice."""
-    return [
-        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-        for name in dict.fromkeys(names)
-    ]
+    numbers = Counter(names)
+    return [f"{numbers[name]} × {name}" if numbers[name] > 1 else name for name in numbers]
 
 
 def plain(number: float) -> str:
@@ -41,14 +40,9 @@ def plain(number: float) -> str:
 stated = "{:,.12g}".format
 
 
-_BINARY = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
-_DECIMAL = ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
-_COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
-
-
 def count(number: int) -> str:
     """A model's size as people say it: `7.25 B`, `124 M`."""
-    return _scaled(number, _COUNTS) if number >= 1000 else str(number)
+    return _scaled(number, ((TB, "T"), (GB, "B"), (MB, "M"), (KB, "K")), small="")
 
 
 def between(shown: Callable[[Any], str], least: float, most: float) -> str:
@@ -60,11 +54,12 @@ def between(shown: Callable[[Any], str], least: float, most: float) -> str:
     return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
 
 
+Steps = tuple[tuple[int, str], ...]
 # a float holds no more, and int() prints no more than 4,300 digits: only a hostile file gets there
 _ABSURD = 10**40
 
 
-def _scaled(count: int, steps: tuple[tuple[int, str], ...], *, up: bool = False) -> str:
+def _scaled(count: int, steps: Steps, *, up: bool = False, small: str = " bytes") -> str:
     sign, size = ("-", -count) if count < 0 else ("", count)
     if size >= _ABSURD:
         return f"{sign}over {_ABSURD // steps[0][0]:,} {steps[0][1]}"
@@ -77,13 +72,17 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...], *, up: bool = False)
             if up:
                 value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
-    return f"{sign}{size} bytes" if size != 1 else f"{sign}1 byte"
+    return f"{sign}{size}{small.removesuffix('s' * (size == 1))}"
 
 
 # memory: `4.90 GiB`, `512 MiB`; rounded `up`, what is printed is enough
-binary: Callable[..., str] = partial(_scaled, steps=_BINARY)
+binary: Callable[..., str] = partial(
+    _scaled, steps=((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
+)
 # downloads and disks, as publishers and shops state them: `4.37 GB`
-decimal: Callable[..., str] = partial(_scaled, steps=_DECIMAL)
+decimal: Callable[..., str] = partial(
+    _scaled, steps=((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
+)
 
 
 def percent(share: float) -> str:
@@ -184,9 +183,8 @@ def _work(figure: float, unit: str, audio_seconds: int | None) -> str:
     return wait(figure) if unit in _A_PIECE else _pace(figure)
 
 
-def clip(frames: int, width: int, height: int) -> str:
-    """`81 frames of 832 × 480 pixels`."""
-    return f"{frames} frames of {width} × {height} pixels"
+# `81 frames of 832 × 480 pixels`
+clip = "{} frames of {} × {} pixels".format
 
 
 def wait(seconds: float) -> str:
