@@ -23,17 +23,15 @@ class Problem(Record):
     unlisted: int = 0
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        where = f"{place}: {self.key}: " if self.key else f"{place}: "
-        tail = f" ({one_line(self.remedy)})" if self.remedy else ""
-        return f"{where}{self.message}{tail}"
+        place = f"{self.file}:{self.line or ''}".removesuffix(":")
+        remedy = f" ({one_line(self.remedy)})" if self.remedy else ""
+        return f"{': '.join(filter(None, (place, self.key, self.message)))}{remedy}"
 
 
 def one_line(remedy: str) -> str:
     """A remedy of several ways, one in a line and padded to columns, as one sentence."""
-    if "\n" not in remedy:
-        return remedy
-    return "; ".join([" ".join(line.split()) for line in remedy.split("\n")])
+    lines = [" ".join(line.split()) for line in remedy.split("\n")]
+    return "; ".join(lines) if lines[1:] else remedy
 
 
 # of one input; what is wrong beyond these is counted
@@ -61,9 +59,7 @@ class SelfhostError(Exception):
         self, message: str, *, remedy: str | None = None, nearest: Iterable[str] = ()
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-        self.nearest = tuple(nearest)
+        self.message, self.remedy, self.nearest = message, remedy, tuple(nearest)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a process pool sends errors back pickled, and some take arguments without a default
@@ -87,30 +83,18 @@ class UnknownModelError(SelfhostError, LookupError):
 class NotAModelError(UnknownModelError):
     """The name is of a tool, a service or a family nobody can download: `kind` says which."""
 
-    def __init__(
-        self, message: str, *, kind: str, nearest: Iterable[str] = (), remedy: str | None = None
-    ) -> None:
-        super().__init__(message, nearest=nearest, remedy=remedy)
+    def __init__(self, message: str, *, kind: str, **more: Any) -> None:
+        super().__init__(message, **more)
         self.kind = kind
 
 
 class InputError(SelfhostError, ValueError):
     """An input with faults: the first MAX_PROBLEMS, and one last that counts any others."""
 
-    def __init__(
-        self,
-        problems: Iterable[Problem] | str,
-        *,
-        remedy: str | None = None,
-        nearest: Iterable[str] = (),
-    ) -> None:
-        listed = () if isinstance(problems, str) else tuple(problems)
-        super().__init__(
-            problems if isinstance(problems, str) else "\n".join(map(str, listed)),
-            remedy=remedy,
-            nearest=nearest,
-        )
-        self.problems = listed
+    def __init__(self, problems: Iterable[Problem] | str, **more: Any) -> None:
+        self.problems = () if isinstance(problems, str) else tuple(problems)
+        text = problems if isinstance(problems, str) else "\n".join(map(str, self.problems))
+        super().__init__(text, **more)
 
 
 class WrongTypeError(SelfhostError, TypeError):
