@@ -92,7 +92,7 @@ def rank(
     `WorkloadError` also for a use or modality that does not exist.
     """
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
-        if value is not None and value not in choices:
+        if value not in (None, *choices):
             message = f"{value!r} is not one of {', '.join(choices)}"
             raise WorkloadError.of((key, message, None))
     catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
@@ -134,9 +134,8 @@ def compare(
     raised, and its notes (`__notes__`) are the others. `SelfhostError` for fewer than two.
     """
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        kind = type(models).__name__
-        example = 'write compare(["mistral-7b", "phi-4"])'
-        raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
+        what = f"models must be a list of models, not {type(models).__name__}"
+        raise WrongTypeError(f'{what}: write compare(["mistral-7b", "phi-4"])')
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
     catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs, fields)
@@ -211,18 +210,18 @@ def _with_defaults(
         remedy = f"a record is read by machine=Machine.{reader}(…)"
         raise WrongTypeError(f"{error.message}; {remedy}", remedy=remedy) from None
     asked = Workload(**fields) if workload is None else workload.replace(**fields)
-    notes: tuple[str, ...] = ()
+    note: str | None = None
     if isinstance(machine, str):
         from .machine.named import named
         from .machine.words import UnknownMachineError
 
+        text = machine
         try:
-            described, note = named(machine)
+            machine, note = named(text)
         except UnknownMachineError as error:
             wanted = error.remedy and error.remedy.replace("--machine ", "machine=")
-            if machine.endswith((".json", ".jsonl")) or os.path.lexists(machine):
-                wanted = f"a record is read by machine=Machine.from_file({machine!r})"
+            if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
+                wanted = f"a record is read by machine=Machine.from_file({text!r})"
             message = f"{error.message}; {wanted}" if wanted else error.message
             raise UnknownMachineError(message, remedy=wanted, nearest=error.nearest) from None
-        machine, notes = described, () if note is None else (note,)
-    return open_catalogue(specs), asked, machine or Machine.read(), notes
+    return open_catalogue(specs), asked, machine or Machine.read(), (note,) if note else ()
