@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .records import pattern
-
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 # of a context or a prompt; a thousand times what models hold
@@ -226,11 +224,11 @@ def utc_today() -> str:
 
 
 # at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit
-_QUANTITY = pattern(
+_QUANTITY = re.compile(
     r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,20})?"
     r"(?: *([A-Za-z][A-Za-z /]*?))? *"
 )
-_DECIMAL_COMMA = pattern(r" *[0-9]+,[0-9]+[A-Za-z/ ]*")
+_DECIMAL_COMMA = re.compile(r" *[0-9]+,[0-9]+[A-Za-z/ ]*")
 # a bare K, M, G or T is binary, as `docker run -m` and `systemd` read it
 _SIZES = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
@@ -243,7 +241,7 @@ _SECONDS = {
     **dict.fromkeys(("h", "hour", "hours"), 3600),
 }
 # a small b is a bit and a capital B a byte
-_RATE = pattern(r"([kKmMgGtT]i?)?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)")
+_RATE = re.compile(r"([kKmMgGtT]i?)?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)")
 _RATE_EXAMPLE = "write for example 100Mbit/s or 12MB/s"
 
 
