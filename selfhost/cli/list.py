@@ -44,13 +44,11 @@ def run(words: list[str]) -> int:
             guesses = words_in_names(options.words, catalogue)
             near = tuple(f"`selfhost list {guess}`" for guess in guesses)
         is_page = options.format == "html"
-        lines = extent("LINES") if options.output is None and is_terminal() else 0
-        rows = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
         is_all = is_page or options.all or options.words or options.route
         document = list_document(
             listing,
             workload,
-            top=None if options.all or is_page else options.top or rows,
+            top=None if options.all or is_page else options.top or _rows_of_the_screen(options),
             wide=options.wide or is_page,
             only_running=not is_all or options.route == "local",
             near=near,
@@ -103,14 +101,16 @@ def _listed(
             return first
     # where nothing runs, how each fails tells what to change
     listing = lister.all(ids)
-    rows = [row for row in listing.models if options.route in (None, row.route)]
-    if options.max_size is not None:
-        sizes = [row.needs.download_bytes if row.needs is not None else None for row in rows]
-        pairs = zip(rows, sizes, strict=True)
-        rows = [row for row, size in pairs if size is not None and size <= options.max_size]
+    rows = [row for row in listing.models if _matches(row, options)]
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
+
+
+def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
+    size = answer.needs.download_bytes if answer.needs is not None else None
+    is_small = options.max_size is None or (size is not None and size <= options.max_size)
+    return options.route in (None, answer.route) and is_small
 
 
 def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
@@ -127,3 +127,8 @@ def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
     }
     value = values[column]
     return value is None, 0 if value is None else value
+
+
+def _rows_of_the_screen(options: argparse.Namespace) -> int:
+    lines = extent("LINES") if options.output is None and is_terminal() else 0
+    return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP

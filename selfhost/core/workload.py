@@ -7,7 +7,7 @@ from typing import Any
 
 from . import units
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .records import Record, fault_of, kind_of, read_by, whole_number
+from .records import Fault, Record, fault_of, kind_of, read_by, whole_number
 from .units import parse_bytes, parse_count, parse_tokens
 
 TASKS = ("generate", "finetune")
@@ -215,22 +215,26 @@ def _value_faults(record: Workload | Load) -> Iterator[_FieldFault]:
     kind = type(record)
     for field in kind._fields:
         value = getattr(record, field)
-        if field in kind._defaults and value is kind._defaults[field]:
-            continue
-        annotation = kind._kinds[field].removesuffix(" | None")
-        if annotation in _KINDS:
-            limits = kind._keys[field].limits if field in kind._keys else {}
-            if fault := fault_of(value, _KINDS[annotation], **limits):
-                message, remedy = fault
-                if annotation == "int" and isinstance(value, str):
-                    remedy = whole_number(value, parse_bytes if "bytes" in field else parse_tokens)
-                yield field, message, remedy
-        elif field == "load" and not isinstance(value, Load):
-            yield field, f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')"
-        elif field == "runtime_options":
-            pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
-            if not all(isinstance(text, str) for pair in pairs for text in pair):
-                yield field, "must be texts by name", 'as {"ub": "1024"}'
+        is_default = field in kind._defaults and value is kind._defaults[field]
+        if not is_default and (fault := _fault_of(kind, field, value)):
+            yield (field, *fault)
+
+
+def _fault_of(kind: type[Record], field: str, value: Any) -> Fault | None:
+    if field == "load":
+        message = f"must be a Load, not {kind_of(value)}"
+        return None if isinstance(value, Load) else (message, "Load.parse('2M:500k')")
+    if field == "runtime_options":
+        pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
+        is_text = all(isinstance(text, str) for pair in pairs for text in pair)
+        return None if is_text else ("must be texts by name", 'as {"ub": "1024"}')
+    limits = kind._keys[field].limits if field in kind._keys else {}
+    annotation = kind._kinds[field].removesuffix(" | None")
+    fault = fault_of(value, _KINDS[annotation], **limits)
+    if fault is None or annotation != "int" or not isinstance(value, str):
+        return fault
+    # `32k`, `2GiB`
+    return fault[0], whole_number(value, parse_bytes if "bytes" in field else parse_tokens)
 
 
 def _task_faults(workload: Workload) -> Iterator[_FieldFault]:
