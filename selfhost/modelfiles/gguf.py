@@ -184,9 +184,6 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         refused = f"llama.cpp refuses this file: {why}." if isinstance(why, Refused) else None
     name = source.clean(model.values.get("general.name")) or source.name_of(model.path)
     tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
-    terms = source.license_of(tag, link, model.unknown)
-    if terms is None:
-        model.unknown["license.id"] = "the header does not say"
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     headers = f"header of {source.shown(model.path)}{more}"
     embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
@@ -196,7 +193,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         id=source.identifier(name),
         name=name,
         modality="image" if model.is_image_model else modality,
-        license=terms,
+        license=source.license_of(tag, link, model.unknown),
         parameters=_parameters(model, architecture),
         architecture=architecture,
         files=(PublishedFiles(format="gguf", source=size_source, bytes=sizes),),

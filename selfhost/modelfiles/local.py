@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from typing import NoReturn
 
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
@@ -19,7 +18,6 @@ from .safetensors import Weights
 from .source import LocalModel
 from .stored import Stored
 
-_UTF8_MARK = b"\xef\xbb\xbf"
 _CONFIG = "config.json"
 # so small a share of the files may hold more than config.json describes: a tied matrix twice
 _EXTRA_SHARE = 200
@@ -49,69 +47,57 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     # first by its name: the length of a header may begin with the byte of a bracket
     if name.endswith(".safetensors") or source.begins_safetensors(start):
         return _read_weights(named, source.numbered_files(named), None)
-    if name.endswith(".toml") or start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
+    begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if name.endswith(".toml") or begin not in (b"{", b"["):
         kinds = source.file_table("named")
         kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
         source.fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
         return _read_weights(named, *safetensors.shards_in(named))
-    return read_lone_config(named)
+    return _read_lone_config(named)
 
 
 def _read_folder(path: str) -> LocalModel:
     names = source.names_in(path)
-    if not names:
-        source.refuse(path, "empty-folder")
     unfinished = [source.shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
-    ggufs = [name for name in names if name.lower().endswith(".gguf")]
-    if ggufs:
-        return _read_one_gguf(path, ggufs, notes)
-    files, total_bytes = _weight_files(path, names)
-    if files:
-        return _read_weights(path, files, total_bytes, notes)
+    if ggufs := [name for name in names if name.lower().endswith(".gguf")]:
+        projectors = [name for name in ggufs if "mmproj" in name.lower()]
+        if projectors and len(projectors) < len(ggufs):
+            ggufs = [name for name in ggufs if name not in projectors]
+            notes += (source.reason("projector", name=source.shown(projectors[0])),)
+        _refuse_several(path, "GGUF models", ggufs)
+        # of a split file any part that is there
+        model = read_gguf(os.path.join(path, ggufs[0]))
+        return model.replace(notes=notes + model.notes)
+    indexes = safetensors.weight_files_ending(names, safetensors.INDEX_ENDING)
+    shards = safetensors.weight_files_ending(names, ".safetensors")
+    if indexes or shards:
+        _refuse_several(path, "sets of weights", indexes or shards)
+        first, total = os.path.join(path, (indexes or shards)[0]), None
+        files = source.numbered_files(first)
+        if indexes:
+            files, total = safetensors.shards_in(first)
+        return _read_weights(path, files, total, notes)
     if _CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
         source.refuse(path, fault, names=source.listed(unfinished or map(source.shown, names), 4))
     why = source.reason("no-weights")
     if pickles := safetensors.weight_files_ending(names, (".bin", ".pt", ".pth")):
         why = source.reason("pickles", name=source.shown(pickles[0]))
-    return read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
+    return _read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
 
 
-def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
-    """The only set of weights in a folder, and the bytes of their tensors by its index."""
-    indexes = safetensors.weight_files_ending(names, safetensors.INDEX_ENDING)
-    shards = safetensors.weight_files_ending(names, ".safetensors")
-    sets = {source.numbered_files(os.path.join(path, name)) for name in shards}
-    several = indexes or sorted(files[0] for files in sets)
-    if len(several) > 1:
-        _refuse_several(path, "sets of weights", several)
-    if indexes:
-        return safetensors.shards_in(os.path.join(path, indexes[0]))
-    return (sets.pop() if sets else ()), None
+def _refuse_several(path: str, what: str, names: Sequence[str]) -> None:
+    """Raise `SpecError` where these are files of more than one model, parts counted once."""
+    firsts = sorted({source.shown(source.numbered_files(name)[0]) for name in names})
+    if len(firsts) > 1:
+        names = source.listed(firsts, 12)
+        source.refuse(path, "several", count=len(firsts), what=what, names=names)
 
 
-def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> LocalModel:
-    projectors = [name for name in names if "mmproj" in name.lower()]
-    if projectors and len(projectors) < len(names):
-        names = [name for name in names if name not in projectors]
-        notes += (source.reason("projector", name=source.shown(projectors[0])),)
-    sets = {source.numbered_files(os.path.join(path, name))[0] for name in names}
-    if len(sets) > 1:
-        _refuse_several(path, "GGUF models", sorted(sets))
-    # of a split file any part that is there
-    model = read_gguf(os.path.join(path, names[0]))
-    return model.replace(notes=notes + model.notes)
-
-
-def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
-    names = source.listed((source.shown(os.path.basename(file)) for file in files), 12)
-    source.refuse(path, "several", count=len(files), what=what, names=names)
-
-
-def read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
-    """The model that a config.json describes; none of its weights are here. Raises `SpecError`."""
+def _read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
+    """The model that a config.json describes; none of its weights are here."""
     described = read_config(config)
     stored = described.stored
     spec = described.spec.replace(quantized=stored.requantized)
@@ -134,29 +120,27 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
         how = f"as {name}" if name else "in a quantization that selfhost does not know"
         return (source.reason("requantized", how=how),)
     narrow = architecture.matrix_dtype if architecture is not None else None
-    if narrow is None or not narrow.startswith("float8"):
-        return ()
-    return (source.reason("narrow", type=narrow),)
+    is_narrow = narrow is not None and narrow.startswith("float8")
+    return (source.reason("narrow", type=narrow),) if is_narrow else ()
 
 
 def _read_weights(
     path: str, files: tuple[str, ...], total_bytes: int | None, notes: tuple[str, ...] = ()
 ) -> LocalModel:
     """The model in these files, and in the config.json beside them where there is one. `path` is
-    what the user gave, `total_bytes` what the index of the files says. Raises `SpecError`.
+    what the user gave, `total_bytes` what the index of the files says.
     """
     config = source.beside(files[0], _CONFIG)
     missing = tuple(file for file in files if not os.path.exists(file))
     if config is not None and missing:
         # the config.json says what the model is
-        lone = read_lone_config(config, notes)
+        lone = _read_lone_config(config, notes)
+        # each is read as far as its header, so a file that was cut is refused
+        here = [safetensors.read_header(file)[0] for file in files if file not in missing]
         return lone.replace(
             spec=lone.spec.replace(origin=path),
             missing=tuple(source.shown(os.path.basename(file)) for file in missing),
-            # each is read as far as its header, so a file that was cut is refused
-            size_bytes=sum(
-                safetensors.read_header(file)[0] for file in files if file not in missing
-            ),
+            size_bytes=sum(here),
             total_bytes=total_bytes,
         )
     weights = safetensors.read_weights(path, files)
@@ -169,8 +153,7 @@ def _read_weights(
     if quantization is None:
         unknown["files"] = source.reason("unnamed-type", size=weights.size, types=weights.types)
     else:
-        sizes = {quantization: weights.size}
-        headers = SIZE_OF + source.shown(path)
+        sizes, headers = {quantization: weights.size}, SIZE_OF + source.shown(path)
         published = (PublishedFiles(format=stored.format, source=headers, bytes=sizes),)
     headers = f"headers of the safetensors files of {source.shown(path)}"
     spec = spec.replace(
@@ -198,33 +181,38 @@ def _undescribed(path: str, weights: Weights) -> ConfigRead:
     }
     if weights.total is None:
         unknown["parameters.total"] = source.reason("packed-alone")
-    spec = ModelSpec(
-        id=source.identifier(source.name_of(path)), name=source.name_of(path), unknown=unknown
-    )
+    name = source.name_of(path)
+    spec = ModelSpec(id=source.identifier(name), name=name, unknown=unknown)
     stored = Stored(name=weights.dtype, quantized=False)
     return ConfigRead(spec=spec, stored=stored, language_parameters=None, notes=())
 
 
 def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
-    """What a config.json says with what its weights say, which may contradict it."""
+    """What a config.json says with what its weights say. Of files that contradict it the
+    architecture is unknown: transformers makes up layers that are not there, drops those beyond the
+    config, and refuses tensors of other shapes.
+    """
     spec, stored, notes = described.spec, described.stored, described.notes
     unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
+    language, held, why = described.language_parameters, weights.total, None
     if not weights.predict_more:
         # transformers leaves out the blocks that its classes do not have, so a copy that it saved
         # lacks them
         parameters = parameters.replace(mtp=None)
-    if weights.total is not None:
-        language = described.language_parameters
-        parameters = _with_held(parameters, unknown, language, weights.total)
+    if held is not None:
+        parameters = _with_held(parameters, unknown, language, held)
         notes += tuple(filter(None, [parameters.difference]))
-    if not stored.quantized:
+    if stored.quantized and stored.name is not None and weights.plain:
+        why = source.reason("plain", name=stored.name, types=weights.types)
+    elif not stored.quantized:
         is_packed = weights.dtype is None or weights.is_scaled
         if is_packed:
             unknown["architecture.matrix_dtype"] = source.reason("packed", types=weights.types)
         elif stored.name not in (None, weights.dtype):
             notes += (source.reason("other-type", said=stored.name, held=weights.dtype),)
         stored = Stored() if is_packed else Stored(name=weights.dtype, quantized=False)
-    why = _contradiction(stored, weights, described.language_parameters)
+    if language and held and language - held > language // _EXTRA_SHARE:
+        why = source.reason("other-parameters", held=held, described=language)
     if why is not None:
         unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
         unknown["architecture"], architecture = why, None
@@ -239,19 +227,6 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
     return described.replace(spec=spec, stored=stored, notes=notes)
 
 
-def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
-    """Why the files are not of the model whose `language` parameters config.json describes; None
-    where nothing says so. transformers makes up layers that are not there, drops those beyond the
-    config, and refuses tensors of other shapes.
-    """
-    held = weights.total
-    if language and held and language - held > language // _EXTRA_SHARE:
-        return source.reason("other-parameters", held=held, described=language)
-    if stored.quantized and stored.name is not None and weights.plain:
-        return source.reason("plain", name=stored.name, types=weights.types)
-    return None
-
-
 def _with_held(
     parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
 ) -> Parameters:
@@ -262,9 +237,8 @@ def _with_held(
     total = held - (parameters.mtp or 0)
     encoders = total - language if language is not None else 0
     sees = parameters.encoders is not None or "parameters.encoders" in unknown
-    gap = total - (parameters.total or 0)
+    gap, active = total - (parameters.total or 0), parameters.active
     if parameters.total is None or (sees and encoders > 0):
-        active = parameters.active
         if active is not None and parameters.total is not None:
             active += gap
         parameters = parameters.replace(total=total, active=active)
@@ -272,10 +246,8 @@ def _with_held(
             return parameters
         unknown.pop("parameters.encoders", None)
         return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
-    if 0 < gap <= total // _EXTRA_SHARE:
-        return parameters.replace(extra_in_files=gap)
-    if not gap:
-        return parameters
+    if 0 <= gap <= total // _EXTRA_SHARE:
+        return parameters.replace(extra_in_files=gap or None)
     why = source.reason("other-parameters", held=held, described=held - gap)
     unknown["parameters.active"] = why
     return parameters.replace(total=held, active=None, mtp=None, difference=why)

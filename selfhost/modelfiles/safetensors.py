@@ -33,53 +33,63 @@ _MAX_INDEX_SIGNS = 1_500_000
 
 INDEX_ENDING = ".safetensors.index.json"
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
-# numbers of a header are unsigned and of 64 bits
-_LIMIT = 1 << 64
 _IN_SHARDS = "give the model in several files (shards), or a spec of it: `selfhost check FILE.toml`"
 # beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral write them
 _SCALE = pattern(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
 _PREDICTS_MORE = pattern(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
-# a tensor's dtype and shape, outputs first as in PyTorch
-Tensors = dict[str, tuple[str, list[int]]]
 
 
 class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
     `predict_more`: there are tensors of layers that predict more tokens; `is_scaled`: there are
-    scales of weights.
+    scales of weights; `plain`: no tensor is of a type that quantized weights are stored in.
+    `total`: parameters, None where some are packed or scaled, so that elements are no parameters;
+    `dtype`: the type of most elements, in the words of DTYPES, None for packed ones.
     """
 
     size: int
-    elements: Mapping[str, int]
-    predict_more: bool = False
-    is_scaled: bool = False
-
-    @property
-    def total(self) -> int | None:
-        """Parameters; None where some are packed or scaled, so that elements are no parameters."""
-        counted = _PLAIN if self.is_scaled else _PLAIN | {"F8_E4M3"}
-        return sum(self.elements.values()) if self.elements.keys() <= counted else None
-
-    @property
-    def types(self) -> str:
-        """Its dtypes, for a sentence."""
-        return ", ".join(sorted(self.elements))
-
-    @property
-    def plain(self) -> bool:
-        """No tensor is of a type that quantized weights are stored in."""
-        return self.elements.keys() <= _PLAIN
-
-    @property
-    def dtype(self) -> str | None:
-        """The type of most elements, in the words of DTYPES; None for packed ones."""
-        dtypes: Mapping[str, str] = source.file_table("safetensors")["dtypes"]
-        return dtypes.get(max(self.elements, key=lambda name: self.elements[name], default=""))
+    types: str
+    predict_more: bool
+    is_scaled: bool
+    plain: bool
+    total: int | None
+    dtype: str | None
 
 
-def read_header(path: str) -> tuple[int, Tensors]:
-    """Size of one file in bytes, and its tensors. Raises `SpecError`; reads no weights."""
+def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
+    """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
+    of the files are not there.
+    """
+    source.refuse_missing(named, "files", paths)
+    elements: dict[str, int] = {}
+    size_bytes, predict_more, is_scaled = 0, False, False
+    for path in paths:
+        size, tensors = read_header(path)
+        size_bytes += size
+        for name, (dtype, count) in tensors.items():
+            elements[dtype] = elements.get(dtype, 0) + count
+            predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
+            is_scaled = is_scaled or bool(_SCALE.search(name))
+    if not elements:
+        source.refuse(named, "no-weights")
+    counted = _PLAIN if is_scaled else _PLAIN | {"F8_E4M3"}
+    dtypes = source.file_table("safetensors")["dtypes"]
+    return Weights(
+        size=size_bytes,
+        types=", ".join(sorted(elements)),
+        predict_more=predict_more,
+        is_scaled=is_scaled,
+        plain=elements.keys() <= _PLAIN,
+        total=sum(elements.values()) if elements.keys() <= counted else None,
+        dtype=dtypes.get(max(elements, key=lambda name: elements[name])),
+    )
+
+
+def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
+    """Size of one file in bytes, and each tensor's dtype and elements. Raises `SpecError`; reads no
+    weights.
+    """
     size, length, content = _header_bytes(path)
     bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
     header = source.parse_json(path, content, what="safetensors header", **bounds)
@@ -94,7 +104,7 @@ def read_header(path: str) -> tuple[int, Tensors]:
         source.cut_short(path, f"{-rest:,} bytes are missing at its end")
     if rest:
         source.damaged(path, f"{rest:,} bytes belong to no tensor")
-    return size, {name: (dtype, shape) for name, (dtype, shape, _) in entries.items()}
+    return size, {name: (dtype, count) for name, (dtype, count, _) in entries.items()}
 
 
 def _header_bytes(path: str) -> tuple[int, int, bytes]:
@@ -109,78 +119,44 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             is_json = start.lstrip()[:1] in (b"{", b"[")
-            source.refuse(
-                path, "no-safetensors", text=": it begins as JSON does" if is_json else ""
-            )
+            text = ": it begins as JSON does" if is_json else ""
+            source.refuse(path, "no-safetensors", text=text)
         if length > MAX_READ_HEADER_BYTES:
             source.refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
         if 8 + length > size:
             source.cut_short(path, f"{8 + length - size:,} bytes of its header are missing")
-        header = (start[8:] + source.read_some(path, stream, max(0, length - len(start) + 8)))[
-            :length
-        ]
-    if len(header) < length:
+        content = start[8:] + source.read_some(path, stream, max(0, length - len(start) + 8))
+    if len(content) < length:
         source.refuse(path, "shorter")
-    return size, length, header
+    return size, length, content[:length]
 
 
-def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], int]:
-    """Dtype, shape and bytes of a tensor."""
+def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
+    """Dtype, elements and bytes of a tensor."""
     bits: Mapping[str, int] = source.file_table("safetensors")["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
-    is_usable = isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)
+    # numbers of a header are unsigned and of 64 bits
+    is_usable = isinstance(dtype, str) and all(
+        isinstance(sizes, list) and all(type(each) is int and 0 <= each < 1 << 64 for each in sizes)
+        for sizes in (shape, offsets)
+    )
+    what = f'the tensor "{source.clean(name)}"'
     if not is_usable or len(offsets) != 2:
-        source.damaged(
-            path, f'the tensor "{source.clean(name)}" has no usable dtype, shape and data_offsets'
-        )
+        source.damaged(path, f"{what} has no usable dtype, shape and data_offsets")
     if dtype not in bits:
-        source.refuse(
-            path, "dtype", name=source.clean(name), dtype=source.clean(dtype), types=", ".join(bits)
-        )
+        stated, types = source.clean(dtype), ", ".join(bits)
+        source.refuse(path, "dtype", name=source.clean(name), dtype=stated, types=types)
     tensor_bytes = offsets[1] - offsets[0]
     if prod(shape) * bits[dtype] != 8 * tensor_bytes:
-        source.damaged(
-            path, f'the tensor "{source.clean(name)}" does not have the size of its shape'
-        )
-    return dtype, shape, tensor_bytes
-
-
-def _are_sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        type(length) is int and 0 <= length < _LIMIT for length in value
-    )
-
-
-def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
-    """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
-    of the files are not there.
-    """
-    source.refuse_missing(named, "files", paths)
-    elements: dict[str, int] = {}
-    size_bytes, predict_more, is_scaled = 0, False, False
-    for path in paths:
-        size, tensors = read_header(path)
-        size_bytes += size
-        for name, (dtype, shape) in tensors.items():
-            elements[dtype] = elements.get(dtype, 0) + prod(shape)
-            predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
-            is_scaled = is_scaled or bool(_SCALE.search(name))
-    if not elements:
-        source.refuse(named, "no-weights")
-    return Weights(
-        size=size_bytes, elements=elements, predict_more=predict_more, is_scaled=is_scaled
-    )
+        source.damaged(path, f"{what} does not have the size of its shape")
+    return dtype, prod(shape), tensor_bytes
 
 
 def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
-    return [
-        name
-        for name in names
-        if name.lower().endswith(ending)
-        and not name.startswith(tuple(source.file_table("safetensors")["not_the_model"]))
-    ]
+    others = tuple(source.file_table("safetensors")["not_the_model"])
+    return [each for each in names if each.lower().endswith(ending) and not each.startswith(others)]
 
 
 def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
@@ -189,17 +165,17 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     """
     bounds = {"max_signs": _MAX_INDEX_SIGNS, "instead": _IN_SHARDS}
     values = source.read_json(index, MAX_INDEX_BYTES, what="safetensors index", **bounds)
+    table = values if isinstance(values, dict) else {}
     places, metadata = (
-        values.get(key) if isinstance(values, dict) else None for key in ("weight_map", "metadata")
+        part if isinstance(part, dict) else {}
+        for part in (table.get("weight_map"), table.get("metadata"))
     )
-    names = sorted({str(name) for name in places.values()}) if isinstance(places, dict) else []
+    names = sorted({str(name) for name in places.values()})
     if not names:
         source.refuse(index, "no-index")
-    if len(names) > source.MAX_PARTS or any(
-        os.path.basename(name) != name or name in ("", ".", "..") for name in names
-    ):
+    is_outside = any(os.path.basename(name) != name or name in ("", ".", "..") for name in names)
+    if len(names) > source.MAX_PARTS or is_outside:
         source.damaged(index, "it names files outside its folder")
-    folder = index[: len(index) - len(os.path.basename(index))]
-    total = metadata.get("total_size") if isinstance(metadata, dict) else None
+    folder, total = index[: len(index) - len(os.path.basename(index))], metadata.get("total_size")
     is_usable = type(total) is int and 0 < total < 1 << 60
     return tuple(folder + name for name in names), total if is_usable else None

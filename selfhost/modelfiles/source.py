@@ -82,9 +82,7 @@ def cut_short(path: str, what: str) -> NoReturn:
 
 
 def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
-    """Raise `SpecError` with that fault where some of the files that belong to `path` are not
-    there.
-    """
+    """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
     missing = [shown(os.path.basename(file)) for file in files if not os.path.exists(file)]
     if missing:
         refuse(path, fault, parts=len(files), missing=len(missing), names=listed(missing))
@@ -135,8 +133,8 @@ def names_in(path: str) -> list[str]:
         names = sorted(os.listdir(path))
     except OSError as error:
         fail(path, f"cannot be read: {error.strerror}")
-    if len(names) > _MAX_ENTRIES:
-        refuse(path, "entries", most=_MAX_ENTRIES)
+    if not names or len(names) > _MAX_ENTRIES:
+        refuse(path, "entries" if names else "empty-folder", most=_MAX_ENTRIES)
     return names
 
 
@@ -153,17 +151,13 @@ def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
 
 
 def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
-    """At most `limit` bytes from where the stream stands; fewer only at the end of the file.
-    Raises `SpecError`.
-    """
+    """At most `limit` bytes from where the stream stands; fewer only at the end of the file."""
     with readable(path):
         return files.read_some(stream, limit)
 
 
 def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:
-    """The values of a JSON file of at most `limit` bytes; `bounds` as `parse_json` takes them.
-    Raises `SpecError`.
-    """
+    """The values of a JSON file of at most `limit` bytes; `bounds` as `parse_json` takes them."""
     with readable(path, f"give the {what} as it was published"):
         content = files.read_file(path, limit)
     refuse_other_kinds(path, content[:4096], len(content))
@@ -178,9 +172,7 @@ def parse_json(
     max_signs: int = json_text.MAX_SIGNS,
     instead: str | None = None,
 ) -> Any:
-    """The values of JSON that nobody vouches for. `what` names the file in messages; `instead` is
-    the remedy for one of more than `max_signs`. Raises `SpecError`.
-    """
+    """The values of JSON that nobody vouches for; `instead` is the remedy for too much of it."""
     as_published = f"give the {what} as it was published"
     try:
         text = content.decode("utf-8-sig")
@@ -197,9 +189,7 @@ def beside(path: str, name: str) -> str | None:
 
 
 def numbered_files(path: str) -> tuple[str, ...]:
-    """The files that belong together with `path`, in order: itself, or where its name ends in
-    `-00001-of-00003` every part of that set, there or not.
-    """
+    """The file itself, or where its name ends in `-00001-of-00003` every part of that set."""
     name = os.path.basename(path)
     match = _PART.match(name)
     if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
@@ -210,18 +200,13 @@ def numbered_files(path: str) -> tuple[str, ...]:
 
 
 def clean(text: object) -> str:
-    """Text of a header on one line: without control characters, and of at most 100 letters. Empty
-    for what is no text.
-    """
+    """Text of a header on one line, shortened; empty for what is no text."""
     return shortened(text, _MAX_TEXT) if isinstance(text, str) else ""
 
 
 def identifier(name: str) -> str:
-    """The spec id of a name: lower case letters, digits, `.` and `-`; `local-model` where nothing
-    is left.
-    """
-    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.")
-    return slug or "local-model"
+    """The spec id of a name: lower case letters, digits, `.` and `-`."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.") or "local-model"
 
 
 def name_of(path: str) -> str:
@@ -246,11 +231,10 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 
 
 def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
-    """The license that a header names, None where it names none. Notes in `unknown` what the header
-    leaves out.
-    """
+    """The license that a header names. Notes in `unknown` what the header leaves out."""
     text = clean(tag)
     if not text:
+        unknown["license.id"] = "the header does not say"
         return None
     known = {id.removesuffix("-only").lower(): id for id in file_table("licenses")}
     if text.lower() in known:
