@@ -31,8 +31,6 @@ _NEVER_STATED: Mapping[str, str] = {
 }
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
-# of architectures.toml, None where the model type has none
-_Row = Mapping[str, Any] | None
 # classes that may keep nothing of context
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
 # kinds of layers that attend; "hybrid" keeps a state, too
@@ -138,8 +136,8 @@ def _parameters(
 
 
 def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameters:
-    parts = [keys.outer[key] for key in TABLES["encoders"]["parts"] if key in keys.outer]
-    parts = [part for part in parts if isinstance(part, dict)]
+    stated = map(keys.outer.get, TABLES["encoders"]["parts"])
+    parts = [part for part in stated if isinstance(part, dict)]
     total = sum(encoder_parameters(part, text_width) for part in parts)
     if not 0 < total <= source.MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = source.reason("encoder-size")
@@ -183,16 +181,13 @@ def _deepstack_layers(encoder: object) -> int:
 
 
 def _architecture(keys: Keys, stored: Stored) -> Architecture:
-    """The layers and the tables. Notes in `unknown` why the weights do not follow. Raises `Unclear`
-    where the cache does not follow either.
-    """
+    """The layers and the tables. Raises `Unclear` where the cache does not follow."""
     _count_layers(keys)
     width, called = keys.needed("width"), TABLES["called"]
     kinds = _kinds(keys)
     attention = grouped([_attention(keys, n, kind) for n, kind in enumerate(kinds)], width, called)
     recurrent = grouped([_state(keys, kind) for kind in kinds], width, called)
-    feed_forward: tuple[FeedForward, ...] = ()
-    incomplete: str | None = None
+    incomplete, feed_forward = None, ()
     try:
         parts = [_feed_forward(keys, n, kind) for n, kind in enumerate(kinds)]
         feed_forward = grouped(parts, width, called)
@@ -225,7 +220,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
 
 
 def _count_layers(keys: Keys) -> None:
-    """Set `layers`. Raises `Unclear` for a model type whose layers are not read."""
+    """Set `layers`. Raises for a model type whose layers are not read."""
     what = keys.type.get("not_read")
     if keys.outer.get("is_encoder_decoder"):
         what = what or "an encoder beside its decoder (is_encoder_decoder)"
@@ -241,20 +236,19 @@ def _count_layers(keys: Keys) -> None:
 
 
 def _kinds(keys: Keys) -> list[str]:
-    """The kind of each layer. Raises `Unclear`."""
+    """The kind of each layer."""
     layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
     places, every = keys.places("full_attn_idxs"), keys.number("full_attention_interval")
-    kind_of_all = keys.type.get("layers")
     if names is not None:
         kinds = _listed_kinds(keys, names)
     elif places is not None:
         kinds = ["full" if number in places else "convolution" for number in layers]
     elif every:
         kinds = ["delta" if (number + 1) % every else "full" for number in layers]
-    elif kind_of_all:
-        kinds = [kind_of_all for _ in layers]
+    elif kind := keys.type.get("layers"):
+        kinds = [kind for _ in layers]
     else:
-        kinds = ["sliding" if slides else "full" for slides in _which_slide(keys)]
+        kinds = ["sliding" if slides else "full" for slides in _sliding(keys)]
     # whatever the file says, the last layer of some attends to everything
     return [*kinds[:-1], "full"] if keys.type.get("last_full") else kinds
 
@@ -281,27 +275,24 @@ def _window(keys: Keys) -> int | None:
     return window if window and not (context and window >= context) else None
 
 
-def _which_slide(keys: Keys) -> list[bool]:
+def _sliding(keys: Keys) -> list[bool]:
     """Whether each layer has the window. Raises `Unclear` where the file does not say."""
-    layers, slides, window = range(keys.layers), keys.type.get("slides"), _window(keys)
-    every = keys.number("global_attn_every_n_layers")
-    if window is None or slides == "all":
-        return [window is not None for _ in layers]
-    if slides == "rope":
-        # a layer without rope attends to everything: one of four, unless the file says which
-        # (Llama4TextConfig)
-        without_rope = keys.per_layer("no_rope_layers")
-        return [bool(flag) for flag in without_rope or [(number + 1) % 4 for number in layers]]
-    if slides == "all_but_every" and every:
-        return [bool(number % every) for number in layers]
+    layers, window = range(keys.layers), _window(keys)
+    # a layer without rope attends to everything (Llama 4, SmallThinker)
+    turned, first = keys.per_layer("no_rope_layers"), keys.number("full_first_of")
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
+    if window is None or keys.type.get("all_slide"):
+        return [window is not None for _ in layers]
+    if turned:
+        return [bool(flag) for flag in turned]
+    if first:
+        return [bool(number % first) for number in layers]
     if type(pattern) is int and pattern > 0:
         return [(number + 1) % pattern != 0 for number in layers]
     raise Unclear(source.reason("sliding_window", window=window, pattern=short(pattern)))
 
 
 def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
-    """That of a layer, None where it has none. Raises `Unclear`."""
     if kind not in _ATTENDING:
         return None
     heads = keys.number("num_attention_heads_per_layer", layer=number)
@@ -385,7 +376,7 @@ def _latent(keys: Keys, number: int, heads: int) -> Attention:
 
 
 def _state(keys: Keys, kind: str) -> Recurrent | None:
-    """The state that a layer of that kind keeps, None where it keeps none. Raises `Unclear`."""
+    """The state that a layer of that kind keeps."""
     kind = "mamba2" if kind == "hybrid" else kind
     if kind not in TABLES["states"]:
         return None
@@ -405,7 +396,6 @@ def _state(keys: Keys, kind: str) -> Recurrent | None:
 
 
 def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
-    """That of a layer, None where it has none. Raises `Unclear`."""
     place, switch = keys.type.get("feed_forward"), keys.type.get("experts_if")
     # a layer has attention, a state or a feed-forward
     is_apart = place == "by_kind" or isinstance(keys.get("hybrid_override_pattern"), str)
@@ -443,20 +433,19 @@ def _mixture(keys: Keys, number: int, experts: int, used: int) -> FeedForward:
 
 def _has_experts(keys: Keys, number: int) -> bool:
     """Whether a layer of a model with experts has some."""
-    types, flags = keys.per_layer("mlp_layer_types"), keys.per_layer("is_moe_layer")
-    lead, dense = keys.number("first_dense") or 0, keys.places("mlp_only_layers") or []
-    last, frequency = keys.get("moe_layer_end_index"), keys.get("expert_frequency")
-    if last not in (None, -1, keys.layers - 1):
-        raise Unclear(f"moe_layer_end_index is {short(last)}: not understood")
-    if types or flags:
-        return bool(types[number] == "sparse" if types else flags[number])
-    if (chosen := keys.places("moe_layers")) is not None:
+    lead, last = keys.number("first_dense") or 0, keys.number("moe_layer_end_index", least=-1)
+    dense, chosen = keys.places("mlp_only_layers") or (), keys.places("moe_layers")
+    lists = "mlp_layer_types", "is_moe_layer"
+    if isinstance(keys.get("expert_frequency"), list):
+        lists += ("expert_frequency",)
+    if flags := keys.per_layer(*lists):
+        return flags[number] in ("sparse", True)
+    if chosen is not None:
         return number in chosen
-    if isinstance(frequency, list):
-        return bool(keys.per_layer("expert_frequency")[number])
+    if number < lead or (last is not None and 0 <= last < number):
+        return False
     every, step = keys.number("expert_frequency") or 1, keys.number("expert_step") or 1
-    is_due = number % every == 0 if every > 1 else (number + 1) % step == 0
-    return number >= lead and is_due and (every > 1 or number not in dense)
+    return number % every == 0 if every > 1 else number not in dense and (number + 1) % step == 0
 
 
 def _dense_length(keys: Keys, number: int) -> int:
@@ -557,11 +546,9 @@ def _ties_embeddings(keys: Keys) -> bool | None:
 
 
 def _incompleteness(
-    keys: Keys, incomplete: str | None, row: _Row, vocabulary: int | None, tied: bool | None
+    keys: Keys, incomplete: str | None, row: Any, vocabulary: int | None, tied: bool | None
 ) -> str | None:
-    """Why the weights do not follow; None where they do. Raises `Unclear` where the cache does not
-    either.
-    """
+    """Why the weights do not follow. Raises `Unclear` where the cache does not either."""
     doubtful = source.listed(keys.not_understood(cache=True))
     if doubtful:
         raise Unclear(source.reason("doubtful-cache", keys=doubtful))
@@ -581,7 +568,7 @@ def _incompleteness(
 
 
 def _refuse_unknown_cache(
-    keys: Keys, incomplete: str | None, row: _Row, *, attends: bool, is_encoder: bool
+    keys: Keys, incomplete: str | None, row: Any, *, attends: bool, is_encoder: bool
 ) -> None:
     """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
     name = keys.class_name
