@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalogue.quantization_names import MLX_MODES, PACKED, QUANTIZATIONS
+from ..catalogue.quantization_names import PACKED, QUANTIZATIONS, mlx_scheme, scheme_of
 from ..catalogue.spec import Quantized
 from ..core.records import Record
 from .config_keys import Keys
@@ -98,23 +98,26 @@ def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
     if layout is not None:
         return layout["key"], layout["names"].get(str(config.get(layout["key"])))
     if method in ("gptq", "awq"):
-        bits = config.get("bits", 4)
-        name = f"{method}{'' if bits == 4 else f'-{bits}bit'}"
-        name += _group_ending(config.get("group_size", 128))
-        return "bits" if bits != 4 else "group_size", name if name in PACKED else None
+        bits, group = config.get("bits", 4), config.get("group_size", 128)
+        return "bits" if bits != 4 else "group_size", _packed(f"{method}-{bits}bit", group)
     if method == "compressed-tensors":
         return "config_groups", _compressed_name(config)
     if method != "bitsandbytes":
         return "quant_method", None
-    if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
-        is_double = config.get("bnb_4bit_use_double_quant") is True
-        return "load_in_4bit", "nf4-double" if is_double else "nf4"
-    return "load_in_4bit", "int8" if config.get("load_in_8bit") is True else None
+    is_double = config.get("bnb_4bit_use_double_quant") is True
+    kinds = {
+        "nf4-double" if is_double else "nf4": ("load_in_4bit", "_load_in_4bit"),
+        "int8": ("load_in_8bit",),
+    }
+    held = (name for name, keys in kinds.items() if any(config.get(key) is True for key in keys))
+    return "load_in_4bit", next(held, None)
 
 
-def _group_ending(group: object) -> str:
-    """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
-    return {"128": "", "-1": "-channel", "None": "-channel"}.get(str(group), f"-{group}g")
+def _packed(layout: str, group: object, zeros: str = "") -> str | None:
+    """A layout's name with groups of that many weights; -1 is a whole channel."""
+    size = "channel" if group in (-1, None) else f"{group}g"
+    scheme = scheme_of(f"{layout}-{size}{zeros}")
+    return scheme.name if scheme is not None and scheme.name in PACKED else None
 
 
 def _compressed_name(config: Mapping[str, Any]) -> str | None:
@@ -132,9 +135,9 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     type, bits, group = (weights.get(key) for key in ("type", "num_bits", "group_size"))
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
     whole = "block" if weights.get("strategy") == "block" else group
-    own = file_table("quantization_config")["of_linear"].get(f"{type} {bits} {whole}{zeros}")
-    name = own or f"w{bits}a16{_group_ending(group)}{zeros}"
-    return name if own or (type == "int" and name in PACKED) else None
+    own: Mapping[str, str] = file_table("quantization_config")["of_linear"]
+    packed = _packed(f"w{bits}a16", group, zeros) if type == "int" else None
+    return own.get(f"{type} {bits} {whole}{zeros}") or packed
 
 
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
@@ -147,13 +150,12 @@ def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
         for key, part in config.items()
         if (part is False or isinstance(part, dict)) and not key.endswith(("gate", "router"))
     }
-    name = f"{bits}bit" + ("" if group == 64 else f"-{group}g") if mode == "affine" else str(mode)
-    is_known = mode == "affine" or MLX_MODES.get(name) == (bits, group)
-    if mode == "mxfp4" and apart == {8}:
-        # gpt-oss: experts as published, all else in 8 bits
-        name = "MXFP4-Q8"
-    elif apart - {bits}:
-        keys.notes.append(reason("other-bits"))
-    if not is_known or name not in QUANTIZATIONS["mlx"]:
+    scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
+    if scheme is None or (scheme.bits, scheme.group) != (bits, group):
         return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
+    # gpt-oss: experts as published, all else in 8 bits
+    is_mixed = mode == "mxfp4" and apart == {8}
+    if apart - {bits} and not is_mixed:
+        keys.notes.append(reason("other-bits"))
+    name = "MXFP4-Q8" if is_mixed else scheme.name.removesuffix("-64g")
     return Stored(name=name, format="mlx", why=reason("mlx-weights", name=name))

@@ -43,6 +43,7 @@ _PARTS = {
     "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
 }  # fmt: skip
 _STATE_SIZE = "state the size under [[files]] of the spec"
+_STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 _GIVE_FILES = (
     "give the folder with its safetensors files, or state the size under [[files]] of a spec"
 )
@@ -51,18 +52,15 @@ _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
 
 class Linear(Record):
-    """Equal linear layers of a checkpoint. `part`: expert, shared_expert, recurrent, attention,
-    latent values or feed_forward.
+    """Equal linear layers of a checkpoint, and the weights of all. `part`: expert, shared_expert,
+    recurrent, attention, latent values or feed_forward.
     """
 
     inputs: int
     outputs: int
     number: int
+    weights: int
     part: str
-
-    @property
-    def weights(self) -> int:
-        return self.inputs * self.outputs * self.number
 
 
 @lru_cache(maxsize=256)
@@ -79,7 +77,8 @@ def linear_layers(architecture: Architecture, row: ArchitectureRow) -> tuple[Lin
         if part == "attention" and architecture.recurrent and is_outside:
             part = "recurrent"
         number = more * (len(group.layers) or 1)
-        layers.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part))
+        sizes = {"inputs": inputs, "outputs": outputs, "number": number}
+        layers.append(Linear(**sizes, weights=inputs * outputs * number, part=part))
     return tuple(layers)
 
 
@@ -113,16 +112,17 @@ def typed_tensors(
     mlx: str | None = None,
     in_8_bits: tuple[str, ...] = (),
 ) -> tuple[tuple[TensorGroup, str, float], ...]:
-    """Each group of tensors with its stored type and bytes, without blocks that predict more
-    tokens. `mlx`: as mlx_lm.convert makes it of that type, with what it keeps in 8 bits.
+    """Each group of tensors with its stored type and bytes. `mlx`: as mlx_lm.convert makes it of
+    that type, with what it keeps in 8 bits.
     """
     plain, typed = architecture.dtype or "bfloat16", []
     for group in checkpoint_tensors(architecture, row):
-        if mlx is None:
-            type = _type_of(group, architecture, row)
-        else:
-            own = "8bit" if group.name in in_8_bits else mlx
-            type = _type_in_mlx(group, architecture, row, own)
+        own = "8bit" if group.name in in_8_bits else mlx
+        type = (
+            _type_in_mlx(group, architecture, row, own)
+            if own
+            else _type_of(group, architecture, row)
+        )
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
@@ -178,15 +178,11 @@ def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) ->
     return weights * bits / 8 + groups * (scale + zeros) + beside + layout.get("layer", 0)
 
 
-# of MLX's files of several types, that of most weights
-_MOST_OF_MIX = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}
-
-
 def bits_in_mlx(name: str) -> float | None:
     """Of a weight in MLX's files of that type, scales included; None of other types."""
-    name = _MOST_OF_MIX.get(name, name)
-    is_known = mlx_scheme(name) is not None or name in ("bf16", "fp16")
-    return _bits(name) if is_known else None
+    # of files of several types that of most weights
+    name = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}.get(name, name)
+    return _bits(name) if mlx_scheme(name) is not None or name in ("bf16", "fp16") else None
 
 
 def _bits(type: str) -> float:
@@ -231,20 +227,19 @@ def _as_published(case: Case) -> Term | Unread:
 
 
 def cast_to(case: Case) -> Case:
-    """The model as if it had been published in that type; no listed size is of that."""
+    """As if published in that type; no listed size is of that."""
     narrow = case.model.replace(dtype=case.quantization)
     return case.replace(spec=case.spec.replace(architecture=narrow, files=()))
 
 
 def _by_tensors(case: Case) -> Term:
     """What is loaded, and beside it blocks that predict more tokens and a tied matrix twice."""
-    architecture, parameters = case.model, case.spec.parameters
+    model, parameters = case.model, case.spec.parameters
     loaded, block, predicting = _tensor_bytes(case), 0, parameters.mtp or 0
     if case.spec.quantized is None:
-        bits = _bits(architecture.matrix_dtype or architecture.dtype or "bfloat16")
-        block = int(predicting * bits / 8)
-    is_mixed = bool(architecture.matrix_dtype or architecture.expert_dtype)
-    extra = 0 if is_mixed else int((parameters.extra_in_files or 0) * _plain(architecture) / 8)
+        block = int(predicting * _bits(model.matrix_dtype or model.dtype or "bfloat16") / 8)
+    is_mixed = bool(model.matrix_dtype or model.expert_dtype)
+    extra = 0 if is_mixed else int((parameters.extra_in_files or 0) * _plain(model) / 8)
     beside, kept = block + extra, max(0, 2 * predicting - block)
     line = f" + {beside:,} bytes of other blocks in the files" if beside else ""
     return loaded.replace(
@@ -279,8 +274,9 @@ def _by_count(case: Case) -> Term | Unread:
         return unread_size(case.spec)
     if architecture is None and "architecture" in case.spec.unknown:
         # models of this kind are published in 4 bits a weight as often as in 16
-        remedy = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
-        return unread("the spec does not state the type that the weights are stored in", remedy)
+        return unread(
+            "the spec does not state the type that the weights are stored in", _STATE_TYPE
+        )
     if architecture is None or architecture.dtype is None:
         source = "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
         line, low = f"{total:,} parameters × 16 bits / 8", int(total * DTYPES["mxfp4"] / 8)
@@ -316,10 +312,10 @@ def _packed_size(case: Case) -> Term | Unread:
 
 
 def _packed_files(case: Case, method: str) -> Term:
-    """The files of a model whose linear layers are packed. Some hold a tied table twice, or blocks
-    that predict more tokens in 16 bits. Some recipes leave recurrent layers and shared experts in
-    16 bits, in a mixture and in NVFP4 attention, too; NVFP4 files of these hold 0.14 to 0.98 of
-    that more (tests/judge/test_public_reports.py): a third is assumed.
+    """Some hold a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes
+    leave recurrent layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too;
+    NVFP4 files of these hold 0.14 to 0.98 of that more (tests/judge/test_public_reports.py): a
+    third is assumed.
     """
     model, files, left = case.model, _tensor_bytes(case), {"recurrent", "shared_expert"}
     kinds = {each.part for each in linear_layers(model, case.row)}
@@ -340,10 +336,11 @@ def _packed_files(case: Case, method: str) -> Term:
 
 def more_in_16_bits(case: Case, parts: set[str]) -> int:
     """By how many bytes these linear layers are larger in 16 bits than in its quantization."""
-    name, linear = case.quantization, linear_layers(case.model, case.row)
-    left = [each for each in linear if each.part in parts]
-    packed = sum(linear_bytes(name, each.inputs, each.outputs) * each.number for each in left)
-    return int(sum(2 * each.weights for each in left) - packed)
+    left = [each for each in linear_layers(case.model, case.row) if each.part in parts]
+    packed = (
+        linear_bytes(case.quantization, each.inputs, each.outputs) * each.number for each in left
+    )
+    return int(sum(2 * each.weights for each in left) - sum(packed))
 
 
 def _mlx_size(case: Case) -> Term | Unread:
@@ -405,8 +402,8 @@ def download_of(spec: ModelSpec, files: Term) -> Term | Unread:
 
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:
-    """The type that weights stored in `quantization` are loaded as by default: of plain ones that
-    of config.json (dtype "auto" of transformers 5), of which vLLM makes 32 bits 16.
+    """By default plain weights are loaded as what config.json says (dtype "auto" of transformers
+    5), of which vLLM makes 32 bits 16.
     """
     stated = spec.architecture.dtype if spec.architecture is not None else None
     is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES

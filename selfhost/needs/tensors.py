@@ -34,33 +34,30 @@ class Style(Record):
 
 
 class ArchitectureRow(Record):
-    """What models of one architecture share: a table of `specs/common/architectures.toml`."""
+    """What models of one architecture share: a table of `specs/common/architectures.toml`. `flags`
+    are the keys that only the tables of tensors.toml ask for.
+    """
 
     name: str
+    flags: Mapping[str, Any] = {}
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
     first_norm: bool = True
     output_norm: str = "output_norm"
-    output_bias: bool = False
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False
     key_bias: bool = True
-    attention_output_bias: bool = False
     query_key_norm: str = ""
-    query_key_norm_bias: bool = False
     window_masks: bool = False
     recomputes: bool = False
-    attention_sinks: str = ""
     attention_gate: str = ""
-    full_rank_gate: bool = False
     banked_layers: int = 0
     routed_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
     expert_bias: bool = False
-    feed_forward_sub_norm: bool = False
     router_bias: bool = False
     shared_expert_gate: bool = False
     expert_norms: bool = False
@@ -69,20 +66,13 @@ class ArchitectureRow(Record):
     sines: int = 0
     token_types: bool = False
     embedding_norm: bool = False
-    wide_qat_table: bool = False
-    output_in_gguf: bool = False
     rope_factors: str = ""
-    layer_scale: bool = False
     per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
     hyper_connections: int = 0
-    hashed_experts: bool = False
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
-    wide_gates: bool = False
-    pooler: bool = False
-    relative_table: bool = False
     embedding_rows_beyond: int = 0
     encoder: bool = False
     idle_cache: bool = False
@@ -153,13 +143,17 @@ class ArchitectureRow(Record):
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
-        """One table of the file. `TypeError` names a key that no row may have."""
-        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-        stated = {**values, **lists}
+        """One table of the file."""
+        stated = {key: _frozen(value) for key, value in values.items()}
         if "graph" in values:
-            graph = {"sums": Style().sums, **values["graph"]}
-            stated["graph"] = Style(**{**graph, "sums": tuple(graph["sums"])})
-        return cls(name=name, **stated)
+            stated["graph"] = Style(**{key: _frozen(each) for key, each in values["graph"].items()})
+        own = {key: value for key, value in stated.items() if key in cls._fields}
+        flags = {key: value for key, value in stated.items() if key not in own}
+        return cls(name=name, flags=flags, **own)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def row_of(architecture: Architecture) -> ArchitectureRow | None:
@@ -177,20 +171,19 @@ def lacking(architecture: Architecture) -> str | None:
     if not architecture.attention and (row.rewrites or row.relative_positions):
         return "attention"
     compressed = any(group.kind == "compressed" for group in architecture.attention)
-    if not architecture.feed_forward and (row.rewrites or compressed):
-        return "feed_forward"
-    return None
+    is_missing = not architecture.feed_forward and (row.rewrites or compressed)
+    return "feed_forward" if is_missing else None
 
 
 @lru_cache(1024)
 def _stated_row(architecture: Architecture) -> ArchitectureRow | None:
-    gate = {} if architecture.gate is None else {"gate": architecture.gate}
-    # the last norm is a name in the row
-    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
-    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
     values = shipped_table("architectures")["architecture"].get(architecture.row)
     if values is None:
         return None
+    # the last norm is a name in the row
+    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks}
+    departs |= {} if architecture.gate is None else {"gate": architecture.gate}
     return ArchitectureRow.from_values(architecture.row, {**values, **departs})
 
 
@@ -277,7 +270,7 @@ class _Tensors:
         padded = architecture.vocabulary_gguf or tokens
         own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
         own |= {"padded": padded, "rewrites": row.rewrites, "embeds": row.embeds}
-        self.sizes = _sizes_of(architecture) | _sizes_of(row) | own
+        self.sizes = _sizes_of(architecture) | _sizes_of(row) | row.flags | own
 
     def add(self, name: str, shape: tuple[int, ...]) -> None:
         """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
@@ -303,9 +296,8 @@ class _Tensors:
         every = self.layers
         for tensor, *sides in _TABLES["tensors"][name]:
             rule = sides.pop() if isinstance(sides[-1], dict) else {}
-            is_left_out = any(sizes.get(key) for key in rule.get("unless", ()))
-            is_there = all(sizes.get(key) for key in rule.get("if", "always").split(" and "))
-            if is_left_out or not is_there:
+            needed = rule.get("if", "always").split(" and ")
+            if any(map(sizes.get, rule.get("unless", ()))) or not all(map(sizes.get, needed)):
                 continue
             self.layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
             shape = tuple(side_length(side, sizes) for side in sides)
@@ -353,7 +345,7 @@ class _Tensors:
             "outside",
             table=table,
             narrow=table != width,
-            output_beside=self.gguf and row.output_in_gguf,
+            output_beside=self.gguf and row.flags.get("output_in_gguf"),
             has_positions=row.positions,
             position_rows=rows,
             has_types=row.token_types,
