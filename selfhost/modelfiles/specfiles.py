@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import needs as need
-from ..catalogue.architecture import Architecture, Attention, FeedForward, Places, Recurrent
+from ..catalogue.architecture import Architecture, Places
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
@@ -35,7 +35,6 @@ _SOURCED = (
     "license", "openness", "parameters", "architecture", "components", "embedding", "safety",
     "availability",
 )  # fmt: skip
-_LISTS = {Attention: "attention", Recurrent: "recurrent", FeedForward: "feed_forward"}
 # of a table that stands in one line, and of a list of one table
 _LONGEST_LINE = 140
 # a stated count of parameters lies that near to the sum over the architecture
@@ -105,23 +104,16 @@ def _files(files: PublishedFiles) -> dict[str, Any]:
 
 def _architecture(model: Architecture) -> dict[str, Any]:
     stated = {"gguf" if model.runs_in_gguf else "transformers": model.row, **_stated(model)}
-    attending, feeding = (*model.attention, *model.recurrent), model.feed_forward
-    for parts in (attending, feeding):
-        # one line takes the layers that no other names
-        is_whole = sum(len(part.layers) for part in parts) == model.layers
-        rest = max(parts, key=lambda part: len(part.layers)) if is_whole else None
-        for part in parts:
-            line = {} if part is rest else {"at": _at(part.layers, model.layers)}
-            line |= _stated(part)
-            if isinstance(part, Attention):
-                own = part.heads if part.kind == "latent" else None
-                usual = {"heads": model.heads, "value_length": part.key_length, "kv_heads": own}
-                line = {key: value for key, value in line.items() if value != usual.get(key)}
-            stated.setdefault(_LISTS[type(part)], []).append(line)
-    return stated
+    for key in ("attention", "recurrent", "feed_forward"):
+        lines = [(_at(part.layers, model.layers), part) for part in getattr(model, key)]
+        stated[key] = [{**({"at": at} if at else {}), **_stated(part)} for at, part in lines]
+    return {key: value for key, value in stated.items() if value != []}
 
 
 def _at(places: Places, layers: int) -> Any:
+    """A slice or a list; nothing for all layers."""
+    if len(places) == layers:
+        return None
     step = places[1] - places[0] if len(places) > 1 else layers
     if places == tuple(range(places[0], layers, step)):
         return f"{places[0]}:" if step == 1 else f"{places[0]}::{step}"
