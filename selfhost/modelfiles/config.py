@@ -19,9 +19,8 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
-from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
-from .layers import MAX_NUMBER, Unclear, architecture_of, grouped, short
-from .stored import Stored, stored_of
+from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
+from .source import MAX_NUMBER, Unclear, architecture_of, grouped, short
 
 # what no config.json says of a model
 _NEVER_STATED: Mapping[str, str] = {

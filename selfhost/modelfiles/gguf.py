@@ -26,8 +26,7 @@ from ..needs.tensors import (
 )
 from . import source
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
-from .layers import MAX_NUMBER, Sizes, Unclear, architecture_of, grouped
-from .source import LocalModel, reason
+from .source import MAX_NUMBER, LocalModel, Sizes, Unclear, architecture_of, grouped, reason
 
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2

@@ -13,10 +13,10 @@ from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Saf
 from ..core.files import status_of
 from . import safetensors, source
 from .config import ConfigRead, read_config
+from .config_keys import Stored
 from .gguf import read_gguf
 from .safetensors import Weights
 from .source import LocalModel
-from .stored import Stored
 
 _CONFIG = "config.json"
 # so small a share of the files may hold more than config.json describes: a tied matrix twice
