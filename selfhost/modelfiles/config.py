@@ -186,7 +186,8 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     kinds = _kinds(keys)
     attention = grouped([_attention(keys, n, kind) for n, kind in enumerate(kinds)], width, called)
     recurrent = grouped([_state(keys, kind) for kind in kinds], width, called)
-    incomplete, feed_forward = None, ()
+    incomplete: str | None = None
+    feed_forward: tuple[FeedForward, ...] = ()
     try:
         parts = [_feed_forward(keys, n, kind) for n, kind in enumerate(kinds)]
         feed_forward = grouped(parts, width, called)
@@ -434,9 +435,9 @@ def _has_experts(keys: Keys, number: int) -> bool:
     """Whether a layer of a model with experts has some."""
     lead, last = keys.number("first_dense") or 0, keys.number("moe_layer_end_index", least=-1)
     dense, chosen = keys.places("mlp_only_layers") or (), keys.places("moe_layers")
-    lists = "mlp_layer_types", "is_moe_layer"
+    lists = ["mlp_layer_types", "is_moe_layer"]
     if isinstance(keys.get("expert_frequency"), list):
-        lists += ("expert_frequency",)
+        lists.append("expert_frequency")
     if flags := keys.per_layer(*lists):
         return flags[number] in ("sparse", True)
     if chosen is not None:

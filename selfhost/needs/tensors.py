@@ -270,7 +270,7 @@ class _Tensors:
         padded = architecture.vocabulary_gguf or tokens
         own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
         own |= {"padded": padded, "rewrites": row.rewrites, "embeds": row.embeds}
-        self.sizes = _sizes_of(architecture) | _sizes_of(row) | row.flags | own
+        self.sizes = {**_sizes_of(architecture), **_sizes_of(row), **row.flags, **own}
 
     def add(self, name: str, shape: tuple[int, ...]) -> None:
         """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
