@@ -62,14 +62,7 @@ def _read_folder(path: str) -> LocalModel:
     unfinished = [source.shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
     if ggufs := [name for name in names if name.lower().endswith(".gguf")]:
-        projectors = [name for name in ggufs if "mmproj" in name.lower()]
-        if projectors and len(projectors) < len(ggufs):
-            ggufs = [name for name in ggufs if name not in projectors]
-            notes += (source.reason("projector", name=source.shown(projectors[0])),)
-        _refuse_several(path, "GGUF models", ggufs)
-        # of a split file any part that is there
-        model = read_gguf(os.path.join(path, ggufs[0]))
-        return model.replace(notes=notes + model.notes)
+        return _read_one_gguf(path, ggufs, notes)
     indexes = safetensors.weight_files_ending(names, safetensors.INDEX_ENDING)
     shards = safetensors.weight_files_ending(names, ".safetensors")
     if indexes or shards:
@@ -86,6 +79,17 @@ def _read_folder(path: str) -> LocalModel:
     if pickles := safetensors.weight_files_ending(names, (".bin", ".pt", ".pth")):
         why = source.reason("pickles", name=source.shown(pickles[0]))
     return _read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
+
+
+def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> LocalModel:
+    projectors = [name for name in names if "mmproj" in name.lower()]
+    if projectors and len(projectors) < len(names):
+        names = [name for name in names if name not in projectors]
+        notes += (source.reason("projector", name=source.shown(projectors[0])),)
+    _refuse_several(path, "GGUF models", names)
+    # of a split file any part that is there
+    model = read_gguf(os.path.join(path, names[0]))
+    return model.replace(notes=notes + model.notes)
 
 
 def _refuse_several(path: str, what: str, names: Sequence[str]) -> None:
@@ -188,13 +192,10 @@ def _undescribed(path: str, weights: Weights) -> ConfigRead:
 
 
 def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
-    """What a config.json says with what its weights say. Of files that contradict it the
-    architecture is unknown: transformers makes up layers that are not there, drops those beyond the
-    config, and refuses tensors of other shapes.
-    """
+    """What a config.json says with what its weights say; of such as contradict it no layers."""
     spec, stored, notes = described.spec, described.stored, described.notes
     unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
-    language, held, why = described.language_parameters, weights.total, None
+    language, held = described.language_parameters, weights.total
     if not weights.predict_more:
         # transformers leaves out the blocks that its classes do not have, so a copy that it saved
         # lacks them
@@ -202,17 +203,14 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
     if held is not None:
         parameters = _with_held(parameters, unknown, language, held)
         notes += tuple(filter(None, [parameters.difference]))
-    if stored.quantized and stored.name is not None and weights.plain:
-        why = source.reason("plain", name=stored.name, types=weights.types)
-    elif not stored.quantized:
+    if not stored.quantized:
         is_packed = weights.dtype is None or weights.is_scaled
         if is_packed:
             unknown["architecture.matrix_dtype"] = source.reason("packed", types=weights.types)
         elif stored.name not in (None, weights.dtype):
             notes += (source.reason("other-type", said=stored.name, held=weights.dtype),)
         stored = Stored() if is_packed else Stored(name=weights.dtype, quantized=False)
-    if language and held and language - held > language // _EXTRA_SHARE:
-        why = source.reason("other-parameters", held=held, described=language)
+    why = _contradiction(stored, weights, language)
     if why is not None:
         unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
         unknown["architecture"], architecture = why, None
@@ -227,12 +225,21 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
     return described.replace(spec=spec, stored=stored, notes=notes)
 
 
+def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
+    """Why the files are not of the model whose `language` parameters config.json describes:
+    transformers makes up layers that are not there, and refuses tensors of other shapes.
+    """
+    held = weights.total
+    if language and held and language - held > language // _EXTRA_SHARE:
+        return source.reason("other-parameters", held=held, described=language)
+    is_other = stored.quantized and stored.name is not None and weights.plain
+    return source.reason("plain", name=stored.name, types=weights.types) if is_other else None
+
+
 def _with_held(
     parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
 ) -> Parameters:
-    """The parameters with those that the files hold, which are `unknown` no more; `language` are
-    those of the language model by config.json.
-    """
+    """The parameters with those that the files hold, which are `unknown` no more."""
     unknown.pop("parameters.total", None)
     total = held - (parameters.mtp or 0)
     encoders = total - language if language is not None else 0
