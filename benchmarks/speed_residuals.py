@@ -480,7 +480,7 @@ def _split_paces(
         step = Step.of_program(
             runtime, spec.architecture, weights, Workload(), expert_matrices=matrices
         )
-        pace = predict(step.at(depth_tokens), way)
+        pace = predict(step.replace(depth_tokens=depth_tokens), way)
         yield row, weights, pace
 
 

@@ -97,7 +97,7 @@ def pace_of(
     step = Step.of_program(
         way.runtime, architecture, read_bytes, Workload(context_tokens=way.context_tokens)
     )
-    return predict(step if depth_tokens is None else step.at(depth_tokens), way)
+    return predict(step if depth_tokens is None else step.replace(depth_tokens=depth_tokens), way)
 
 
 def recorded(threads: int, **other: Any) -> Machine:

@@ -15,7 +15,7 @@ from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...machine import cpus, gpus
-from ...machine.cpus import AppleChip, apple_chip_of, soldered_chip
+from ...machine.cpus import apple_chip_of, soldered_chip
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .speed import SAME, Range, constant, ends_of, longest
 
@@ -82,34 +82,28 @@ def is_on_apple_gpu(machine: Machine) -> bool:
 
 def chip_of(machine: Machine) -> tuple[int, int, str] | None:
     """Bytes per second of a chip with its memory soldered beside it, low and high, and its name."""
-    words = words_of(machine.cpu_model or "")
-    if "apple" in words or is_on_apple_gpu(machine):
-        low, high, name = _apple_gb_per_s(machine, apple_chip_of(words))
-    elif chip := soldered_chip(words):
+    words, figures = words_of(machine.cpu_model or ""), constant("reading")
+    apple = apple_chip_of(words)
+    if "apple" not in words and not is_on_apple_gpu(machine):
+        chip = soldered_chip(words)
+        if chip is None:
+            return None
         low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
+    elif apple is None:
+        low, high, name = figures["any_apple_low"], figures["any_apple"][2], ANY_APPLE
     else:
-        return None
-    low *= constant("reading")["guest_share"] if is_guest(machine) else 1.0
-    return int(low * _GB), int(high * _GB), name
-
-
-def _apple_gb_per_s(machine: Machine, row: AppleChip | None) -> tuple[float, float, str]:
-    """What decoding gets of the memory at least, its peak, and what the chip is called."""
-    if row is None:
-        figures = constant("reading")
-        return figures["any_apple_low"], figures["any_apple"][2], ANY_APPLE
-    name = f"Apple {row.title}"
-    cores = machine.cpu_cores_physical or machine.cpu_cores_usable
-    lowest = peak = row.gb_per_s
-    if row.smaller is not None:
-        smaller_cores, smaller_peak = row.smaller
+        low = high = apple.gb_per_s
+        name, cores = f"Apple {apple.title}", machine.cpu_cores_physical or machine.cpu_cores_usable
+        few, narrow = apple.smaller or (0, 0.0)
         # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
-        if is_guest(machine) or cores is None or cores < smaller_cores:
-            lowest = smaller_peak
-        elif cores == smaller_cores:
-            lowest = peak = smaller_peak
-            name = f"{name} with {smaller_cores} cores"
-    return lowest * row.least_share, peak, f"{name}, by its cores or its GPU"
+        if few and (is_guest(machine) or cores is None or cores < few):
+            low = narrow
+        elif few and cores == few:
+            low = high = narrow
+            name = f"{name} with {few} cores"
+        low, name = low * apple.least_share, f"{name}, by its cores or its GPU"
+    low *= figures["guest_share"] if is_guest(machine) else 1.0
+    return int(low * _GB), int(high * _GB), name
 
 
 @lru_cache(maxsize=4096)
@@ -142,25 +136,20 @@ def core_and_clock(machine: Machine) -> tuple[str, float | None]:
     for named in (soldered_chip(words_of(machine.cpu_model or "")), series):
         if named is not None and named.core is not None:
             return named.core, named.ghz
+    cores = _CORES_BY_SETS.get(machine.architecture or "x86_64", {})
+    other = "avx" if "avx2" in cores else "neon" if cores else "scalar"
+    core = next((core for name, core in cores.items() if name in (sets or ())), other)
     if sets is None and series is not None:
-        return cpus.CORE_OF[series.vectors], None
-    return _core_by_sets(machine, sets), None
-
-
-def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
-    cores = _CORES_BY_SETS.get(machine.architecture or "x86_64")
-    if cores is None:
-        return "scalar"
-    if is_on_apple_gpu(machine):
-        return "apple"
-    if sets is None or machine.assumes("instruction_sets"):
+        core = cpus.CORE_OF[series.vectors]
+    elif cores and is_on_apple_gpu(machine):
+        core = "apple"
+    elif cores and (sets is None or machine.assumes("instruction_sets")):
         # what is assumed is the least
-        return "from_avx2" if "avx2" in (sets or ()) else "unread"
-    if "avx512f" in sets and cpus.maker_of(machine.cpu_model or "") == "AMD":
+        core = "from_avx2" if "avx2" in (sets or ()) else "unread"
+    elif cores and "avx512f" in (sets or ()) and cpus.maker_of(machine.cpu_model or "") == "AMD":
         # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
-        return "zen5" if "avx_vnni" in sets else "zen4"
-    other = "avx" if "avx2" in cores else "neon"
-    return next((core for name, core in cores.items() if name in sets), other)
+        core = "zen5" if "avx_vnni" in (sets or ()) else "zen4"
+    return core, None
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -221,28 +210,23 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     """
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is None:
-        return (
-            _bandwidth_of_guests(machine) or _by_name(machine, None) or _bandwidth_of_class(machine)
-        )
+        by_guests = _bandwidth_of_guests(machine)
+        return by_guests or _by_name(machine, None) or _bandwidth_of_class(machine)
+    (low, likely, high), how = kind_of(machine)[0] * rate, _rate(rate)
     if machine.memory_bandwidth_bound is not None:
         # read while busy: it raises what name or class tell, and lowers nothing
-        low, _, high = ends = kind_of(machine)[0] * rate
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
-        ends = longest(ends, Range(low, high, high) if other is None else other.ends)
-        how = "read while the machine was busy: --measure narrows it when it is idle"
-        return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
-    if machine.is_bandwidth_measured:
-        return _measured_bandwidth(machine, rate)
-    by_name = _by_name(machine, rate)
-    if by_name is not None:
-        return by_name
-    how = f"{_rate(rate)} (stated); processors reach a third to all of it"
-    return Bandwidth(ends=ends_of("reading", "stated_share") * rate, how=how)
-
-
-def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
-    low, likely, high = kind_of(machine)[0] * rate
-    how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
+        most = Range(low, high, high) if other is None else other.ends
+        ends = longest(Range(low, likely, high), most)
+        how = (
+            f"at least {how}, read while the machine was busy: --measure narrows it when it is idle"
+        )
+        return Bandwidth(ends=ends, how=how)
+    if not machine.is_bandwidth_measured:
+        ends = ends_of("reading", "stated_share") * rate
+        how += " (stated); processors reach a third to all of it"
+        return _by_name(machine, rate) or Bandwidth(ends=ends, how=how)
+    how += f", measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     if machine.memory_bandwidth_how == BRIEFLY:
@@ -381,45 +365,40 @@ def _modules_are_untold(machine: Machine) -> bool:
 
 def _bandwidth_of_class(machine: Machine) -> Bandwidth | None:
     """What a machine of its class may read, by its chip or its cores; None: both unread."""
-    chip, cores = chip_of(machine), machine.cpu_cores_usable
-    if chip is None and cores is None:
+    chip, cores, name = chip_of(machine), machine.cpu_cores_usable, machine.cpu_model or ""
+    if chip is not None:
+        low, high, what = chip
+    elif cores is not None:
+        low, high, what = _class_with(machine, name, cores)
+    else:
         return None
-    low, high, what = chip or _class_with(machine, cores or 0.0)
     beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
     most = high if chip is not None and what != ANY_APPLE else high * beyond_high
     how = f"a guess: {_rate(low, high)} ({what}), not measured"
-    low, likely = low * beyond_low, (low * high) ** 0.5
-    if not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
+    ends = Range(low * beyond_low, (low * high) ** 0.5, float(most))
+    if not is_guest(machine) and cpus.count_of(name) > 1:
         slow, usual, _ = ends_of("reading", "across_sockets")
-        low, likely = low * slow, likely * usual
-    return Bandwidth(ends=Range(low, likely, float(most)), how=how)
+        ends = Range(ends.slow * slow, ends.likely * usual, ends.fast)
+    return Bandwidth(ends=ends, how=how)
 
 
-def _class_with(machine: Machine, cores: float) -> tuple[int, int, str]:
+def _class_with(machine: Machine, name: str, cores: float) -> tuple[int, int, str]:
     """Bytes per second that a machine with so many cores may have, low and high, and its class."""
-    rows, kind, name = constant("memory"), _class_of(machine), machine.cpu_model or ""
-    row, around = rows.get(kind, rows["other"]), cpus.class_of(name)
+    rows, around, sets = constant("memory"), cpus.class_of(name), machine.instruction_sets
+    kind = "server" if _is_server(machine) else machine.scope if is_guest(machine) else ""
+    if not kind:
+        is_x86 = machine.architecture == "x86_64"
+        kind = "old" if is_x86 and sets is not None and "avx2" not in sets else machine.architecture
+    row = rows.get(kind, rows["other"])
     (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
     if kind == "x86_64":
-        least = rows["old"]["all"][0] if machine.instruction_sets is None else least
+        least = rows["old"]["all"][0] if sets is None else least
         most = constant("reading")["client_peaks"][2] if name else most
     low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
     what = f"{units.cores(cores)} of {row['called']}"
-    if "most_gb_per_s" in around:
-        high, what = (
-            min(high, around["most_gb_per_s"]),
-            f"{what}, of a series that is no longer made",
-        )
     slowest = around.get("least_gb_per_s") or around.get("most_gb_per_s")
+    if "most_gb_per_s" in around:
+        most = around["most_gb_per_s"]
+        high, what = min(high, most), f"{what}, of a series that is no longer made"
     return int(min(low, slowest or low) * _GB), int(high * _GB), what
-
-
-def _class_of(machine: Machine) -> str:
-    architecture, sets = machine.architecture or "", machine.instruction_sets
-    if _is_server(machine):
-        return "server"
-    if is_guest(machine):
-        return machine.scope or ""
-    is_old = architecture == "x86_64" and sets is not None and "avx2" not in sets
-    return "old" if is_old else architecture

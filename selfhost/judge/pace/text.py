@@ -2,17 +2,15 @@
 a GPU that shares the RAM, with layers or experts in RAM; of a step, of reading a prompt, of several
 sequences at once and with a draft.
 
-llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
-reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
-and SYCL do from 32 tokens on. What lies between such products, as attention, goes along.
-
-Of a mixture that a GPU does not hold its fitter (common/fit.cpp, `common_params_fit_impl`, steps 3
-and 4) leaves experts of some layers to the RAM, where the processor computes them; attention and
-what all tokens share lie on the GPU.
+llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what reads a
+weight in RAM, and what lies between, to a device whose `offload_op` wants it: CUDA, HIP, Vulkan,
+SYCL from 32 tokens on. Of a mixture that a GPU does not hold, common_params_fit_impl
+(common/fit.cpp) leaves experts of some layers to the RAM, where the processor computes them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from math import ceil, exp, hypot, log
@@ -37,6 +35,7 @@ from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, ends_of, lo
 _LEAST_READ_BYTES = 1 << 20
 # of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
 _ABOUT_AS_FAST = 0.9
+_TOO_SMALL = "the program, not the weights, limits the speed of a model this small"
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
 # tokens of a prompt that llama.cpp computes at once (common/common.h, n_ubatch)
 BATCH_TOKENS = 512
@@ -199,43 +198,39 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
-    held = weights_by_place(placed)
+    is_split = placed.placement == "split"
+    # not where it is told how many layers a GPU has, experts and all
+    leaves_experts = program is not None and program.leaves_experts
+    if program is not None and gpu_layers is not None:
+        leaves_experts &= program.setting("cpu_expert_layers", options) is not None
     return LaidOut(
         machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=held.get("host", 0) if placed.placement == "split" else 0,
+        in_ram_bytes=weights_by_place(placed)["host"] if is_split else 0,
         batch_tokens=batch_tokens,
         at_once=program is not None and "tensor_parallel" in program.options,
-        experts_apart=program is not None and _leaves_experts(program, options),
+        experts_apart=leaves_experts,
         on_shared=on_shared,
     )
 
 
-def _leaves_experts(program: RuntimeSpec, options: Mapping[str, str]) -> bool:
-    """Not where it is told how many layers a GPU has, experts and all."""
-    has_layers = program.setting("gpu_layers", options) is not None
-    has_experts = program.setting("cpu_expert_layers", options) is not None
-    return program.leaves_experts and (has_experts or not has_layers)
-
-
-def weights_by_place(needs: Needs) -> dict[str, int]:
-    """Bytes of weights by where `needs`, as placed, puts them."""
-    held: dict[str, int] = {}
+def weights_by_place(needs: Needs) -> Counter[str]:
+    """Bytes of weights by where `needs`, as placed, puts them; what a processor reads in a layout
+    of its own stands apart, and not in `weights` as well.
+    """
+    held = Counter[str]()
     for term in needs.terms:
-        # what a processor reads in a layout of its own stands apart, and not in `weights` as well
-        if term.name in ("weights", "repacked_weights"):
-            held[term.where] = held.get(term.where, 0) + term.bytes
+        held[term.where] += term.bytes * (term.name in ("weights", "repacked_weights"))
     return held
 
 
 def shares_of(needs: Needs) -> dict[int, float]:
     """Number of an accelerator -> share of the weights on it; {} for a model in RAM."""
     held = weights_by_place(needs)
-    total = sum(held.values())
-    cards = {place: size for place, size in held.items() if place != "host" and total}
-    return {index_of(place): size / total for place, size in cards.items()}
+    cards = {place: size for place, size in held.items() if place != "host" and size}
+    return {index_of(place): size / held.total() for place, size in cards.items()}
 
 
 def processor_seconds(machine: Machine, step: Step) -> Range | None:
@@ -370,51 +365,53 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
 
 def predict(step: Step, way: LaidOut) -> Speed:
     """The pace of that step, laid out like that; without one `how` says why."""
-    if step.weights_bytes <= 0:
-        return Speed(how="how many bytes each token reads is not known")
     if step.weights_bytes < _LEAST_READ_BYTES:
-        how = "the program, not the weights, limits the speed of a model this small"
-        return Speed(how=how)
+        is_tiny = step.weights_bytes > 0
+        return Speed(how=_TOO_SMALL if is_tiny else "how many bytes each token reads is not known")
     memory, cards = bandwidth(way.machine), way.machine.accelerators
-    at_full = step.at(max(way.context_tokens or 0, step.depth_tokens))
     if not way.gpus and way.offloaded:
         used = [cards[number] for number in way.offloaded] if cards else []
         unknown = (card.name for card in used if engine.gpu_of(card) is None)
         name = next(unknown, "the accelerator")
         return Speed(how=f"the memory bandwidth of {name} is not known")
-    if memory is None and way.in_ram != NOTHING:
-        return Speed(how=f"part of it runs in RAM, and {_NO_MEMORY_RATE}")
-    if not way.gpus:
-        return _processor_speed(step, way, at_full)
-    prompt, crossing = way.prompt(step)
-    is_seen = way.in_ram == NOTHING and all("program" in gpu.row(step) for _, gpu in way.gpus)
-    how = f"{way.how(step)}{_conditions(step, is_seen=is_seen)}"
-    if crossing.likely:
-        size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
-        how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
-    taken = way.seconds(step)
+    if memory is None and (way.in_ram != NOTHING or not way.gpus):
+        return Speed(how="part of it runs in RAM, and " * bool(way.gpus) + _NO_MEMORY_RATE)
+    at_full = step.replace(depth_tokens=max(way.context_tokens or 0, step.depth_tokens))
+    if way.gpus:
+        (prompt, crossing), how = way.prompt(step), way.how(step)
+        own, full = way.seconds(step), way.seconds(at_full)
+        decode, is_seen = PaceRange.of_seconds(own), way.in_ram == NOTHING
+        is_seen = is_seen and all("program" in gpu.row(step) for _, gpu in way.gpus)
+        how += _conditions(step, is_seen=is_seen)
+        if crossing.likely:
+            size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
+            how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+    else:
+        crossing, own = NOTHING, processor_seconds(way.machine, step) or NOTHING
+        full = processor_seconds(way.machine, at_full) or NOTHING
+        decode, prompt, beside = _pace_on_cores(step, way, own)
+        how = f"{memory.how if memory else ''}{_conditions(step, is_seen=False)}{beside}"
+    # said where a full context is slower than a chat by a tenth
+    is_deep = step.architecture is not None and step.depth_tokens
+    is_slower = is_deep and own.likely < _ABOUT_AS_FAST * full.likely
     return Speed(
-        decode=PaceRange.of_seconds(taken),
+        decode=decode,
         prompt=prompt,
         crossing_seconds=crossing.likely,
-        full_context_tokens_per_second=_full_context(step, taken, way.seconds(at_full)),
+        full_context_tokens_per_second=1 / full.likely if is_slower else None,
         how=how,
     )
 
 
-def _processor_speed(step: Step, way: LaidOut, at_full: Step) -> Speed:
-    """A GPU beside it may be used instead. `at_full`: the step once the context is full."""
-    machine, memory = way.machine, bandwidth(way.machine)
-    own, full = processor_seconds(machine, step), processor_seconds(machine, at_full)
-    if memory is None or own is None or full is None:
-        return Speed(how=_NO_MEMORY_RATE)
-    slow, likely, fast = own
+def _pace_on_cores(step: Step, way: LaidOut, own: Range) -> tuple[PaceRange, PaceRange | None, str]:
+    """Of decoding and of a prompt, and that a GPU beside the processor may be used instead."""
+    (slow, likely, fast), how = own, ""
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
-    prompt = None if processor.is_on_apple_gpu(machine) else processor_prompt(step, machine)
-    how = f"{memory.how}{_conditions(step, is_seen=False)}"
-    shared = engine.shared_gpu_of(machine, way.runtime)
+    on_apple = processor.is_on_apple_gpu(way.machine)
+    prompt = None if on_apple else processor_prompt(step, way.machine)
+    shared = engine.shared_gpu_of(way.machine, way.runtime)
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
         _, usual, least = shared.seconds(step)
@@ -422,20 +419,13 @@ def _processor_speed(step: Step, way: LaidOut, at_full: Step) -> Speed:
         beside = _gpu_prompt(step, shared)
         if prompt is not None and beside is not None:
             prompt = prompt.replace(high=max(prompt.high, 1 / beside.fast))
-        prompt = prompt and (prompt if beside is not None else None)
-        how += f"; up to the speed of {shared.device.name}, if it is used"
+        prompt = None if beside is None else prompt
+        how = f"; up to the speed of {shared.device.name}, if it is used"
     decode = PaceRange.of_seconds(Range(slow, likely, fast))
     if prompt is not None:
         # a prompt can be read one token at a time
         prompt = PaceRange.of(longest(prompt.ends, decode.ends))
-    full_pace = _full_context(step, own, full)
-    return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full_pace, how=how)
-
-
-def _full_context(step: Step, own: Range, full: Range) -> float | None:
-    """The likely pace once the context is full, where that is slower than a chat by a tenth."""
-    is_deep = step.architecture is not None and step.depth_tokens
-    return 1 / full.likely if is_deep and own.likely < _ABOUT_AS_FAST * full.likely else None
+    return decode, prompt, how
 
 
 def _conditions(step: Step, *, is_seen: bool) -> str:
@@ -469,9 +459,20 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         pace = pace.replace(how=pace.how + how)
     elif workload.parallel > 1:
         pace = _with_total(question, way, pace)
-    if is_drafted and companions is not None:
-        pace = _with_draft(pace, is_own_block=companions.draft is None)
-    return pace.replace(each_of=question.each_of)
+    if companions is None or not is_drafted or pace.decode is None:
+        return pace.replace(each_of=question.each_of)
+    is_own_block, full = companions.draft is None, pace.full_context_tokens_per_second
+    gain = ends_of("draft", "own_block" if is_own_block else "draft_model")
+    source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
+    how = f"with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source})"
+    return pace.replace(
+        decode=PaceRange.of(pace.decode.ends * gain),
+        how=f"{pace.how}; {how}: code gains more, free text less",
+        # a full context gains as much
+        full_context_tokens_per_second=full and full * gain[1],
+        undrafted_tokens_per_second=pace.decode.likely,
+        each_of=question.each_of,
+    )
 
 
 def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -> Speed:
@@ -547,21 +548,3 @@ def _growths(question: Question, number: int) -> tuple[float, Range]:
     chosen = [min(1.0, used / (experts * each)) for each in ends_of("batch", "preferred")]
     slow, likely, fast = ((1 - (1 - each) ** number) / each for each in chosen)
     return min(1.0, met / active), Range(slow, likely, fast)
-
-
-def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
-    """The pace of a model with tokens proposed for each step. A full context gains as much."""
-    if alone.decode is None:
-        return alone
-    gain = ends_of("draft", "own_block" if is_own_block else "draft_model")
-    full = alone.full_context_tokens_per_second
-    source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
-    return alone.replace(
-        decode=PaceRange.of(alone.decode.ends * gain),
-        how=(
-            f"{alone.how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}): code"
-            " gains more, free text less"
-        ),
-        full_context_tokens_per_second=full and full * gain[1],
-        undrafted_tokens_per_second=alone.decode.likely,
-    )
