@@ -247,84 +247,60 @@ def _rate(*bytes_per_second: float) -> str:
     return f"{' to '.join(rates)} of memory bandwidth"
 
 
-class _Memory(Record):
-    """Memory that a name tells, and how cores read it. `peaks`: bytes per second with all channels
-    filled: the least sold, the slowest usual kind, the likely, the fastest usual, the most sold.
+def _memory_of(machine: Machine) -> tuple[str, cpus.Share, tuple[float, ...], int] | None:
+    """What a name tells of the chip, the series or the computer around its cards: what it is
+    called, how cores read its memory, bytes per second of each socket with all channels filled (the
+    least sold, the slowest usual kind, the likely, the fastest usual, the most sold), and sockets.
     """
-
-    called: str
-    share: cpus.Share
-    peaks: tuple[float, ...]
-    sockets: int = 1
-
-    def read(self, machine: Machine, part: float = 1.0) -> Range:
-        """What the machine's cores read of such a part of its channels: memory or share is usual
-        where the other is not, and no more reaches the weights than memory gives.
-        """
-        share, cores, most = self.share, None, part * self.peaks[4] / BANDWIDTH_SHARE
-        if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
-            cores = threads_range(machine).likely / self.sockets
-        read = [share.read_together(part * peak, cores) for peak in self.peaks]
-        low = min(share.low * read[1], share.likely * read[0])
-        high = min(max(share.high * read[3], share.likely * read[4]), most)
-        across = ends_of("reading", "across_sockets") if self.sockets > 1 else SAME
-        likely, fastest = share.likely * read[2], across.fast * self.sockets
-        return Range(low * across.slow, likely * across.likely, high * fastest)
-
-
-def _memory_of(machine: Machine) -> _Memory | None:
-    """That of the chip, the series, or the computer around its cards; None where nothing tells."""
     chip, series = soldered_chip(words_of(machine.cpu_model or "")), named_processor(machine)
     if chip is not None:
         peaks = (chip.gb_per_s * _GB,) * 5
-        share = chip.kind and cpus.share_of(chip.kind)
-        return _Memory(called=chip.name, share=share, peaks=peaks) if share else None
+        return (chip.name, cpus.share_of(chip.kind), peaks, 1) if chip.kind else None
     if series is not None:
         # between the kinds of memory that it takes, where as many have one as the other
         two_kinds = (series.slowest * series.usual) ** 0.5
         likely = two_kinds if series.share.takes_either else series.usual
-        return _Memory(
-            called=f"a processor of the series {series.name}",
-            share=series.share,
-            peaks=(series.least, series.slowest, likely, series.fastest, series.most),
-            sockets=1 if _has_part(machine) else _sockets_of(machine, series),
-        )
+        peaks = (series.least, series.slowest, likely, series.fastest, series.most)
+        sockets = 1 if _has_part(machine) else _sockets_of(machine, series)
+        return f"a processor of the series {series.name}", series.share, peaks, sockets
     computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
         return None
     # it may be slow in both: little is known of it
     least, usual, most = (computer[end] for end in ("least", "usual", "most"))
-    return _Memory(
-        called=f"a guess: {computer['name']} like this",
-        share=cpus.share_of("|".join(computer["kinds"]), None),
-        peaks=(least, least, usual, usual, most),
-    )
+    share = cpus.share_of("|".join(computer["kinds"]), None)
+    return f"a guess: {computer['name']} like this", share, (least, least, usual, usual, most), 1
 
 
 def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     """Of the peak that somebody states, else of the usual one; None where no name tells it."""
-    memory, series = _memory_of(machine), named_processor(machine)
+    memory, series, cores = _memory_of(machine), named_processor(machine), None
     if memory is None or (is_guest(machine) and (series is None or rate is not None)):
         return None
-    how = f"{memory.called} reads up to {_rate(memory.peaks[2])}"
+    called, share, peaks, sockets = memory
+    how = f"{called} reads up to {_rate(peaks[2])}"
     if rate is not None:
         is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
-        peaks: tuple[float, ...] = (rate,) * 5
-        if series is not None and is_assumed:
-            # every kind's peak in the proportion of the usual one's
-            peaks = tuple(rate / series.usual * peak for peak in memory.peaks)
-        memory = memory.replace(peaks=peaks)
-        how = f"{_rate(rate)} (stated)"
-    low, likely, high = memory.read(machine)
+        # every kind's peak in the proportion of the usual one's
+        scale = rate / series.usual if series is not None and is_assumed else 0.0
+        peaks, how = tuple(scale * peak or rate for peak in peaks), f"{_rate(rate)} (stated)"
+    if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
+        cores = threads_range(machine).likely / sockets
+    # memory or share is usual where the other is not; no more reaches the weights than memory gives
+    read = [share.read_together(peak, cores) for peak in peaks]
+    slow, usual, fast = ends_of("reading", "across_sockets") if sockets > 1 else SAME
+    low = min(share.low * read[1], share.likely * read[0]) * slow
+    likely = share.likely * read[2] * usual
+    high = min(max(share.high * read[3], share.likely * read[4]), peaks[4] / BANDWIDTH_SHARE)
+    part = units.percent(BANDWIDTH_SHARE * likely / (peaks[2] * sockets))
     if _has_part(machine):
         # its neighbours have the rest
         low *= constant("reading")["guest_share"]
     elif _modules_are_untold(machine):
         slow, usual, _ = ends_of("reading", "untold_modules")
         low, likely = low * slow, likely * usual
-    part = units.percent(BANDWIDTH_SHARE * likely / (memory.peaks[2] * memory.sockets))
-    how += f", of which decoding gets about {part}, {memory.share.source}"
-    return Bandwidth(ends=Range(low, likely, high), how=how)
+    how += f", of which decoding gets about {part}, {share.source}"
+    return Bandwidth(ends=Range(low, likely, high * fast * sockets), how=how)
 
 
 def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
