@@ -87,20 +87,13 @@ class Step(Record):
         expert_matrices: int = WITH_A_GATE,
     ) -> Step:
         """Behind the prompt that is stated, or in a short chat where that is longer."""
-        prompt_tokens, figures, launched = workload.prompt_tokens or 0, constant("step"), None
+        prompt_tokens = workload.prompt_tokens or 0
         chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
-        if runtime is not None and runtime.launches_layers and architecture is not None:
-            rule, layers = runtime.rule_of(workload.quantization), architecture.layers
-            fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
-            # each expert is called in turn at the slow end
-            experts = sum(
-                len(each.layers) * (each.experts or 0) for each in architecture.feed_forward
-            )
-            called = layers + figures["expert"] * experts
-            launched = Range(called * most, layers * usual, layers * fewest) * 0.01
-        elif runtime is not None and runtime.launches_layers and parameters:
-            grown = (parameters / 7e9) ** figures["layers_grow"]
-            launched = ends_of("step", "layers_ends") * (figures["layers_of_7b"] * grown)
+        launched = None
+        if runtime is not None and runtime.launches_layers:
+            rule = runtime.rule_of(workload.quantization)
+            percent = (100, 100, 100) if rule is None else rule.launched_percent
+            launched = _launched_layers(architecture, percent, parameters)
         is_measured = runtime is None or runtime.computes_with == MEASURED
         return cls(
             architecture=architecture,
@@ -203,6 +196,21 @@ def width_of(group: Attention) -> float:
         # llama.cpp attends to the compressed row itself
         return 2 * group.latent_length + (group.rope_length or 0)
     return group.key_length + group.value_length
+
+
+def _launched_layers(
+    architecture: Architecture | None, percent: tuple[int, ...], parameters: int | None
+) -> Range | None:
+    """`Step.launched_layers`, by the parameters where the layers are not known."""
+    figures = constant("step")
+    if architecture is None:
+        usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
+        return ends_of("step", "layers_ends") * usual if parameters else None
+    # each expert is called in turn at the slow end
+    experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
+    layers, (fewest, usual, most) = architecture.layers, percent
+    slow = (layers + figures["expert"] * experts) * most / 100
+    return Range(slow, layers * usual / 100, layers * fewest / 100)
 
 
 @lru_cache(maxsize=4096)

@@ -136,20 +136,25 @@ def core_and_clock(machine: Machine) -> tuple[str, float | None]:
     for named in (soldered_chip(words_of(machine.cpu_model or "")), series):
         if named is not None and named.core is not None:
             return named.core, named.ghz
-    cores = _CORES_BY_SETS.get(machine.architecture or "x86_64", {})
-    other = "avx" if "avx2" in cores else "neon" if cores else "scalar"
-    core = next((core for name, core in cores.items() if name in (sets or ())), other)
     if sets is None and series is not None:
-        core = cpus.CORE_OF[series.vectors]
-    elif cores and is_on_apple_gpu(machine):
-        core = "apple"
-    elif cores and (sets is None or machine.assumes("instruction_sets")):
+        return cpus.CORE_OF[series.vectors], None
+    return _core_by_sets(machine, sets), None
+
+
+def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
+    cores = _CORES_BY_SETS.get(machine.architecture or "x86_64")
+    if cores is None:
+        return "scalar"
+    if is_on_apple_gpu(machine):
+        return "apple"
+    if sets is None or machine.assumes("instruction_sets"):
         # what is assumed is the least
-        core = "from_avx2" if "avx2" in (sets or ()) else "unread"
-    elif cores and "avx512f" in (sets or ()) and cpus.maker_of(machine.cpu_model or "") == "AMD":
+        return "from_avx2" if "avx2" in (sets or ()) else "unread"
+    if "avx512f" in sets and cpus.maker_of(machine.cpu_model or "") == "AMD":
         # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
-        core = "zen5" if "avx_vnni" in (sets or ()) else "zen4"
-    return core, None
+        return "zen5" if "avx_vnni" in sets else "zen4"
+    other = "avx" if "avx2" in cores else "neon"
+    return next((core for name, core in cores.items() if name in sets), other)
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -210,23 +215,28 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     """
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is None:
-        by_guests = _bandwidth_of_guests(machine)
-        return by_guests or _by_name(machine, None) or _bandwidth_of_class(machine)
-    (low, likely, high), how = kind_of(machine)[0] * rate, _rate(rate)
+        return (
+            _bandwidth_of_guests(machine) or _by_name(machine, None) or _bandwidth_of_class(machine)
+        )
     if machine.memory_bandwidth_bound is not None:
         # read while busy: it raises what name or class tell, and lowers nothing
+        low, _, high = ends = kind_of(machine)[0] * rate
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
-        most = Range(low, high, high) if other is None else other.ends
-        ends = longest(Range(low, likely, high), most)
-        how = (
-            f"at least {how}, read while the machine was busy: --measure narrows it when it is idle"
-        )
-        return Bandwidth(ends=ends, how=how)
-    if not machine.is_bandwidth_measured:
-        ends = ends_of("reading", "stated_share") * rate
-        how += " (stated); processors reach a third to all of it"
-        return _by_name(machine, rate) or Bandwidth(ends=ends, how=how)
-    how += f", measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
+        ends = longest(ends, Range(low, high, high) if other is None else other.ends)
+        how = "read while the machine was busy: --measure narrows it when it is idle"
+        return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
+    if machine.is_bandwidth_measured:
+        return _measured_bandwidth(machine, rate)
+    by_name = _by_name(machine, rate)
+    if by_name is not None:
+        return by_name
+    how = f"{_rate(rate)} (stated); processors reach a third to all of it"
+    return Bandwidth(ends=ends_of("reading", "stated_share") * rate, how=how)
+
+
+def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
+    low, likely, high = kind_of(machine)[0] * rate
+    how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     if machine.memory_bandwidth_how == BRIEFLY:
@@ -247,12 +257,16 @@ def _rate(*bytes_per_second: float) -> str:
     return f"{' to '.join(rates)} of memory bandwidth"
 
 
-def _memory_of(machine: Machine) -> tuple[str, cpus.Share, tuple[float, ...], int] | None:
+def _memory_of(
+    machine: Machine, rate: int | None
+) -> tuple[str, cpus.Share, tuple[float, ...], int] | None:
     """What a name tells of the chip, the series or the computer around its cards: what it is
     called, how cores read its memory, bytes per second of each socket with all channels filled (the
     least sold, the slowest usual kind, the likely, the fastest usual, the most sold), and sockets.
     """
     chip, series = soldered_chip(words_of(machine.cpu_model or "")), named_processor(machine)
+    if is_guest(machine) and (series is None or rate is not None):
+        return None
     if chip is not None:
         peaks = (chip.gb_per_s * _GB,) * 5
         return (chip.name, cpus.share_of(chip.kind), peaks, 1) if chip.kind else None
@@ -274,8 +288,8 @@ def _memory_of(machine: Machine) -> tuple[str, cpus.Share, tuple[float, ...], in
 
 def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     """Of the peak that somebody states, else of the usual one; None where no name tells it."""
-    memory, series, cores = _memory_of(machine), named_processor(machine), None
-    if memory is None or (is_guest(machine) and (series is None or rate is not None)):
+    memory, series, cores = _memory_of(machine, rate), named_processor(machine), None
+    if memory is None:
         return None
     called, share, peaks, sockets = memory
     how = f"{called} reads up to {_rate(peaks[2])}"

@@ -198,7 +198,6 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
-    is_split = placed.placement == "split"
     # not where it is told how many layers a GPU has, experts and all
     leaves_experts = program is not None and program.leaves_experts
     if program is not None and gpu_layers is not None:
@@ -208,7 +207,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=weights_by_place(placed)["host"] if is_split else 0,
+        in_ram_bytes=weights_by_place(placed)["host"] * (placed.placement == "split"),
         batch_tokens=batch_tokens,
         at_once=program is not None and "tensor_parallel" in program.options,
         experts_apart=leaves_experts,
@@ -369,49 +368,45 @@ def predict(step: Step, way: LaidOut) -> Speed:
         is_tiny = step.weights_bytes > 0
         return Speed(how=_TOO_SMALL if is_tiny else "how many bytes each token reads is not known")
     memory, cards = bandwidth(way.machine), way.machine.accelerators
+    at_full = step.replace(depth_tokens=max(way.context_tokens or 0, step.depth_tokens))
     if not way.gpus and way.offloaded:
         used = [cards[number] for number in way.offloaded] if cards else []
         unknown = (card.name for card in used if engine.gpu_of(card) is None)
         name = next(unknown, "the accelerator")
         return Speed(how=f"the memory bandwidth of {name} is not known")
-    if memory is None and (way.in_ram != NOTHING or not way.gpus):
-        return Speed(how="part of it runs in RAM, and " * bool(way.gpus) + _NO_MEMORY_RATE)
-    at_full = step.replace(depth_tokens=max(way.context_tokens or 0, step.depth_tokens))
-    if way.gpus:
-        (prompt, crossing), how = way.prompt(step), way.how(step)
-        own, full = way.seconds(step), way.seconds(at_full)
-        decode, is_seen = PaceRange.of_seconds(own), way.in_ram == NOTHING
-        is_seen = is_seen and all("program" in gpu.row(step) for _, gpu in way.gpus)
-        how += _conditions(step, is_seen=is_seen)
-        if crossing.likely:
-            size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
-            how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
-    else:
-        crossing, own = NOTHING, processor_seconds(way.machine, step) or NOTHING
-        full = processor_seconds(way.machine, at_full) or NOTHING
-        decode, prompt, beside = _pace_on_cores(step, way, own)
-        how = f"{memory.how if memory else ''}{_conditions(step, is_seen=False)}{beside}"
-    # said where a full context is slower than a chat by a tenth
-    is_deep = step.architecture is not None and step.depth_tokens
-    is_slower = is_deep and own.likely < _ABOUT_AS_FAST * full.likely
+    if memory is None and way.in_ram != NOTHING:
+        return Speed(how=f"part of it runs in RAM, and {_NO_MEMORY_RATE}")
+    if not way.gpus:
+        return _processor_speed(step, way, at_full)
+    prompt, crossing = way.prompt(step)
+    is_seen = way.in_ram == NOTHING and all("program" in gpu.row(step) for _, gpu in way.gpus)
+    how = f"{way.how(step)}{_conditions(step, is_seen=is_seen)}"
+    if crossing.likely:
+        size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
+        how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+    taken = way.seconds(step)
     return Speed(
-        decode=decode,
+        decode=PaceRange.of_seconds(taken),
         prompt=prompt,
         crossing_seconds=crossing.likely,
-        full_context_tokens_per_second=1 / full.likely if is_slower else None,
+        full_context_tokens_per_second=_full_context(step, taken, way.seconds(at_full)),
         how=how,
     )
 
 
-def _pace_on_cores(step: Step, way: LaidOut, own: Range) -> tuple[PaceRange, PaceRange | None, str]:
-    """Of decoding and of a prompt, and that a GPU beside the processor may be used instead."""
-    (slow, likely, fast), how = own, ""
+def _processor_speed(step: Step, way: LaidOut, at_full: Step) -> Speed:
+    """A GPU beside it may be used instead. `at_full`: the step once the context is full."""
+    machine, memory = way.machine, bandwidth(way.machine)
+    own, full = processor_seconds(machine, step), processor_seconds(machine, at_full)
+    if memory is None or own is None or full is None:
+        return Speed(how=_NO_MEMORY_RATE)
+    slow, likely, fast = own
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
-    on_apple = processor.is_on_apple_gpu(way.machine)
-    prompt = None if on_apple else processor_prompt(step, way.machine)
-    shared = engine.shared_gpu_of(way.machine, way.runtime)
+    prompt = None if processor.is_on_apple_gpu(machine) else processor_prompt(step, machine)
+    how = f"{memory.how}{_conditions(step, is_seen=False)}"
+    shared = engine.shared_gpu_of(machine, way.runtime)
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
         _, usual, least = shared.seconds(step)
@@ -419,13 +414,20 @@ def _pace_on_cores(step: Step, way: LaidOut, own: Range) -> tuple[PaceRange, Pac
         beside = _gpu_prompt(step, shared)
         if prompt is not None and beside is not None:
             prompt = prompt.replace(high=max(prompt.high, 1 / beside.fast))
-        prompt = None if beside is None else prompt
-        how = f"; up to the speed of {shared.device.name}, if it is used"
+        prompt = prompt and (prompt if beside is not None else None)
+        how += f"; up to the speed of {shared.device.name}, if it is used"
     decode = PaceRange.of_seconds(Range(slow, likely, fast))
     if prompt is not None:
         # a prompt can be read one token at a time
         prompt = PaceRange.of(longest(prompt.ends, decode.ends))
-    return decode, prompt, how
+    full_pace = _full_context(step, own, full)
+    return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full_pace, how=how)
+
+
+def _full_context(step: Step, own: Range, full: Range) -> float | None:
+    """The likely pace once the context is full, where that is slower than a chat by a tenth."""
+    is_deep = step.architecture is not None and step.depth_tokens
+    return 1 / full.likely if is_deep and own.likely < _ABOUT_AS_FAST * full.likely else None
 
 
 def _conditions(step: Step, *, is_seen: bool) -> str:
@@ -459,19 +461,26 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         pace = pace.replace(how=pace.how + how)
     elif workload.parallel > 1:
         pace = _with_total(question, way, pace)
-    if companions is None or not is_drafted or pace.decode is None:
-        return pace.replace(each_of=question.each_of)
-    is_own_block, full = companions.draft is None, pace.full_context_tokens_per_second
+    if is_drafted and companions is not None:
+        pace = _with_draft(pace, is_own_block=companions.draft is None)
+    return pace.replace(each_of=question.each_of)
+
+
+def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
+    """The pace of a model with tokens proposed for each step. A full context gains as much."""
+    if alone.decode is None:
+        return alone
     gain = ends_of("draft", "own_block" if is_own_block else "draft_model")
+    full = alone.full_context_tokens_per_second
     source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
-    how = f"with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source})"
-    return pace.replace(
-        decode=PaceRange.of(pace.decode.ends * gain),
-        how=f"{pace.how}; {how}: code gains more, free text less",
-        # a full context gains as much
+    return alone.replace(
+        decode=PaceRange.of(alone.decode.ends * gain),
+        how=(
+            f"{alone.how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}): code"
+            " gains more, free text less"
+        ),
         full_context_tokens_per_second=full and full * gain[1],
-        undrafted_tokens_per_second=pace.decode.likely,
-        each_of=question.each_of,
+        undrafted_tokens_per_second=alone.decode.likely,
     )
 
 

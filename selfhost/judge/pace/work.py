@@ -159,17 +159,19 @@ def _devices_of(
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
     if there or placed.placement != "host" or is_guest(machine):
         return there
-    rule = None if runtime is None else runtime.rule_of(quantization)
-    for device in owned:
-        vendor = device.vendor.lower()
-        is_used = vendor in _SHARED_VENDORS
-        if runtime is not None:
-            has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
-            is_used = is_used or computes_on_shared(runtime, device)
-            is_used = is_used and has_kernels and runs_on(runtime, device) and not runtime.cpu_only
-        if device.unified and is_used:
-            return [device]
-    return []
+    sharing = (device for device in owned if device.unified)
+    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
+
+
+def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    vendor = device.vendor.lower()
+    is_used = vendor in _SHARED_VENDORS
+    if runtime is None or runtime.cpu_only:
+        return is_used and runtime is None
+    rule = runtime.rule_of(quantization)
+    has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
+    is_used = is_used or computes_on_shared(runtime, device)
+    return has_kernels and is_used and runs_on(runtime, device)
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -256,26 +258,15 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
 
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
-    """Tokens trained on in a second, and how long the stated tokens take.
-
-    Operations for each token and parameter: forward 2, backward 2 for the activations and 2 for the
-    weights, which LoRA leaves as they are; activations that are computed again take 2 more
-    (Korthikanti et al. 2022, arXiv:2205.05198, section 5). A trainer may put adapters on some of
-    the last layers, and keep what these compute.
-    """
+    """Tokens trained on in a second, and how long the stated tokens take."""
     parameters, device = job.spec.parameters, job.device
-    adapted = None if job.runtime is None else job.runtime.trainer_layers
-    if job.placed.memory is None and adapted is None:
+    is_python = job.runtime is None or job.runtime.trainer_layers is None
+    if job.placed.memory is None and is_python:
         why = "where it would be trained is not known, because its memory need is not"
         return Speed(unit=TRAINED, how=why)
     if parameters.active is None:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
-    share_of_layers = min(1.0, (adapted or job.layers) / (job.layers or 1)) or 1.0
-    is_full = workload.finetune_method == "full"
-    operations = 6.0 if is_full else 2 + 2 * share_of_layers
-    if workload.checkpointing and (is_full or adapted is None):
-        operations += 2
-    operations *= parameters.active
+    operations = _trained_operations(job, workload) * parameters.active
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
     share, unpacked, launched = ends_of("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
@@ -286,7 +277,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
             moved = constant("training")["unpacked_bytes"] * (passes - 1) / rate
             held = parameters.total or parameters.active
             unpacked = moved * held / ends_of("training", "unpacking")
-        if adapted is None:
+        if is_python:
             launched = layer_from_python(device) * (job.layers * passes)
     taken = job.seconds(operations * tokens, share)
     if job.number > 1:
@@ -301,18 +292,37 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     )
 
 
-def _pace_of_pictures(job: Job, unit: str) -> Speed:
+def _trained_operations(job: Job, workload: Workload) -> float:
+    """For each token and parameter: forward 2, backward 2 for the activations and 2 for the
+    weights, which LoRA leaves as they are; activations that are computed again take 2 more
+    (Korthikanti et al. 2022, arXiv:2205.05198, section 5). A trainer may put adapters on some of
+    the last layers, and keep what these compute.
+    """
+    adapted = None if job.runtime is None else job.runtime.trainer_layers
+    again = 2 if workload.checkpointing and adapted is None else 0
+    if workload.finetune_method == "full":
+        return 6 + again
+    share = min(1.0, (adapted or job.layers) / (job.layers or 1))
+    return 2 + 2 * (share or 1.0) + again
+
+
+def _denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
+    """How the printed command makes a picture or a clip; None where that is not counted."""
     from ...needs.case import parts_of
 
-    offload, clip, pixels = job.placed.offload, None, job.spec.native_pixels
-    # how the printed command makes it, else as published, where a command says how to
-    parts = None if job.runtime is None else parts_of(job.spec, job.runtime)
-    denoising, own = None if parts is None else parts.denoising, job.spec.denoising
-    has_steps = job.runtime is not None and "steps" in job.runtime.blanks
-    if denoising is None and own is not None and (own.frames is None or has_steps):
-        denoising = own
+    parts = None if runtime is None else parts_of(spec, runtime)
+    if parts is not None and parts.denoising is not None:
+        return parts.denoising
+    is_clip = spec.denoising is not None and spec.denoising.frames is not None
+    makes_that_clip = runtime is not None and "steps" in runtime.blanks
+    return spec.denoising if makes_that_clip or not is_clip else None
+
+
+def _pace_of_pictures(job: Job, unit: str) -> Speed:
+    offload, denoising = job.placed.offload, _denoising_of(job.spec, job.runtime)
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
+    clip, pixels = None, job.spec.native_pixels
     what = f", {pixels} × {pixels} pixels" if pixels else ""
     if denoising.frames is not None:
         clip = denoising.frames, denoising.width or 0, denoising.height or 0
