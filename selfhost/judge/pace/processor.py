@@ -376,10 +376,13 @@ def _bandwidth_of_class(machine: Machine) -> Bandwidth | None:
 def _class_with(machine: Machine, name: str, cores: float) -> tuple[int, int, str]:
     """Bytes per second that a machine with so many cores may have, low and high, and its class."""
     rows, around, sets = constant("memory"), cpus.class_of(name), machine.instruction_sets
-    kind = "server" if _is_server(machine) else machine.scope if is_guest(machine) else ""
-    if not kind:
-        is_x86 = machine.architecture == "x86_64"
-        kind = "old" if is_x86 and sets is not None and "avx2" not in sets else machine.architecture
+    kind = machine.architecture
+    if _is_server(machine):
+        kind = "server"
+    elif is_guest(machine):
+        kind = machine.scope
+    elif kind == "x86_64" and sets is not None and "avx2" not in sets:
+        kind = "old"
     row = rows.get(kind, rows["other"])
     (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
     if kind == "x86_64":
