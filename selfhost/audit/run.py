@@ -34,7 +34,8 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document
 from ..core.workload import Workload
-from ..judge.defaults import judge_defaults
+from ..judge.defaults import suited, takes_first_of_list
+from ..judge.judging import judge
 from ..judge.pace.engine import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
@@ -145,7 +146,11 @@ class PolicyJudge:
             for each in wanted.members or (wanted,)
         ]
         questions = [self._question(each, machine) for each in models]
-        all_judged = [judge_defaults(each, self._catalogue, machine) for each in questions]
+        # in the model's own defaults, but pictures in the first type and program that run there
+        all_judged = [
+            suited(judged, self._catalogue, machine) if takes_first_of_list(question) else judged
+            for question, judged in ((each, judge(each, machine)) for each in questions)
+        ]
         questions = [judged.question for judged in all_judged]
 
         def are_offered(judged: Judged) -> bool:

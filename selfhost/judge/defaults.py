@@ -118,12 +118,6 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool =
     return _larger(search, runtime) if grows else search.own
 
 
-def judge_defaults(question: Question, catalogue: Catalogue, machine: Machine) -> Judged:
-    """In the model's own, but pictures and video in the first type and program that run there."""
-    own = judge(question, machine)
-    return suited(own, catalogue, machine) if takes_first_of_list(question) else own
-
-
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     """Whether the route may be better than that of the model's own default."""
     return spec.modality in _PICTURES or workload.task == "finetune"

@@ -138,16 +138,20 @@ def local_copy(
     """The files of the question's type that lie where its runtime finds them. What is not known to
     be whole is never taken for it.
     """
-    copies = []
-    stores = question.store, *FILES_BY_PATH.get(question.store, ())
-    place, present = machine.disk_for(question.store), machine.models_present or ()
+    place, present, copies = machine.disk_for(question.store), machine.models_present or (), []
+    path = None if place is None else place.path
+    beside = [disk.purpose for disk in machine.disks or () if disk.path == path]
+    stores = question.store, *FILES_BY_PATH.get(question.store, ()), *beside
+    # what turns pictures or sound into tokens, by repository
+    projectors = {
+        model.repository: model.path
+        for model in present
+        if "mmproj" in (model.file or "").lower() and model.complete is not False
+    }
     for model in present:
-        other = machine.disk_for(model.store or "")
-        is_same = place is not None and other is not None and place.path == other.path
-        if not (is_same or model.store in stores) or not _has_format(model, question.workload):
+        if model.store not in stores or not _has_format(model, question.workload):
             continue
-        beside = (each for each in present if each.repository == model.repository)
-        projector = next((each.path for each in beside if _is_projector(each)), None)
+        projector = projectors.get(model.repository)
         missing = _missing_bytes(model, question.workload, needs, has_projector=bool(projector))
         if missing is not None and _is_model(model, question, catalogue):
             copy = Here(
@@ -162,11 +166,6 @@ def local_copy(
             )
             copies.append(copy)
     return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
-
-
-def _is_projector(model: PresentModel) -> bool:
-    """Whether it is a file beside weights that turns pictures or sound into tokens."""
-    return model.complete is not False and "mmproj" in (model.file or "").lower()
 
 
 def _has_format(model: PresentModel, workload: Workload) -> bool:

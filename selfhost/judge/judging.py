@@ -9,7 +9,7 @@ the whole machine. Files that several processes map count once on disk and once 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil
+from math import ceil, inf
 
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
@@ -69,8 +69,7 @@ def best_layout(
     an accelerator that others hold now, then one that is unread; where all fail, the first that
     has the memory, else the one that lacks least of it. With its pace, unless that says nothing.
     """
-    kept: Judged | None = None
-    seen: list[Judged] = []
+    seen, slow = list[Judged](), list[Judged]()
     for layout in layouts(question, needs, machine):
         seen.append(layout)
         if layout.failed:
@@ -81,20 +80,27 @@ def best_layout(
         speed = paced.finding("speed")
         if speed is None or not speed.decides:
             return paced
-        if kept is None or _goes_before(paced, kept):
-            kept = paced
-    if kept is not None:
-        return kept
-    least = _least_bad(question, seen)
-    return least if at_any_pace else _with_pace(least, machine)
+        slow.append(paced)
+    if not slow:
+        least = _least_bad(question, seen)
+        return least if at_any_pace else _with_pace(least, machine)
+    # perhaps too slow: one that does not fail, on accelerators the last that has them as they are
+    first, *others = [layout for layout in slow if not layout.failed] or slow
+    if first.placement != "accelerator":
+        return first
+    on_cards = [each for each in others if each.placement == "accelerator"]
+    return [first, *(each for each in on_cards if not each.has("accelerator-not-now"))][-1]
 
 
-def _goes_before(later: Judged, kept: Judged) -> bool:
-    """Of two that are perhaps too slow: one that does not fail, then accelerators as they are."""
-    if bool(later.failed) != bool(kept.failed):
-        return bool(kept.failed)
-    is_now = not later.has("accelerator-not-now")
-    return is_now and later.placement == kept.placement == "accelerator"
+def _least_bad(question: Question, seen: Sequence[Judged]) -> Judged:
+    """Of layouts that all fail the one that lacks least memory, else that in RAM."""
+    hosts = [layout for layout in seen if layout.placement == "host"]
+    best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
+    if best.lacking_bytes() is None:
+        # no memory would mend it
+        return best
+    lacking = [(layout.lacking_bytes(), layout) for layout in (best, *seen)]
+    return min(lacking, key=lambda pair: inf if pair[0] is None else pair[0])[1]
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
@@ -109,17 +115,6 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
         pace, check = pace_of_work(question, placed, machine), work_check
     speed = None if pace is None else check(question, placed, machine, pace)
     return layout.replace(speed=pace, findings=(*layout.findings, *filter(None, [speed])))
-
-
-def _least_bad(question: Question, seen: Sequence[Judged]) -> Judged:
-    """Of layouts that all fail the one that lacks least memory, else that in RAM."""
-    hosts = [layout for layout in seen if layout.placement == "host"]
-    best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
-    if best.lacking_bytes() is None:
-        # no memory would mend it
-        return best
-    lacking = [(layout.lacking_bytes(), layout) for layout in (best, *seen)]
-    return min(lacking, key=lambda pair: float("inf") if pair[0] is None else pair[0])[1]
 
 
 def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judged]:
@@ -323,12 +318,5 @@ def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterat
 
 
 def _worst(findings: Sequence[Finding]) -> Finding:
-    """The first of the worst: of equal outcomes the fullest."""
-
-    def fullness(finding: Finding) -> float:
-        needs, has = finding.needs, finding.has
-        if not isinstance(needs, int | float) or not isinstance(has, int | float):
-            return 0.0
-        return needs / has if has else float("inf")
-
-    return max(findings, key=lambda each: (each.severity, each.decides, fullness(each)))
+    """The first of the worst."""
+    return max(findings, key=lambda each: (each.severity, each.decides))

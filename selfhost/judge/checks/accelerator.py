@@ -46,15 +46,16 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
         return _missing(needs, machine, question, runtime)
     if devices:
         return _unneeded(needs, machine, runtime)
-    if names := _placing_options(question):
-        return finding(WARN, "accelerator-not-needed", "ignored", names=names)
-    return finding(PASS, "accelerator-not-needed")
+    names = _placing_options(question)
+    outcome, variant = (WARN, "ignored") if names else (PASS, "")
+    return finding(outcome, "accelerator-not-needed", variant, names=names)
 
 
 def _placing_options(question: Question) -> list[str]:
+    """Those that were asked for and say where layers lie."""
     rules = question.runtime.named_options if question.runtime else {}
-    placing = [name for name, rule in rules.items() if rule.changes.endswith("_layers")]
-    return [name for name in placing if name in question.workload.runtime_options]
+    placing = {name for name, rule in rules.items() if rule.changes.endswith("_layers")}
+    return [name for name in question.workload.runtime_options if name in placing]
 
 
 def _unneeded(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
@@ -67,12 +68,10 @@ def _unneeded(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Fi
             why = machine.why_unread(f"accelerators.{_UNREAD[not lacks_size]}")
             return finding(WARN, "accelerator-unread", "in-ram", device=device.name, why=why)
     unused = None if runtime is None else _left_unused(runtime, machine, sharing or devices)
-    if unused is not None:
-        return unused
-    if sharing:
+    if unused is None and sharing:
         return _shared_ram(sharing, needs, machine, runtime)
     device = max(devices, key=lambda device: free_bytes(device) or 0)
-    return finding(PASS, "accelerator-not-needed", "too-small", device=device.name)
+    return unused or finding(PASS, "accelerator-not-needed", "too-small", device=device.name)
 
 
 def _left_unused(
@@ -92,21 +91,26 @@ def _left_unused(
 
 
 class _Share(Record):
-    """What lies on one accelerator, of which the program may take so many hundredths."""
+    """What lies on one accelerator, and what the program may take of that now, and once nothing
+    else runs there; None: not read.
+    """
 
     place: PlaceNeed
     device: Accelerator
-    percent: float | None
+    now: int | None
+    idle: int | None
 
-    def room_bytes(self, *, is_idle: bool = False) -> int | None:
-        """What it may take now, or once nothing else runs there; None where that was not read."""
-        device = emptied([self.device])[0] if is_idle else self.device
-        return room_of(device, self.percent) if device.unified is False else None
 
-    def fits(self, end: str = "high_bytes", *, is_idle: bool = False) -> bool:
-        """Whether there is room for that end of its range."""
-        size: int = getattr(self.place, end)
-        return size <= (self.room_bytes(is_idle=is_idle) or 0)
+def _share_of(place: PlaceNeed, device: Accelerator, percent: float | None) -> _Share:
+    rooms = [room_of(each, percent) for each in (device, *emptied([device]))]
+    now, idle = rooms if device.unified is False else (None, None)
+    return _Share(place=place, device=device, now=now, idle=idle)
+
+
+def _fit(shares: Sequence[_Share], end: str = "high_bytes", *, is_idle: bool = False) -> bool:
+    """Whether there is room for that end of the range of each."""
+    rooms = [(share.idle if is_idle else share.now) or 0 for share in shares]
+    return all(getattr(share.place, end) <= room for share, room in zip(shares, rooms, strict=True))
 
 
 def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -114,12 +118,8 @@ def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Find
     cards, places = machine.accelerators, needs.memory.places if needs.memory else ()
     held = [place for place in places if place.where != "host"]
     percent = percent_of(needs) if question.wants_gpu else None
-    shares = [
-        _Share(place=place, device=cards[index_of(place.where)], percent=percent)
-        for place in held
-        if cards
-    ]
-    if not shares or any(share.room_bytes() is None for share in shares):
+    shares = [_share_of(each, cards[index_of(each.where)], percent) for each in held if cards]
+    if not shares or any(share.now is None for share in shares):
         is_sized = any(share.device.memory_total_bytes is not None for share in shares)
         fact = "accelerators" if cards is None else f"accelerators.{_UNREAD[is_sized]}"
         most = sum(place.high_bytes for place in held)
@@ -133,7 +133,7 @@ def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Find
 def _shares_check(
     shares: Sequence[_Share], needs: Needs, machine: Machine, question: Question
 ) -> Finding:
-    runtime, has = question.runtime, sum(share.room_bytes() or 0 for share in shares)
+    runtime, has = question.runtime, sum(share.now or 0 for share in shares)
     most = sum(share.place.high_bytes for share in shares)
     option = runtime.options.get("lean", "") if runtime else ""
     on_cards = [term for term in needs.terms if term.where != "host"]
@@ -160,33 +160,31 @@ def _cell_by_range(shares: Sequence[_Share], needs: Needs, question: Question) -
         return None
     # a training is placed by what is free now
     is_idle, variant = is_lean and workload.memory_basis != "available", "lean" if is_lean else ""
-    if all(share.fits(is_idle=is_idle) for share in shares):
-        is_now = is_lean and all(share.fits() for share in shares)
-        return (WARN, "accelerator-lean", "", {}) if is_now else None
-    if all(share.fits("total_bytes", is_idle=is_idle) for share in shares):
+    if _fit(shares, is_idle=is_idle):
+        return (WARN, "accelerator-lean", "", {}) if is_lean and _fit(shares) else None
+    if _fit(shares, "total_bytes", is_idle=is_idle):
         return WARN, "accelerator-tight", variant, {}
-    if all(share.fits("low_bytes", is_idle=is_idle) for share in shares):
+    if _fit(shares, "low_bytes", is_idle=is_idle):
         return UNKNOWN, "accelerator-close", variant, {}
     return None
 
 
 def _cell_by_most(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell:
-    if all(share.fits() for share in shares):
+    if _fit(shares):
         if needs.placement != "split":
             return PASS, "accelerator-fits", "", {}
         variant = "in-turn" if needs.offload else "stated" * bool(_placing_options(question))
         return WARN, "accelerator-partly", variant, {}
     figures: dict[str, Any] = {"several": len(shares) * (len(shares) > 1)}
-    lacking = [share.place.high_bytes - (share.room_bytes() or 0) for share in shares]
-    is_now_only, short = question.workload.memory_basis == "available", max(lacking)
-    is_idle_enough = all(share.fits(is_idle=True) for share in shares)
+    lacking = [share.place.high_bytes - (share.now or 0) for share in shares]
+    is_idle_enough, short = _fit(shares, is_idle=True), max(lacking)
     is_of_one = sum(lacking) <= 0
     if is_of_one:
         # together they have enough: name the one that lacks most
         worst = shares[lacking.index(short)]
-        figures |= {"needs": worst.place.high_bytes, "has": worst.room_bytes(), "short": short}
+        figures |= {"needs": worst.place.high_bytes, "has": worst.now, "short": short}
         figures["devices"], shares = worst.device.name, [worst]
-    if not is_now_only and is_idle_enough:
+    if is_idle_enough and question.workload.memory_basis != "available":
         free = sum(share.device.memory_free_bytes or 0 for share in shares)
         return WARN, "accelerator-not-now", "", {**figures, "free": free}
     return FAIL, "accelerator-too-small", "", {**figures, "is_of_one": is_of_one}
@@ -225,11 +223,11 @@ def _stated_share(
     if case is None or not case.setting("memory_share") or not total or needs.memory is None:
         return _shared_ram(sharing, needs, machine, question.runtime)
     card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
-    share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(needs))
+    share = _share_of(needs.memory.places[0], card, percent_of(needs))
     left = LEFT_BY_SYSTEM if free is None else free * 100 // total
     if percent_of(needs) <= left:
         return _shares_check([share], needs, machine, question)
-    figures = {"taken": share.room_bytes(), "left": total * left // 100, "share": left / 100}
+    figures = {"taken": share.now, "left": total * left // 100, "share": left / 100}
     return finding(UNKNOWN, "accelerator-close", "share", figures)
 
 
