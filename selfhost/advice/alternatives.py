@@ -95,7 +95,7 @@ class _Search(Record):
         spec = judged.question.spec
         # by its id, or by its file where the catalogue has none of that id
         typed = spec.id if spec.id in self.catalogue or not spec.origin else quote(spec.origin)
-        return Alternative.on(
+        return Alternative.conclude(
             judged,
             self.machine,
             asked=spec.id,

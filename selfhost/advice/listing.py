@@ -213,7 +213,7 @@ class Lister:
             return error
         judged = suited(judge(question, machine), catalogue, machine)
         is_offered = bool(judged.failed) and bool(offers_for(catalogue, judged, self._today))
-        return Verdict.on(judged, machine, asked=id, offered=is_offered)
+        return Verdict.conclude(judged, machine, asked=id, offered=is_offered)
 
     def _ruled_out(self) -> set[str]:
         workload = with_canonical_license(self._workload)

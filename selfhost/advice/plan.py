@@ -216,7 +216,7 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     as_one_reads = decode is None or decode.likely >= READING_TOKENS_PER_SECOND
     shared = best.placement == "host" and uses_shared_gpu(machine, best.question.runtime)
     cards = [card for card in machine.accelerators or () if not card.unified]
-    return Known.on(
+    return Known.conclude(
         best,
         machine,
         offered=offered,

@@ -153,7 +153,7 @@ def verdict_together(
         ),
         workload=Workload(memory_basis=questions[0].workload.memory_basis),
     )
-    return Verdict.on(
+    return Verdict.conclude(
         judged.replace(question=together),
         machine,
         offered=bool(judged.failed) and are_offered(judged),

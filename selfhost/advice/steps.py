@@ -10,7 +10,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
-from ..judge.checks.model import to_pass_gate
+from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
@@ -249,7 +249,7 @@ def _login_lines(case: Case) -> tuple[str, ...]:
     is_hidden = case.judged.has("weights-unsafe") and case.spec.gated and not is_kept
     if not case.judged.has("weights-gated") and not is_hidden:
         return ()
-    lines = [f"# {to_pass_gate(case.spec).partition(', then')[0]}", "hf auth login"]
+    lines = [f"# {gate_remedy(case.spec).partition(', then')[0]}", "hf auth login"]
     variable = case.runtime.token_variable
     if variable and case.machine.system == "windows":
         lines.append(f"$env:{variable} = Get-Content $HOME/.cache/huggingface/token")

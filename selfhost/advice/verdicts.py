@@ -71,7 +71,7 @@ def check_with(
     is_open = is_pinned and taken.format == "gguf" and not judged.fits
     figures = {"tag": bare_name(understood.asked), "type": taken.quantization}
     tag_note = sentences("remarks", "remark", {"tag": is_open}, **figures)
-    return Verdict.on(
+    return Verdict.conclude(
         judged,
         machine,
         asked=understood.asked,

@@ -162,7 +162,7 @@ class PolicyJudge:
             return verdict_together(names, questions, machine, are_offered)
         (judged,) = all_judged
         is_offered = bool(judged.failed) and are_offered(judged)
-        return Verdict.on(judged, machine, asked=wanted.name, offered=is_offered)
+        return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
         """The question; without model files only how weights are laid out here counts."""

@@ -56,15 +56,13 @@ class Search(Record):
     catalogue: Catalogue
     machine: Machine
 
-    def candidates(self, changes: Iterable[Changes]) -> Iterator[Judged]:
-        """What was asked with each of these changes, judged, where the program takes them."""
-        for change in changes:
+    def candidates(self, changes: Iterable[Changes | str]) -> Iterator[Judged]:
+        """What was asked with each of these changes, or types, where the program takes them."""
+        for each in changes:
+            change = {"quantization": each} if isinstance(each, str) else each
             other = _asked_with(self.own.question, change, self.catalogue, self.machine)
             if other is not None:
                 yield judge(other, self.machine)
-
-    def in_types(self, names: Iterable[str]) -> Iterator[Judged]:
-        return self.candidates({"quantization": name} for name in names)
 
     def chosen(self, judged: Judged, key: str, **figures: Any) -> Judged:
         """A candidate that no one asked for, with why it is taken."""
@@ -174,7 +172,7 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     if any(each.decides for each in own.findings if each.check in _MODEL_CHECKS):
         return own
     tried = [own]
-    for other in search.in_types(search.own.question.in_turn):
+    for other in search.candidates(search.own.question.in_turn):
         if other.fits:
             return search.chosen(other, "smaller", first=first)
         tried.append(other)
@@ -221,7 +219,7 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     is_settled = is_usual and place != _NOWHERE and not search.machine.accelerators
     if is_settled or (is_first and place == ON_ACCELERATORS):
         return own
-    in_own_program = list(search.in_types(listed[is_first:]))
+    in_own_program = list(search.candidates(listed[is_first:]))
     whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
     elsewhere = _types_elsewhere(search, runtime, whole)
     # in files of fewer bits the parts are smaller, and so is the download

@@ -290,7 +290,7 @@ class Verdict(Judged):
     why: str | None = None
 
     @classmethod
-    def on(cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any) -> Self:
+    def conclude(cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any) -> Self:
         """As judged on that machine; `offered`: whether an API may be used and one is offered."""
         own = {name: getattr(judged, name) for name in Judged._fields}
         return cls(**own, machine=machine, route=judged.route_if(offered=offered), **fields)

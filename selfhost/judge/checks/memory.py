@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from math import ceil, inf
 from typing import Any
 
 from ...core.records import Record, Unread
@@ -117,7 +117,7 @@ def memory_check(
         smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
     )
     shell = _shell_limit(low, high - files_bytes, needs, machine, given)
-    return max((judged, *shell), key=lambda finding: finding.severity)
+    return max(judged, shell or judged, key=lambda finding: finding.severity)
 
 
 def _least(*sizes: int | None) -> int | None:
@@ -192,9 +192,8 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
 
 def _leaves_margin(left_bytes: int, machine: Machine, given: Given) -> bool:
     """Whether the reserve is left, of a small machine a whole part of its memory."""
-    total = machine.memory_total_bytes
-    is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
-    return given.is_stated or left_bytes >= given.reserve or is_large_part
+    part = (machine.memory_total_bytes or inf) / _MARGIN_PART
+    return given.is_stated or left_bytes >= given.reserve or left_bytes + 1 > part
 
 
 def _assumed_cell(high: int, has: int, machine: Machine, given: Given) -> Cell:
@@ -223,19 +222,17 @@ def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
 
 def _shell_limit(
     low: int, high: int, needs: Needs, machine: Machine, given: Given
-) -> tuple[Finding, ...]:
-    """The finding of a `ulimit -v` that is or may be too low: it counts mapped files, too."""
+) -> Finding | None:
+    """That a `ulimit -v` is or may be too low: it counts mapped files, too."""
     left, mapped = machine.address_space_bytes, needs.memory.evictable_bytes if needs.memory else 0
-    threads = 2 * math.ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
+    threads = 2 * ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
     least, most = low + mapped, high + mapped + threads * _STACK_BYTES
     if needs.memory is None or left is None or most <= left:
-        return ()
-    outcome, code = FAIL, "memory-too-small"
-    if least <= left:
-        outcome, code = UNKNOWN, "memory-close"
+        return None
+    outcome, code = (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
     figures: dict[str, Any] = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
     figures |= {"reserve_bytes": given.reserve, "need": (least, most), "mapped": mapped}
-    return (finding(outcome, code, "shell", figures),)
+    return finding(outcome, code, "shell", figures)
 
 
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:

@@ -168,7 +168,7 @@ def _available_cell(question: Question) -> Cell:
     if spec.lone_config:
         return WARN, "weights-yours", "", {}
     if spec.gated and kept_by is None:
-        return WARN, "weights-gated", "", {"remedy": to_pass_gate(spec)}
+        return WARN, "weights-gated", "", {"remedy": gate_remedy(spec)}
     if not spec.gated and state == "partial":
         return WARN, "weights-partial", "", {}
     needs_alone = states_needs_alone(spec)
@@ -179,7 +179,7 @@ def _available_cell(question: Question) -> Cell:
     return PASS, "weights-published", "", figures
 
 
-def to_pass_gate(spec: ModelSpec) -> str:
+def gate_remedy(spec: ModelSpec) -> str:
     """What to do before a gated download."""
     page = f"https://huggingface.co/{spec.repository}" if spec.repository else None
     return phrase("pass-gate", page=page)

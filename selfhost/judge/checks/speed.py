@@ -140,10 +140,11 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
 
 def _way_computed(question: Question, placed: Needs, machine: Machine) -> str:
     """How its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
+    runtime = question.runtime
+    if placed.offload is not None or (runtime is not None and runtime.cpu_only):
+        return placed.offload or "processor"
     has_gpu = any(device.unified for device in machine.accelerators or ())
-    on_processor = placed.placement == "host" and not has_gpu
-    on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
-    return placed.offload or "processor" * on_processor
+    return "processor" * (placed.placement == "host" and not has_gpu)
 
 
 def _work_cell(row: Mapping[str, Any], unit: str, likely: float | None, way: str) -> Cell:

@@ -29,9 +29,9 @@ from ...needs.records import (
 from .devices import (
     LARGE_DEVICE_BYTES,
     Place,
-    by_maker,
     device_of,
     emptied,
+    group_by_maker,
     index_of,
     percent_of,
     places,
@@ -193,7 +193,7 @@ def _balanced(model: _Hybrid) -> Needs | None:
     shared = [term for term in there.terms if term.split is Split.LAYERS]
     by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
     another = int(_ANOTHER_LAYER * by_layer // layers)
-    for group in by_maker(places(model.machine.accelerators), model.machine):
+    for group in group_by_maker(places(model.machine.accelerators), model.machine):
         even = _bytes_there(there) - by_layer + by_layer // len(group) + another
         bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
         capped = [
@@ -379,7 +379,7 @@ def _groups(
     if sized:
         yield sized[:1]
     for number in needs.tensor_parallel:
-        for group in by_maker(sized, machine):
+        for group in group_by_maker(sized, machine):
             if len(group) >= number:
                 yield group[:number]
 

@@ -119,7 +119,7 @@ def device_of(
     )
 
 
-def by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
+def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
     """Those of known room by maker, the one with the first of them last: a build of PyTorch
     computes on those of one.
     """

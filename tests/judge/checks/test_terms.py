@@ -139,7 +139,7 @@ def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     result = judge(question(spec=LONE_CONFIG), MACHINE)
     assert result.route_if(offered=False) is Route.LOCAL
     assert judge(BIG.replace(spec=LONE_CONFIG), MACHINE).route_if(offered=False) is Route.NEITHER
-    answer = Verdict.on(result, MACHINE, asked="m", offered=False)
+    answer = Verdict.conclude(result, MACHINE, asked="m", offered=False)
     assert answer.can_download is None
     assert (
         found("weights", question(spec=LONE_CONFIG.replace(origin="m.toml"))).outcome == "unknown"
