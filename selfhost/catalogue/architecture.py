@@ -60,7 +60,9 @@ class Attention(LayerPart):
 
     needed = ("heads", "kv_heads", "key_length", "value_length")
     # a head shares the keys and values of as many others, and a group of the output
-    related = "kv_heads divides heads, output_groups divides heads"
+    related = (
+        "kv_heads divides heads, output_groups divides heads, rope_length below key_length full"
+    )
     kind: str = read_by(choices=_ATTENTION_KINDS, default="full")
     heads: int = _size()
     kv_heads: int = _size()
@@ -79,19 +81,14 @@ class Attention(LayerPart):
     output_groups: int | None = _size()
     output_latent_length: int | None = _size()
 
-    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Beside the others: a whole key is longer than what of it turns with the position."""
-        yield from super().misfits(width)
-        rope = self.rope_length or 0
-        if self.kind == "full" and rope >= self.key_length:
-            message = f"is {rope:,}, and the whole key {self.key_length:,}"
-            yield "rope_length", message, f"write less than {self.key_length:,}"
-
 
 class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
-    related = "heads divides inner_length, groups divides heads, key_heads divides heads"
+    related = (
+        "heads divides inner_length, groups divides heads, key_heads divides heads,"
+        " key_length divides embedding_length rwkv7"
+    )
     kind: str = read_by(required=True, choices=_STATE_KINDS)
     inner_length: int | None = _size()
     state_length: int | None = _size()
@@ -106,15 +103,12 @@ class Recurrent(LayerPart):
     ranks: tuple[int, ...] = read_by(default=())
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Beside the others: of RWKV the length of a head divides that of a layer."""
+        """Beside the others: RWKV has four ranks."""
         yield from super().misfits(width)
-        if self.kind == "rwkv7":
-            if self.key_length and width and width % self.key_length:
-                message = f"is {self.key_length:,}, which does not divide embedding_length"
-                yield "key_length", message, f"write a divisor of {width:,}"
-            if len(self.ranks) != len(_RANKS) or not all(self.ranks[:3]):
-                remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
-                yield "ranks", f"is {list(self.ranks)}", remedy
+        is_ranked = len(self.ranks) == len(_RANKS) and all(self.ranks[:3])
+        if self.kind == "rwkv7" and not is_ranked:
+            remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
+            yield "ranks", f"is {list(self.ranks)}", remedy
 
 
 class FeedForward(LayerPart):
@@ -146,6 +140,12 @@ class FeedForward(LayerPart):
         elif self.groups_used and (self.used or 0) > self.groups_used * in_group:
             message = f"is {self.groups_used:,}, whose experts are less than the {self.used:,} used"
             yield "groups_used", message, "write more groups"
+
+
+# the lists of `[architecture]`
+LAYERS: Mapping[str, type[LayerPart]] = {
+    "attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward,
+}  # fmt: skip
 
 
 class Audio(Record):
@@ -245,9 +245,9 @@ class Architecture(Sized):
             yield "mtp_layers", f"{message}, which the model does not", remedy
 
 
-def read_architecture(root: Table, key: str) -> Architecture | None:
+def read_architecture(root: Table, name: str) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
-    if (table := root.table(key)) is None:
+    if (table := root.table(name)) is None:
         return None
     gguf, transformers = table.string("gguf"), table.string("transformers")
     if ("gguf" in table) == ("transformers" in table):
@@ -260,17 +260,14 @@ def read_architecture(root: Table, key: str) -> Architecture | None:
     if not is_untold and not {"attention", "recurrent"} & table.values.keys():
         remedy = "write attention = [{ … }], recurrent = [{ … }] or both"
         table.problem("attention", "is missing", remedy)
-    attending, keeping = table.tables("attention"), table.tables("recurrent")
-    feeding = table.tables("feed_forward")
-    table.close()
     # a layer either attends or keeps a state; its feed-forward is beside that
-    places = {**_places((attending, keeping), layers), **_places((feeding,), layers)}
-    kinds: Any = ((Attention, attending), (Recurrent, keeping), (FeedForward, feeding))
-    attention, recurrent, feed_forward = (
-        tuple(filter(None, [_read_part(line, places[line], kind, values) for line in lines]))
-        for kind, lines in kinds
-    )
-    values |= {"attention": attention, "recurrent": recurrent, "feed_forward": feed_forward}
+    for keys in (("attention", "recurrent"), ("feed_forward",)):
+        lists = {key: table.tables(key) for key in keys}
+        places = _places([*lists.values()], layers)
+        for key, lines in lists.items():
+            parts = [_read_part(line, places[line], LAYERS[key], values) for line in lines]
+            values[key] = tuple(filter(None, parts))
+    table.close()
     values |= {"layers": layers, "embedding_length": width}
     architecture = Architecture(
         row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values

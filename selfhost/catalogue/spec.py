@@ -11,7 +11,7 @@ from typing import Any
 from ..core.records import Record, Sized, Stated, read_by, shortened, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
-from .architecture import Architecture, Attention, FeedForward, Recurrent, read_architecture
+from .architecture import LAYERS, Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (
     ADDRESS,
@@ -475,15 +475,10 @@ _READ_APART: Mapping[str, type[Record]] = {
     "needs": StatedNeeds,
     "architecture": Architecture,
 }
-_LAYERS: Mapping[str, type[Record]] = {
-    "attention": Attention,
-    "recurrent": Recurrent,
-    "feed_forward": FeedForward,
-}
 _FACTS = (
     *_facts(ModelSpec), "embedding.length", "needs.memory_bytes", "architecture.gguf",
-    "architecture.transformers", *(f"architecture.{name}" for name in _LAYERS),
-    *(path for name, part in _LAYERS.items() for path in _facts(part, f"architecture.{name}.")),
+    "architecture.transformers", *(f"architecture.{name}" for name in LAYERS),
+    *(path for name, part in LAYERS.items() for path in _facts(part, f"architecture.{name}.")),
 )  # fmt: skip
 # tables of names that the file chooses
 _FREE = ("components.", "files.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter, gt, le
+from operator import attrgetter, ge, gt, le
 from typing import Any, ClassVar, Self, dataclass_transform
 
 
@@ -217,26 +217,31 @@ Misfit = tuple[str, str, str]
 _RELATIONS: Mapping[str, tuple[Any, str, str]] = {
     "at_most": (gt, "more than", "write at most"),
     "above": (le, "not more than", "write more than"),
+    "below": (ge, "not less than", "write less than"),
     "divides": (lambda part, whole: whole % part, "which does not divide", "write a divisor of"),
 }
 
 
 class Sized(Record):
-    """What a model states in sizes; `related`: keys that must stand to another, by _RELATIONS."""
+    """What a model states in sizes; `related`: keys that must stand to another, by _RELATIONS, some
+    of one kind of layer alone, which stands behind.
+    """
 
     related = ""
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Every size that cannot be, once the others are as they are."""
+        """Every size that cannot be, once the others are as they are, in a model of that width."""
         for key, stated in type(self)._keys.items():
             least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", 10**18)
             size = getattr(self, key)
             if type(size) is int and not least <= size <= most:
                 remedy = f"write a number from {least:,} to {most:,}"
                 yield key, f"is {size:,}, which is no size of a model", remedy
-        for key, relation, other in map(str.split, filter(None, self.related.split(", "))):
-            (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(self, other)
-            if (size := getattr(self, key)) and bound and is_wrong(size, bound):
+        for rule in filter(None, self.related.split(", ")):
+            key, relation, other, *kinds = rule.split()
+            (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(self, other, width)
+            is_meant = not kinds or getattr(self, "kind", None) in kinds
+            if is_meant and (size := getattr(self, key)) and bound and is_wrong(size, bound):
                 yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
 
 
