@@ -1,3 +1,1 @@
-"""What is known of models, runtimes and offers: their records and readers, the index, names,
-openness, licenses, prices.
-"""
+"""Models, runtimes and offers: records, readers, names, openness, licenses, prices."""

@@ -161,9 +161,7 @@ class Audio(Record):
 
 
 class TensorGroup(Record):
-    """Tensors that are alike: `layers` is empty for a tensor outside the blocks; `shape` has the
-    row length first.
-    """
+    """Tensors that are alike; `layers` is empty outside the blocks, `shape` begins with the row."""
 
     name: str
     layers: Places
@@ -227,9 +225,7 @@ class Architecture(Sized):
         return any(each.experts for each in self.feed_forward)
 
     def packed_with(self, method: str) -> Architecture:
-        """As it is in files of a quantization by that method: some AWQ and GPTQ files have longer
-        feed-forwards.
-        """
+        """As it is in files of that method: some AWQ and GPTQ files have longer feed-forwards."""
         if method not in ("awq", "gptq"):
             return self
         parts = self.feed_forward

@@ -1,8 +1,5 @@
-"""Which specs exist: those that come with the program, then those of a user's own folders; the
-names that each model answers to, and its outline.
-
-A folder of TOML files is parsed as a whole when a name is asked for. A package has in its
-place what `package_files` gives: the names and outlines of all models, and each spec for itself.
+"""Which specs exist, shipped and of a user's own folders; the names that each model answers to, and
+its outline. A package has `package_files` in place of the TOML files of a checkout.
 """
 
 from __future__ import annotations
@@ -38,27 +35,16 @@ INDEX_FILE, OUTLINES_FILE, MODELS_FILE = f"index{STORED}", f"outlines{STORED}", 
 # its spec; several are joined by `/`
 Names = Mapping[str, Mapping[str, str]]
 
-# accounts of Hugging Face that were renamed; the old names still lead there
-_OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
-
 # how the sources of a spec say that what comes after a model is told by dates or by us, and by no
 # publisher
 _JUDGED = ("release dates", "our judgement")
-# the word for each use that narrows a model down to one kind of work
-_PURPOSES = {
-    "code": "code", "safety": "moderation", "math": "mathematics", "medical": "medicine",
-    "legal": "law",
-}  # fmt: skip
 
 
 class Outline(Record):
-    """As much of a model as one must know to decide whether its spec is worth reading. None is
-    not known.
+    """As much of a model as one must know to decide whether its spec is worth reading.
 
-    `uses`: the main one first. Of a served model
-    `successor` comes after it, and from `retired` on it is no longer served; `next_is_judged`: the
-    publisher does not say what comes next, its spec does. `tuned_from`: a repository, a spec's id,
-    or `scratch`.
+    `retired`: from then on it is not served; `next_is_judged`: the publisher does not say what
+    comes next, its spec does.
     """
 
     id: str
@@ -88,16 +74,13 @@ class Outline(Record):
 
     @property
     def purpose(self) -> str:
-        """What its maker made it for, by its main use; `general` also where its spec does not
-        say.
-        """
-        return _PURPOSES.get(self.uses[0], "general") if self.uses else "general"
+        """What its maker made it for, by its main use; `general` where its spec does not say."""
+        use = shipped_table("uses")["use"][self.uses[0]] if self.uses else {}
+        return str(use.get("purpose", "general"))
 
 
 class Catalogue:
-    """The specs of one shipped folder and of a user's folders; made by `open`. Reads files,
-    never writes one.
-    """
+    """The specs of one shipped folder and of a user's folders; made by `open`."""
 
     def __init__(self, shipped: _Folder, own: Sequence[_Folder] = ()) -> None:
         self._shipped = shipped
@@ -109,10 +92,8 @@ class Catalogue:
         cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None
     ) -> Catalogue:
         """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`,
-        where a later one overrides an earlier.
-
-        A faulty spec spoils no other: it is met when it is asked for, and `own_faults` tells those
-        of `extra`. Raises `SpecError` for a folder that is none.
+        where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
+        `SpecError` for a folder that is none.
         """
         folder = _specs_in(shipped) if shipped else _shipped()._shipped
         return cls(folder, [_Folder(os.fspath(path)) for path in extra])
@@ -149,9 +130,7 @@ class Catalogue:
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
-        """The runtime with exactly this id. Raises `WorkloadError` where there is none,
-        `SpecError` where its file is wrong.
-        """
+        """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
         if id not in self.runtime_ids():
             remedy = f"one of {', '.join(self.runtime_ids())}"
             raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
@@ -167,9 +146,7 @@ class Catalogue:
         return runtime
 
     def runtime_ids(self) -> tuple[str, ...]:
-        """Every runtime's id, sorted: files of `runtimes/`, and tables of `common/programs.toml`
-        with the defaults there.
-        """
+        """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
         folder = os.path.join(self.folder, "runtimes")
         files = _names_in(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
         return tuple(sorted((*files, *self.common("programs")["program"])))
@@ -180,9 +157,7 @@ class Catalogue:
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
-        """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and by its
-        `aliases` as `canonical` writes them.
-        """
+        """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and its `aliases`."""
         by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
         for name, entry in self.common(file).get(table, {}).items():
             for spelling in (name, *entry.get("aliases", ())):
@@ -245,9 +220,7 @@ class Catalogue:
         return tuple(sorted(models, key=lambda outline: outline.parameters_total or 0))
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """The models in that order, each after the open one for the same work that supersedes it;
-        those that are superseded come last.
-        """
+        """The models in that order, each after the open one that supersedes it, which come last."""
         current: dict[str, None] = {}
         superseded: dict[str, None] = {}
         for id in ids:
@@ -263,9 +236,7 @@ class Catalogue:
 
 
 class _Folder:
-    """A folder of `<id>.toml` files: a user's own, or those in the folders `below` it, as the
-    specs of a checkout lie by their owners.
-    """
+    """A folder of `<id>.toml` files: a user's own, or of those in the folders `below` it."""
 
     def __init__(self, path: str, below: Iterable[str] | None = None) -> None:
         self.path, self._is_own = path, below is None
@@ -356,18 +327,14 @@ def _shipped() -> Catalogue:
 
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
-    """The shipped specs and the user's own folders, of which the later one wins. Without own
-    folders it is opened once per process.
-    """
+    """The shipped specs and the user's own folders; without these it is opened once per process."""
     folders = [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
     folders += [os.fspath(folder) for folder in specs]
     return Catalogue.open(folders) if folders else _shipped()
 
 
 def package_files(source: str) -> dict[str, bytes]:
-    """What a package has in place of the TOML files of the folder `source`, by the path below it;
-    the same files always give the same. Raises `SpecError` for a file that is no TOML.
-    """
+    """What a package has in place of the folder `source`, by the path below it."""
     from .offers import stored_offers
 
     folder, models, places = _specs_in(source), bytearray(), {}
@@ -425,7 +392,8 @@ def _names_of(id: str, values: Mapping[str, Any]) -> tuple[list[str], ...]:
         names.append(name.rpartition("-")[0])
     if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
         names.append(f"Meta-{name}")
-    owners = filter(None, (owner, _OLD_ACCOUNTS.get(owner.lower())))
+    old = shipped_table("names")["old_account"]
+    owners = filter(None, (owner, old.get(owner.lower())))
     repositories = [f"{each}/{name}" for each in owners for name in names] or [owner] * bool(owner)
     for table in values.get("files", ()):
         if table["format"] == "gguf" and "repository" in table:

@@ -1,10 +1,9 @@
 """The model that a name means, with the quantization and the program that the name states; and
 whether what was typed names a file.
 
-What stands around a name where people paste it is taken off: quotes, a command, a web address, a
-folder of a cache, the prefix of a gateway. A name is looked up as it is, then without the words for
-the form of its files at the end (`quantization_names`); then as a base model, and by its maker.
-Digits are never corrected, and what is read as something else is said in a note.
+A name is looked up as it is, then without the words for the form of its files at the end
+(`quantization_names`); then as a base model, and by its maker. Digits are never corrected, and what
+is read as something else is said in a note.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, pattern, shortened
 from ..core.spelling import canonical
+from ..core.tables import shipped_table
 from .index import Catalogue
 from .quantization_names import TRAINED_FOR, Form, splits
 
@@ -26,14 +26,10 @@ if TYPE_CHECKING:
 # the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
 # file in it adds a few dozen
 MAX_NAME_LENGTH = 400
-# Accounts of Hugging Face that publish other people's models unchanged under the original's name,
-# mostly as GGUF with "-GGUF" behind it. Anywhere else the same name may be a fine-tune. At least
-# two public programs list each as a trusted converter (a code search, 2026-11); NousResearch, which
-# also makes models of its own, is here for its copies of Meta's gated repositories.
-CONVERTERS = frozenset({
-    "bartowski", "unsloth", "lmstudio-community", "thebloke", "ggml-org", "maziyarpanahi",
-    "quantfactory", "second-state", "mradermacher", "nousresearch", "city96", "quantstack",
-})  # fmt: skip
+_NAMES = shipped_table("names")
+# of other people's models, unchanged under the original's name
+CONVERTERS = frozenset(_NAMES["converters"])
+_PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
 SEE_NAMES = (
     "a language model by its config.json:      selfhost check ./config.json\n"
     "all names in the catalogue:               selfhost list --all\n"
@@ -41,58 +37,11 @@ SEE_NAMES = (
 )
 # of the others of a family
 _MOST_NAMED = 3
-# what Hugging Face allows in the name of a repository; it is printed in lines to type
-_REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
-_GGUF_REPOSITORY = pattern(rf"(?i)({_REPOSITORY.pattern}gguf)(?<!\.gguf)(?::.*)?")
-# files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
-_GGML = pattern(r"(?i)(?:.*/)?ggml-(.+?)(?:-(q[458]_[01]))?\.bin")
-_CTRANSLATE2 = pattern(r"(?i)(?:.*/)?faster-((?:distil-)?whisper-.+?)(?:-ct2)?")
-# what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
-# claude-3-opus-20240229, gemini-1.5-pro-002, claude-3-5-sonnet-latest
-_MONTH_AND_DAY = r"(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
-_SNAPSHOT = pattern(
-    rf"(?i)[-@_ :](?:(?:preview|exp)-)?(?:20\d\d-?{_MONTH_AND_DAY}|{_MONTH_AND_DAY}"
-    r"|00[1-9]|latest)$"
-)
-# a tag of Ollama whose size lacks its unit: `qwen3:8`
-_WITHOUT_UNIT = pattern(r"[^/:\s]+:\d{1,3}(?:\.\d)?")
-# sizes in a name as `canonical` writes it
-_SIZE = pattern(r"(?:\d+-)+[bm](?![a-z])")
-
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
 # in front of a name of Ollama's library, where some names mean other models than elsewhere
 LIBRARY = "library/"
 _QUOTES = " \t\n\"'`,;"
-# where models are listed under the names of their repositories or of Ollama's library
-HOST = pattern(
-    r"(?i)(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com"
-    r"|modelscope\.(?:cn|ai)(?:/models)?|lmstudio\.ai/models?|openrouter\.ai(?:/models)?"
-    r"|(?P<ollama>ollama\.com/library|ollama\.com|registry\.ollama\.ai/library))"
-    r"|(?:hf|modelscope|lmstudio):/)/(?P<rest>.*)"
-)
-# the model in a line that runs or downloads one: `ollama run llama3.2`, `llama-server -hf REPO`
-_COMMAND = pattern(
-    r"(?:(?P<ollama>ollama)\s+(?:run|pull|show)|(?:vllm|transformers)\s+serve"
-    r"|(?:hf|huggingface-cli)\s+download|git\s+clone|docker\s+model\s+(?:run|pull)"
-    r"|lms\s+(?:get|load)|ramalama\s+(?:run|pull|serve)"
-    r"|llama-(?:server|cli)\s(?:.*\s)?(?:-hf|-hfr|--hf-repo))\s+(?P<name>[^\s-]\S*)(?:\s.*)?"
-)
-# Docker's account of everybody's models
-_DOCKER = pattern(r"^(?:docker\.io/)?ai/(?=[^/]+$)")
-_IN_REPOSITORY = pattern(r"(?i)([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?")
-# pages beside the files of a repository, and of a name in Ollama's library
-_PAGE = pattern(
-    r"(?i)/(?:discussions|commits?|community|summary|files?|feedback|tags|blobs)(?:/.*)?$"
-)
-# a repository as the cache of Hugging Face keeps it
-_CACHED_FOLDER = pattern(r"models--([^/\\]+?)--([^/\\]+)")
-# OpenRouter's words for who serves a model and how; how hard a hosted model is asked to think
-_SERVED = pattern(
-    r"(?::(?:free|nitro|floor|exacto)"
-    r"|\s*\((?:(?:x?high|medium|low|minimal|max|default)(?: (?:effort|think(?:ing)?|reasoning))?"
-    r"|(?:no|non)[ -]think(?:ing)?)\))$"
-)
 
 
 class Resolution(Record):
@@ -149,14 +98,14 @@ def quoted(text: str) -> str:
 
 def sizes_in(name: str) -> set[str]:
     """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
-    return set(_SIZE.findall(canonical(name)))
+    return set(_PATTERNS["size"].findall(canonical(name)))
 
 
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
     words = typed.split()
     # a program, what it is to do, and a name
-    match = _COMMAND.fullmatch(" ".join(words)) if len(words) > 2 else None
+    match = _PATTERNS["command"].fullmatch(" ".join(words)) if len(words) > 2 else None
     if match is None:
         return None
     is_in_library = match["ollama"] and "/" not in match["name"]
@@ -174,16 +123,16 @@ def unwrap(typed: str) -> str:
     `library/` in front, a file in a repository is that with its quantization: `OWNER/NAME:Q4_K_M`.
     """
     name = typed.strip(_QUOTES)
-    name = _DOCKER.sub("", (named_in_command(name) or name).strip(_QUOTES))
-    if folder := _CACHED_FOLDER.fullmatch(name):
+    name = _PATTERNS["docker"].sub("", (named_in_command(name) or name).strip(_QUOTES))
+    if folder := _PATTERNS["cached_folder"].fullmatch(name):
         return f"{folder[1]}/{folder[2]}"
     # a host's name has a point in it
     is_host = "://" in name or "." in name.partition("/")[0]
-    match = HOST.fullmatch(name) if is_host else None
+    match = _PATTERNS["host"].fullmatch(name) if is_host else None
     if match is None:
         return name
-    rest = _PAGE.sub("", match["rest"].partition("?")[0].partition("#")[0].rstrip("/"))
-    if inside := _IN_REPOSITORY.fullmatch(rest):
+    rest = _PATTERNS["page"].sub("", match["rest"].partition("?")[0].partition("#")[0].rstrip("/"))
+    if inside := _PATTERNS["in_repository"].fullmatch(rest):
         repository, file = inside[1], inside[2] or ""
         # of the projector beside a model the type is another
         forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
@@ -194,10 +143,8 @@ def unwrap(typed: str) -> str:
 
 
 def unrouted(name: str, catalogue: Catalogue) -> str:
-    """A name without the prefix by which a gateway reaches it, and without what it says of how the
-    model is served.
-    """
-    name = _SERVED.sub("", name)
+    """A name without the prefix of a gateway, and without what it says of how it is served."""
+    name = _PATTERNS["served"].sub("", name)
     prefix, slash, rest = name.partition("/")
     if slash and prefix in catalogue.common("providers")["prefixes"]["names"]:
         if prefix.startswith("ollama") and "/" not in rest:
@@ -207,9 +154,8 @@ def unrouted(name: str, catalogue: Catalogue) -> str:
 
 
 def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
-    """A name with each family's name in Latin letters: `千问3` is `qwen3`.
-
-    None for a name in ASCII, and where letters of another script are left.
+    """A name with each family's name in Latin letters: `千问3` is `qwen3`; None for one in ASCII,
+    and where letters of another script are left.
     """
     if typed.isascii():
         return None
@@ -225,10 +171,8 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
 
 
 def is_path(typed: str) -> bool:
-    """True if the string names a file or folder rather than a model: by a separator that leads
-    to something, or by its ending.
-
-    The bare name of a file of weights is a model's where no such file lies here.
+    """True if the string names a file or folder rather than a model. The bare name of a file of
+    weights is a model's where no such file lies here.
     """
     has_separator = typed == "." or any(sign in typed for sign in ("/", os.sep, os.altsep) if sign)
     if has_separator and len(typed) < 10_000 and os.path.exists(typed):
@@ -237,7 +181,7 @@ def is_path(typed: str) -> bool:
         return False
     if is_bare_weights(typed):
         return os.path.exists(typed)
-    return "://" not in typed and not HOST.fullmatch(typed.strip())
+    return "://" not in typed and not _PATTERNS["host"].fullmatch(typed.strip())
 
 
 def is_bare_weights(name: str) -> bool:
@@ -246,11 +190,9 @@ def is_bare_weights(name: str) -> bool:
 
 
 def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
-    """The model of this name as it is known, or `otherwise`: as a base model, or by its maker.
-    Raises `UnknownModelError` for several.
-    """
+    """The model of this name as it is known, or `otherwise`: as a base model, or by its maker."""
     name = unwrap(typed)
-    if _WITHOUT_UNIT.fullmatch(name) and (longer := read(f"{name}b", catalogue)):
+    if _PATTERNS["without_unit"].fullmatch(name) and (longer := read(f"{name}b", catalogue)):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
         for match, form in matches(each, catalogue, otherwise=otherwise):
@@ -275,10 +217,10 @@ def matches(
     owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
     parts: list[tuple[str, str, Form | None]] = [(rest, owner, None)]
     parts += [(base, owner, form) for base, form in splits(rest, owner)]
-    if file := _GGML.fullmatch(name):
+    if file := _PATTERNS["ggml"].fullmatch(name):
         type = (file[2] or "f16").upper()
         parts.append((f"whisper-{file[1]}", "", Form(quantization=type, runtime="whisper.cpp")))
-    elif folder := _CTRANSLATE2.fullmatch(name):
+    elif folder := _PATTERNS["ctranslate2"].fullmatch(name):
         # CTranslate2 computes in what the machine is fast at, whatever the file holds
         parts.append((folder[1], "", Form(runtime="faster-whisper")))
     for base, account, form in parts:
@@ -292,7 +234,7 @@ def _with_form(
     match: Match, form: Form | None, name: str, catalogue: Catalogue
 ) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
-    (spec_id, notes), held = match, _GGUF_REPOSITORY.fullmatch(name)
+    (spec_id, notes), held = match, _PATTERNS["gguf_repository"].fullmatch(name)
     repository = held[1] if held else None
     if form is None:
         return Resolution(spec_id=spec_id, notes=notes, repository=repository)
@@ -308,7 +250,7 @@ def _with_form(
         if name.endswith(".gguf"):
             repository = f"{spec.repository}-qat-q4_0-gguf"
     if form.runtime and form.quantization:
-        repository = name if _REPOSITORY.fullmatch(name) else None
+        repository = name if _PATTERNS["repository"].fullmatch(name) else None
     return Resolution(
         spec_id=spec_id,
         quantization=quantization,
@@ -342,7 +284,6 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
 def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Match | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title; with
     `as_in_ollama` what Ollama loads by it, which may be another than the name means elsewhere.
-    Raises `UnknownModelError` where several have the name.
     """
     key = canonical(name)
     own = catalogue.id_named(key, "ids", "aliases", is_own=True)
@@ -445,7 +386,7 @@ def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -
 
 def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     """`Meta Llama 3`; of a closed model `openai/gpt-4o-2024-08-06`, of an open one `ibm/…`."""
-    plain, words = _SNAPSHOT.sub("", base), canonical(base).split("-")
+    plain, words = _PATTERNS["snapshot"].sub("", base), canonical(base).split("-")
     makers = [(owner.rpartition("/")[2], plain)]
     if not owner and plain == base:
         makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]

@@ -1,8 +1,5 @@
 """API prices: the dated snapshot that ships with the project, and what its providers are called.
-
-The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}},
-"left_out": […]}`, then one line per model, `{"model": ID, "offers": […]}`. `left_out` says which
-offers of the sources are not taken over, and why.
+Its first line is a header, each other `{"model": ID, "offers": […]}`.
 """
 
 from __future__ import annotations
@@ -27,14 +24,11 @@ _DOLLARS = read_by(maximum=1e9, default=None)
 
 class Offer(Record):
     """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another
-    model than the one asked for.
+    model than the one asked for, and `why_instead` a sentence on why.
 
-    Prices in US dollars; None is not known. Where sources differ it is the dearest.
-    `price_is_for` says which pictures or prompts a price is for. `as_of` is the day of the list
-    that has the price, not one on which the provider was asked; `ends` the day from which the offer
-    is announced to be gone, both `YYYY-MM-DD`. `why_instead` is a sentence on why this model stands
-    in, or how it is known to be that of the files that were judged; None where it is the one asked
-    for.
+    Where sources differ it is the dearest. `price_is_for` says which pictures or prompts a price is
+    for. `as_of` is the day of the list that has the price; `ends` the day from which the offer is
+    announced to be gone.
     """
 
     provider: str = read_by(required=True)
@@ -62,9 +56,8 @@ class Snapshot(Record):
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
-    """The offers for one model in the file at `path` on that day, `YYYY-MM-DD`: the best known of
-    those within a tenth of the cheapest, then the others, cheapest first. Raises `SpecError` for a
-    file that is missing or damaged, or wrong in what it states of that model.
+    """The offers for one model on that day, `YYYY-MM-DD`: the best known of those within a tenth of
+    the cheapest, then the others, cheapest first. Raises `SpecError` for a damaged file.
     """
     file, offers = snapshot(path), []
     row = Document(path, {model_id: file.rows.get(model_id) or []})

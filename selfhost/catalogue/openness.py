@@ -46,9 +46,7 @@ class Row(Record):
 
 
 def rows(spec: ModelSpec) -> tuple[Row, ...]:
-    """The table of `show`: open source, open access, free to use, self-hostable, auditable, for
-    closed models hosted access and for open ones safe files; current.
-    """
+    """The table of `show`, one row for each question."""
     weights, served = spec.openness.weights, spec.availability
     use = permission(spec, "commercial use").answer
     hosting = f"host-{use}" if weights == "published" else f"weights-{weights}"
@@ -79,9 +77,7 @@ def permissions(spec: ModelSpec) -> tuple[Row, ...]:
 
 
 def permission(spec: ModelSpec, name: str) -> Row:
-    """What the license says of one of PERMISSIONS. Fine-tuning follows from modification: a
-    tuned model is a modified one.
-    """
+    """What the license says of one of PERMISSIONS; a tuned model is a modified one."""
     if spec.closed:
         return _row(spec, name, "permission-closed")
     terms, source = spec.license, spec.sources.get("license")
@@ -129,9 +125,7 @@ def _open_source(spec: ModelSpec) -> Row:
 
 
 def auditable(spec: ModelSpec) -> Row:
-    """Training data, methods and paper. The data decides: without it nobody can check what a
-    model learned from.
-    """
+    """Training data, methods and paper. Without the data nobody can check what a model learned."""
     code, data, paper = (_part(spec, key) for key in ("training_code", "training_data", "paper"))
     # the training code says it all, a paper some of it
     told_by = code.answer
@@ -175,9 +169,7 @@ def _with_state(part: Row) -> str:
 
 
 def _safe_files(spec: ModelSpec) -> Row:
-    """Pickle files and code of the repository run; GGUF and safetensors hold numbers alone. Where
-    nobody knows of code, only files that are loaded without any are safe.
-    """
+    """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads without."""
     name, formats, remote_code = "safe files", spec.safety.formats, spec.safety.remote_code
     facts = shipped_table("openness")
     without_code = [format for format in formats if format in facts["without_code"]]
@@ -271,10 +263,7 @@ def _choices(expression: str) -> list[frozenset[str]]:
 
 def satisfies(license_id: str, wanted: str) -> bool:
     """True when some choice that `license_id` leaves is among the wanted licenses and meets one
-    wanted choice whole.
-
-    `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` satisfies neither `MIT` nor
-    `MIT OR Apache-2.0`. A later version is another license: `Apache-2.0+` means 2.0.
+    wanted choice whole: `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` not `MIT`.
     """
     own, want = _choices(license_id), _choices(wanted)
     acceptable = frozenset[str]().union(*want)

@@ -1,8 +1,6 @@
-"""How quantizations are called: file formats, types of tensors, the names that publishers give to
-quantized weights, the layout that each name stands for; what the end of a model's name says of its
-files; and what a quantization costs in quality, as specs/common/quantizations.toml has it measured.
-
-What a layout takes in bytes is in `[layouts]` of that file.
+"""How quantizations are called: the names that publishers give to quantized weights, and the layout
+that each stands for; what the end of a model's name says of its files; and what a quantization
+costs in quality. The figures are in specs/common/quantizations.toml.
 """
 
 from __future__ import annotations
@@ -33,11 +31,12 @@ PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 # what MLX's own converter makes, best quality first
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
-# modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
-# and weights of one scale
-MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
 _NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
 _GGUF: Mapping[str, Any] = shipped_table("gguf_types")
+# modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
+MLX_MODES: Mapping[str, tuple[int, int]] = {
+    mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()
+}
 # quantized by others than the publisher (needs/checkpoints.py); 4 bits in groups of 128 where the
 # name does not say
 PACKED = tuple(_NAMES["packed"])
@@ -55,25 +54,10 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 # in front of the type of weights that were trained for it; files and their tags have the type alone
 TRAINED_FOR = "QAT-"
 
-# AWQ-INT4, GPTQ-Int8, 4bit-awq, gptq-3bit-32g, gptq-4bit-channel, w4a16-g64, w4a16-asym: bits of a
-# weight, weights of one scale and zero points; groups of 128 weights and 4 bits where the name does
-# not say
-_PACKED_NAME = pattern(
-    r"(?:([2348])bit-)?(awq|gptq|w4a16|w8a16)(?:-([2348])b(?:it)?)?"
-    r"(?:-(?:gs?)?(16|32|64|128|256|512|1024)g?|-(channel))?(-asym|)"
-)
-_MLX_NAME = pattern(r"([1234568])bit(?:-(32|64|128)g?)?")
-# bits of a weight, and weights of one scale (None: the whole row)
-_FIXED: Mapping[str, tuple[int, int | None]] = {
-    "w8a8": (8, None), "fp8": (8, None), "nf4": (4, 64), "nf4-double": (4, 64), "nvfp4": (4, 16),
-}  # fmt: skip
+_PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
 
-# names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski
-# included; a pattern
-GGUF_TYPE = (
-    r"(?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
-    r"|i?q[2-6](?:k[sml]?|xxs|xs|nl)|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?)"
-)
+# names of GGUF types as llama.cpp writes them, and as people do; a pattern
+GGUF_TYPE: str = _NAMES["gguf_type"]
 
 
 def gguf_name(text: str) -> str:
@@ -87,9 +71,7 @@ def gguf_name(text: str) -> str:
 
 
 class Scheme(Record):
-    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row),
-    and whether zero points are kept.
-    """
+    """One quantized layout; `group`: weights per scale, None: the row; `zeros` are kept or not."""
 
     name: str
     method: str
@@ -100,17 +82,16 @@ class Scheme(Record):
 
 @lru_cache(maxsize=512)
 def scheme_of(text: str) -> Scheme | None:
-    """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `GPTQ-Int8` ->
-    `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` -> `nf4`. None for a plain type, one of DTYPES
-    that nobody makes of others' weights, and no quantization of safetensors at all.
+    """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `bnb-4bit` -> `nf4`.
+    None for a plain type, one of DTYPES that nobody makes of others' weights, and any other name.
     """
     name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
     name = re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
     name = _NAMES["spelled"].get(name, name)
-    if name in _FIXED:
-        bits, group = _FIXED[name]
-        return Scheme(name=name, method=name, bits=bits, group=group)
-    match = _PACKED_NAME.fullmatch(name)
+    if name in _NAMES["fixed"]:
+        bits, group = _NAMES["fixed"][name]
+        return Scheme(name=name, method=name, bits=bits, group=group or None)
+    match = _PATTERNS["packed"].fullmatch(name)
     if match is None:
         return None
     first, method, second, size, channel, zeros = match.groups()
@@ -129,44 +110,21 @@ def mlx_scheme(name: str) -> Scheme | None:
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
-    match = _MLX_NAME.fullmatch(name)
+    match = _PATTERNS["mlx"].fullmatch(name)
     if match is None:
         return None
     return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
 
 
 _WIDE = frozenset({"F16", "BF16", "F32"})
-# Ollama and some files leave out the only variant that there is, people the letter of the mix that
-# most load
-_BARE = {"q8": "Q8_0", "q6": "Q6_K"}
-_SHORT = {"q4": "Q4_K_M", "q5": "Q5_K_M"}
 # one word of a form, with the sign in front of it; compiled where needed
-_WORD = (
-    r"(?i)(?:^|[-_.:@\s(]+)("
-    rf"{GGUF_TYPE}|gguf|ggml|safetensors|i1|imatrix|imat|\d{{5}}-of-\d{{5}}"
-    r"|awq|gptq-[2348]b|gptq|gptqmodel|auto-?round|exl[23]|hqq|aqlm|eetq|marlin|bnb|nf4|unsloth|mlx|dwq|dq|qat"
-    r"|onnx|openvino|llamafile|jangtq?|optiq|ud|mtp|cloud|oq[2-8]e?|q[4568]"
-    r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48](?:mixed)?|nvfp4a16|dynamic|block|quantized|unquantized"
-    r"|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bits?|gs?(?:32|64|128)|(?:32|64|128)g"
-    r"|h[68]|scaled|e4m3fn?|e5m2|emaonly|pruned|\d(?:\.\d{1,2})?-?bpw)\)?$"
-)
+_WORD = rf"(?i)(?:^|[-_.:@\s(]+)({GGUF_TYPE}|{'|'.join(_NAMES['words'])})\)?$"
 # what holds the weights, or how they were made, says nothing about which weights they are
-_CONTAINERS = frozenset({
-    "gguf", "ggml", "safetensors", "i1", "imatrix", "imat", "mtp", "ud", "llamafile",
-})  # fmt: skip
-# files of formats that selfhost computes no size for
-_UNSIZED = pattern(
-    r"exl[23]|hqq|aqlm|eetq|marlin|onnx|openvino|jangtq?|optiq|\d(?:\.\d{1,2})?-?bpw"
-)
+_CONTAINERS = frozenset(_NAMES["containers"])
 _MOST_WORDS = 8
 # words that say something of the files that is told in a note of `[form]` in
 # specs/common/quantizations.toml
 _NOTED = ("mtp", "qat", "llamafile", "cloud")
-# modes and types as MLX and Ollama write them, and what they are called here
-_MLX_NAMES = {
-    **{mode: mode for mode in MLX_MODES}, "mxfp4-q8": "MXFP4-Q8", "mxfp4-q4": "mxfp4",
-    "bf16": "bf16", "fp16": "fp16", "f16": "fp16",
-}  # fmt: skip
 
 
 class Form(Record):
@@ -190,9 +148,8 @@ class Form(Record):
 
 
 def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
-    """Each way to read the end of a name as a form (`-AWQ`, `-MLX-4bit`, `-qat-q4_0-gguf`,
-    `-MTP-GGUF:UD-Q4_K_XL`), the shortest end first: what stands before it, and the form. `account`
-    is that of the repository, if one was named.
+    """Each way to read the end of a name as a form (`-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`), the shortest
+    end first: what stands before it, and the form. `account` is that of the repository, if any.
     """
     base, account = name, "" if account == "library" else account
     words: tuple[str, ...] = ()
@@ -217,7 +174,7 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     types = {word: type for word in words if (type := _gguf_type(word))}
     others = kinds - types.keys() - _CONTAINERS
     narrow = next((type for type in types.values() if type not in _WIDE), None)
-    if not account and (usual := _SHORT.get("".join(kinds - _CONTAINERS))):
+    if not account and (usual := _NAMES["short"].get("".join(kinds - _CONTAINERS))):
         return Form(quantization=usual, notes=("usual",))
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
@@ -228,7 +185,7 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
 def _form_without_type(
     words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
 ) -> Form:
-    if any(map(_UNSIZED.fullmatch, words)):
+    if any(map(_PATTERNS["unsized"].fullmatch, words)):
         return Form(is_sized=False)
     if others and others <= {"qat", "unquantized"}:
         # the files that Google publishes of such weights are of this type
@@ -243,7 +200,7 @@ def _form_without_type(
 
 def _gguf_type(word: str) -> str | None:
     is_type = re.fullmatch(GGUF_TYPE, word, re.IGNORECASE)
-    return gguf_name(word) if is_type else _BARE.get(word)
+    return gguf_name(word) if is_type else _NAMES["bare"].get(word)
 
 
 def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
@@ -258,10 +215,10 @@ def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
 
 
 def _mlx_form(words: Sequence[str], notes: tuple[str, ...], is_tag: bool) -> Form:
-    mixed = {"ud", "dq", "optiq", "mxfp4-q4"}
+    mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
     if any(word in mixed or word.startswith("oq") for word in words):
         notes = (*notes, "mixed")
-    quantization = next((_MLX_NAMES[word] for word in words if word in _MLX_NAMES), None)
+    quantization = next((types[word] for word in words if word in types), None)
     if quantization is None:
         stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
         quantization = f"{stated[1]}bit" if stated else None
@@ -291,12 +248,6 @@ NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "neglig
 # in needs/training.py
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
 
-# a stored type under the names of other formats that hold it as it is
-_SAME_AS = {
-    "mxfp4": ("MXFP4", "MXFP4-Q8"), "ternary": ("TQ1_0", "TQ2_0"), "float32": ("F32",),
-    "bfloat16": ("BF16", "bf16"),
-    "float16": ("F16", "fp16"),
-}  # fmt: skip
 # kinds of model that the figures are of: those that write a text
 _MEASURED_KINDS = ("text", "vision")
 
@@ -333,11 +284,8 @@ class Quality(Record):
 
 
 def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None = None) -> Quality:
-    """What is known of it; groups of another size than usual are taken for the usual ones, and the
-    text says so.
-
-    `spec`: the model, where one is meant. What it was published in costs nothing against what was
-    published.
+    """What is known of it, groups of another size than usual taken for the usual ones. What the
+    model `spec` was published in costs nothing.
     """
     facts = catalogue.common("quantizations")["quantization"]
     base = quantization.rpartition("-")[0] if quantization.endswith(("g", "-channel")) else ""
@@ -348,7 +296,7 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     # the type that the publisher stored it in; none of files that others quantized
     model = spec.architecture if spec is not None and spec.quantized is None else None
     own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
-    if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
+    if own is not None and quantization in (own, *_NAMES["same"].get(own, ())):
         quality = Quality(quantization=quantization, cost=AS_PUBLISHED, source=quality.source)
         return quality.replace(text="no loss: the model was published in this type")
     if spec is None or spec.modality in _MEASURED_KINDS or quality.model in (None, "any"):
@@ -362,10 +310,7 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
 def quality_of_workload(
     workload: Workload, catalogue: Catalogue, spec: ModelSpec, *, is_halved: bool = False
 ) -> Quality | None:
-    """That of the weights which the task computes with; None where the workload names none.
-
-    `is_halved`: files of 32 bits are loaded in 16.
-    """
+    """That of the weights which the task computes with; `is_halved`: files of 32 bits in 16."""
     method = workload.finetune_method if workload.task == "finetune" else None
     quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
     if quantization is None or workload.quantization is None:

@@ -370,9 +370,7 @@ class RuntimeSpec(Stated):
         return "unpacked" in self.options and bool(self.crashing_sets(instruction_sets))
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
-        """The rule for a quantization, whatever the size of its groups; None for a model's own
-        stored type.
-        """
+        """The rule for a quantization, whatever the size of its groups; None for a stored type."""
         name = quantization or ""
         while name and name not in self.quantizations:
             shorter = _GROUPS.sub("", name) if "-" in name else name
@@ -382,9 +380,7 @@ class RuntimeSpec(Stated):
     def capability_for(
         self, quantization: str | None, cache_rule: CacheRule | None = None
     ) -> str | None:
-        """The least compute capability of an NVIDIA GPU on which it runs that quantization and
-        keeps such a cache; None where none is needed.
-        """
+        """The least compute capability of an NVIDIA GPU for that quantization and such a cache."""
         rules = (self, self.rule_of(quantization), cache_rule)
         needed = [rule.compute_capability for rule in rules if rule is not None]
         return max(
@@ -392,9 +388,7 @@ class RuntimeSpec(Stated):
         )
 
     def least_of(self, *, shares_ram: bool) -> str | None:
-        """The least compute capability of an NVIDIA GPU that it computes on, of one that shares
-        the RAM or not; None where none is needed.
-        """
+        """The least compute capability of an NVIDIA GPU, of one that shares the RAM."""
         return (shares_ram and self.shared_compute_capability) or self.compute_capability
 
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
@@ -403,9 +397,7 @@ class RuntimeSpec(Stated):
         return self.commands.get(family or "") or of_use or self.command
 
     def quantization_called(self, text: str) -> str | None:
-        """The quantization that people call so with this program: `4bit` is nf4 with
-        transformers, awq with vLLM.
-        """
+        """The quantization that people call so with this program: `4bit` is nf4 or awq."""
         typed, rules = "-".join(text.lower().replace("_", " ").split()), self.quantizations.items()
         return next((name for name, rule in rules if typed == name or typed in rule.also), None)
 

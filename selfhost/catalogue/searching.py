@@ -1,56 +1,30 @@
 """What a person typed -> one model, or what to say of a name that no model goes by; and the models
 that words mean, as `list` searches.
-
-Words and phrases for uses and modalities are `[kinds]` of specs/common/uses.toml; what names are
-instead of models is in specs/common/things.toml.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
-from ..core.records import pattern
 from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
+from . import names as known
 from .index import Catalogue
-from .names import (
-    LIBRARY,
-    MAX_NAME_LENGTH,
-    SEE_NAMES,
-    Resolution,
-    id_of,
-    is_bare_weights,
-    latin_spelling,
-    matches,
-    quoted,
-    read,
-    serves,
-    sizes_in,
-    unrouted,
-    unwrap,
-)
 from .quantization_names import Form, splits
 from .spec import ModelSpec
 from .spec_values import MODALITIES, USES
 
 # a model's id, a clause on why, and what to type
 _Hint = tuple[str, str, str]
-_SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
-# the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
-_WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
+_PATTERNS: Mapping[str, str] = shipped_table("names")["searched"]
 _MOST_SEARCHED = 8
-# a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
-_BILLIONS = pattern(r"(?i)(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])")
 # bytes of weights a parameter: nine in ten of the published Q4_K_M files of models of
 # 2 billion and more have 0.60 to 0.66
 _Q4_K_M_BYTES = 0.63
-# a name with a number of parameters after its first word, and one that ends as a GGUF type may
-_SIZED = pattern(r"(?i)([^/]+?)[-_: ](\d+(?:\.\d+)?)b(?![a-z0-9])([^/]*)")
-_QUANTIZED = pattern(r"(?i)(.+)[-_.:@ ](i?q\d+(?:_[a-z0-9]{1,3})*)(?:\.gguf)?")
 # near names share this much of their letters, as difflib counts it
 _NEAR = 0.72
 _MOST_HINTS = 5
@@ -60,35 +34,32 @@ _MOST_FILES = 5
 _MOST_WORDS = 40
 
 
-def resolve(typed: str, catalogue: Catalogue) -> Resolution:
-    """The model that goes by this name.
-
-    Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the
-    nearest names.
+def resolve(typed: str, catalogue: Catalogue) -> known.Resolution:
+    """The model that goes by this name. Raises `NotAModelError` for a tool or service,
+    `UnknownModelError` for anything else, with the nearest names.
     """
-    if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
+    if len(typed) > known.MAX_NAME_LENGTH or not canonical(typed):
         why = f"has {len(typed):,} characters, too many for a model's name"
-        why = "is not a model's name" if len(typed) <= MAX_NAME_LENGTH else why
-        message = f"{quoted(typed)} {why}" if typed.strip() else "no model was named"
-        raise UnknownModelError(message, remedy=SEE_NAMES)
+        why = "is not a model's name" if len(typed) <= known.MAX_NAME_LENGTH else why
+        message = f"{known.quoted(typed)} {why}" if typed.strip() else "no model was named"
+        raise UnknownModelError(message, remedy=known.SEE_NAMES)
     for otherwise in (False, True):
-        resolution = read(typed, catalogue, otherwise=otherwise)
+        resolution = known.read(typed, catalogue, otherwise=otherwise)
         if resolution is not None:
             return resolution
-    name = unrouted(unwrap(typed), catalogue)
-    latin = latin_spelling(name, catalogue)
+    name = known.unrouted(known.unwrap(typed), catalogue)
+    latin = known.latin_spelling(name, catalogue)
     if latin is not None:
         resolution = resolve(latin, catalogue)
         return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
-    raise _unknown_name(typed, name.removeprefix(LIBRARY), catalogue)
+    raise _unknown_name(typed, name.removeprefix(known.LIBRARY), catalogue)
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """The words as they are compared: lower case, in Latin letters where it is known how a family
-    is written there (`千问 14b` is `qwen 14b`), and the name of a use for a phrase that means it
-    (`text to speech`, `text-to-speech`). White space alone is no word.
+    """The words as they are compared: in lower case and Latin letters, and the name of a use for a
+    phrase that means it (`text to speech`).
     """
-    latin = [latin_spelling(word, catalogue) or word for word in words]
+    latin = [known.latin_spelling(word, catalogue) or word for word in words]
     text = " ".join(" ".join(latin).lower().split())
     for phrase, use in shipped_table("uses")["kinds"].items():
         if " " in phrase:
@@ -97,9 +68,7 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:
-    """The use that words name, each its own word or all of one, `code`, `speech recognition`, and
-    the modality that one of them means by itself, `pictures`. None where they name none or several.
-    """
+    """The use and the modality that words name, None where they name none or several."""
     kinds = {kind_meant(word) for word in words}
     parts = {part for kind in kinds for part in kind.split("-")}
     uses = [use for use in USES if parts.issuperset(use.split("-"))]
@@ -109,18 +78,14 @@ def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:
 
 
 def kind_meant(word: str) -> str:
-    """The use or modality that a word means, in the singular or the plural: `code` of `coding`,
-    `embedding` of `embeddings`. The word in lower case where it means none.
-    """
+    """The use or modality that a word means, in the singular or the plural; else the word."""
     word, kinds = word.lower(), shipped_table("uses")["kinds"]
     readings = [kinds.get(reading, reading) for reading in (word, word.removesuffix("s"))]
     return next((kind for kind in readings if kind in USES or kind in MODALITIES), word)
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
-    """Whether the model's names, its maker or its kind hold every word. A size is whole: `8b` is
-    not in `0.8b`. Words of signs alone are in no name.
-    """
+    """Whether the model's names, its maker or its kind hold every word, a size as a whole."""
     names = [model.id, model.name, model.family or "", *model.aliases]
     maker = f"-{canonical(model.developer or '')}"
     kinds = {model.modality, *(part for use in model.uses or () for part in use.split("-"))}
@@ -133,10 +98,10 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
 
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
-    if _SIZE.fullmatch(word) is None:
+    if re.fullmatch(_PATTERNS["size"], word) is None:
         part = canonical(word)
         return any(part in canonical(name) for name in names)
-    whole = re.compile(_WHOLE_SIZE.format(re.escape(word)))
+    whole = re.compile(_PATTERNS["whole_size"].format(re.escape(word)))
     return any(whole.search(name.lower().replace(" ", "-")) for name in names)
 
 
@@ -154,15 +119,15 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     error = _thing(typed, (name, rest, base), catalogue)
     if error := error or _known_beginning(("uncovered", "hosted"), typed, rest, catalogue):
         return error
-    missing = "does not exist here and " if is_bare_weights(name) else ""
-    message = f"{quoted(typed)} {missing}is not in the catalogue"
+    missing = "does not exist here and " if known.is_bare_weights(name) else ""
+    message = f"{known.quoted(typed)} {missing}is not in the catalogue"
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
         message += f"; faulty files of yours were ignored: {', '.join(faulty[:_MOST_FILES])}"
     near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
     made_from = _made_from(base, catalogue, is_tune=not is_explained)
     for id, words, remedy in (*_same_name(name, catalogue), *made_from):
         options = ""
-        if form.quantization is not None and serves(form, catalogue.spec(id), catalogue):
+        if form.quantization is not None and known.serves(form, catalogue.spec(id), catalogue):
             options = f" --runtime {form.runtime}" if form.runtime else ""
             options += f" --quant {form.quantization}"
         plain = f"selfhost check {quote(id)}"
@@ -170,12 +135,12 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
     if error := _known_beginning(("line",), typed, rest, catalogue):
         return error
-    sizes = _BILLIONS.findall(base)
+    sizes = re.findall(_PATTERNS["billions"], base)
     if len(sizes) == 1:
         size = units.decimal(round(_Q4_K_M_BYTES * 1e9 * float(sizes[0])))
         message += f": {sizes[0]} billion parameters, as its name says, are about {size} of weights"
         message += " in Q4_K_M"
-    return UnknownModelError(message, nearest=near, remedy=SEE_NAMES)
+    return UnknownModelError(message, nearest=near, remedy=known.SEE_NAMES)
 
 
 def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownModelError | None:
@@ -185,10 +150,10 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
         return None
     near = [id for id in facts.get("try_instead", ()) if id in catalogue]
     return NotAModelError(
-        f"{quoted(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
+        f"{known.quoted(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
         kind=facts["kind"],
         nearest=near,
-        remedy=f"selfhost check {quote(near[0])}" if near else SEE_NAMES,
+        remedy=f"selfhost check {quote(near[0])}" if near else known.SEE_NAMES,
     )
 
 
@@ -198,7 +163,7 @@ def _known_beginning(
     """The error for a name that begins as those of an entry in these tables of `things.toml`."""
     key, things = canonical(name), catalogue.common("things")
     # a tune that is named for a hosted model states its size
-    is_tune = sizes_in(key) or key.endswith("-distill")
+    is_tune = known.sizes_in(key) or key.endswith("-distill")
     entries = (
         (table, *entry)
         for table in tables
@@ -209,13 +174,13 @@ def _known_beginning(
         is_whole = key in map(canonical, facts.get("whole", ()))
         if is_whole or any(_begins(key, start) for start in facts.get("names", ())):
             message, before = things["sentence"][table]
-            values = {"typed": quoted(typed), "name": about, **facts}
+            values = {"typed": known.quoted(typed), "name": about, **facts}
             ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
             instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
             return UnknownModelError(
                 message.format_map(values),
                 nearest=_near_names(name, catalogue)[0] if table == "hosted" else (),
-                remedy=instead + SEE_NAMES,
+                remedy=instead + known.SEE_NAMES,
             )
     return None
 
@@ -229,17 +194,17 @@ def _begins(key: str, start: str) -> bool:
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
-    typed = _QUANTIZED.fullmatch(rest)
-    if typed is not None and (id := id_of(typed[1], catalogue)):
+    typed = re.fullmatch(_PATTERNS["quantized"], rest)
+    if typed is not None and (id := known.id_of(typed[1], catalogue)):
         remedy = f"`selfhost show {quote(id)} -v` lists what there is"
         yield id, f"{typed[2]} is not a known quantization", remedy
-    match = next(matches(name, catalogue), None)
+    match = next(known.matches(name, catalogue), None)
     if match is not None and match[1] is not None:
         words = f"its name says that it holds {{id}} in another format ({match[1].written}), whose"
         yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
-    match = next(matches(rest, catalogue), None) if owner else None
+    match = next(known.matches(rest, catalogue), None) if owner else None
     if match is not None:
-        words = f"this repository of {quoted(owner)} may hold other weights than {{id}}"
+        words = f"this repository of {known.quoted(owner)} may hold other weights than {{id}}"
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
@@ -277,12 +242,16 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     for inside, others in names:
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
-        kinds = ("whole", "aliases") if sizes_in(name) else ("ids",)
+        kinds = ("whole", "aliases") if known.sizes_in(name) else ("ids",)
         try:
             id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
             continue
-        if id is not None and not catalogue.outlines[id].closed and not sizes_in("-".join(others)):
+        if (
+            id is not None
+            and not catalogue.outlines[id].closed
+            and not known.sizes_in("-".join(others))
+        ):
             return id
     return None
 
@@ -296,15 +265,15 @@ def _distance(typed: str, name: str) -> float | None:
         return -2
     if len(letters) > 3 and is_slip(own, letters) and numbers == own_numbers:
         return -1
-    one, other = _SIZED.fullmatch(typed), _SIZED.fullmatch(name)
+    one, other = (re.fullmatch(_PATTERNS["sized"], each) for each in (typed, name))
     if one and other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
         return abs(float(one[2]) - float(other[2]))
     return None
 
 
 def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
-    """Known names, one a model: those that differ by a slip, else in the size, then the family's
-    newest, then the most alike. And whether a slip, the size or a missing end explains the name.
+    """Known names, one a model: slips, else other sizes, the family's newest, the most alike; and
+    whether a slip, the size or a missing end explains the name.
     """
     from difflib import get_close_matches
 
@@ -325,8 +294,8 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
     near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_NEAR)
     near.sort(key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers))
-    alike = [id for like in near if (id := id_of(spelled[like], catalogue))]
+    alike = [id for like in near if (id := known.id_of(spelled[like], catalogue))]
     by_id: dict[str, str] = {}
     for each in (*meant, *(each.id for each in family), *alike):
-        by_id.setdefault(id_of(each, catalogue) or each, each)
+        by_id.setdefault(known.id_of(each, catalogue) or each, each)
     return tuple(by_id.values())[:_MOST_HINTS], bool(meant or begun)

@@ -194,9 +194,7 @@ class StatedWay(Sized):
 
 
 class StatedNeeds(Sized):
-    """What somebody states a model takes, where its tensors are not described. `ways` are those
-    that offload the components.
-    """
+    """What somebody states a model takes; `ways` are those that offload the components."""
 
     related = "low_bytes at_most high_bytes"
     low_bytes: int | None = read_by(minimum=_LEAST_BYTES, default=None)
@@ -358,9 +356,7 @@ class ModelSpec(Record):
 
     @property
     def lone_config(self) -> str | None:
-        """The config.json, without its weights, that it was read from or that the spec was made of;
-        None for any other model.
-        """
+        """The config.json, without its weights, that it was read from or made of; else None."""
         source = self.sources.get("architecture", "") if self.origin[-5:] == ".toml" else ""
         path = source if source and not self.files else self.origin
         is_config = path.endswith(".json") and "://" not in path
@@ -383,17 +379,13 @@ class ModelSpec(Record):
 
     @property
     def conversions_page(self) -> str:
-        """Where Hugging Face lists what was made of the published weights; "" where these lie
-        nowhere that is known.
-        """
+        """Where Hugging Face lists what was made of the published weights; "" where not known."""
         if not self.repository:
             return ""
         return f"https://huggingface.co/models?other=base_model:quantized:{self.repository}"
 
     def files_of(self, format: str | None, quantization: str | None) -> PublishedFiles | None:
-        """The first that hold that quantization, by any case of its name, those that a listing
-        shows and then those of a typed name before others; None where none are known.
-        """
+        """The first that hold that quantization; listed ones, then those of a typed name."""
         wanted, own = (quantization or "").lower(), [f for f in self.files if f.format == format]
         holding = [files for files in own if wanted in map(str.lower, files.quantizations)]
         # of two listings the first stands
@@ -410,9 +402,7 @@ class ModelSpec(Record):
 
 
 def read_spec_file(path: str) -> Document:
-    """The file of a spec, with what `<id>.sources.toml` beside it says of where its facts come
-    from.
-    """
+    """The file of a spec, with `<id>.sources.toml` beside it."""
     document, beside = Document.read(path), path.removesuffix(".toml") + SOURCES_ENDING
     if document.ok and os.path.exists(beside):
         if "sources" in document.values:
@@ -423,10 +413,8 @@ def read_spec_file(path: str) -> Document:
 
 
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
-    """The spec that `document` states. Where its `problems` have faults, what is right in it, as if
-    the rest were missing; None where it is no TOML or of another schema.
-
-    What needs other files (unique names, SPDX ids) is of `modelfiles.specfiles`.
+    """The spec that `document` states; where that has faults, what is right in it. None where it is
+    no TOML or of another schema.
     """
     if not document.ok or not schema_is_read(root := document.root):
         return None

@@ -1,6 +1,4 @@
-"""What several tables of spec files have in common: the schema, ids, repositories, sizes in bytes,
-free texts.
-"""
+"""What several tables of spec files have in common: the schema, ids, repositories."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.records import pattern
+from ..core.tables import shipped_table
 from ..core.tomlfile import Table
 
 SCHEMA = 1
@@ -20,14 +19,8 @@ GENERATING = ("text", "vision")
 ONE_AT_A_TIME = ("image", "video", "music")
 # the use of a model that continues text and follows no instructions
 BASE = "base"
-# what a model may be for; each has a table in specs/common/uses.toml
-USES = (
-    "chat", "reasoning", BASE, "code", "math", "medical", "legal", "safety", "translation",
-    "document-reading", "function-calling", "roleplay", "embedding", "reranking",
-    "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
-    "music-generation", "text-encoder", "image-encoder", "audio-encoder", "image-text-matching",
-    "text-classification", "rewriting",
-)  # fmt: skip
+# what a model may be for
+USES = tuple(shipped_table("uses")["use"])
 # of the weights, the code or the data, what was published
 OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
@@ -65,9 +58,7 @@ ALIAS = (
 
 
 def schema_is_read(root: Table) -> bool:
-    """False where the file is of another schema: its other keys then mean what this reader does
-    not know.
-    """
+    """False where the file is of another schema: its keys then mean what is not known here."""
     if (number := root.get("schema", "int")) in (None, SCHEMA):
         return True
     message = f"is {number:,}, and this selfhost reads schema {SCHEMA} only"
