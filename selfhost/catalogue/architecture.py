@@ -23,7 +23,6 @@ MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
 _STATE_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
-_NEEDED: tuple[str, ...] = ("kind",)
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
@@ -50,15 +49,12 @@ def _choice(choices: Sequence[str]) -> Any:
 class LayerPart(Sized):
     """What `layers` have that are alike in it: attention, a recurrent state or a feed-forward."""
 
-    # without these it is left out
-    needed = _NEEDED
     layers: Places = ()
 
 
 class Attention(LayerPart):
     """Layers that attend alike."""
 
-    needed = ("heads", "kv_heads", "key_length", "value_length")
     # a head shares the keys and values of as many others, and a group of the output
     related = (
         "kv_heads divides heads, output_groups divides heads, rope_length below key_length full"
@@ -114,7 +110,6 @@ class Recurrent(LayerPart):
 class FeedForward(LayerPart):
     """Layers with the same feed-forward."""
 
-    needed = ("length",)
     related = (
         "used at_most experts, groups_used at_most groups, padded_length above length,"
         " groups divides experts"
@@ -257,12 +252,8 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
         remedy = "write attention = [{ … }], recurrent = [{ … }] or both"
         table.problem("attention", "is missing", remedy)
     # a layer either attends or keeps a state; its feed-forward is beside that
-    for keys in (("attention", "recurrent"), ("feed_forward",)):
-        lists = {key: table.tables(key) for key in keys}
-        places = _places([*lists.values()], layers)
-        for key, lines in lists.items():
-            parts = [_read_part(line, places[line], LAYERS[key], values) for line in lines]
-            values[key] = tuple(filter(None, parts))
+    values |= _read_layers(table, ("attention", "recurrent"), values)
+    values |= _read_layers(table, ("feed_forward",), values)
     table.close()
     values |= {"layers": layers, "embedding_length": width}
     architecture = Architecture(
@@ -272,6 +263,15 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
     for fault in architecture.misfits() if table.document.ok else ():
         table.problem(*fault)
     return architecture
+
+
+def _read_layers(table: Table, keys: Sequence[str], model: Mapping[str, Any]) -> dict[str, Any]:
+    lists = {key: table.tables(key) for key in keys}
+    places, parts = _places([*lists.values()], model["layers"] or 0), {}
+    for key, lines in lists.items():
+        read = [_read_part(line, places[line], LAYERS[key], model) for line in lines]
+        parts[key] = tuple(filter(None, read))
+    return parts
 
 
 def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
@@ -306,7 +306,8 @@ def _read_part(
         values["value_length"] = values["value_length"] or values["key_length"]
         if values["heads"] is None and "heads" not in line:
             line.problem("heads", "is missing, here and in [architecture]")
-    if not at or any(values[key] is None for key in part.needed):
+    # without what is no option it is left out
+    if not at or any(values[key] is None for key in values if "None" not in part._kinds[key]):
         return None
     made = part(layers=at, **values)
     for key, message, remedy in made.misfits(model["embedding_length"]):

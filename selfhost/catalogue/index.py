@@ -84,6 +84,9 @@ class Catalogue:
 
     def __init__(self, shipped: _Folder, own: Sequence[_Folder] = ()) -> None:
         self._shipped = shipped
+        # where the shipped specs lie, and the price snapshot that ships with them
+        self.folder = shipped.path
+        self.offers_path = os.path.join(shipped.path, "common", "offers.jsonl")
         # the folder named last comes first: it overrides the earlier ones
         self._folders = (*reversed(own), shipped)
 
@@ -163,16 +166,6 @@ class Catalogue:
             for spelling in (name, *entry.get("aliases", ())):
                 by_name.setdefault(canonical(spelling), (name, entry))
         return by_name
-
-    @property
-    def folder(self) -> str:
-        """Where the shipped specs lie."""
-        return self._shipped.path
-
-    @property
-    def offers_path(self) -> str:
-        """The price snapshot that ships with the specs."""
-        return os.path.join(self._shipped.path, "common", "offers.jsonl")
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
@@ -335,7 +328,7 @@ def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
 
 def package_files(source: str) -> dict[str, bytes]:
     """What a package has in place of the folder `source`, by the path below it."""
-    from .offers import stored_offers
+    from .offers import offer_lines
 
     folder, models, places = _specs_in(source), bytearray(), {}
     for spec_id, values in folder.values.items():
@@ -354,7 +347,7 @@ def package_files(source: str) -> dict[str, bytes]:
     machines = _Folder(os.path.join(source, "machines"), [""]).values
     contents[f"machines{STORED}"] = stored(machines)
     offers = os.path.join(source, "common", "offers.jsonl")
-    contents[f"common/offers{STORED}"] = stored_offers(offers)
+    contents[f"common/offers{STORED}"] = stored(offer_lines(offers))
     return contents
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, pattern, shortened
 from ..core.spelling import canonical
-from ..core.tables import shipped_table
+from ..core.tables import sentences, shipped_table
 from .index import Catalogue
 from .quantization_names import TRAINED_FOR, Form, splits
 
@@ -30,11 +30,7 @@ _NAMES = shipped_table("names")
 # of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(_NAMES["converters"])
 _PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
-SEE_NAMES = (
-    "a language model by its config.json:      selfhost check ./config.json\n"
-    "all names in the catalogue:               selfhost list --all\n"
-    "with a spec of your own:                  selfhost check NAME --specs DIR"
-)
+SEE_NAMES: str = _NAMES["see_names"]
 # of the others of a family
 _MOST_NAMED = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
@@ -315,24 +311,26 @@ def _family_model(
     name: str, family: Mapping[str, Any], key: str, catalogue: Catalogue
 ) -> Match | None:
     """The model that the dated entry of a family names, if there is a spec of it."""
-    model, loaded, notes = family.get("model"), family.get("ollama"), list[str]()
+    model, loaded = family.get("model"), family.get("ollama")
     if model is None or model not in catalogue:
         return None
-    if "note" in family:
-        notes = [family["note"]]
-    elif key != canonical(model):
-        # a full name needs no word on how it was taken, only on what else there is
-        why = f" ({family['why'].rstrip('.')})" if "why" in family else ""
-        notes = [f"{name} is a family; this answer is for {model}{why}."]
-    if loaded:
-        caveat = "" if loaded in catalogue else ", which is not in the catalogue"
-        notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
-    if others:
-        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-        shown = ", ".join(others[:_MOST_NAMED])
-        notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
-    return model, tuple(notes)
+    # a full name needs no word on how it was taken, only on what else there is
+    is_short = "note" not in family and key != canonical(model)
+    notes = sentences(
+        "families",
+        "sentence",
+        {"note": "note" in family, "family": is_short, "tag": loaded, "others": others},
+        note=family.get("note"),
+        family=name,
+        model=model,
+        why=family.get("why", "").rstrip("."),
+        loaded=loaded,
+        is_missing=loaded is not None and loaded not in catalogue,
+        others=others[:_MOST_NAMED],
+        more=max(0, len(others) - _MOST_NAMED),
+    )
+    return model, notes
 
 
 def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:

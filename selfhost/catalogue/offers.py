@@ -8,12 +8,13 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import Record, read_by
-from ..core.tables import STORED, read_stored, shipped_table, stored
+from ..core.tables import STORED, read_stored, shipped_table
 from ..core.tomlfile import Document, Table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
@@ -93,12 +94,11 @@ def providers_by_model(path: str) -> Mapping[str, int]:
 
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:
     """Of three tokens in and one out, of a minute of audio, of an image; what is unknown last."""
-    unknown = float("inf")
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     # what embeds has no output to pay for
-    tokens = unknown if into is None else INPUT_PER_OUTPUT_TOKEN * into + (out or 0)
-    minute = unknown if offer.usd_per_audio_minute is None else offer.usd_per_audio_minute
-    image = unknown if offer.usd_per_image is None else offer.usd_per_image
+    tokens = None if into is None else INPUT_PER_OUTPUT_TOKEN * into + (out or 0)
+    prices = (tokens, offer.usd_per_audio_minute, offer.usd_per_image)
+    tokens, minute, image = (inf if price is None else price for price in prices)
     return tokens, minute, image, offer.provider, offer.model
 
 
@@ -111,7 +111,7 @@ def provider_name(id: str) -> str:
 def snapshot(path: str) -> Snapshot:
     """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged."""
     package = path.removesuffix(".jsonl") + STORED
-    header, rows = read_stored(package) if os.path.exists(package) else _lines(path)
+    header, rows = read_stored(package) if os.path.exists(package) else offer_lines(path)
     try:
         days = {name: str(source["as_of"]) for name, source in header["sources"].items()}
         return Snapshot(day=str(header["as_of"]), days=days, rows=rows)
@@ -119,12 +119,8 @@ def snapshot(path: str) -> Snapshot:
         raise _damaged(path, "has no schema, as_of and sources in its first line") from None
 
 
-def stored_offers(path: str) -> bytes:
-    """The snapshot at `path` as a package has it. Raises `SpecError` for a damaged line."""
-    return stored(_lines(path))
-
-
-def _lines(path: str) -> tuple[Any, dict[str, Any]]:
+def offer_lines(path: str) -> tuple[Any, dict[str, Any]]:
+    """The header of the snapshot in a checkout, and its offers by model."""
     import json
 
     try:
