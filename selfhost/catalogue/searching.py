@@ -12,7 +12,7 @@ from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
-from . import names as known
+from . import names as naming
 from .index import Catalogue
 from .quantization_names import Form, splits
 from .spec import ModelSpec
@@ -34,32 +34,32 @@ _MOST_FILES = 5
 _MOST_WORDS = 40
 
 
-def resolve(typed: str, catalogue: Catalogue) -> known.Resolution:
+def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
     """The model that goes by this name. Raises `NotAModelError` for a tool or service,
     `UnknownModelError` for anything else, with the nearest names.
     """
-    if len(typed) > known.MAX_NAME_LENGTH or not canonical(typed):
+    if len(typed) > naming.MAX_NAME_LENGTH or not canonical(typed):
         why = f"has {len(typed):,} characters, too many for a model's name"
-        why = "is not a model's name" if len(typed) <= known.MAX_NAME_LENGTH else why
-        message = f"{known.quoted(typed)} {why}" if typed.strip() else "no model was named"
-        raise UnknownModelError(message, remedy=known.SEE_NAMES)
+        why = "is not a model's name" if len(typed) <= naming.MAX_NAME_LENGTH else why
+        message = f"{naming.quoted(typed)} {why}" if typed.strip() else "no model was named"
+        raise UnknownModelError(message, remedy=naming.SEE_NAMES)
     for otherwise in (False, True):
-        resolution = known.read(typed, catalogue, otherwise=otherwise)
+        resolution = naming.read(typed, catalogue, otherwise=otherwise)
         if resolution is not None:
             return resolution
-    name = known.unrouted(known.unwrap(typed), catalogue)
-    latin = known.latin_spelling(name, catalogue)
+    name = naming.unrouted(naming.unwrap(typed), catalogue)
+    latin = naming.latin_spelling(name, catalogue)
     if latin is not None:
         resolution = resolve(latin, catalogue)
         return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
-    raise _unknown_name(typed, name.removeprefix(known.LIBRARY), catalogue)
+    raise _unknown_name(typed, name.removeprefix(naming.LIBRARY), catalogue)
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """The words as they are compared: in lower case and Latin letters, and the name of a use for a
     phrase that means it (`text to speech`).
     """
-    latin = [known.latin_spelling(word, catalogue) or word for word in words]
+    latin = [naming.latin_spelling(word, catalogue) or word for word in words]
     text = " ".join(" ".join(latin).lower().split())
     for phrase, use in shipped_table("uses")["kinds"].items():
         if " " in phrase:
@@ -119,15 +119,15 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     error = _thing(typed, (name, rest, base), catalogue)
     if error := error or _known_beginning(("uncovered", "hosted"), typed, rest, catalogue):
         return error
-    missing = "does not exist here and " if known.is_bare_weights(name) else ""
-    message = f"{known.quoted(typed)} {missing}is not in the catalogue"
+    missing = "does not exist here and " if naming.is_bare_weights(name) else ""
+    message = f"{naming.quoted(typed)} {missing}is not in the catalogue"
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
         message += f"; faulty files of yours were ignored: {', '.join(faulty[:_MOST_FILES])}"
     near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
     made_from = _made_from(base, catalogue, is_tune=not is_explained)
     for id, words, remedy in (*_same_name(name, catalogue), *made_from):
         options = ""
-        if form.quantization is not None and known.serves(form, catalogue.spec(id), catalogue):
+        if form.quantization is not None and naming.serves(form, catalogue.spec(id), catalogue):
             options = f" --runtime {form.runtime}" if form.runtime else ""
             options += f" --quant {form.quantization}"
         plain = f"selfhost check {quote(id)}"
@@ -140,7 +140,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         size = units.decimal(round(_Q4_K_M_BYTES * 1e9 * float(sizes[0])))
         message += f": {sizes[0]} billion parameters, as its name says, are about {size} of weights"
         message += " in Q4_K_M"
-    return UnknownModelError(message, nearest=near, remedy=known.SEE_NAMES)
+    return UnknownModelError(message, nearest=near, remedy=naming.SEE_NAMES)
 
 
 def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownModelError | None:
@@ -150,10 +150,10 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
         return None
     near = [id for id in facts.get("try_instead", ()) if id in catalogue]
     return NotAModelError(
-        f"{known.quoted(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
+        f"{naming.quoted(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
         kind=facts["kind"],
         nearest=near,
-        remedy=f"selfhost check {quote(near[0])}" if near else known.SEE_NAMES,
+        remedy=f"selfhost check {quote(near[0])}" if near else naming.SEE_NAMES,
     )
 
 
@@ -163,7 +163,7 @@ def _known_beginning(
     """The error for a name that begins as those of an entry in these tables of `things.toml`."""
     key, things = canonical(name), catalogue.common("things")
     # a tune that is named for a hosted model states its size
-    is_tune = known.sizes_in(key) or key.endswith("-distill")
+    is_tune = naming.sizes_in(key) or key.endswith("-distill")
     entries = (
         (table, *entry)
         for table in tables
@@ -174,13 +174,13 @@ def _known_beginning(
         is_whole = key in map(canonical, facts.get("whole", ()))
         if is_whole or any(_begins(key, start) for start in facts.get("names", ())):
             message, before = things["sentence"][table]
-            values = {"typed": known.quoted(typed), "name": about, **facts}
+            values = {"typed": naming.quoted(typed), "name": about, **facts}
             ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
             instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
             return UnknownModelError(
                 message.format_map(values),
                 nearest=_near_names(name, catalogue)[0] if table == "hosted" else (),
-                remedy=instead + known.SEE_NAMES,
+                remedy=instead + naming.SEE_NAMES,
             )
     return None
 
@@ -195,16 +195,16 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
     typed = re.fullmatch(_PATTERNS["quantized"], rest)
-    if typed is not None and (id := known.id_of(typed[1], catalogue)):
+    if typed is not None and (id := naming.id_of(typed[1], catalogue)):
         remedy = f"`selfhost show {quote(id)} -v` lists what there is"
         yield id, f"{typed[2]} is not a known quantization", remedy
-    match = next(known.matches(name, catalogue), None)
+    match = next(naming.matches(name, catalogue), None)
     if match is not None and match[1] is not None:
         words = f"its name says that it holds {{id}} in another format ({match[1].written}), whose"
         yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
-    match = next(known.matches(rest, catalogue), None) if owner else None
+    match = next(naming.matches(rest, catalogue), None) if owner else None
     if match is not None:
-        words = f"this repository of {known.quoted(owner)} may hold other weights than {{id}}"
+        words = f"this repository of {naming.quoted(owner)} may hold other weights than {{id}}"
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
@@ -242,7 +242,7 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     for inside, others in names:
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
-        kinds = ("whole", "aliases") if known.sizes_in(name) else ("ids",)
+        kinds = ("whole", "aliases") if naming.sizes_in(name) else ("ids",)
         try:
             id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
@@ -250,7 +250,7 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
         if (
             id is not None
             and not catalogue.outlines[id].closed
-            and not known.sizes_in("-".join(others))
+            and not naming.sizes_in("-".join(others))
         ):
             return id
     return None
@@ -294,8 +294,8 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
     near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_NEAR)
     near.sort(key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers))
-    alike = [id for like in near if (id := known.id_of(spelled[like], catalogue))]
+    alike = [id for like in near if (id := naming.id_of(spelled[like], catalogue))]
     by_id: dict[str, str] = {}
     for each in (*meant, *(each.id for each in family), *alike):
-        by_id.setdefault(known.id_of(each, catalogue) or each, each)
+        by_id.setdefault(naming.id_of(each, catalogue) or each, each)
     return tuple(by_id.values())[:_MOST_HINTS], bool(meant or begun)
