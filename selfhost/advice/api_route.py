@@ -11,13 +11,13 @@ from ..catalogue.offers import Offer, offers_of, snapshot
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import BASE
 from ..core.records import Record, Unread
-from ..core.tables import sentences
 from ..core.workload import Load
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.model import license_check, openness_check
 from ..judge.pace.speed import PaceRange, Range
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
+from . import remarks
 
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4
@@ -53,7 +53,7 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
         offers = _stand_in_offers(question, model_id, catalogue, today)
         if offers:
             figures = {"model": spec.id, "other": model_id, "why": why}
-            (reason,) = sentences("remarks", "remark", {"stands-in": True}, **figures)
+            (reason,) = remarks({"stands-in": True}, **figures)
             return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
     return ()
 

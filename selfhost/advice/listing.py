@@ -15,7 +15,6 @@ from ..catalogue.searching import holds_words
 from ..core import units
 from ..core.errors import InputError, SpecError, WorkloadError, one_line
 from ..core.records import Record
-from ..core.tables import sentences
 from ..core.workload import Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import license_check, openness_check, reads_context
@@ -26,7 +25,7 @@ from ..judge.programs import with_canonical_license
 from ..judge.question import ask
 from ..judge.record import Route, Verdict
 from ..machine.record import Machine
-from . import Report
+from . import Report, remarks
 from .api_route import offers_for
 from .ranking import MADE_FOR_IT, SPECIAL, Standings, best_case, reasons, share_of_pace, share_on
 
@@ -270,7 +269,7 @@ def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator
     """Sentences on the options. `named`: only some models were asked for."""
     kinds = {row.model.modality for row in ranking.models if not reads_context(row.model)}
     holds = {"no-context-of-kinds": workload.context_tokens is not None and kinds}
-    yield from sentences("remarks", "remark", holds, kinds=sorted(kinds))
+    yield from remarks(holds, kinds=sorted(kinds))
     if not (ranking.refused and named):
         return
     # which cannot be judged as asked, and why the first cannot
@@ -278,9 +277,7 @@ def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator
     shown = as_typed(ranking.refused[ids[0]])
     assert isinstance(shown, InputError)
     problem = shown.problems[0]
-    yield from sentences(
-        "remarks",
-        "remark",
+    yield from remarks(
         {"refused": True},
         ids=ids[:_MOST_NAMED],
         more=max(0, len(ids) - _MOST_NAMED),

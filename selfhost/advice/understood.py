@@ -12,13 +12,13 @@ from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
-from ..core.tables import sentences
 from ..core.workload import Workload
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import NO_FILES, Here, Judged, NamedFiles, Question
 from ..machine.record import Machine
+from . import remarks
 
 # files that no program loads on the machine
 _NOT_LOADED_HERE = ("runtime-cannot-load", "accelerator-missing", "accelerator-unsuitable")
@@ -86,9 +86,7 @@ def _why_other_files(
         if name is not None and judged.has("runtime-no-build"):
             program = catalogue.runtime(name)
         why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
-    return sentences(
-        "remarks",
-        "remark",
+    return remarks(
         {"no-program": program, "other-files": why and not program},
         asked=understood.asked,
         why=why,
@@ -114,7 +112,7 @@ def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Un
         # a GGUF file holds one quantization, so another is not here
         local = local.replace(files_here=False)
         held = {"held": local.quantization, "asked": asked_in}
-        notes += sentences("remarks", "remark", {"other-type": True}, **held)
+        notes += remarks({"other-type": True}, **held)
     part: Here | None = None
     if local.missing:
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
@@ -148,7 +146,7 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
     if quantization is None and ":" in typed:
         quantization = _type_of_tag(name, stated, catalogue)
         figures = {"tag": typed, "type": quantization}
-        notes += sentences("remarks", "remark", {"tag": quantization}, **figures)
+        notes += remarks({"tag": quantization}, **figures)
     if stated.quantization is None:
         runtime = stated.runtime or resolved.runtime
         workload = stated.replace(quantization=quantization, runtime=runtime)
@@ -176,7 +174,7 @@ def _read_by_ollama(
     is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
     if not is_other or stated.task != "generate" or stated.runtime or stated.quantization:
         return resolved
-    note = sentences("remarks", "remark", {"own-file": True}, tag=tag)
+    note = remarks({"own-file": True}, tag=tag)
     return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, *note))
 
 

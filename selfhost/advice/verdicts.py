@@ -14,11 +14,11 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
-from ..core.tables import sentences
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
+from . import remarks
 from .alternatives import alternatives, room
 from .api_route import month, offers_for
 from .commands import bytes_worth_bounding
@@ -70,7 +70,7 @@ def check_with(
     is_pinned = understood.is_one_file and understood.workload.quantization is None
     is_open = is_pinned and taken.format == "gguf" and not judged.fits
     figures = {"tag": bare_name(understood.asked), "type": taken.quantization}
-    tag_note = sentences("remarks", "remark", {"tag": is_open}, **figures)
+    tag_note = remarks({"tag": is_open}, **figures)
     return Verdict.conclude(
         judged,
         machine,
@@ -114,9 +114,7 @@ def _notes(
     for file, (first, *others) in [*by_file.items()][:MAX_PROBLEMS]:
         fault = f"{first.key}: {first.message}" if first.key else first.message
         figures: dict[str, object] = {"more": len(others), "several": len(others) > 1}
-        yield from sentences(
-            "remarks", "remark", {"unread": True}, file=file, fault=fault, **figures
-        )
+        yield from remarks({"unread": True}, file=file, fault=fault, **figures)
     served, tokens = spec.availability, workload.context_tokens
     unread = len(by_file) - MAX_PROBLEMS
     words = getattr(served, "fine_tuning", None)
@@ -129,9 +127,7 @@ def _notes(
         "address-space": judged.placement in ("accelerator", "split")
         and machine.address_space_bytes is not None,
     }
-    yield from sentences(
-        "remarks",
-        "remark",
+    yield from remarks(
         holds,
         files=unread,
         spec=spec.origin,
@@ -159,9 +155,7 @@ def _without_effect(question: Question) -> tuple[str, ...]:
         "no-context": stated.context_tokens is not None and not reads_context(spec),
         "no-cache": cache_type and runtime and question.workload.kv_cache_type is None,
     }
-    return sentences(
-        "remarks",
-        "remark",
+    return remarks(
         holds,
         options=options,
         several=len(options) > 1,
@@ -179,9 +173,7 @@ def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
         return ()
     more, kept = bytes_worth_bounding(judged, runtime), str(runtime.context_checkpoints)
     option = runtime.options.get("checkpoints", "").replace("{context_checkpoints}", kept)
-    return sentences(
-        "remarks",
-        "remark",
+    return remarks(
         {"checkpoints": more},
         more=more,
         runtime=runtime.name,
@@ -205,7 +197,7 @@ def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
         "no-weights": spec.closed and options,
         "training": trains and not spec.closed,
     }
-    yield from sentences("remarks", "remark", holds, **figures)
+    yield from remarks(holds, **figures)
     if question.chosen is not None and not trains:
         yield question.chosen
     is_of_files = question.local_files or understood.tag
@@ -219,4 +211,4 @@ def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
     }
     bits = 32 if getattr(spec.architecture, "dtype", None) == "float32" else 16
     figures |= {"runtime": runtime.name, "type": type, "bits": bits, "packages": packages}
-    yield from sentences("remarks", "remark", holds, **figures)
+    yield from remarks(holds, **figures)
