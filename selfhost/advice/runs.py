@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -29,15 +30,9 @@ _SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
 # of a longer text the start, where a model is loaded, and the end, where it answered last
 _START, _END = 2 << 20, 4 << 20
-# what colours a terminal: a log that was copied from one, or written with --log-colors on
-_COLOURS = re.compile("\x1b\\[[0-9;]{0,40}[A-Za-z]")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 # ten days
 _MOST_SECONDS = 864_000
-# llama.cpp's file types: `Q4_K - Medium` (llama_model_ftype_name)
-_TYPE = re.compile(
-    r"\b((?:I?Q|TQ|MXFP|NVFP|F|BF)\d+(?:_[A-Z0-9]+)*)(?: - (Small|Medium|Large))?(?![\w-])"
-)
 
 
 class Figure(Record):
@@ -116,6 +111,15 @@ class Run(Record):
     notes: tuple[str, ...] = ()
 
 
+@cache
+def _expression(name: str) -> re.Pattern[str]:
+    return re.compile(shipped_table("runs")["expressions"][name])
+
+
+def _says(what: str, text: str) -> bool:
+    return any(sign in text for sign in shipped_table("runs")["signs"][what])
+
+
 def _amount(text: str | None) -> int | None:
     match = _AMOUNT.fullmatch((text or "").strip())
     return None if match is None else round(float(match[1]) * _SCALES.get(match[2], 1))
@@ -125,7 +129,7 @@ def run_of(text: str) -> Run | None:
     """What the output tells of its run; None where no reader knows it."""
     if len(text) > _START + _END:
         text = f"{text[:_START]}\n{text[-_END:]}"
-    text = _COLOURS.sub("", text).replace("\r", "")
+    text = _expression("colours").sub("", text).replace("\r", "")
     for read in (_read_bench, _read_answers, _read_log, _read_vllm):
         run = read(text)
         if run is not None and run.figures:
@@ -146,7 +150,7 @@ def _facts(kind: str, text: str) -> dict[str, str]:
 
 
 def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
-    type = _TYPE.search(facts.get("type", ""))
+    type = _expression("type").search(facts.get("type", ""))
     name = "" if type is None else type[1] + (f"_{type[2][0]}" if type[2] else "")
     return Run(
         tool=tool,
@@ -191,37 +195,13 @@ def _average_depth(paces: Iterable[Figure]) -> int | None:
     return round(deep / total) if total else None
 
 
-# load_tensors: CPU_Mapped model buffer size = 373.71 MiB; builds of 2024 and before have it behind
-# llm_load_tensors without a word for what it is
-_BUFFER = re.compile(
-    r"(?:llm_load_tensors: +(\S{1,40})|(\S{1,40}) (model|KV|RS|compute)) buffer size ="
-    r" +(\d{1,9}(?:\.\d{1,4})?) MiB"
-)
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
-_REPACKED = re.compile(r"(?:^|_)(?:REPACK|AARCH64|AMX)$")
-_ON_HOST = re.compile(r"CPU|.*_Host$|(?:Host|BLAS|AMX)$")
-# a model that drafts, or a context for the layers of the model that do, until the next thing
-_DRAFTER = re.compile(
-    r"(?:loading draft model|creating MTP draft context).*?"
-    r"(?=loading model '|load_model: initializing|slot +\w+: id|\Z)",
-    re.DOTALL,
-)
-_DRAFTS = ("draft acceptance", "speculative decoding context initialized")
-_RUNNER = ("ollama runner", "starting go runner", "llama runner started", " ollama[")
-# builds of 2025 and before call the tokens n_past
-_EVENT = re.compile(
-    r"slot +(?P<event>launch_slot_|release|print_timing): id +\d{1,6} \| task (?P<task>\d{1,12}) \|"
-    r"(?: stop processing: n_(?:tokens|past) = (?P<held>\d{1,9}))?"
-    r"|(?P<kind>prompt eval|[ :|]eval) time += +(?P<ms>\d{1,12}(?:\.\d{1,4})?) ms /"
-    r" +(?P<tokens>\d{1,9}) (?:tokens|runs)"
-    r"(?: +\( *\d{1,9}\.\d{2} ms per token, +(?P<rate>\d{1,9}\.\d{2}) tokens per second)?"
-)
 
 
 def _read_log(text: str) -> Run | None:
     """The last model that llama-server, llama-cli or Ollama's runner loaded."""
-    runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
-    text, drafters = _DRAFTER.subn("", text)
+    runtime = "ollama" if _says("ollama", text) else "llama.cpp"
+    text, drafters = _expression("drafter").subn("", text)
     facts = _facts("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
     memory, cards = _buffers(text)
@@ -240,7 +220,7 @@ def _read_log(text: str) -> Run | None:
         runtime=runtime,
         on_processor=not cards if memory else None,
         cards=cards,
-        drafts=drafters > 0 or any(sign in text for sign in _DRAFTS),
+        drafts=drafters > 0 or _says("drafts", text),
         figures=(*memory, *paces),
         notes=sentences("runs", "note", holds, number=left_out),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
@@ -261,15 +241,16 @@ def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
     """By term and place, and on how many accelerators; a context made again names its own anew."""
     sizes: dict[tuple[str, str], float] = {}
-    for loaded, device, kind, mib in _BUFFER.findall(text):
+    on_host = _expression("on_host")
+    for loaded, device, kind, mib in _expression("buffer").findall(text):
         device, term = loaded or device, _TERMS.get(kind, "weights")
-        if term == "weights" and _REPACKED.search(device):
+        if term == "weights" and _expression("repacked").search(device):
             term = "repacked_weights"
         before = sizes.get((term, device), 0.0) if kind == "KV" else 0.0
         sizes[term, device] = before + float(mib) * _SCALES["MiB"]
     sums: dict[tuple[str, str], list[float]] = {}
     for (term, device), size in sizes.items():
-        where = HOST if _ON_HOST.match(device) else ACCELERATORS
+        where = HOST if on_host.match(device) else ACCELERATORS
         sums.setdefault((term, where), []).append(size)
     memory = tuple(
         Figure(
@@ -282,14 +263,14 @@ def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
         for (term, where), parts in sums.items()
         if sum(parts)
     )
-    return memory, len({device for _, device in sizes if not _ON_HOST.match(device)})
+    return memory, len({device for _, device in sizes if not on_host.match(device)})
 
 
 def _requests(text: str) -> list[Figure]:
     by_task: dict[str, dict[str, Any]] = {}
     running: set[str] = set()
     task = ""
-    for match in _EVENT.finditer(text):
+    for match in _expression("event").finditer(text):
         event, task = match["event"], match["task"] or task
         request = by_task.setdefault(task, {})
         if event == "release":
@@ -326,10 +307,6 @@ def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
             yield Figure(term=kind, seen=rate, tokens=count, depth_tokens=depth, shared=shared)
 
 
-# pp512, tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
-_TEST = re.compile(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
-# of those that have no pace
-_BROKEN = re.compile(r"(?m)^\|.{0,2000}\b(?:pp|tg) ?\d{1,9}\b[^|]{0,40}\| *-?(?:nan|inf)\b")
 # what one run has of a row; another value is another test
 _SAME = (
     *("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts"),
@@ -352,7 +329,7 @@ def _read_bench(text: str) -> Run | None:
     backends = {name for name in re.split(r"[, ]+", facts.get("backend", "")) if name}
     is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
     left_out = len(rows) - len(same)
-    holds = {"other-tests": left_out, "broken": _BROKEN.search(text)}
+    holds = {"other-tests": left_out, "broken": _expression("broken").search(text)}
     return _run_with(
         facts,
         "llama-bench",
@@ -373,7 +350,7 @@ def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
         elif len(cells) == len(head):
             row = dict(zip(head, cells, strict=True))
             # `5.04 ± 0.26`, however the sign was decoded
-            test, rate = _TEST.fullmatch(row["test"]), row["t/s"].partition(" ")[0]
+            test, rate = _expression("test").fullmatch(row["test"]), row["t/s"].partition(" ")[0]
             if test and int(test[2]) and _NUMBER.fullmatch(rate) and float(rate):
                 tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
                 kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
@@ -422,17 +399,10 @@ def _answers(expressions: Iterable[str], text: str) -> Iterator[dict[str, float]
     yield fields
 
 
-_SPREAD = re.compile(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(?!1\b)\d")
-_WINDOW = re.compile(
-    r"Avg prompt throughput: (\d{1,9}\.\d) tokens/s, Avg generation throughput: "
-    r"(\d{1,9}\.\d) tokens/s, Running: (\d{1,6}) reqs"
-)
-
-
 def _read_vllm(text: str) -> Run | None:
     """The pace of windows in which the same requests ran from start to end and none was read."""
     facts, by_count, before = _facts("vllm", text), dict[int, list[float]](), 0
-    for prompt, rate, count in _WINDOW.findall(text):
+    for prompt, rate, count in _expression("window").findall(text):
         running = int(count)
         if running and running == before and not float(prompt) and float(rate):
             by_count.setdefault(running, []).append(float(rate))
@@ -442,7 +412,7 @@ def _read_vllm(text: str) -> Run | None:
     gib = facts.get("gib", "0")
     figures: list[Figure] = []
     # of one of several devices it is a part
-    if float(gib) and not _SPREAD.search(text):
+    if float(gib) and not _expression("spread").search(text):
         rounded, size = 10 ** -len(gib.partition(".")[2]) / 2, float(gib)
         size, rounded = (_SCALES["GiB"] * each for each in (size, rounded))
         figures.append(
