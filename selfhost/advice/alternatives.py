@@ -28,7 +28,7 @@ from ..judge.judging import best_layout, judge
 from ..judge.question import ask, needs_under
 from ..judge.record import Alternative, Judged, Question, Room
 from ..machine.record import Machine
-from .ranking import NAMED, TIGHT, Standings, best_case, reasons, share_on
+from .ranking import TIGHT, Standings, best_case, reasons, share_on, weights
 
 MOST_ALTERNATIVES = 3
 SHORTEST_CONTEXT_TOKENS = 1024
@@ -311,7 +311,10 @@ class _Search(Record):
             weight = 1.0
             if outline.id in named:
                 # of those that the spec names the nearest comes first
-                same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
+                same_work, weight = (
+                    True,
+                    weights("worth")["named"] * (1 - 1e-6 * named.index(outline.id)),
+                )
             else:
                 is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
                 if not is_small or not standings.does_work_of(spec.uses, outline):

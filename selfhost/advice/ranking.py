@@ -18,7 +18,8 @@ from ..catalogue.offers import providers_by_model
 from ..catalogue.spec_values import MODALITIES
 from ..core import units
 from ..core.records import Record
-from ..core.workload import READING_TOKENS_PER_SECOND, Workload
+from ..core.tables import shipped_table
+from ..core.workload import Workload
 from ..judge.checks.memory import given_by
 from ..judge.pace.engine import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
@@ -30,74 +31,22 @@ from ..needs.quantization import BLOCKS
 if TYPE_CHECKING:
     from ..judge.pace.speed import Speed
 
-# so many providers by API are a sign that a model is used
-ADOPTED_PROVIDERS = 3
-# guesses, all of these: how much a sign weighs beside size. Of a mixture the weight of its total
-# parameters, 1 less that of its active ones: Qwen3's mixtures equal its dense models of five times
-# their active parameters (arXiv:2505.09388, 3.3), which is 0.68 for 235B-A22B and 0.72 for 30B-A3B
-TOTAL_WEIGHT = 0.7
-# 15 providers are worth twice what none is: they still sell it, though newer ones are there
-# (0.15 to 0.35)
-PROVIDERS_EXPONENT = 0.25
-# a model of that age counts as one of half its size: twice the 3.5 months that the densing law
-# (Xiao et al. 2024, arXiv:2412.04315) has for benchmark scores, because use outlives scores
-HALVING_MONTHS = 7.0
-# nobody is known to use it
-UNADOPTED = 0.25
-# its maker, or whoever packs it, names what follows it
-SUPERSEDED = 0.5
-# a model is worth half at this pace, a guess (8 to 15): guides by self-hosters call 5 tokens/s
-# slow, 10 sluggish, 20 usable and 40 comfortable, and more is hardly noticed
-# (mljourney.com/how-many-tokens-per-second-is-good-for-local-llms). It is twice the pace at which
-# one reads, since a model thinks before it answers
-HALF_WORTH_TOKENS_PER_SECOND = 2 * READING_TOKENS_PER_SECOND
-# of a prompt for which weights in RAM cross to a GPU: the usual context
-PROMPT_TOKENS = 4096
-# a model is worth half of which so much crosses that it takes as long, a guess (11 to 15): within
-# these the lists agree with what self-hosters run (tests/advice/test_ranking.py)
-HALF_WORTH_SECONDS_OF_CROSSING = 13
-# of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
-# it on a GPU, 12 times, and 600 seconds against 5 (judge/checks/speed.py)
-PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
-# a picture is worth half that takes as long, a guess (1 to 4 minutes): hosted models answer with
-# one within a minute
-HALF_WORTH_SECONDS_PER_IMAGE = 120
-# documents or pictures turned into vectors a second at which a model is worth half: a search's
-# words are answered within the second in which a thought is kept (Nielsen 1993, Usability
-# Engineering, response times), and 3,600 documents are indexed in an hour
-HALF_WORTH_VECTORS_PER_SECOND = 1.0
+_LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
-# it fits only once other programs are closed or a limit is raised, or leaves them so little that
-# they should be closed
-CROWDED = 0.5
 TIGHT = "little memory left"
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
-# the spec of a closed model names it as the nearest
-NAMED = 2.0
-# nobody can say whether you may use it
-UNLICENSED = 0.5
 # sections of `Standing`; before all of them, and of the kinds, comes what was asked for
 GENERAL, SPECIAL, LAST = 0, 1, 2
 MADE_FOR_IT = -1
-
-# The smallest type that a program takes unasked is MXFP4, 4.25 bits a parameter, or bitsandbytes'
-# NF4, 4 bits before its scales. Ternary weights are smaller, but their tables of words are not. For
-# pictures each type down to Q2_K is tried
-LEAST_DEFAULT_BITS = 4.0
-LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
-# Of the active parameters a token reads at least so many: of a small model nearly half are the
-# table of words, of which a token looks up one row, and of one that sees some more are the encoder
-# of pictures, which decoding leaves alone
-LEAST_SHARE_READ = 0.4
-# For the line that counts models, what most take: bytes of a parameter in Q4_K_M and in 16 bits,
-# and what a program and its usual context take beside the weights (guesses: 0.5 to 1, 1 to 2 GiB)
-_TEXT_BYTES, _OTHER_BYTES = 0.6, 2.0
-_BESIDE_TEXT_BYTES, _BESIDE_OTHERS_BYTES = 0.6 * units.GIB, 1.2 * units.GIB
-
 _TEXT_KINDS, _PICTURE_KINDS = ("text", "vision"), ("image", "video")
-
 # a model that sees answers text too, so the two are one kind
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
+
+
+def weights(kind: str) -> Mapping[str, float]:
+    """Those of that kind in `common/ranking.toml`."""
+    table: Mapping[str, float] = shipped_table("ranking")[kind]
+    return table
 
 
 class Standing(Record):
@@ -126,12 +75,13 @@ class Standings:
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
         self._by_id: dict[str, Standing] = {}
         offered, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines.values()
+        table = weights("worth")
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
         for outline in outlines:
             providers, size = offered.get(outline.id, 0), self._size(outline, newest, catalogue)
-            is_adopted = outline.is_in_ollama or providers >= ADOPTED_PROVIDERS
-            worth = size * (1 if is_adopted else UNADOPTED)
-            worth *= (1 + providers) ** PROVIDERS_EXPONENT
+            is_adopted = outline.is_in_ollama or providers >= table["adopted_providers"]
+            worth = size * (1 if is_adopted else table["unadopted"])
+            worth *= (1 + providers) ** table["providers_exponent"]
             self._by_id[outline.id] = Standing(
                 outline=outline,
                 kind=_KINDS.get(outline.modality, len(_KINDS)),
@@ -139,7 +89,7 @@ class Standings:
                 api_providers=providers,
                 is_adopted=is_adopted,
                 size=size,
-                worth=worth * (1 if outline.superseded_by is None else SUPERSEDED),
+                worth=worth * (1 if outline.superseded_by is None else table["superseded"]),
             )
 
     @classmethod
@@ -162,8 +112,8 @@ class Standings:
             known_since = min(known_since or origin.released, origin.released)
         month = _months(known_since)
         age = newest - month if month is not None else 0
-        size = total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS)
-        return float(size)
+        weight, halving = weights("size")["total_weight"], weights("size")["halving_months"]
+        return float(total**weight * active ** (1 - weight) * 0.5 ** (age / halving))
 
     def is_general(self, uses: tuple[str, ...] | None) -> bool:
         """For any subject; what states no uses counts as a chat model."""
@@ -209,8 +159,9 @@ def _months(day: str | None) -> int | None:
     return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
 
 
-def share_of_pace(pace: float, half: float = HALF_WORTH_TOKENS_PER_SECOND) -> float:
+def share_of_pace(pace: float, half: float | None = None) -> float:
     """Below 1: half at the pace `half`, at half of that a fifth, at twice four fifths."""
+    half = half or weights("half")["tokens_per_second"]
     return 1 / (1 + (half / pace) ** 2) if pace > 0 else 0.0
 
 
@@ -221,17 +172,18 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     document by the time that it takes. `most` is what the memory allows, for text of which no pace
     is known.
     """
-    share, speed = _share_of_speed(judged.speed), judged.speed
+    share, speed, half = _share_of_speed(judged.speed), judged.speed, weights("half")
     if share is None and judged.has("speed-picture", "speed-hours"):
-        share = PICTURE_SHARES[judged.offload]
+        share = weights("picture")[judged.offload or "host"]
     if share is None:
-        share = min(share_of_pace(HALF_WORTH_TOKENS_PER_SECOND), most)
+        share = min(share_of_pace(half["tokens_per_second"]), most)
     if judged.placement == "split" and speed is not None and speed.crossing_seconds:
-        seconds = speed.crossing_seconds * PROMPT_TOKENS / BATCH_TOKENS
-        share *= share_of_pace(1 / max(seconds, 1e-3), 1 / HALF_WORTH_SECONDS_OF_CROSSING)
-    share *= UNLICENSED if judged.has("license-not-known", "license-unconfirmed") else 1
+        seconds = speed.crossing_seconds * half["prompt_tokens"] / BATCH_TOKENS
+        share *= share_of_pace(1 / max(seconds, 1e-3), 1 / half["seconds_of_crossing"])
+    worth = weights("worth")
+    share *= worth["unlicensed"] if judged.has("license-not-known", "license-unconfirmed") else 1
     is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting
-    return share * (CROWDED if is_crowded else 1)
+    return share * (worth["crowded"] if is_crowded else 1)
 
 
 def _share_of_speed(speed: Speed | None) -> float | None:
@@ -240,9 +192,9 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     if speed is None or speed.work is None:
         return None
     if speed.unit in _VECTORS_PER_SECOND:
-        return share_of_pace(speed.work.likely, HALF_WORTH_VECTORS_PER_SECOND)
+        return share_of_pace(speed.work.likely, weights("half")["vectors_per_second"])
     if speed.unit == "seconds_per_image":
-        return share_of_pace(1 / speed.work.likely, 1 / HALF_WORTH_SECONDS_PER_IMAGE)
+        return share_of_pace(1 / speed.work.likely, 1 / weights("half")["seconds_per_image"])
     return None
 
 
@@ -275,7 +227,7 @@ class BestCase(Record):
 
     def least_bytes(self, parameters: int | None, modality: str) -> float:
         """What so many parameters take at least."""
-        usual = LEAST_PICTURE_BITS if modality in _PICTURE_KINDS else LEAST_DEFAULT_BITS
+        usual = _LEAST_PICTURE_BITS if modality in _PICTURE_KINDS else weights("least")["bits"]
         return (parameters or 0) * (self.bits_stated or usual) / 8
 
     def has_room(self, outline: Outline) -> bool:
@@ -284,17 +236,18 @@ class BestCase(Record):
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, and no bound."""
-        parameters, is_text = outline.parameters_total or 0, outline.modality in _TEXT_KINDS
-        size = parameters * (_TEXT_BYTES if is_text else _OTHER_BYTES)
-        beside = _BESIDE_TEXT_BYTES if is_text else _BESIDE_OTHERS_BYTES
-        return not outline.closed and size + beside <= self.room_bytes and size <= self.disk_bytes
+        kind = "text" if outline.modality in _TEXT_KINDS else "other"
+        bytes_each, beside_gib = shipped_table("ranking")["count"][kind]
+        size = (outline.parameters_total or 0) * bytes_each
+        held = size + beside_gib * units.GIB
+        return not outline.closed and held <= self.room_bytes and size <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most that it may give, of one sequence; infinite where that is not known."""
         if outline.modality not in _TEXT_KINDS:
             return inf
         parameters = outline.parameters_active or outline.parameters_total
-        read_bytes = LEAST_SHARE_READ * self.least_bytes(parameters, outline.modality)
+        read_bytes = weights("least")["share_read"] * self.least_bytes(parameters, outline.modality)
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
 
