@@ -151,19 +151,19 @@ def _sums(local: Sequence[Verdict]) -> Iterator[str]:
         findings = filter(None, (verdict.finding(check) for verdict in local))
         amounts = ((each.needs, each.has) for each in findings)
         pairs = [(a, b) for a, b in amounts if isinstance(a, int) and isinstance(b, int)]
-        total, limit = sum(needs for needs, _ in pairs), max((has for _, has in pairs), default=0)
-        of = " of" if total <= limit else ", where there are"
-        is_too_much |= total > limit
         if len(pairs) > 1:
-            shares.append(f"{units.binary(total)}{of} {units.binary(limit)} of {name}")
+            total, limit = sum(needs for needs, _ in pairs), max(has for _, has in pairs)
+            shares.append(f"{units.binary(total)} of {units.binary(limit)} of {name}")
+            is_too_much |= total > limit
     at_once = f" All at once they take up to {' and '.join(shares)}." if shares else ""
     yield f"Each is judged alone.{at_once}"
-    if is_too_much:
-        yield _TOO_MUCH
+    yield _TOO_MUCH * is_too_much
 
 
 def _warnings(local: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None]]:
     for verdict in local:
+        if verdict.quality is not None and verdict.quality.warning:
+            yield f"quality ({verdict.model.id})", verdict.quality.warning, None
         for finding in words.ordered(verdict):
             is_said = finding.code in _SAID_ELSEWHERE or words.stands_above(finding, verdict)
             if finding.outcome is Outcome.WARN and not is_said:
