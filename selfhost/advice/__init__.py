@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..core.records import Record
-from ..core.tables import sentences
 from ..judge.record import report_module
-
-
-def remarks(holds: Mapping[str, object], **figures: Any) -> tuple[str, ...]:
-    """Those of the sentences in `common/remarks.toml` that hold, filled with the figures."""
-    return sentences("remarks", "remark", holds, **figures)
 
 
 class Report(Record):

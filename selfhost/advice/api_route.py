@@ -17,7 +17,7 @@ from ..judge.checks.model import license_check, openness_check
 from ..judge.pace.speed import PaceRange, Range
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from . import remarks
+from .understood import remarks
 
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4

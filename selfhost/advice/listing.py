@@ -25,9 +25,10 @@ from ..judge.programs import with_canonical_license
 from ..judge.question import ask
 from ..judge.record import Route, Verdict
 from ..machine.record import Machine
-from . import Report, remarks
+from . import Report
 from .api_route import offers_for
 from .ranking import MADE_FOR_IT, SPECIAL, Standings, best_case, reasons, share_of_pace, share_on
+from .understood import remarks
 
 # names of models that a note lists
 _MOST_NAMED = 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -12,16 +14,21 @@ from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
+from ..core.tables import sentences
 from ..core.workload import Workload
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import NO_FILES, Here, Judged, NamedFiles, Question
 from ..machine.record import Machine
-from . import remarks
 
 # files that no program loads on the machine
 _NOT_LOADED_HERE = ("runtime-cannot-load", "accelerator-missing", "accelerator-unsuitable")
+
+
+def remarks(holds: Mapping[str, object], **figures: Any) -> tuple[str, ...]:
+    """Those of the sentences in `common/remarks.toml` that hold, filled with the figures."""
+    return sentences("remarks", "remark", holds, **figures)
 
 
 class Understood(Record):

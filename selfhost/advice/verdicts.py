@@ -18,12 +18,11 @@ from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
-from . import remarks
 from .alternatives import alternatives, room
 from .api_route import month, offers_for
 from .commands import bytes_worth_bounding
 from .steps import Steps, steps
-from .understood import Understood, judged_for, understand
+from .understood import Understood, judged_for, remarks, understand
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
 _QLORA_BITS = 4
