@@ -28,18 +28,12 @@ class CacheGroup(Record):
     kv_heads: int
     key_length: int
     value_length: int
+    key_elements: int
+    value_elements: int
     window_tokens: int | None = None
     latent: bool = False
     indexer_elements: int = 0
     tokens_per_row: int = 1
-
-    @property
-    def key_elements(self) -> int:
-        return self.kv_heads * self.key_length
-
-    @property
-    def value_elements(self) -> int:
-        return self.kv_heads * self.value_length
 
 
 @lru_cache(512)
@@ -60,8 +54,8 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         if group.kind == "compressed" and (tokens := group.compression):
             # DeepSeek V4: beside a window of tokens rows that each stand for several of them
             length = group.key_length + _indexer_elements(group)
-            rows = rows.replace(key_length=length, window_tokens=None, tokens_per_row=tokens)
-            groups.append(rows)
+            elements = {"key_length": length, "key_elements": length, "tokens_per_row": tokens}
+            groups.append(rows.replace(window_tokens=None, **elements))
     return tuple(groups)
 
 
@@ -71,11 +65,14 @@ def _rows_of(group: Attention, layers: int) -> CacheGroup:
         length = (group.latent_length or 0) + (group.rope_length or 0)
     # rows that are key and value in one
     is_one = kind in ("latent", "compressed")
+    heads, value = (1, 0) if is_one else (group.kv_heads, group.value_length)
     return CacheGroup(
         layers=layers,
-        kv_heads=1 if is_one else group.kv_heads,
+        kv_heads=heads,
         key_length=length,
-        value_length=0 if is_one else group.value_length,
+        value_length=value,
+        key_elements=heads * length,
+        value_elements=heads * value,
         latent=is_one,
         window_tokens=group.window_tokens if kind != "full" else None,
         indexer_elements=_indexer_elements(group) if kind != "compressed" else 0,

@@ -182,13 +182,7 @@ class _Recipe:
             return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
         if "attn_k.weight" in name or "attn_q.weight" in name:
             return str(self.rules.get("queries", base))
-        return self.attention_output_type() if "attn_output.weight" in name else base
-
-    def attention_output_type(self) -> str:
-        if self.falcon and self.name not in _TWO_BIT:
-            return "Q4_K" if self.name == "Q3_K_L" else self.base
-        key = "output_of_eight" if self.experts == 8 else "output"
-        return str(self.rules.get(key, self.base))
+        return self.by_rules("output", 0, 1) if "attn_output.weight" in name else base
 
     def value_type(self, index: int) -> str:
         type = self.by_rules("values", index, self.values)

@@ -92,9 +92,8 @@ _ELSEWHERE = Tensor(())
 class Recorder:
     """Writes a graph down in the order in which llama.cpp expands it."""
 
-    def __init__(self) -> None:
-        self.inputs: list[Tensor] = []
-        self.nodes: list[Tensor] = []
+    inputs: list[Tensor]
+    nodes: list[Tensor]
 
     def input(self, *sides: int, width: int = 4) -> Tensor:
         tensor = Tensor((width, *sides))

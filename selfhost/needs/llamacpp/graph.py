@@ -178,7 +178,6 @@ class Shared(NamedTuple):
     mask: Tensor
     key_rotation: Tensor | None
     value_rotation: Tensor | None
-    key_block: int
 
 
 class Layer(NamedTuple):
@@ -204,7 +203,7 @@ class Graph(Recorder):
     def __init__(
         self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
     ) -> None:
-        super().__init__()
+        self.inputs, self.nodes = [], []
         self.model, self.row, self.room = model, row, room
         self.style = row.graph or Style()
         types = room.key_type, room.value_type
@@ -269,7 +268,6 @@ class Graph(Recorder):
                 mask=self.input(cells, tokens // streams, streams, width=2 if self.flash else 4),
                 key_rotation=self.input(block, block) if rotates[0] else None,
                 value_rotation=self.input(ROTATION, ROTATION) if rotates[1] else None,
-                key_block=block,
             )
         return self.attending[key]
 

@@ -99,7 +99,7 @@ def _rotated_blocks(
     rotation = shared.key_rotation if of_keys else shared.value_rotation
     if rotation is None:
         return tensor
-    block = shared.key_block if of_keys else ROTATION
+    block = rotation.layout[-1]
     sides = block, length * graph.tokens // block
     is_copied = tensor.strided and graph.tokens > 1
     rows = graph.result(sides, tensor) if is_copied else graph.view(tensor)
