@@ -93,20 +93,18 @@ def _counted(case: Case) -> Needs:
         memory=None,
         case=case.replace(device=None),
     )
-    if case.workload.task == "finetune" and not spec.closed:
+    if spec.closed:
+        return _nothing(needs, "the weights were never published", "use an API")
+    if case.workload.task == "finetune":
         return finetune_needs(case, needs)
     # something to compute from, or a published size to start from
     described = spec.architecture, spec.components, spec.parameters.total, spec.files
-    if spec.closed or runtime is None or not any(described):
-        stated = None if spec.closed else _stated(case)
-        if stated is not None:
+    if runtime is None or not any(described):
+        if (stated := _stated(case)) is not None:
             return _with_parts(needs, stated)
-        why, remedy = "the weights were never published", "use an API"
-        if not spec.closed:
-            why = "the spec states neither an architecture nor [needs]"
-            why, remedy = spec.unknown.get("architecture", why), "state it under [needs] in a spec"
-        facts = "download_bytes", "memory"
-        return needs.replace(unknown=tuple(unread(why, remedy, fact) for fact in facts))
+        why = "the spec states neither an architecture nor [needs]"
+        why = spec.unknown.get("architecture", why)
+        return _nothing(needs, why, "state it under [needs] in a spec")
     held = parts(case)
     if case.companions.own_block and case.format != "gguf":
         held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))
@@ -194,6 +192,11 @@ def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
     line = " + ".join(parts) + (f" × {parallel}" if parallel > 1 else "")
     low, high = size // 2 if squared else size, size * 3 // 2
     return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
+
+
+def _nothing(needs: Needs, reason: str, remedy: str) -> Needs:
+    facts = "download_bytes", "memory"
+    return needs.replace(unknown=tuple(unread(reason, remedy, fact) for fact in facts))
 
 
 def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> int:
