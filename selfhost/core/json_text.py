@@ -10,8 +10,7 @@ from typing import IO, Any
 
 from .files import LARGE, Unreadable, encoding_of, read_some, too_large
 
-# a list or object deeper than this is nobody's record; Python's own limit differs from version to
-# version
+# deeper is nobody's record; Python's own limit differs from version to version
 MAX_DEPTH = 64
 # Before parsing, the signs `[ { , :` are counted, of which each value and each key follows one.
 # CPython 3.11 to 3.14 takes up to 125 bytes a sign (an object of one new key, or an entry of two
@@ -33,10 +32,8 @@ def parse(
     constant: Callable[[str], Any] | None = None,
     remedy: str = "give the file as its program wrote it",
 ) -> Any:
-    """The value of a text. Raises `Unreadable`, with the line where it is certain.
-
-    `constant` makes what stands for NaN and Infinity, as in `json.loads`; without it those words
-    are refused. `remedy` is for a text of more than `max_signs`.
+    """The value of a text; `constant` makes what stands for NaN and Infinity, which are refused
+    without it. Raises `Unreadable`, with `remedy` for more than `max_signs`.
     """
     import json
 
@@ -54,7 +51,12 @@ def parse(
     try:
         value = json.loads(text, parse_constant=constant or refused)
     except json.JSONDecodeError as error:
-        raise _grammar_fault(text, error.msg, error.pos) from None
+        reason, instead = error.msg.removesuffix(" at"), ""
+        is_cut_off = text.strip(_BLANKS) and not text[error.pos :].strip(_BLANKS)
+        if is_cut_off or reason.startswith("Unterminated string"):
+            reason = "it ends too early"
+            instead = "it may have been cut off while it was written: write it anew"
+        raise Unreadable(f"is not JSON: {reason}", instead or None, line=error.lineno) from None
     except RecursionError:
         raise Unreadable("is nested too deeply") from None
     except ValueError:
@@ -66,15 +68,6 @@ def parse(
     if level:
         raise Unreadable("is nested too deeply")
     return value
-
-
-def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
-    line = text.count("\n", 0, place) + 1
-    is_cut_off = text.strip(_BLANKS) and not text[place:].strip(_BLANKS)
-    if is_cut_off or message.startswith("Unterminated string"):
-        remedy = "it may have been cut off while it was written: write it anew"
-        return Unreadable("is not JSON: it ends too early", remedy, line=line)
-    return Unreadable(f"is not JSON: {message.removesuffix(' at')}", line=line)
 
 
 class Entry:
@@ -95,10 +88,8 @@ def read_records(
     stream: IO[bytes], *, max_record_bytes: int, max_signs: int = MAX_SIGNS, start: bytes = b""
 ) -> Iterator[Entry]:
     """Read the JSON values of a stream, of which `start` is read already: of one list its items,
-    else one a line (JSON Lines), else the one value.
-
-    Of JSON Lines one record is in memory. Raises `Unreadable` for the whole, also after some
-    entries; a broken line of JSON Lines is the `fault` of its entry.
+    else one a line (JSON Lines, of which one is in memory), else the one value. Raises `Unreadable`
+    for the whole, also after some entries; a broken line is the `fault` of its entry.
     """
     lines = enumerate(_lines(stream, start), 1)
     filled = ((number, line) for number, line in lines if line.strip(_BLANKS))

@@ -73,14 +73,12 @@ def shipped_folder() -> str:
     raise SpecError([Problem(file=package, message=message, remedy=remedy)])
 
 
+@cache
 def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
-    return _values_at(os.path.join(folder or shipped_folder(), "common", name))
-
-
-@cache
-def _values_at(path: str) -> Mapping[str, Any]:
-    document = table_at(path)
+    if folder == shipped_folder():
+        return shipped_table(name)
+    document = table_at(os.path.join(folder or shipped_folder(), "common", name))
     if document.problems:
         raise SpecError(document.problems)
     values = document.values
