@@ -23,11 +23,8 @@ MISSING, LARGE = "missing", "large"
 
 
 class Unreadable(OSError):
-    """Why something cannot be read.
-
-    `reason` follows the name of the file in a sentence ("does not exist"); `remedy` is what to do,
-    or None where only the caller knows. `line` counts from 1, None where it is not certain. `kind`
-    is one of MISSING, LARGE, or "".
+    """Why something cannot be read: `reason` follows the name of the file in a sentence ("does not
+    exist"), `remedy` is None where only the caller knows, `kind` one of MISSING, LARGE, or "".
     """
 
     def __init__(
@@ -213,10 +210,8 @@ def _device_or_file(path: str) -> bool:
 
 
 def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
-    """Write each (path, text): all are on the disk before the first file is replaced.
-
-    A text may be given in pieces. A file that is replaced keeps its permissions, and a link to it
-    stays a link. Raises `WriteError`.
+    """Write each (path, text): all are on the disk before the first file is replaced, which keeps
+    its permissions; a link to it stays a link. Raises `WriteError`.
     """
     temporary: dict[str, str] = {}
     path = ""

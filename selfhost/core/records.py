@@ -50,10 +50,8 @@ class FileKey:
 
 
 def read_by(read: Callable[..., Any] | None = None, **key: Any) -> Any:
-    """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
-
-    `name` is the key in the file where that is not the field's; `limits` are those of `fault_of`,
-    the `kind` of a record, or what `read` takes. `Table.fields` reads all such fields of a record.
+    """Declare a field that a file states too: `slots: int = read_by(minimum=1)`; `name` is its key
+    there where that is another, other keywords are what `read` or `Table.get` takes.
     """
     return FileKey(read, **key)
 
@@ -119,11 +117,9 @@ class _RecordType(type):
 
 
 class Record(metaclass=_RecordType):
-    """A frozen value with named fields.
-
-    Subclasses annotate their fields; a value assigned in the class body is the default. A dict in a
-    field that is a Mapping becomes a `FrozenDict`. All arguments are keywords. `TypeError` names a
-    missing or unknown field, `AttributeError` an attempt to assign.
+    """A frozen value with named fields: the annotations of a subclass, whose assignments are their
+    defaults. A dict in a field that is a Mapping becomes a `FrozenDict`. All arguments are
+    keywords. `TypeError` names a missing or unknown field, `AttributeError` an attempt to assign.
     """
 
     # what an unknown field raises
@@ -269,9 +265,8 @@ def fault_of(
     lines: bool = False,
     form: Form | None = None,
 ) -> Fault | None:
-    """What is wrong with a value of that kind and what to write instead; None where it is right.
-
-    A number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
+    """What is wrong with a value of that kind and what to write instead; None where it is right. A
+    number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
     string is one of `choices` if given, else not blank, on one line unless `lines`, of a `form`.
     """
     given: type = type(value)

@@ -55,14 +55,12 @@ def filled(template: str, figures: Mapping[str, Any]) -> str:
 
 # what the files of a package end in
 STORED = ".marshal"
-# the folder of the package `selfhost`
-PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @cache
 def shipped_folder() -> str:
     """The folder of the shipped specs. Raises `SpecError` where it is missing."""
-    package = PACKAGE_FOLDER
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
         if os.path.isdir(path):
             return path

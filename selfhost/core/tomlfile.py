@@ -32,10 +32,9 @@ _ENDLESS_KEY = pattern(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_P
 
 
 class Document:
-    """A parsed file and the problems found in it so far.
-
-    `values` is empty when the text is no TOML; the syntax error is then the only problem. `text` is
-    None for values of an installed package: their problems have no line, their dates are strings.
+    """A parsed file and the problems found in it so far. `values` is empty when the text is no TOML;
+    the syntax error is then the only problem. `text` is None for values of an installed package:
+    their problems have no line, their dates are strings.
     """
 
     def __init__(
@@ -259,9 +258,8 @@ class Table:
         return {name: value for name, value in values.items() if value is not None}
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
-        """The values of the fields whose class says by `read_by()` how a file states them, in the
-        order of the class. The default stands for a value that is missing or wrong; None for a
-        required one.
+        """The values of the fields that a file states (`read_by`). The default stands for one that
+        is missing or wrong, None for a required one.
         """
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
