@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter, ge, gt, le
 from typing import Any, ClassVar, Self, dataclass_transform
+
+from .units import parse_whole
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -264,6 +267,7 @@ def fault_of(
     choices: Sequence[str] = (),
     lines: bool = False,
     form: Form | None = None,
+    parse: Callable[[str], int] = parse_whole,
 ) -> Fault | None:
     """What is wrong with a value of that kind and what to write instead; None where it is right. A
     number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
@@ -272,7 +276,10 @@ def fault_of(
     given: type = type(value)
     if given is not kind and not (kind is float and given is int):
         name, remedy = _KINDS[kind]
-        remedy = whole_number(value) if kind is int else remedy
+        if kind is int:
+            with suppress(ValueError):
+                # `"4,096"`, `7e9`
+                remedy = f"write {parse(str(value).removesuffix('.0')):_}"
         return f"must be {name}, not {kind_of(value)}", remedy
     if kind is str:
         return _text_fault(value, choices, lines, form)
@@ -294,16 +301,6 @@ def _text_fault(text: str, choices: Sequence[str], lines: bool, form: Form | Non
     elif form is not None and not form[0].fullmatch(text):
         _, message, remedy = form
     return (f'"{shortened(text)}" {message}', remedy) if message else None
-
-
-def whole_number(text: object, parse: Callable[[str], int] | None = None) -> str | None:
-    """What to write instead of one as text or with a point: `"4,096"`, `7e9`."""
-    from .units import parse_whole
-
-    try:
-        return f"write {(parse or parse_whole)(str(text).removesuffix('.0')):_}"
-    except ValueError:
-        return None
 
 
 def kind_of(value: object) -> str:

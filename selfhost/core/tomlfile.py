@@ -32,9 +32,9 @@ _ENDLESS_KEY = pattern(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_P
 
 
 class Document:
-    """A parsed file and the problems found in it so far. `values` is empty when the text is no TOML;
-    the syntax error is then the only problem. `text` is None for values of an installed package:
-    their problems have no line, their dates are strings.
+    """A parsed file and the problems found in it so far. `values` is empty when the text is no
+    TOML; the syntax error is then the only problem. `text` is None for values of an installed
+    package: their problems have no line, their dates are strings.
     """
 
     def __init__(

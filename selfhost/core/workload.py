@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import units
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .records import Fault, Record, fault_of, kind_of, read_by, whole_number
+from .records import Record, kind_of, read_by
+from .tomlfile import Document
 from .units import parse_bytes, parse_count, parse_tokens
 
 TASKS = ("generate", "finetune")
@@ -32,15 +33,14 @@ ANSWER_TOKENS = 360
 INPUT_PER_OUTPUT_TOKEN = 3
 # more than any machine has
 MOST_BYTES = 10**18
-_KINDS = {"bool": bool, "str": str, "int": int, "float": float}
+_BYTES: Mapping[str, Any] = {"maximum": MOST_BYTES, "parse": parse_bytes}
+_TOKENS: Mapping[str, Any] = {"minimum": 1, "maximum": units.MOST_TOKENS, "parse": parse_tokens}
 # fields that go with one task alone
 _ONLY_WITH: Mapping[str, tuple[str, ...]] = {
     "generate": ("kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
                  "min_tokens_per_second"),
     "finetune": ("finetune_method", "lora_rank", "dataset_tokens", "optimizer", "checkpointing"),
 }  # fmt: skip
-# of a field: its name, what is wrong with it as a clause, and what to do
-_FieldFault = tuple[str, str, str | None]
 
 
 def option(flag: str, default: Any = None, **limits: Any) -> Any:
@@ -88,11 +88,11 @@ class Load(Record):
         return f" --tokens-per-day {tokens}{''.join(stated)}"
 
     def _check(self) -> None:
-        faults = [*_value_faults(self)]
-        if not faults and not self.input_tokens_per_day + self.output_tokens_per_day:
-            faults = [("input_tokens_per_day", "must be more than no tokens", None)]
-        if faults:
-            raise WorkloadError.of(*faults)
+        stated = _stated_in(self)
+        if stated.ok and not self.input_tokens_per_day + self.output_tokens_per_day:
+            stated.add(("input_tokens_per_day",), "must be more than no tokens")
+        if not stated.ok:
+            raise WorkloadError(stated.problems)
 
 
 class Workload(Record):
@@ -126,17 +126,17 @@ class Workload(Record):
     runtime: str | None = option("--runtime")
     format: str | None = None
     quantization: str | None = option("--quant")
-    context_tokens: int | None = option("--context", minimum=1, maximum=units.MOST_TOKENS)
+    context_tokens: int | None = option("--context", **_TOKENS)
     parallel: int = option("--parallel", 1, minimum=1, maximum=10**6)
     kv_cache_type: str | None = option("--kv-cache", choices=KV_CACHE_TYPES)
-    prompt_tokens: int | None = option("--prompt", minimum=1, maximum=units.MOST_TOKENS)
+    prompt_tokens: int | None = option("--prompt", **_TOKENS)
     audio_seconds: int | None = option("--audio", minimum=1, maximum=10**7)
     draft: str | None = option("--draft")
     runtime_options: Mapping[str, str] = option("--runtime-option", {})
     min_tokens_per_second: float | None = option("--min-speed", maximum=999_999_999)
     memory_basis: str = option("--memory", "default", choices=MEMORY_BASES)
-    reserve_bytes: int | None = option("--reserve", maximum=MOST_BYTES)
-    download_bytes_per_second: int | None = option("--download-speed", minimum=1, maximum=10**15)
+    reserve_bytes: int | None = option("--reserve", **_BYTES)
+    download_bytes_per_second: int | None = option("--download-speed", minimum=1, **_BYTES)
     private: bool = option("--private", False)
     commercial: bool = option("--commercial", False)
     modify: bool = option("--modify", False)
@@ -196,8 +196,18 @@ class Workload(Record):
         # before anything compares it: fp8_e4m3 is fp8
         if isinstance(self.kv_cache_type, str):
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
-        if faults := [*_value_faults(self), *_task_faults(self)]:
-            raise WorkloadError.of(*faults)
+        stated, is_tuning = _stated_in(self), self.task == "finetune"
+        message, remedy = "applies only to the task finetune", "add --task finetune"
+        if is_tuning:
+            message, remedy = "does not apply to fine-tuning", "leave it out"
+        for field in _ONLY_WITH["generate" if is_tuning else "finetune"]:
+            if getattr(self, field) != Workload._defaults[field]:
+                stated.add((field,), message, remedy)
+        if is_tuning and self.finetune_method == "full" and self.lora_rank is not None:
+            message = "does not apply to full fine-tuning, which has no adapters"
+            stated.add(("lora_rank",), message, remedy)
+        if not stated.ok:
+            raise WorkloadError(stated.problems)
 
 
 # what each field of a Workload and of its Load is called on the command line
@@ -211,43 +221,26 @@ def cache_type(text: str) -> str:
     return name if name in KV_CACHE_TYPES else text
 
 
-def _value_faults(record: Workload | Load) -> Iterator[_FieldFault]:
+def _stated_in(record: Workload | Load) -> Document:
+    """The values that are no defaults, as a file that states them, with what is wrong with each."""
     kind = type(record)
-    for field in kind._fields:
-        value = getattr(record, field)
-        is_default = field in kind._defaults and value is kind._defaults[field]
-        if not is_default and (fault := _fault_of(kind, field, value)):
-            yield (field, *fault)
-
-
-def _fault_of(kind: type[Record], field: str, value: Any) -> Fault | None:
-    if field == "load":
-        message = f"must be a Load, not {kind_of(value)}"
-        return None if isinstance(value, Load) else (message, "Load.parse('2M:500k')")
-    if field == "runtime_options":
-        pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
-        is_text = all(isinstance(text, str) for pair in pairs for text in pair)
-        return None if is_text else ("must be texts by name", 'as {"ub": "1024"}')
-    limits = kind._keys[field].limits if field in kind._keys else {}
-    annotation = kind._kinds[field].removesuffix(" | None")
-    fault = fault_of(value, _KINDS[annotation], **limits)
-    if fault is None or annotation != "int" or not isinstance(value, str):
-        return fault
-    # `32k`, `2GiB`
-    return fault[0], whole_number(value, parse_bytes if "bytes" in field else parse_tokens)
-
-
-def _task_faults(workload: Workload) -> Iterator[_FieldFault]:
-    is_tuning = workload.task == "finetune"
-    message, remedy = "applies only to the task finetune", "add --task finetune, or leave it out"
-    if is_tuning:
-        message, remedy = "does not apply to fine-tuning", "leave it out"
-    for field in _ONLY_WITH["generate" if is_tuning else "finetune"]:
-        if getattr(workload, field) != Workload._defaults[field]:
-            yield field, message, remedy
-    if is_tuning and workload.finetune_method == "full" and workload.lora_rank is not None:
-        message = "does not apply to full fine-tuning, which has no adapters"
-        yield "lora_rank", message, "leave it out"
+    values = {field: getattr(record, field) for field in kind._fields}
+    values = {
+        field: dict(value) if isinstance(value, Mapping) else value
+        for field, value in values.items()
+        if field not in kind._defaults or value is not kind._defaults[field]
+    }
+    table = Document("workload", values).root
+    for field, value in values.items():
+        annotation = kind._kinds[field]
+        if field == "load" and not isinstance(value, Load):
+            table.problem(field, f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')")
+        elif value is None and not annotation.endswith("None"):
+            table.problem(field, "must not be None", "leave it out")
+        elif field != "load":
+            limits = kind._keys[field].limits if field in kind._keys else {}
+            table.get(field, annotation, **limits)
+    return table.document
 
 
 def as_typed(error: SelfhostError) -> SelfhostError:
