@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
 from statistics import median
 from typing import Any
 
 from ..core.files import Unreadable, status_of
 from ..core.records import Record
-from ..core.tables import refusal, sentences, shipped_table
+from ..core.tables import expression, refusal, sentences, shipped_table
 from ..machine.reader import process
 from ..machine.record import Process
 
@@ -111,11 +110,6 @@ class Run(Record):
     notes: tuple[str, ...] = ()
 
 
-@cache
-def _expression(name: str) -> re.Pattern[str]:
-    return re.compile(shipped_table("runs")["expressions"][name])
-
-
 def _says(what: str, text: str) -> bool:
     return any(sign in text for sign in shipped_table("runs")["signs"][what])
 
@@ -129,7 +123,7 @@ def run_of(text: str) -> Run | None:
     """What the output tells of its run; None where no reader knows it."""
     if len(text) > _START + _END:
         text = f"{text[:_START]}\n{text[-_END:]}"
-    text = _expression("colours").sub("", text).replace("\r", "")
+    text = expression("runs", "colours").sub("", text).replace("\r", "")
     for read in (_read_bench, _read_answers, _read_log, _read_vllm):
         run = read(text)
         if run is not None and run.figures:
@@ -140,8 +134,8 @@ def run_of(text: str) -> Run | None:
 def _facts(kind: str, text: str) -> dict[str, str]:
     """The named groups of the expressions, `value` by its `key`; of several lines the last."""
     facts: dict[str, str] = {}
-    for expression in shipped_table("runs")["facts"][kind]:
-        for match in re.finditer(expression, text, re.MULTILINE):
+    for pattern in shipped_table("runs")["facts"][kind]:
+        for match in re.finditer(pattern, text, re.MULTILINE):
             groups = {key: value for key, value in match.groupdict().items() if value is not None}
             if "key" in groups:
                 groups = {groups["key"]: groups["value"].strip()}
@@ -150,7 +144,7 @@ def _facts(kind: str, text: str) -> dict[str, str]:
 
 
 def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
-    type = _expression("type").search(facts.get("type", ""))
+    type = expression("runs", "type").search(facts.get("type", ""))
     name = "" if type is None else type[1] + (f"_{type[2][0]}" if type[2] else "")
     return Run(
         tool=tool,
@@ -201,7 +195,7 @@ _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 def _read_log(text: str) -> Run | None:
     """The last model that llama-server, llama-cli or Ollama's runner loaded."""
     runtime = "ollama" if _says("ollama", text) else "llama.cpp"
-    text, drafters = _expression("drafter").subn("", text)
+    text, drafters = expression("runs", "drafter").subn("", text)
     facts = _facts("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
     memory, cards = _buffers(text)
@@ -241,10 +235,10 @@ def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
     """By term and place, and on how many accelerators; a context made again names its own anew."""
     sizes: dict[tuple[str, str], float] = {}
-    on_host = _expression("on_host")
-    for loaded, device, kind, mib in _expression("buffer").findall(text):
+    on_host = expression("runs", "on_host")
+    for loaded, device, kind, mib in expression("runs", "buffer").findall(text):
         device, term = loaded or device, _TERMS.get(kind, "weights")
-        if term == "weights" and _expression("repacked").search(device):
+        if term == "weights" and expression("runs", "repacked").search(device):
             term = "repacked_weights"
         before = sizes.get((term, device), 0.0) if kind == "KV" else 0.0
         sizes[term, device] = before + float(mib) * _SCALES["MiB"]
@@ -270,7 +264,7 @@ def _requests(text: str) -> list[Figure]:
     by_task: dict[str, dict[str, Any]] = {}
     running: set[str] = set()
     task = ""
-    for match in _expression("event").finditer(text):
+    for match in expression("runs", "event").finditer(text):
         event, task = match["event"], match["task"] or task
         request = by_task.setdefault(task, {})
         if event == "release":
@@ -329,7 +323,7 @@ def _read_bench(text: str) -> Run | None:
     backends = {name for name in re.split(r"[, ]+", facts.get("backend", "")) if name}
     is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
     left_out = len(rows) - len(same)
-    holds = {"other-tests": left_out, "broken": _expression("broken").search(text)}
+    holds = {"other-tests": left_out, "broken": expression("runs", "broken").search(text)}
     return _run_with(
         facts,
         "llama-bench",
@@ -350,7 +344,10 @@ def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
         elif len(cells) == len(head):
             row = dict(zip(head, cells, strict=True))
             # `5.04 ± 0.26`, however the sign was decoded
-            test, rate = _expression("test").fullmatch(row["test"]), row["t/s"].partition(" ")[0]
+            test, rate = (
+                expression("runs", "test").fullmatch(row["test"]),
+                row["t/s"].partition(" ")[0],
+            )
             if test and int(test[2]) and _NUMBER.fullmatch(rate) and float(rate):
                 tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
                 kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
@@ -402,7 +399,7 @@ def _answers(expressions: Iterable[str], text: str) -> Iterator[dict[str, float]
 def _read_vllm(text: str) -> Run | None:
     """The pace of windows in which the same requests ran from start to end and none was read."""
     facts, by_count, before = _facts("vllm", text), dict[int, list[float]](), 0
-    for prompt, rate, count in _expression("window").findall(text):
+    for prompt, rate, count in expression("runs", "window").findall(text):
         running = int(count)
         if running and running == before and not float(prompt) and float(rate):
             by_count.setdefault(running, []).append(float(rate))
@@ -412,7 +409,7 @@ def _read_vllm(text: str) -> Run | None:
     gib = facts.get("gib", "0")
     figures: list[Figure] = []
     # of one of several devices it is a part
-    if float(gib) and not _expression("spread").search(text):
+    if float(gib) and not expression("runs", "spread").search(text):
         rounded, size = 10 ** -len(gib.partition(".")[2]) / 2, float(gib)
         size, rounded = (_SCALES["GiB"] * each for each in (size, rounded))
         figures.append(

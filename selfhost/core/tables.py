@@ -83,6 +83,12 @@ def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     return values if document.text is None else dict(plain(values))
 
 
+@cache
+def expression(name: str, key: str) -> re.Pattern[str]:
+    """The regular expression of that key of a table."""
+    return re.compile(shipped_table(name)["expressions"][key])
+
+
 def sentences(
     name: str, section: str, holds: Mapping[str, object], **figures: Any
 ) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ alone, and names through `machine_name` alone: addresses and serial numbers get 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -19,7 +18,7 @@ from ...core.files import Unreadable
 from ...core.json_text import Entry
 from ...core.records import shown
 from ...core.spelling import words_of
-from ...core.tables import shipped_table
+from ...core.tables import expression, shipped_table
 from ...machine import cpus, gpus, named, profiles
 from ...machine.changes import with_implied
 from ...machine.record import (
@@ -44,24 +43,6 @@ MAX_CARDS = gpus.MOST_CARDS
 NOT_JUDGED = " is not judged: "
 # a home folder where nobody says which: it lies on /home where that is a volume, else on /
 SOME_HOME = "/home/user"
-
-# what tells who or where a machine is, and is never copied out: addresses of networks and mail,
-# and the numbers by which makers and systems tell one machine from another
-_PRIVATE = re.compile(
-    r"(?<![\d.])\d{1,3}(?:[.-]\d{1,3}){3}(?![\d.])"
-    r"|(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}"
-    r"|(?<![0-9a-z])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![0-9a-z])"
-    r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-    r"|[0-9a-f]{32,}"
-    r"|@"
-    r"|://",
-    re.IGNORECASE,
-)
-# a name that is nothing but an address, perhaps with a port
-_ADDRESS = re.compile(
-    r"\[?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})\]?(?::\d{1,5})?",
-    re.IGNORECASE | re.ASCII,
-)
 
 
 def table_of(system: str) -> Mapping[str, Any]:
@@ -215,7 +196,7 @@ def plain(value: Any, length: int = MAX_LABEL) -> str | None:
 
 def is_address(name: str) -> bool:
     """Whether a name is nothing but an address of a network."""
-    return _ADDRESS.fullmatch(name) is not None
+    return expression("systems", "address").fullmatch(name) is not None
 
 
 def machine_name(*candidates: Any) -> str | None:
@@ -237,15 +218,16 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, list | tuple):
             value = ",".join(text for item in value[:MAX_LABELS] if (text := plain(item)))
         name, text = plain(key), plain(value)
-        if len(kept) < MAX_LABELS and name and text and not _PRIVATE.search(f"{name} {text}"):
+        if (
+            len(kept) < MAX_LABELS
+            and name
+            and text
+            and not expression("systems", "private").search(f"{name} {text}")
+        ):
             kept[f"{prefix}.{name}"] = text
     return kept
 
 
-_NUMBER = re.compile(
-    r"([+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?)\s*([A-Za-z]{0,2})",
-    re.ASCII,
-)
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = {
     "": 1, "m": 0.001, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
@@ -274,7 +256,7 @@ def _number(value: Any) -> int | float | None:
     """A number, also as text (`25276510208`, `2.5e+10`, `129520107Ki`); None for any other."""
     if not isinstance(value, str):
         return value if type(value) in (int, float) else None
-    match = _NUMBER.fullmatch(value.strip()[:64])
+    match = expression("systems", "number").fullmatch(value.strip()[:64])
     if match is None or match[2] not in _QUANTITY:
         return None
     number = int(match[1]) if match[1].lstrip("+-").isdecimal() else float(match[1])
