@@ -285,6 +285,26 @@ def test_a_terminal_gets_colour_and_no_line_too_wide(source_environment: dict[st
         assert len(line) <= columns or is_whole
 
 
+def test_two_screens_call_one_thing_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Mac's limit is that of `check` in an audit, and its memory one; a GPU's driver wants more than a shell's limit; layers in RAM are slower."""
+    mac, card, policy = tmp_path / "mac.json", tmp_path / "card.json", tmp_path / "audit.toml"
+    policy.write_text('schema = 1\n[[model]]\nname = "gpt-oss-20b"\n', encoding="utf-8")
+    for path, name in ((mac, "macbook-air-m2-16gb"), (card, "desktop-rtx3060-12gb")):
+        path.write_text(run(capsys, "machine", "--machine", name, "--json")[1], encoding="utf-8")
+    one = run(capsys, "check", "gpt-oss-20b", "--machine", str(mac))[1]
+    assert one.startswith("✓ RUNS ONCE A LIMIT IS RAISED")
+    assert "(runs once a" in run(capsys, "audit", str(policy), "--machines", str(mac))[1]
+    two = run(capsys, "check", "gpt-oss-20b", "qwen3-14b", "--machine", str(mac))[1]
+    assert "of RAM.\nThat may be more" in two
+    split = run(capsys, "check", "qwen3-32b", "--machine", str(card))[1]
+    assert "room for more, at a slower pace" in split
+    limited = card.read_text(encoding="utf-8").replace('ce_bytes": null', 'ce_bytes": 6000000000')
+    card.write_text(limited, encoding="utf-8")
+    assert "`ulimit -v` leaves" in run(capsys, "check", "mistral-7b", "--machine", str(card))[1]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_any_encoding_of_the_pipe_carries_the_answer(
     encoding: str, source_environment: dict[str, str]
