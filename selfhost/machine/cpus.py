@@ -32,10 +32,6 @@ _WITHOUT_NUMBER = frozenset(("altra", "axion", "ii", "phenom", "snapdragon", "tu
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
-_WORDS_OF_MAKER = {
-    "AMD": frozenset(("amd", "epyc", "ryzen", "threadripper")),
-    "Intel": frozenset(("intel", "xeon", "core", "i3", "i5", "i7", "i9", "celeron", "pentium")),
-}
 # who makes them all, as people type it before a bare number
 MAKERS = ("amd", "intel")
 
@@ -96,26 +92,10 @@ class Share(Record):
         return f"by runs on {self.devices} devices" if self.devices else "a guess"
 
 
-def share_of(kinds: str, most_mts: float | None = inf) -> Share:
-    """How processors of a kind read their memory: of `client|mobile` as any of them may."""
-    rows: list[Mapping[str, Any]] = []
-    for kind in kinds.split("|"):
-        of_kind = [row for row in _table()["share"] if row["kind"] == kind]
-        fitting = [row for row in of_kind if (most_mts or 0) <= row.get("up_to_mts", inf)]
-        # that of the fastest memory stands last
-        rows += fitting[:1] if most_mts is not None else of_kind
-    if len(rows) == 1:
-        return record_of(Share, rows[0])
-    likely, core = (
-        prod(row[key] for row in rows) ** (1 / len(rows)) for key in ("likely", "core_gb_per_s")
-    )
-    return Share(
-        low=min(row["low"] for row in rows),
-        likely=likely,
-        high=max(row["high"] for row in rows),
-        devices=sum(row["devices"] for row in rows),
-        core_gb_per_s=core,
-    )
+def share_of(kind: str, most_mts: float = inf) -> Share:
+    """How processors of a kind read their memory, the fastest of which has that rate."""
+    rows = (row for row in _table()["share"] if row["kind"] == kind)
+    return record_of(Share, next(row for row in rows if most_mts <= row.get("up_to_mts", inf)))
 
 
 @lru_cache(maxsize=256)
@@ -276,7 +256,8 @@ def _shape(shape: str) -> re.Pattern[str]:
 def maker_of(name: str) -> str | None:
     """AMD or Intel, by a word of a processor's name; None where none tells."""
     words = words_of(name)
-    return next((maker for maker, own in _WORDS_OF_MAKER.items() if words & own), None)
+    makers: Mapping[str, Sequence[str]] = _table()["makers"]
+    return next((maker for maker in makers if not words.isdisjoint(makers[maker])), None)
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
@@ -412,13 +393,13 @@ class Chip(Record):
 
 
 class AppleChip(Record):
-    """A row of `apple`; `smaller`: cores and GB/s of the same chip with narrower memory."""
+    """A row of `apple`; `smaller`: the same chip with fewer cores and narrower memory."""
 
     chip: str
     variant: str
     gb_per_s: float
     least_share: float
-    smaller: tuple[int, float] | None
+    smaller: Mapping[str, Any] = {}
     tflops: float | None = None
     neural: bool = False
 
@@ -447,12 +428,7 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
 @cache
 def apple_chips() -> tuple[AppleChip, ...]:
     """Apple's chips: each generation and variant."""
-    chips = []
-    for row in shipped_table("gpus")["apple"]:
-        smaller = row.get("smaller")
-        narrow = (smaller["cores"], smaller["gb_per_s"]) if smaller else None
-        chips.append(record_of(AppleChip, row, smaller=narrow))
-    return tuple(chips)
+    return tuple(record_of(AppleChip, row) for row in shipped_table("gpus")["apple"])
 
 
 def apple_chip_of(words: frozenset[str]) -> AppleChip | None:

@@ -220,7 +220,7 @@ def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, 
     if gib not in row["gib"]:
         sizes = ", ".join(f"{size} GB" for size in row["gib"])
         raise refusal("mac_size", chip, chip=chip, gib=gib, sizes=sizes)
-    rate = facts and (facts.smaller[1] if is_smaller and facts.smaller else facts.gb_per_s)
+    rate = facts and (facts.smaller["gb_per_s"] if is_smaller and facts.smaller else facts.gb_per_s)
     return {
         **row,
         "title": f"a Mac with Apple {chip}",

@@ -94,7 +94,7 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
     else:
         low = high = apple.gb_per_s
         name, cores = f"Apple {apple.title}", machine.cpu_cores_physical or machine.cpu_cores_usable
-        few, narrow = apple.smaller or (0, 0.0)
+        few, narrow = apple.smaller.get("cores", 0), apple.smaller.get("gb_per_s", 0.0)
         # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
         if few and (is_guest(machine) or cores is None or cores < few):
             low = narrow
@@ -282,7 +282,7 @@ def _memory_of(
         return None
     # it may be slow in both: little is known of it
     least, usual, most = (computer[end] for end in ("least", "usual", "most"))
-    share = cpus.share_of("|".join(computer["kinds"]), None)
+    share = cpus.share_of(computer["kind"])
     return f"a guess: {computer['name']} like this", share, (least, least, usual, usual, most), 1
 
 
