@@ -10,19 +10,18 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..core import units
-from ..core.errors import MachineFileError
-from ..core.records import Record, Unread, shortened
+from ..core.errors import MachineFileError, SelfhostError
+from ..core.records import Record, Unread
 from ..core.spelling import all_near, canonical
 from ..core.tables import STORED, read_stored, shipped_folder, shipped_table
 from ..core.tomlfile import Document
 from . import gpus
 from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
-from .words import UnknownMachineError
+from .words import refusal
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
-_SUGGESTED = 3
 
 
 class Profile(Record):
@@ -76,63 +75,39 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     return names_of_key | {canonical(name): [name] for name in names()}
 
 
-@cache
-def _runner_label(typed: str) -> Mapping[str, str] | None:
-    """Its row in `runner_labels.toml`, also behind who hosts it, `github actions ubuntu-latest`."""
-    name = canonical(typed)
-    plain = name.removeprefix("github-").removeprefix("actions-")
-    rows: list[Mapping[str, str]] = shipped_table("runner_labels")["label"]
-    for row in rows:
-        if {name, plain} & {*map(canonical, row["labels"])}:
-            return row
-    return None
+@lru_cache(1)
+def _labels() -> Mapping[str, Mapping[str, str]]:
+    """The rows of `runner_labels.toml` by each of their labels."""
+    rows = shipped_table("runner_labels")["label"]
+    return {canonical(label): row for row in reversed(rows) for label in row["labels"]}
 
 
-def find(typed: str) -> str | None:
-    """The profile's name that `typed` means: in any spelling, without its first word where that
-    leaves no doubt, or as a label of hosted runners, `ubuntu-latest`, also among words that say who
-    hosts it. None where it means none or several.
-    """
-    if own := _names_by_spelling().get(canonical(typed)):
-        return own[0] if len(own) == 1 else None
-    if label := _runner_label(typed):
-        return label["profile"]
-    words = typed.lower().split()
-    is_runner = not {"github", "actions", "runner", "runners"}.isdisjoint(words)
-    meant = (find(word) for word in words if is_runner and "-" in word and word != typed)
-    return next(filter(None, meant), None)
-
-
-def unknown(typed: str) -> UnknownMachineError:
-    """The error for what `find` has no name for, with names that are spelled alike or hold it."""
-    wanted = canonical(typed)
-    nearest = _names_by_spelling().get(wanted, ())
-    message = f"{shortened(typed)!r} is the end of several machines' names"
-    if not nearest:
-        message = f"no machine is called {shortened(typed)!r}"
-        holding = [key for key in sorted(_names_by_spelling()) if wanted in key]
-        keys = [*all_near(wanted, list(_names_by_spelling())), *holding] if len(wanted) > 2 else []
-        nearest = list(dict.fromkeys(_names_by_spelling()[key][-1] for key in keys))[:_SUGGESTED]
+def unknown(typed: str) -> SelfhostError:
+    """The error for what is no known machine, with names that are spelled alike or hold it."""
+    wanted, names_of_key = canonical(typed), _names_by_spelling()
+    if nearest := names_of_key.get(wanted, ()):
+        return refusal("several", typed, nearest, names=", ".join(nearest))
+    holding = [key for key in sorted(names_of_key) if wanted in key]
+    keys = [*all_near(wanted, list(names_of_key)), *holding] if len(wanted) > 2 else []
+    nearest = list(dict.fromkeys(names_of_key[key][-1] for key in keys))[:3]
     meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
-    remedy = (
-        f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
-        " --set cores=8 --set bandwidth=40GB/s); `selfhost machine --profiles` lists all names"
-    )
-    return UnknownMachineError(message, nearest=nearest, remedy=remedy)
+    return refusal("machine", typed, nearest, meant=meant)
 
 
 def called(text: str) -> tuple[Machine, str | None] | None:
-    """The known machine of this name, or of this label of hosted runners, with a note on what a
-    label means; None where it is that of none or of several.
+    """The known machine of this name in any spelling, without its first word where that leaves no
+    doubt, or of this label of hosted runners, `ubuntu-latest`, also behind who hosts it, with a
+    note on what a label means; None where it is that of none or of several.
     """
-    name = find(text)
-    if name is None:
+    key = canonical(text)
+    if own := _names_by_spelling().get(key):
+        return (load(own[0]).machine, None) if len(own) == 1 else None
+    plain = key.removeprefix("github-").removeprefix("actions-")
+    row = _labels().get(key) or _labels().get(plain)
+    if row is None:
         return None
-    note, row = None, _runner_label(text)
-    if row is not None and canonical(text) not in _names_by_spelling():
-        other = f" --machine {row['other']}" if "other" in row else ""
-        note = f'"{text}": {row["note"]}{other}'
-    return load(name).machine, note
+    other = f" --machine {row['other']}" if "other" in row else ""
+    return load(row["profile"]).machine, f'"{text}": {row["note"]}{other}'
 
 
 def beginning_with(first_word: str) -> list[Profile]:

@@ -130,9 +130,10 @@ def understand(text: str) -> Description:
         message = f"{shortened(text)!r}: {error}"
         raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
     # `2x dgx spark`
+    is_named = about.product or about.processor or about.cards_at
     for count in filter(None, (COUNT.fullmatch(word) for _, word in about.free_words())):
         # `32x` ends a processor's name
-        if 1 < int(count[1] or count[2]) <= 16:
+        if is_named and 1 < int(count[1] or count[2]) <= 16:
             raise refusal("count", text, count=count[0])
     return about
 

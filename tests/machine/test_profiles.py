@@ -13,7 +13,7 @@ from selfhost import check
 from selfhost.judge.checks import Outcome
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import named
-from selfhost.machine.profiles import Profile, all_profiles, find, load, names
+from selfhost.machine.profiles import Profile, all_profiles, called, load, names
 from selfhost.machine.record import Machine
 
 GIB, GB = 2**30, 10**9
@@ -109,7 +109,7 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
     [
         ("Ubuntu 24.04", "github-ubuntu-24.04"), ("G5.XLARGE", "aws-g5.xlarge"), ("g2-standard-4", "gcp-g2-standard-4"),
         ("nc4as_t4_v3", "azure-NC4as_T4_v3"), ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
-        ("ubuntu-latest", "github-ubuntu-24.04"), ("github ubuntu-24.04 (epyc 7763)", "github-ubuntu-24.04"),
+        ("ubuntu-latest", "github-ubuntu-24.04"),
         ("macos-latest", "github-macos-15"), ("macos-15", "github-macos-15"),
         ("linux_16_core_arm", "github-linux-16-core-arm"),
         ("saas-linux-medium-amd64-gpu-standard", "gitlab-saas-linux-medium-amd64-gpu-standard"),
@@ -117,7 +117,7 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
 )  # fmt: skip
 def test_names(typed: str, name: str) -> None:
     """Any case, any separator, and without the provider's name."""
-    assert find(typed) == name
+    assert [machine.name for machine, _ in filter(None, [called(typed)])] == [name]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_names(typed: str, name: str) -> None:
 )
 def test_what_is_no_name(typed: str) -> None:
     """Nothing outside the list is found or read."""
-    assert find(typed) is None
+    assert called(typed) is None
 
 
 def test_an_unknown_machine_names_both_ways(
