@@ -17,17 +17,9 @@ from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .record import Accelerator, Machine
-from .words import (
-    PartOfMachineError,
-    UnknownGpuError,
-    refusal,
-    role,
-    shapes,
-    word_table,
-)
+from .words import refusal, role, shape, shapes, word_table
 
 _table = partial(shipped_table, "gpus")
-_refusal = partial(refusal, kind=UnknownGpuError)
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
 MOST_CARDS = 64
@@ -36,11 +28,6 @@ _USUAL_SLICES = 7
 _VGPU = pattern(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
 # an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
 _MIG = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
-# parts of a GPU as people type them: of MIG, `3g.20gb`, and vGPUs, `t4-8q`
-_PART = pattern(
-    r"(?ai)(?<![\w.])(?:\dg\.(\d{1,3})gb"
-    r"|(?:rtx ?\d{4}|[almptv]\d{1,3}[a-z]{0,2})-(?:\d-)?(\d\d?)[abcq](?!\w))"
-)
 
 
 class Card(Record):
@@ -339,7 +326,7 @@ def named_card(
     if all(card.unified for card in several):
         shared = next((card for card in several if card.integrated), None)
         if shared is None:
-            raise refusal("gpu_of_machine", several[0].label, kind=PartOfMachineError)
+            raise refusal("gpu_of_machine", several[0].label)
         inside = Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True)
         note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
         cards = NamedCards(
@@ -433,9 +420,9 @@ def spelled(text: str) -> str:
 
 def refuse_parts(text: str) -> None:
     """Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
-    if part := _PART.search(text):
+    if part := shape("gpu_part").search(text):
         name = f"MIG {part[0]}" if part[1] else part[0]
-        raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
+        raise refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
 
 
 def unknown_gpu(name: Sequence[str]) -> Exception:
@@ -443,13 +430,13 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     text = " ".join(name)
     for chip in cpus.apple_chips():
         if {*name} - {"apple"} == {chip.chip, chip.variant} - {""}:
-            return refusal("gpu_of_machine", f"Apple {chip.title}", kind=PartOfMachineError)
+            return refusal("gpu_of_machine", f"Apple {chip.title}")
     if clause := why_unserved(text):
-        return _refusal("unserved_gpu", text, clause=clause)
+        return refusal("unserved_gpu", text, clause=clause)
     labels = dict.fromkeys(card.label for card in cards() if not card.unified)
     near = all_near(spelled(text), list(labels))
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
-    return _refusal("gpu", text, near, meant=meant)
+    return refusal("gpu", text, near, meant=meant)
 
 
 def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
@@ -457,4 +444,4 @@ def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
     card, sizes = several[0], sorted({size for each in several for size in each.memory_gib})
     sold = " or ".join(f"{size:g}" for size in sizes)
     near = [card.label_with(size) for size in card.memory_gib]
-    return _refusal("gpu_size", card.label, near, gib=memory_gib, sold=sold)
+    return refusal("gpu_size", card.label, near, gib=memory_gib, sold=sold)

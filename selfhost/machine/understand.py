@@ -157,10 +157,10 @@ def cards_named(text: str) -> NamedCards:
         if not (SIZE.fullmatch(word) or COUNT.fullmatch(word)):
             raise gpus.unknown_gpu(next(name for name in names if word in name))
     if rest or not about.cards or len(text) > _MOST_LETTERS:
-        raise refusal("no_gpu_name", text, kind=UnknownGpuError)
+        raise refusal("no_gpu_name", text)
     together = gpus.joined(about.cards)
     if (count := len(together.accelerators)) > MOST_CARDS:
-        raise refusal("many_gpus", text, kind=UnknownGpuError, count=count, most=MOST_CARDS)
+        raise refusal("many_gpus", text, count=count, most=MOST_CARDS)
     memory = shipped_table("gpus")["sources"]["memory"]
     origin = f'--gpu "{text.strip()}"; memory from {memory}'
     return together.replace(source=f"{origin}; {together.source}")

@@ -48,20 +48,21 @@ class PartOfMachineError(UnknownGpuError):
     """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
 
 
-def refusal(
-    code: str,
-    text: str,
-    nearest: Iterable[str] = (),
-    kind: type[SelfhostError] | None = None,
-    **values: object,
-) -> SelfhostError:
+_ERRORS: Mapping[str, type[SelfhostError]] = {
+    "machine": UnknownMachineError,
+    "several": NotOneMachineError,
+    "gpu": UnknownGpuError,
+    "part": PartOfMachineError,
+}
+
+
+def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> SelfhostError:
     """The error for what was typed, by its code in `refused` of words.toml, whose templates have
-    these values; of that kind, else of a machine.
+    these values.
     """
     row, plain = word_table()["refused"][code], shortened(text)
     values |= {"text": repr(plain), "plain": plain}
-    error = kind or (NotOneMachineError if row.get("asks") else UnknownMachineError)
-    remedy = row["remedy"].format(**values)
+    error, remedy = _ERRORS[row.get("error", "machine")], row["remedy"].format(**values)
     return error(row["is"].format(**values), nearest=list(nearest), remedy=remedy)
 
 
