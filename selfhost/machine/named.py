@@ -22,7 +22,6 @@ from .understand import Description, cards_named, understand
 from .words import BREAK, UnknownGpuError, refusal, tokens
 
 _MOST_LETTERS = 120
-_MOST_LEFT = 8
 _RAM = ("memory_total_bytes", "memory_limit_bytes")
 # a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
 _METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl(?![\w-])", re.ASCII | re.IGNORECASE)
@@ -180,13 +179,13 @@ def _described(about: Description) -> tuple[Machine, str]:
         machine = machine.stated({"accelerators": ()}, quoted)
     if not about.has_chip and machine.scope == "host":
         machine = _with_cores(machine, about)
-    machine, of_ram = _with_rate_of_ram(machine, about)
-    notes += filter(None, [of_ram])
+    machine, rate_note = _with_ram_rate(machine, about)
+    notes += filter(None, [rate_note])
     if about.is_wsl:
-        machine, of_wsl = _wsl_guest(machine)
-        notes.append(of_wsl)
+        machine, note = _wsl_guest(machine)
+        notes.append(note)
     if about.left:
-        notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
+        notes.append(f"Not understood, so left aside: {', '.join(about.left[:8])}.")
     return machine, " ".join(notes)
 
 
@@ -194,8 +193,8 @@ def _wsl_guest(machine: Machine) -> tuple[Machine, str]:
     """The virtual machine in which Windows runs Linux, with half of the RAM; a note."""
     half = (machine.memory_total_bytes or 0) // 2
     machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
-    assumed, of_all = (*machine.assumed, *_RAM), units.binary(half)
-    note = f"WSL has half of the RAM, {of_all}, unless .wslconfig says more."
+    note = f"WSL has half of the RAM, {units.binary(half)}, unless .wslconfig says more."
+    assumed = (*machine.assumed, *_RAM)
     return machine.replace(scope="vm", system="linux", assumed=assumed), note
 
 
@@ -436,7 +435,7 @@ def _ram_words(gib: float) -> str:
     return f"{gib:,g} {'GB' if gib == int(gib) else 'GiB'} of RAM"
 
 
-def _with_rate_of_ram(machine: Machine, about: Description) -> tuple[Machine, str | None]:
+def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str | None]:
     series, kind, stated = gpus.series_in(machine), about.ram_kind, about.numbers
     is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
     if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
