@@ -37,6 +37,7 @@ _SOURCED = (
 )  # fmt: skip
 # of a table that stands in one line, and of a list of one table
 _LONGEST_LINE = 140
+_USED = "what [architecture] uses for a token", "correct experts and used of feed_forward"
 # a stated count of parameters lies that near to the sum over the architecture
 PARAMETERS_SHARE = 0.005
 # a figure of one digit ("7_000_000_000") may be that far from what it rounds
@@ -44,6 +45,9 @@ _ROUNDED_SHARE = 0.1
 # Files of one quantization differ by up to 8 %, as publishers leave some tensors in another type.
 # Those of another model differ by far more.
 _FILES_SHARE = 0.25
+_LOOK_UP = (
+    "look the size up again, of all parts together, or correct [architecture] and [parameters]"
+)
 
 
 def spec_text(model: ModelSpec) -> str:
@@ -166,42 +170,21 @@ def check_spec_files(
     # a file of sources is part of the spec that it lies beside
     paths = [re.sub(rf"{re.escape(SOURCES_ENDING)}$", ".toml", path) for path in paths]
     documents = [read_spec_file(path) for path in dict.fromkeys(paths)]
-    # with what is right in its spec, None where that is nothing
-    files = [(each, read_model_spec(each, each.file)) for each in documents]
+    specs = [_checked_alone(document, document.file) for document in documents]
     # faulty files are held against the catalogue too: all faults in one run
-    stated = [file for file, _ in files if file.values.get("schema") in (None, SCHEMA)]
-    replaced = {
-        _id_of(file) or os.path.basename(file.file).removesuffix(".toml") for file in stated
-    }
+    stated = [file for file in documents if file.values.get("schema") in (None, SCHEMA)]
+    names = [os.path.basename(file.file).removesuffix(".toml") for file in stated]
+    replaced = {_id_of(file) or name for file, name in zip(stated, names, strict=True)}
     others = [spec for spec in catalogue_specs if spec.id not in replaced]
     owners = _owners(others)
     ids = sorted({spec.id for spec in others} | replaced)
     for document in stated:
         _check_names(document, owners)
         _check_references(document, ids, runtime_ids)
-        _check_license(document)
         _check_sources(document)
-    specs = [(document, spec) for document, spec in files if spec is not None]
-    for document, spec in specs:
-        _check_counts(document, spec)
-        _check_files(document, spec)
-    problems = tuple([problem for document, _ in files for problem in document.all_problems])
-    return problems, tuple([spec for document, spec in specs if document.ok])
-
-
-def checked_spec(path: str) -> ModelSpec:
-    """The spec in a file of whatever name. Raises `SpecError` with the faults that `spec check`
-    finds in it, but for those of names, references and sources.
-    """
-    document = read_spec_file(path)
-    spec = read_model_spec(document, path)
-    if spec is not None:
-        _check_license(document)
-        _check_counts(document, spec)
-        _check_files(document, spec)
-    if spec is None or not document.ok:
-        raise SpecError(document.problems)
-    return spec
+    problems = [problem for document in documents for problem in document.all_problems]
+    pairs = zip(documents, specs, strict=True)
+    return tuple(problems), tuple([spec for file, spec in pairs if spec is not None and file.ok])
 
 
 def _owners(specs: Sequence[ModelSpec]) -> dict[str, str]:
@@ -211,6 +194,27 @@ def _owners(specs: Sequence[ModelSpec]) -> dict[str, str]:
         for spec in reversed(specs)
         for name in (spec.id, *spec.aliases, spec.repository or "")
     }
+
+
+def checked_spec(path: str) -> ModelSpec:
+    """The spec in a file of whatever name. Raises `SpecError` with the faults that `spec check`
+    finds in it, but for those of names, references and sources.
+    """
+    document = read_spec_file(path)
+    spec = _checked_alone(document, path)
+    if spec is None or not document.ok:
+        raise SpecError(document.problems)
+    return spec
+
+
+def _checked_alone(document: Document, path: str) -> ModelSpec | None:
+    """What is right in a spec, held against itself; None where that is nothing."""
+    spec = read_model_spec(document, path)
+    if spec is not None:
+        _check_license(document)
+        _check_counts(document, spec)
+        _check_files(document, spec)
+    return spec
 
 
 def _id_of(document: Document) -> str | None:
@@ -269,51 +273,46 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
 
 def _check_counts(document: Document, spec: ModelSpec) -> None:
     """That the architecture has what its row needs, and that the stated parameters are those of
-    the architecture or of the components. Where a list of layers is wrong, nothing can be counted
-    over it.
+    the architecture or of the components. Over a wrong list of layers nothing can be counted.
     """
+    counts = spec.parameters
     is_countable = not document.has_faults("architecture", "quantized")
-    if spec.architecture is not None and is_countable:
-        key = need.lacking(spec.architecture)
-        if key:
-            message = f"is missing, and every {spec.architecture.row} model has it"
-            remedy = f"write {key} = [{{ … }}], or another architecture"
-            document.add(("architecture", key), message, remedy, absent=True)
-    total = spec.parameters.total
-    if total is None or document.has_faults("parameters"):
+    key = need.lacking(spec.architecture) if spec.architecture and is_countable else None
+    if key and spec.architecture:
+        message = f"is missing, and every {spec.architecture.row} model has it"
+        remedy = f"write {key} = [{{ … }}], or another architecture"
+        document.add(("architecture", key), message, remedy, absent=True)
+    if counts.total is None or document.has_faults("parameters"):
         return
-    counted = need.counted_parameters(spec) if is_countable else None
-    if counted is not None:
-        _compare_with_architecture(document, spec, total, *counted)
+    if is_countable and (counted := need.counted_parameters(spec)) is not None:
+        _compare_with_architecture(document, spec, counts.total, *counted)
     components = sum((spec.components or {}).values())
     if components and not document.has_faults("components"):
-        what = "the sum over [components]"
-        _compare(document, "total", total, components, what, "correct [components]")
+        what, correct = "the sum over [components]", "correct [components]"
+        _compare(document, "total", counts.total, components, what, correct)
 
 
 def _compare_with_architecture(
     document: Document, spec: ModelSpec, stated: int, total: int, active: int
 ) -> None:
-    parameters = spec.parameters
-    beside = parameters.encoders or 0
-    if parameters.encoders is None and "parameters.encoders" in spec.unknown:
-        # the encoders are inside `stated`, which is therefore no less than the rest
+    counts, beside = spec.parameters, spec.parameters.encoders or 0
+    if not beside and "parameters.encoders" in spec.unknown:
+        # the encoders are inside what is stated, which is therefore no less than the rest
         beside = max(0, stated - total)
-    what = "the sum over [architecture]" + (" with the encoders" if parameters.encoders else "")
+    what = "the sum over [architecture]" + (" with the encoders" if counts.encoders else "")
     correct = "correct [architecture]: one of the two is of another model"
     is_right = _compare(document, "total", stated, total + beside, what, correct)
-    if is_right and parameters.active is not None:
-        what = "what [architecture] uses for a token"
-        correct = "correct experts and used of feed_forward"
+    if is_right and counts.active is not None:
+        what, correct = _USED
         apart = abs(total + beside - stated)
-        _compare(document, "active", parameters.active, active + beside, what, correct, apart)
+        _compare(document, "active", counts.active, active + beside, what, correct, apart)
 
 
 def _compare(
     document: Document, key: str, stated: int, true: int, what: str, correct: str, more: int = 0
 ) -> bool:
-    """Note where a stated count is not the true one. True where it is: at most a share of it and
-    `more` apart, or half of its last digit where it was rounded.
+    """Whether a stated count is the true one: at most a share of it and `more` apart, or half of
+    its last digit where it was rounded. Notes where it is not.
     """
     zeros = len(str(stated)) - len(str(stated).rstrip("0"))
     rounded = min(10**zeros // 2, int(stated * _ROUNDED_SHARE))
@@ -342,13 +341,9 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
             widening = 32 / DTYPES[name] if spec.components and name in DTYPES else 1
             most = sized.high_bytes * widening * (1 + _FILES_SHARE) + beside
             if not sized.low_bytes * (1 - _FILES_SHARE) <= size <= most:
-                document.add(
-                    ("files", index, "bytes", name),
-                    f"is {size:,}, and this model's files in {name} have {sized.bytes:,}"
-                    f" ({sized.arithmetic})",
-                    "look the size up again, of all parts together, or correct [architecture] and"
-                    " [parameters]",
-                )
+                own = f"{sized.bytes:,} ({sized.arithmetic})"
+                message = f"is {size:,}, and this model's files in {name} have {own}"
+                document.add(("files", index, "bytes", name), message, _LOOK_UP)
 
 
 def _check_license(document: Document) -> None:
