@@ -256,7 +256,7 @@ def _kinds(keys: Keys) -> list[str]:
 def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
     if isinstance(names, list):
         # the keys of recurrent layers stand in the file whether or not the list has any
-        keys.understood.update(key for key in keys.text if key.startswith("mamba_"))
+        keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
     meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
     if _window(keys) is None:
         meanings = {key: "full" if kind == "sliding" else kind for key, kind in meanings.items()}
@@ -268,7 +268,7 @@ def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
 
 def _window(keys: Keys) -> int | None:
     """In tokens, None where no layer has one shorter than the context."""
-    if keys.get("window") == -1 or keys.text.get("use_sliding_window") is False:
+    if keys.get("window") == -1 or keys.values.get("use_sliding_window") is False:
         return None
     window, context = keys.number("window"), keys.number("context")
     # a window as long as the context limits nothing
@@ -330,7 +330,7 @@ def _with_full_sizes(keys: Keys, part: Attention, length: int) -> Attention:
 def _kv_heads(keys: Keys, number: int, heads: int) -> int:
     stated, single = keys.number("kv_heads", layer=number), keys.get("multi_query")
     # Falcon's older classes ignore num_kv_heads where multi_query is set
-    if single and not keys.text.get("new_decoder_architecture"):
+    if single and not keys.values.get("new_decoder_architecture"):
         return 1
     if single is False and "num_key_value_heads" not in keys.written:
         return heads
@@ -350,7 +350,7 @@ def _own_sizes(keys: Keys, number: int) -> Mapping[str, int]:
 
 
 def _is_latent(keys: Keys) -> bool:
-    latent = keys.number("kv_lora_rank") if keys.text.get("use_mla") is not False else 0
+    latent = keys.number("kv_lora_rank") if keys.values.get("use_mla") is not False else 0
     if latent is None and keys.class_row.get("defaults", {}).get("kv_lora_rank"):
         raise Unclear("kv_lora_rank is null, and its class has no attention without it")
     return bool(latent)
@@ -391,7 +391,7 @@ def _state(keys: Keys, kind: str) -> Recurrent | None:
         by_heads = sizes["heads"] * (0 if is_auto else keys.number("state_head_length") or 0)
         inner = stated if stated and "mamba_d_ssm" in keys.written else by_heads or stated
         sizes["inner_length"] = inner or keys.needed("expand") * width
-        sizes["norm"] = False if keys.text.get("mamba_rms_norm") is False else None
+        sizes["norm"] = False if keys.values.get("mamba_rms_norm") is False else None
     return Recurrent(kind=kind, **sizes)
 
 
@@ -555,7 +555,7 @@ def _incompleteness(
     odd = keys.not_understood(cache=False) + keys.unpublished
     if str(keys.get("position_embedding_type")).startswith("relative"):
         odd.append("position_embedding_type")
-    cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.text.keys()
+    cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.values.keys()
     faults = {
         incomplete: incomplete is not None,
         f"{source.listed(sorted(cut))} is missing": cut,
@@ -582,7 +582,7 @@ def _refuse_unknown_cache(
         # without its row it would be believed to keep a cache
         raise Unclear(incomplete)
     elif is_encoder:
-        is_untied = keys.class_row and keys.text.get("tie_word_embeddings") is False
+        is_untied = keys.class_row and keys.values.get("tie_word_embeddings") is False
         if is_untied and name.endswith("ForMaskedLM"):
             raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")
         if keys.get("is_decoder"):

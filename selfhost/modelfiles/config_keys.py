@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -48,15 +48,11 @@ def classes() -> Mapping[str, Any]:
     return by_type
 
 
-def _names_of(keys: tuple[str, ...]) -> list[str]:
-    return [name for key in keys for name in TABLES["sizes"].get(key, (key,))]
-
-
 class Keys(Sizes):
     """The keys of a config.json under the names of its class: which are read, and which are not
     understood.
 
-    `outer` is the whole file, `inner` the part of its text model, and `text` the keys of the text
+    `outer` is the whole file, `inner` the part of its text model, and `values` the keys of the text
     model with the defaults of its class; `written` are those that stand in the file. `nested`: the
     top has none of the text model's keys. `type` is the row of its model type, `class_row` what
     the class does; both are empty where unknown. `in_gguf`: the converter of llama.cpp knows the
@@ -64,8 +60,8 @@ class Keys(Sizes):
     """
 
     def __init__(self, path: str, values: Any) -> None:
-        super().__init__()
-        self.path, self.outer = path, values
+        super().__init__(path, {})
+        self.outer = values
         if not isinstance(values, dict):
             what = "a list" if isinstance(values, list) else "a single value"
             refuse(path, "no-config", what=f"it is {what}, not an object")
@@ -83,8 +79,8 @@ class Keys(Sizes):
         self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.class_row.get("matter", ()))
         self.in_gguf = bool(self.type.get("row") and self.type.get("in_gguf", True))
-        self.text = self._keys_of_text()
-        self.written = frozenset(self.text)
+        self.values: dict[str, Any] = self._keys_of_text()
+        self.written = frozenset(self.values)
         self._add_defaults()
         self._sort_published()
         self._read_class()
@@ -96,7 +92,7 @@ class Keys(Sizes):
         self.unpublished: list[str] = []
         for key, value in {**TABLES["published"], **self.type.get("published", {})}.items():
             usual = (None, *(value if isinstance(value, list) else [value]))
-            if self.text.get(key) in usual:
+            if self.values.get(key) in usual:
                 self.understood.add(key)
             else:
                 self.unpublished.append(key)
@@ -151,29 +147,27 @@ class Keys(Sizes):
 
     def _add_defaults(self) -> None:
         """What the class takes for keys that are left out, and each key under its other name."""
-        named = {*self.text, *(self.names.get(key, key) for key in self.text)}
+        named = {*self.values, *(self.names.get(key, key) for key in self.values)}
         for row in (self.type, self.class_row):
             for key, value in row.get("defaults", {}).items():
                 if not {key, self.names.get(key, key)} & named:
-                    self.text.setdefault(key, value)
+                    self.values.setdefault(key, value)
         for key, generic in self.names.items():
             for name, other in ((key, generic), (generic, key)):
-                if other in self.text:
-                    self.text.setdefault(name, self.text[other])
+                if other in self.values:
+                    self.values.setdefault(name, self.values[other])
 
-    def get(self, *keys: str) -> Any:
-        """The value of the first of these keys, or sizes of the table, that has one; all of them
-        count as understood.
-        """
-        names = _names_of(keys)
+    def names_of(self, keys: Sequence[str]) -> list[str]:
+        """Those of sizes are in the table; all of them count as understood."""
+        names = [name for key in keys for name in TABLES["sizes"].get(key, (key,))]
         self.understood.update(names)
-        return next((self.text[key] for key in names if self.text.get(key) is not None), None)
+        return names
 
     def stated(self, *keys: str) -> str:
         """The first of these keys that has a value, under the name that it has in the file."""
-        names = _names_of(keys)
-        having = [key for key in names if self.text.get(key) is not None]
-        return next((key for key in having if key in self.written), (having or names)[0])
+        written = [name for name in self.names_of(keys) if name in self.written]
+        having = (name for name in written if self.values.get(name) is not None)
+        return next(having, None) or super().stated(*keys)
 
     def per_layer(self, *keys: str) -> Any:
         """A list, or a text, with one entry per layer; None where the key is missing or empty."""
@@ -219,7 +213,7 @@ class Keys(Sizes):
         idle = self.matter.union(self.class_row.get("idle", ()))
         odd = {
             key
-            for key, value in self.text.items()
+            for key, value in self.values.items()
             if bears.search(key)
             and not harmless.search(key)
             and not {key, self.names.get(key, key)} & idle
@@ -231,7 +225,7 @@ class Keys(Sizes):
             key
             for key in (self.matter & self.written).difference(*sizes)
             if (key in self.class_row["cache"]) is cache
-            and self.text[key] != defaults.get(key)
+            and self.values[key] != defaults.get(key)
             and (cache or not small.search(key))
         }
         pairs = [pair for pair in self.names.items() if self.understood.intersection(pair)]
@@ -276,7 +270,7 @@ def stored_of(keys: Keys) -> Stored:
     """How the weights that a config.json describes are stored."""
     if mlx := keys.outer.get("quantization"):
         return _stored_by_mlx(mlx, keys)
-    config = keys.outer.get("quantization_config") or keys.text.get("quantization_config")
+    config = keys.outer.get("quantization_config") or keys.values.get("quantization_config")
     if not config:
         return Stored(name=keys.published_type()[0], quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}

@@ -55,9 +55,8 @@ class GgufModel(Sizes):
     """
 
     def __init__(self, path: str, header: Header, tensors: tuple[Tensor, ...]) -> None:
-        super().__init__()
-        self.path, self.tensors = path, tensors
-        self.values, self.counts = header.values, header.counts
+        super().__init__(path, header.values)
+        self.tensors, self.counts = tensors, header.counts
         self.name = source.clean(self.values.get("general.architecture"))
         if not self.name:
             self.refuse("general.architecture is missing")
@@ -79,22 +78,14 @@ class GgufModel(Sizes):
 
     def refuse(self, what: str) -> NoReturn:
         """Raise `SpecError` for what no converter writes."""
-        remedy = "the file is damaged, or was not made by llama.cpp's converter: download it again"
-        source.fail(self.path, f"cannot be used: {what}", remedy)
+        source.refuse(self.path, "unusable", what=what)
 
-    def stated(self, *keys: str) -> str:
-        """The first of these keys that the header has, under its whole name."""
+    def names_of(self, keys: Sequence[str]) -> list[str]:
+        """They stand below the architecture."""
         names = [f"{self.name}.{key}" for key in keys]
-        return next((name for name in names if name in self.values), names[0])
-
-    def get(self, *keys: str) -> Any:
-        """The value of the first of these keys that the header has."""
-        for name in (f"{self.name}.{key}" for key in keys):
-            if name in self.counts:
-                self.refuse(f"{name} lists {self.counts[name]:,} entries, more than blocks")
-            if name in self.values:
-                return self.values[name]
-        return None
+        for name in self.counts.keys() & names:
+            self.refuse(f"{name} lists {self.counts[name]:,} entries, more than blocks")
+        return names
 
     def has(self, layer: int, *names: str) -> bool:
         """The layer has at least one of these tensors."""
@@ -141,7 +132,7 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     for part in paths:
         headers.append(given if part == path else read_header(part))
         if sum(len(header.tensors) for header in headers) > MAX_TENSORS:
-            source.damaged(path, f"its parts have more than {MAX_TENSORS:,} tensors")
+            source.refuse(path, "damaged", what=f"its parts have more than {MAX_TENSORS:,} tensors")
     return headers
 
 

@@ -70,13 +70,17 @@ class _Stream:
         self.place = self.kept = 0
 
     def damaged(self, what: str) -> NoReturn:
-        source.damaged(self.path, what)
+        source.refuse(self.path, "damaged", what=what)
 
     def skip(self, count: int) -> None:
         """Go on by that many bytes; all up to there are read."""
         end = self.place = self.place + count
         if end > self.size:
-            source.cut_short(self.path, f"it has {self.size:,} bytes and ends inside its header")
+            source.refuse(
+                self.path,
+                "cut-short",
+                what=f"it has {self.size:,} bytes and ends inside its header",
+            )
         if end > MAX_HEADER_BYTES:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         if (missing := end - len(self.content)) > 0:
@@ -191,7 +195,7 @@ def _tensors(header: _Stream, count: int, alignment: Any) -> tuple[Tensor, ...]:
     whole = _aligned(header.place, alignment) + data_bytes if tensors else 0
     if whole > header.size:
         missing = f"{whole - header.size:,} of its {whole:,} bytes are missing"
-        source.cut_short(header.path, missing)
+        source.refuse(header.path, "cut-short", what=missing)
     return tuple(tensors.values())
 
 

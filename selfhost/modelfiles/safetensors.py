@@ -94,16 +94,16 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
     bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
     header = source.parse_json(path, content, what="safetensors header", **bounds)
     if not isinstance(header, dict):
-        source.damaged(path, "its header is no table of tensors")
+        source.refuse(path, "damaged", what="its header is no table of tensors")
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
         source.refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
     entries = {name: _entry(path, name, entry) for name, entry in header.items()}
     rest = size - 8 - length - sum(tensor_bytes for *_, tensor_bytes in entries.values())
     if rest < 0:
-        source.cut_short(path, f"{-rest:,} bytes are missing at its end")
+        source.refuse(path, "cut-short", what=f"{-rest:,} bytes are missing at its end")
     if rest:
-        source.damaged(path, f"{rest:,} bytes belong to no tensor")
+        source.refuse(path, "damaged", what=f"{rest:,} bytes belong to no tensor")
     return size, {name: (dtype, count) for name, (dtype, count, _) in entries.items()}
 
 
@@ -115,7 +115,7 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
         if start.startswith(b"GGUF"):
             source.refuse(path, "misnamed")
         if size < 10:
-            source.cut_short(path, f"it has {size:,} bytes")
+            source.refuse(path, "cut-short", what=f"it has {size:,} bytes")
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             is_json = start.lstrip()[:1] in (b"{", b"[")
@@ -124,7 +124,9 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
         if length > MAX_READ_HEADER_BYTES:
             source.refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
         if 8 + length > size:
-            source.cut_short(path, f"{8 + length - size:,} bytes of its header are missing")
+            source.refuse(
+                path, "cut-short", what=f"{8 + length - size:,} bytes of its header are missing"
+            )
         content = start[8:] + source.read_some(path, stream, max(0, length - len(start) + 8))
     if len(content) < length:
         source.refuse(path, "shorter")
@@ -143,13 +145,13 @@ def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
     )
     what = f'the tensor "{source.clean(name)}"'
     if not is_usable or len(offsets) != 2:
-        source.damaged(path, f"{what} has no usable dtype, shape and data_offsets")
+        source.refuse(path, "damaged", what=f"{what} has no usable dtype, shape and data_offsets")
     if dtype not in bits:
         stated, types = source.clean(dtype), ", ".join(bits)
         source.refuse(path, "dtype", name=source.clean(name), dtype=stated, types=types)
     tensor_bytes = offsets[1] - offsets[0]
     if prod(shape) * bits[dtype] != 8 * tensor_bytes:
-        source.damaged(path, f"{what} does not have the size of its shape")
+        source.refuse(path, "damaged", what=f"{what} does not have the size of its shape")
     return dtype, prod(shape), tensor_bytes
 
 
@@ -175,7 +177,7 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
         source.refuse(index, "no-index")
     is_outside = any(os.path.basename(name) != name or name in ("", ".", "..") for name in names)
     if len(names) > source.MAX_PARTS or is_outside:
-        source.damaged(index, "it names files outside its folder")
+        source.refuse(index, "damaged", what="it names files outside its folder")
     folder, total = index[: len(index) - len(os.path.basename(index))], metadata.get("total_size")
     is_usable = type(total) is int and 0 < total < 1 << 60
     return tuple(folder + name for name in names), total if is_usable else None

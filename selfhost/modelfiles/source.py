@@ -77,16 +77,6 @@ def reason(fact: str, **values: object) -> str:
     return str(file_table("reasons")[fact].format(**values))
 
 
-def damaged(path: str, what: str) -> NoReturn:
-    """Raise `SpecError` for a file that no program reads."""
-    fail(path, f"is damaged: {what}", "download it again")
-
-
-def cut_short(path: str, what: str) -> NoReturn:
-    """Raise `SpecError` for a file that ends too early."""
-    fail(path, f"is cut short: {what}", "the download did not finish: start it again")
-
-
 def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
     """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
     missing = [shown(os.path.basename(file)) for file in files if not os.path.exists(file)]
@@ -264,20 +254,27 @@ def short(value: Any) -> str:
 class Sizes:
     """The whole numbers of a file by their keys."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
+        self.path, self.values = path, values
         # as many until they are counted
         self.layers = MAX_LAYERS
         # for the spec: what it cannot say, by its key, and sentences for the user
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
 
+    def names_of(self, keys: Sequence[str]) -> list[str]:
+        """How the file may write these keys."""
+        raise NotImplementedError
+
     def get(self, *keys: str) -> Any:
         """The value of the first of these keys that has one."""
-        raise NotImplementedError
+        values = map(self.values.get, self.names_of(keys))
+        return next((value for value in values if value is not None), None)
 
     def stated(self, *keys: str) -> str:
         """The first of these keys that has a value, as the file writes it."""
-        raise NotImplementedError
+        names = self.names_of(keys)
+        return next((name for name in names if self.values.get(name) is not None), names[0])
 
     def refuse(self, what: str) -> NoReturn:
         """Raise for a value that no program takes."""
