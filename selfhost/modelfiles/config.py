@@ -157,9 +157,7 @@ def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameter
 
 
 def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
-    """About how many parameters an encoder has, with what joins it to a model of that width: four
-    square matrices and a feed-forward a layer, and two matrices from merged patches to the text.
-    """
+    """About how many parameters an encoder has, with two matrices from merged patches to a text."""
     width, layers = _size(part, "width"), _size(part, "layers")
     inner = _size(part, "length") or 4 * width
     matrices = 3 if part.get("hidden_act") in ("silu", "swish") else 2
@@ -197,7 +195,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     name = keys.row_name(has_states=bool(recurrent), has_experts=has_experts)
     row = shipped_table("architectures")["architecture"].get(name) if "row" in keys.type else None
     is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
-    fields = {**_tables(keys, row or {}), **_layers_apart(keys), **_types(keys, stored)}
+    fields = {**_tables(keys, row or {}), **_layers_apart(keys)}
     tied = False if is_encoder else _ties_embeddings(keys)
     incomplete = _incompleteness(keys, incomplete, row, fields["vocabulary"], tied)
     _refuse_unknown_cache(keys, incomplete, row, attends=bool(attention), is_encoder=is_encoder)
@@ -215,6 +213,10 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         feed_forward=feed_forward,
         tied_embeddings=bool(tied),
         output_matrix=not is_encoder and not keys.is_headless,
+        dtype=_dtype(keys),
+        matrix_dtype=stored.matrices,
+        expert_dtype=stored.experts,
+        quantizer=stored.quantizer,
         **fields,
     )
 
@@ -496,7 +498,7 @@ def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _layers_apart(keys: Keys) -> dict[str, Any]:
-    """The layers and parts of layers that are counted apart, as fields of `Architecture`."""
+    """Layers and parts of layers that are counted apart, as fields of `Architecture`."""
     shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
     if shared and shared >= keys.layers:
         raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
@@ -513,19 +515,12 @@ def _layers_apart(keys: Keys) -> dict[str, Any]:
     }
 
 
-def _types(keys: Keys, stored: Stored) -> dict[str, Any]:
-    """The types of the weights, as fields of `Architecture`."""
+def _dtype(keys: Keys) -> str | None:
     dtype, stated = keys.published_type()
     if dtype is None:
         why = f"torch_dtype {short(stated)} is not known"
-        why = "config.json does not say" if stated is None else why
-        keys.unknown["architecture.dtype"] = why
-    return {
-        "dtype": dtype,
-        "matrix_dtype": stored.matrices,
-        "expert_dtype": stored.experts,
-        "quantizer": stored.quantizer,
-    }
+        keys.unknown["architecture.dtype"] = why if stated else "config.json does not say"
+    return dtype
 
 
 def _ties_embeddings(keys: Keys) -> bool | None:

@@ -49,8 +49,7 @@ def classes() -> Mapping[str, Any]:
 
 
 class Keys(Sizes):
-    """The keys of a config.json under the names of its class: which are read, and which are not
-    understood.
+    """The keys of a config.json under the names of its class.
 
     `outer` is the whole file, `inner` the part of its text model, and `values` the keys of the text
     model with the defaults of its class; `written` are those that stand in the file. `nested`: the
@@ -187,9 +186,7 @@ class Keys(Sizes):
         raise Unclear(f"{key} is {short(value)}, not numbers of layers")
 
     def published_type(self) -> tuple[str | None, Any]:
-        """The type of the weights before anything was quantized, None where it is not known, and
-        what the file says of it.
-        """
+        """The type of the weights before anything was quantized, and what the file says of it."""
         stated = self.get("torch_dtype", "dtype")
         stated = stated or self.outer.get("torch_dtype") or self.outer.get("dtype")
         name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
@@ -201,8 +198,7 @@ class Keys(Sizes):
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
-        (`cache`), or else its weights: by their names, or by the class, whose defaults its row was
-        made for.
+        (`cache`), or else its weights: by their names, or by the class.
         """
         keys, sizes = TABLES["keys"], TABLES["sizes"].values()
         bears = re.compile("|".join(keys["cache" if cache else "weights"]))
@@ -254,9 +250,8 @@ class Stored(Record):
 
     @property
     def requantized(self) -> Quantized | None:
-        """What a spec says of weights that somebody else than the publisher quantized; None for
-        those in 16 bits or more, and for the narrow types that models are published in and that
-        converters read.
+        """What a spec says of weights that somebody else than the publisher quantized: in no narrow
+        type that models are published in and that converters read.
         """
         published = ("float8", "mxfp4", "ternary")
         is_published = self.format != "mlx" and (self.name or "").startswith(published)
@@ -295,9 +290,7 @@ def _leaves_attention(config: Mapping[str, Any]) -> bool:
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
-    """The key that leaves matrices of the blocks in another type than the rest; None where none
-    does. A size that leaves out such rules would be too small by up to a half.
-    """
+    """The key that leaves matrices of the blocks in another type than the rest, if one does."""
     table = file_table("quantization_config")
     for key in table["left_out"]:
         names = config.get(key) or ()
@@ -339,9 +332,7 @@ def _packed(layout: str, group: object, zeros: str = "") -> str | None:
 
 
 def _compressed_name(config: Mapping[str, Any]) -> str | None:
-    """llm-compressor with one type for all linear layers (compressed-tensors 0.12, quant_args.py
-    and config/format.py).
-    """
+    """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
     groups = config.get("config_groups")
     parts = list(groups.values()) if isinstance(groups, Mapping) else []
     if len(parts) != 1 or not isinstance(parts[0], dict) or parts[0].get("targets") != ["Linear"]:

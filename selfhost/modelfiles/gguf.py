@@ -137,9 +137,7 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
 
 
 def _quantization(model: GgufModel) -> str:
-    """The quantization of a file. Tensors of a type that `general.file_type` does not allow
-    outweigh it, which is noted.
-    """
+    """Tensors of a type that `general.file_type` does not allow outweigh it, which is noted."""
     elements: dict[str, int] = {}
     for tensor in model.tensors:
         if len(tensor.shape) > 1:
@@ -220,9 +218,7 @@ def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
 
 
 def _parameters(model: GgufModel, architecture: Architecture | None) -> Parameters:
-    """Total, per token, and of the blocks that predict more tokens. Of a model whose tensors are
-    not those of its row: all elements of the file.
-    """
+    """Of a model whose tensors are not those of its row: all elements of the file."""
     total = predicting = 0
     for tensor in model.tensors:
         if tensor.place[1] >= model.layers:
@@ -527,9 +523,7 @@ def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | Non
 
 
 def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
-    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
-    `Unclear` where llama.cpp would not load them.
-    """
+    """Note tensors of the file that are not quite those of its row. Raises where it is another."""
     row = row_of(architecture)
     if row is None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")

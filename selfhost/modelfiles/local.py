@@ -115,9 +115,7 @@ def _read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
 
 
 def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
-    """A sentence where the weights are stored in another type than a GGUF file would be made of, or
-    than they are judged in.
-    """
+    """A sentence where the weights are stored in another type than they are judged in."""
     own, architecture = spec.quantized, spec.architecture
     if own is not None:
         name = own.quantization
@@ -226,9 +224,7 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
 
 
 def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
-    """Why the files are not of the model whose `language` parameters config.json describes:
-    transformers makes up layers that are not there, and refuses tensors of other shapes.
-    """
+    """Why the files are not of the model whose `language` parameters config.json describes."""
     held = weights.total
     if language and held and language - held > language // _EXTRA_SHARE:
         return source.reason("other-parameters", held=held, described=language)

@@ -58,9 +58,7 @@ class Weights(Record):
 
 
 def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
-    """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
-    of the files are not there.
-    """
+    """All files of one model; `named` is what the user gave."""
     source.refuse_missing(named, "files", paths)
     elements: dict[str, int] = {}
     size_bytes, predict_more, is_scaled = 0, False, False
@@ -87,9 +85,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
 
 
 def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
-    """Size of one file in bytes, and each tensor's dtype and elements. Raises `SpecError`; reads no
-    weights.
-    """
+    """Size of one file in bytes, and each tensor's dtype and elements; reads no weights."""
     size, length, content = _header_bytes(path)
     bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
     header = source.parse_json(path, content, what="safetensors header", **bounds)
@@ -162,9 +158,7 @@ def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> 
 
 
 def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
-    """The files that an index names, beside it, and the bytes of all their tensors, None where it
-    has no `total_size`. Raises `SpecError`.
-    """
+    """The files that an index names, beside it, and the bytes of all their tensors if it says."""
     bounds = {"max_signs": _MAX_INDEX_SIGNS, "instead": _IN_SHARDS}
     values = source.read_json(index, MAX_INDEX_BYTES, what="safetensors index", **bounds)
     table = values if isinstance(values, dict) else {}

@@ -109,9 +109,7 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
 
 @contextmanager
 def readable(path: str, remedy: str | None = None) -> Iterator[None]:
-    """Raise the `SpecError` of a file that cannot be read; `remedy` is for an error without its
-    own.
-    """
+    """Raise the `SpecError` of a file that cannot be read; `remedy` is for one without its own."""
     try:
         yield
     except files.Unreadable as error:
@@ -135,9 +133,7 @@ def names_in(path: str) -> list[str]:
 
 
 def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
-    """An ordinary file, unbuffered, its size in bytes, and its first ones. Waits for no pipe or
-    device. Raises `SpecError`.
-    """
+    """An ordinary file, unbuffered, its size in bytes, and its first ones."""
     with readable(path, _NEEDED):
         stream, size = files.open_file(path)
     if path.lower().endswith(UNFINISHED):
@@ -206,9 +202,7 @@ def identifier(name: str) -> str:
 
 
 def name_of(path: str) -> str:
-    """A file's name without its ending and the number of its part; or a folder's name, which in
-    Hugging Face's cache is the repository's.
-    """
+    """A file's name without its ending and its part; or a folder's, as Hugging Face caches it."""
     folder, name = os.path.split(os.path.abspath(path))
     # models--owner--name/snapshots/revision
     above, kind = os.path.split(folder)
@@ -312,9 +306,7 @@ class Sizes:
         return {name: self.needed(key) for name, key in keys.items()}
 
     def groups(self, key: str, used_key: str) -> dict[str, Any]:
-        """How many groups of experts a token chooses from, and how many of them it uses; nothing
-        where all are of one.
-        """
+        """How many groups of experts a token chooses from, and how many of them it uses."""
         groups = self.number(key) or 0
         return {"groups": groups, "groups_used": self.needed(used_key)} if groups > 1 else {}
 
@@ -322,9 +314,8 @@ class Sizes:
 def grouped(
     layers: Sequence[_Part | None], width: int, names: Mapping[str, str] | None = None
 ) -> tuple[_Part, ...]:
-    """Equal layers as one group, in the order of their first. Entry i is the part of layer i, None
-    where it has none. Raises `Unclear` for a size that does not divide its whole, by what `names`
-    calls it.
+    """Equal layers as one group, in the order of their first; entry i is the part of layer i.
+    Raises `Unclear` for a size that does not divide its whole, by what `names` calls it.
     """
     places: dict[_Part, list[int]] = {}
     for number, layer in enumerate(layers):
@@ -337,9 +328,7 @@ def grouped(
 
 
 def architecture_of(whose: str = "", **fields: Any) -> Architecture:
-    """That of these fields, whose heads are the most of a layer. Raises `Unclear` for sizes that
-    contradict each other.
-    """
+    """That of these fields. Raises `Unclear` for sizes that contradict each other."""
     heads = max((part.heads for part in fields["attention"]), default=None)
     architecture = Architecture(heads=heads, **fields)
     for key, message, _ in architecture.misfits():
