@@ -17,7 +17,7 @@ from ..judge.checks import Finding, Outcome
 from ..judge.checks.disk import bytes_to_store, disk_margin_bytes
 from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
-from ..judge.defaults import follows_a_list, smallest_of_list, suited
+from ..judge.defaults import smallest_of_list, suited
 from ..judge.judging import judge, needs_left
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
@@ -181,15 +181,12 @@ def make_plan(
     unlimited = ask(spec, workload, catalogue, _VAST)
     smallest = smallest_of_list(unlimited, catalogue)
     question, judged, least = _least(spec, smallest, catalogue)
-    # but for what is judged in the first type that fits, one machine's own default may be larger
-    is_of_machine = bool(unlimited.in_turn) or follows_a_list(spec, workload)
-    quantization = None if is_of_machine else question.workload.quantization
     machines: list[Known] = []
     offered: bool | None = None
     for profile in profiles:
         machine = profile.machine
         own = judge(ask(spec, workload, catalogue, machine), machine)
-        best = suited(own, catalogue, machine, grows=False)
+        best = suited(own, catalogue, machine)
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
@@ -203,7 +200,7 @@ def make_plan(
         least=least,
         reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=tuple(machines),
-        options=workload.replace(quantization=workload.quantization or quantization).options(),
+        options=workload.options(),
     )
 
 

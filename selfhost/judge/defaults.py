@@ -98,8 +98,8 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
     return [name for name in runtime.on_accelerators if name in types]
 
 
-def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool = True) -> Judged:
-    """With the defaults that suit the machine best; no more bits than its own unless it `grows`."""
+def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
+    """With the defaults that suit the machine best."""
     question, search = own.question, Search(own=own, catalogue=catalogue, machine=machine)
     stated, runtime = question.stated, question.runtime
     if question.needs is None or runtime is None:
@@ -113,7 +113,7 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool =
         return _first_picture_type(search, runtime)
     if stated.task == "finetune":
         return _first_method(search, runtime)
-    return _larger(search, runtime) if grows else search.own
+    return _larger(search, runtime)
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:

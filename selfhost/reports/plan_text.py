@@ -139,7 +139,7 @@ def _known(plan: Plan, verbose: bool) -> Blocks:
 
 def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
     held = words.PLACES.get(candidate.placement or "", "-")
-    judged, doubts = words.run_words(candidate.workload), _doubts(candidate)
+    usual, doubts = words.run_words(plan.workload), _doubts(candidate)
     return (
         Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL),
         strong(candidate.name),
@@ -147,7 +147,7 @@ def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
         words.pace_of(candidate.speed),
         candidate.kind,
         ", ".join(("GPU" if candidate.by_shared_gpu else held, *doubts)),
-        "" if judged == words.run_words(plan.workload) else ", ".join(judged),
+        ", ".join(part for part in words.run_words(candidate.workload) if part not in usual),
     )
 
 
