@@ -302,7 +302,7 @@ class _Search(Record):
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
-        for outline in catalogue.open_by_size():
+        for outline in catalogue.open_by_size:
             standing = standings.of(outline.id)
             if standing is None or outline.id == spec.id or outline.modality not in modalities:
                 continue

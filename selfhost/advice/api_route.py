@@ -152,7 +152,7 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
             outline.family != spec.family,
         )
 
-    alike = [outline for outline in catalogue.open_by_size() if outline.modality == spec.modality]
+    alike = [outline for outline in catalogue.open_by_size if outline.modality == spec.modality]
     if not spec.closed:
         larger = (each for each in alike if size and (each.parameters_total or 0) >= size)
         for outline in sorted(larger, key=rank):

@@ -43,8 +43,8 @@ _JUDGED = ("release dates", "our judgement")
 class Outline(Record):
     """As much of a model as one must know to decide whether its spec is worth reading.
 
-    `retired`: from then on it is not served; `next_is_judged`: the publisher does not say what
-    comes next, its spec does.
+    `purpose`: what it was made for, by its main use. `retired`: from then on it is not served;
+    `next_is_judged`: the publisher does not say what comes next, its spec does.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Outline(Record):
     successor: str | None
     retired: str | None
     next_is_judged: bool
+    purpose: str
     tuned_from: str | None
 
     @property
@@ -71,12 +72,6 @@ class Outline(Record):
     def next(self) -> str | None:
         """The id of what comes after it: a served model's successor, else what supersedes it."""
         return self.successor or self.superseded_by
-
-    @property
-    def purpose(self) -> str:
-        """What its maker made it for, by its main use; `general` where its spec does not say."""
-        use = shipped_table("uses")["use"][self.uses[0]] if self.uses else {}
-        return str(use.get("purpose", "general"))
 
 
 class Catalogue:
@@ -207,6 +202,7 @@ class Catalogue:
         by_id = {row["id"]: Outline(**row) for row in rows}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
+    @cached_property
     def open_by_size(self) -> tuple[Outline, ...]:
         """Those whose weights are not closed, those with the fewest parameters first."""
         models = [outline for outline in self.outlines.values() if not outline.closed]
@@ -403,13 +399,13 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
     is_dense = feeding and not any("experts" in part for part in feeding)
     is_known = is_dense and "parameters.active" not in values.get("unknown", {})
     counts, successor = values.get("parameters", {}), served.get("successor")
-    total = counts.get("total")
+    total, kinds, uses = counts.get("total"), shipped_table("uses")["use"], values.get("uses", ())
     source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
     return {
         "id": spec_id,
         **{key: values.get(key) for key in ("family", "released", "tuned_from")},
         "modality": values.get("modality", "text"),
-        "uses": tuple(values.get("uses", ())) or None,
+        "uses": tuple(uses) or None,
         "closed": values.get("openness", {}).get("weights") == "closed",
         "parameters_total": total,
         "parameters_active": counts.get("active", total if is_known else None),
@@ -417,5 +413,6 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
         "aliases": tuple(values.get("aliases", ())),
         "successor": successor,
         "retired": served.get("retired"),
+        "purpose": kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
         "next_is_judged": not source or any(words in source for words in _JUDGED),
     }

@@ -54,6 +54,8 @@ class Snapshot(Record):
     day: str
     days: Mapping[str, str]
     rows: Mapping[str, Any]
+    # how many models each provider sells
+    sold: Counter[str]
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
@@ -73,8 +75,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     listed = sorted((o for o in offers if o.ends is None or o.ends > today), key=_price)
     # of those within a tenth of the cheapest the one that sells most models: people know it
     near = [o for o in listed if _price(o)[:3] <= tuple(1.1 * x for x in _price(listed[0])[:3])]
-    sold = Counter(o["provider"] for each in file.rows.values() for o in each if "provider" in o)
-    best = max(near, key=lambda offer: sold[offer.provider], default=None)
+    best = max(near, key=lambda offer: file.sold[offer.provider], default=None)
     return tuple(sorted(listed, key=lambda offer: offer is not best))
 
 
@@ -114,7 +115,10 @@ def snapshot(path: str) -> Snapshot:
     header, rows = read_stored(package) if os.path.exists(package) else offer_lines(path)
     try:
         days = {name: str(source["as_of"]) for name, source in header["sources"].items()}
-        return Snapshot(day=str(header["as_of"]), days=days, rows=rows)
+        sold = Counter(
+            each["provider"] for row in rows.values() for each in row if "provider" in each
+        )
+        return Snapshot(day=str(header["as_of"]), days=days, rows=rows, sold=sold)
     except (KeyError, TypeError, AttributeError):
         raise _damaged(path, "has no schema, as_of and sources in its first line") from None
 
