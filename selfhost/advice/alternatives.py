@@ -11,7 +11,7 @@ from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quantization_names import quality_of
+from ..catalogue.quantization_names import LOSSLESS, quality_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
@@ -206,7 +206,7 @@ class _Search(Record):
         first = order.index(own) if own in order else len(order) - 1
         # the order is by what is lost, so none behind the judged one counts unless it does
         least = first if own in ("F16", "BF16") else 0
-        while first > least and not quality_of(order[first], catalogue, spec).is_lossless:
+        while first > least and quality_of(order[first], catalogue, spec).cost not in LOSSLESS:
             first -= 1
         return next((name for name in order[max(first, 0) :] if self.fits(quantization=name)), None)
 

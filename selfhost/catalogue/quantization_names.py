@@ -244,6 +244,8 @@ def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
 
 
 NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
+# nobody notices the loss
+LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
 # what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
 # in needs/training.py
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
@@ -276,11 +278,6 @@ class Quality(Record):
     def warning(self) -> str | None:
         """What one is told before anything else; None for what is worth having."""
         return None if self.worth_having else f"{self.quantization}: {self.text}"
-
-    @property
-    def is_lossless(self) -> bool:
-        """Nobody notices a loss."""
-        return self.cost in (AS_PUBLISHED, NEGLIGIBLE)
 
 
 def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None = None) -> Quality:

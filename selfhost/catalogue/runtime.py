@@ -218,7 +218,6 @@ class Account(Stated):
 class RuntimeSpec(Stated):
     """One program that loads models: a file of `specs/runtimes/`."""
 
-    # what it is
     id: str = read_by(form=ID, required=True)
     name: str
     library: str = ""
@@ -243,8 +242,6 @@ class RuntimeSpec(Stated):
     last_versions: Mapping[str, str] = {}
     minimum_builds: Mapping[str, str] = {}
     unserved: Mapping[str, str] = {}
-
-    # where it runs
     systems: tuple[str, ...] = read_by(required=True)
     elsewhere: str | None = None
     builds_from_source: tuple[str, ...] = ()
@@ -262,8 +259,6 @@ class RuntimeSpec(Stated):
     shared_gpus: Mapping[str, tuple[str, ...]] = {}
     amd_gpus_as: Mapping[str, tuple[str, ...]] = {}
     on_shared_gpu: tuple[str, ...] = ()
-
-    # how it is got, and seen to be there
     store: str
     present: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
@@ -275,8 +270,6 @@ class RuntimeSpec(Stated):
     command_version: str | None = None
     token_variable: str = ""
     service: Service | None = read_by(kind=Service, default=None)
-
-    # the lines to type
     command: str = read_by(default="")
     commands: Mapping[str, str] = {}
     repository_command: str = ""
@@ -301,16 +294,12 @@ class RuntimeSpec(Stated):
     shown_with: str = ""
     crashes_with_sets: tuple[str, ...] = ()
     crash_remedy: str = ""
-
-    # accelerators
     splits_layers: bool = False
     spreads_layers: bool = False
     leaves_experts: bool = False
     reserves_by_device: bool = False
     replays_graphs: bool = False
     launches_layers: bool = False
-
-    # memory and pace
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = read_by(choices=HOW, default="assumed")
@@ -323,8 +312,6 @@ class RuntimeSpec(Stated):
     default_threads: int | None = read_by(minimum=1, default=None)
     multiplies_rows: bool = False
     keeps_read_text: bool = False
-
-    # programs that run llama.cpp's code
     flash_attention: bool = True
     logits_rows: str = read_by(choices=("sequence", "batch"), default="sequence")
     whole_windows: bool = False
@@ -332,12 +319,8 @@ class RuntimeSpec(Stated):
     state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)
     context_checkpoints: int = read_by(minimum=1, default=0)
     kept_checkpoints: int = read_by(minimum=1, default=0)
-
-    # what a default may become on a machine (`judge/defaults.py`)
     on_accelerators: Mapping[str, float] = read_by(minimum=0.01, maximum=1.0, default={})
     preferred_from_accelerators: int = read_by(minimum=1, default=0)
-
-    # what trains in it
     trainer: str = ""
     trainer_layers: int | None = read_by(minimum=1, default=None)
     finetune_methods: tuple[str, ...] = read_by(choices=FINETUNE_METHODS, default=())
@@ -346,7 +329,6 @@ class RuntimeSpec(Stated):
     finetune_options: Mapping[str, str] = {}
     finetune_elsewhere: Mapping[str, str] = {}
     finetune_packages: Mapping[str, str] = {}
-
     sources: Mapping[str, str] = {}
 
     @property

@@ -124,10 +124,9 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
     if unsized and "repository" not in table:
         message = "names files that lie in no repository"
         table.problem("unsized", message, "write repository, or bytes with their sizes")
-    for name in sizes if isinstance(sizes, dict) else ():
-        _check_name(table, ("bytes", name), name, values["format"])
-    for place, name in enumerate(unsized):
-        _check_name(table, ("unsized", place), name, values["format"])
+    sized = [(("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())]
+    for path, name in (*sized, *((("unsized", at), name) for at, name in enumerate(unsized))):
+        _check_name(table, path, name, values["format"])
 
 
 def _check_name(table: Table, path: Path, quantization: str | None, format: str | None) -> None:
@@ -263,14 +262,6 @@ def _license(root: Table, key: str) -> License | None:
     return License(**{"id": id, **row, **lists})
 
 
-def _embedding(root: Table, key: str) -> int | None:
-    if (table := root.table(key)) is None:
-        return None
-    length: int | None = table.get("length", "int", required=True, minimum=1)
-    table.close()
-    return length
-
-
 # the recording that needs were measured with where a spec names none (tests/truth/kinds.json)
 HEARD_SECONDS = 30
 
@@ -320,7 +311,7 @@ class ModelSpec(Record):
     frames_per_second: int | None = read_by(minimum=1, default=None)
     denoising: Denoising | None = read_by(kind=Denoising, default=None)
     sound: Sound | None = read_by(kind=Sound, default=None)
-    embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
+    embedding: Mapping[str, int] = read_by(minimum=1, default={})
     picture_operations: int | None = read_by(minimum=1, default=None)
     files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, check=_check_files, default=())
     quantized: Quantized | None = read_by(
@@ -380,25 +371,22 @@ class ModelSpec(Record):
     @property
     def conversions_page(self) -> str:
         """Where Hugging Face lists what was made of the published weights; "" where not known."""
-        if not self.repository:
-            return ""
-        return f"https://huggingface.co/models?other=base_model:quantized:{self.repository}"
+        page = "https://huggingface.co/models?other=base_model:quantized:"
+        return f"{page}{self.repository}" if self.repository else ""
 
     def files_of(self, format: str | None, quantization: str | None) -> PublishedFiles | None:
         """The first that hold that quantization; listed ones, then those of a typed name."""
         wanted, own = (quantization or "").lower(), [f for f in self.files if f.format == format]
         holding = [files for files in own if wanted in map(str.lower, files.quantizations)]
+        ranks = [0 if each.listed and each.repository else 2 - each.named for each in holding]
         # of two listings the first stands
-        listed = [each for each in holding if each.listed and each.repository]
-        named = [each for each in holding if each.named]
-        return next(iter((*listed, *named, *holding)), None)
+        return holding[ranks.index(min(ranks))] if holding else None
 
     def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
         """The size that the first publisher states for one file set, and which that is."""
-        for files in self.files:
-            if files.format == format and quantization in files.bytes:
-                return files.bytes[quantization], files
-        return None
+        own = [files for files in self.files if files.format == format]
+        sizes = ((each.bytes[quantization], each) for each in own if quantization in each.bytes)
+        return next(sizes, None)
 
 
 def read_spec_file(path: str) -> Document:
@@ -490,6 +478,7 @@ def _rules(
     yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
     has_needs = values["needs"] is not None and "files" not in states
     yield "no-disk", ("needs", "disk_bytes"), has_needs and _lacks(root, "needs.disk_bytes")
+    yield "embedding", ("embedding",), set(values["embedding"]) - {"length"} != set()
     if values["license"] is not None:
         yield from _license_rules(root, values["license"])
     for key in unknown:

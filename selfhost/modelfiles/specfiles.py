@@ -80,7 +80,6 @@ def _tables(model: ModelSpec) -> dict[str, Any]:
     stated |= {"openness": openness, "parameters": counts}
     stated["files"] = [row for row in map(_files, model.files) if row]
     stated["tokenizer"] = False if model.tokenizer is False else ()
-    stated["embedding"] = {"length": length} if (length := model.embedding_length) else ()
     stated = {
         key: _stated(part) if isinstance(part, Record) else part for key, part in stated.items()
     }
