@@ -25,12 +25,12 @@ from ..reports.layout import clean
 from .options import refuse_targets
 from .output import (
     UsageError,
+    asks_for,
     complain,
     deliver,
     present,
     tell_left_aside,
     to_standard_error,
-    wants_json,
     write,
 )
 from .parser import parse
@@ -43,12 +43,11 @@ _POLICY = "audit.toml"
 
 def run(words: list[str]) -> int:
     """Judge, and write every report; a monitoring system gets its line whatever happens."""
-    pairs = zip(words, [*words[1:], ""], strict=False)
-    is_monitored = f"--format={MONITORING}" in words or ("--format", MONITORING) in pairs
     try:
         return _run(words)
     except (MemoryError, SelfhostError) as error:
-        if not is_monitored or any(word.partition("=")[0] == "--output" for word in words):
+        writes_a_file = any(word.partition("=")[0] == "--output" for word in words)
+        if writes_a_file or not asks_for(words, MONITORING):
             raise
         message = "there is too little memory to answer"
         if isinstance(error, SelfhostError):
@@ -81,7 +80,7 @@ def _run(words: list[str]) -> int:
         unread = Policy(file=options.policy)
         return _answer(options, outputs, Audit(policy=unread, today=today, problems=error.problems))
     # a program that wants JSON finds no progress on standard error
-    is_silent = wants_json(words)
+    is_silent = asks_for(words, "json")
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     if options.machines:
         fleet = load_machines(*options.machines)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..core.errors import SelfhostError
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS, HOMES
-from .output import UsageError, bug, complain, to_standard_error, wants_json, write
+from .output import UsageError, asks_for, bug, complain, to_standard_error, write
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             problem, code = SelfhostError("not enough memory to answer", remedy=remedy), NO_ANSWER
         else:
             problem, code = bug(error), BUG
-    complain(problem, code, wants_json(words))
+    complain(problem, code, asks_for(words, "json"))
     return code
 
 

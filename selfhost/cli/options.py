@@ -187,10 +187,12 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
 
 def options_to_repeat(options: argparse.Namespace) -> str:
     """Return the options that a proposed next call needs too, besides those of the workload."""
+    from shlex import quote
+
     given = vars(options)
     words = [f"--{name}" for name in ("measure", "no-measure") if given.get(name.replace("-", "_"))]
     if given.get("machine"):
         words += ["--machine", options.machine]
     for name in ("gpu", "set", "specs"):
         words += [word for text in given.get(name, ()) for word in (f"--{name}", text)]
-    return "".join(f" '{word}'" if " " in word else f" {word}" for word in words)
+    return "".join(f" {quote(word)}" for word in words)

@@ -47,13 +47,11 @@ def extent(name: str) -> int:
         return 0
 
 
-def wants_json(words: Sequence[str]) -> bool:
-    """Whether the words of a command line ask for JSON."""
+def asks_for(words: Sequence[str], form: str) -> bool:
+    """Whether the words of a command line ask for that format."""
     pairs = zip(words, [*words[1:], ""], strict=False)
-    return any(
-        word in ("--json", "--format=json") or (word, value) == ("--format", "json")
-        for word, value in pairs
-    )
+    is_asked = f"--format={form}" in words or ("--format", form) in pairs
+    return is_asked or (form == "json" and "--json" in words)
 
 
 def complain(error: SelfhostError, code: int, wants_json: bool) -> None:

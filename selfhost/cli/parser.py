@@ -37,14 +37,13 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     if output is None:
         return options
     suffix = output.rpartition(".")[2]
-    is_named = any(word == "--json" or word.partition("=")[0] == "--format" for word in words)
     if command == "audit":
         from ..reports.audit_formats import FORMATS
 
-        if not is_named:
-            options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
+        named = [name for name, form in FORMATS.items() if form.suffix == suffix]
+        options.format = options.format or named
         return options
-    if not is_named and suffix in formats_of(command):
+    if "format" not in options.given and suffix in formats_of(command):
         options.format = suffix
     from .options import refuse_targets
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from . import units
@@ -166,7 +167,7 @@ class Workload(Record):
             else:
                 shown = units.plain(value) if isinstance(value, float) else str(value)
                 shown += "B/s" if key == "download_bytes_per_second" else ""
-                text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
+                text += f" {flag} {quote(shown)}"
         return text
 
     @property
