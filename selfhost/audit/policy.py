@@ -66,7 +66,7 @@ Fault = tuple[int, str, str, str | None]
 
 def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
     """The selectors that are right; what is wrong with others is noted."""
-    texts = {*table.strings(key)}
+    texts = {*table.get(key, "tuple[str, ...]")}
     values: Any = table.values.get(key) if texts else None
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
@@ -95,7 +95,7 @@ def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
 
 def _bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     """`">=15GiB"` or `">=15GiB, <64GiB"`."""
-    text = table.string(key)
+    text = table.get(key, "str")
     bounds: list[tuple[str, int]] = []
     for part in map(str.strip, text.split(",") if text is not None else ()):
         sign = next((sign for sign in BOUNDS if part.startswith(sign)), "")
@@ -112,7 +112,7 @@ def _bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
 
 
 def _architecture(table: Table, key: str) -> str | None:
-    text = table.string(key)
+    text: str | None = table.get(key, "str")
     if text is not None and text != normal_architecture(text):
         remedy = f'did you mean "{normal_architecture(text)}"?'
         table.problem(key, f'"{text}" is no name that machine records use', remedy)
@@ -125,9 +125,9 @@ def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
     if table is None:
         return facts
     cores = table.get("cores", "float")
-    texts = {key: table.string(key) for key in ("disk", "bandwidth", "gpu")} | {
+    texts = {key: table.get(key, "str") for key in ("disk", "bandwidth", "gpu")} | {
         "cores": None if cores is None else f"{cores:g}",
-        "instruction_sets": ",".join(table.strings("instruction_sets")) or None,
+        "instruction_sets": ",".join(table.get("instruction_sets", "tuple[str, ...]")) or None,
     }
     table.close()
     for key, text in texts.items():
@@ -147,7 +147,7 @@ def _needs(root: Table, key: str) -> Workload:
     if table is None:
         return Workload()
     wishes: dict[str, Any] = {key: bool(table.get(key, "bool")) for key in _NEEDS}
-    text = table.string("license")
+    text = table.get("license", "str")
     try:
         wishes["license"] = None if text is None else canonical_expression(text)
     except WorkloadError as error:
@@ -366,7 +366,7 @@ def read_policy(document: Document) -> Policy:
 
 
 def _model(table: Table, needs: Workload) -> Wanted:
-    name = table.string("name", required=True) or ""
+    name = table.get("name", "str", required=True) or ""
     stated = {key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in _ASKED}
     asked = needs.replace(**{**stated, "parallel": stated["parallel"] or 1})
     where, is_required = table.fields(Wanted), bool(table.get("require_runtime", "bool"))
@@ -387,7 +387,7 @@ def _together(root: Table, needs: Workload, models: Sequence[Wanted]) -> list[Wa
     by_name.update((wanted.label, [wanted]) for wanted in labelled)
     for table in root.tables("together"):
         members: list[Wanted] = []
-        for number, name in enumerate(table.strings("models", required=True)):
+        for number, name in enumerate(table.get("models", "tuple[str, ...]", required=True)):
             # one without an entry by its name alone
             alone = Wanted(index=0, name=name, label=name, asked=needs)
             entries = by_name.get(name, [alone])

@@ -240,7 +240,7 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
     if (table := root.table(name)) is None:
         return None
-    gguf, transformers = table.string("gguf"), table.string("transformers")
+    gguf, transformers = table.get("gguf", "str"), table.get("transformers", "str")
     if ("gguf" in table) == ("transformers" in table):
         is_missing = "is missing" if "gguf" not in table else "stands beside transformers"
         remedy = "write general.architecture of the GGUF file, or transformers = the model_type"

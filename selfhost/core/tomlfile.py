@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, Sized, fault_of, kind_of, pattern, shortened, shown
 from .spelling import nearest
 
-T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
@@ -172,8 +171,8 @@ class Table:
         return self.values.get(key)
 
     def _checked(
-        self, key: str, kind: type[T], *, required: bool = False, example: Any = None, **limits: Any
-    ) -> T | None:
+        self, key: str, kind: type, *, required: bool = False, example: Any = None, **limits: Any
+    ) -> Any:
         """The right value of a key; `example` is what to write where it is missing."""
         remedy = None
         if required and "choices" in limits:
@@ -203,14 +202,6 @@ class Table:
         pairs = [((*self.path, key, index), value) for index, value in enumerate(listed)]
         right = {path: self._right(path, value, kind, limits) for path, value in pairs}
         return {path: value for path, value in right.items() if value is not None}
-
-    def string(self, key: str, **limits: Any) -> str | None:
-        """A string; with `lines` line breaks and runs of blanks become one blank."""
-        return self._checked(key, str, **limits)
-
-    def strings(self, key: str, **limits: Any) -> tuple[str, ...]:
-        """A list of strings."""
-        return tuple(self._elements(key, str, **limits).values())
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""

@@ -284,12 +284,12 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
     text = b"a.b = 1\n\n[t.u]\nx = 1\n[t]\ny = 1\n[[l]]\n[[l]]\nz = [\n  {},\n]\n"
     document = Document.parse("x.toml", text)
     root = document.root
-    root.string("nothing", required=True)
+    root.get("nothing", "str", required=True)
     for table in (root.table("a"), root.table("t"), *root.tables("l")):
         assert table is not None
-        table.string("nothing", required=True)
+        table.get("nothing", "str", required=True)
     inner = root.tables("l")[1].tables("z")[0]
-    inner.string("nothing", required=True)
+    inner.get("nothing", "str", required=True)
     lines = {"": None, "a.": 1, "t.": 5, "l[0].": 7, "l[1].": 8, "l[1].z[0].": 10}
     found = {problem.key: problem.line for problem in document.problems}
     assert found == {f"{table}nothing": line for table, line in lines.items()}
@@ -329,9 +329,9 @@ def test_what_is_no_toml_is_one_clear_problem(content: bytes, problem: str) -> N
 
 
 _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
-    ("string", "1", {}, "must be a string, not the number 1"),
-    ("string", r'"a\u0007b"', {}, '"a?b" has a line break or a control character'),
-    ("string", "'rad'", {"choices": ("red", "blue")}, '"rad" is not one of red, blue'),
+    ("str", "1", {}, "must be a string, not the number 1"),
+    ("str", r'"a\u0007b"', {}, '"a?b" has a line break or a control character'),
+    ("str", "'rad'", {"choices": ("red", "blue")}, '"rad" is not one of red, blue'),
     ("int", "true", {}, "must be a whole number, not true"),
     ("int", "1.0", {}, "must be a whole number, not the number 1.0"),
     ("int", "1_001", {"maximum": 1000}, "must be at most 1,000, not 1,001"),
@@ -339,8 +339,8 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("date", "'2024-05-22'", {"partial": True}, 'must be a date, not the string "2024-05-22"'),
     ("date", "2024-05-22T10:00:00", {}, "must be a date, not 2024-05-22 10:00:00"),
     ("date", "'2024-13'", {"partial": True}, 'must be a date, not the string "2024-13"'),
-    ("strings", "'a'", {}, 'must be a list, not the string "a"'),
-    ("strings", "['a', 1]", {}, "must be a string, not the number 1"),
+    ("tuple[str, ...]", "'a'", {}, 'must be a list, not the string "a"'),
+    ("tuple[str, ...]", "['a', 1]", {}, "must be a string, not the number 1"),
     ("tables", "[{}, 2]", {}, "must be a table, not the number 2"),
 ]
 
