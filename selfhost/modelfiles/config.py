@@ -482,8 +482,7 @@ def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:
     context = keys.size("context")
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
-    is_rotary = bool(keys.get("position_embedding_type") == "rotary" and row.get("positions"))
-    has_rows = row.get("positions") and not row.get("position_offset") and not is_rotary
+    has_rows = row.get("positions") and not row.get("position_offset")
     has_table = keys.class_row and any(map(keys.reads, TABLES["sizes"]["table_length"]))
     table, types = keys.number("table_length"), keys.size("type_vocab_size")
     usable = (context or 0) - keys.type.get("unused_positions", 0)
@@ -493,7 +492,7 @@ def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:
         "table_length": table if has_table and table != keys.needed("width") else None,
         "positions": context if has_rows else None,
         "token_types": types if row.get("token_types") else None,
-        "lacks": (*keys.type.get("lacks", ()), *(("positions",) if is_rotary else ())),
+        "lacks": tuple(keys.type.get("lacks", ())),
     }
 
 

@@ -51,39 +51,24 @@ _LOOK_UP = (
 
 
 def spec_text(model: ModelSpec) -> str:
-    """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its
-    origin, what it overrides and the tensors of its file.
+    """The TOML of a model that was read from its files: `read_model_spec` reads it back as the same
+    spec, but for its origin and its tensors.
     """
+    stated = {"id": model.id, "name": model.name, "modality": model.modality, **_stated(model)}
+    stated["files"] = [row for row in map(_files, model.files) if row]
+    if model.architecture is not None:
+        stated["architecture"] = _architecture(model.architecture)
     lines, tables = [], []
-    for key, value in _tables(model).items():
-        text = _entry(key, value)
+    for key, part in stated.items():
+        value = _stated(part) if isinstance(part, Record) else part
+        text = _entry(key, value) if value != [] else ""
         # what is no table of its own comes before all that are
         is_long = isinstance(value, Mapping) and len(text) > _LONGEST_LINE
         if is_long or key in ("architecture", "sources"):
             tables += ["", f"[{key}]", *(_entry(*pair) for pair in value.items())]
-        else:
+        elif text:
             lines.append(text)
     return "\n".join([*lines, *tables]) + "\n"
-
-
-def _tables(model: ModelSpec) -> dict[str, Any]:
-    """What the file of a spec states, without what all such models have."""
-    stated = {"id": model.id, "name": model.name, "modality": model.modality, **_stated(model)}
-    openness = {"weights": model.openness.weights, **_stated(model.openness)}
-    if openness["weights"] == ("published" if model.repository else "unknown"):
-        del openness["weights"]
-    counts, architecture = _stated(model.parameters), model.architecture
-    if architecture is not None:
-        stated["architecture"] = _architecture(architecture)
-        if architecture.feed_forward and not architecture.has_experts:
-            counts.pop("active", None)
-    stated |= {"openness": openness, "parameters": counts}
-    stated["files"] = [row for row in map(_files, model.files) if row]
-    stated["tokenizer"] = False if model.tokenizer is False else ()
-    stated = {
-        key: _stated(part) if isinstance(part, Record) else part for key, part in stated.items()
-    }
-    return {key: part for key, part in stated.items() if part not in ((), [], {})}
 
 
 def _stated(record: Record) -> dict[str, Any]:
