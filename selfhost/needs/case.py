@@ -274,9 +274,7 @@ def without_files(files: Unread) -> Parts:
 
 
 def components_type(spec: ModelSpec) -> str:
-    """The type that a model of several components is loaded in unless told otherwise: as published;
-    16 bits where its needs are stated, which are of them; else what diffusers loads.
-    """
+    """The type of a model's components as published; 16 bits of stated needs; else 32 bits."""
     return spec.components_dtype or ("float32" if spec.needs is None else "bfloat16")
 
 

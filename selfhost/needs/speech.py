@@ -78,10 +78,9 @@ def parts(case: Case) -> Parts:
 
 
 def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
-    """The caches, the buffers of four graphs, and the program with the audio. Keys and values lie
-    in 16 bits, in steps of 256 cells: of the text for every beam and two more, of the audio in
-    every layer, and of one encoder layer. The graphs stay apart: convolutions, encoder, cross
-    attention, and decoder, of which the logits of the tokens it reads at once are resident twice.
+    """The caches, in 16 bits and steps of 256 cells: of the text for each beam and two more, of the
+    audio in every layer, of one encoder layer. The buffers of four graphs: convolutions, encoder,
+    cross attention, and decoder with twice the logits of what it reads at once. The program.
     """
     model, states, seconds = case.model, case.workload.parallel, case.workload.audio_seconds
     lengths = _CPP["seconds"] if seconds is None else (seconds,) * 3
@@ -130,11 +129,12 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     # no processor computes in 16 bits, and on a GPU int8 computes in 16 bits too
     type, seconds, remark = case.quantization, case.workload.audio_seconds, ""
     weights, program = _ct2_weights(case), overhead(case.runtime)
+    each = _FRAMES_PER_SECOND * _CT2["spectrum_bytes"]
     if seconds is None:
-        more = _CT2["spectrum_bytes"] * _FRAMES_PER_SECOND * 60
-        remark = f"; audio of {_CT2['seconds'] // 60} minutes, a longer one takes {more:,} bytes a"
-        remark += " minute"
-    seconds = seconds or _CT2["seconds"]
+        seconds = _CT2["seconds"]
+        remark = (
+            f"; audio of {seconds // 60} minutes, {60 * each:,} bytes more for each other minute"
+        )
     if case.device is None and type != "float16":
         work = _ct2_on_cpu(case, audio, seconds, files.bytes - weights.bytes)
         return weights, work.replace(arithmetic=work.arithmetic + remark), program
@@ -146,7 +146,7 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     if case.device is None:
         return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
-    spectrum = seconds * _FRAMES_PER_SECOND * _CT2["spectrum_bytes"]
+    spectrum = seconds * each
     kept = spectrum + (weights.bytes if type == "int8" else _CT2["cuda_libraries"] // 2)
     line = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}"
     ends = {"low": spectrum, "high": max(kept, files.bytes) + _CT2["cuda_libraries"]}
@@ -164,9 +164,7 @@ def _ct2_caches(
 
 
 def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
-    """The most beside the weights: while the spectrum is made, while the file is read, `narrowed`
-    bytes larger than the weights made of it, or while text is written.
-    """
+    """The most beside the weights: for the spectrum, the file, `narrowed` after it, or the text."""
     reordered, frames = _CT2["reordered"], seconds * _FRAMES_PER_SECOND
     if case.quantization != "int8":
         reordered, narrowed = _CT2["plain"], 0

@@ -25,9 +25,8 @@ _RULES = shipped_table("memory")["training"]
 
 
 class Training(Record):
-    """A model and how it is trained: `case` with what was not asked for filled in, the `tokens` of
-    one step, all `parameters`, `linear` those of linear layers without those of `experts`, and
-    likely and most of `adapters`.
+    """A case with what was not asked for filled in, the tokens of one step, and parameters: all,
+    those of linear layers without those of experts, and likely and most of adapters.
     """
 
     case: Case
@@ -154,9 +153,7 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
 
 
 def _model_states(training: Training, stored: int | None) -> list[Term]:
-    """Weights, gradients and what the optimizer keeps: of all weights, with a float32 copy, or of
-    adapters in float32 on frozen weights.
-    """
+    """Weights, gradients and what the optimizer keeps: of all, or of adapters on frozen weights."""
     total, optimizer = training.parameters, training.case.workload.optimizer or "adamw"
     sizes: dict[str, tuple[int, int, int, str]]
     if training.trains_all:

@@ -71,18 +71,13 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
     early = 10 if row.altup else model.deepstack_layers or 0
     is_normed = "attn_norm" in row.norms or not row.norms
     for number in range(model.layers):
+        # after the last one the rows are chosen whose logits the caller needs
+        is_last = number == model.layers - 1 and not style.late_rows
+        norm = is_normed and (number > 0 or row.first_norm)
+        fourth = style.rope == "three of four" and number % 4 == 3
         heads, recurrent, wide = (groups.get(number) for groups in parts)
-        layer = Layer(
-            heads,
-            recurrent,
-            wide,
-            # after which the rows are chosen whose logits the caller needs
-            is_last=number == model.layers - 1 and not style.late_rows,
-            is_normed=is_normed and (number > 0 or row.first_norm),
-            is_fourth=style.rope == "three of four" and number % 4 == 3,
-            is_cached=number < cached,
-            is_early=number < early,
-        )
+        ranges = number < cached, number < early
+        layer = Layer(heads, recurrent, wide, is_last, norm, fourth, *ranges)
         layers.append(distinct.setdefault(layer, layer))
     return layers
 
@@ -181,9 +176,7 @@ class Shared(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What one layer is made of. `is_early`: it adds a slice of the embeddings (Qwen3-VL), or keeps
-    the largest activations alone (Gemma 3n).
-    """
+    """What one layer is made of."""
 
     attention: Attention | None
     recurrent: Recurrent | None
@@ -192,13 +185,12 @@ class Layer(NamedTuple):
     is_normed: bool
     is_fourth: bool
     is_cached: bool
+    # adds a slice of the embeddings (Qwen3-VL), or keeps the largest activations alone (Gemma 3n)
     is_early: bool
 
 
 class Graph(Recorder):
-    """One graph while it is written. `stored`: of keys and values in the cache, "quantized",
-    "32 bits" or "16 bits".
-    """
+    """One graph while it is written."""
 
     def __init__(
         self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
@@ -392,9 +384,7 @@ class Graph(Recorder):
         return total
 
     def mixed(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """The output of attention or recurrence, and the residual; Falcon-H1 has both beside each
-        other, each with the norm computed anew, and adds them at once.
-        """
+        """The output of attention or recurrence, or of both, each with a norm (Falcon-H1)."""
         sides = self.width, self.tokens
         read = self.norm(residual, *sides) if self.model.parallel_norms == 2 else normed
         attended = self.mix(layer, read)

@@ -343,9 +343,7 @@ def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
 
 
 def copy_bytes(case: Case) -> int:
-    """What a server copies of a sequence that fills its context, to go back to: its states, and the
-    cells of the layers with a window; nothing of a text to embed.
-    """
+    """What a server copies of a full context to go back to: states, and cells of windows."""
     architecture, row, type = case.model, case.row, case.cache_type
     if row.encoder or case.embeds:
         return 0
