@@ -39,7 +39,6 @@ OF_EXPERTS = {"MXFP4": "Q8_0"}
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
-_TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
 # tables that llama-quantize leaves as they are
 _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
@@ -139,10 +138,12 @@ class _Recipe:
         if "ffn_gate_tid2eid" in group.name:
             return "I32"
         if not _is_quantized(group):
-            is_wide = self.base == "F32" or not any(part in group.name for part in _IN_16_BITS)
+            is_wide = self.base == "F32" or not any(
+                part in group.name for part in _TYPES["kept_in_16_bits"]
+            )
             return "F32" if is_wide else "F16"
         elements, size = BLOCKS[_type_that_fits(self.base, group.shape[0])]
-        is_wider = size / elements > _MXFP4_BYTES
+        is_wider = size / elements > 17 / 32
         if self.in_mxfp4 and prod(group.shape[2:]) > 1 and is_wider:
             return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
@@ -159,7 +160,7 @@ class _Recipe:
         if "ffn_down" in name:
             # with experts llama-quantize counts by the number of the layer, but it gives types of
             # about two bits before it looks at that
-            is_by_layer = self.experts > 1 and self.name not in _TWO_BIT
+            is_by_layer = self.experts > 1 and self.name not in _TYPES["two_bits"]
             places = [layer if is_by_layer else self.down_index[layer, name] for layer in layers]
             return [self.by_rules("downs", place, self.blocks) for place in places]
         if self.name == "IQ3_XS" and name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")):
@@ -179,14 +180,14 @@ class _Recipe:
         if is_table:
             return str(self.rules.get("table", base))
         if "attn_k.weight" in name and self.experts == 8:
-            return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
+            return "Q4_K" if quantization in _TYPES["two_bits"] else "Q8_0"
         if "attn_k.weight" in name or "attn_q.weight" in name:
             return str(self.rules.get("queries", base))
         return self.by_rules("output", 0, 1) if "attn_output.weight" in name else base
 
     def value_type(self, index: int) -> str:
         type = self.by_rules("values", index, self.values)
-        if self.name in _TWO_BIT:
+        if self.name in _TYPES["two_bits"]:
             return type
         if self.seventy and type in ("Q3_K", "Q4_K"):
             type = "Q5_K"
@@ -217,9 +218,6 @@ class _Recipe:
         return self.base
 
 
-_MXFP4_BYTES = 17 / 32
-
-
 def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
     """How many heads share a key in the first layer; 0 where it has none and keys are by layer."""
     for group in architecture.attention:
@@ -240,18 +238,6 @@ def _counted_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
     return [tensor for _, tensor in sorted(placed)]
 
 
-_KEPT_PARTS = (
-    "_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel",
-    "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight", "indexer.k_proj.weight",
-    "indexer.q_proj.weight", "time_mix_first", "time_mix_w", "time_mix_v1", "time_mix_v2",
-    "time_mix_a", "time_mix_g1", "time_mix_g2", "time_mix_decay_w", "time_mix_lerp_fused",
-)  # fmt: skip
-_IN_16_BITS = (
-    "per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l",
-    "laurel_r", "attn_rel_b",
-)  # fmt: skip
-
-
 def _is_value(name: str) -> bool:
     is_value = name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight"))
     return is_value and name.startswith(("blk.", "enc.blk.", "dec.blk."))
@@ -266,7 +252,7 @@ def _is_quantized(group: TensorGroup) -> bool:
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
         return False
-    return name not in _KEPT_TABLES and not any(part in name for part in _KEPT_PARTS)
+    return name not in _KEPT_TABLES and not any(part in name for part in _TYPES["kept"])
 
 
 def _type_that_fits(type: str, row_length: int) -> str:

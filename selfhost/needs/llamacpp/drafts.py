@@ -15,15 +15,12 @@ from ..case import Case, Parts
 from ..records import How, Split, Term, both, term, times, times_sequences
 from ..servers import on_each
 from ..tensors import row_of
-from .files import SOURCE
+from .files import SIZES, SOURCE
 from .weights import own_block_weights
 
 OWN_BLOCK = "mtp"
 """What is typed for the block that the model itself brings."""
 
-# the block's compute buffer over the model's: 0.48 to 0.93 in 36 measured cases of 6 models, their
-# median 0.82
-_BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW = 0.82, 0.45
 _SOURCE = f"{SOURCE}: common/speculative.cpp"
 
 
@@ -79,10 +76,11 @@ def with_draft(model: Parts, draft: Parts, case: Case, source: str) -> Parts:
 
 def block_terms(case: Case, compute: Term) -> list[Term]:
     """The block's tensors, a plain f16 cache, and a smaller compute buffer than the model's own."""
-    source, likely = f"{_SOURCE}; 36 cases of 6 models", int(compute.bytes * _BLOCK_COMPUTE)
+    low, likely = (int(compute.bytes * share) for share in SIZES["block_compute"])
+    source = f"{_SOURCE}; 36 cases of 6 models"
     source += " measured 0.48 to 0.93 of the model's own buffer"
-    line = f"{_BLOCK_COMPUTE:g} × {compute.bytes:,} bytes"
-    ends = {"low": int(compute.bytes * _BLOCK_COMPUTE_LOW), "high": compute.bytes}
+    line = f"{SIZES['block_compute'][1]:g} × {compute.bytes:,} bytes"
+    ends = {"low": low, "high": compute.bytes}
     buffer = term("mtp_compute", likely, How.COMPUTED, source, line, **ends)
     cache = _block_cache(case, case.room.full, case.room.streams).replace(how=How.EXACT)
     return [own_block_weights(case), cache, buffer]

@@ -24,34 +24,10 @@ from ..tensors import ArchitectureRow
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
-# published files that follow the recipe differ by less: 23 of 24 files checked are equal but for
-# the header, the others up to 0.15 %
-RECIPE_ERROR = 0.002
-# bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most
-# from 3 billion parameters on, most below (the token table weighs more); apart for files below 4.3
-# bits, where tables and odd rows weigh more still
-_BITS_LOW, _SMALL, _FEW_BITS = 0.89, 3_000_000_000, 4.3
-_BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
-
-# bytes of a token in the header: its text, length, type and score, of byte pairs with one or two
-# merges; from the 19 vocabularies in llama.cpp's models/ and published files
-# (tests/truth/gguf_headers.json)
-_TOKEN_BYTES = {
-    "spm": (20.9, 25.0), "bpe": (33.0, 74.0), "wpm": (11.0, 24.3), "unigram": (22.0, 27.8),
-    "": (18.9, 74.0),
-}  # fmt: skip
-# keys and the chat template: 0.7 kB without one, gpt-oss 16 kB
-_KEYS_BYTES = (700, 25_000)
-
+SIZES = shipped_table("memory")["llama.cpp"]
 # who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
 # catalogue lists; the others differ in case or in a word
 _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
-_MIXES_SOURCE = (
-    "sizes of 848 published UD- files (janhq/model-catalog, 2025-06 to 2026-05; others to 2026-11)"
-    " against llama-quantize's recipes; the publisher's rules are not published"
-)
-# of models whose experts were published in 4 bits, which each mix keeps
-_OF_MXFP4 = (0.97, 1.13)
 # the recipe that each mix is nearest to, and the type of tables that are apart
 _MIXES: Mapping[str, Mapping[str, Any]] = shipped_table("gguf_types")["mixes"]
 
@@ -77,10 +53,10 @@ def size_of(case: Case) -> Term | Unread:
         return unread_size(spec)
     total, bits = spec.parameters.total - case.encoders, BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)
-    highest = (_BITS_HIGH if total >= _SMALL else _BITS_HIGH_SMALL)[bits < _FEW_BITS]
+    highest = SIZES["bits_most"][total < SIZES["large"]][bits < SIZES["few_bits"]]
     source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
     source += "; the architecture is not known"
-    low, high = int(size * _BITS_LOW), int(size * (highest if bits < 8 else 1.04))
+    low, high = int(size * SIZES["bits_least"]), int(size * (highest if bits < 8 else 1.04))
     line = f"{total:,} parameters × {bits:g} bits / 8"
     return term("files", size, How.ASSUMED, source, line, low=low, high=high)
 
@@ -135,7 +111,8 @@ def spread(architecture: Architecture, row: ArchitectureRow, quantization: str) 
     versions = (False, True) if has_fused(architecture, row) else (False,)
     files = (stored(architecture, row, quantization, w, v) for w in ways for v in versions)
     sizes = [sum(tensor.bytes for tensor in file) for file in files]
-    return int(min(sizes) * (1 - RECIPE_ERROR)), int(max(sizes) * (1 + RECIPE_ERROR))
+    error = SIZES["recipe_error"]
+    return int(min(sizes) * (1 - error)), int(max(sizes) * (1 + error))
 
 
 def header_bytes(
@@ -144,8 +121,8 @@ def header_bytes(
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary."""
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     table = sum((26 + len(each.name) + 8 * len(each.shape)) * each.count for each in tensors)
-    least, most = _TOKEN_BYTES[tokenizer_kind(row, vocabulary)]
-    keys, most_keys = _KEYS_BYTES
+    least, most = SIZES["token_bytes"][tokenizer_kind(row, vocabulary)]
+    keys, most_keys = SIZES["keys_bytes"]
     return table + keys + int(vocabulary * least), table + most_keys + int(vocabulary * most)
 
 
@@ -194,10 +171,11 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
         ends = {"low": file.low_bytes + more, "high": file.high_bytes + more}
         return term("files", file.bytes + more, How.COMPUTED, source, line, **ends)
     least, most = _MIXES[mix]["experts" if architecture.has_experts else "dense"]
-    least, most = _OF_MXFP4 if recipe == "MXFP4" else (least, most)
+    least, most = SIZES["mixes_of_mxfp4"] if recipe == "MXFP4" else (least, most)
     low, high = int(file.bytes * least), int(file.bytes * most)
     line = f"{least:g} to {most:g} × {recipe} of {file.bytes:,} bytes"
-    return term("files", (low + high) // 2, How.ASSUMED, _MIXES_SOURCE, line, low=low, high=high)
+    middle, source = (low + high) // 2, SIZES["mixes_source"]
+    return term("files", middle, How.ASSUMED, source, line, low=low, high=high)
 
 
 def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:

@@ -25,7 +25,7 @@ from ..case import (
 from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, layout_of, row_bytes
 from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
-from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual_tensors
+from .files import SIZES, SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual_tensors
 from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
@@ -36,33 +36,6 @@ _TYPE_BYTES = {
     "q4_0": "18/32 bytes",
 }  # fmt: skip
 _PADDED = "in steps of 256; a layer with a window keeps that and a batch"
-# llama-quantize gives some layers more bits: at most 7 % more for all experts of a Q4_K_M's first
-_EXPERTS_ERROR = 0.07
-# split by publishers: Hugging Face takes no file above 50 GB without more ado
-_LARGEST_FILE_BYTES = 50_000_000_000
-# how far a device's buffer may be from that of a CPU
-_DEVICE_ERROR = 0.2
-# what CUDA took beside all buffers: RTX 3090, 4090 (twice) and PRO 6000 (twice), as llama.cpp
-# printed it (`unaccounted`, or total - free)
-_ON_A_DEVICE = (
-    f"measured on CPUs, elsewhere by the same rules, ± {units.percent(_DEVICE_ERROR)} assumed;"
-    " CUDA's own context, 0.3 to 0.75 GiB more on each device (ggml-org/llama.cpp#15860, #24608,"
-    " #27953), is not counted: it comes out of the 1 GiB that is left free"
-)
-# bytes of so many activations that meet weights of such a type (`vec_dot_type` in ggml-cpu.c);
-# those of floats meet them as they are
-_ACTIVATIONS = {"F32": (0, 1), "F16": (2, 1), "BF16": (2, 1), "Q4_1": (36, 32), "Q5_1": (36, 32)}
-# Gemma 3: where a spec does not state the vocabulary it may be that large
-_LARGEST_VOCABULARY = 262_144
-# bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per
-# token; unigrams of XLM-R, in a trie): fitted on 8 tokenizers; the high end with what a server's
-# samplers keep
-_VOCABULARY = {
-    "spm": (155, 200), "bpe": (307, 410), "wpm": (130, 230), "unigram": (480, 600), "": (155, 410),
-}  # fmt: skip
-# of 25 kinds of encoders the middle one, and the largest with its work buffer, for a picture of a
-# megapixel
-_PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
 
 
 def parts(case: Case) -> Parts:
@@ -91,7 +64,7 @@ def parts(case: Case) -> Parts:
         files=known_files,
         terms=(*weights, *terms, *seeing),
         evictable_bytes=evictable,
-        largest_file_bytes=min(files.bytes, _LARGEST_FILE_BYTES),
+        largest_file_bytes=min(files.bytes, SIZES["largest_file_bytes"]),
         unknown=tuple(unknown),
     )
 
@@ -207,8 +180,9 @@ def _compute(case: Case) -> Term:
     extra_states = case.kept_states * case.workload.parallel if case.kept_states > 1 else 0
     more = 5 * extra_states * max((each.memory for each in cache.states(case.model)), default=0)
     if case.device is not None:
-        source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
-        low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
+        source, line = f"{source}; {SIZES['on_a_device']}", f"{reserved:,} bytes"
+        error = SIZES["device_error"]
+        low, high = int(reserved * (1 - error)), (reserved + more) * (1 + error)
         return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
     low = min(size, exact_compute_bytes(case.model, case.row, _one_batch(case), rows) or size)
     line = f"{size:,} bytes"
@@ -229,8 +203,9 @@ def _guessed(case: Case, rows: int) -> Term:
     size, line = guessed_compute(case.model, case.row, case.room, rows)
     most = size
     if case.model.vocabulary is None and not case.row.encoder:
-        line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
-        most += 4 * rows * _LARGEST_VOCABULARY
+        words = SIZES["largest_vocabulary"]
+        line += f"; the vocabulary is not stated: logits of up to {words:,} tokens"
+        most += 4 * rows * words
     source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
     low, high = int(size * GUESS_LEAST), int(most * GUESS_MOST)
     return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
@@ -267,7 +242,7 @@ def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
     if not experts or not left:
         return (weights,)
     in_ram, is_mixed = experts * left // len(layers), len({t.name for t in tensors}) < len(tensors)
-    error = int(min(in_ram, experts - in_ram) * _EXPERTS_ERROR) if is_mixed else 0
+    error = int(min(in_ram, experts - in_ram) * SIZES["experts_error"]) if is_mixed else 0
     line = f"{weights.bytes:,} - {experts:,} bytes of experts"
     rest = weights.resized(weights.bytes - experts, line)
     held = [rest.replace(output_bytes=weights.output_bytes)]
@@ -285,7 +260,7 @@ def _program(case: Case) -> Term:
     """
     runtime, row = case.runtime, case.row
     vocabulary = case.model.vocabulary_gguf or case.model.vocabulary or 0
-    least, most = _VOCABULARY[tokenizer_kind(row, vocabulary)]
+    least, most = SIZES["vocabulary_bytes"][tokenizer_kind(row, vocabulary)]
     middle = (least + most) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
     work, work_line = _work_buffer(case, case.room)
@@ -311,7 +286,7 @@ def _program(case: Case) -> Term:
         how = How.ASSUMED
     touched = min(work, _work_buffer(case, _one_batch(case))[0])
     low = runtime.overhead_low_bytes + vocabulary * least + touched + outputs
-    high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * most
+    high = runtime.overhead_high_bytes + (vocabulary or SIZES["largest_vocabulary"]) * most
     high += work + outputs + copies
     size = program + vocabulary * middle + work + outputs
     return term("runtime", size, how, source, line, low=low, high=high)
@@ -329,7 +304,7 @@ def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
         0,
     )
     usual = (34, 32) if base is not None and BLOCKS[base][0] == 32 else (292, 256)
-    numerator, denominator = _ACTIVATIONS.get(base or "", usual)
+    numerator, denominator = SIZES["activations"].get(base or "", usual)
     size = room.micro_batch * widest * numerator // denominator
     shape = f"{widest:,} × {numerator}/{denominator} bytes"
     # an encoder without a cache has 32-bit values
@@ -379,8 +354,8 @@ def _picture(case: Case) -> Term:
     encoder = case.encoder
     if encoder is None:
         others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
-        source, size = f"this encoder was not measured; {others}", _PICTURE_BYTES
-        line, ends = f"{size:,} bytes", {"low": 0, "high": _PICTURE_HIGH_BYTES}
+        source, (size, most) = f"this encoder was not measured; {others}", SIZES["picture_bytes"]
+        line, ends = f"{size:,} bytes", {"low": 0, "high": most}
         return term("projector_compute", size, How.ASSUMED, source, line, **ends)
     plain, largest, reserved = encoder.largest_bytes, encoder.largest_pixels, encoder.reserved_bytes
     tokens, side = int(case.setting("picture_tokens") or 0), encoder.token_pixels

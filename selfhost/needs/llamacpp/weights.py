@@ -9,7 +9,7 @@ from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES, Buffer
 from ..records import How, Term, by_type, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
-from .files import RECIPE, RECIPE_ERROR, SOURCE, recipe_file, recipe_of_mix, spread, usual_tensors
+from .files import RECIPE, SIZES, SOURCE, recipe_file, recipe_of_mix, spread, usual_tensors
 
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
@@ -172,7 +172,7 @@ def own_block_weights(case: Case) -> Term:
     if name in BITS_PER_WEIGHT:
         whole = usual_tensors(case.model, row, name, case.spec.released)
         tensors = [tensor for tensor in whole if _passed_over(tensor, row)]
-    error = int(_bytes_of(tensors) * RECIPE_ERROR)
+    error = int(_bytes_of(tensors) * SIZES["recipe_error"])
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
     if case.row.mtp_in_gguf:
         return block
