@@ -23,17 +23,6 @@ _GB = units.GB
 ANY_APPLE = "an Apple chip"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
-_SERVER_WORDS = frozenset((
-    "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
-    "power8", "power9", "power10",
-))  # fmt: skip
-# of cores that are not told, by sets that are taken from a class of which many have less
-_OF_ASSUMED_SETS = {"avx": "from_avx", "sse4_2": "from_sse", "asimddp": "arm"}
-# the row of `core` in cpus.toml by instruction sets: the first that a processor has decides
-_CORES_BY_SETS = {
-    "aarch64": {"i8mm": "i8mm", "asimddp": "arm"},
-    "x86_64": {"amx_tile": "amx", "avx512_bf16": "amx", "avx512f": "avx512", "avx2": "avx2"},
-}
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:
@@ -66,7 +55,7 @@ def _has_part(machine: Machine) -> bool:
 
 
 def _is_server(machine: Machine) -> bool:
-    return not _SERVER_WORDS.isdisjoint(words_of(machine.cpu_model or ""))
+    return not words_of(machine.cpu_model or "").isdisjoint(constant("server_words"))
 
 
 def is_client_by_class(machine: Machine) -> bool:
@@ -112,7 +101,9 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
     core, sets = core_and_clock(machine)[0], machine.instruction_sets or ()
     series, name = named_processor(machine), constant("kind")[core]
     if core == "unread":
-        name = next((kind for key, kind in _OF_ASSUMED_SETS.items() if key in sets), name)
+        name = next(
+            (kind for key, kind in constant("kind_of_assumed_sets").items() if key in sets), name
+        )
     elif core == "avx":
         has_avx = "avx" in sets or "avx2" in sets if series is None else series.vectors != "sse"
         name = name if has_avx else "sse"
@@ -142,7 +133,7 @@ def core_and_clock(machine: Machine) -> tuple[str, float | None]:
 
 
 def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
-    cores = _CORES_BY_SETS.get(machine.architecture or "x86_64")
+    cores = constant("core_of_sets").get(machine.architecture or "x86_64")
     if cores is None:
         return "scalar"
     if is_on_apple_gpu(machine):

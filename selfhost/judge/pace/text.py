@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
-from math import ceil, exp, hypot, log
+from math import ceil, hypot
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
@@ -513,33 +513,27 @@ def _with_total(question: Question, way: LaidOut, pace: Speed) -> Speed:
         program = "processor"
     elif step.has_experts:
         program += "_experts"
-    row = constant("token")[program]
-    token = row["of_two"] / prompt.likely
     # what memory gives and what computing takes have nothing to do with each other
-    more = hypot(log(row["more"]), log(prompt.likely / prompt.low))
-    less = hypot(log(row["less"]), log(prompt.high / prompt.likely))
-    single, usual = pace.decode.seconds, empty.decode.seconds[1]
-    reading, context = max(0.0, read_twice.seconds[1] - usual), max(0.0, single[1] - usual)
+    token = prompt.seconds * constant("token")[program]
+    single, usual = pace.decode.seconds, empty.decode.seconds.likely
+    reading, context = max(0.0, read_twice.seconds[1] - usual), max(0.0, single.likely - usual)
     share, growths = _growths(question, number)
     # what the program takes for each beside the model
     served = ends_of("batch", "sequence_seconds") if step.replays else NOTHING
-    ends = []
-    for each, beside, growth in zip(
-        (token * exp(more), token, token * exp(-less)), served, growths, strict=True
-    ):
+    rates = list[float]()
+    for each, growth in zip(token + served + SAME * context, growths, strict=True):
         # a sequence more never costs more than a step of its own: it can be decoded after others
-        next_one = max(0.0, min(each + beside + context, single[1] - share * reading))
+        next_one = max(0.0, min(each, single.likely - share * reading))
         grown = share * reading * (growth - 1)
-        ends.append(number / (single[1] + (number - 1) * next_one + grown))
-    slow, likely, fast = ends
-    away = hypot(log(single[0] / single[1]), log(likely / min(slow, likely)))
-    beyond = hypot(log(single[1] / single[2]), log(max(fast, likely) / likely))
-    low = min(likely, max(1 / single[0], likely * exp(-away)))
+        rates.append(number / (single.likely + (number - 1) * next_one + grown))
+    slow, likely, fast = rates
+    ends = Range(min(slow, likely), likely, max(fast, likely)) * (1 / single * single.likely)
     how = (
         f"{pace.how}; of {number:,} sequences at once an estimate: the weights are read once, and"
         " each sequence is computed, reads its context and is served"
     )
-    total = PaceRange(low=low, likely=likely, high=likely * exp(beyond))
+    low = min(likely, max(1 / single.slow, ends.slow))
+    total = PaceRange(low=low, likely=likely, high=ends.fast)
     return pace.replace(parallel_total=total, how=how)
 
 
