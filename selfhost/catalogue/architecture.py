@@ -348,17 +348,14 @@ def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places
 def _numbers(line: Table, layers: int) -> Places:
     """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
     at: Any = line.values["at"]
-    if isinstance(at, str):
-        slice = _SLICE.fullmatch(at)
-        start, stop, step = (
-            (int(each) if each else None for each in slice.groups()) if slice else (0, 0, 0)
-        )
-        is_inside = step != 0 and (stop or 0) <= layers
-        at = list(range(layers))[start:stop:step] if is_inside else []
-    if isinstance(at, list) and all(type(number) is int for number in at):
-        numbers = sorted(set(at))
-        if len(numbers) == len(at) > 0 and numbers[0] >= 0 and numbers[-1] < layers:
-            return tuple(numbers)
+    if isinstance(at, str) and (slice := _SLICE.fullmatch(at)):
+        start, stop, step = (int(each) if each else None for each in slice.groups())
+        at = list(range(layers))[start:stop:step] if step != 0 and (stop or 0) <= layers else []
+    is_inside = isinstance(at, list) and all(
+        type(each) is int and 0 <= each < layers for each in at
+    )
+    if is_inside and len(set(at)) == len(at) > 0:
+        return tuple(sorted(at))
     remedy = 'write a slice such as ":3" or "3::4", or a list of numbers, each layer once'
     message = f"names no layers from 0 to {layers - 1}: {kind_of(line.values['at'])}"
     line.problem("at", message, remedy)

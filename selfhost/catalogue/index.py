@@ -44,7 +44,8 @@ class Outline(Record):
     """As much of a model as one must know to decide whether its spec is worth reading.
 
     `purpose`: what it was made for, by its main use. `retired`: from then on it is not served;
-    `next_is_judged`: the publisher does not say what comes next, its spec does.
+    `next`: a served model's successor, else what supersedes it; `next_is_judged`: the publisher
+    does not say it, its spec does.
     """
 
     id: str
@@ -57,7 +58,7 @@ class Outline(Record):
     released: str | None
     superseded_by: str | None
     aliases: tuple[str, ...]
-    successor: str | None
+    next: str | None
     retired: str | None
     next_is_judged: bool
     purpose: str
@@ -67,11 +68,6 @@ class Outline(Record):
     def is_in_ollama(self) -> bool:
         """Whether one of its aliases is a tag of Ollama's library."""
         return any(":" in alias for alias in self.aliases)
-
-    @property
-    def next(self) -> str | None:
-        """The id of what comes after it: a served model's successor, else what supersedes it."""
-        return self.successor or self.superseded_by
 
 
 class Catalogue:
@@ -411,7 +407,7 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
         "parameters_active": counts.get("active", total if is_known else None),
         "superseded_by": upkeep.get("superseded_by"),
         "aliases": tuple(values.get("aliases", ())),
-        "successor": successor,
+        "next": successor or upkeep.get("superseded_by"),
         "retired": served.get("retired"),
         "purpose": kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
         "next_is_judged": not source or any(words in source for words in _JUDGED),

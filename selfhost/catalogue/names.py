@@ -81,9 +81,9 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
 def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
     """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
     key = canonical(bare_name(typed))
-    tags = [alias for alias in spec.aliases if ":" in alias and canonical(alias) == key]
     tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
-    tags += [tag] if facts.get("loads") == spec.id else []
+    tags = [*spec.aliases, *([tag] if facts.get("loads") == spec.id else [])]
+    tags = [each for each in tags if ":" in each and canonical(each) == key]
     return tags[0] if tags and ":" in typed else None
 
 
