@@ -120,25 +120,23 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     """
     own = catalogue.outlines.get(spec.id)
     purpose, seen = own.purpose if own is not None else "general", {spec.id}
-    for outline, why in (*_followers(own, catalogue), *_others(spec, purpose, catalogue)):
-        is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
-        if outline.id not in seen:
-            yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
-        seen.add(outline.id)
-
-
-def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
-    if own is None:
-        return
-    chain = [own]
-    while len(chain) <= MOST_SUCCESSORS:
+    chain = [own] if own is not None else []
+    while 0 < len(chain) <= MOST_SUCCESSORS:
         after = catalogue.outlines.get(chain[-1].next or "")
         if after is None or after in chain:
             break
         chain.append(after)
-    for place in sorted(range(1, len(chain)), key=lambda place: chain[place].next is not None):
-        is_judged = any(outline.next_is_judged for outline in chain[:place])
-        yield chain[place], _BY_JUDGEMENT if is_judged else _BY_PUBLISHER
+    followers = [
+        (each, _BY_JUDGEMENT if any(one.next_is_judged for one in chain[:place]) else _BY_PUBLISHER)
+        for place, each in enumerate(chain)
+        if place
+    ]
+    followers.sort(key=lambda pair: pair[0].next is not None)
+    for outline, why in (*followers, *_others(spec, purpose, catalogue)):
+        is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
+        if outline.id not in seen:
+            yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
+        seen.add(outline.id)
 
 
 def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:

@@ -79,13 +79,25 @@ class Standings:
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
         for outline in outlines:
             providers, size = offered.get(outline.id, 0), self._size(outline, newest, catalogue)
+            # only of what reads text or images is it asked that it answers: one that writes down
+            # what is said does its work, as one that speaks does
+            listed = self._listed(outline.uses)
+            makes_other = listed and (
+                listed[0]["makes"] != "text" or outline.modality not in _TEXT_KINDS
+            )
+            is_last = outline.superseded_by is not None or not self.answers(outline.uses)
+            section = LAST if is_last else GENERAL
+            if makes_other:
+                section = GENERAL
+            elif self.answers(outline.uses) and not self.is_general(outline.uses):
+                section = SPECIAL
             is_adopted = outline.is_in_ollama or providers >= table["adopted_providers"]
             worth = size * (1 if is_adopted else table["unadopted"])
             worth *= (1 + providers) ** table["providers_exponent"]
             self._by_id[outline.id] = Standing(
                 outline=outline,
                 kind=_KINDS.get(outline.modality, len(_KINDS)),
-                section=self._section(outline),
+                section=section,
                 api_providers=providers,
                 is_adopted=is_adopted,
                 size=size,
@@ -136,19 +148,6 @@ class Standings:
 
     def _listed(self, uses: tuple[str, ...] | None) -> list[Mapping[str, object]]:
         return [self._uses[use] for use in uses or () if use in self._uses]
-
-    def _section(self, outline: Outline) -> int:
-        listed = self._listed(outline.uses)
-        # only of what reads text or images is it asked that it answers: one that writes down what
-        # is said does its work, as one that speaks does
-        is_of_text = _KINDS.get(outline.modality) == _KINDS["text"]
-        if listed and (listed[0]["makes"] != "text" or not is_of_text):
-            return GENERAL
-        if not self.answers(outline.uses):
-            return LAST
-        if not self.is_general(outline.uses):
-            return SPECIAL
-        return GENERAL if outline.superseded_by is None else LAST
 
 
 def _months(day: str | None) -> int | None:

@@ -220,6 +220,7 @@ def issues(audit: Audit) -> list[Issue]:
         name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
         for name in ("model", "together", "exception")
     }
+    exceptions: list[Issue] = []
     faults = [
         Issue(
             level="error",
@@ -232,11 +233,24 @@ def issues(audit: Audit) -> list[Issue]:
         )
         for number, fault in enumerate(audit.problems)
     ]
-    own = (
-        *_issues_of_models(audit, lines["model"] + lines["together"]),
-        *_issues_of_exceptions(audit, lines["exception"]),
-    )
-    return sorted((*faults, *own), key=lambda issue: issue.level != "error")
+    # of exceptions those that have ended, or cover nothing on machines that were judged
+    for use in audit.exceptions:
+        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
+            rule, index = f"exception-{use.use}", use.exemption.index
+            name, (state, remedy) = exception_name(use), exception_fate(use)
+            exceptions.append(
+                Issue(
+                    level="warning",
+                    rule=rule,
+                    file=audit.policy.file,
+                    line=lines["exception"][index],
+                    key=f"{rule} {name} {index}",
+                    text=f"exception for {shortened(name)}: {state}",
+                    remedy=remedy,
+                )
+            )
+    models = _issues_of_models(audit, lines["model"] + lines["together"])
+    return sorted((*faults, *models, *exceptions), key=lambda issue: issue.level != "error")
 
 
 def _issues_of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
@@ -264,23 +278,6 @@ def _issues_of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Iss
             remedy=reason.remedy,
             machines=group.names,
         )
-
-
-def _issues_of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
-    # those that have ended, or cover nothing on machines that were judged
-    for use in audit.exceptions:
-        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
-            rule, index = f"exception-{use.use}", use.exemption.index
-            name, (state, remedy) = exception_name(use), exception_fate(use)
-            yield Issue(
-                level="warning",
-                rule=rule,
-                file=audit.policy.file,
-                line=lines[index],
-                key=f"{rule} {name} {index}",
-                text=f"exception for {shortened(name)}: {state}",
-                remedy=remedy,
-            )
 
 
 def _github(audit: Audit) -> str:

@@ -44,7 +44,17 @@ def show_document(
     verdict, spec, offers = shown.verdict, shown.verdict.model, shown.verdict.api_offers
     yield from (*_title(spec, verbose), words.answer_line(verdict), *texts(verdict.understood_as))
     columns = (Column(), Column(), Column(wrap=True, drop=1))
-    yield from (line(), Table(columns=columns, rows=tuple(_rows(spec))), *_availability(spec))
+    yield from (line(), Table(columns=columns, rows=tuple(_rows(spec))))
+    if served := spec.availability:
+        stated = {
+            "retired": served.retired,
+            "successor": served.successor,
+            "free tier": served.free_tier,
+            "nearest with published weights": ", ".join(served.open_alternatives),
+        }
+        lines = (f"{name}: {value}" for name, value in stated.items() if value)
+        public = "" if served.api else "no public API"
+        yield from section("Availability", texts([served.why, *lines, public]))
     yield from (line(), _sizes_table(shown)) if shown.sizes else ()
     if offers:
         whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)
@@ -88,20 +98,6 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     if spec.tuned_from or "tuned_from" in spec.unknown:
         start = "none, from scratch" if spec.tuned_from == SCRATCH else spec.tuned_from
         yield "tuned from", start or "not known", ""
-
-
-def _availability(spec: ModelSpec) -> Blocks:
-    served = spec.availability
-    if served is not None:
-        stated = {
-            "retired": served.retired,
-            "successor": served.successor,
-            "free tier": served.free_tier,
-            "nearest with published weights": ", ".join(served.open_alternatives),
-        }
-        lines = (f"{name}: {value}" for name, value in stated.items() if value)
-        public = "" if served.api else "no public API"
-        yield from section("Availability", texts([served.why, *lines, public]))
 
 
 def _sizes_table(shown: Shown) -> Table:
