@@ -137,7 +137,7 @@ class _Search(Record):
 
     def _smaller(self) -> tuple[Judged | None, str]:
         """The best type below the judged one, those that accelerators hold first, and why."""
-        in_ram: tuple[Judged | None, str] = (None, "")
+        fallback: tuple[Judged | None, str] = (None, "")
         has_cards = any(card.unified is False for card in self.machine.accelerators or ())
         for name in self._smaller_types():
             quality = quality_of(name, self.catalogue, self.question.spec)
@@ -148,8 +148,8 @@ class _Search(Record):
             fit, why = self.fit(self.question.spec, changed), f"same model, smaller: {quality.text}"
             if fit is not None and not (has_cards and fit.placement == "host"):
                 return fit, why
-            in_ram = in_ram if in_ram[0] is not None else (fit, why)
-        return in_ram
+            fallback = fallback if fallback[0] is not None else (fit, why)
+        return fallback
 
     def _smaller_types(self) -> list[str]:
         question, workload, runtime = self.question, self.question.workload, self.question.runtime
@@ -273,7 +273,7 @@ class _Search(Record):
         near = "same family" if other.family == spec.family else ""
         parts = [
             "closest match" if other.id in self._named_alternatives() else near,
-            reasons(fit, Standings.of_catalogue(self.catalogue).of(other.id)),
+            reasons(fit, Standings.load(self.catalogue).find(other.id)),
         ]
         if runtime is not None and self.question.stated.runtime not in (None, runtime.id):
             parts.append(f"with {runtime.name}")
@@ -292,7 +292,7 @@ class _Search(Record):
 
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Whether each is for other work, its worth below 0, and its id, the best first."""
-        catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
+        catalogue, standings = self.catalogue, Standings.load(self.catalogue)
         spec, bounds, named = (
             self.question.spec,
             best_case(self.machine, plain),
@@ -303,7 +303,7 @@ class _Search(Record):
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
         for outline in catalogue.open_by_size:
-            standing = standings.of(outline.id)
+            standing = standings.find(outline.id)
             if standing is None or outline.id == spec.id or outline.modality not in modalities:
                 continue
             is_alike = is_general and standings.is_general(outline.uses)

@@ -281,8 +281,8 @@ def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
     why = "how fast it reads is not estimated for this kind of model"
     if speed is not None and speed.work is None and speed.decode is None:
         why = speed.how
-    in_ram = judged.placement in ("host", "split")
-    if speed is not None and in_ram and machine.memory_bandwidth_bytes_per_second is None:
+    uses_ram = judged.placement in ("host", "split")
+    if speed is not None and uses_ram and machine.memory_bandwidth_bytes_per_second is None:
         where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
         remedy = f"{where} measures the memory; or {_TIME_IT}"
     return Unread(fact="hours_per_day", reason=why, remedy=remedy)

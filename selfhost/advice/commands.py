@@ -72,7 +72,7 @@ class Case:
         return self.runtime.setting(what, self.workload.runtime_options)
 
 
-def in_shell(path: str, machine: Machine) -> str:
+def shell_path(path: str, machine: Machine) -> str:
     """A path as the machine's shell takes it, the home folder's sign left open to it."""
     home = "~/" if path.startswith("~/") else ""
     rest = path[len(home) :]
@@ -342,9 +342,9 @@ def _templates(case: Case, values: Values) -> list[str]:
     runtime, family, way = case.runtime, case.spec.family, case.judged.offload
     rule = case.rule
     if way is not None:
-        of_family = runtime.commands.get(family or "", "")
-        is_by_itself = of_family and "{device}" not in of_family
-        return [of_family if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
+        family_command = runtime.commands.get(family or "", "")
+        is_by_itself = family_command and "{device}" not in family_command
+        return [family_command if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, runtime.repository_command]
     line = _command_of_model(case)
@@ -427,7 +427,7 @@ def _lines_of_own_files(case: Case) -> tuple[str, ...]:
     folder = (os.path.dirname(path) or ".") if is_file else path
     rule = case.rule
     template = (rule.command if rule is not None else "") or _command_of_model(case)
-    typed = in_shell(folder, case.machine)
+    typed = shell_path(folder, case.machine)
     # within a program of Python a quoted path would end the text
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
     if "{repository}" not in template or is_misread:
@@ -454,9 +454,9 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
 
 def lines_of_file(case: Case, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    line = case.runtime.file_command.replace("{file}", in_shell(path, case.machine))
+    line = case.runtime.file_command.replace("{file}", shell_path(path, case.machine))
     if projector and case.setting("projector") != "none":
-        line = line.replace(" -c ", f" --mmproj {in_shell(projector, case.machine)} -c ", 1)
+        line = line.replace(" -c ", f" --mmproj {shell_path(projector, case.machine)} -c ", 1)
     return _run_lines(case, line)
 
 

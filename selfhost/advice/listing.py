@@ -111,7 +111,7 @@ class Lister:
         self._catalogue, self._workload, self._machine = catalogue, workload, machine
         self._use, self._modality, self._today = use, modality, units.utc_today()
         self._bounds = best_case(machine, workload)
-        self._standings = Standings.of_catalogue(catalogue)
+        self._standings = Standings.load(catalogue)
 
     def first(
         self, most: int, ids: Collection[str] | None = None, *, only_running: bool = True
@@ -193,7 +193,7 @@ class Lister:
         is_slow: bool = False,
         is_less_open: bool = False,
     ) -> Key:
-        standing = self._standings.of(outline.id)
+        standing = self._standings.find(outline.id)
         assert standing is not None
         kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
         section, worth = standing.section, standing.worth * share
@@ -243,7 +243,8 @@ class Lister:
         # a month or a year alone says no day
         days = [each.released for each in shipped if each.released and len(each.released) == 10]
         whys = (
-            reasons(row, self._standings.of(row.model.id)) if row.can_run else None for row in rows
+            reasons(row, self._standings.find(row.model.id)) if row.can_run else None
+            for row in rows
         )
         return Ranking(
             machine=self._machine,

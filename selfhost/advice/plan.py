@@ -245,17 +245,17 @@ def _least(
         return nowhere
     gpu_only = question.wants_gpu
     is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
-    in_ram = not gpu_only or is_mac
-    on_card, beside = _card_and_ram_bytes(needs, gpu_only)
-    held = needs.memory.high_bytes if in_ram else beside
+    runs_in_ram = not gpu_only or is_mac
+    card_bytes, beside = _card_and_ram_bytes(needs, gpu_only)
+    held = needs.memory.high_bytes if runs_in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
     # a need stated as one figure may not say what lies in RAM beside the accelerators
-    if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
+    if not memory or max(memory, card_bytes) > MAX_MEMORY_BYTES:
         return nowhere
     cards = [Accelerator(vendor="apple", name="Apple GPU", unified=True)] * is_mac
     if gpu_only and not is_mac:
-        cards = [least_card(question, on_card, "the accelerator")]
+        cards = [least_card(question, card_bytes, "the accelerator")]
     disk = _disk_to_store(needs)
     machine = vast.replace(
         memory_total_bytes=memory,
@@ -264,7 +264,7 @@ def _least(
         accelerators=tuple(cards),
     )
     wanted = question.workload.min_tokens_per_second or 0.0
-    machine, cores, rate = _with_wanted_pace(question, machine, wanted * in_ram)
+    machine, cores, rate = _with_wanted_pace(question, machine, wanted * runs_in_ram)
     judged = judge(question, machine)
     if any(check in _MODEL_CHECKS for check in judged.failed):
         return question, judged, None
@@ -277,7 +277,7 @@ def _least(
         cpu=_cpu(needs, vast.architecture or "", cores),
         bandwidth_bytes_per_second=rate,
         accelerator=LeastAccelerator(
-            required=gpu_only, memory_bytes=on_card, memory_beside_bytes=ram
+            required=gpu_only, memory_bytes=card_bytes, memory_beside_bytes=ram
         ),
         is_slow=not wanted and is_slow(judged, None),
     )

@@ -106,11 +106,11 @@ class Standings:
 
     @classmethod
     @cache
-    def of_catalogue(cls, catalogue: Catalogue) -> Standings:
+    def load(cls, catalogue: Catalogue) -> Standings:
         """Those of a catalogue, which are made once, however many answers are ranked."""
         return cls(catalogue)
 
-    def of(self, id: str) -> Standing | None:
+    def find(self, id: str) -> Standing | None:
         """None for a model that the catalogue does not have."""
         return self._by_id.get(id)
 

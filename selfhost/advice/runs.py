@@ -235,7 +235,7 @@ def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
     """By term and place, and on how many accelerators; a context made again names its own anew."""
     sizes: dict[tuple[str, str], float] = {}
-    on_host = expression("runs", "on_host")
+    is_host = expression("runs", "host")
     for loaded, device, kind, mib in expression("runs", "buffer").findall(text):
         device, term = loaded or device, _TERMS.get(kind, "weights")
         if term == "weights" and expression("runs", "repacked").search(device):
@@ -244,7 +244,7 @@ def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
         sizes[term, device] = before + float(mib) * _SCALES["MiB"]
     sums: dict[tuple[str, str], list[float]] = {}
     for (term, device), size in sizes.items():
-        where = HOST if on_host.match(device) else ACCELERATORS
+        where = HOST if is_host.match(device) else ACCELERATORS
         sums.setdefault((term, where), []).append(size)
     memory = tuple(
         Figure(
@@ -257,7 +257,7 @@ def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
         for (term, where), parts in sums.items()
         if sum(parts)
     )
-    return memory, len({device for _, device in sizes if not on_host.match(device)})
+    return memory, len({device for _, device in sizes if not is_host.match(device)})
 
 
 def _requests(text: str) -> list[Figure]:

@@ -406,14 +406,14 @@ def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> lis
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
     workload, count = verdict.workload, len(service.program.split())
     # of a repository a file is named as it is there
-    of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
+    repository_option = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
     for line in verdict.commands:
         _, program, rest = f" {line} ".partition(f" {service.program} ")
         if program:
             own = shlex.split(rest)
             return [
                 f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
-                if word.lower().endswith(".gguf") and previous != of_repository
+                if word.lower().endswith(".gguf") and previous != repository_option
                 else word
                 for previous, word in zip(["", *own], own, strict=False)
             ]

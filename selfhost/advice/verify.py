@@ -251,8 +251,8 @@ def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
     if memory is None:
         return seen.replace(why=_why({"no-memory": True}))
     low, likely, high = _predicted_bytes(seen, memory, run)
-    on_gpu = any(part.where != HOST for part in memory.terms)
-    if not high and seen.where == HOST and on_gpu:
+    uses_gpu = any(part.where != HOST for part in memory.terms)
+    if not high and seen.where == HOST and uses_gpu:
         return seen.replace(why=_why({"beside-gpu": True}))
     is_less = {"not-filled": seen.term in PROCESS_TERMS and seen.seen < low - rounded}
     why = _why_no_bytes(seen.term, run, verdict) or _why(is_less)
@@ -262,14 +262,14 @@ def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
 
 def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     """Why that term is of something else than was predicted; None where it is not."""
-    of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
-    of_cache = of_process or term == "kv_cache"
+    is_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
+    is_cache = is_process or term == "kv_cache"
     runtime = verdict.question.runtime
     unpacks = runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets)
     reasons = {
-        "holds-draft": run.drafts and of_process,
-        "no-context": run.context_tokens is None and (of_cache or term == "compute"),
-        "cache-type": of_cache and run.kv_cache_type not in KV_CACHE_TYPES,
+        "holds-draft": run.drafts and is_process,
+        "no-context": run.context_tokens is None and (is_cache or term == "compute"),
+        "cache-type": is_cache and run.kv_cache_type not in KV_CACHE_TYPES,
         "repacked": unpacks
         and any(part.term == "repacked_weights" for part in run.figures)
         and term in ("weights", "repacked_weights"),

@@ -302,10 +302,10 @@ def _github(audit: Audit) -> str:
 def _command(name: str, properties: Mapping[str, str], message: str) -> str:
     """As the runner unescapes it (actions/toolkit, packages/core/src/command.ts)."""
     codes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
-    in_message = str.maketrans(codes)
-    in_property = str.maketrans({**codes, ":": "%3A", ",": "%2C"})
-    shown = (f"{key}={value.translate(in_property)}" for key, value in properties.items())
-    return f"::{name} {','.join(shown)}::{message.translate(in_message)}"
+    message_codes = str.maketrans(codes)
+    property_codes = str.maketrans({**codes, ":": "%3A", ",": "%2C"})
+    shown = (f"{key}={value.translate(property_codes)}" for key, value in properties.items())
+    return f"::{name} {','.join(shown)}::{message.translate(message_codes)}"
 
 
 def _sarif(audit: Audit) -> str:

@@ -130,9 +130,9 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
     if pace is not None and workload.parallel > 1:
         at_once = "a pace that is not known (see -v)"
         if total is not None:
-            each, in_all = total.likely / workload.parallel, units.speed(total.likely)
+            each, together = total.likely / workload.parallel, units.speed(total.likely)
             ends = units.pace(total.low, total.high)
-            at_once = f"about {in_all} in all ({ends}), {units.pace(each)} each"
+            at_once = f"about {together} in all ({ends}), {units.pace(each)} each"
         yield f"{workload.parallel:,} sequences at once: {at_once}"
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
@@ -238,9 +238,9 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     """What it likely takes where the finding holds the most of a place, else the finding's need."""
     memory = verdict.needs.memory if verdict.needs is not None else None
-    for on_cards in (False, True) if finding.check in ("memory", "accelerator") else ():
+    for is_card in (False, True) if finding.check in ("memory", "accelerator") else ():
         held = memory.places if memory is not None else ()
-        places = [place for place in held if (place.where != "host") is on_cards]
+        places = [place for place in held if (place.where != "host") is is_card]
         if places and sum(place.high_bytes for place in places) == finding.needs:
             return sum(place.total_bytes for place in places)
     return finding.needs
@@ -320,8 +320,8 @@ def _spare(verdict: Verdict) -> str:
     is_read = verdict.machine.memory_available_bytes is not None
     closed = ", with other programs closed" if is_read else ""
     listed = " or ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
-    in_ram = ", at a slower pace" if verdict.placement == "split" else ""
-    return f"There is room for more{in_ram}{closed}: {listed}." if parts else ""
+    slower = ", at a slower pace" if verdict.placement == "split" else ""
+    return f"There is room for more{slower}{closed}: {listed}." if parts else ""
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
@@ -344,7 +344,7 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
         drops = (Column(drop=1), Column(drop=3), Column(drop=2, wrap=True))
         table = Table(columns=(Column(), Column(right=True), *drops), rows=tuple(rows))
         typed = command(verdict.alternatives[0].command + carry)
-        title = f"What {runs} {words.on_machine(verdict.machine)} instead"
+        title = f"What {runs} {words.place_words(verdict.machine)} instead"
         yield from section(title, (table, typed))
 
 

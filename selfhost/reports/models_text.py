@@ -177,7 +177,7 @@ def _way_out(verdict: Verdict, carry: str, options: str, today: str | None) -> B
     for first in verdict.alternatives[:1]:
         model = " in ".join(filter(None, (first.id, first.quantization)))
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
-        yield line(f"{runs} {words.on_machine(verdict.machine)}: {model}", indent=4)
+        yield line(f"{runs} {words.place_words(verdict.machine)}: {model}", indent=4)
         typed = first.command + carry
     if verdict.route is Route.API and verdict.api_offers:
         whose, prices = words.offer_words(verdict.api_offers[0], today)
@@ -242,7 +242,7 @@ def _summary(listing: Ranking, workload: Workload) -> str:
     memory = ", ".join(_memory_words(machine, workload))
     parts = (
         f"{'About ' * counts.is_estimate}{counts.running:,} of {counts.models:,}"
-        f" {'model' if counts.models == 1 else 'models'} {verb} {words.on_machine(machine)}"
+        f" {'model' if counts.models == 1 else 'models'} {verb} {words.place_words(machine)}"
         f"{f' ({memory})' if memory else ''}"
         f"{f', {counts.slow:,} of them likely slow' if counts.slow else ''}",
         f"{counts.unknown:,} unknown" if counts.unknown else "",

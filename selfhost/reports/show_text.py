@@ -105,7 +105,7 @@ def _sizes_table(shown: Shown) -> Table:
     if len(listed) > _MOST_SIZES:
         usual = (*_USUAL, shown.verdict.workload.quantization)
         listed = [size for size in listed if size.quantization in usual] or listed
-    where = words.on_machine(shown.verdict.machine)
+    where = words.place_words(shown.verdict.machine)
     columns = (
         Column(title="quant"),
         Column(title="download", right=True),

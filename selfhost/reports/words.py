@@ -55,7 +55,7 @@ _OLD_CATALOGUE_MONTHS = 6
 
 def answer_line(verdict: Verdict) -> Paragraph:
     """The route in words, and why it is not local where it is not."""
-    why, where, before = causes(verdict), f" {on_machine(verdict.machine)}", ""
+    why, where, before = causes(verdict), f" {place_words(verdict.machine)}", ""
     after = f" does not run{where}: {why}"
     if is_closed(verdict):
         available = verdict.model.availability
@@ -123,7 +123,7 @@ def is_ruled_out(answer: Verdict) -> bool:
 def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
     """How many of all that were asked for run on their machine, and why others have no answer."""
     runs = sum(answer.route is Route.LOCAL for answer in answers)
-    where, ruled_out = on_machine(answers[0].machine), sum(map(is_ruled_out, answers))
+    where, ruled_out = place_words(answers[0].machine), sum(map(is_ruled_out, answers))
     words = f"{runs} of {len(answers) + unjudged} models {'runs' if runs == 1 else 'run'} {where}"
     verb = "is" if ruled_out == 1 else "are"
     words += f"; {ruled_out} {verb} ruled out by your conditions" if ruled_out else ""
@@ -193,8 +193,8 @@ def memory_words(needs: Needs | None) -> str:
     if needs is None or needs.memory is None:
         return ""
     places = needs.memory.places
-    on_gpu = [place for place in places if place.where != "host"]
-    held = on_gpu if needs.placement == "accelerator" else places
+    gpu_places = [place for place in places if place.where != "host"]
+    held = gpu_places if needs.placement == "accelerator" else places
     return units.binary(sum(place.total_bytes for place in held))
 
 
@@ -294,8 +294,8 @@ def _download_words(verdict: Verdict) -> str:
         return f"{amount} of weights, yours to get"
     if here is not None and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-    in_about = "" if seconds is None else f" in about {units.duration(seconds)}"
-    return f"{amount} to download{in_about}"
+    wait = "" if seconds is None else f" in about {units.duration(seconds)}"
+    return f"{amount} to download{wait}"
 
 
 def known(value: Number | None, write: Callable[[Number], str], absent: str = "-") -> str:
@@ -318,7 +318,7 @@ def is_here(machine: Machine) -> bool:
     return machine.is_this_one and not machine.planning
 
 
-def on_machine(machine: Machine) -> str:
+def place_words(machine: Machine) -> str:
     """`here`, or `on` with its name."""
     return "here" if is_here(machine) else f"on {machine.name}"
 
@@ -389,7 +389,7 @@ def month_blocks(verdict: Verdict) -> Blocks:
     load = f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
     local, rows, remarks = cost.here, [("by API", *_bill(verdict, cost))], list[str]()
     if local is None:
-        rows.append((on_machine(verdict.machine), "", "it does not run"))
+        rows.append((place_words(verdict.machine), "", "it does not run"))
     else:
         rows += _local_rows(local, "here" if is_here(verdict.machine) else "there")
         remedies = dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy)

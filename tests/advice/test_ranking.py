@@ -28,7 +28,7 @@ def test_a_mixture_counts_as_a_dense_model_of_about_five_times_its_active_parame
 ) -> None:
     """Qwen3's report sets 30B-A3B and 235B-A22B beside dense models of five times what they compute with (arXiv:2505.09388, 3.3): some 16 and 110 B."""
     standings = Standings(open_catalogue())
-    sparse, whole = standings.of(mixture), standings.of(dense)
+    sparse, whole = standings.find(mixture), standings.find(dense)
     assert sparse is not None
     assert whole is not None
     assert sparse.size > whole.size
@@ -72,7 +72,7 @@ def _nothing_below_reading_speed_stands_before_its_equal_above_it(
     standings = Standings(catalogue)
     slow_worths: list[float] = []
     for answer in listing.models:
-        standing_of_it = standings.of(answer.model.id)
+        standing_of_it = standings.find(answer.model.id)
         pace = answer.speed.decode if answer.speed is not None else None
         if standing_of_it is None or pace is None or standing_of_it.section != 0:
             continue

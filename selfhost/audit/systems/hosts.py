@@ -113,8 +113,8 @@ def _put_scope(machine: MachineDraft, facts: Mapping[str, Any]) -> None:
 def _name(facts: Mapping[str, Any], file: str) -> str | None:
     """The inventory's name, which a file of `--tree` has; else the host's own."""
     base = os.path.basename(file)
-    of_tree = None if base.endswith((".json", ".jsonl")) or base == file else base
-    return machine_name(of_tree, facts.get("nodename"), facts.get("fqdn"), facts.get("hostname"))
+    tree_name = None if base.endswith((".json", ".jsonl")) or base == file else base
+    return machine_name(tree_name, facts.get("nodename"), facts.get("fqdn"), facts.get("hostname"))
 
 
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
