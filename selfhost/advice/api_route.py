@@ -127,7 +127,12 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
             break
         chain.append(after)
     followers = [
-        (each, _BY_JUDGEMENT if any(one.next_is_judged for one in chain[:place]) else _BY_PUBLISHER)
+        (
+            each,
+            _BY_JUDGEMENT
+            if any(before.next_is_judged for before in chain[:place])
+            else _BY_PUBLISHER,
+        )
         for place, each in enumerate(chain)
         if place
     ]
