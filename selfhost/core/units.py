@@ -240,9 +240,10 @@ _SECONDS = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hour", "hours"), 3600),
 }
-# a small b is a bit and a capital B a byte
-_RATE = re.compile(r"([kKmMgGtT]i?)?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)")
-_RATE_EXAMPLE = "write for example 100Mbit/s or 12MB/s"
+# a small b is a bit and a capital B a byte, but not behind a small m, g or t
+_RATE = re.compile(
+    r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)"
+)
 
 
 def _parts(text: str, refusal: str) -> tuple[int, int, str]:
@@ -315,13 +316,11 @@ def parse_size(text: str) -> int:
 
 def parse_rate(text: str) -> int:
     """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second."""
-    number, scale, typed = _parts(text, f"is not a speed: {_RATE_EXAMPLE}")
-    match = _RATE.fullmatch(typed.replace(" ", ""))
-    prefix, unit = match.groups(default="") if match else ("", "")
-    bits = 8 if unit.startswith("bit") or unit == "b" else 1
-    rate = number * _SIZES[f"{prefix.lower()}b"] // (scale * bits)
-    if match and rate >= 1 and not (prefix in ("m", "g", "t") and unit in ("b", "B")):
-        return rate
-    refusal = "has no unit of speed" if match is None else "is too small"
-    refusal = "could be bits or bytes" if match and rate >= 1 else refusal
-    raise ValueError(f"{text!r} {refusal}: {_RATE_EXAMPLE}")
+    refusal = "is not a speed: write for example 100Mbit/s or 12MB/s"
+    number, scale, typed = _parts(text, refusal)
+    if (match := _RATE.fullmatch(typed.replace(" ", ""))) and number > 0:
+        prefix, unit = match.groups(default="")
+        bits = 8 if unit[0] == "b" and "y" not in unit else 1
+        if rate := number * _SIZES[f"{prefix.lower()}b"] // (scale * bits):
+            return rate
+    raise ValueError(f"{text!r} {refusal}")
