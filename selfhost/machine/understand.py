@@ -313,38 +313,28 @@ def _take_processor_number(about: Description) -> None:
 
 
 def _take_processor_kind(about: Description) -> None:
-    """`ryzen 7`, `xeon`, `i5 8th gen`, with a number of no series."""
-    runs = [] if about.processor or about.has_chip else about.free_runs(4)
-    run = next((run for run in runs if _is_processor_kind(run[2], about.free(run[1]))), None)
-    if run is None:
+    """`ryzen 7`, `xeon`, `i5 8th gen`, `amd a10x9600p`: a kind with numbers of no series."""
+    for start, word in [] if about.processor or about.has_chip else about.free_words():
+        name, end = [word], start + 1
+        if not cpus.class_of(word) or word in ("pro", "ai", "core2"):
+            continue
+        while (word := about.free(end)) and _may_be_of_processor(word):
+            is_number = any(map(str.isdecimal, word)) and not matches((word,))
+            if not (is_number or cpus.names_a_kind_alone({word})):
+                break
+            name.append(word)
+            end += 1
+        if {*name} <= {"core", *cpus.MAKERS}:
+            continue
+        for at in (end, start - 1):
+            generation = NUMBERED.fullmatch(about.free(at))
+            if generation and generation[2] == "gen":
+                about.taken.add(at)
+                number = generation[1]
+                name += [{"1": "1st", "2": "2nd", "3": "3rd"}.get(number, f"{number}th"), "gen"]
+                break
+        _put_processor(about, start, end, " ".join(name))
         return
-    start, end, name = run
-    name = [*name]
-    while any(map(str.isdecimal, word := about.free(end))) and _may_be_of_processor(word):
-        name.append(word)
-        end += 1
-    for at in (end, start - 1):
-        generation = NUMBERED.fullmatch(about.free(at))
-        if generation and generation[2] == "gen":
-            about.taken.add(at)
-            name += [
-                {"1": "1st", "2": "2nd", "3": "3rd"}.get(number := generation[1], f"{number}th")
-            ]
-            name.append("gen")
-            break
-    _put_processor(about, start, end, " ".join(name))
-
-
-def _is_processor_kind(name: Sequence[str], behind: str) -> bool:
-    """Whether words tell that and nothing else: `ryzen 7`, `amd a10x9600p`."""
-    # digits behind a kind tell its class
-    telling = {word for word in name if word not in (*cpus.MAKERS, *"3579")}
-    if not telling:
-        is_number = re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind) is not None
-        return name[0] in cpus.MAKERS and is_number and not matches((behind,))
-    is_begin = telling != {"core"} and name[0] not in ("pro", "ai", "core2")
-    is_one = is_begin and not name[0].isdecimal() and all(map(_may_be_of_processor, name))
-    return is_one and bool(cpus.class_of(name[0])) and cpus.names_a_kind_alone(telling)
 
 
 def _take_cards(about: Description, *, alone: bool = False) -> None:
