@@ -239,6 +239,8 @@ def _take_mac(about: Description) -> None:
         near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     about.product = rows[0]
+    # no guest of another system has its GPU
+    about.has_no_card = about.has_no_gpu = about.has_no_gpu or about.scope != "host"
     about.taken.update(range(start, end))
     about.taken.update(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
 
