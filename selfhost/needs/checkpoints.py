@@ -118,11 +118,8 @@ def typed_tensors(
     plain, typed = architecture.dtype or "bfloat16", []
     for group in checkpoint_tensors(architecture, row):
         own = "8bit" if group.name in in_8_bits else mlx
-        type = (
-            _type_in_mlx(group, architecture, row, own)
-            if own
-            else _type_of(group, architecture, row)
-        )
+        find = _type_in_mlx if own else _type_of
+        type = find(group, architecture, row, own or plain)
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
@@ -132,8 +129,9 @@ def typed_tensors(
     return tuple(typed)
 
 
-def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRow) -> str:
-    plain = architecture.dtype or "bfloat16"
+def _type_of(
+    group: TensorGroup, architecture: Architecture, row: ArchitectureRow, plain: str
+) -> str:
     type = architecture.matrix_dtype or plain
     is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
     if type in _BITSANDBYTES or scheme_of(type) is not None:
@@ -392,7 +390,7 @@ def loaded_of(case: Case, files: Term) -> Term:
 
 
 def download_of(spec: ModelSpec, files: Term) -> Term | Unread:
-    """The files as one figure; unknown for files without a repository whose type nobody states."""
+    """Unknown for files without a repository whose type nobody states."""
     architecture = spec.architecture
     untyped = architecture is not None and architecture.dtype is None and spec.repository is None
     if not (untyped and files.how is How.ASSUMED and "architecture.dtype" in spec.unknown):

@@ -60,19 +60,16 @@ def case_of(
     workload = workload or Workload()
     usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
     format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
-    architecture = spec.architecture
-    row = row_of(architecture) if architecture is not None else None
-    if architecture is not None and row is not None and format != "gguf":
-        why = why_not_known(architecture, row, runtime)
-        if why is not None:
-            # its weights are known, not what this program makes of its cache
-            tensors = checkpoint_tensors(architecture, row)
-            architecture = architecture.replace(tensors=tensors, attention=(), recurrent=())
-            unknown = {**spec.unknown, "architecture.attention": why}
-            spec = spec.replace(architecture=architecture, unknown=unknown)
-    quantization = workload.quantization or usual[1]
+    model, quantization = spec.architecture, workload.quantization or usual[1]
+    row = row_of(model) if model is not None else None
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
+    elif model is not None and row is not None and (why := why_not_known(model, row, runtime)):
+        # its weights are known, not what this program makes of its cache
+        tensors = checkpoint_tensors(model, row)
+        model = model.replace(tensors=tensors, attention=(), recurrent=())
+        unknown = {**spec.unknown, "architecture.attention": why}
+        spec = spec.replace(architecture=model, unknown=unknown)
     case = Case(
         spec=spec,
         known_row=row,
@@ -102,13 +99,10 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
 
 
 def _encoder(spec: ModelSpec) -> Encoder | None:
-    parameters = spec.parameters.encoders
-    if not parameters:
-        return None
-    row = spec.architecture.row if spec.architecture is not None else ""
-    for entry in shipped_table("architectures").get("encoder", ()):
+    parameters, row = spec.parameters.encoders, spec.architecture and spec.architecture.row
+    for entry in shipped_table("architectures").get("encoder", ()) if parameters else ():
         most = entry.get("most_parameters", parameters)
-        fits = entry.get("least_parameters", 0) <= parameters <= most
+        fits = entry.get("least_parameters", 0) <= (parameters or 0) <= most
         is_typed = spec.parameters.encoder_type in entry.get("types", ())
         is_alike = spec.family in entry.get("families", ()) or row in entry.get("rows", ())
         if is_typed or (fits and is_alike):
@@ -214,18 +208,15 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     sizes = {canonical_gguf(name) or name: size for each in listed for name, size in each}
     own = set(sizes)
     beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
+    architecture, left = spec.architecture, {"F32"}
     if trained_in_mxfp4(spec):
         # experts that were published in 4 bits gain nothing from another type
-        wanted = {default, *own}
-        return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
-    architecture = spec.architecture
-    left = {"F32"}
-    if architecture is None or not architecture.has_experts:
+        left = {*GGUF_QUANTIZATIONS} - {default}
+    elif architecture is None or not architecture.has_experts:
         left.add("MXFP4")
     if stored_type(architecture) != "ternary":
         left.update(TERNARY_QUANTIZATIONS)
-    left -= own
-    return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
+    return (*(name for name in GGUF_QUANTIZATIONS if name in own or name not in left), *beyond)
 
 
 def trained_in_mxfp4(spec: ModelSpec) -> bool:
@@ -239,20 +230,17 @@ EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QU
 
 def canonical_quantization(text: str) -> str | None:
     """`q4_k_m` -> `Q4_K_M`, `AWQ-INT4` -> `awq`; None for a name nobody knows."""
-    name = canonical_gguf(text)
-    if name is not None:
-        return name
     lower = text.strip().lower()
     canonical = next((name for name in EVERY_QUANTIZATION if name.lower() == lower), None)
-    if canonical is None:
-        # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
-        spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
-        spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
-        canonical = spelled if mlx_scheme(spelled) is not None else None
-    if canonical is None:
-        canonical = gguf_files.canonical_mix(text)
+    if known := canonical_gguf(text) or canonical:
+        return known
+    # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
+    spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
+    spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
+    if mlx_scheme(spelled) is not None:
+        return spelled
     scheme = scheme_of(text)
-    return canonical or (scheme.name if scheme else None)
+    return gguf_files.canonical_mix(text) or (scheme.name if scheme else None)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:

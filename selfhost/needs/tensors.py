@@ -346,9 +346,7 @@ class _Tensors:
             table=table,
             narrow=table != width,
             output_beside=self.gguf and row.flags.get("output_in_gguf"),
-            has_positions=row.positions,
             position_rows=rows,
-            has_types=row.token_types,
             types=model.token_types or 2,
             distances=model.positions or 0,
             rope_factors=model.rope_factors or row.rope_factors,
@@ -359,9 +357,9 @@ class _Tensors:
 
     def norms(self) -> None:
         model, row, every = self.architecture, self.row, self.layers
+        mixing = *model.attention, *model.recurrent
         for name in (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms:
             if row.norms_of_parts:
-                mixing = *model.attention, *model.recurrent
                 parts = model.feed_forward if name == "ffn_norm" else mixing
                 self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
             elif name == "attn_norm" and not row.first_norm:
@@ -384,9 +382,8 @@ class _Tensors:
             "streams": row.hyper_connections and inputs,
         }
         more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}
-        for name, is_there in tables.items():
-            if is_there:
-                self.table(name, **more)
+        for name in filter(tables.get, tables):
+            self.table(name, **more)
 
     def norm(self, name: str) -> None:
         for part in ("weight", "bias") if self.row.norm_bias else ("weight",):
@@ -421,11 +418,10 @@ class _Tensors:
             groups, rows = group.output_groups or 1, 2 if group.indexer_heads else 1
             self.table("compressed", group, indexed=indexed, rows=rows, output_groups=groups)
         else:
-            stated = model.attention_bias
-            bias = row.attention_bias if stated is None else stated
+            bias = row.attention_bias if model.attention_bias is None else model.attention_bias
+            more = {"biased": bias, "biased_keys": bias and row.key_bias}
             norm = group.query_key_norm or model.query_key_norm or row.query_key_norm
-            keys = bias and row.key_bias
-            self.table("attention", group, biased=bias, biased_keys=keys, query_key_norm=norm)
+            self.table("attention", group, query_key_norm=norm, **more)
         self.table("beside attention", group)
 
     def feed_forward(self, group: FeedForward) -> None:
