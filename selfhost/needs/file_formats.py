@@ -231,9 +231,9 @@ EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QU
 def canonical_quantization(text: str) -> str | None:
     """`q4_k_m` -> `Q4_K_M`, `AWQ-INT4` -> `awq`; None for a name nobody knows."""
     lower = text.strip().lower()
-    canonical = next((name for name in EVERY_QUANTIZATION if name.lower() == lower), None)
-    if known := canonical_gguf(text) or canonical:
-        return known
+    as_written = next((name for name in EVERY_QUANTIZATION if name.lower() == lower), None)
+    if name := canonical_gguf(text) or as_written:
+        return name
     # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
     spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
     spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
