@@ -134,14 +134,14 @@ def _refusal(question: Question, runtime: RuntimeSpec) -> tuple[str | None, str 
             kind += f", quantized as {workload.quantization}," if is_packed else ""
             why = f"The files are {kind}, but {runtime.name} loads {loaded}."
     remedy = None if spec.refused is None else "download the published file again"
-    return (why, remedy) if workload.task != "finetune" else _untrained(question, runtime, why)
+    is_run = workload.task != "finetune"
+    return (why, remedy) if is_run else _refused_training(question, runtime, why, remedy)
 
 
-def _untrained(
-    question: Question, runtime: RuntimeSpec, why: str | None
+def _refused_training(
+    question: Question, runtime: RuntimeSpec, why: str | None, remedy: str | None
 ) -> tuple[str | None, str | None]:
-    spec, workload = question.spec, question.workload
-    remedy = None if spec.refused is None else "download the published file again"
+    spec, method = question.spec, question.workload.finetune_method or "lora"
     own_program = spec.runtimes if spec.architecture is None else ()
     is_of_others = bool(own_program) and runtime.id not in own_program
     is_not_counted = is_of_others or spec.modality not in runtime.modalities
@@ -155,7 +155,7 @@ def _untrained(
         return why, remedy or "train the original weights (a folder of safetensors files)"
     from ..needs.training import why_not_trained
 
-    return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
+    return why_not_trained(spec, method) or (None, remedy)
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:

@@ -19,7 +19,7 @@ from judge.small import (
     work,
 )
 from selfhost.core.tables import RANGES, UNITS
-from selfhost.judge.checks import Finding, codes, table
+from selfhost.judge.checks import Finding, table
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Route, Verdict, exit_code
 
@@ -118,7 +118,7 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
 
 def test_every_code_has_words_and_every_words_a_code() -> None:
     """The table of words is compared with the closed list of codes."""
-    assert {key.partition("/")[0] for key in table("findings")} == codes().keys()
+    assert {key.partition("/")[0] for key in table("findings")} == table("codes").keys()
 
 
 def test_every_template_can_be_filled_in() -> None:

@@ -114,11 +114,6 @@ def table(name: str) -> Mapping[str, Any]:
     return values
 
 
-def codes() -> Mapping[str, str]:
-    """The closed list of reason codes, with what each means."""
-    return table("codes")
-
-
 def fault(option: str, key: str, **figures: Any) -> WorkloadError:
     """What makes no sense of that option, in the words of that key, and what to type instead."""
     words = table("faults")[key]
