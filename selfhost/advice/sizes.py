@@ -167,8 +167,7 @@ def least_card(question: Question, memory_bytes: int, name: str) -> Accelerator:
     service = getattr(runtime, "service", None) or _NO_SERVICE
     capability = None
     if runtime is not None:
-        quantization = question.workload.quantization
-        capability = runtime.capability_for(quantization, question.cache_rule)
+        capability = runtime.capability_under(question.kernel_rules)
     return Accelerator(
         vendor=next(iter(vendors), service.vendor or "unknown"),
         name=name,

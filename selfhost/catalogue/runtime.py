@@ -359,12 +359,9 @@ class RuntimeSpec(Stated):
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 
-    def capability_for(
-        self, quantization: str | None, cache_rule: CacheRule | None = None
-    ) -> str | None:
-        """The least compute capability of an NVIDIA GPU for that quantization and such a cache."""
-        rules = (self, self.rule_of(quantization), cache_rule)
-        needed = [rule.compute_capability for rule in rules if rule is not None]
+    def capability_under(self, rules: Sequence[KernelRule]) -> str | None:
+        """The least compute capability of an NVIDIA GPU that runs it under these rules, too."""
+        needed = [rule.compute_capability for rule in (self, *rules)]
         return max(
             filter(None, needed), key=lambda text: [*map(int, text.split("."))], default=None
         )

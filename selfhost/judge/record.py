@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ..catalogue.offers import Offer
 from ..catalogue.quantization_names import Quality
-from ..catalogue.runtime import CacheRule, KernelRule, RuntimeSpec
+from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
@@ -122,30 +122,20 @@ class Question(Record):
         )
 
     @property
-    def each_of(self) -> int:
-        """Of how many sequences each must be as fast as wanted: 1 where no minimum is stated."""
-        is_stated = self.speed_stated and self.workload.min_tokens_per_second
-        return self.workload.parallel if is_stated else 1
-
-    @property
     def wants_gpu(self) -> bool:
         """Whether the program runs that quantization on accelerators alone."""
         rule = self.runtime and self.runtime.rule_of(self.workload.quantization)
         return self.runtime is not None and (self.runtime.gpu_only or bool(rule and rule.gpu_only))
 
     @property
-    def cache_rule(self) -> CacheRule | None:
-        """Which GPUs keep a cache of that type of the model; None where all do."""
-        rules = self.runtime.cache_rules if self.runtime else {}
-        rule, sees = rules.get(self.workload.kv_cache_type or ""), self.spec.modality == "vision"
-        return rule and rule.for_model(self.spec.architecture, sees=sees)
-
-    @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
         """What the program asks of accelerators, for this quantization and this cache."""
-        runtime, quantization = self.runtime, self.workload.quantization
-        rule = None if runtime is None else runtime.rule_of(quantization)
-        return tuple(filter(None, (rule, self.cache_rule)))
+        runtime, spec, cache = self.runtime, self.spec, self.workload.kv_cache_type
+        if runtime is None:
+            return ()
+        rule = runtime.cache_rules.get(cache or "")
+        own = rule and rule.for_model(spec.architecture, sees=spec.modality == "vision")
+        return tuple(filter(None, (runtime.rule_of(self.workload.quantization), own)))
 
     @property
     def store(self) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 from ...core.errors import WorkloadError
 from ...core.records import Record, Unread
 from ...core.tables import filled, shipped_table
-from ...machine.record import Machine
 
 
 class Outcome(StrEnum):
@@ -93,6 +92,9 @@ def finding(
     """
     values = {**dict.fromkeys((*_FIELDS, "why", "remedy")), **common, **(figures or {})}
     remedy, why = values["remedy"], values["why"]
+    if values.get("confidence") == "high":
+        # only what is not sure is told
+        values["confidence"] = None
     if isinstance(why, Unread):
         remedy, values["why"] = remedy or why.remedy, why.reason
     rows = table("findings")
@@ -133,8 +135,3 @@ def sentence(template: str, figures: Mapping[str, Any]) -> str:
         name, _, behind = rest.partition(">")
         template = first + table("parts")[name] + behind
     return filled(template, figures)
-
-
-def doubt_of(machine: Machine) -> str | None:
-    """The confidence of a profile's figures that are not sure; None for all others."""
-    return None if machine.confidence in (None, "high") else machine.confidence

@@ -30,7 +30,7 @@ from ..placement.devices import (
     runs_on,
 )
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 from .memory import what_is_smaller
 
 # what was not read of an accelerator, by whether its memory was
@@ -149,7 +149,7 @@ def _shares_check(
         likely=sum(share.place.total_bytes for share in shares),
         option=option.replace("{parallel}", str(question.workload.parallel)),
         smaller=what_is_smaller(on_cards, has),
-        confidence=doubt_of(machine),
+        confidence=machine.confidence,
     )
 
 

@@ -9,7 +9,7 @@ from ...core.units import GIB
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
 from ...needs.records import Needs
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding
 
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
 # the volume, whichever is less (assumed)
@@ -54,7 +54,7 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         place=shown,
         place_first=re.sub("^the ", "The ", shown),
         variable=_STORE_VARIABLES.get(purpose),
-        confidence=doubt_of(machine),
+        confidence=machine.confidence,
         already=here.size_bytes if here and missing else None,
         making=question.making_bytes,
     )

@@ -12,7 +12,7 @@ from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import Machine
 from ...needs.records import Needs, Term
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -113,7 +113,7 @@ def memory_check(
         asked=given.is_stated and given.could is not None,
         reserve=given.reserve,
         reserve_source=given.reserve_source,
-        confidence=doubt_of(machine),
+        confidence=machine.confidence,
         smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
     )
     shell = _shell_limit(low, high - files_bytes, needs, machine, given)

@@ -28,7 +28,7 @@ def speed_check(
     question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding | None:
     """The estimated decode pace against what is wanted. None where tokens make no sense."""
-    workload, pace, each_of = question.workload, speed.judged, question.each_of
+    workload, pace, each_of = question.workload, speed.judged, speed.each_of
     wanted, in_ram = workload.min_tokens_per_second, placed.placement != "accelerator"
     if wanted is None:
         return None

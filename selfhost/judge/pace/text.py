@@ -463,7 +463,9 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         pace = _with_total(question, way, pace)
     if is_drafted and companions is not None:
         pace = _with_draft(pace, is_own_block=companions.draft is None)
-    return pace.replace(each_of=question.each_of)
+    # where a minimum is stated each of the sequences must be as fast
+    is_stated = question.speed_stated and workload.min_tokens_per_second
+    return pace.replace(each_of=workload.parallel if is_stated else 1)
 
 
 def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:

@@ -367,7 +367,7 @@ def _groups(
     rooms, runtime = _rooms(needs, machine, cards), question.runtime
     suited = rooms
     if runtime is not None:
-        least = runtime.capability_for(question.workload.quantization, question.cache_rule)
+        least = runtime.capability_under(question.kernel_rules)
         suited = [
             place
             for place in rooms
