@@ -22,6 +22,7 @@ from ...core.workload import NARROW_CACHE_TYPES, Workload
 from ...machine import gpus
 from ...machine.cpus import apple_chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
+from ...needs.quantization import BLOCKS
 from ..placement.devices import computes_on_shared, reaches
 from .processor import (
     ANY_APPLE,
@@ -32,7 +33,7 @@ from .processor import (
     is_on_apple_gpu,
     named_processor,
 )
-from .speed import SAME, Range, constant, ends_of, longest
+from .speed import SAME, Range, constant, longest
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
 _PLAIN = frozenset((
@@ -125,11 +126,6 @@ class Step(Record):
         return 0 if self.architecture is None else self.architecture.layers
 
     @property
-    def attention(self) -> tuple[Attention, ...]:
-        """The layers that attend to the context; () where they are not known."""
-        return () if self.architecture is None else self.architecture.attention
-
-    @property
     def has_experts(self) -> bool:
         """Whether tokens choose among experts."""
         groups = self.architecture.feed_forward if self.architecture is not None else ()
@@ -146,7 +142,7 @@ class Step(Record):
         """Bytes that the step reads of the context, and seconds of one core that attends to it."""
         row_seconds, number_seconds = constant("step")["attending_seconds"]
         cached = attended = 0.0
-        for group in self.attention:
+        for group in self.architecture.attention if self.architecture is not None else ():
             rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
             rows *= len(group.layers)
             kept = group.kv_heads * (group.key_length + group.value_length)
@@ -162,7 +158,6 @@ class Step(Record):
         matrix, which the last token alone needs; {} where that cannot be told.
         """
         from ...needs.checkpoints import bits_in_mlx
-        from ...needs.quantization import BLOCKS
 
         architecture, met = self.architecture, dict[str, float]()
         if architecture is None or architecture.vocabulary is None:
@@ -205,7 +200,7 @@ def _launched_layers(
     figures = constant("step")
     if architecture is None:
         usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
-        return ends_of("step", "layers_ends") * usual if parameters else None
+        return constant("step")["layers_ends"] * usual if parameters else None
     # each expert is called in turn at the slow end
     experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
     layers, (fewest, usual, most) = architecture.layers, percent
@@ -380,9 +375,9 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
         return SAME * chip[1], None
     memory = bandwidth(machine)
     if chip is not None:
-        ends = ends_of("reading", "any_apple") * units.GB
+        ends = constant("reading")["any_apple"] * units.GB
     elif rate is None and is_client_by_class(machine):
-        ends = ends_of("reading", "client_peaks") * units.GB
+        ends = constant("reading")["client_peaks"] * units.GB
     elif memory is not None:
         ends = memory.ends
     else:

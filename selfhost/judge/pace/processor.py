@@ -17,7 +17,7 @@ from ...core.tables import shipped_table
 from ...machine import cpus, gpus
 from ...machine.cpus import apple_chip_of, soldered_chip
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
-from .speed import SAME, Range, constant, ends_of, longest
+from .speed import SAME, Range, constant, longest
 
 _GB = units.GB
 ANY_APPLE = "an Apple chip"
@@ -222,7 +222,7 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     if by_name is not None:
         return by_name
     how = f"{_rate(rate)} (stated); processors reach a third to all of it"
-    return Bandwidth(ends=ends_of("reading", "stated_share") * rate, how=how)
+    return Bandwidth(ends=constant("reading")["stated_share"] * rate, how=how)
 
 
 def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
@@ -293,7 +293,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
         cores = threads_range(machine).likely / sockets
     # memory or share is usual where the other is not; no more reaches the weights than memory gives
     read = [share.read_together(peak, cores) for peak in peaks]
-    slow, usual, fast = ends_of("reading", "across_sockets") if sockets > 1 else SAME
+    slow, usual, fast = constant("reading")["across_sockets"] if sockets > 1 else SAME
     low = min(share.low * read[1], share.likely * read[0]) * slow
     likely = share.likely * read[2] * usual
     high = min(max(share.high * read[3], share.likely * read[4]), peaks[4] / BANDWIDTH_SHARE)
@@ -302,7 +302,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
         # its neighbours have the rest
         low *= constant("reading")["guest_share"]
     elif _modules_are_untold(machine):
-        slow, usual, _ = ends_of("reading", "untold_modules")
+        slow, usual, _ = constant("reading")["untold_modules"]
         low, likely = low * slow, likely * usual
     how += f", of which decoding gets about {part}, {share.source}"
     return Bandwidth(ends=Range(low, likely, high * fast * sockets), how=how)
@@ -359,7 +359,7 @@ def _bandwidth_of_class(machine: Machine) -> Bandwidth | None:
     how = f"a guess: {_rate(low, high)} ({what}), not measured"
     ends = Range(low * beyond_low, (low * high) ** 0.5, float(most))
     if not is_guest(machine) and cpus.count_of(name) > 1:
-        slow, usual, _ = ends_of("reading", "across_sockets")
+        slow, usual, _ = constant("reading")["across_sockets"]
         ends = Range(ends.slow * slow, ends.likely * usual, ends.fast)
     return Bandwidth(ends=ends, how=how)
 

@@ -70,12 +70,6 @@ def _with_ranges(value: Any) -> Any:
     return Range(*value) if is_range else [_with_ranges(each) for each in value]
 
 
-def ends_of(table: str, name: str) -> Range:
-    """A range of `specs/common/pace.toml`."""
-    ends: Range = constant(table)[name]
-    return ends
-
-
 class PaceRange(Record):
     """Tokens per second from the slow end to the fast one; of other work its unit, from the
     lowest.

@@ -28,7 +28,7 @@ from ..record import Question
 from . import engine, processor
 from .engine import MEASURED, SHORT_CHAT_TOKENS, Gpu, Step, efficiency, width_of
 from .processor import BANDWIDTH_SHARE, bandwidth
-from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, ends_of, longest
+from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, longest
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
 # decides
@@ -316,14 +316,14 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
     """What its weights compute and attention; None: its operations are not known."""
     operations, rows = 0.0, constant("type")
     column = 0 if processor.core_of(machine).wide else 1
-    slow, usual, fast = ends_of("read_prompt", "experts_on_cores")
+    slow, usual, fast = constant("read_prompt")["experts_on_cores"]
     for name, count in step.parameters_met().items():
         share = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])[column]
         is_expert = step.has_experts and name != "MXFP4"
         operations += 2 * count / share / (usual if is_expert else 1.0)
     if operations <= 0:
         return None
-    dense = rate = processor.cores_rate(machine) * ends_of("read_prompt", "reached_on_cores")
+    dense = rate = processor.cores_rate(machine) * constant("read_prompt")["reached_on_cores"]
     if step.has_experts:
         rate *= (slow / usual, 1.0, fast / usual)
     attended = _attended(step, dense, "attended_on_processor")
@@ -333,12 +333,13 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
 def _attended(step: Step, rate: Range, where: str) -> Range:
     """Seconds of attention for a token of the prompt, half of which stands before it on average."""
     tokens, operations = step.prompt_tokens / 2, 0.0
-    for group in step.attention:
+    for group in step.architecture.attention if step.architecture is not None else ():
         window = None if group.compression else group.window_tokens
         limits = [limit for limit in (group.indexer_rows, window) if limit]
         reached = min([tokens / (group.compression or 1), *limits])
         operations += 2 * len(group.layers) * group.heads * width_of(group) * reached
-    return operations / (rate * ends_of("batch", where))
+    share: Range = constant("batch")[where]
+    return operations / (rate * share)
 
 
 def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
@@ -357,7 +358,7 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
     if "program" in row:
         # the shares of other programs hold what launching takes
         return computed
-    slow, usual, fast = ends_of("read_prompt", "launched_seconds")
+    slow, usual, fast = constant("read_prompt")["launched_seconds"]
     launched = Range(usual if step.has_experts else slow, usual, fast)
     return computed + launched * (step.layers / BATCH_TOKENS)
 
@@ -472,7 +473,7 @@ def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
     """The pace of a model with tokens proposed for each step. A full context gains as much."""
     if alone.decode is None:
         return alone
-    gain = ends_of("draft", "own_block" if is_own_block else "draft_model")
+    gain = constant("draft")["own_block" if is_own_block else "draft_model"]
     full = alone.full_context_tokens_per_second
     source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
     return alone.replace(
@@ -521,7 +522,7 @@ def _with_total(question: Question, way: LaidOut, pace: Speed) -> Speed:
     reading, context = max(0.0, read_twice.seconds[1] - usual), max(0.0, single.likely - usual)
     share, growths = _growths(question, number)
     # what the program takes for each beside the model
-    served = ends_of("batch", "sequence_seconds") if step.replays else NOTHING
+    served = constant("batch")["sequence_seconds"] if step.replays else NOTHING
     rates = list[float]()
     for each, growth in zip(token + served + SAME * context, growths, strict=True):
         # a sequence more never costs more than a step of its own: it can be decoded after others
@@ -550,6 +551,6 @@ def _growths(question: Question, number: int) -> tuple[float, Range]:
     _, met, _ = expert_parameters(architecture, step.expert_matrices)
     largest = max(architecture.feed_forward, key=lambda group: group.experts or 0)
     used, experts = largest.used or 1, largest.experts or 1
-    chosen = [min(1.0, used / (experts * each)) for each in ends_of("batch", "preferred")]
+    chosen = [min(1.0, used / (experts * each)) for each in constant("batch")["preferred"]]
     slow, likely, fast = ((1 - (1 - each) ** number) / each for each in chosen)
     return min(1.0, met / active), Range(slow, likely, fast)

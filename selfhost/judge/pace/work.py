@@ -16,6 +16,7 @@ from ...core.units import TRAINED
 from ...core.workload import Workload
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
+from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
 from ..record import Question
@@ -30,7 +31,7 @@ from .engine import (
     shared_gpu_of,
 )
 from .processor import core_of, cores_rate, is_guest, share_of_many, threads_range
-from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, ends_of, longest
+from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, longest
 from .text import processor_seconds
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
@@ -178,14 +179,14 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
     """Of what a processor computes on prompts, what the program reaches with that type."""
     by_rows = runtime is not None and runtime.multiplies_rows
     if by_rows or (runtime is not None and runtime.computes_with == MEASURED):
-        key, ends = ("rows", "rows") if by_rows else ("prompt", "blocks")
-        rows = constant("type")
+        key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
+        rows, ends = constant("type"), Range(*constant("work")[around])
         names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
         row: list[float] = rows[names[0] if names else "F16"][key]
-        return ends_of("work", ends) * row[0 if core_of(machine).wide else 1]
+        return ends * row[0 if core_of(machine).wide else 1]
     sets, gains = machine.instruction_sets or (), constant("work")["in_bfloat16"]
     less = core_of(machine).float32 * share_of_many(threads_range(machine, runtime).likely)
-    share = ends_of("work", "in_pytorch") * less
+    share = Range(*constant("work")["in_pytorch"]) * less
     gain = next((gains[name] for name in gains if name in sets), None)
     return share if quantization != "bfloat16" or gain is None else share * gain
 
@@ -204,7 +205,7 @@ def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) 
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
     read = {"F32": 4 * parameters} if device is None else {"BF16": 2 * parameters}
     token = token_seconds(machine, device, Step(architecture=None, read_bytes=FrozenDict(read)))
-    times = ends_of("work", "step_on_cores" if device is None else "step_on_card")
+    times = constant("work")["step_on_cores" if device is None else "step_on_card"]
     return None if token is None else times * token
 
 
@@ -225,7 +226,7 @@ def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
     share = job.share(work)
     if job.device is not None:
         longer_by_type = SAME if is_measured else job.longer_by_type(job.quantization)
-        share *= ends_of("documents", work) * (1 / longer_by_type)
+        share *= constant("documents")[work] * (1 / longer_by_type)
         how += f"; documents at a part of this{job.basis(work)}"
         # sentence-transformers launches the operations for so many at once
         launched = layer_from_python(job.device) * (job.layers / constant("documents")["batch"])
@@ -247,7 +248,7 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
         return None
     if architecture is None:
         is_known = parameters >= constant("documents")["least_parameters"]
-        return ends_of("documents", "met") * (2.0 * parameters * tokens) if is_known else None
+        return constant("documents")["met"] * (2.0 * parameters * tokens) if is_known else None
     tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
     met = max(0, parameters - tables * architecture.embedding_length)
     attention = sum(
@@ -268,7 +269,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
     operations = _trained_operations(job, workload) * parameters.active
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
-    share, unpacked, launched = ends_of("training", "on_cores"), NOTHING, NOTHING
+    share, unpacked, launched = constant("training")["on_cores"], NOTHING, NOTHING
     if device is not None:
         share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
         # forward once, backward as long as two, and forward again
@@ -276,12 +277,12 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         if workload.finetune_method == "qlora" and rate is not None:
             moved = constant("training")["unpacked_bytes"] * (passes - 1) / rate
             held = parameters.total or parameters.active
-            unpacked = moved * held / ends_of("training", "unpacking")
+            unpacked = moved * held / constant("training")["unpacking"]
         if is_python:
             launched = layer_from_python(device) * (job.layers * passes)
     taken = job.seconds(operations * tokens, share)
     if job.number > 1:
-        taken *= ends_of("training", "together")
+        taken *= constant("training")["together"]
     pace = PaceRange.of_seconds(longest(taken + unpacked, launched) * (1 / tokens))
     asked, basis = workload.dataset_tokens, job.basis("training")
     return Speed(
@@ -350,8 +351,6 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
     """By which a GPU reaches a share of its peak; nobody timed clips in ggml."""
-    from ...needs.quantization import BASE_TYPES
-
     if quantization in BASE_TYPES:
         return "picture_ggml"
     return "picture" if denoising.frames is None else "video"
@@ -370,7 +369,7 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
         if denoising.frames is None:
             # clips were timed as a whole
             of_decoder = figures["decoder"] * share[1]
-            beside = ends_of("pictures", "beside")
+            beside = constant("pictures")["beside"]
         blocks = denoising.steps * (denoising.blocks or figures["fewest_blocks"])
         launched = figures["block_seconds"] * blocks
         steps = job.seconds(denoising.operations - denoising.decode_operations, share)
@@ -446,7 +445,7 @@ def _written(
     token, decoder = token_seconds(job.machine, job.device, step), step.architecture
     if token is None or decoder is None:
         return None
-    windows, tokens = ends_of("sound", "windows"), ends_of("sound", "tokens")
+    windows, tokens = constant("sound")["windows"], constant("sound")["tokens"]
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
@@ -459,8 +458,8 @@ def _written(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens[2]:g} to"
         f" {tokens[0]:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    written = tokens * ends_of("sound", beams) * token
-    return encoded + written + ends_of("sound", beside), how
+    written = tokens * constant("sound")[beams] * token
+    return encoded + written + constant("sound")[beside], how
 
 
 def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
@@ -480,11 +479,11 @@ def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
 
 def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
     """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
-    taken, device, steps = NOTHING, job.device, ends_of("sound", "tokens")
+    taken, device, steps = NOTHING, job.device, constant("sound")["tokens"]
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
         taken = job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
-        taken += ends_of("sound", "beside" if device is None else "beside_gpu")
+        taken += constant("sound")["beside" if device is None else "beside_gpu"]
     if sound.step_parameters:
         step = step_seconds(job.machine, device, sound.step_parameters)
         if step is None:
@@ -492,7 +491,7 @@ def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
         layer = NOTHING if device is None else layer_from_python(device)
         if sound.tokens_per_second is not None:
             steps = SAME * (60 * sound.tokens_per_second)
-            voice = ends_of("sound", "voice_layer")
+            voice = constant("sound")["voice_layer"]
             slow, likely, _ = longest(voice, layer)
             layer = Range(slow, likely, min(voice.fast, layer.fast))
         if device is not None:
