@@ -204,11 +204,6 @@ def state_bytes(architecture: Architecture, sequences: int) -> int:
     )
 
 
-# beside a latent row in FP8 that a sparse indexer reads: scales, and positions in 16 bits (vllm
-# 0.33.0, mla/flashmla_sparse.py: 656 bytes of DeepSeek V3.2); numbers of an indexer's key by scale
-_FP8_ROW_BYTES, _FP8_INDEXED = 80, 32
-
-
 class CacheSize(Record):
     """What all sequences keep in a group of layers, likely and at most: devices share it out by its
     `heads`; `before` and `line` stand around the number of layers.
@@ -238,8 +233,10 @@ def cache_sizes(case: Case) -> list[CacheSize]:
             elements, indexed = elements + 2 * indexer, 0
         size, most, line = elements * width, (elements + indexed) * width, f"{line} × {width} bytes"
         if width == 1 and indexed and group.latent:
-            size, most = size + _FP8_ROW_BYTES, most + _FP8_ROW_BYTES + indexed // _FP8_INDEXED
-            line = f"({line} + {_FP8_ROW_BYTES} bytes)"
+            rules = shipped_table("memory")["torch"]
+            beside = rules["fp8_row_bytes"]
+            size, most = size + beside, most + beside + indexed // rules["fp8_indexed"]
+            line = f"({line} + {beside} bytes)"
         number = group.layers * case.sequences
         caches.append(
             CacheSize(

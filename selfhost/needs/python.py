@@ -8,21 +8,16 @@ from __future__ import annotations
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..core.records import Unread
+from ..core.tables import shipped_table
 from . import checkpoints
 from .cache import as_unpacked, cache_terms
 from .case import Case, Parts, is_cast, loads_sixteen_bits, overhead, unread_cache
 from .records import How, Term, share_of, summed, taken_off, term
 from .servers import devices_of, on_each_device, terms_of_server
 
-# save_pretrained cuts files at 5 GB, newer releases at 50 GB
-SHARD_BYTES = 5_000_000_000
-# a page of Linux, and what it maps at once around a row of a cached file (mm/filemap.c, from 6.18)
-_PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 << 20
-# patches of 14 pixels in a picture of 1,024 × 1,024, and numbers alive per patch in the widest of
-# the measured encoders: Qwen's rotates in float32, and holds 24 times its width of up to 1,280
-_PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
-# the largest block that stays in the heap of glibc
-_HEAP_BLOCK_BYTES = 32 << 20
+_TORCH = shipped_table("memory")["torch"]
+SHARD_BYTES: int = _TORCH["shard_bytes"]
+_PAGE_BYTES = 4096
 
 
 def parts(case: Case) -> Parts:
@@ -138,7 +133,7 @@ def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
         unread = min(weights.low_bytes, rows * length * case.width)
         line = taken_off(line, unread, "of tokens that no text reads")
     # each row may lie across one more page, and what is mapped around it comes in at once
-    evictable = max(0, unread - tokens * _PAGE_BYTES - _AROUND_A_ROW_BYTES)
+    evictable = max(0, unread - tokens * _PAGE_BYTES - _TORCH["around_a_row_bytes"])
     mapped = weights.replace(
         bytes=weights.bytes - unread,
         high_bytes=weights.high_bytes - evictable,
@@ -173,8 +168,8 @@ def _activations(case: Case) -> Term:
     most += int(account.high_share * (size - scores + most_scores))
     most += account.high_bytes + most_masks
     if case.spec.modality == "vision":
-        patches = min(4 * tokens, _PATCHES)
-        most = max(most, patches * sequences * _NUMBERS_PER_PATCH * width)
+        patches = min(4 * tokens, _TORCH["patches"])
+        most = max(most, patches * sequences * _TORCH["numbers_per_patch"] * width)
     shape = f"({account.width:g} × {wide:,} + {account.inner:g} × {inner:,})"
     beside = waiting + logits + scanned + scores + mixture + mask
     line = f"{piece:,} tokens × {shape} × {width} bytes + {beside:,} bytes of logits,"
@@ -233,7 +228,7 @@ def _work(case: Case) -> list[Term]:
     size = 2 * case.model.layers * audio.embedding_length * cells * case.width
     line = f"{size:,} bytes; as much as the caches of the audio"
     source = case.runtime.account.source or "general knowledge"
-    ends = {"low": size // 4, "high": 2 * size + _HEAP_BLOCK_BYTES}
+    ends = {"low": size // 4, "high": 2 * size + _TORCH["heap_block_bytes"]}
     return [term("activations", size, How.ASSUMED, source, line, **ends), _program(case)]
 
 

@@ -142,11 +142,6 @@ def _left_free(case: Case, device: Device) -> Term:
 # sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
 # divide the attention heads
 TENSOR_PARALLEL = (2, 4, 8)
-# every device holds these whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py,
-# routers, tables of positions
-_REPLICATED = (
-    "attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "position_embd.", "norm.",
-)  # fmt: skip
 
 
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
@@ -232,7 +227,7 @@ def _share_of_weights(case: Case, devices: int) -> float:
     shares: list[tuple[int, float]] = [(1, _table_bytes(case))]
     for tensor, _, tensor_bytes in typed_tensors(case.model, case.row):
         most = 0
-        if any(part in f"{tensor.name}." for part in _REPLICATED):
+        if any(part in f"{tensor.name}." for part in _VLLM["replicated"]):
             most = 1
         elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")) and tensor.layers:
             most = kv_heads.get(tensor.layers[0], 0)

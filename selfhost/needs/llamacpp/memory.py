@@ -31,10 +31,6 @@ from .weights import weights_terms
 
 _PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
 """Those that need no flash attention for the values."""
-_TYPE_BYTES = {
-    "f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes",
-    "q4_0": "18/32 bytes",
-}  # fmt: skip
 _PADDED = "in steps of 256; a layer with a window keeps that and a batch"
 
 
@@ -102,11 +98,13 @@ def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
     architecture, row, type = case.model, case.row, case.cache_type
     room = case.room
     widest = 0 if room.flash else max(group.value_elements for group in groups)
+    elements, size = BLOCKS[type.upper()]
+    each = f"{size}/{elements} bytes" if elements > 1 else f"{size} bytes"
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
         window = cache.window_of(architecture, row, group)
         count = room.cells_of_layer(window, group.tokens_per_row)
-        (before, shape), each = cache.shape_of_row(group, widest), _TYPE_BYTES[type]
+        before, shape = cache.shape_of_row(group, widest)
         unit = "rows" if group.tokens_per_row > 1 else "tokens"
         lines.append((before, group.layers, f" × {shape} × {each} × {count:,} {unit}"))
         if group.indexer_elements:
@@ -120,7 +118,7 @@ def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
             unsure += (room.full - count) * room.streams * group.layers * cell
     idle = cache.idle_layers(architecture) if widest else 0
     if idle:
-        shape = f"{widest:,} × {_TYPE_BYTES[type]} × {room.full:,} tokens"
+        shape = f"{widest:,} × {each} × {room.full:,} tokens"
         lines.append(("", idle, f" without attention × {shape}"))
     how, source = How.EXACT, SOURCE
     if unsure:
