@@ -138,10 +138,7 @@ class Standings:
         return not listed or any(use["answers"] for use in listed)
 
     def does_work_of(self, uses: tuple[str, ...] | None, other: Outline) -> bool:
-        """Whether that model can do what one of these uses is for, and nothing supersedes it. What
-        answers in words is replaced by what answers in words, on whatever subject; all else, such
-        as a recognizer of speech or a reranker, by what has the same main use among its uses.
-        """
+        """What answers in words is replaced by what does, all else by what has its main use."""
         if other.superseded_by is not None or self.answers(uses):
             return other.superseded_by is None and self.answers(other.uses)
         return uses is not None and uses[0] in (other.uses or ())

@@ -60,10 +60,7 @@ def understand(
     workload: Workload,
     machine: Machine | None = None,
 ) -> Understood:
-    """What a spec, a path or a name means; for a machine without a build of the program that a name
-    implies, the model itself. What is understood already stays. Raises `UnknownModelError` for a
-    name that is not in the catalogue, `SpecError` for a faulty file.
-    """
+    """What a spec, a path or a name means. Raises `UnknownModelError`, or `SpecError` of a file."""
     if isinstance(model, Understood):
         return model
     if isinstance(model, ModelSpec):

@@ -394,10 +394,7 @@ def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: Flee
 
 
 def change_of(row: Row, baseline: Baseline) -> str | None:
-    """What became of a row since the baseline, where one that it lacks counts as a pass: `new` (it
-    fails, or is unknown, and did not or was not; also where more findings fail), `fixed` (it failed
-    or was unknown, and passes) or `changed`.
-    """
+    """`new`, `fixed` or `changed` since the baseline; what that lacks counts as a pass."""
     earlier, failed = baseline.rows.get((row.machine, row.wanted.label), (None, frozenset()))
     bad = (Result.FAIL, Result.UNKNOWN)
     if (earlier, failed) == (row.result, frozenset(row.failed)):

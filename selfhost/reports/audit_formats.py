@@ -53,9 +53,7 @@ _SARIF_SCHEMA = (
 
 
 class Format(Record):
-    """`shows_problems`: the report goes to standard output even where nothing was judged, for it
-    shows what is wrong as errors. `suffix`: the end of --output that chooses the format.
-    """
+    """`shows_problems`: it is written even if nothing was judged; `suffix` of --output picks it."""
 
     render: Callable[[Audit], str | Iterable[str]]
     shows_problems: bool = True

@@ -61,11 +61,7 @@ class Paragraph(Record):
 
 
 class Column(Record):
-    """How a column gives way where the table is too wide.
-
-    `drop`: columns leave the table from the highest number down; 0 and the first column stay.
-    `wrap`: its cells may wrap.
-    """
+    """Columns leave a table too wide by `drop`, the highest first, 0 never; `wrap`: cells may."""
 
     title: str = ""
     right: bool = False
@@ -136,9 +132,7 @@ def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool 
 
 
 def clean(text: str) -> str:
-    """Return `text` on one line, safe to print: escape sequences, bidirectional overrides, lone
-    surrogates and commands of CI services become visible (`\\x1b`, `\\x3a`).
-    """
+    """Return `text` on one line, safe to print: what commands a terminal or CI becomes visible."""
     if not text.isprintable():
         text = text.translate(_SPACES)
         text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -108,10 +108,7 @@ def several_blocks(
     today: str | None,
     unjudged: int,
 ) -> Blocks:
-    """Yield a count, a row a model, the commands of those that run, and the way out of the others.
-
-    `carry` goes behind proposed commands, `options` behind those without a workload of their own.
-    """
+    """Yield a count, a row a model, commands of those that run, the way out of others."""
     yield line(words.count_words(verdicts, unjudged))
     yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
     answers = list(map(words.answer_cell, verdicts))

@@ -168,15 +168,11 @@ def _best(among: Sequence[Known]) -> Known:
 
 
 _HEADS = {
-    "inside": ("✓ INSIDE THE RANGE", "local"),
-    "outside": ("✗ OUTSIDE", "neither"),
-    "nothing": ("? NOTHING TO COMPARE", "unknown"),
+    "inside": Span("✓ INSIDE THE RANGE", "local"),
+    "outside": Span("✗ OUTSIDE", "neither"),
+    "nothing": Span("? NOTHING TO COMPARE", "unknown"),
 }
-_MARKS = {
-    True: Span("inside", "pass"),
-    False: Span("outside", "fail"),
-    None: Span("not compared", "unknown"),
-}
+_MARKS = {True: ("inside", "pass"), False: ("outside", "fail"), None: ("not compared", "unknown")}
 _VERIFY_COLUMNS = (
     Column(wrap=True),
     Column(title="seen", right=True),
@@ -195,8 +191,7 @@ def verify_document(comparison: Comparison) -> Blocks:
     if compared:
         inside = sum(bool(row.inside) for row in compared)
         conclusion = f"{inside} of {len(compared)} figures inside the range"
-    sign = Span(*_HEADS[comparison.outcome])
-    yield line(sign, "  ", strong(verdict.model.name), f": {conclusion}")
+    yield line(_HEADS[comparison.outcome], "  ", strong(verdict.model.name), f": {conclusion}")
     judged = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
     yield line(", ".join((*judged, f"seen in: {run.tool}")), indent=2)
     yield from (line(), Table(columns=_VERIFY_COLUMNS, rows=tuple(map(_figure, rows))), line())
@@ -237,5 +232,5 @@ def _figure(row: Figure) -> tuple[str, ...]:
     # of figures of unlike things it says nothing
     if row.inside is not None and row.difference is not None:
         off = f"×{1 + row.difference:,.0f}" if row.difference >= 9 else f"{row.difference:+.0%}"
-    mark = Span("inside, wide", "unknown") if is_wide(row) else _MARKS[row.inside]
+    mark = Span("inside, wide", "unknown") if is_wide(row) else Span(*_MARKS[row.inside])
     return _figure_name(row), seen, likely, ends, off, mark

@@ -15,11 +15,6 @@ from ..judge.record import Outcome
 from . import words
 from .layout import Blocks, Column, Span, Table, command, line, section, strong, texts
 
-# of the rows of openness those that decide whether one may use a model
-_FIRST_ROWS = ("open source", "hosted access", "free to use", "auditable", "safe files", "current")
-# of a long list of quantizations those that are published most
-_USUAL = ("MXFP4", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16", "bfloat16", "float16",
-          "fp8", "nf4")  # fmt: skip
 _MOST_SIZES = 6
 _FITS = {
     True: Span("yes", Outcome.PASS),
@@ -88,7 +83,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
         terms = words.license_name(spec.license.id) if spec.license is not None else ""
         yield "license", terms or "not known", ""
     for row in openness.rows(spec):
-        if row.name in _FIRST_ROWS:
+        if row.name in words.labels("show_first")["openness"]:
             yield row.name, words.answer_word(row), row.why
     inside = spec.architecture
     if inside is not None and inside.context_tokens is not None:
@@ -103,7 +98,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
 def _sizes_table(shown: Shown) -> Table:
     listed = list(shown.sizes)
     if len(listed) > _MOST_SIZES:
-        usual = (*_USUAL, shown.verdict.workload.quantization)
+        usual = (*words.labels("show_first")["types"], shown.verdict.workload.quantization)
         listed = [size for size in listed if size.quantization in usual] or listed
     where = words.place_words(shown.verdict.machine)
     columns = (

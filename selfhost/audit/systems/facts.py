@@ -200,10 +200,7 @@ def is_address(name: str) -> bool:
 
 
 def machine_name(*candidates: Any) -> str | None:
-    """The first that names a machine; None where none does, for an address alone is no name.
-
-    A name that a cloud makes of an address (`ip-10-0-1-23.ec2.internal`) is how people know it.
-    """
+    """The first that names a machine; an address alone is no name, one made of it is."""
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
         if name and not is_address(name) and "@" not in name and "://" not in name:
