@@ -45,20 +45,15 @@ def steps(
     tag: str | None = None,
     by_tag_first: bool = False,
 ) -> Steps:
-    """All lines for a model that runs, as the machine's shell takes them; no line at all where it
-    would not run here, or where no command is known. `tag` is what Ollama calls the model in the
-    judged quantization, where that was typed; with `by_tag_first` the lines are Ollama's, where its
-    library has what was judged.
+    """All lines for a model that runs, as the machine's shell takes them, none where it does not or
+    no command is known. `tag` is what Ollama calls the model, where that was typed; with
+    `by_tag_first` the lines are Ollama's, where its library has what was judged.
     """
     if judged.question.runtime is None:
         return Steps()
     case = Case(judged, catalogue, machine, judged.question.runtime, tag)
     lines, own = commands(case), judged.question.workload
-    first = (
-        *_install(case, lines),
-        *(_shared_memory_lines(case) if case.judged.has("accelerator-partly") else ()),
-        *_login_lines(case),
-    )
+    first = (*_install(case, lines), *_shared_memory_lines(case), *_login_lines(case))
     answer = Steps()
     if own.task == "finetune":
         trainer, line = training_lines(case)
@@ -123,7 +118,7 @@ def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
         setup=(
             f"# {runtime.name} has this model in {case.workload.quantization}",
             *_runtime_lines(runtime, code, case.machine, [case.machine.system or "linux"]),
-            *(_shared_memory_lines(case) if case.judged.has("accelerator-partly") else ()),
+            *_shared_memory_lines(case),
             *(server if len(lines) > 1 else ()),
         ),
         commands=lines,
@@ -234,7 +229,9 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
     from ..judge.checks.accelerator import more_for_shared
 
     needs, machine = case.judged.needs, case.machine
-    line = None if needs is None else more_for_shared(needs, machine)
+    if needs is None or not case.judged.has("accelerator-partly"):
+        return ()
+    line = more_for_shared(needs, machine)
     if line is None:
         return ()
     why = "once, and restart: by default the GPU may use half of the RAM alone, and"
