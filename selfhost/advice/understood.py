@@ -90,14 +90,9 @@ def _why_other_files(
         if name is not None and judged.has("runtime-no-build"):
             program = catalogue.runtime(name)
         why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
-    return remarks(
-        {"no-program": program, "other-files": why and not program},
-        asked=understood.asked,
-        why=why,
-        program=getattr(program, "name", None),
-        id=name,
-        system=machine.system or "this system",
-    )
+    holds = {"no-program": program, "other-files": why and not program}
+    figures = {"asked": understood.asked, "why": why, "program": getattr(program, "name", None)}
+    return remarks(holds, id=name, system=machine.system or "this system", **figures)
 
 
 def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:

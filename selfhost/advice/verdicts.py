@@ -105,7 +105,7 @@ def _notes(
 ) -> Iterator[str]:
     question = judged.question
     spec, workload, stated = question.spec, question.workload, question.stated
-    yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
+    yield from dict.fromkeys(filter(None, (offer.why_instead for offer in offers)))
     # faults of the user's spec files; the first are named, the others are counted
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
@@ -126,16 +126,9 @@ def _notes(
         "address-space": judged.placement in ("accelerator", "split")
         and machine.address_space_bytes is not None,
     }
-    yield from remarks(
-        holds,
-        files=unread,
-        spec=spec.origin,
-        shipped=spec.overrides,
-        provider=getattr(served, "provider", None),
-        words=words,
-        tokens=tokens,
-        left=machine.address_space_bytes,
-    )
+    figures = {"files": unread, "spec": spec.origin, "shipped": spec.overrides, "words": words}
+    figures |= {"provider": getattr(served, "provider", None), "tokens": tokens}
+    yield from remarks(holds, left=machine.address_space_bytes, **figures)
     yield from _without_effect(question)
 
 
@@ -154,14 +147,9 @@ def _without_effect(question: Question) -> tuple[str, ...]:
         "no-context": stated.context_tokens is not None and not reads_context(spec),
         "no-cache": cache_type and runtime and question.workload.kv_cache_type is None,
     }
-    return remarks(
-        holds,
-        options=options,
-        several=len(options) > 1,
-        model=spec.name,
-        type=cache_type,
-        program=getattr(runtime, "name", None),
-    )
+    figures = {"options": options, "several": len(options) > 1, "model": spec.name}
+    figures |= {"type": cache_type, "program": getattr(runtime, "name", None)}
+    return remarks(holds, **figures)
 
 
 def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
@@ -172,30 +160,20 @@ def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
         return ()
     more, kept = bytes_worth_bounding(judged, runtime), str(runtime.context_checkpoints)
     option = runtime.options.get("checkpoints", "").replace("{context_checkpoints}", kept)
-    return remarks(
-        {"checkpoints": more},
-        more=more,
-        runtime=runtime.name,
-        kept=runtime.kept_checkpoints,
-        users=workload.parallel if workload.parallel > 1 else None,
-        program=runtime.service.program if runtime.service is not None else runtime.name,
-        option=option,
-    )
+    program = runtime.service.program if runtime.service is not None else runtime.name
+    figures = {"more": more, "runtime": runtime.name, "kept": runtime.kept_checkpoints}
+    figures |= {"users": workload.parallel if workload.parallel > 1 else None, "program": program}
+    return remarks({"checkpoints": more}, option=option, **figures)
 
 
 def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
     spec, workload, runtime = question.spec, question.workload, question.runtime
     options = [FLAGS[key] for key in _WEIGHT_OPTIONS if getattr(question.stated, key)]
     trains, type = workload.task == "finetune", workload.quantization
-    figures: dict[str, object] = {
-        "options": options,
-        "several": len(options) > 1,
-        "model": spec.name,
-    }
-    holds: dict[str, object] = {
-        "no-weights": spec.closed and options,
-        "training": trains and not spec.closed,
-    }
+    figures: dict[str, object] = {"options": options, "several": len(options) > 1}
+    figures["model"] = spec.name
+    holds: dict[str, object] = {"no-weights": spec.closed and options}
+    holds["training"] = trains and not spec.closed
     yield from remarks(holds, **figures)
     if question.chosen is not None and not trains:
         yield question.chosen
