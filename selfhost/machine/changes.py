@@ -35,7 +35,6 @@ from .words import UnknownGpuError
 # GitLab)
 _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 _MOST_ASSUMED_CORES = 64
-_NAME_LENGTH = 120
 
 
 class SettingError(InputError):
@@ -188,7 +187,7 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
     if named or "gpu" in texts:
         _refuse_cards_on_apple(changed, named)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
-    return planned(changed.replace(name=shortened(f"{machine.name} with {what}", _NAME_LENGTH)))
+    return planned(changed.replace(name=shortened(f"{machine.name} with {what}", 120)))
 
 
 def _faults_of_cards(named: Sequence[NamedCards], are_set: bool) -> list[Problem]:

@@ -36,8 +36,6 @@ _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 # memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
 _RATES_BESIDE = (0.5, 1.35)
-# of a kind of RAM, whose usual rates the table has (assumed)
-_NEAR = 1.2
 
 
 def named(text: str) -> tuple[Machine, str | None]:
@@ -475,8 +473,8 @@ def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int |
     )
     rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
     low, high = rates_of_kind.get(kind, (slowest, fastest))
-    # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600
-    if series.memory == "bus" or low > _NEAR * fastest or slowest > _NEAR * high:
+    # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600 (assumed)
+    if series.memory == "bus" or low > 1.2 * fastest or slowest > 1.2 * high:
         return None
     if stated is None:
         return int(max(slowest, min(max(low, min(usual, high)), fastest)))

@@ -31,6 +31,8 @@ ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 _MAX_BYTES, _MIB = 2**50, 2**20
 # why something is unread, and what to do about it
 _Why = tuple[str, str | None]
+# a GPU or an instance of it, and the number of the error that hides its memory
+_Part = tuple[Accelerator, int | None]
 
 
 class Read(Record):
@@ -39,10 +41,6 @@ class Read(Record):
     cards: tuple[Accelerator, ...]
     source: str
     unread: _Why | None = None
-
-
-# what was read of each maker's, and why a GPU may be there unseen
-_Reads = tuple[list[Read | None], _Why | None]
 
 
 def read_accelerators(host: Host, facts: Facts) -> None:
@@ -73,7 +71,7 @@ def _reason(*codes: object, **values: object) -> _Why:
     return row["is"].format(**values), row.get("remedy", FILL_IN) or None
 
 
-def _read_linux(host: Host, facts: Facts) -> _Reads:
+def _read_linux(host: Host, facts: Facts) -> tuple[list[Read | None], _Why | None]:
     folders, why = display_devices(host)
     reads = [read_nvidia(host, folders.get(NVIDIA, []))]
     for maker, read in ((AMD, _amd_card), (INTEL, _intel_card)):
@@ -188,7 +186,7 @@ def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     )
 
 
-def _read_apple(host: Host, _: Facts) -> _Reads:
+def _read_apple(host: Host, _: Facts) -> tuple[list[Read | None], _Why | None]:
     """Of a Mac; an Intel one's, and those of another system, are not looked for."""
     if host.sysctl("hw.optional.arm64") != "1":
         return [], _reason("system", system=host.system)
@@ -200,7 +198,7 @@ def _read_apple(host: Host, _: Facts) -> _Reads:
     return [Read(cards=(card,), source=source, unread=_reason("metal"))], None
 
 
-def _read_windows(host: Host, _: Facts) -> _Reads:
+def _read_windows(host: Host, _: Facts) -> tuple[list[Read | None], _Why | None]:
     """NVIDIA's by its driver; by the registry the rest, and NVIDIA's where the driver is silent."""
     nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read", FILL_IN
@@ -288,10 +286,6 @@ def _jetson_board(host: Host) -> str:
     if not is_jetson and "jetson" not in board.lower():
         return ""
     return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
-
-
-# a GPU or an instance of it, and the number of the error that hides its memory
-_Part = tuple[Accelerator, int | None]
 
 
 def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
