@@ -256,7 +256,7 @@ class _Search(Record):
             fit = self.fit(other, plain.replace(runtime=workload.runtime))
             is_elsewhere = fit is None and workload.runtime is not None
             fit = self.fit(other, plain) if is_elsewhere else fit
-            if fit is None or is_too_slow(fit, fit.question.workload.min_tokens_per_second):
+            if fit is None or is_too_slow(fit):
                 continue
             is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
             place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit))

@@ -180,7 +180,7 @@ class Lister:
         is_less_open = opened is not None and opened.outcome is not Outcome.PASS
         slow, share = False, 1.0
         if answer.can_run:
-            slow = is_slow(answer, answer.workload.min_tokens_per_second)
+            slow = is_slow(answer)
             share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
         return self._key(answer.route, outline, share, is_slow=slow, is_less_open=is_less_open)
 
@@ -262,7 +262,7 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
     return Counts(
         models=len(answers),
         running=len(running),
-        slow=sum(is_too_slow(row, row.workload.min_tokens_per_second) for row in running),
+        slow=sum(is_too_slow(row) for row in running),
         unknown=sum(answer.route is Route.UNKNOWN for answer in answers),
     )
 

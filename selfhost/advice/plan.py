@@ -207,7 +207,7 @@ def make_plan(
 def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     machine, wanted = profile.machine, best.question.workload.min_tokens_per_second
     pace, decode = getattr(best.speed, "judged", None), getattr(best.speed, "decode", None)
-    slow, tight = is_slow(best, wanted), best.leaves_little or best.waits_for_setting
+    slow, tight = is_slow(best), best.leaves_little or best.waits_for_setting
     is_paced = not wanted or (pace is not None and pace.low >= wanted)
     is_fast = is_paced and (decode is not None or not slow)
     as_one_reads = decode is None or decode.likely >= READING_TOKENS_PER_SECOND
@@ -279,7 +279,7 @@ def _least(
         accelerator=LeastAccelerator(
             required=gpu_only, memory_bytes=card_bytes, memory_beside_bytes=ram
         ),
-        is_slow=not wanted and is_slow(judged, None),
+        is_slow=not wanted and is_slow(judged),
     )
     return question, judged, least
 

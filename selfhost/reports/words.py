@@ -100,7 +100,7 @@ def _reservation(answer: Verdict) -> str:
     reservations = {
         "RUNS, TAKES HOURS": answer.has("speed-hours"),
         "RUNS, TAKES WEEKS": training is not None and training.likely > _WEEK_SECONDS,
-        "RUNS SLOWLY": is_slow(answer, answer.workload.min_tokens_per_second),
+        "RUNS SLOWLY": is_slow(answer),
         "RUNS, PACE NOT KNOWN": is_unread,
         "RUNS ON THE CPU": on_cpu and answer.workload.task == "finetune",
         ONCE_RAISED: answer.waits_for_setting,

@@ -97,7 +97,7 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         assert standings.answers(outline.uses)
         assert outline.superseded_by is None
         assert (outline.released or "") >= "2024-11"
-        assert not is_too_slow(answer, None)
+        assert not is_too_slow(answer)
         assert answer.why
 
 

@@ -167,11 +167,12 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
     return likely > limit if unit.startswith("seconds") else likely < limit
 
 
-def is_too_slow(judged: Judged, wanted: float | None) -> bool:
+def is_too_slow(judged: Judged) -> bool:
     """Likely below the wanted pace, or so slow that its finding warns; False where no pace is
     known.
     """
     pace = judged.speed.judged if judged.speed is not None else None
+    wanted = judged.workload.min_tokens_per_second
     if pace is not None:
         return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
     finding = judged.finding("speed")
@@ -183,12 +184,12 @@ def is_too_slow(judged: Judged, wanted: float | None) -> bool:
     return _is_beyond(likely, limit, finding.unit or "")
 
 
-def is_slow(judged: Judged, wanted: float | None) -> bool:
+def is_slow(judged: Judged) -> bool:
     """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
     pace = judged.speed.decode if judged.speed is not None else None
     finding = judged.finding("speed")
     if finding is None or pace is not None:
-        return is_too_slow(judged, wanted)
+        return is_too_slow(judged)
     return finding.code == "speed-slow" or is_slow_picture(judged)
 
 
