@@ -11,7 +11,7 @@ from helpers.paths import ROOT
 
 # by the name of its entry point, so that it is loaded once whether selfhost is installed or not
 PLUGIN = "selfhost.pytest_plugin"
-SMALL = 'schema = 1\nid = "tiny"\nname = "Tiny"\n[needs]\nmemory_bytes = {}\ndisk_bytes = 1\nsource = "made up"\n'
+SMALL = 'schema = 1\nid = "tiny"\nname = "Tiny"\n[needs]\nmemory_bytes = {}\ndisk_bytes = 1000\nsource = "made up"\n'
 
 
 def run(folder: Path, code: str, environment: dict[str, str]) -> str:
