@@ -33,7 +33,7 @@ _QUANTIZATION = "hf_quant_config.json"
 # classes that may keep nothing of context
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
 # kinds of layers that attend; "hybrid" keeps a state, too
-_ATTENDING = ("full", "sliding", "hybrid")
+_ATTENDING = ("full", "sliding", "cross", "hybrid")
 _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
 
 
@@ -240,11 +240,13 @@ def _count_layers(keys: Keys) -> None:
 def _kinds(keys: Keys) -> list[str]:
     """The kind of each layer."""
     layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
-    places, every = keys.places("full_attn_idxs"), keys.number("full_attention_interval")
+    every, named = keys.number("full_attention_interval"), keys.get(*TABLES["places"])
     if names is not None:
         kinds = _listed_kinds(keys, names)
-    elif places is not None:
-        kinds = ["full" if number in places else "convolution" for number in layers]
+    elif named is not None:
+        key = keys.stated(*TABLES["places"])
+        kind, others = TABLES["places"][key]
+        kinds = [kind if number in (keys.places(key) or ()) else others for number in layers]
     elif every:
         kinds = ["delta" if (number + 1) % every else "full" for number in layers]
     elif kind := keys.type.get("layers"):
@@ -312,6 +314,7 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
         key_length=length,
         value_length=length,
         window_tokens=_window(keys) if kind == "sliding" else None,
+        **TABLES["kind_has"].get(kind, {}),
     )
     whole = keys.number("global_head_dim") if kind == "full" else None
     return _with_full_sizes(keys, part, whole) if whole else part
