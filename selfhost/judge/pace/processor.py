@@ -333,10 +333,12 @@ def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
 
 def _modules_are_untold(machine: Machine) -> bool:
     """Of a laptop with slots, which may have one module for its two channels, or slow ones."""
-    is_stated = machine.memory_bandwidth_bytes_per_second is not None
+    series, is_stated = (
+        named_processor(machine),
+        machine.memory_bandwidth_bytes_per_second is not None,
+    )
     if is_guest(machine) or (is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED):
         return False
-    series = named_processor(machine)
     if series is None:
         # a machine whose processor nothing tells may be a laptop
         return "cpu_model" in machine.assumed

@@ -371,10 +371,9 @@ def predict(step: Step, way: LaidOut) -> Speed:
     memory, cards = bandwidth(way.machine), way.machine.accelerators
     at_full = step.replace(depth_tokens=max(way.context_tokens or 0, step.depth_tokens))
     if not way.gpus and way.offloaded:
-        used = [cards[number] for number in way.offloaded] if cards else []
-        unknown = (card.name for card in used if engine.gpu_of(card) is None)
-        name = next(unknown, "the accelerator")
-        return Speed(how=f"the memory bandwidth of {name} is not known")
+        used = (cards[number] for number in way.offloaded if cards)
+        names = [card.name for card in used if engine.gpu_of(card) is None] or ["the accelerator"]
+        return Speed(how=f"the memory bandwidth of {names[0]} is not known")
     if memory is None and way.in_ram != NOTHING:
         return Speed(how=f"part of it runs in RAM, and {_NO_MEMORY_RATE}")
     if not way.gpus:
