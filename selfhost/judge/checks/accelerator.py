@@ -20,7 +20,6 @@ from ..placement.devices import (
     amd_gpus,
     computes_on_shared,
     emptied,
-    free_bytes,
     index_of,
     is_built_for,
     lent_to_gpu,
@@ -70,7 +69,7 @@ def _unneeded(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Fi
     unused = None if runtime is None else _left_unused(runtime, machine, sharing or devices)
     if unused is None and sharing:
         return _shared_ram(sharing, needs, machine, runtime)
-    device = max(devices, key=lambda device: free_bytes(device) or 0)
+    device = max(devices, key=lambda device: room_of(device) or 0)
     return unused or finding(PASS, "accelerator-not-needed", "too-small", device=device.name)
 
 
@@ -201,7 +200,7 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     if sharing:
         refusal = _refusal(runtime, rules, sharing[:1])
         return refusal or _stated_share(sharing, needs, machine, question)
-    largest = max(devices, key=lambda device: free_bytes(device) or 0, default=None)
+    largest = max(devices, key=lambda device: room_of(device) or 0, default=None)
     if needs.memory is None and largest is not None:
         unread = finding(UNKNOWN, "accelerator-unread", "need", device=largest.name)
         return _refusal(runtime, rules, [largest]) or unread

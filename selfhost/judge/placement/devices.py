@@ -54,7 +54,7 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
     user guide), so where there are some, the largest stands alone.
     """
     every = [
-        Place(index=index, room_bytes=free_bytes(device) if device.unified is False else None)
+        Place(index=index, room_bytes=room_of(device) if device.unified is False else None)
         for index, device in enumerate(accelerators or ())
         if device.unified is not True
     ]
@@ -68,13 +68,6 @@ def roomiest(candidates: Sequence[Place]) -> Place | None:
     """The accelerator with most room; None where none has any."""
     largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
     return largest if largest is not None and largest.room_bytes else None
-
-
-def free_bytes(device: Accelerator) -> int | None:
-    """What a device could give now; all of it where only its total is known."""
-    free = device.memory_free_bytes
-    size = device.memory_total_bytes if free is None else free
-    return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
 
 
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
@@ -91,15 +84,15 @@ def percent_of(needs: Needs) -> float:
     return GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
 
 
-def room_of(device: Accelerator, percent: float | None) -> int | None:
-    """That share of it, or all but the gigabyte that llama.cpp leaves free."""
+def room_of(device: Accelerator, percent: float | None = None) -> int | None:
+    """What a program may take of it now, of one that is not read how much is free of all: that
+    share of it, or all but the gigabyte that llama.cpp leaves free.
+    """
+    total, free = device.memory_total_bytes, device.memory_free_bytes
+    size = total if free is None else free
     if percent is None:
-        return free_bytes(device)
-    total = device.memory_total_bytes
-    if total is None:
-        return None
-    free = total if device.memory_free_bytes is None else device.memory_free_bytes
-    return min(int(total * percent // 100), free)
+        return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
+    return None if total is None or size is None else min(int(total * percent // 100), size)
 
 
 def device_of(
