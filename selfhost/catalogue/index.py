@@ -9,27 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from typing import Any
 
+from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.spelling import canonical
-from ..core.tables import (
-    STORED,
-    plain,
-    read_stored,
-    shipped_folder,
-    shipped_table,
-    stored,
-    table_at,
-)
 from ..core.tomlfile import Document
 from .runtime import RuntimeSpec, read_runtime_spec
 from .spec import ModelSpec, read_model_spec, read_spec_file
 from .spec_values import SOURCES_ENDING
 
-MAX_FILES = 10_000
 SPECS_VARIABLE = "SELFHOST_SPECS"
 # in a package: the names of all models with the places of their specs, their outlines, the specs
-INDEX_FILE, OUTLINES_FILE, MODELS_FILE = f"index{STORED}", f"outlines{STORED}", f"models{STORED}"
+_PARTS = ("index", "outlines", "models")
+INDEX_FILE, OUTLINES_FILE, MODELS_FILE = (f"{part}{tables.STORED}" for part in _PARTS)
 
 # `whole` (ids, repositories, titles) and `aliases`: a name as `canonical` writes it -> the id of
 # its spec; several are joined by `/`
@@ -134,7 +126,7 @@ class Catalogue:
             values = {"id": id, **programs["default"], **own, "sources": sources}
             document = Document("specs/common/programs.toml", values)
         else:
-            document = table_at(os.path.join(self.folder, "runtimes", id))
+            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
         if (runtime := read_runtime_spec(document)) is None:
             raise SpecError(document.problems)
         return runtime
@@ -142,12 +134,12 @@ class Catalogue:
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
         folder = os.path.join(self.folder, "runtimes")
-        files = _names_in(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
+        files = _names_in(folder, (".toml", tables.STORED)) if os.path.isdir(folder) else ()
         return tuple(sorted((*files, *self.common("programs")["program"])))
 
     def common(self, name: str) -> Mapping[str, Any]:
         """As `shipped_table`, of its own folder."""
-        return shipped_table(name, self.folder)
+        return tables.shipped_table(name, self.folder)
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
@@ -259,7 +251,7 @@ class _Folder:
     def values(self) -> Mapping[str, Mapping[str, Any]]:
         """What each file states, by id; of a user's faulty one nothing."""
         return {
-            id: {} if self._is_own and self.faults(id) else plain(self.document(id).values)
+            id: {} if self._is_own and self.faults(id) else tables.plain(self.document(id).values)
             for id in self.ids
         }
 
@@ -284,18 +276,19 @@ class _Package(_Folder):
     def __init__(self, path: str) -> None:
         self.path, self._specs = path, {}
         # an id -> its file, where its spec begins, and how long it is; and the names
-        self.ids, self.names = read_stored(os.path.join(path, INDEX_FILE))
+        self.ids, self.names = tables.read_stored(os.path.join(path, INDEX_FILE))
 
     def file(self, id: str) -> str:
         return f"specs/{self.ids[id][0]}"
 
     def document(self, id: str) -> Document:
-        content = read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id][1:])
+        content = tables.read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id][1:])
         return Document(self.file(id), content)
 
     @cached_property
     def outlines(self) -> Sequence[Mapping[str, Any]]:
-        rows: Sequence[Mapping[str, Any]] = read_stored(os.path.join(self.path, OUTLINES_FILE))
+        path = os.path.join(self.path, OUTLINES_FILE)
+        rows: Sequence[Mapping[str, Any]] = tables.read_stored(path)
         return rows
 
 
@@ -308,7 +301,7 @@ def _specs_in(path: str) -> _Folder:
 
 @cache
 def _shipped() -> Catalogue:
-    return Catalogue(_specs_in(shipped_folder()))
+    return Catalogue(_specs_in(tables.shipped_folder()))
 
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
@@ -324,22 +317,22 @@ def package_files(source: str) -> dict[str, bytes]:
 
     folder, models, places = _specs_in(source), bytearray(), {}
     for spec_id, values in folder.values.items():
-        content = stored(values, is_packed=True)
+        content = tables.stored(values, is_packed=True)
         file = f"{folder.ids[spec_id]}/{spec_id}.toml"
         places[spec_id] = (file, len(models), len(content))
         models += content
     contents = {
-        INDEX_FILE: stored((places, folder.names)),
-        OUTLINES_FILE: stored(folder.outlines),
+        INDEX_FILE: tables.stored((places, folder.names)),
+        OUTLINES_FILE: tables.stored(folder.outlines),
         MODELS_FILE: bytes(models),
     }
     for sub in ("common", "runtimes"):
         for name, values in _Folder(os.path.join(source, sub), [""]).values.items():
-            contents[f"{sub}/{name}{STORED}"] = stored(values)
+            contents[f"{sub}/{name}{tables.STORED}"] = tables.stored(values)
     machines = _Folder(os.path.join(source, "machines"), [""]).values
-    contents[f"machines{STORED}"] = stored(machines)
+    contents[f"machines{tables.STORED}"] = tables.stored(machines)
     offers = os.path.join(source, "common", "offers.jsonl")
-    contents[f"common/offers{STORED}"] = stored(offer_lines(offers))
+    contents[f"common/offers{tables.STORED}"] = tables.stored(offer_lines(offers))
     return contents
 
 
@@ -350,14 +343,11 @@ def _names_in(path: str, endings: tuple[str, ...] = (".toml",)) -> list[str]:
     except (OSError, ValueError) as error:
         # a null character in a path is a `ValueError`
         message = f"cannot be listed: {getattr(error, 'strerror', None) or error}"
-    else:
-        files = [name for name in files if not name.endswith(SOURCES_ENDING)]
-        names = [(name, end) for name in files for end in endings if name.endswith(end)]
-        if len(names) <= MAX_FILES:
-            return sorted(name.removesuffix(end) for name, end in names)
-        message = f"holds more than {MAX_FILES:,} specs"
-    remedy = "name a folder that holds <id>.toml files"
-    raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
+        remedy = "name a folder that holds <id>.toml files"
+        problem = Problem(file=shown(path), message=message, remedy=remedy)
+        raise SpecError([problem]) from None
+    files = [name for name in files if not name.endswith(SOURCES_ENDING)]
+    return sorted(name.removesuffix(end) for name in files for end in endings if name.endswith(end))
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
@@ -377,7 +367,7 @@ def _names_of(id: str, values: Mapping[str, Any]) -> tuple[list[str], ...]:
         names.append(name.rpartition("-")[0])
     if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
         names.append(f"Meta-{name}")
-    old = shipped_table("names")["old_account"]
+    old = tables.shipped_table("names")["old_account"]
     owners = filter(None, (owner, old.get(owner.lower())))
     repositories = [f"{each}/{name}" for each in owners for name in names] or [owner] * bool(owner)
     for table in values.get("files", ()):
@@ -395,7 +385,8 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
     is_dense = feeding and not any("experts" in part for part in feeding)
     is_known = is_dense and "parameters.active" not in values.get("unknown", {})
     counts, successor = values.get("parameters", {}), served.get("successor")
-    total, kinds, uses = counts.get("total"), shipped_table("uses")["use"], values.get("uses", ())
+    total, uses = counts.get("total"), values.get("uses", ())
+    kinds = tables.shipped_table("uses")["use"]
     source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
     return {
         "id": spec_id,

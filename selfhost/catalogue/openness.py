@@ -24,10 +24,6 @@ PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning"
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
 # what stands in a source where nobody looked it up
 _UNCONFIRMED = ("general knowledge", "our judgement")
-_HOW = (
-    "write SPDX ids joined by AND and OR, without parentheses, for example 'Apache-2.0 OR MIT'; a"
-    " license that is not SPDX's is LicenseRef- and its name, as 'LicenseRef-Gemma'"
-)
 
 
 class Row(Record):
@@ -244,14 +240,15 @@ def canonical_expression(text: str) -> str:
     """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+    how = shipped_table("openness")["how_to_write"]
     if len(text) > 500 or "(" in text:
         what = "is longer than any license expression" if len(text) > 500 else "has parentheses"
-        raise WorkloadError.of(("license", what, _HOW))
+        raise WorkloadError.of(("license", what, how))
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
         guess = remedy_of_id(text)
-        remedy = f"{guess} Else {_HOW}" if guess.endswith("?") else _HOW
+        remedy = f"{guess} Else {how}" if guess.endswith("?") else how
         raise WorkloadError.of(("license", str(error), remedy)) from None
 
 

@@ -47,10 +47,9 @@ class QuantizationRule(Stated):
     offload_commands: Mapping[str, str] = {}
     source: str
 
-    # what it is a rule of, as sentences say; what asks for it, and whether nothing asked will do
+    # what it is a rule of, as sentences say, and what asks for it
     subject = "that quantization"
     asked_by = "quantization"
-    has_plain_default = False
 
 
 class CacheRule(Stated):
@@ -64,11 +63,9 @@ class CacheRule(Stated):
     vendors: tuple[str, ...] = ()
     source: str
 
-    # as of `QuantizationRule`; unasked, the cache is in the model's type, which every GPU of the
-    # program takes
+    # as of `QuantizationRule`
     subject = "such a KV cache"
     asked_by = "kv_cache_type"
-    has_plain_default = True
 
     def for_model(self, architecture: Architecture | None, *, sees: bool) -> CacheRule:
         """The rule with the compute capability that holds for this model."""

@@ -11,22 +11,9 @@ from typing import Any
 from ..core.records import Record, Sized, Stated, read_by, shortened, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
+from . import spec_values as words
 from .architecture import LAYERS, Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
-from .spec_values import (
-    ADDRESS,
-    ALIAS,
-    ID,
-    INPUTS,
-    MODALITIES,
-    OPENNESS,
-    ORIGIN,
-    REPOSITORY,
-    SOURCES_ENDING,
-    USES,
-    is_stated,
-    schema_is_read,
-)
 
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state
@@ -83,7 +70,7 @@ class PublishedFiles(Record):
 
     format: str = read_by(required=True, choices=FORMATS)
     source: str = read_by(lines=True, required=True)
-    repository: str | None = read_by(form=REPOSITORY, default=None)
+    repository: str | None = read_by(form=words.REPOSITORY, default=None)
     bytes: Mapping[str, int] = read_by(minimum=1, default={})
     unsized: tuple[str, ...] = read_by(default=())
     names: Mapping[str, str] = read_by(default={})
@@ -144,7 +131,7 @@ class License(Stated):
     """SPDX expression or `LicenseRef-…`, and what it allows, each one of ANSWERS."""
 
     id: str | None = None
-    url: str | None = read_by(form=ADDRESS, default=None)
+    url: str | None = read_by(form=words.ADDRESS, default=None)
     commercial_use: str | None = read_by(choices=ANSWERS, default=None)
     modification: str | None = read_by(choices=ANSWERS, default=None)
     redistribution: str | None = read_by(choices=ANSWERS, default=None)
@@ -155,11 +142,11 @@ class License(Stated):
 class Openness(Stated):
     """What was published, each one of OPENNESS."""
 
-    weights: str = read_by(choices=OPENNESS, default="unknown")
-    inference_code: str = read_by(choices=OPENNESS, default="unknown")
-    training_code: str = read_by(choices=OPENNESS, default="unknown")
-    training_data: str = read_by(choices=OPENNESS, default="unknown")
-    paper: str = read_by(choices=OPENNESS, default="unknown")
+    weights: str = read_by(choices=words.OPENNESS, default="unknown")
+    inference_code: str = read_by(choices=words.OPENNESS, default="unknown")
+    training_code: str = read_by(choices=words.OPENNESS, default="unknown")
+    training_data: str = read_by(choices=words.OPENNESS, default="unknown")
+    paper: str = read_by(choices=words.OPENNESS, default="unknown")
 
 
 class Parameters(Sized):
@@ -213,7 +200,7 @@ class Upkeep(Stated):
     """Whether the model is still the one to take."""
 
     current: bool | None = None
-    superseded_by: str | None = read_by(form=ID, default=None)
+    superseded_by: str | None = read_by(form=words.ID, default=None)
     note: str | None = read_by(lines=True, default=None)
 
 
@@ -230,11 +217,11 @@ class Availability(Stated):
     why: str = read_by(lines=True, required=True)
     provider: str
     retired: str | None = read_by(Table.date, partial=True, default=None)
-    successor: str | None = read_by(form=ID, default=None)
+    successor: str | None = read_by(form=words.ID, default=None)
     free_tier: str | None = read_by(lines=True, default=None)
     fine_tuning: str | None = read_by(lines=True, default=None)
     api: bool = True
-    open_alternatives: tuple[str, ...] = read_by(form=ID, default=())
+    open_alternatives: tuple[str, ...] = read_by(form=words.ID, default=())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -287,18 +274,18 @@ class ModelSpec(Record):
     `refused` is the sentence why no program loads that file.
     """
 
-    id: str = read_by(form=ID, required=True)
+    id: str = read_by(form=words.ID, required=True)
     name: str = read_by(required=True)
     family: str | None = read_by(default=None)
     developer: str | None = read_by(default=None)
     released: str | None = read_by(Table.date, partial=True, default=None)
-    modality: str = read_by(choices=MODALITIES, default="text")
-    uses: tuple[str, ...] | None = read_by(choices=USES, default=None)
-    inputs: tuple[str, ...] | None = read_by(choices=INPUTS, default=None)
-    tuned_from: str | None = read_by(form=ORIGIN, default=None)
-    runtimes: tuple[str, ...] = read_by(form=ID, default=())
-    aliases: tuple[str, ...] = read_by(form=ALIAS, default=())
-    repository: str | None = read_by(form=REPOSITORY, default=None)
+    modality: str = read_by(choices=words.MODALITIES, default="text")
+    uses: tuple[str, ...] | None = read_by(choices=words.USES, default=None)
+    inputs: tuple[str, ...] | None = read_by(choices=words.INPUTS, default=None)
+    tuned_from: str | None = read_by(form=words.ORIGIN, default=None)
+    runtimes: tuple[str, ...] = read_by(form=words.ID, default=())
+    aliases: tuple[str, ...] = read_by(form=words.ALIAS, default=())
+    repository: str | None = read_by(form=words.REPOSITORY, default=None)
     gated: bool | None = read_by(default=None)
     tokenizer: bool | None = read_by(default=None)
     license: License | None = read_by(_license, default=None)
@@ -391,7 +378,7 @@ class ModelSpec(Record):
 
 def read_spec_file(path: str) -> Document:
     """The file of a spec, with `<id>.sources.toml` beside it."""
-    document, beside = Document.read(path), path.removesuffix(".toml") + SOURCES_ENDING
+    document, beside = Document.read(path), path.removesuffix(".toml") + words.SOURCES_ENDING
     if document.ok and os.path.exists(beside):
         if "sources" in document.values:
             document.add(("sources",), f"stands here and in {shown(beside)}", "keep one of them")
@@ -404,7 +391,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     """The spec that `document` states; where that has faults, what is right in it. None where it is
     no TOML or of another schema.
     """
-    if not document.ok or not schema_is_read(root := document.root):
+    if not document.ok or not words.schema_is_read(root := document.root):
         return None
     values = root.fields(ModelSpec)
     # a key that was merely misspelt is not missing
@@ -414,18 +401,17 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     for rule, path, is_broken in _rules(root, values, is_whole):
         if is_broken:
             message, remedy = shipped_table("model_files")["spec_rules"][rule]
-            document.add(path, message, remedy, absent=not is_stated(root.values, path))
+            document.add(path, message, remedy, absent=not words.is_stated(root.values, path))
     # what a file does not repeat: a dense model uses all its parameters, a repository holds weights
     counts, model = values["parameters"], values["architecture"]
     is_dense = model is not None and model.feed_forward and not model.has_experts
     if is_dense and counts.active is None and "parameters.active" not in values["unknown"]:
         values["parameters"] = counts.replace(active=counts.total)
-    if values["repository"] and not is_stated(root.values, ("openness", "weights")):
+    if values["repository"] and not words.is_stated(root.values, ("openness", "weights")):
         values["openness"] = values["openness"].replace(weights="published")
     # whoever publishes a model publishes a tokenizer with it
-    values["tokenizer"] = (
-        None if "tokenizer" in values["unknown"] else values["tokenizer"] is not False
-    )
+    is_untold = "tokenizer" in values["unknown"]
+    values["tokenizer"] = None if is_untold else values["tokenizer"] is not False
     return ModelSpec(**values, origin=origin)
 
 
@@ -446,11 +432,7 @@ def _check_facts(document: Document, section: str, facts: Iterable[str]) -> None
             document.add((section, key), "is no table or key of a spec", remedy)
 
 
-_READ_APART: Mapping[str, type[Record]] = {
-    "license": License,
-    "needs": StatedNeeds,
-    "architecture": Architecture,
-}
+_READ_APART: Any = {"license": License, "needs": StatedNeeds, "architecture": Architecture}
 _FACTS = (
     *_facts(ModelSpec), "embedding.length", "needs.memory_bytes", "architecture.gguf",
     "architecture.transformers", *(f"architecture.{name}" for name in LAYERS),
@@ -482,7 +464,7 @@ def _rules(
     if values["license"] is not None:
         yield from _license_rules(root, values["license"])
     for key in unknown:
-        yield "known", ("unknown", key), is_stated(root.values, key.split("."))
+        yield "known", ("unknown", key), words.is_stated(root.values, key.split("."))
 
 
 def _license_rules(root: Table, terms: License) -> Iterator[tuple[str, Path, bool]]:
@@ -497,6 +479,5 @@ def _license_rules(root: Table, terms: License) -> Iterator[tuple[str, Path, boo
 
 
 def _lacks(root: Table, key: str) -> bool:
-    return not is_stated(root.values, key.split(".")) and not is_stated(
-        root.values, ("unknown", key)
-    )
+    paths = (key.split("."), ("unknown", key))
+    return not any(words.is_stated(root.values, path) for path in paths)

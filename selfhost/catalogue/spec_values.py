@@ -28,11 +28,7 @@ INPUTS = ("text", "image", "audio", "video", "document")
 SCRATCH = "scratch"
 # of the id of a spec; whether there is one is a matter of the catalogue
 _ID = r"(?!.*\.sources$)[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"
-ID = (
-    pattern(_ID),
-    "is no spec's id: lower case letters, digits, . and -",
-    None,
-)
+ID = (pattern(_ID), "is no spec's id: lower case letters, digits, . and -", None)
 REPOSITORY = (
     pattern(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?"),
     "is not the owner and name of a repository",

@@ -304,7 +304,8 @@ def _requirements(
     if device.vendor == "amd" and patterns and (gpu_only or is_met is not None):
         yield is_met, "build", {**figures, "source": sources.get("amd_gpus", "")}
     for rule in rules:
-        usual, flag = rule.has_plain_default, FLAGS[rule.asked_by]
+        # unasked, a cache is in the model's type, which every GPU of the program takes
+        usual, flag = rule.asked_by == "kv_cache_type", FLAGS[rule.asked_by]
         figures = {"rule": rule.subject, "flag": flag, "default": usual, "other": not usual}
         figures |= {"source": rule.source, "other_runtime": False}
         if rule.vendors:
