@@ -27,10 +27,7 @@ _STATE_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "
 _RANKS = ("decay", "rate", "first values", "gate")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
-ROW_FLAGS = (
-    "attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm",
-    "embedding_norm", "token_types", "positions", "pooler", "output_in_gguf",
-)  # fmt: skip
+ROW_FLAGS = tuple(shipped_table("model_files")["row_flags"])
 _STORED_TYPES = (*DTYPES, *PACKED)
 
 

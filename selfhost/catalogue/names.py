@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SelfhostError, UnknownModelError
-from ..core.records import Record, pattern, shortened
+from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from ..core.tables import sentences, shipped_table
 from .index import Catalogue
@@ -41,10 +41,9 @@ _QUOTES = " \t\n\"'`,;"
 
 
 class Resolution(Record):
-    """The spec that a name stands for. `quantization` is set where the name states one, `runtime`
-    where only one kind of program loads what it names; `notes` are sentences for the person.
-    `repository` is the typed one where its name says that it holds weights in that form.
-    `names_file`: the name is that of one published GGUF file, or Ollama's tag of one.
+    """The spec that a name stands for, and what the name states of the files. `runtime`: only one
+    kind of program loads these; `repository` is the typed one where its name says that it holds
+    them; `names_file`: it names one published GGUF file, or is Ollama's tag of one.
     """
 
     spec_id: str
@@ -85,11 +84,6 @@ def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None
     tags = [*spec.aliases, *([tag] if facts.get("loads") == spec.id else [])]
     tags = [each for each in tags if ":" in each and canonical(each) == key]
     return tags[0] if tags and ":" in typed else None
-
-
-def quoted(text: str) -> str:
-    """What was typed, safe to print, in quotes."""
-    return f'"{shortened(text)}"'
 
 
 def sizes_in(name: str) -> set[str]:

@@ -24,12 +24,9 @@ _DOLLARS = read_by(maximum=1e9, default=None)
 
 
 class Offer(Record):
-    """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another
-    model than the one asked for, and `why_instead` a sentence on why.
-
-    Where sources differ it is the dearest. `price_is_for` says which pictures or prompts a price is
-    for. `as_of` is the day of the list that has the price; `ends` the day from which the offer is
-    announced to be gone.
+    """A hosted price, where sources differ the dearest. `model` is the provider's name of it;
+    `stands_in` when it serves another model than the one asked for, and `why_instead` why. `as_of`
+    is the day of the list that has it; from `ends` on the offer is announced to be gone.
     """
 
     provider: str = read_by(required=True)

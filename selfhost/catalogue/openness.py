@@ -1,12 +1,8 @@
-"""How open a model is, row by row: what `show` and `compare` print, and what the findings `license`
-and `openness` decide by; and whether a license is among those that were asked for.
+"""How open a model is, row by row, and whether a license is among those that were asked for.
 
-Each row answers yes, partly, no or unknown, with why and where that is known from: here each answer
-gets its code, `specs/common/openness.toml` has the rest. The words follow the Open Source AI
-Definition 1.0 of the Open Source Initiative (https://opensource.org/ai/open-source-ai-definition)
-and the Model Openness Framework (https://arxiv.org/abs/2403.13784). License expressions are SPDX's
-(`+`, WITH, AND, OR): specification 3.0.1, annex "SPDX license expressions",
-https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/
+The words follow the Open Source AI Definition, https://opensource.org/ai/open-source-ai-definition,
+and the Model Openness Framework, https://arxiv.org/abs/2403.13784; licenses SPDX 3.0.1.
+What is said for each code stands in specs/common/openness.toml.
 """
 
 from __future__ import annotations
@@ -27,10 +23,8 @@ _UNCONFIRMED = ("general knowledge", "our judgement")
 
 
 class Row(Record):
-    """One question about a model and its answer: yes, partly, no or unknown.
-
-    `assumed`: the answer rests on general knowledge that no source confirmed, or on a spec that
-    names no source. `parts` are the rows that it follows from.
+    """One question about a model and its answer: yes, partly, no or unknown. `assumed`: no source
+    confirmed it. `parts` are the rows that it follows from.
     """
 
     name: str

@@ -27,16 +27,13 @@ DTYPES = (
 )  # fmt: skip
 # types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
-# CTranslate2 computes in these, whatever type the file has, best quality first
+# what CTranslate2 computes in, whatever the file has, and MLX's own converter makes, the best first
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
-# what MLX's own converter makes, best quality first
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 _NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
 _GGUF: Mapping[str, Any] = shipped_table("gguf_types")
 # modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
-MLX_MODES: Mapping[str, tuple[int, int]] = {
-    mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()
-}
+MLX_MODES = {mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()}
 # quantized by others than the publisher (needs/checkpoints.py); 4 bits in groups of 128 where the
 # name does not say
 PACKED = tuple(_NAMES["packed"])
@@ -128,10 +125,8 @@ _NOTED = ("mtp", "qat", "llamafile", "cloud")
 
 
 class Form(Record):
-    """What the end of a name says of the weights: their quantization, the program that loads them,
-    and what else was done to the files. `written` are its words as typed; `quantization` and
-    `runtime` are None where it states none; `is_sized` is False where no size can be computed for
-    it. `notes` are keys of `[form]` in specs/common/quantizations.toml.
+    """What the end of a name says of the weights; `is_sized` is False where no size can be computed
+    for it. `notes` are keys of `[form]` in specs/common/quantizations.toml.
     """
 
     written: str = ""
@@ -171,7 +166,9 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     notes = tuple(word for word in _NOTED if word in kinds)
     if _is_mlx(kinds, account, is_tag):
         return _mlx_form(words, notes, is_tag)
-    types = {word: type for word in words if (type := _gguf_type(word))}
+    is_type = re.compile(GGUF_TYPE, re.IGNORECASE).fullmatch
+    read = {word: gguf_name(word) if is_type(word) else _NAMES["bare"].get(word) for word in words}
+    types = {word: type for word, type in read.items() if type}
     others = kinds - types.keys() - _CONTAINERS
     narrow = next((type for type in types.values() if type not in _WIDE), None)
     if not account and (usual := _NAMES["short"].get("".join(kinds - _CONTAINERS))):
@@ -196,11 +193,6 @@ def _form_without_type(
     # of other files than GGUF the plain type says only that they are as published
     wide = None if "safetensors" in words else next(iter(types), None)
     return Form(quantization=wide, notes=notes, is_container=not (wide or "cloud" in words))
-
-
-def _gguf_type(word: str) -> str | None:
-    is_type = re.fullmatch(GGUF_TYPE, word, re.IGNORECASE)
-    return gguf_name(word) if is_type else _NAMES["bare"].get(word)
 
 
 def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
@@ -255,13 +247,10 @@ _MEASURED_KINDS = ("text", "vision")
 
 
 class Quality(Record):
-    """What one quantization costs. `cost` is a word of the file's scale, NOT_MEASURED, or
-    AS_PUBLISHED where the model was made in that type; `text` is a sentence for people.
+    """What one quantization costs: `cost` is a word of the file's scale, `text` a sentence.
 
-    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`: `perplexity`
-    (its increase) or `score` (the loss of an average of benchmarks); None where nobody measured it,
-    as for all models that write no text: of these `text` tells what it costs those that do.
-    `worth_having` is False for what one takes only where nothing else fits.
+    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`; None where
+    nobody measured it. `worth_having` is False for what one takes only where nothing else fits.
     """
 
     quantization: str

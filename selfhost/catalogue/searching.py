@@ -10,6 +10,7 @@ from shlex import quote
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
+from ..core.records import shortened
 from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
 from . import names as naming
@@ -41,7 +42,7 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
     if len(typed) > naming.MAX_NAME_LENGTH or not canonical(typed):
         why = f"has {len(typed):,} characters, too many for a model's name"
         why = "is not a model's name" if len(typed) <= naming.MAX_NAME_LENGTH else why
-        message = f"{naming.quoted(typed)} {why}" if typed.strip() else "no model was named"
+        message = f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=naming.SEE_NAMES)
     for otherwise in (False, True):
         resolution = naming.read(typed, catalogue, otherwise=otherwise)
@@ -120,7 +121,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     if error := error or _known_beginning(("uncovered", "hosted"), typed, rest, catalogue):
         return error
     missing = "does not exist here and " if naming.is_bare_weights(name) else ""
-    message = f"{naming.quoted(typed)} {missing}is not in the catalogue"
+    message = f'"{shortened(typed)}" {missing}is not in the catalogue'
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
         message += f"; faulty files of yours were ignored: {', '.join(faulty[:_MOST_FILES])}"
     near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
@@ -150,7 +151,7 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
         return None
     near = [id for id in facts.get("try_instead", ()) if id in catalogue]
     return NotAModelError(
-        f"{naming.quoted(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
+        f'"{shortened(typed)}" is not a model but a {facts["kind"]}: {facts["answer"]}',
         kind=facts["kind"],
         nearest=near,
         remedy=f"selfhost check {quote(near[0])}" if near else naming.SEE_NAMES,
@@ -174,7 +175,7 @@ def _known_beginning(
         is_whole = key in map(canonical, facts.get("whole", ()))
         if is_whole or any(_begins(key, start) for start in facts.get("names", ())):
             message, before = things["sentence"][table]
-            values = {"typed": naming.quoted(typed), "name": about, **facts}
+            values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
             ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
             instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
             return UnknownModelError(
@@ -204,7 +205,7 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
         yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
     match = next(naming.matches(rest, catalogue), None) if owner else None
     if match is not None:
-        words = f"this repository of {naming.quoted(owner)} may hold other weights than {{id}}"
+        words = f'this repository of "{shortened(owner)}" may hold other weights than {{id}}'
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 

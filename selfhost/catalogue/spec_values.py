@@ -26,30 +26,11 @@ OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
 # the word of `tuned_from` for a model whose training began with random weights
 SCRATCH = "scratch"
-# of the id of a spec; whether there is one is a matter of the catalogue
-_ID = r"(?!.*\.sources$)[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"
-ID = (pattern(_ID), "is no spec's id: lower case letters, digits, . and -", None)
-REPOSITORY = (
-    pattern(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?"),
-    "is not the owner and name of a repository",
-    'write "owner/name"',
-)
-# the id of a spec, a repository, or SCRATCH
-ORIGIN = (
-    pattern(rf"{_ID}|[A-Za-z0-9._-]+/[A-Za-z0-9._-]+"),
-    "is neither a spec's id nor the owner and name of a repository",
-    'write "owner/name"',
-)
-ADDRESS = (
-    pattern(r"(?i)https?://[^\s/].*"),
-    "is not the address of a web page",
-    "it begins with https://",
-)
-# a quote, $ or ` would reach the shell through its completion
-ALIAS = (
-    pattern(r"[\w.:/+ -]+"),
-    "has a character that no name has",
-    "write letters, digits, spaces and . : / + - _",
+_FORMS = shipped_table("names")["form"]
+# what an id, a repository, either of these, an address and an alias must look like
+ID, REPOSITORY, ORIGIN, ADDRESS, ALIAS = (
+    (pattern(_FORMS[name][0]), _FORMS[name][1], (_FORMS[name][2:] or [None])[0])
+    for name in ("id", "repository", "origin", "address", "alias")
 )
 
 
