@@ -19,7 +19,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import BLANKS as FILLED
 from selfhost.catalogue.runtime import COMPANIONS, RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.catalogue.spec_values import SCRATCH, USES
+from selfhost.catalogue.spec_values import SCRATCH
 from selfhost.core.spelling import canonical
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
@@ -338,10 +338,8 @@ def test_files_are_those_of_the_model() -> None:
 
 
 def test_every_use_has_a_table_and_every_table_a_use() -> None:
-    """specs/common/uses.toml and USES name the same uses in the same order, all explained."""
-    uses = common("uses")["use"]
-    assert tuple(uses) == USES
-    for facts in uses.values():
+    """specs/common/uses.toml explains every use, and spells no key wrong."""
+    for facts in common("uses")["use"].values():
         assert facts.keys() - {"purpose"} == {"label", "sentence", "answers", "general", "makes"}
         assert isinstance(facts["answers"], bool)
         assert isinstance(facts["general"], bool)
