@@ -240,10 +240,10 @@ def _count_layers(keys: Keys) -> None:
 def _kinds(keys: Keys) -> list[str]:
     """The kind of each layer."""
     layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
-    every, named = keys.number("full_attention_interval"), keys.get(*TABLES["places"])
+    every = keys.number("full_attention_interval")
     if names is not None:
         kinds = _listed_kinds(keys, names)
-    elif named is not None:
+    elif keys.get(*TABLES["places"]) is not None:
         key = keys.stated(*TABLES["places"])
         kind, others = TABLES["places"][key]
         kinds = [kind if number in (keys.places(key) or ()) else others for number in layers]
