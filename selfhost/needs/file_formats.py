@@ -13,6 +13,7 @@ from ..catalogue.quantization_names import (
     CTRANSLATE2_TYPES,
     MLX_QUANTIZATIONS,
     PACKED,
+    gguf_name,
     mlx_scheme,
     scheme_of,
 )
@@ -131,7 +132,8 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
     if (parts := parts_of(spec, runtime)) is not None:
-        return runtime.formats[0], pictures.default_quantization(parts)
+        usual = (mix for mix in pictures.USUAL_MIXES if mix in parts.quantizations)
+        return runtime.formats[0], next(usual, parts.quantizations[0])
     usual = (name for name in runtime.formats if comes_in(spec, name))
     format = next(usual, runtime.formats[0])
     return format, _default_quantization(spec, runtime, format)
@@ -240,7 +242,8 @@ def canonical_quantization(text: str) -> str | None:
     if mlx_scheme(spelled) is not None:
         return spelled
     scheme = scheme_of(text)
-    return gguf_files.canonical_mix(text) or (scheme.name if scheme else None)
+    mix = gguf_name(text)
+    return mix if mix in gguf_files.MIXES else (scheme.name if scheme else None)
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:

@@ -28,6 +28,7 @@ from .records import (
 )
 
 _DIFFUSERS, _CPP = (shipped_table("memory")[name] for name in ("diffusers", "stable-diffusion.cpp"))
+USUAL_MIXES: tuple[str, ...] = _CPP["defaults"]
 _QUANTIZED: Mapping[str, float] = _DIFFUSERS["quantized"]
 _SHARD_BYTES, _PIXELS = 10_000_000_000, 1024**2
 # what components that read the prompt or its picture are called
@@ -217,11 +218,6 @@ def _on_device(
     line = f"{likely:,} bytes beside the {name}; {low:,} to {high:,}"
     working_on = term("activations", likely, How.ASSUMED, source, line, low=low, high=high)
     return (weights, working_on), (held,)
-
-
-def default_quantization(parts: ModelParts) -> str:
-    usual = (mix for mix in _CPP["defaults"] if mix in parts.quantizations)
-    return next(usual, parts.quantizations[0])
 
 
 def parts_in_files(case: Case, parts: ModelParts) -> Parts:

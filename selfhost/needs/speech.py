@@ -128,7 +128,15 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM."""
     # no processor computes in 16 bits, and on a GPU int8 computes in 16 bits too
     type, seconds, remark = case.quantization, case.workload.audio_seconds, ""
-    weights, program = _ct2_weights(case), overhead(case.runtime)
+    matrices, convolutions, others, rows = _counted(case, 1)
+    numbers, width = matrices + convolutions + others, {"int8": 1, "float16": 2}.get(type, 4)
+    size, line = numbers * width, f"{numbers:,} parameters × {width} bytes"
+    if type == "int8":
+        # matrices alone, with a scale for each row
+        size = matrices + 4 * (rows + numbers - matrices)
+        line = f"{matrices:,} bytes + ({rows:,} scales + {numbers - matrices:,} numbers) × 4 bytes"
+    weights = term("weights", size, How.COMPUTED, _CT2["weights_source"], line)
+    program = overhead(case.runtime)
     each = _FRAMES_PER_SECOND * _CT2["spectrum_bytes"]
     if seconds is None:
         seconds = _CT2["seconds"]
@@ -178,15 +186,3 @@ def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
     how = How.STATED if case.workload.parallel > 1 else How.MEASURED
     ends = {"low": int(likely * 0.85), "high": int(max(likely, beside + caches) * 1.14)}
     return term("compute", likely, how, _CT2["source"], line, **ends)
-
-
-def _ct2_weights(case: Case) -> Term:
-    """int8: matrices alone, with a scale for each row."""
-    matrices, convolutions, others, rows = _counted(case, 1)
-    others += convolutions
-    width = {"int8": 1, "float16": 2}.get(case.quantization, 4)
-    size, line = (matrices + others) * width, f"{matrices + others:,} parameters × {width} bytes"
-    if width == 1:
-        size = matrices + 4 * (rows + others)
-        line = f"{matrices:,} bytes + ({rows:,} scales + {others:,} numbers) × 4 bytes"
-    return term("weights", size, How.COMPUTED, _CT2["weights_source"], line)

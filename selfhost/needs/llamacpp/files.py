@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 from ...catalogue.architecture import Architecture
-from ...catalogue.quantization_names import gguf_name
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ...core.tables import shipped_table
@@ -29,7 +28,7 @@ SIZES = shipped_table("memory")["llama.cpp"]
 # catalogue lists; the others differ in case or in a word
 _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 # the recipe that each mix is nearest to, and the type of tables that are apart
-_MIXES: Mapping[str, Mapping[str, Any]] = shipped_table("gguf_types")["mixes"]
+MIXES: Mapping[str, Mapping[str, Any]] = shipped_table("gguf_types")["mixes"]
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -138,18 +137,12 @@ def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
     return "bpe" if vocabulary >= 49_000 else ""
 
 
-def canonical_mix(text: str) -> str | None:
-    """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known size."""
-    name = gguf_name(text)
-    return name if name in _MIXES else None
-
-
 def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
     """The quantization of llama-quantize that a mix is nearest to; None for a name of no mix."""
-    if mix not in _MIXES:
+    if mix not in MIXES:
         return None
-    like = str(_MIXES[mix]["recipe"])
-    if "tables" in _MIXES[mix]:
+    like = str(MIXES[mix]["recipe"])
+    if "tables" in MIXES[mix]:
         return like
     # experts published in 4 bits stay as they are in mixes of four bits and more
     is_mxfp4 = architecture is not None and architecture.expert_dtype == "mxfp4"
@@ -162,7 +155,7 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
     tensors = stored(architecture, case.row, recipe, importance_matrix=False)
     tables = [each for each in tensors if each.name in ("token_embd.weight", "output.weight")]
     table_bytes = sum(table.bytes for table in tables)
-    type = _MIXES[mix].get("tables")
+    type = MIXES[mix].get("tables")
     if type is not None:
         more = sum(tensor_bytes(type, table.shape) * table.count for table in tables) - table_bytes
         source = "llama-quantize's rules but for the token table and the output matrix, whose type"
@@ -170,7 +163,7 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
         line = f"{recipe} of {file.bytes:,} bytes {more:+,} for tables in {type}"
         ends = {"low": file.low_bytes + more, "high": file.high_bytes + more}
         return term("files", file.bytes + more, How.COMPUTED, source, line, **ends)
-    least, most = _MIXES[mix]["experts" if architecture.has_experts else "dense"]
+    least, most = MIXES[mix]["experts" if architecture.has_experts else "dense"]
     least, most = SIZES["mixes_of_mxfp4"] if recipe == "MXFP4" else (least, most)
     low, high = int(file.bytes * least), int(file.bytes * most)
     line = f"{least:g} to {most:g} × {recipe} of {file.bytes:,} bytes"
@@ -182,7 +175,7 @@ def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
     """Where Unsloth offers an `UD-` mix: the repository that the spec knows of it, else by its
     naming, which no listing shows. None for other types, and of a model that lies in no repository.
     """
-    if mix not in _MIXES or not mix.startswith("UD-") or not spec.repository:
+    if mix not in MIXES or not mix.startswith("UD-") or not spec.repository:
         return None
     named = _NAMED.format(model=spec.repository.rpartition("/")[2])
     repositories = (files.repository or "" for files in spec.files if files.format == "gguf")
