@@ -40,7 +40,7 @@ from ..judge.pace.engine import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
-from ..needs.quantization import KINDS, kind_of
+from ..needs.quantization import sets_alike
 from .fleet_judge import FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
 from .policy import FACT_KEYS, Fault, MachineClass, Policy, Wanted, read_policy
@@ -168,7 +168,7 @@ class PolicyJudge:
         """The question; without model files only how weights are laid out here counts."""
         if machine.models_present or machine.is_this_one:
             return self._new_question(model, machine)
-        sets = KINDS[kind_of(instruction_sets_for_layout(machine))]
+        sets = sets_alike(instruction_sets_for_layout(machine))
         like = Machine(instruction_sets=sets, accelerators=(), models_present=())
         return self._usual_question(model, like)
 

@@ -283,11 +283,7 @@ def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
     return next((name for name in LAYOUTS if name in available_sets), otherwise)
 
 
-KINDS: Mapping[str, tuple[str, ...] | None] = {
-    "unknown": None, "": (), **{name: (name,) for name in LAYOUTS},
-}  # fmt: skip
-"""An example of instruction sets for each kind of processor that needs the same memory."""
-
-
-def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
-    return "unknown" if instruction_sets is None else layout_of(instruction_sets)
+def sets_alike(instruction_sets: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Those of the sets that decide which memory a processor needs; None where none is known."""
+    layout = layout_of(instruction_sets)
+    return instruction_sets if instruction_sets is None else (layout,) * bool(layout)
