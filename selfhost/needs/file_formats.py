@@ -242,8 +242,9 @@ def canonical_quantization(text: str) -> str | None:
     if mlx_scheme(spelled) is not None:
         return spelled
     scheme = scheme_of(text)
-    mix = gguf_name(text)
-    return mix if mix in gguf_files.MIXES else (scheme.name if scheme else None)
+    if (mix := gguf_name(text)) in gguf_files.MIXES:
+        return mix
+    return scheme.name if scheme else None
 
 
 def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
