@@ -225,7 +225,7 @@ def utc_today() -> str:
 
 # at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit
 _QUANTITY = re.compile(
-    r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,20})?"
+    r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,24})?"
     r"(?: *([A-Za-z][A-Za-z /]*?))? *"
 )
 _DECIMAL_COMMA = re.compile(r" *[0-9]+,[0-9]+[A-Za-z/ ]*")

@@ -272,7 +272,7 @@ def test_a_decimal_comma_is_no_mark_of_thousands(
 
 @given(st.floats(min_value=0, max_value=1e9) | st.integers(min_value=0, max_value=10**9))
 @example(1_000_000.0)
-@example(0.00001)
+@example(3.6929809268972227e-06)
 def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
     """A proposed command asks for the same: no exponent, which no number here has, and no digit less."""
     text = units.plain(number)
