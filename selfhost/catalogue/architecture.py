@@ -15,9 +15,7 @@ from .spec_values import is_stated
 
 # numbers of layers
 Places = tuple[int, ...]
-
-# more than any published model has (126 layers, 896 experts, a context of 10,485,760 tokens, 4
-# versions of the hidden state): bounds what a hostile file can ask for
+# more than any published model has: bounds what a hostile file can ask for
 MAX_LAYERS = 1000
 MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32

@@ -27,8 +27,7 @@ INDEX_FILE, OUTLINES_FILE, MODELS_FILE = (f"{part}{tables.STORED}" for part in _
 # its spec; several are joined by `/`
 Names = Mapping[str, Mapping[str, str]]
 
-# how the sources of a spec say that what comes after a model is told by dates or by us, and by no
-# publisher
+# how sources say that what comes after a model is told by dates or by us, and by no publisher
 _JUDGED = ("release dates", "our judgement")
 
 

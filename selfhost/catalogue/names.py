@@ -1,5 +1,4 @@
-"""The model that a name means, with the quantization and the program that the name states; and
-whether what was typed names a file.
+"""The model that a name means, with the quantization and the program that the name states.
 
 A name is looked up as it is, then without the words for the form of its files at the end
 (`quantization_names`); then as a base model, and by its maker. Digits are never corrected, and what
@@ -23,16 +22,14 @@ from .quantization_names import TRAINED_FOR, Form, splits
 if TYPE_CHECKING:
     from .spec import ModelSpec
 
-# the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
-# file in it adds a few dozen
+# the longest repository id of Hugging Face has 193, an address of a file in it a few dozen more
 MAX_NAME_LENGTH = 400
 _NAMES = shipped_table("names")
 # of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(_NAMES["converters"])
 _PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
 SEE_NAMES: str = _NAMES["see_names"]
-# of the others of a family
-_MOST_NAMED = 3
+_MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
 # in front of a name of Ollama's library, where some names mean other models than elsewhere
@@ -321,8 +318,8 @@ def _family_model(
         why=family.get("why", "").rstrip("."),
         loaded=loaded,
         is_missing=loaded is not None and loaded not in catalogue,
-        others=others[:_MOST_NAMED],
-        more=max(0, len(others) - _MOST_NAMED),
+        others=others[:_MOST_OTHERS],
+        more=max(0, len(others) - _MOST_OTHERS),
     )
     return model, notes
 

@@ -21,24 +21,19 @@ if TYPE_CHECKING:
 FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 # a folder as it was trained: what loads a repository of these takes a folder in its place
 CHECKPOINTS = ("safetensors", "pickle")
-DTYPES = (
-    "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4",
-    "int8", "int4", "int4_32", "ternary",
-)  # fmt: skip
 # types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 # what CTranslate2 computes in, whatever the file has, and MLX's own converter makes, the best first
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 _NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
+DTYPES = tuple(_NAMES["dtypes"])
 _GGUF: Mapping[str, Any] = shipped_table("gguf_types")
 # modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
 MLX_MODES = {mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()}
-# quantized by others than the publisher (needs/checkpoints.py); 4 bits in groups of 128 where the
-# name does not say
+# by others than the publisher; 4 bits in groups of 128 where the name does not say
 PACKED = tuple(_NAMES["packed"])
-# gguf: what llama-quantize makes, and mixes of well-known publishers; the others as publishers name
-# them
+# gguf: what llama-quantize makes, and mixes of publishers; the others as publishers name them
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": (*_GGUF["quantization"], *_GGUF["mixes"], "MXFP4_MOE"),
     "ggml": tuple(_NAMES["ggml"]),
@@ -50,7 +45,6 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 
 # in front of the type of weights that were trained for it; files and their tags have the type alone
 TRAINED_FOR = "QAT-"
-
 _PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
 
 # names of GGUF types as llama.cpp writes them, and as people do; a pattern

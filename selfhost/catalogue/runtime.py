@@ -1,6 +1,4 @@
-"""RuntimeSpec: what one program that loads models takes, runs on and is started with, and its
-reader. What each key means is said in `specs/README.md`.
-"""
+"""RuntimeSpec: one program that loads models; `specs/README.md` says what each key means."""
 
 from __future__ import annotations
 

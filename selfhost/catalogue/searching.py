@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shlex import quote
+from typing import Any
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -21,18 +22,7 @@ from .spec_values import MODALITIES, USES
 
 # a model's id, a clause on why, and what to type
 _Hint = tuple[str, str, str]
-_PATTERNS: Mapping[str, str] = shipped_table("names")["searched"]
-_MOST_SEARCHED = 8
-# bytes of weights a parameter: nine in ten of the published Q4_K_M files of models of
-# 2 billion and more have 0.60 to 0.66
-_Q4_K_M_BYTES = 0.63
-# near names share this much of their letters, as difflib counts it
-_NEAR = 0.72
-_MOST_HINTS = 5
-# of a user's own specs that are wrong
-_MOST_FILES = 5
-# words of a name that are tried for that of a model
-_MOST_WORDS = 40
+_SEARCHED: Mapping[str, Any] = shipped_table("names")["searched"]
 
 
 def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
@@ -99,17 +89,18 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
 
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
-    if re.fullmatch(_PATTERNS["size"], word) is None:
+    if re.fullmatch(_SEARCHED["size"], word) is None:
         part = canonical(word)
         return any(part in canonical(name) for name in names)
-    whole = re.compile(_PATTERNS["whole_size"].format(re.escape(word)))
+    whole = re.compile(_SEARCHED["whole_size"].format(re.escape(word)))
     return any(whole.search(name.lower().replace(" ", "-")) for name in names)
 
 
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     """Those of the words that are in some model's name, each a search that finds one."""
     names = [(outline.id, outline.family or "") for outline in catalogue.outlines.values()]
-    held = (w for w in words[:_MOST_SEARCHED] if any(_is_part_of_names(w, each) for each in names))
+    most = _SEARCHED["most_searched"]
+    held = (w for w in words[:most] if any(_is_part_of_names(w, each) for each in names))
     return tuple(dict.fromkeys(held))
 
 
@@ -123,7 +114,8 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     missing = "does not exist here and " if naming.is_bare_weights(name) else ""
     message = f'"{shortened(typed)}" {missing}is not in the catalogue'
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
-        message += f"; faulty files of yours were ignored: {', '.join(faulty[:_MOST_FILES])}"
+        files = ", ".join(faulty[: _SEARCHED["most_files"]])
+        message += f"; faulty files of yours were ignored: {files}"
     near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
     made_from = _made_from(base, catalogue, is_tune=not is_explained)
     for id, words, remedy in (*_same_name(name, catalogue), *made_from):
@@ -136,9 +128,9 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
     if error := _known_beginning(("line",), typed, rest, catalogue):
         return error
-    sizes = re.findall(_PATTERNS["billions"], base)
+    sizes = re.findall(_SEARCHED["billions"], base)
     if len(sizes) == 1:
-        size = units.decimal(round(_Q4_K_M_BYTES * 1e9 * float(sizes[0])))
+        size = units.decimal(round(_SEARCHED["q4_k_m_bytes"] * 1e9 * float(sizes[0])))
         message += f": {sizes[0]} billion parameters, as its name says, are about {size} of weights"
         message += " in Q4_K_M"
     return UnknownModelError(message, nearest=near, remedy=naming.SEE_NAMES)
@@ -195,7 +187,7 @@ def _begins(key: str, start: str) -> bool:
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
-    typed = re.fullmatch(_PATTERNS["quantized"], rest)
+    typed = re.fullmatch(_SEARCHED["quantized"], rest)
     if typed is not None and (id := naming.id_of(typed[1], catalogue)):
         remedy = f"`selfhost show {quote(id)} -v` lists what there is"
         yield id, f"{typed[2]} is not a known quantization", remedy
@@ -222,7 +214,7 @@ def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_H
         yield layers_of, "it has the layers of {id}, so it needs as much", "{check}"
     if not is_tune:
         return
-    parts = plain.split("-")[:_MOST_WORDS]
+    parts = plain.split("-")[: _SEARCHED["most_words"]]
     inside = _named_inside(parts, catalogue)
     if inside is not None:
         yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
@@ -266,7 +258,7 @@ def _distance(typed: str, name: str) -> float | None:
         return -2
     if len(letters) > 3 and is_slip(own, letters) and numbers == own_numbers:
         return -1
-    one, other = (re.fullmatch(_PATTERNS["sized"], each) for each in (typed, name))
+    one, other = (re.fullmatch(_SEARCHED["sized"], each) for each in (typed, name))
     if one and other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
         return abs(float(one[2]) - float(other[2]))
     return None
@@ -292,11 +284,11 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
     family = begun + [each for each in outlines if canonical(each.family or "") == key]
     family.sort(key=lambda each: each.released or "", reverse=True)
-    most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
-    near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_NEAR)
+    most = 4 * _SEARCHED["most_hints"] if len(key) <= MAX_GUESSED_LETTERS else 1
+    near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_SEARCHED["near"])
     near.sort(key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers))
     alike = [id for like in near if (id := naming.id_of(spelled[like], catalogue))]
     by_id: dict[str, str] = {}
     for each in (*meant, *(each.id for each in family), *alike):
         by_id.setdefault(naming.id_of(each, catalogue) or each, each)
-    return tuple(by_id.values())[:_MOST_HINTS], bool(meant or begun)
+    return tuple(by_id.values())[: _SEARCHED["most_hints"]], bool(meant or begun)

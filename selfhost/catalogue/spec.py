@@ -1,6 +1,4 @@
-"""ModelSpec: the facts about one model's published weights, and their reader. What each key means
-is said in `specs/README.md`.
-"""
+"""ModelSpec: one model's published weights; `specs/README.md` says what each key means."""
 
 from __future__ import annotations
 
@@ -56,8 +54,7 @@ class Denoising(Stated):
         return float(self.steps * self.passes * self.step_operations + self.decode_operations)
 
 
-# what follows the name of an architecture in the table where a model's own file does not tell all
-# its tensors
+# what follows an architecture's name in the table where a model's file does not tell all tensors
 INCOMPLETE = " (incomplete)"
 # what the source of a size begins with that was read off a file on this disk; its path follows
 SIZE_OF = "size of "
