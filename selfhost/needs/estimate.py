@@ -31,7 +31,7 @@ from .records import (
     term,
     unread,
 )
-from .servers import TENSOR_PARALLEL, on_each
+from .servers import TENSOR_PARALLEL, share_by_device
 from .tensors import checkpoint_tensors, count, idle
 from .training import finetune_needs
 
@@ -70,7 +70,7 @@ def needs_on(needs: Needs, device: Device) -> Needs:
     if case is None:
         # nothing says more of it than its terms
         shares = {Split.LAYERS: 1 / devices}
-        terms = tuple(on_each(each, devices, shares.get(each.split, 1.0)) for each in terms)
+        terms = tuple(share_by_device(each, devices, shares.get(each.split, 1.0)) for each in terms)
     else:
         runtime = case.program
         if runtime is None or not runtime.account.divides_layers:
@@ -160,7 +160,7 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
         unknown.append(unread("the spec states no memory", "add memory_bytes to [needs]", "memory"))
     else:
         whole = stated_range("weights", low, high, source)
-        terms = [on_each(whole, devices, 1 / devices), *_recording_terms(case, source)]
+        terms = [share_by_device(whole, devices, 1 / devices), *_recording_terms(case, source)]
     files = None if counted is None else counted.files
     if size is not None:
         files = stated_range("files", size, size, source)

@@ -184,14 +184,14 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
         return ()
     if not is_packed and DTYPES.get(quantization) != 16:
         return ()
-    by_component, by_layer = _on_device(case, sizes, most)
+    by_component, by_layer = _device_terms(case, sizes, most)
     in_turn = Offloaded(way="model", host=host, device=by_component)
     if is_packed:
         return (in_turn,)
     return in_turn, Offloaded(way="sequential", host=host, device=by_layer)
 
 
-def _on_device(
+def _device_terms(
     case: Case, sizes: Mapping[str, int], most: int | None
 ) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     """What the component that takes most holds, and what is held a layer at a time."""

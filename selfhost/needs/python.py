@@ -13,7 +13,7 @@ from . import checkpoints
 from .cache import as_unpacked, cache_terms
 from .case import Case, Parts, is_cast, loads_sixteen_bits, overhead, unread_cache
 from .records import How, Term, share_of, summed, taken_off, term
-from .servers import devices_of, on_each_device, terms_of_server
+from .servers import devices_of, terms_by_device, terms_of_server
 
 _TORCH = shipped_table("memory")["torch"]
 SHARD_BYTES: int = _TORCH["shard_bytes"]
@@ -50,7 +50,7 @@ def parts(case: Case) -> Parts:
         return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
     if case.runtime.account.divides_layers:
         devices = devices_of(case.model, case.quantization)
-        held = on_each_device(case, weights, beside)
+        held = terms_by_device(case, weights, beside)
         return answer.replace(terms=held, tensor_parallel=devices)
     weights, evictable = _as_mapped(case, weights)
     return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)

@@ -30,7 +30,7 @@ def terms_of_server(case: Case) -> list[Term]:
     else:
         work, program, rule = _profiled(case, device), _graphs(case, device), _VLLM
     talk = [size * MIB for size in rule["communication"]]
-    program = on_each(program, device.devices, communication=talk)
+    program = share_by_device(program, device.devices, communication=talk)
     if case.device is None:
         return [work, program]
     beside = overhead(case.runtime).replace(split=Split.HOST)
@@ -164,7 +164,7 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
     return tuple(n for n in divide if not any(heads % n and n % heads for heads in shared))
 
 
-def on_each_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
+def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
     """What each of the devices holds: activations, the program and a latent cache whole. Encoders
     are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
     """
@@ -174,21 +174,23 @@ def on_each_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term,
     if devices == 1:
         return weights, *beside
     more = (0, 0, 2 * case.encoders)
-    held = [on_each(weights, devices, _share_of_weights(case, devices), communication=more)]
+    held = [share_by_device(weights, devices, _share_of_weights(case, devices), communication=more)]
     for item in beside:
         if item.name == "kv_cache":
             caches = cache_sizes(case)
             # the most is where layers with a window keep as many tokens as the others
             share = _held_share(((each.heads, each.bytes) for each in caches), devices)
             most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
-            item = on_each(item, devices, share, most)
+            item = share_by_device(item, devices, share, most)
         elif not item.is_program:
-            item = on_each(item, devices, 1 / devices if item.name == "recurrent_state" else 1.0)
+            item = share_by_device(
+                item, devices, 1 / devices if item.name == "recurrent_state" else 1.0
+            )
         held.append(item)
     return tuple(held)
 
 
-def on_each(
+def share_by_device(
     whole: Term,
     devices: int,
     share: float = 1.0,

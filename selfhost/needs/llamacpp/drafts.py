@@ -13,7 +13,7 @@ from ...core.records import Unread
 from ..cache import cache_groups, shape_of_row
 from ..case import Case, Parts
 from ..records import How, Split, Term, both, term, times, times_sequences
-from ..servers import on_each
+from ..servers import share_by_device
 from ..tensors import row_of
 from .files import SIZES, SOURCE
 from .weights import own_block_weights
@@ -101,8 +101,8 @@ def block_of_checkpoint(case: Case) -> list[Term]:
     devices = case.device.devices if case.device is not None else 1
     heads = max(1, min(group.kv_heads for group in cache_groups(architecture, case.known_row)))
     return [
-        on_each(weights, devices, 1 / devices),
-        on_each(cache, devices, 1 / min(devices, heads)),
+        share_by_device(weights, devices, 1 / devices),
+        share_by_device(cache, devices, 1 / min(devices, heads)),
     ]
 
 

@@ -31,8 +31,8 @@ def attention(
     if not graph.flash:
         widest = max(group.kv_heads * group.value_length for group in graph.model.attention)
     shared = graph.shared(heads, widest)
-    queries = _rotated_blocks(graph, queries, count * heads.key_length, shared, of_keys=True)
-    keys = _rotated_blocks(graph, keys, heads.kv_heads * heads.key_length, shared, of_keys=True)
+    queries = _rotated_blocks(graph, queries, count * heads.key_length, shared, are_keys=True)
+    keys = _rotated_blocks(graph, keys, heads.kv_heads * heads.key_length, shared, are_keys=True)
     values = _rotated_blocks(graph, values, length, shared)
     for tensor in (queries, keys, values) if graph.windowed else (queries, values, keys):
         if cached or tensor is queries:
@@ -93,10 +93,10 @@ def _projected(
 
 
 def _rotated_blocks(
-    graph: Graph, tensor: Tensor, length: int, shared: Shared, of_keys: bool = False
+    graph: Graph, tensor: Tensor, length: int, shared: Shared, are_keys: bool = False
 ) -> Tensor:
     """Rotated in blocks to meet a quantized cache; scattered rows are copied first."""
-    rotation = shared.key_rotation if of_keys else shared.value_rotation
+    rotation = shared.key_rotation if are_keys else shared.value_rotation
     if rotation is None:
         return tensor
     block = rotation.layout[-1]

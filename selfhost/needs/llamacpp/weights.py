@@ -129,11 +129,13 @@ def _layout_weights(
         return (whole,), 0
     copied, size = _bytes_of(moved), whole.bytes
     ends = size - whole.low_bytes, whole.high_bytes - size
-    of_rest, of_moved = ([end * part // size for end in ends] for part in (size - copied, copied))
-    own = _stored("weights", rest, whole.how, whole.source, *of_rest)
+    rest_ends, moved_ends = (
+        [end * part // size for end in ends] for part in (size - copied, copied)
+    )
+    own = _stored("weights", rest, whole.how, whole.source, *rest_ends)
     source = f"{SOURCE}: {', '.join(files)}; interleaved for this processor, the originals in the"
     source += " page cache may be dropped"
-    copies = _stored("repacked_weights", moved, whole.how, source, *of_moved)
+    copies = _stored("repacked_weights", moved, whole.how, source, *moved_ends)
     lines = [copies.arithmetic]
     lines += [f"{twice:,} bytes of the token table, the output matrix"] if twice else []
     lines += [f"{more:,} bytes of a wider layout"] if more else []
