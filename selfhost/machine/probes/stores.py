@@ -17,30 +17,13 @@ from ...core.tables import shipped_table
 from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
 
-_UNITS = tuple(
-    f"{folder}/systemd/system/ollama.service"
-    for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
-)
 MODELS = "models_present"
 # for all stores together; a repository takes 0.1 to 0.3 ms
 SECONDS = 0.5
 _MAX_SNAPSHOTS, _MAX_SHARDS = 20, 10_000
 # DeepSeek's files have six digits behind `of`
 _SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
-_QUANTIZATION = pattern(
-    r"(?i)(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))"
-    r"\.gguf$"
-)
-_NOT_THE_MODEL = ("adapter_model", "optimizer", "training_args", "scheduler", "rng_state")
-# safetensors come before pickles, and Mistral's `consolidated` files last
-_WEIGHTS = (
-    pattern(r"(?s)(?!.*consolidated).*\.safetensors"),
-    pattern(r"(?s).*\.(?:bin|pt|pth)"),
-    pattern(r"(?s)consolidated.*\.safetensors"),
-)
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
-# `mlx_lm-0.32.2.dist-info`
-_PACKAGE = pattern(r"(?s)([^-]+)-(.+)\.dist-info")
 # the models of a store, None for one that could not be read
 Found = Iterator[PresentModel | None]
 
@@ -57,7 +40,8 @@ def places(host: Host) -> dict[str, Place]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     # models of whisper.cpp go where the download script is told to put them
     folders = {"whisper.cpp": Place(".", "whisper.cpp has no folder of its own")}
-    for row in shipped_table("present")["store"]:
+    table = shipped_table("present")
+    for row in table["store"]:
         variable = row.get("variable", "")
         above = host.env.get(variable) if variable else host.home
         for store in row["of"] if above else ():
@@ -68,7 +52,7 @@ def places(host: Host) -> dict[str, Place]:
         path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", hub.path)
         path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
         folders["huggingface"] = hub._replace(path=path)
-    unit = next((file for file in _UNITS if host.read_text(file)), None)
+    unit = next((file for file in table["ollama_units"] if host.read_text(file)), None)
     if unit and host.system == "linux":
         folders.pop("ollama", None)
         folders |= _service_place(host, unit)
@@ -215,15 +199,16 @@ def _parts_of_split(name: str) -> tuple[str, ...]:
 
 def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Every GGUF model alone, all other weights of a folder as one: fields of `PresentModel`."""
+    table = shipped_table("present")["model_files"]
     for parts in sorted({_parts_of_split(n) for n in files if n.lower().endswith(".gguf")}):
         sizes = [files.get(part, 0) for part in parts]
-        kind = _QUANTIZATION.search(_SHARD.sub(r"\1\4", parts[0]))
+        kind = re.search(table["quantization"], _SHARD.sub(r"\1\4", parts[0]))
         own = kind[1].upper().replace("FP16", "F16") if kind else None
         if any(sizes):
             values = {"file": parts[0], "quantization": own, "size_bytes": sum(sizes)}
             yield {**values, "complete": all(sizes)}
-    names = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
-    kinds = ([name for name in names if kind.fullmatch(name)] for kind in _WEIGHTS)
+    names = [n for n in files if not n.rpartition("/")[2].startswith(tuple(table["others"]))]
+    kinds = ([name for name in names if re.fullmatch(kind, name)] for kind in table["weights"])
     if weights := next(filter(None, kinds), None):
         sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
         complete = _is_told_whole(files, weights[0]) if all(sizes) else False
@@ -376,6 +361,9 @@ def _packages(host: Host, prefixes: list[str]) -> Iterator[tuple[str, str, str]]
         names = ["", *(name for name in host.listdir(library) if name.startswith("python3"))]
         folders += [host.paths.join(library, name, "site-packages") for name in names]
     for folder in (*folders, *(host.ask("python_path") or ())):
-        for match in filter(None, map(_PACKAGE.fullmatch, host.listdir(folder))):
+        # `mlx_lm-0.32.2.dist-info`
+        for match in re.finditer(
+            r"(?m)^([^-\n]+)-(.+)\.dist-info$", "\n".join(host.listdir(folder))
+        ):
             name = re.sub(r"[-_.]+", "-", match[1]).lower()
             yield name, match[2], host.paths.join(folder, match[0])
