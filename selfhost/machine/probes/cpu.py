@@ -23,7 +23,6 @@ _DMI, _TREE = "/sys/class/dmi/id", "/proc/device-tree"
 _FIRMWARE = (f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible", f"{_TREE}/model")
 _REGISTRY = r"HARDWARE\DESCRIPTION\System"
 _BIOS = (rf"{_REGISTRY}\BIOS\SystemManufacturer", rf"{_REGISTRY}\BIOS\SystemProductName")
-_CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
 
 
 def parse_cpuinfo(text: str) -> Mapping[str, Sequence[str]]:
@@ -251,7 +250,7 @@ def read_scope(host: Host, facts: Facts) -> None:
     # the file is still there after a virtual machine was made from a container's image
     signs["/.dockerenv"] = is_layered and host.exists("/.dockerenv")
     signs |= {path: host.exists(path) for path in ("/run/.containerenv", "/run/systemd/container")}
-    signs[CGROUP] = any(word in group for word in _CONTAINER_GROUPS)
+    signs[CGROUP] = any(word in group for word in shipped_table("platforms")["container_groups"])
     sign = next((sign for sign, shows in signs.items() if shows), None)
     if host.system == "linux" and sign:
         facts.put("scope", "container", sign)

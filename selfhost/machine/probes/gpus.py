@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...core.records import Record, pattern
@@ -16,17 +17,14 @@ PCI, DRM, WSL_DEVICE = "/sys/bus/pci/devices", "/sys/class/drm", "/dev/dxg"
 _BOARD = "/proc/device-tree/model"
 # classes of PCI: displays, and accelerators without one
 _DISPLAYS = ("0x03", "0x1200")
-# names of devices, of hwdata and pciutils; of AMD's cards by device and revision, of libdrm
-_PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
-_AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
 _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
 _MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
-_AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
+_table = partial(shipped_table, "platforms")
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 _MAX_BYTES, _MIB = 2**50, 2**20
 # why something is unread, and what to do about it
@@ -114,7 +112,7 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
         cards = tuple(every[at] for at in every if nodes & set(host.listdir(f"{at}/drm")))
-    masks = [name for name in _AMD_MASKS if first.vendor == "amd" and name in host.env]
+    masks = [name for name in _table()["amd_masks"] if first.vendor == "amd" and name in host.env]
     is_shared = all(card.unified for card in cards if card.memory_total_bytes is None)
     code = "shares" if is_shared else "silent"
     if masks or not cards:
@@ -155,7 +153,7 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
     number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
     row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
     given = host.read_text(f"{folder}/product_name", 256).strip()
-    name = given or _name_in_list(host, _AMD_NAMES, number, row) or f"AMD GPU {number}".strip()
+    name = given or _name_in_list(host, "amd_names", number, row) or f"AMD GPU {number}".strip()
     return Accelerator(
         vendor="amd",
         name=name,
@@ -165,8 +163,8 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
     )
 
 
-def _name_in_list(host: Host, lists: Sequence[str], device: str, row: str) -> str | None:
-    found = (re.search(row, host.read_text(path)) for path in lists if device)
+def _name_in_list(host: Host, lists: str, device: str, row: str) -> str | None:
+    found = (re.search(row, host.read_text(path)) for path in _table()[lists] if device)
     return next((match[match.lastindex or 0] for match in found if match), None)
 
 
@@ -180,7 +178,7 @@ def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
     return Accelerator(
         vendor="intel",
-        name=f"Intel {_name_in_list(host, _PCI_NAMES, device, row) or 'GPU'}",
+        name=f"Intel {_name_in_list(host, 'pci_names', device, row) or 'GPU'}",
         memory_total_bytes=sum(filter(None, sizes)) if sizes and all(sizes) else None,
         unified=False,
     )
@@ -230,14 +228,6 @@ def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
     )
 
 
-# files that show a driver which could answer: that of Linux, of WSL and of Windows
-_DRIVERS = (
-    "/proc/driver/nvidia/version",
-    "/usr/lib/wsl/lib/libnvidia-ml.so.1",
-    r"C:\Windows\System32\nvml.dll",
-)
-
-
 def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
     is_pc = normal_architecture(host.machine) == "x86_64"
@@ -245,7 +235,7 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return Read(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
     nodes = [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
-    if not nodes and not any(map(host.exists, _DRIVERS)):
+    if not nodes and not any(map(host.exists, _table()["nvidia_drivers"])):
         if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
