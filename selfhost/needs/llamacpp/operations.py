@@ -13,6 +13,7 @@ from .allocator import Tensor
 if TYPE_CHECKING:
     from .graph import Graph, Shared
 
+Pair = tuple[int, int]
 ROTATION = 64
 """A quantized cache is rotated in blocks, those of the keys as large as the heads allow."""
 
@@ -45,7 +46,7 @@ def attention(
             values = graph.linear(widest, values)
         graph.store(graph.view(values), shared.value_places)
     widths = heads.kv_heads * heads.key_length, length
-    attended = _attended(graph, shared, queries, count, value, widths)
+    attended = _attended(graph, shared, queries, (value, count), widths)
     graph.expand(attended)
     attended = _rotated_blocks(graph, attended, count * value, shared)
     if row.gated_query:
@@ -140,16 +141,12 @@ def _without_cache(
 
 
 def _attended(
-    graph: Graph,
-    shared: Shared,
-    queries: Tensor,
-    count: int,
-    value: int,
-    widths: tuple[int, int],
-    unpacked: int = 0,
+    graph: Graph, shared: Shared, queries: Tensor, sizes: Pair, widths: Pair, unpacked: int = 0
 ) -> Tensor:
-    """Attention itself; `unpacked`: the size to which latent values are multiplied out."""
-    tokens, streams, cells = graph.tokens, graph.streams, shared.cells
+    """Attention of values of such `sizes` and so many heads, from rows of such `widths` of keys and
+    values; `unpacked`: the size to which latent values are multiplied out.
+    """
+    tokens, streams, cells, (value, count) = graph.tokens, graph.streams, shared.cells, sizes
     queries = graph.view(graph.view(queries))
     if graph.flash:
         # it reads 16 bits: a cache of 32 is copied whole
@@ -196,8 +193,8 @@ def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
     keys = graph.result((length + rope, 1, tokens), values, rotated)
     graph.expand(queries, values, keys)
     graph.store(graph.view(keys), shared.key_places)
-    widths = length + rope, length
-    attended = _attended(graph, shared, queries, count, length, widths, heads.value_length)
+    widths, unpacked = (length + rope, length), heads.value_length
+    attended = _attended(graph, shared, queries, (length, count), widths, unpacked)
     graph.expand(attended)
     if graph.row.attention_gate:
         attended = _gated(graph, attended, normed, count, heads.value_length)
