@@ -246,6 +246,14 @@ def _license(root: Table, key: str) -> License | None:
     return License(**{"id": id, **row, **lists})
 
 
+def _embedding(root: Table, key: str) -> int | None:
+    if (table := root.table(key)) is None:
+        return None
+    length: int | None = table.get("length", "int", required=True, minimum=1)
+    table.close()
+    return length
+
+
 # the recording that needs were measured with where a spec names none (tests/truth/kinds.json)
 HEARD_SECONDS = 30
 
@@ -295,7 +303,7 @@ class ModelSpec(Record):
     frames_per_second: int | None = read_by(minimum=1, default=None)
     denoising: Denoising | None = read_by(kind=Denoising, default=None)
     sound: Sound | None = read_by(kind=Sound, default=None)
-    embedding: Mapping[str, int] = read_by(minimum=1, default={})
+    embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = read_by(minimum=1, default=None)
     files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, check=_check_files, default=())
     quantized: Quantized | None = read_by(
@@ -457,7 +465,6 @@ def _rules(
     yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
     has_needs = values["needs"] is not None and "files" not in states
     yield "no-disk", ("needs", "disk_bytes"), has_needs and _lacks(root, "needs.disk_bytes")
-    yield "embedding", ("embedding",), set(values["embedding"]) - {"length"} != set()
     if values["license"] is not None:
         yield from _license_rules(root, values["license"])
     for key in unknown:
