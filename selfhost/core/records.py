@@ -37,7 +37,7 @@ _NO_DEFAULT = object()
 
 
 class FileKey:
-    """How a file states a field: by `read(table, name, **limits)`, else as its annotation tells."""
+    """How a file states a field: read by `read(table, name, **limits)`, else by its annotation."""
 
     def __init__(
         self,
@@ -222,14 +222,15 @@ _RELATIONS: Mapping[str, tuple[Any, str, str]] = {
 
 
 class Sized(Record):
-    """What a model states in sizes; `related`: keys that must stand to another, by _RELATIONS, some
-    of one kind of layer alone, which stands behind.
+    """What a model states in sizes. `related` has the rules that bind them, as
+    `kv_heads divides heads`: two keys, a relation of _RELATIONS between them, and behind that the
+    kinds of layer that the rule is for, if not for all.
     """
 
     related = ""
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Every size that cannot be, once the others are as they are, in a model of that width."""
+        """Every size that cannot be beside the others; `width`: of a key that the record has not."""
         for key, stated in type(self)._keys.items():
             least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", 10**18)
             size = getattr(self, key)

@@ -58,14 +58,12 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
     return next(iter(all_near(word, choices, most=1)), None)
 
 
-def all_near(
-    word: str, choices: Sequence[str], *, most: int = 3, likeness: float = 0.6
-) -> list[str]:
+def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
     """The choices that a typing slip may have meant, the likeliest first, as `difflib` tells."""
     if len(word) > MAX_GUESSED_LETTERS:
         return []
     from difflib import get_close_matches
 
     lower = {choice.lower(): choice for choice in choices}
-    matches = get_close_matches(word.lower(), list(lower), n=most, cutoff=likeness)
+    matches = get_close_matches(word.lower(), list(lower), n=most)
     return [lower[match] for match in matches]

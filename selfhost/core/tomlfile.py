@@ -94,7 +94,7 @@ class Document:
         self._faults.append((path, absent, message, remedy))
 
     def take(self, key: str, part: Document) -> None:
-        """Let what another file states stand under `key`: faults there are told of that file."""
+        """Let what another file states stand under `key`; faults in it name that file."""
         self.values = {**self.values, key: part.values}
         self.parts[key] = part
 
@@ -262,7 +262,7 @@ class Table:
                 else:
                     value = self.get(key, kind._kinds[field], **limits)
                 values[field] = stated.default if value is None else value
-            # as are most of the 140 of a runtime
+            # also where it is missing, as most of the 140 keys of a runtime are
             self._known[key] = None
         return values
 
