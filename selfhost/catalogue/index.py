@@ -250,7 +250,9 @@ class _Folder:
     def values(self) -> Mapping[str, Mapping[str, Any]]:
         """What each file states, by id; of a user's faulty one nothing."""
         return {
-            id: {} if self._is_own and self.faults(id) else tables.plain(self.document(id).values)
+            id: {}
+            if self._is_own and self.faults(id)
+            else tables.with_text_dates(self.document(id).values)
             for id in self.ids
         }
 
@@ -316,22 +318,22 @@ def package_files(source: str) -> dict[str, bytes]:
 
     folder, models, places = _specs_in(source), bytearray(), {}
     for spec_id, values in folder.values.items():
-        content = tables.stored(values, is_packed=True)
+        content = tables.to_stored(values, is_packed=True)
         file = f"{folder.ids[spec_id]}/{spec_id}.toml"
         places[spec_id] = (file, len(models), len(content))
         models += content
     contents = {
-        INDEX_FILE: tables.stored((places, folder.names)),
-        OUTLINES_FILE: tables.stored(folder.outlines),
+        INDEX_FILE: tables.to_stored((places, folder.names)),
+        OUTLINES_FILE: tables.to_stored(folder.outlines),
         MODELS_FILE: bytes(models),
     }
     for sub in ("common", "runtimes"):
         for name, values in _Folder(os.path.join(source, sub), [""]).values.items():
-            contents[f"{sub}/{name}{tables.STORED}"] = tables.stored(values)
+            contents[f"{sub}/{name}{tables.STORED}"] = tables.to_stored(values)
     machines = _Folder(os.path.join(source, "machines"), [""]).values
-    contents[f"machines{tables.STORED}"] = tables.stored(machines)
+    contents[f"machines{tables.STORED}"] = tables.to_stored(machines)
     offers = os.path.join(source, "common", "offers.jsonl")
-    contents[f"common/offers{tables.STORED}"] = tables.stored(offer_lines(offers))
+    contents[f"common/offers{tables.STORED}"] = tables.to_stored(offer_lines(offers))
     return contents
 
 

@@ -80,7 +80,7 @@ def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     if document.problems:
         raise SpecError(document.problems)
     values = document.values
-    return values if document.text is None else dict(plain(values))
+    return values if document.text is None else dict(with_text_dates(values))
 
 
 @cache
@@ -106,9 +106,9 @@ def refusal(name: str, key: str, **figures: Any) -> SelfhostError:
 
 def table_at(path: str) -> Document:
     """A shipped table, by its path without an ending. Raises `SpecError` for a damaged package."""
-    stored = path + STORED
-    if os.path.exists(stored):
-        return Document(stored, read_stored(stored))
+    package = path + STORED
+    if os.path.exists(package):
+        return Document(package, read_stored(package))
     return Document.read(f"{path}.toml")
 
 
@@ -128,7 +128,7 @@ def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
         raise SpecError([problem]) from error
 
 
-def stored(value: Any, *, is_packed: bool = False) -> bytes:
+def to_stored(value: Any, *, is_packed: bool = False) -> bytes:
     """The value as `read_stored` reads it, on every version of Python; `is_packed`, for what is
     read one at a time, in a third of the space.
     """
@@ -140,10 +140,10 @@ def stored(value: Any, *, is_packed: bool = False) -> bytes:
     return zlib.compress(content, 9) if is_packed else content
 
 
-def plain(value: Any) -> Any:
-    """The value without what only TOML has: dates and times of TOML as text."""
+def with_text_dates(value: Any) -> Any:
+    """The value with dates and times, which only TOML has, as text."""
     if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: with_text_dates(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [plain(part) for part in value]
+        return [with_text_dates(part) for part in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
