@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from ..core import units
@@ -98,7 +98,7 @@ def _has_words(name: str, patterns: Sequence[str]) -> bool:
     return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " ")) is not None
 
 
-@lru_cache(1)
+@cache
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
     idle, former = role("gpu_idle"), word_table()["former"]

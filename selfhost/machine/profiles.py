@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from ..core import units
@@ -49,7 +49,7 @@ class Profile(Record):
         return all(canonical(word) in all_texts for word in words)
 
 
-@lru_cache(1)
+@cache
 def _stored() -> Mapping[str, Any]:
     """What an installed package has of all profiles, by name; in a checkout nothing of each."""
     folder = os.path.join(shipped_folder(), "machines")
@@ -65,7 +65,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_stored()))
 
 
-@lru_cache(1)
+@cache
 def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     """Names, and names without their first word, as `canonical` writes them -> what they can be."""
     names_of_key: dict[str, list[str]] = {}
@@ -75,7 +75,7 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     return names_of_key | {canonical(name): [name] for name in names()}
 
 
-@lru_cache(1)
+@cache
 def _labels() -> Mapping[str, Mapping[str, str]]:
     """The rows of `runner_labels.toml` by each of their labels."""
     rows = shipped_table("runner_labels")["label"]

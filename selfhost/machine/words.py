@@ -7,8 +7,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache, partial
 
 from ..core.errors import SelfhostError
 from ..core.records import pattern, shortened
@@ -26,10 +25,7 @@ NUMBERED = pattern(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", r
 
 _SCRIPTS_WITHOUT_SPACES = pattern("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
-
-def word_table() -> Mapping[str, Any]:
-    """The whole table. Raises `SpecError` where the installation lacks it."""
-    return shipped_table("words")
+word_table = partial(shipped_table, "words")
 
 
 class UnknownMachineError(SelfhostError, LookupError):
@@ -68,7 +64,7 @@ def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object)
 
 @cache
 def role(name: str) -> frozenset[str]:
-    """The words of a role: idle, gpu_idle, left_out, forms, unsaid, cards, computers."""
+    """The words of a role, which is a key of the table: `idle`, `cards`, `macs`."""
     return frozenset(word_table()[name])
 
 
@@ -126,7 +122,7 @@ def shapes(name: str) -> tuple[tuple[re.Pattern[str], Means], ...]:
     )
 
 
-@lru_cache(1)
+@cache
 def _spoken() -> tuple[Mapping[str, str], re.Pattern[str]]:
     """Words of other languages and what finds one, the longest first: `16ГБ`."""
     means = {word: row["means"] for row in word_table()["spoken"] for word in row["words"]}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from ..catalogue.quantization_names import PACKED, QUANTIZATIONS, mlx_scheme, scheme_of
@@ -34,7 +34,7 @@ _INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
 _BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
 
 
-@lru_cache(maxsize=1)
+@cache
 def classes() -> Mapping[str, Any]:
     """What the class of a model type in transformers does with its keys, by model type.
 
