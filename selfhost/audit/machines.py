@@ -73,7 +73,7 @@ def with_numbers(
         entries = lists.setdefault(head, list(getattr(template, head)))
         entries[index] = entries[index].replace(**{part: number})
     facts.update((head, tuple(entries)) for head, entries in lists.items())
-    return template.with_checked(**facts)
+    return template.replace_unchecked(**facts)
 
 
 class Machines(Sequence[Machine]):

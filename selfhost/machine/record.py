@@ -1,6 +1,6 @@
 """Machine: what was read of a computer, as plain values or None, each with where it was read or
-why it could not be. The annotation of a field tells its kind, `limited` and `one_of` what it may
-be; every fault of a record is told by its key.
+why it could not be. The annotation of a field states its kind, `limited` and `one_of` what it may
+be; a fault of a record names its key.
 """
 
 from __future__ import annotations
@@ -317,8 +317,8 @@ class Machine(Record):
             out["cpu_cores_usable"] = int(cores)
         return out
 
-    def with_checked(self, **values: Any) -> Machine:
-        """A copy with other values, which are those of records that were checked."""
+    def replace_unchecked(self, **values: Any) -> Machine:
+        """As `replace`, in a fraction of the time: for values of records that were checked."""
         copy = object.__new__(Machine)
         object.__setattr__(copy, "__dict__", {**self.__getstate__(), **values})
         return copy
@@ -358,9 +358,9 @@ class Machine(Record):
         return next((disk for disk in self.disks or () if disk.purpose == purpose), None)
 
 
-# what is told of the computer that asks alone
+# what is known of the computer that asks alone
 _NOT_IN_JSON = ("is_this_one", "measured_in_vain")
-# what is written where it is known alone
+# what is left out where it is not known
 _WHERE_KNOWN = ("memory_bandwidth_how", "memory_bandwidth_bound")
 # facts whose None says that there is none; that of the others always has an Unread
 _NO_FACTS = (*_WHERE_KNOWN, "address_space_bytes", "confidence")
@@ -422,15 +422,15 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
         entries = values.get(name)
         if entries is not None:
             is_missing[f"{name}.{part}"] = any(getattr(entry, part) is None for entry in entries)
-    told: dict[str, Unread] = {}
+    reasons: dict[str, Unread] = {}
     for entry in values.get("unread", ()):
         # what stands below a fact and is no part of it, as a store that was not read whole, stays
         if is_missing.get(entry.fact, True):
-            told.setdefault(entry.fact, entry)
+            reasons.setdefault(entry.fact, entry)
     for fact in is_missing:
         if is_missing[fact]:
-            told.setdefault(fact, _not_said(fact))
-    return tuple(told.values())
+            reasons.setdefault(fact, _not_said(fact))
+    return tuple(reasons.values())
 
 
 def _without_null(value: Any) -> Any:
