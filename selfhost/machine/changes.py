@@ -129,12 +129,12 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "system": lambda text: _choice(normal_system(text), text, "system"),
     "instruction_sets": _instruction_sets,
 }
-# the keys of `--set`; what one leaves nothing of another behind it may state
+# the keys of `--set`, in the order of their use: a later one may state what an earlier one lost
 SETTINGS = tuple(_READERS)
 
 
 def _setting(key: str) -> Mapping[str, Any]:
-    """An example, facts that it states, those of which it leaves nothing, other words, choices."""
+    """Its row: `example`, `facts` that it states, `lost` ones, `also` for other names, `choices`."""
     row: Mapping[str, Any] = shipped_table("words")["setting"][key]
     return row
 
@@ -172,7 +172,6 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
     if problems:
         raise SettingError(problems)
     changed = machine
-    # what is lost by one may be stated by another
     for key in (key for key in SETTINGS if key in values):
         source = f"--set {texts[key]}"
         if key == "bandwidth" and values[key][1]:
@@ -253,7 +252,7 @@ def _unknown_key(key: str, value: str | None) -> SettingError:
 
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:
-    """What it states, and None for what it leaves nothing of."""
+    """What it states, and None for each fact that is lost by it."""
     lost, how = _setting(key)["lost"], {}
     if key == "disk":
         value = filled_disks(before.disks, value)

@@ -170,7 +170,7 @@ def load(name: str) -> Profile:
 
 def _stated_facts(row: Mapping[str, Any]) -> dict[str, Any]:
     total = round(row["memory_gib"] * units.GIB)
-    in_bytes = {key: round(row[key] * units.GB) for key in row if "_gb" in key}
+    sizes = {key: round(row[key] * units.GB) for key in row if "_gb" in key}
     cards: list[Accelerator] = []
     for each in row.get("accelerators", ()):
         sold = each.get("memory_gib")
@@ -182,18 +182,18 @@ def _stated_facts(row: Mapping[str, Any]) -> dict[str, Any]:
             unified=each.get("unified", False),
         )
         cards += [card] * each.get("count", 1)
-    free, whole = in_bytes.get("disk_free_gb"), in_bytes.get("disk_gb")
+    free, whole = sizes.get("disk_free_gb"), sizes.get("disk_gb")
     disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
     disks = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
     return {
         "system": row["system"],
         "architecture": row["architecture"],
         "memory_total_bytes": total,
-        "memory_limit_bytes": in_bytes.get("memory_limit_gb", total),
+        "memory_limit_bytes": sizes.get("memory_limit_gb", total),
         "cpu_cores_usable": float(row["cores"]),
         "cpu_cores_physical": row.get("physical_cores"),
         "cpu_model": row.get("cpu_model"),
-        BANDWIDTH: in_bytes.get("bandwidth_gb_per_second"),
+        BANDWIDTH: sizes.get("bandwidth_gb_per_second"),
         "accelerators": tuple(cards),
         "instruction_sets": tuple(row.get("instruction_sets", ())) or None,
         "disks": disks if free is not None or whole is not None else None,

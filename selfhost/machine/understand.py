@@ -1,8 +1,8 @@
 """What a description of a machine names: products, processors, GPUs, memory, cores and a system.
 
 The text becomes words once (`words.tokens`). Each step takes the longest runs of words that its
-table knows; what no step takes is left aside, and told. Nothing is guessed here: `named` fills the
-gaps.
+table knows; what no step takes is left aside, and named in a note. Nothing is guessed here: `named`
+fills the gaps.
 """
 
 from __future__ import annotations
@@ -72,11 +72,12 @@ class Description:
 
     @property
     def cards(self) -> list[NamedCards]:
+        """Its GPUs, in the order of their names."""
         return [cards for _, cards in sorted(self.cards_at.items())]
 
     @property
     def left(self) -> list[str]:
-        """What nothing is known by and what is no filler."""
+        """The words that mean nothing here and are no fillers."""
         idle = role("idle") | role("gpu_idle") | role("computers") | {*cpus.MAKERS, BREAK}
         free = (word for _, word in self.free_words() if word not in idle)
         return [word for word in free if not shape("nothing").fullmatch(word)]
@@ -106,7 +107,7 @@ class Description:
                 if BREAK not in run and self.taken.isdisjoint(range(start, start + length)):
                     yield start, start + length, run
 
-    def can_be(self, word: str, readings: Sequence[str]) -> Exception:
+    def ambiguity(self, word: str, readings: Sequence[str]) -> Exception:
         """The error for a word that has several readings."""
         text, both = self.text.lower(), " or ".join(readings)
         whole = ", ".join(f"--machine '{text.replace(word, each, 1)}'" for each in readings)
@@ -246,7 +247,7 @@ def _take_mac(about: Description) -> None:
 
 
 def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
-    """Whether a row is that chip, or where none is told was sold under a name of these words."""
+    """Whether a row is that chip or, where none is named, was sold under a name of these words."""
     if chip:
         return [row["chip"], row["variant"]] == [*chip, ""][:2]
     return any({*name.split()} <= words for name in row["years"])
@@ -308,7 +309,7 @@ def _take_processor_number(about: Description) -> None:
             continue
         names = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
         if len(names) > 1:
-            raise about.can_be(" ".join(name), names)
+            raise about.ambiguity(" ".join(name), names)
         if names:
             _put_processor(about, start, end, names[0])
             return
@@ -375,7 +376,7 @@ def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpu
     processors = cpus.names_of_number(word, beside_gpu=True)
     if processors and not (about.processor or about.has_chip):
         if len(processors) > 1 or not about.cards_at:
-            raise about.can_be(word, [*processors, cards[0].label.lower()])
+            raise about.ambiguity(word, [*processors, cards[0].label.lower()])
         return True
     return 2005 <= int(word) <= 2035
 
