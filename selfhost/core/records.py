@@ -230,7 +230,7 @@ class Sized(Record):
     related = ""
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Every size that cannot be beside the others; `width` is the model's, which no part has."""
+        """Every size that cannot be beside the others, in a model of that width."""
         for key, stated in type(self)._keys.items():
             least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", 10**18)
             size = getattr(self, key)

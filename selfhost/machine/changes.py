@@ -134,7 +134,7 @@ SETTINGS = tuple(_READERS)
 
 
 def _setting(key: str) -> Mapping[str, Any]:
-    """Its row: `example`, `facts` that it states, `lost` ones, `also` for other names, `choices`."""
+    """Its row: `example`, `facts` that it states, those `lost`, other names (`also`), `choices`."""
     row: Mapping[str, Any] = shipped_table("words")["setting"][key]
     return row
 

@@ -30,9 +30,9 @@ Ends = tuple[float, float, float]
 _WITHOUT_NUMBER = frozenset(("altra", "axion", "ii", "phenom", "snapdragon", "turion"))
 # what cores compute, by `vectors`, of a row that does not say more
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
-# of the cores of the largest of a series of servers, the fewest and the usual count: a guess
-_OF_LARGEST = (0.125, 0.5)
-# who makes them all, as people type it before a bare number
+# fewest and usual cores, as shares of those of the largest of a series of servers: a guess
+_SHARES_OF_LARGEST = (0.125, 0.5)
+# makers as people type them, also before a bare number
 MAKERS = ("amd", "intel")
 
 
@@ -75,16 +75,16 @@ class Share(Record):
     core_gb_per_s: float
     takes_either: bool = False
 
-    def read_together(self, peak: float, cores: float | None) -> float:
+    def read_bytes_per_second(self, peak: float, cores: float | None) -> float:
         """Bytes per second at which so many cores read weights while a model decodes, of memory of
         that peak: what either gives bounds the other. None: cores enough.
 
         Source: `of_peak` in specs/common/cpus.toml.
         """
-        of_memory: float = _table()["of_peak"] * peak
+        memory_rate: float = _table()["of_peak"] * peak
         if cores is None:
-            return of_memory
-        return of_memory / hypot(1, of_memory / (self.core_gb_per_s * units.GB * cores))
+            return memory_rate
+        return memory_rate / hypot(1, memory_rate / (self.core_gb_per_s * units.GB * cores))
 
     @property
     def source(self) -> str:
@@ -154,7 +154,7 @@ class Processor(Record):
 
     @property
     def is_a_generation(self) -> bool:
-        """Whether it is of any kind of a generation, of which no number is told."""
+        """Whether it is a whole generation, of which no number was named."""
         return "|" in self.kind
 
 
@@ -355,7 +355,7 @@ def cores_of(name: str) -> Cores | None:
         if rows:
             return cores_from(rows[0], series.threads, count)
         if series.cores:
-            least, usual = (max(1, round(share * series.cores)) for share in _OF_LARGEST)
+            least, usual = (max(1, round(share * series.cores)) for share in _SHARES_OF_LARGEST)
             row = {"cores": (least, usual, series.cores)}
             return cores_from(row, series.threads, count)
     return cores_from(around, 1, count) if around else None

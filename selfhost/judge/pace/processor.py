@@ -292,7 +292,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
         cores = threads_range(machine).likely / sockets
     # memory or share is usual where the other is not; no more reaches the weights than memory gives
-    read = [share.read_together(peak, cores) for peak in peaks]
+    read = [share.read_bytes_per_second(peak, cores) for peak in peaks]
     slow, usual, fast = constant("reading")["across_sockets"] if sockets > 1 else SAME
     low = min(share.low * read[1], share.likely * read[0]) * slow
     likely = share.likely * read[2] * usual
