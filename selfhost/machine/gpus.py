@@ -239,12 +239,12 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     """Peak of a GPU's 16-bit arithmetic, operations a second, of Apple's with its largest GPU."""
     cycles = cycles_per_second(name)
     # what one multiprocessor of NVIDIA's does in a cycle
-    of_cycle = (
+    flops_of_processor = (
         row["flops"]
         for row in _table()["matrix"]
         if row["capability"] == capability and _has_words(name, row.get("names", ("",)))
     )
-    each: float | None = next(of_cycle, None)
+    each: float | None = next(flops_of_processor, None)
     if cycles is not None and each is not None:
         return cycles * each
     whole, share = _whole_and_share(name)
@@ -336,13 +336,13 @@ def named_card(
             source=f"{shared.label}: part of a processor, so its memory is the RAM",
         )
     else:
-        cards = _named_card(several, " ".join(name), memory_gib)
+        cards = _choose_size(several, " ".join(name), memory_gib)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
     return cards.replace(accelerators=cards.accelerators * count, label=label)
 
 
-def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
-    """Of cards that a name can mean the usual size, else the smallest and slowest; a note."""
+def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
+    """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
     if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
         # the name of a superchip states the processor's memory
         memory_gib = None

@@ -212,22 +212,22 @@ def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, 
     """The product that a row of macs.toml means with so much RAM."""
     gib = ram_gib or row["gib"][0]
     is_smaller = gib in row.get("smaller", ())
-    facts = cpus.apple_chip_of(frozenset((row["chip"], row["variant"])))
-    chip = f"{row['chip'].upper()} {row['variant'].title()}".strip()
+    chip = cpus.apple_chip_of(frozenset((row["chip"], row["variant"])))
+    assert chip is not None
     if gib not in row["gib"]:
         sizes = ", ".join(f"{size} GB" for size in row["gib"])
-        raise refusal("mac_size", chip, chip=chip, gib=gib, sizes=sizes)
-    rate = facts and (facts.smaller["gb_per_s"] if is_smaller and facts.smaller else facts.gb_per_s)
+        raise refusal("mac_size", chip.title, chip=chip.title, gib=gib, sizes=sizes)
+    smaller = chip.smaller if is_smaller else {}
     return {
         **row,
-        "title": f"a Mac with Apple {chip}",
-        "processor": f"Apple {chip}",
-        "shared": f"Apple {chip} GPU",
+        "title": f"a Mac with Apple {chip.title}",
+        "processor": f"Apple {chip.title}",
+        "shared": f"Apple {chip.title} GPU",
         "system": "macos",
         "architecture": "aarch64",
         "cores": row["smaller_cores"] if is_smaller else row["cores"],
         "source": "macs",
-        **({"gb_per_s": rate} if rate else {}),
+        "gb_per_s": smaller.get("gb_per_s", chip.gb_per_s),
     }
 
 
@@ -257,8 +257,7 @@ class _Parts:
 
     @property
     def architecture(self) -> str:
-        of_series = self.series.architecture if self.series else None
-        own = self.row.get("architecture") or of_series
+        own = self.row.get("architecture") or (self.series and self.series.architecture)
         return str(own or self.around.get("architecture", "x86_64"))
 
     def _complete_guest(self, about: Description) -> None:
@@ -305,12 +304,12 @@ class _Parts:
     def memory_gib(self, about: Description) -> float:
         if about.ram_gib is not None or self.row:
             return about.ram_gib or float(self.row["gib"][0])
-        of_class = self.around.get("memory_gib", 0)
+        usual = self.around.get("memory_gib", 0)
         if self.cards is not None or self.processor is None:
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
-            return float(max(of_class, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
-        of_series = self.series and (self.series.on_package_gib or self.series.memory_gib)
-        return float((self.chip and self.chip.memory_gib) or of_series or of_class)
+            return float(max(usual, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
+        inside = self.series and (self.series.on_package_gib or self.series.memory_gib)
+        return float((self.chip and self.chip.memory_gib) or inside or usual)
 
 
 def _is_kind_of(named: str, own: str) -> bool:
