@@ -64,7 +64,6 @@ def read_machine(host: Host | None = None) -> Machine:
 
 
 # what says who and where: accounts, computers, containers and addresses
-
 _MASKS = (
     # the server of a share, as Windows names it, and no address of the web
     (r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)", r"\1HOST"),
@@ -100,18 +99,18 @@ def masks(host: Host) -> Masks:
     return [(re.compile(pattern), word) for pattern, word in patterns]
 
 
-def masked(value: Any, masks: Masks) -> Any:
+def masked(value: Any, every_mask: Masks) -> Any:
     """A value with every text in it as it may be shown: on one printable line."""
     if isinstance(value, str):
-        for mask, word in masks:
+        for mask, word in every_mask:
             value = mask.sub(word, value)
         return shown(value)[:1000]
     if isinstance(value, dict):
-        return {key: masked(item, masks) for key, item in value.items()}
+        return {key: masked(item, every_mask) for key, item in value.items()}
     if isinstance(value, tuple):
-        return tuple(masked(item, masks) for item in value)
+        return tuple(masked(item, every_mask) for item in value)
     if not isinstance(value, Record):
         return value
     # a fact and a remedy name nobody
     names = set(type(value)._fields) - {"fact", "remedy"}
-    return value.replace(**{name: masked(getattr(value, name), masks) for name in names})
+    return value.replace(**{name: masked(getattr(value, name), every_mask) for name in names})

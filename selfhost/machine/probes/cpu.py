@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ...core.tables import shipped_table
 from ..record import normal_architecture
 from .host import Facts, Host, whole
-from .memory import CGROUP, STATUS, VIRTUAL_KERNELS, parse_number, read_groups
+from .memory import CGROUP, STATUS, VIRTUAL_KERNELS, parse_limit, read_groups
 
 PHYSICAL, PERFORMANCE = "cpu_cores_physical", "cpu_cores_performance"
 USABLE, SETS = "cpu_cores_usable", "instruction_sets"
@@ -176,7 +176,7 @@ def _read_usable(host: Host, facts: Facts, cpus: frozenset[int], source: str) ->
         for folder, group in groups.levels:
             text = "".join(host.read_text(f"{folder}/{name}") for name in names)
             words = text.split() if text.endswith("\n") else []
-            quota, period = (*(parse_number(f"{word}\n") for word in words), None, None)[:2]
+            quota, period = (*(parse_limit(f"{word}\n") for word in words), None, None)[:2]
             if not quota or not period:
                 facts.miss(USABLE, host.why[f"{folder}/{names[0]}"])
                 return
@@ -202,7 +202,7 @@ def _fastest(
         # a capacity differs a little by clock within a kind (997 to 1024 and 718 to 731 on a DGX
         # Spark)
         texts = {cpu: host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity") for cpu in cpus}
-        numbers = {cpu: parse_number(text) or 0 for cpu, text in texts.items()}
+        numbers = {cpu: parse_limit(text) or 0 for cpu, text in texts.items()}
         if not all(numbers.values()):
             raise ValueError(f"{CPUS}: not every CPU states its cpu_capacity")
         least = 0.9 * max(numbers.values())

@@ -33,7 +33,7 @@ _Why = tuple[str, str | None]
 _Part = tuple[Accelerator, int | None]
 
 
-class Read(Record):
+class Cards(Record):
     """What was read of one maker's GPUs: the cards, where, and why the memory of some is None."""
 
     cards: tuple[Accelerator, ...]
@@ -69,7 +69,7 @@ def _reason(*codes: object, **values: object) -> _Why:
     return row["is"].format(**values), row.get("remedy", FILL_IN) or None
 
 
-def _read_linux(host: Host, facts: Facts) -> tuple[list[Read | None], _Why | None]:
+def _read_linux(host: Host, facts: Facts) -> tuple[list[Cards | None], _Why | None]:
     folders, why = display_devices(host)
     reads = [read_nvidia(host, folders.get(NVIDIA, []))]
     for maker, read in ((AMD, _amd_card), (INTEL, _intel_card)):
@@ -106,7 +106,7 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
     return folders, why
 
 
-def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Read:
+def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Cards:
     """Which of `every` card a container was handed: its bus shows all of the host's."""
     cards, (folder, first) = tuple(every.values()), next(iter(every.items()))
     if facts.values.get("scope") == "container":
@@ -121,11 +121,11 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
         cards = tuple(card.replace(**blank) for card in cards or every.values())
     maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
     unread = _reason(code, maker=maker, mask=" and ".join(masks))
-    return Read(cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread)
+    return Cards(cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread)
 
 
 def _size(host: Host, path: str) -> int | None:
-    """A size in decimal or with 0x."""
+    """A size in decimal or hexadecimal; None where it is none, or more than any card has."""
     word = host.read_word(path)
     number = int(word, 16) if re.fullmatch(r"0x[0-9a-f]{1,16}", word) else whole(word)
     return number if number and number <= _MAX_BYTES else None
@@ -164,8 +164,8 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
 
 
 def _name_in_list(host: Host, lists: str, device: str, row: str) -> str | None:
-    found = (re.search(row, host.read_text(path)) for path in _table()[lists] if device)
-    return next((match[match.lastindex or 0] for match in found if match), None)
+    matches = (re.search(row, host.read_text(path)) for path in _table()[lists] if device)
+    return next((match[match.lastindex or 0] for match in matches if match), None)
 
 
 def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
@@ -184,7 +184,7 @@ def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     )
 
 
-def _read_apple(host: Host, _: Facts) -> tuple[list[Read | None], _Why | None]:
+def _read_apple(host: Host, _: Facts) -> tuple[list[Cards | None], _Why | None]:
     """Of a Mac; an Intel one's, and those of another system, are not looked for."""
     if host.sysctl("hw.optional.arm64") != "1":
         return [], _reason("system", system=host.system)
@@ -193,10 +193,10 @@ def _read_apple(host: Host, _: Facts) -> tuple[list[Read | None], _Why | None]:
     total = limit if 0 < limit <= _MAX_BYTES else None
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     source = f"sysctl hw.optional.arm64{', iogpu.wired_limit_mb' * bool(total)}"
-    return [Read(cards=(card,), source=source, unread=_reason("metal"))], None
+    return [Cards(cards=(card,), source=source, unread=_reason("metal"))], None
 
 
-def _read_windows(host: Host, _: Facts) -> tuple[list[Read | None], _Why | None]:
+def _read_windows(host: Host, _: Facts) -> tuple[list[Cards | None], _Why | None]:
     """NVIDIA's by its driver; by the registry the rest, and NVIDIA's where the driver is silent."""
     nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read", FILL_IN
@@ -207,7 +207,7 @@ def _read_windows(host: Host, _: Facts) -> tuple[list[Read | None], _Why | None]
         nvidia = None
     is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
     unread = _reason("shares" if is_shared else "registry")
-    others = Read(cards=tuple(listed), source="the registry's display adapters", unread=unread)
+    others = Cards(cards=tuple(listed), source="the registry's display adapters", unread=unread)
     return [nvidia, others if listed else None], why if adapters is None else None
 
 
@@ -228,18 +228,18 @@ def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
     )
 
 
-def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
+def read_nvidia(host: Host, devices: Sequence[str]) -> Cards | None:
     """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
     is_pc = normal_architecture(host.machine) == "x86_64"
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return Read(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
+        return Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
     nodes = [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
     if not nodes and not any(map(host.exists, _table()["nvidia_drivers"])):
         if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
-            return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
+            return Cards(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
         return _read_files(host, len(devices), _reason("undriven"))
     answer = host.ask("nvml") or {"error": "unrecorded"}
     if isinstance(answer.get("gpus"), list):
@@ -250,7 +250,7 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     return _read_files(host, len(nodes) or len(devices) or 1, unread)
 
 
-def _read_files(host: Host, count: int, unread: _Why) -> Read:
+def _read_files(host: Host, count: int, unread: _Why) -> Cards:
     """As many cards as files show, by the names that they give: the library did not answer."""
     folder = "/proc/driver/nvidia/gpus"
     texts = [host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)]
@@ -262,7 +262,7 @@ def _read_files(host: Host, count: int, unread: _Why) -> Read:
     for name in names:
         unified = bool(_UNIFIED_CHIP.search(name)) if is_pc or name != _UNNAMED else None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
-    return Read(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
+    return Cards(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
 
 
 def _jetson_board(host: Host) -> str:
@@ -278,7 +278,7 @@ def _jetson_board(host: Host) -> str:
     return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
 
 
-def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
+def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
     is_arm, driver = normal_architecture(host.machine) == "aarch64", answer.get("driver")
     gpus = [[parse_gpu(part, driver, is_arm=is_arm) for part in gpu] for gpu in answer["gpus"]]
     source = f"NVML: driver {driver or 'of unknown version'}"
@@ -289,11 +289,11 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
     if parts is None:
         card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
         cards = (card,) * len({*str(mask).split(",")})
-        return Read(cards=cards, source=source, unread=_reason("uuid", mask=_MASK))
+        return Cards(cards=cards, source=source, unread=_reason("uuid", mask=_MASK))
     # of those without memory one that may have its own says more than one that has none
     errors = [error for card, error in parts if not (card.memory_total_bytes or card.unified)]
     unread = _reason(errors[0], "untold") if errors else _reason("bufferless")
-    return Read(cards=tuple(card for card, _ in parts), source=source, unread=unread)
+    return Cards(cards=tuple(card for card, _ in parts), source=source, unread=unread)
 
 
 def _selected(mask: str, gpus: list[list[_Part]], *, is_by_bus: bool) -> list[_Part] | None:

@@ -53,7 +53,7 @@ class _Bound(NamedTuple):
     left_source: str
 
 
-def parse_number(text: str) -> int | None:
+def parse_limit(text: str) -> int | None:
     """A number that ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
     match = re.fullmatch(r"(?:(max|-1)|([0-9]{1,20}))\s*\n", text)
     if match is None:
@@ -141,26 +141,26 @@ def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
     files, usage, prefix = ["memory.high", "memory.max"], "memory.current", ""
     if groups.version == 1:
         files, usage, prefix = ["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_"
-    of_group, silent = "limited by control group", "what control group {} uses could not be read"
+    limited, silent = "limited by control group", "what control group {} uses could not be read"
     for folder, group in groups.levels:
         stat = parse_sizes(host.read_text(f"{folder}/memory.stat"))
         inherited = inherited or stat.get("hierarchical_memory_limit")
-        limits = {file: parse_number(host.read_text(f"{folder}/{file}")) for file in files}
+        limits = {file: parse_limit(host.read_text(f"{folder}/{file}")) for file in files}
         unread = [file for file, number in limits.items() if number is None]
         if unread and inherited is None:
             raise ValueError(host.why[f"{folder}/{unread[0]}"])
         most, file = min((NO_LIMIT if n is None else n, file) for file, n in limits.items())
         if most < NO_LIMIT:
-            left = _room(most, parse_number(host.read_text(f"{folder}/{usage}")), stat, prefix)
+            left = _room(most, parse_limit(host.read_text(f"{folder}/{usage}")), stat, prefix)
             room = f"room in control group {group}: {file} less what is in use besides file cache"
-            source = f"{of_group} {group}: {file} {binary(most)}"
+            source = f"{limited} {group}: {file} {binary(most)}"
             bounds.append(
                 _Bound(most, source, left, silent.format(group) if left is None else room)
             )
     if inherited is not None and inherited < min([NO_LIMIT, *(bound.bytes for bound in bounds)]):
         # an ancestor that was read itself says more than the same limit seen from below
         group = f"above {groups.levels[0][1]}"
-        source = f"{of_group} {group}: hierarchical_memory_limit {binary(inherited)}"
+        source = f"{limited} {group}: hierarchical_memory_limit {binary(inherited)}"
         bounds.append(_Bound(inherited, source, None, silent.format(group)))
     return bounds
 

@@ -25,7 +25,7 @@ _MAX_SNAPSHOTS, _MAX_SHARDS = 20, 10_000
 _SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 # the models of a store, None for one that could not be read
-Found = Iterator[PresentModel | None]
+Models = Iterator[PresentModel | None]
 
 
 class Place(NamedTuple):
@@ -163,7 +163,7 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     facts.put(MODELS, tuple(models) if stores else None, source, nowhere)
 
 
-def _add_models(models: list[PresentModel], entries: Found, until: float) -> str:
+def _add_models(models: list[PresentModel], entries: Models, until: float) -> str:
     """Why not all of one store were read; empty where they were."""
     unreadable = 0
     for model in entries:
@@ -211,18 +211,18 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     kinds = ([name for name in names if re.fullmatch(kind, name)] for kind in table["weights"])
     if weights := next(filter(None, kinds), None):
         sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
-        complete = _is_told_whole(files, weights[0]) if all(sizes) else False
+        complete = _is_whole(files, weights[0]) if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
 
 
-def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
+def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
     """Whether names say that nothing is missing; None where none does."""
     is_indexed = any(name.endswith(".index.json") for name in files) and not _SHARD.fullmatch(first)
-    is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
-    return True if is_told else None
+    is_whole = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
+    return True if is_whole else None
 
 
-def _search_hub(host: Host, hub: str, store: str) -> Found:
+def _search_hub(host: Host, hub: str, store: str) -> Models:
     """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
     for name in filter(re.compile("models--").match, _folder_names(host, hub)):
         folder = host.paths.join(hub, name)
@@ -243,7 +243,7 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
             yield PresentModel(path=folder, repository=repository, store=store, **weights)
 
 
-def _search_lm_studio(host: Host, folder: str, store: str) -> Found:
+def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
     """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
     for publisher in _folder_names(host, folder):
         for name in _folder_names(host, folder, publisher):
@@ -255,7 +255,7 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Found:
                 yield PresentModel(path=path, repository=repository, store=store, **weights)
 
 
-def _search_ollama(host: Host, folder: str, store: str) -> Found:
+def _search_ollama(host: Host, folder: str, store: str) -> Models:
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers: whole `blobs/sha256-…`."""
     manifests = _files(host, host.paths.join(folder, "manifests"), 4)
     blobs = host.sizes(folder, "blobs") if manifests else {}
@@ -298,7 +298,7 @@ def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     return layers
 
 
-_SEARCHES: dict[str, Callable[[Host, str, str], Found]] = {
+_SEARCHES: dict[str, Callable[[Host, str, str], Models]] = {
     "huggingface": _search_hub,
     "llama.cpp": _search_hub,
     "ollama": _search_ollama,
