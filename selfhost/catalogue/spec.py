@@ -54,9 +54,9 @@ class Denoising(Stated):
         return float(self.steps * self.passes * self.step_operations + self.decode_operations)
 
 
-# what follows an architecture's name in the table where a model's file does not tell all tensors
+# behind the name of an architecture's row where a model's file does not tell all tensors
 INCOMPLETE = " (incomplete)"
-# what the source of a size begins with that was read off a file on this disk; its path follows
+# how the source of a size begins that was read of a file on this disk; its path follows
 SIZE_OF = "size of "
 
 
@@ -373,12 +373,6 @@ class ModelSpec(Record):
         ranks = [0 if each.listed and each.repository else 2 - each.named for each in holding]
         # of two listings the first stands
         return holding[ranks.index(min(ranks))] if holding else None
-
-    def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
-        """The size that the first publisher states for one file set, and which that is."""
-        own = [files for files in self.files if files.format == format]
-        sizes = ((each.bytes[quantization], each) for each in own if quantization in each.bytes)
-        return next(sizes, None)
 
 
 def read_spec_file(path: str) -> Document:

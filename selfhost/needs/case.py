@@ -287,10 +287,12 @@ def published(
     if format is None or quantization is None:
         return None
     wanted = canonical_gguf(quantization) or quantization.lower()
-    if (stated := spec.published_bytes(format, quantization)) is not None:
-        return stated
-    for files in spec.files:
-        for name, size in files.bytes.items() if files.format == format else ():
+    own = [files for files in spec.files if files.format == format]
+    for files in own:
+        if quantization in files.bytes:
+            return files.bytes[quantization], files
+    for files in own:
+        for name, size in files.bytes.items():
             if (canonical_gguf(name) or name.lower()) == wanted:
                 return size, files
     return None
