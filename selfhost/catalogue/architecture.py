@@ -42,7 +42,7 @@ def _choice(choices: Sequence[str]) -> Any:
 
 
 class LayerPart(Sized):
-    """What `layers` have that are alike in it: attention, a recurrent state or a feed-forward."""
+    """What some `layers` have in common: attention, a recurrent state or a feed-forward."""
 
     layers: Places = ()
 
@@ -123,11 +123,11 @@ class FeedForward(LayerPart):
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
         """Beside the others: a group is ranked by its two best, and those used have enough."""
         yield from super().misfits(width)
-        in_group = (self.experts or 0) // self.groups if self.groups else 2
-        if self.experts and in_group < 2:
+        group_size = (self.experts or 0) // self.groups if self.groups else 2
+        if self.experts and group_size < 2:
             message = f"is {self.groups:,}, groups of fewer than 2 of the {self.experts:,} experts"
             yield "groups", message, "write half of them at most"
-        elif self.groups_used and (self.used or 0) > self.groups_used * in_group:
+        elif self.groups_used and (self.used or 0) > self.groups_used * group_size:
             message = f"is {self.groups_used:,}, whose experts are less than the {self.used:,} used"
             yield "groups_used", message, "write more groups"
 
@@ -223,8 +223,8 @@ class Architecture(Sized):
         return self.replace(feed_forward=tuple(longer))
 
     def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Those of its own sizes, not of its parts."""
-        yield from super().misfits()
+        """Those of the model's own sizes; its parts have theirs."""
+        yield from super().misfits(width)
         if self.mtp_layers and not (self.attention and self.feed_forward):
             message = f"is {self.mtp_layers:,}, and such a block attends and feeds forward"
             remedy = "write attention and feed_forward"
@@ -301,15 +301,15 @@ def _read_part(
         values["value_length"] = values["value_length"] or values["key_length"]
         if values["heads"] is None and "heads" not in line:
             line.problem("heads", "is missing, here and in [architecture]")
-    # without what is no option it is left out
+    # without a size that every such part has it is left out
     if not at or any(values[key] is None for key in values if "None" not in part._kinds[key]):
         return None
-    made = part(layers=at, **values)
-    for key, message, remedy in made.misfits(model["embedding_length"]):
-        # what was taken from another key is told of that
+    record = part(layers=at, **values)
+    for key, message, remedy in record.misfits(model["embedding_length"]):
+        # what was taken from another key is a fault of that
         if key in line:
             line.problem(key, message, remedy)
-    return made
+    return record
 
 
 _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")

@@ -27,7 +27,7 @@ INDEX_FILE, OUTLINES_FILE, MODELS_FILE = (f"{part}{tables.STORED}" for part in _
 # its spec; several are joined by `/`
 Names = Mapping[str, Mapping[str, str]]
 
-# how sources say that what comes after a model is told by dates or by us, and by no publisher
+# words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
 
 

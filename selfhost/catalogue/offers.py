@@ -77,7 +77,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
 
 
 def snapshot_day(path: str) -> str | None:
-    """The day of the snapshot; None where it is damaged, which whoever reads an offer is told."""
+    """The day of the snapshot; None where it is damaged, as the error of each offer says."""
     try:
         return snapshot(path).day
     except SpecError:

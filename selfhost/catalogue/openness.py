@@ -18,7 +18,7 @@ from .spec import ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
-# what stands in a source where nobody looked it up
+# words of a source where nobody looked the fact up
 _UNCONFIRMED = ("general knowledge", "our judgement")
 
 
@@ -62,7 +62,7 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
-    """What the license says of each of PERMISSIONS. None where there are no weights."""
+    """What the license says of each of PERMISSIONS; () where there are no weights."""
     return () if spec.closed else tuple(permission(spec, name) for name in PERMISSIONS)
 
 
@@ -118,10 +118,10 @@ def auditable(spec: ModelSpec) -> Row:
     """Training data, methods and paper. Without the data nobody can check what a model learned."""
     code, data, paper = (_part(spec, key) for key in ("training_code", "training_data", "paper"))
     # the training code says it all, a paper some of it
-    told_by = code.answer
-    if told_by == "no":
-        told_by = "paper" if paper.answer in ("yes", "partly") else paper.answer
-    parts = (data, _row(spec, "methods", f"methods-{told_by}"), paper)
+    methods = code.answer
+    if methods == "no":
+        methods = "paper" if paper.answer in ("yes", "partly") else paper.answer
+    parts = (data, _row(spec, "methods", f"methods-{methods}"), paper)
     answers = {part.answer for part in parts}
     answer = "unknown" if answers <= {"yes", "unknown"} else "partly"
     if spec.closed:

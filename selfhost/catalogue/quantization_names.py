@@ -23,7 +23,7 @@ FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 CHECKPOINTS = ("safetensors", "pickle")
 # types that a model runs in as they are
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
-# what CTranslate2 computes in, whatever the file has, and MLX's own converter makes, the best first
+# what CTranslate2 computes in, whatever the file has; what MLX's own converter makes; best first
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 _NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
@@ -31,7 +31,7 @@ DTYPES = tuple(_NAMES["dtypes"])
 _GGUF: Mapping[str, Any] = shipped_table("gguf_types")
 # modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
 MLX_MODES = {mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()}
-# by others than the publisher; 4 bits in groups of 128 where the name does not say
+# what others than the publisher make; 4 bits in groups of 128 where the name does not say
 PACKED = tuple(_NAMES["packed"])
 # gguf: what llama-quantize makes, and mixes of publishers; the others as publishers name them
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "mlx": tuple(_NAMES["mlx"]),
 }
 
-# in front of the type of weights that were trained for it; files and their tags have the type alone
+# before the type of weights that were trained for it; names of files and tags have the type alone
 TRAINED_FOR = "QAT-"
 _PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
 
@@ -113,8 +113,7 @@ _WORD = rf"(?i)(?:^|[-_.:@\s(]+)({GGUF_TYPE}|{'|'.join(_NAMES['words'])})\)?$"
 # what holds the weights, or how they were made, says nothing about which weights they are
 _CONTAINERS = frozenset(_NAMES["containers"])
 _MOST_WORDS = 8
-# words that say something of the files that is told in a note of `[form]` in
-# specs/common/quantizations.toml
+# words that have a note of `[form]` in specs/common/quantizations.toml
 _NOTED = ("mtp", "qat", "llamafile", "cloud")
 
 
@@ -259,7 +258,7 @@ class Quality(Record):
 
     @property
     def warning(self) -> str | None:
-        """What one is told before anything else; None for what is worth having."""
+        """What one must know before anything else; None for what is worth having."""
         return None if self.worth_having else f"{self.quantization}: {self.text}"
 
 

@@ -24,7 +24,7 @@ COMPANIONS = ("draft", "mtp", "adapter")
 BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
-# what a name says of its groups, which no rule depends on
+# the end of a name that states its groups, on which no rule depends
 _GROUPS = pattern(r"-(?:\d+g|channel|[23]bit)$")
 _WHOLE, _SHARE = pattern(r"[0-9]{1,9}"), pattern(r"[01](\.[0-9]{1,9})?")
 # kinds of attention whose heads keep keys and values
@@ -45,7 +45,7 @@ class QuantizationRule(Stated):
     offload_commands: Mapping[str, str] = {}
     source: str
 
-    # what it is a rule of, as sentences say, and what asks for it
+    # what the rule is about, as sentences call it, and the field of a workload that asks for it
     subject = "that quantization"
     asked_by = "quantization"
 
@@ -367,8 +367,8 @@ class RuntimeSpec(Stated):
 
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
-        of_use = self.commands.get(uses[0]) if uses else None
-        return self.commands.get(family or "") or of_use or self.command
+        by_use = self.commands.get(uses[0]) if uses else None
+        return self.commands.get(family or "") or by_use or self.command
 
     def quantization_called(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 or awq."""

@@ -108,7 +108,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     name = name.removesuffix(":latest")
     owner, _, rest = name.rpartition("/")
     base, form = [(rest, Form()), *splits(rest, owner)][-1]
-    error = _thing(typed, (name, rest, base), catalogue)
+    error = _thing_error(typed, (name, rest, base), catalogue)
     if error := error or _known_beginning(("uncovered", "hosted"), typed, rest, catalogue):
         return error
     missing = "does not exist here and " if naming.is_bare_weights(name) else ""
@@ -117,8 +117,8 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         files = ", ".join(faulty[: _SEARCHED["most_files"]])
         message += f"; faulty files of yours were ignored: {files}"
     near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
-    made_from = _made_from(base, catalogue, is_tune=not is_explained)
-    for id, words, remedy in (*_same_name(name, catalogue), *made_from):
+    likely_bases = _likely_bases(base, catalogue, is_tune=not is_explained)
+    for id, words, remedy in (*_same_name(name, catalogue), *likely_bases):
         options = ""
         if form.quantization is not None and naming.serves(form, catalogue.spec(id), catalogue):
             options = f" --runtime {form.runtime}" if form.runtime else ""
@@ -136,7 +136,10 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     return UnknownModelError(message, nearest=near, remedy=naming.SEE_NAMES)
 
 
-def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownModelError | None:
+def _thing_error(
+    typed: str, names: tuple[str, ...], catalogue: Catalogue
+) -> UnknownModelError | None:
+    """The error for a name of a tool, a service or a family; None for any other."""
     things = catalogue.common_tables("things", "thing")
     facts = next((things[key][1] for key in map(canonical, names) if key in things), None)
     if facts is None:
@@ -201,7 +204,7 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
-def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_Hint]:
+def _likely_bases(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_Hint]:
     """Models whose layers it may have: that of the list, and of a tune the one in its name."""
     plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
     listed = {
