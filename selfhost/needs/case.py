@@ -16,19 +16,19 @@ from .quantization import canonical_gguf
 from .records import CpuNeed, Device, How, Offloaded, Term, middle_of, term, unread
 from .tensors import ArchitectureRow, trained_tokens
 
+# tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
 DRAFTED_TOKENS = 3
-"""Tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h."""
+# `n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)
 MICRO_BATCH_TOKENS, BATCH_TOKENS = 512, 2048
-"""`n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)."""
 _CELL_STEP = 256
 # of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes
 # to be balanced
 MEGAPIXEL_SIDE = 1008
+# for a model whose encoder has no known size
 ENCODER_REMEDY = (
     "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
     " in a spec of it"
 )
-"""For a model whose encoder has no known size."""
 
 
 class Encoder(Record):

@@ -46,10 +46,9 @@ _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 _OF_WHISPER = {"ggml": "F16", "ctranslate2": "int8"}
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
+# the type of a GGUF file of text that is taken unless another is asked for, as `llama-server -hf`
+# does; what was trained in more bits has no smaller default
 SMALLEST_DEFAULT = "Q4_K_M"
-"""The type of a GGUF file of text that is taken unless something else is asked for. What was
-trained in more bits has no smaller default. `llama-server -hf` takes it, too, unless told a type.
-"""
 # what takes its place on a machine that does not hold it
 FOUR_BITS = "IQ4_XS"
 
@@ -226,8 +225,8 @@ def trained_in_mxfp4(spec: ModelSpec) -> bool:
     return stored_type(spec.architecture).startswith("mxfp4")
 
 
+# every name that `canonical_quantization` may answer, save for mixes of a publisher's own
 EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QUANTIZATIONS)
-"""Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
 
 
 def canonical_quantization(text: str) -> str | None:

@@ -21,21 +21,21 @@ from ..core.tables import shipped_table
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
 _TYPES = shipped_table("gguf_types")
+# elements and bytes of one block
 BLOCKS: Mapping[str, tuple[int, int]] = {
     name: (elements, size) for name, (elements, size) in _TYPES["blocks"].items()
 }
-"""Elements and bytes of one block."""
 # 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
 _CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
 _QUANTIZATIONS: Mapping[str, Mapping[str, Any]] = _TYPES["quantization"]
+# the file's quantization and the type of most of its tensors; best quality first
 BASE_TYPES = {name: str(values["base"]) for name, values in _QUANTIZATIONS.items()}
-"""The file's quantization and the type of most of its tensors; best quality first."""
 BITS_PER_WEIGHT = {name: float(values["bits"]) for name, values in _QUANTIZATIONS.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
+# for models trained with ternary weights alone; any other they destroy
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
-"""For models trained with ternary weights alone; any other they destroy."""
+# types that llama-quantize gives to experts alone, with that of all else
 OF_EXPERTS = {"MXFP4": "Q8_0"}
-"""Types that llama-quantize gives to experts alone, with that of all else."""
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
@@ -272,8 +272,8 @@ class Buffer(Record):
     source: str = "ggml-cpu/repack.cpp"
 
 
+# the buffers of each, the first of which that takes a matrix has it
 LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
-"""The buffers of each, the first of which that takes a matrix has it."""
 
 
 def layout_of(instruction_sets: tuple[str, ...] | None) -> str:

@@ -35,6 +35,7 @@ class Split(StrEnum):
     EACH = "whole on each"
 
 
+# how a term of that name is shared out unless its account says otherwise; else whole on each
 SPLITS = {
     "embeddings": Split.HOST,
     "runtime": Split.PROGRAM,
@@ -42,10 +43,9 @@ SPLITS = {
     **dict.fromkeys(("projector", "projector_compute"), Split.FIRST),
     **dict.fromkeys(("mtp_weights", "mtp_kv_cache", "mtp_compute"), Split.FIRST),
 }
-"""How a term of that name is shared out unless its account says otherwise; else whole on each."""
 
+# the place of a term of which it is not said yet which accelerator holds it
 ACCELERATOR = "accelerator"
-"""The place of a term of which it is not said yet which accelerator holds it."""
 
 
 class Device(Record):

@@ -85,8 +85,8 @@ class Tensor:
         self.start = -1
 
 
+# owner of what lies outside the buffer: the cache and the states
 _ELSEWHERE = Tensor(())
-"""Owner of what lies outside the buffer: the cache and the states."""
 
 
 class Recorder:

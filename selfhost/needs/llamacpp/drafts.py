@@ -18,8 +18,8 @@ from ..tensors import row_of
 from .files import SIZES, SOURCE
 from .weights import own_block_weights
 
+# what is typed for the block that the model itself brings
 OWN_BLOCK = "mtp"
-"""What is typed for the block that the model itself brings."""
 
 _SOURCE = f"{SOURCE}: common/speculative.cpp"
 

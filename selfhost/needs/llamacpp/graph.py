@@ -33,8 +33,8 @@ _LONGEST_PATTERN = 8
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 # kinds of attention, whether with a latent and with an indexer
 _ATTENTION = {("full", False, False), ("sliding", False, False), ("latent", True, False)}
+# the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
 GUESS_LEAST, GUESS_MOST = 0.6, 2.0
-"""The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
 
 
 @lru_cache(maxsize=1024)

@@ -29,8 +29,8 @@ from .files import SIZES, SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual_
 from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
+# those that need no flash attention for the values
 _PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
-"""Those that need no flash attention for the values."""
 _PADDED = "in steps of 256; a layer with a window keeps that and a batch"
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .graph import Graph, Shared
 
 Pair = tuple[int, int]
+# a quantized cache is rotated in blocks of so many values, those of keys as large as heads allow
 ROTATION = 64
-"""A quantized cache is rotated in blocks, those of the keys as large as the heads allow."""
 
 
 def attention(
@@ -410,7 +410,7 @@ def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     return graph.view(graph.linear(graph.width, graph.view(gated)))
 
 
+# how each kind of recurrent layer is computed
 RECURRENCES: Mapping[str, Callable[[Graph, Recurrent, Tensor], Tensor]] = {
     "mamba": _mamba, "mamba2": _mamba2, "delta": _delta, "convolution": _short_convolution,
 }  # fmt: skip
-"""How each kind of recurrent layer is computed."""
