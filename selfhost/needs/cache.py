@@ -156,10 +156,10 @@ def window_of(
     return group.window_tokens
 
 
-def cached_groups(
+def groups_with_room(
     architecture: Architecture, row: ArchitectureRow | None
 ) -> tuple[CacheGroup, ...]:
-    """What has room in llama.cpp's cache: for some encoders too, which read none, and of Ling 3 the
+    """What has room in llama.cpp's cache: in some encoders too, which read none, and in Ling 3 the
     multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
     """
     groups = cache_groups(architecture, None if row is not None and row.idle_cache else row)
@@ -173,7 +173,7 @@ def cache_bytes(architecture: Architecture, row: ArchitectureRow, room: Cells) -
     """Bytes of the KV cache, with what sparse indexers keep. Without flash attention every V row
     has the largest width of any layer, and idle layers have a row too.
     """
-    groups, size = cached_groups(architecture, row), 0
+    groups, size = groups_with_room(architecture, row), 0
     if room.unified and any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
         room = room.replace(unified=False, tokens=room.full * room.sequences)

@@ -75,7 +75,7 @@ class Cells(Record):
     """The cells of llama.cpp's cache, `full` of each stream: `tokens` is `n_ctx`, of all sequences
     together; a unified cache is one stream that all share. `batch` as set. `whole_windows`: layers
     with a window keep the whole context (`swa_full`: the library's default, not its programs').
-    `flash`: attention without stored scores. The types of keys and values.
+    `flash`: attention without stored scores.
     """
 
     tokens: int

@@ -10,7 +10,7 @@ from ..catalogue.spec import HEARD_SECONDS, ModelSpec
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
-from .cache import cached_groups
+from .cache import groups_with_room
 from .case import Case, Companions, Parts, cpu_of, is_cast
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
@@ -51,15 +51,15 @@ def needs_of(
     that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for
     the part that is missing.
     """
-    together, draft = companions or Companions(), None
+    beside, draft = companions or Companions(), None
     case = case_of(spec, runtime, workload)
-    if together.draft is not None:
+    if beside.draft is not None:
         # its cache is 16-bit whatever the model's is
-        quantization = together.draft_quantization
+        quantization = beside.draft_quantization
         alone = workload.replace(format=case.format, quantization=quantization, kv_cache_type="f16")
-        draft = case_of(together.draft, runtime, alone)
+        draft = case_of(beside.draft, runtime, alone)
         draft = draft.replace(instruction_sets=instruction_sets)
-    case = case.replace(companions=together, draft=draft, instruction_sets=instruction_sets)
+    case = case.replace(companions=beside, draft=draft, instruction_sets=instruction_sets)
     return _counted(case)
 
 
@@ -94,7 +94,7 @@ def _counted(case: Case) -> Needs:
         case=case.replace(device=None),
     )
     if spec.closed:
-        return _nothing(needs, "the weights were never published", "use an API")
+        return _unknown_needs(needs, "the weights were never published", "use an API")
     if case.workload.task == "finetune":
         return finetune_needs(case, needs)
     # something to compute from, or a published size to start from
@@ -104,7 +104,7 @@ def _counted(case: Case) -> Needs:
             return _with_parts(needs, stated)
         why = "the spec states neither an architecture nor [needs]"
         why = spec.unknown.get("architecture", why)
-        return _nothing(needs, why, "state it under [needs] in a spec")
+        return _unknown_needs(needs, why, "state it under [needs] in a spec")
     held = parts(case)
     if case.companions.own_block and case.format != "gguf":
         held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))
@@ -194,7 +194,8 @@ def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
     return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
 
 
-def _nothing(needs: Needs, reason: str, remedy: str) -> Needs:
+def _unknown_needs(needs: Needs, reason: str, remedy: str) -> Needs:
+    """The needs of a model of which neither files nor memory are known."""
     facts = "download_bytes", "memory"
     return needs.replace(unknown=tuple(unread(reason, remedy, fact) for fact in facts))
 
@@ -220,7 +221,7 @@ def why_cache_type_refused(
     case, type = case_of(spec), workload.kv_cache_type
     if workload.format != "gguf" or type is None or case.known_row is None:
         return None
-    groups = cached_groups(case.model, case.row)
+    groups = groups_with_room(case.model, case.row)
     return why_cache_refused(groups or case.model.attention, type, None if groups else runtime)
 
 

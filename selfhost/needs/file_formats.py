@@ -43,7 +43,7 @@ from .tensors import checkpoint_tensors, row_of
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
-_OF_WHISPER = {"ggml": "F16", "ctranslate2": "int8"}
+_WHISPER_DEFAULTS = {"ggml": "F16", "ctranslate2": "int8"}
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 # the type of a GGUF file of text that is taken unless another is asked for, as `llama-server -hf`
@@ -149,8 +149,8 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
         # experts stay as they were trained, the rest has 8 bits
         is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
         return _EXPERTS_AS_TRAINED if is_listed and stored == "mxfp4" else "4bit"
-    if format in _OF_WHISPER:
-        return _OF_WHISPER[format]
+    if format in _WHISPER_DEFAULTS:
+        return _WHISPER_DEFAULTS[format]
     if spec.components:
         return components_type(spec)
     # half the memory at the same quality: of files in float32 that write text the first type that
@@ -188,10 +188,10 @@ def _quantizations(
     listed = [name for each in spec.files if each.format == format for name in each.quantizations]
     if format == "gguf":
         return _gguf_quantizations(spec, default)
-    of_all = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
-    of_all["mlx"] = *MLX_QUANTIZATIONS, *listed
-    if format in of_all:
-        return of_all[format]
+    fixed_names = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
+    fixed_names["mlx"] = *MLX_QUANTIZATIONS, *listed
+    if format in fixed_names:
+        return fixed_names[format]
     if spec.components:
         published = ("float32", "float16") if default == "float32" else (default,)
         return (*published, *runtime.quantizations)
@@ -257,7 +257,7 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Parts]]:
-    """What says how large the files are, and with the memory."""
+    """The functions that count the files of a format, and files and memory together."""
     if case.format == "gguf":
         return gguf_files.size_of, gguf_memory.parts
     if case.format in ("ggml", "ctranslate2"):
@@ -267,9 +267,10 @@ def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable
     return checkpoints.size_of, python.parts
 
 
-# what stands in for a model, and how far one could go, is asked of the same models again and again
+# asked of the same models again and again, for what stands in for one and how far one could go
 @lru_cache(maxsize=512)
 def parts(case: Case) -> Parts:
+    """The files and the memory of a case, as the program of its format counts them."""
     if case.runtime.parts:
         files = parts_of(case.spec, case.runtime)
         if files is not None:

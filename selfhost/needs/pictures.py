@@ -1,6 +1,6 @@
-"""Models of images, video and music that come in components: diffusers that loaded them all, and
-stable-diffusion.cpp, which takes one file a component and the denoiser quantized. The constants are
-in specs/common/memory.toml; triples are least, likely and most.
+"""Models of images, video and music that come in components: with diffusers, which loads them all,
+and stable-diffusion.cpp, which takes one file a component and the denoiser quantized. The constants
+are in specs/common/memory.toml; triples are least, likely and most.
 """
 
 from __future__ import annotations
@@ -153,9 +153,12 @@ def _decoder(case: Case) -> Term:
         return term("activations", size, how, source, line, low=low, high=high)
     likely, reserved = _DIFFUSERS["reserved"]
     low, high = min(low, size), max(size, high, most * reserved // _PIXELS)
-    line, source = f"{pixels:,} pixels × {likely / _PIXELS:.12g} bytes", "reserved_source"
+    line, source = (
+        f"{pixels:,} pixels × {likely / _PIXELS:.12g} bytes",
+        _DIFFUSERS["reserved_source"],
+    )
     size = max(low, pixels * likely // _PIXELS)
-    return term("activations", size, How.MEASURED, _DIFFUSERS[source], line, low=low, high=high)
+    return term("activations", size, How.MEASURED, source, line, low=low, high=high)
 
 
 def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
@@ -185,10 +188,10 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     if not is_packed and DTYPES.get(quantization) != 16:
         return ()
     by_component, by_layer = _device_terms(case, sizes, most)
-    in_turn = Offloaded(way="model", host=host, device=by_component)
+    whole_components = Offloaded(way="model", host=host, device=by_component)
     if is_packed:
-        return (in_turn,)
-    return in_turn, Offloaded(way="sequential", host=host, device=by_layer)
+        return (whole_components,)
+    return whole_components, Offloaded(way="sequential", host=host, device=by_layer)
 
 
 def _device_terms(

@@ -35,7 +35,7 @@ GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
 # for models trained with ternary weights alone; any other they destroy
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
 # types that llama-quantize gives to experts alone, with that of all else
-OF_EXPERTS = {"MXFP4": "Q8_0"}
+_TYPE_BESIDE_EXPERTS = {"MXFP4": "Q8_0"}
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
@@ -70,7 +70,7 @@ def has_fused(architecture: Architecture, row: ArchitectureRow) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def stored(
+def quantized_tensors(
     architecture: Architecture,
     row: ArchitectureRow,
     quantization: str,
@@ -175,8 +175,8 @@ class _Recipe:
         if name == "output.weight" or (self.tied and is_table):
             is_odd = self.falcon or group.shape[0] % BLOCKS[base][0]
             return "Q8_0" if is_odd else str(self.rules.get("last", "Q6_K"))
-        if quantization in OF_EXPERTS:
-            return base if prod(group.shape[2:]) > 1 else OF_EXPERTS[quantization]
+        if quantization in _TYPE_BESIDE_EXPERTS:
+            return base if prod(group.shape[2:]) > 1 else _TYPE_BESIDE_EXPERTS[quantization]
         if is_table:
             return str(self.rules.get("table", base))
         if "attn_k.weight" in name and self.experts == 8:

@@ -83,7 +83,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
 
 
 def _cache(case: Case) -> list[Term] | Unread:
-    groups, remedy = cache.cached_groups(case.model, case.row), "use --kv-cache f16"
+    groups, remedy = cache.groups_with_room(case.model, case.row), "use --kv-cache f16"
     if not groups:
         return []
     refused = why_cache_refused(groups, case.cache_type, case.runtime)

@@ -19,7 +19,7 @@ ROTATION = 64
 
 
 def attention(
-    graph: Graph, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True
+    graph: Graph, heads: Attention, normed: Tensor, rotated: bool, cached: bool
 ) -> Tensor:
     """Keys and values in a cache, or attention among the tokens of one batch, as encoders do it."""
     count, value, row = heads.heads, heads.value_length, graph.row
