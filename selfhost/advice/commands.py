@@ -444,7 +444,7 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
     if {"USER", "HOST", "ID"} & {*words} or not path.lower().endswith(".gguf"):
         return ()
     if "-of-" in path:
-        from ..modelfiles.source import numbered_files
+        from ..core.files import numbered_files
 
         # llama.cpp finds the other parts of a split file from the first alone
         # (src/llama-model-loader.cpp)

@@ -155,6 +155,21 @@ def text_of(content: bytes) -> str:
     return text
 
 
+# a part of a split file; DeepSeek's have six digits behind `of`
+SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
+# more than any model's files have
+MAX_PARTS = 10_000
+
+
+def numbered_files(path: str) -> tuple[str, ...]:
+    """The file itself, or where its name ends in `-00001-of-00003` every part of that set."""
+    match = SHARD.fullmatch(path)
+    if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
+        return (path,)
+    begin, count, ending = match[1], match[3], match[4]
+    return tuple(f"{begin}-{at:05d}-of-{count}{ending}" for at in range(1, int(count) + 1))
+
+
 def can_be_passed_on(text: str) -> bool:
     """Whether a system call takes it: no NUL, and no half of a surrogate pair."""
     try:

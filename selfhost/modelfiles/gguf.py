@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
+from ..core.files import numbered_files
 from ..core.tables import shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import (
@@ -98,7 +99,7 @@ class GgufModel(Sizes):
 
 def read_gguf(path: str) -> LocalModel:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
-    headers = _headers(path, source.numbered_files(path))
+    headers = _headers(path, numbered_files(path))
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = headers[0].values.get("split.tensors.count", len(tensors))
     unlike = len({tensor.name for tensor in tensors})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
-from ..core.files import status_of
+from ..core.files import numbered_files, status_of
 from . import safetensors, source
 from .config import ConfigRead, read_config
 from .config_keys import Stored
@@ -46,7 +46,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     name = named.lower()
     # first by its name: the length of a header may begin with the byte of a bracket
     if name.endswith(".safetensors") or source.begins_safetensors(start):
-        return _read_weights(named, source.numbered_files(named), None)
+        return _read_weights(named, numbered_files(named), None)
     begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if name.endswith(".toml") or begin not in (b"{", b"["):
         kinds = source.file_table("named")
@@ -68,7 +68,7 @@ def _read_folder(path: str) -> LocalModel:
     if indexes or shards:
         _refuse_several(path, "sets of weights", indexes or shards)
         first, total = os.path.join(path, (indexes or shards)[0]), None
-        files = source.numbered_files(first)
+        files = numbered_files(first)
         if indexes:
             files, total = safetensors.shards_in(first)
         return _read_weights(path, files, total, notes)
@@ -94,7 +94,7 @@ def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> Local
 
 def _refuse_several(path: str, what: str, names: Sequence[str]) -> None:
     """Raise `SpecError` where these are files of more than one model, parts counted once."""
-    firsts = sorted({source.shown(source.numbered_files(name)[0]) for name in names})
+    firsts = sorted({source.shown(numbered_files(name)[0]) for name in names})
     if len(firsts) > 1:
         names = source.listed(firsts, 12)
         source.refuse(path, "several", count=len(firsts), what=what, names=names)

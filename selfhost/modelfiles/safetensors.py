@@ -15,6 +15,7 @@ from math import prod
 from struct import unpack
 from typing import Any
 
+from ..core.files import MAX_PARTS
 from ..core.records import Record, pattern
 from . import source
 
@@ -170,7 +171,7 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     if not names:
         source.refuse(index, "no-index")
     is_outside = any(os.path.basename(name) != name or name in ("", ".", "..") for name in names)
-    if len(names) > source.MAX_PARTS or is_outside:
+    if len(names) > MAX_PARTS or is_outside:
         source.refuse(index, "damaged", what="it names files outside its folder")
     folder, total = index[: len(index) - len(os.path.basename(index))], metadata.get("total_size")
     is_usable = type(total) is int and 0 < total < 1 << 60

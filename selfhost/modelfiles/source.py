@@ -15,14 +15,12 @@ from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedFo
 from ..catalogue.spec import License, ModelSpec
 from ..core import files, json_text
 from ..core.errors import Problem, SpecError
-from ..core.records import Record, pattern, shortened
+from ..core.records import Record, shortened
 from ..core.records import shown as shown
 from ..core.tables import shipped_table
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
-# more parts than any model's files have
-MAX_PARTS = 10_000
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
@@ -34,7 +32,6 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _MAX_TEXT = 100
 # above any size of a model
 MAX_NUMBER = 1 << 32
-_PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
 
 
 class LocalModel(Record):
@@ -178,17 +175,6 @@ def beside(path: str, name: str) -> str | None:
     """The file of that name in the same folder, None where there is none."""
     file = path[: len(path) - len(os.path.basename(path))] + name
     return file if os.path.lexists(file) else None
-
-
-def numbered_files(path: str) -> tuple[str, ...]:
-    """The file itself, or where its name ends in `-00001-of-00003` every part of that set."""
-    name = os.path.basename(path)
-    match = _PART.match(name)
-    if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
-        return (path,)
-    begin = path[: len(path) - len(name)] + match[1]
-    numbers = range(1, int(match[3]) + 1)
-    return tuple(f"{begin}-{number:05d}-of-{match[3]}{match[4]}" for number in numbers)
 
 
 def clean(text: object) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from ...core.records import pattern
+from ...core.files import SHARD, numbered_files
 from ...core.tables import shipped_table
 from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
@@ -20,9 +20,7 @@ from .host import Facts, Host, reason_of
 MODELS = "models_present"
 # for all stores together; a repository takes 0.1 to 0.3 ms
 SECONDS = 0.5
-_MAX_SNAPSHOTS, _MAX_SHARDS = 20, 10_000
-# DeepSeek's files have six digits behind `of`
-_SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
+_MAX_SNAPSHOTS = 20
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 # the models of a store, None for one that could not be read
 Models = Iterator[PresentModel | None]
@@ -189,20 +187,12 @@ def _folder_names(host: Host, *parts: str) -> list[str]:
     return [name for name, size in host.sizes(*parts).items() if size is None]
 
 
-def _parts_of_split(name: str) -> tuple[str, ...]:
-    match = _SHARD.fullmatch(name)
-    if match is None or not 1 <= int(match[3]) <= _MAX_SHARDS:
-        return (name,)
-    stem, count, ending = match[1], match[3], match[4]
-    return tuple(f"{stem}-{at:05d}-of-{count}{ending}" for at in range(1, int(count) + 1))
-
-
 def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Every GGUF model alone, all other weights of a folder as one: fields of `PresentModel`."""
     table = shipped_table("present")["model_files"]
-    for parts in sorted({_parts_of_split(n) for n in files if n.lower().endswith(".gguf")}):
+    for parts in sorted({numbered_files(n) for n in files if n.lower().endswith(".gguf")}):
         sizes = [files.get(part, 0) for part in parts]
-        kind = re.search(table["quantization"], _SHARD.sub(r"\1\4", parts[0]))
+        kind = re.search(table["quantization"], SHARD.sub(r"\1\4", parts[0]))
         own = kind[1].upper().replace("FP16", "F16") if kind else None
         if any(sizes):
             values = {"file": parts[0], "quantization": own, "size_bytes": sum(sizes)}
@@ -210,14 +200,14 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     names = [n for n in files if not n.rpartition("/")[2].startswith(tuple(table["others"]))]
     kinds = ([name for name in names if re.fullmatch(kind, name)] for kind in table["weights"])
     if weights := next(filter(None, kinds), None):
-        sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
+        sizes = [files.get(p, 0) for p in {p for name in weights for p in numbered_files(name)}]
         complete = _is_whole(files, weights[0]) if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
 
 
 def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
     """Whether names say that nothing is missing; None where none does."""
-    is_indexed = any(name.endswith(".index.json") for name in files) and not _SHARD.fullmatch(first)
+    is_indexed = any(name.endswith(".index.json") for name in files) and not SHARD.fullmatch(first)
     is_whole = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
     return True if is_whole else None
 
