@@ -157,7 +157,7 @@ class Keys(Sizes):
                     self.values.setdefault(name, self.values[other])
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """Those of sizes are in the table; all of them count as understood."""
+        """Every name of each key, by the table of sizes; all of them count as understood."""
         names = [name for key in keys for name in TABLES["sizes"].get(key, (key,))]
         self.understood.update(names)
         return names
@@ -228,10 +228,6 @@ class Keys(Sizes):
         return sorted(clean(key) for key in odd - self.understood.union(*pairs))
 
 
-# Single modules that a quantization leaves in 16 bits are counted in the narrow type where they are
-# small, and make the size unknown where they are not; a file of weights has the exact size.
-
-
 class Stored(Record):
     """How the published weights are stored. `name` is in the words of QUANTIZATIONS, None where it
     is not understood; `why` says what is not.
@@ -290,7 +286,9 @@ def _leaves_attention(config: Mapping[str, Any]) -> bool:
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
-    """The key that leaves matrices of the blocks in another type than the rest, if one does."""
+    """The key that leaves matrices of the blocks in another type than the rest, if one does: the
+    size is then not known. Other modules are small, and are counted in the narrow type.
+    """
     table = file_table("quantization_config")
     for key in table["left_out"]:
         names = config.get(key) or ()

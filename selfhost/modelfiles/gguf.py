@@ -1,7 +1,6 @@
 """A GGUF file, or the parts of one -> ModelSpec, from its header alone: keys say the sizes of its
-layers, tensors which kind a layer is (by their names in llama.cpp's gguf-py/gguf/constants.py); the
-tensor table beside the one that its architecture's row gives, and the quantization of its types
-together.
+layers, tensors which kind a layer is (by their names in llama.cpp's gguf-py/gguf/constants.py), and
+their types the quantization. The tensor table is held against that of its architecture's row.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Refused(Unclear):
 
 
 class GgufModel(Sizes):
-    """All parts of one model, and what reading them brings up.
+    """The header of one model, with the tensors of all its parts.
 
     `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`;
     `row` its row, one with the defaults alone where it is not `known`. `shapes` has the tensors of
@@ -82,7 +81,7 @@ class GgufModel(Sizes):
         source.refuse(self.path, "unusable", what=what)
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """They stand below the architecture."""
+        """The keys below the name of the architecture, as the header has them."""
         names = [f"{self.name}.{key}" for key in keys]
         for name in self.counts.keys() & names:
             self.refuse(f"{name} lists {self.counts[name]:,} entries, more than blocks")

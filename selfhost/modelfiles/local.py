@@ -147,7 +147,7 @@ def _read_weights(
         )
     weights = safetensors.read_weights(path, files)
     described = read_config(config) if config is not None else _undescribed(path, weights)
-    described = _held_to(described, weights)
+    described = _mended_by(described, weights)
     spec, stored = described.spec, described.stored
     unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
     published: tuple[PublishedFiles, ...] = ()
@@ -189,8 +189,8 @@ def _undescribed(path: str, weights: Weights) -> ConfigRead:
     return ConfigRead(spec=spec, stored=stored, language_parameters=None, notes=())
 
 
-def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
-    """What a config.json says with what its weights say; of such as contradict it no layers."""
+def _mended_by(described: ConfigRead, weights: Weights) -> ConfigRead:
+    """What a config.json says, mended by its weights; where these contradict it, no layers."""
     spec, stored, notes = described.spec, described.stored, described.notes
     unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
     language, held = described.language_parameters, weights.total
@@ -199,7 +199,7 @@ def _held_to(described: ConfigRead, weights: Weights) -> ConfigRead:
         # lacks them
         parameters = parameters.replace(mtp=None)
     if held is not None:
-        parameters = _with_held(parameters, unknown, language, held)
+        parameters = _with_counted(parameters, unknown, language, held)
         notes += tuple(filter(None, [parameters.difference]))
     if not stored.quantized:
         is_packed = weights.dtype is None or weights.is_scaled
@@ -232,7 +232,7 @@ def _contradiction(stored: Stored, weights: Weights, language: int | None) -> st
     return source.reason("plain", name=stored.name, types=weights.types) if is_other else None
 
 
-def _with_held(
+def _with_counted(
     parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
 ) -> Parameters:
     """The parameters with those that the files hold, which are `unknown` no more."""

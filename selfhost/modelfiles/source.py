@@ -257,7 +257,7 @@ class Sizes:
         return next((name for name in names if self.values.get(name) is not None), names[0])
 
     def refuse(self, what: str) -> NoReturn:
-        """Raise for a value that no program takes."""
+        """Raise for a value that no program takes; a reader may raise what is its own."""
         raise Unclear(what)
 
     def number(self, *keys: str, least: int = 0, layer: int | None = None) -> int | None:
@@ -288,7 +288,7 @@ class Sizes:
         return value
 
     def sizes(self, keys: Mapping[str, str]) -> dict[str, Any]:
-        """Those of a layer, by the keys of a table."""
+        """The sizes of a layer, under the names that a table gives their keys."""
         return {name: self.needed(key) for name, key in keys.items()}
 
     def groups(self, key: str, used_key: str) -> dict[str, Any]:
@@ -314,7 +314,7 @@ def grouped(
 
 
 def architecture_of(whose: str = "", **fields: Any) -> Architecture:
-    """That of these fields. Raises `Unclear` for sizes that contradict each other."""
+    """The architecture of these fields. Raises `Unclear` for sizes that contradict each other."""
     heads = max((part.heads for part in fields["attention"]), default=None)
     architecture = Architecture(heads=heads, **fields)
     for key, message, _ in architecture.misfits():

@@ -17,8 +17,7 @@ from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import ModelSpec, PublishedFiles, read_model_spec, read_spec_file
 from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, SpecError, WorkloadError
-from ..core.records import Record, pattern
-from ..core.records import shortened as _short
+from ..core.records import Record, pattern, shortened
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Path
 from ..needs.checkpoints import DTYPES
@@ -223,16 +222,16 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
     if is_id(spec_id) and file != f"{spec_id}.toml":
         document.add(("id",), *misnamed(spec_id, file))
     if owners.get(canonical(spec_id)) == spec_id:
-        message = f'"{_short(spec_id)}" is the id of another of these files too'
+        message = f'"{shortened(spec_id)}" is the id of another of these files too'
         document.add(("id",), message, "give each model an id of its own")
         return
     for key in ("id", "aliases", "repository"):
         for place, name in _texts(document, key):
             if not canonical(name):
-                document.add(place, f'"{_short(name)}" has no letter and no digit')
+                document.add(place, f'"{shortened(name)}" has no letter and no digit')
             elif (owner := owners.setdefault(canonical(name), spec_id)) != spec_id:
                 remedy = "a name means one model, whatever its case and separators"
-                document.add(place, f'"{_short(name)}" already means {owner}', remedy)
+                document.add(place, f'"{shortened(name)}" already means {owner}', remedy)
 
 
 def _check_references(document: Document, ids: Sequence[str], runtime_ids: Sequence[str]) -> None:
@@ -247,12 +246,12 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
     for place, text in (*named, *programs):
         what, choices = ("spec", ids) if (place, text) in named else ("runtime", runtime_ids)
         if what == "spec" and text == _id_of(document):
-            document.add(place, f'"{_short(text)}" is this model itself')
+            document.add(place, f'"{shortened(text)}" is this model itself')
         elif text not in choices:
             guess = document.guess(text, choices)
             remedy = f"one of {', '.join(choices)}" if what == "runtime" else None
             remedy = f'did you mean "{guess}"?' if guess else remedy
-            document.add(place, f'no {what} has the id "{_short(text)}"', remedy)
+            document.add(place, f'no {what} has the id "{shortened(text)}"', remedy)
 
 
 def _check_counts(document: Document, spec: ModelSpec) -> None:
@@ -335,7 +334,7 @@ def _check_license(document: Document) -> None:
         try:
             right = canonical_expression(text)
         except WorkloadError:
-            message = f'"{_short(text)}" is no SPDX license expression'
+            message = f'"{shortened(text)}" is no SPDX license expression'
             document.add(place, message, remedy_of_id(text))
             continue
         if right != text:
