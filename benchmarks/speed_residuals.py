@@ -477,7 +477,7 @@ def _split_paces(
             batch_tokens=int(min(row["ubatch"] or 512, row["prompt_tokens"] or 512)),
         )
         matrices = described.expert_matrices
-        step = Step.of_program(
+        step = Step.from_program(
             runtime, spec.architecture, weights, Workload(), expert_matrices=matrices
         )
         pace = predict(step.replace(depth_tokens=depth_tokens), way)

@@ -94,7 +94,7 @@ def pace_of(
 ) -> Speed:
     """The pace of one step, laid out like that."""
     way = LaidOut(machine=machine, runtime=program(runtime), **laid_out)
-    step = Step.of_program(
+    step = Step.from_program(
         way.runtime, architecture, read_bytes, Workload(context_tokens=way.context_tokens)
     )
     return predict(step if depth_tokens is None else step.replace(depth_tokens=depth_tokens), way)

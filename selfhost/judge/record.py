@@ -112,7 +112,7 @@ class Question(Record):
     @cached_property
     def step(self) -> Step:
         """One step of decoding; only where `read_bytes` is not None."""
-        return Step.of_program(
+        return Step.from_program(
             self.runtime,
             self.spec.architecture,
             self.read_bytes or {},
@@ -185,7 +185,7 @@ class Judged(Record):
         return None if architecture is None else trained_tokens(architecture, self.question.row)
 
     def finding(self, name: str) -> Finding | None:
-        """The finding of that name, None where it was not asked for."""
+        """The finding of that check, None where it was not asked for."""
         return next((finding for finding in self.findings if finding.check == name), None)
 
     def has(self, *codes: str) -> bool:
@@ -235,7 +235,7 @@ class Judged(Record):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The findings that rule a local run out, by name."""
+        """The checks that rule a local run out."""
         return tuple(each.check for each in self.findings if each.outcome is Outcome.FAIL)
 
     @property

@@ -45,7 +45,7 @@ _IN_GGUF = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 # matrices of an expert in most architectures: gate, up and down
 WITH_A_GATE = 3
 # the program whose runs were measured: its rules hold for those that compute with its code
-MEASURED = "llama.cpp"
+MEASURED_PROGRAM = "llama.cpp"
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
@@ -77,7 +77,7 @@ class Step(Record):
     foreign: str | None = None
 
     @classmethod
-    def of_program(
+    def from_program(
         cls,
         runtime: RuntimeSpec | None,
         architecture: Architecture | None,
@@ -95,7 +95,7 @@ class Step(Record):
             rule = runtime.rule_of(workload.quantization)
             percent = (100, 100, 100) if rule is None else rule.launched_percent
             launched = _launched_layers(architecture, percent, parameters)
-        is_measured = runtime is None or runtime.computes_with == MEASURED
+        is_measured = runtime is None or runtime.computes_with == MEASURED_PROGRAM
         return cls(
             architecture=architecture,
             read_bytes=FrozenDict(read_bytes),
@@ -200,7 +200,8 @@ def _launched_layers(
     figures = constant("step")
     if architecture is None:
         usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
-        return constant("step")["layers_ends"] * usual if parameters else None
+        ends: Range = figures["layers_ends"]
+        return ends * usual if parameters else None
     # each expert is called in turn at the slow end
     experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
     layers, (fewest, usual, most) = architecture.layers, percent

@@ -65,7 +65,7 @@ def is_client_by_class(machine: Machine) -> bool:
 
 
 def is_on_apple_gpu(machine: Machine) -> bool:
-    """The runtime would use the GPU, and how fast the cores read prompts was not measured."""
+    """Whether it is a Mac whose GPU programs use; nobody measured how its cores read prompts."""
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
@@ -333,10 +333,8 @@ def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
 
 def _modules_are_untold(machine: Machine) -> bool:
     """Of a laptop with slots, which may have one module for its two channels, or slow ones."""
-    series, is_stated = (
-        named_processor(machine),
-        machine.memory_bandwidth_bytes_per_second is not None,
-    )
+    series = named_processor(machine)
+    is_stated = machine.memory_bandwidth_bytes_per_second is not None
     if is_guest(machine) or (is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED):
         return False
     if series is None:

@@ -95,7 +95,7 @@ class PaceRange(Record):
         return cls(low=low, likely=likely, high=high)
 
     @classmethod
-    def of_seconds(cls, seconds: Range) -> Self:
+    def from_seconds(cls, seconds: Range) -> Self:
         """From the seconds of a token: no end nearer than the likely one."""
         return cls.of(1 / seconds.ordered())
 

@@ -26,7 +26,7 @@ from ...needs.records import Needs
 from ..placement.devices import index_of, share_on_shared
 from ..record import Question
 from . import engine, processor
-from .engine import MEASURED, SHORT_CHAT_TOKENS, Gpu, Step, efficiency, width_of
+from .engine import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Gpu, Step, efficiency, width_of
 from .processor import BANDWIDTH_SHARE, bandwidth
 from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, longest
 
@@ -144,18 +144,18 @@ class LaidOut(Record):
             summed_gb = 8 * step.layers * width * (len(taken) - 1) / len(taken) / 1e9
             on_gpus = longest(*taken) + longest(*(summed_gb / gb_per_s for gb_per_s in links))
         if is_whole:
-            return PaceRange.of_seconds(on_gpus), NOTHING
+            return PaceRange.from_seconds(on_gpus), NOTHING
         if self.gpus[0][1].device.unified or not self.batch_tokens:
             on_cores, rest = processor_prompt(step, self.machine), self.in_ram.likely
             if on_cores is None:
                 return None, NOTHING
-            return PaceRange.of_seconds(on_gpus * (1 - rest) + on_cores.seconds * rest), NOTHING
+            return PaceRange.from_seconds(on_gpus * (1 - rest) + on_cores.seconds * rest), NOTHING
         crossing = self.in_ram_bytes / self._copied_per_second(has_experts=step.has_experts)
         # independent parts: the ends add up as squares
         each = crossing * (1 / self.batch_tokens)
         slow, fast = (hypot(on_gpus[end] - on_gpus[1], each[end] - each[1]) for end in (0, 2))
         likely = on_gpus.likely + each.likely
-        return PaceRange.of_seconds(Range(likely + slow, likely, likely - fast)), crossing
+        return PaceRange.from_seconds(Range(likely + slow, likely, likely - fast)), crossing
 
     def _copied_per_second(self, *, has_experts: bool) -> Range:
         """Of weights that cross to its GPUs in turn, no faster than the link carries."""
@@ -327,7 +327,7 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
     if step.has_experts:
         rate *= (slow / usual, 1.0, fast / usual)
     attended = _attended(step, dense, "attended_on_processor")
-    return PaceRange.of_seconds(operations / rate + attended)
+    return PaceRange.from_seconds(operations / rate + attended)
 
 
 def _attended(step: Step, rate: Range, where: str) -> Range:
@@ -386,7 +386,7 @@ def predict(step: Step, way: LaidOut) -> Speed:
         how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
     taken = way.seconds(step)
     return Speed(
-        decode=PaceRange.of_seconds(taken),
+        decode=PaceRange.from_seconds(taken),
         prompt=prompt,
         crossing_seconds=crossing.likely,
         full_context_tokens_per_second=_full_context(step, taken, way.seconds(at_full)),
@@ -416,7 +416,7 @@ def _processor_speed(step: Step, way: LaidOut, at_full: Step) -> Speed:
             prompt = prompt.replace(high=max(prompt.high, 1 / beside.fast))
         prompt = prompt and (prompt if beside is not None else None)
         how += f"; up to the speed of {shared.device.name}, if it is used"
-    decode = PaceRange.of_seconds(Range(slow, likely, fast))
+    decode = PaceRange.from_seconds(Range(slow, likely, fast))
     if prompt is not None:
         # a prompt can be read one token at a time
         prompt = PaceRange.of(longest(prompt.ends, decode.ends))
@@ -439,7 +439,7 @@ def _conditions(step: Step, *, is_seen: bool) -> str:
         is_short = step.depth_tokens <= SHORT_CHAT_TOKENS
         how = f"; in a chat of {tokens}" if is_short else f"; with {tokens} in the context"
     if step.foreign and not is_seen:
-        how += f"; by the rules of {MEASURED}, because {step.foreign} was not measured"
+        how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
     return how
 
 

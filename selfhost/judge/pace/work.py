@@ -21,7 +21,7 @@ from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
 from ..record import Question
 from .engine import (
-    MEASURED,
+    MEASURED_PROGRAM,
     Step,
     basis_of,
     device_bandwidth,
@@ -178,7 +178,7 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
     """Of what a processor computes on prompts, what the program reaches with that type."""
     by_rows = runtime is not None and runtime.multiplies_rows
-    if by_rows or (runtime is not None and runtime.computes_with == MEASURED):
+    if by_rows or (runtime is not None and runtime.computes_with == MEASURED_PROGRAM):
         key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
         rows, ends = constant("type"), Range(*constant("work")[around])
         names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
@@ -221,7 +221,7 @@ def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
     what = "one picture" if is_picture else f"{tokens} tokens"
     how = f"on {job.called}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}"
     # llama.cpp reads them as prompts, others compute them as they do pictures
-    is_measured = job.runtime is not None and job.runtime.computes_with == MEASURED
+    is_measured = job.runtime is not None and job.runtime.computes_with == MEASURED_PROGRAM
     work, launched = "prompt" if is_measured else "picture", NOTHING
     share = job.share(work)
     if job.device is not None:
@@ -230,7 +230,7 @@ def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
         how += f"; documents at a part of this{job.basis(work)}"
         # sentence-transformers launches the operations for so many at once
         launched = layer_from_python(job.device) * (job.layers / constant("documents")["batch"])
-    pace = PaceRange.of_seconds(job.seconds(1.0, share) * operations + launched)
+    pace = PaceRange.from_seconds(job.seconds(1.0, share) * operations + launched)
     return Speed(
         work=pace,
         prompt=None if is_picture else PaceRange.of(pace.ends * tokens),
@@ -283,7 +283,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     taken = job.seconds(operations * tokens, share)
     if job.number > 1:
         taken *= constant("training")["together"]
-    pace = PaceRange.of_seconds(longest(taken + unpacked, launched) * (1 / tokens))
+    pace = PaceRange.from_seconds(longest(taken + unpacked, launched) * (1 / tokens))
     asked, basis = workload.dataset_tokens, job.basis("training")
     return Speed(
         work=pace,
@@ -369,7 +369,7 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
         if denoising.frames is None:
             # clips were timed as a whole
             of_decoder = figures["decoder"] * share[1]
-            beside = constant("pictures")["beside"]
+            beside = figures["beside"]
         blocks = denoising.steps * (denoising.blocks or figures["fewest_blocks"])
         launched = figures["block_seconds"] * blocks
         steps = job.seconds(denoising.operations - denoising.decode_operations, share)
