@@ -152,7 +152,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     },
     "verdicts/1": {"exit_code": "int", "verdicts": "tuple[verdict/1, ...]", **_ERRORS},
     "verify/1": {
-        "@verify.Comparison": "outcome exit_code notes",
+        "@Verification": "outcome exit_code notes",
         "model": "VerifiedModel",
         "run": "VerifiedRun",
         "machine": "VerifiedMachine",

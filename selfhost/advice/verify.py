@@ -53,7 +53,7 @@ _SLOW = 0.8
 _LEAST_SHARE = 0.9
 
 
-class Comparison(Record):
+class Verification(Record):
     """A run and what was predicted for it. `by` is how its model was known: typed, file, file-name
     or name; `is_public`: its id is one of the shipped catalogue, so that it names nothing of the
     user's. `notes` are sentences for the reader.
@@ -80,7 +80,7 @@ class Comparison(Record):
         return ("inside", "outside", "nothing").index(self.outcome)
 
 
-def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) -> Comparison:
+def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) -> Verification:
     """The run beside what is predicted for its model on the machine, of which no more counts than
     the run used; `typed` names the model. Raises `SelfhostError` where the run is of no known
     model, or of another machine.
@@ -108,7 +108,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
             rows.append(_compared_pace(seen, run, verdict, speed))
         else:
             rows.append(_compared_memory(seen, run, verdict))
-    return Comparison(
+    return Verification(
         run=run,
         verdict=verdict,
         by=by,

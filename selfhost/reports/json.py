@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..advice.plan import Plan
     from ..advice.several import Shown
     from ..advice.sizes import ContainerSize
-    from ..advice.verify import Comparison as Verification
+    from ..advice.verify import Verification
     from ..machine.profiles import Profile
 
 
@@ -158,8 +158,8 @@ def _openness(spec: ModelSpec) -> dict[str, Any]:
 def _row(row: openness.Row) -> dict[str, Any]:
     """One answer on openness, with the answers it follows from; `unknown` is null."""
     answer = None if row.answer == "unknown" else row.answer
-    told = record(row, "name why sources assumed")
-    return {**told, "answer": answer, "parts": list(map(_row, row.parts))}
+    rest = record(row, "name why sources assumed")
+    return {**rest, "answer": answer, "parts": list(map(_row, row.parts))}
 
 
 def plan(answer: Plan) -> dict[str, Any]:
@@ -270,7 +270,8 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-# what JSON has a key for, `-v` shows: rules on keys and values, none on single commands
+# `-v` shows what JSON has a key for, by rules on keys and values, not on single commands
+
 # values that say what they are without their key
 _PLAIN = ("outcome", "code", "how", "where", "why", "answer", "reason", "source", "arithmetic",
           "text", "figure", "file", "title", "cost")  # fmt: skip
@@ -341,10 +342,9 @@ def _record_lines(title: str, entry: Mapping[str, Any], indent: int) -> Blocks:
         else:
             short.append(text)
         below.append(("", rest) if text else (key.replace("_", " "), inner))
-    told = ", ".join(filter(None, short))
-    yield from (
-        [line(strong(title), ": " * bool(title), told, indent=indent)] if title or told else ()
-    )
+    words = ", ".join(filter(None, short))
+    if title or words:
+        yield line(strong(title), ": " * bool(title), words, indent=indent)
     for name, inner in below:
         yield from _lines(name, inner, indent + 2 * bool(title)) if inner else ()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..advice.plan import Known, Least, Plan
 from ..advice.runs import Figure
-from ..advice.verify import Comparison, is_wide
+from ..advice.verify import Verification, is_wide
 from ..core import units
 from ..judge.checks import Outcome
 from ..judge.record import Route
@@ -183,7 +183,7 @@ _VERIFY_COLUMNS = (
 )
 
 
-def verify_document(comparison: Comparison) -> Blocks:
+def verify_document(comparison: Verification) -> Blocks:
     """Yield the outcome, then predicted, seen and difference of each figure, then reasons."""
     verdict, run, rows = comparison.verdict, comparison.run, comparison.differences
     compared = [row for row in rows if row.inside is not None]

@@ -13,7 +13,7 @@ from selfhost.advice import runs as module
 from selfhost.advice import verify as verify_module
 from selfhost.advice.runs import Figure, Run, run_of, run_of_process
 from selfhost.advice.verdicts import check_with
-from selfhost.advice.verify import Comparison, identify, pace_at, verify
+from selfhost.advice.verify import Verification, identify, pace_at, verify
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.workload import Workload
@@ -37,7 +37,9 @@ def memory(term: str, size: int) -> Figure:
     return Figure(subject="memory", term=term, where="host", seen=size)
 
 
-def held(run: Run, model: str = "qwen2.5-0.5b-instruct", machine: Machine = MACHINE) -> Comparison:
+def held(
+    run: Run, model: str = "qwen2.5-0.5b-instruct", machine: Machine = MACHINE
+) -> Verification:
     return verify(run, open_catalogue(), machine, model)
 
 
