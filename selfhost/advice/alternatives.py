@@ -28,7 +28,7 @@ from ..judge.judging import best_layout, judge
 from ..judge.question import ask, needs_under
 from ..judge.record import Alternative, Judged, Question, Room
 from ..machine.record import Machine
-from .ranking import TIGHT, Standings, best_case, reasons, share_on, weights
+from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
 
 MOST_ALTERNATIVES = 3
 SHORTEST_CONTEXT_TOKENS = 1024
@@ -37,6 +37,7 @@ SHORTEST_CONTEXT_TOKENS = 1024
 ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
+# what no other machine mends, so that it says nothing against a larger model
 _MODEL_CHECKS = ("weights", "license", "openness", "runtime")
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
@@ -59,8 +60,8 @@ def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tupl
     for fit, why in search.same_model():
         if fit is not None:
             each = search.alternative(fit, why)
-            weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
-            own.setdefault(weights, each)
+            how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+            own.setdefault(how, each)
     most = MOST_ALTERNATIVES - min(len(own), 1)
     return (*[*own.values()][:MOST_ALTERNATIVES], *search.other_models(most))
 
@@ -182,7 +183,7 @@ class _Search(Record):
         with scaling counts only where more was asked for, because answers may get worse. None where
         tokens make no sense or not even one fits.
         """
-        question = self.judged.question
+        question = self.question
         architecture, row = question.spec.architecture, question.row
         if architecture is None or not _grows(question):
             return None
@@ -198,7 +199,7 @@ class _Search(Record):
 
     def best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The smallest without noticeable loss that fits, else the best that does."""
-        question, catalogue = self.judged.question, self.catalogue
+        question, catalogue = self.question, self.catalogue
         spec, own = question.spec, question.workload.quantization
         if question.workload.task == "finetune" or question.local_files or own == "F32":
             return None
@@ -215,7 +216,7 @@ class _Search(Record):
         on the accelerators, all of it or a part, does not leave them, nor what a GPU that shares
         the RAM may use; what they hold the most of stays so.
         """
-        judged, question, machine = self.judged, self.judged.question, self.machine
+        judged, question, machine = self.judged, self.question, self.machine
         workload = question.workload.replace(**changes)
         needs = needs_under(question, workload, machine)
         other = question.replace(workload=workload, needs=needs)
@@ -293,12 +294,8 @@ class _Search(Record):
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Whether each is for other work, its worth below 0, and its id, the best first."""
         catalogue, standings = self.catalogue, Standings.load(self.catalogue)
-        spec, bounds, named = (
-            self.question.spec,
-            best_case(self.machine, plain),
-            self._named_alternatives(),
-        )
-        most = self._most_parameters()
+        spec, bounds = self.question.spec, best_case(self.machine, plain)
+        named, most = self._named_alternatives(), self._most_parameters()
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
@@ -311,10 +308,8 @@ class _Search(Record):
             weight = 1.0
             if outline.id in named:
                 # of those that the spec names the nearest comes first
-                same_work, weight = (
-                    True,
-                    weights("worth")["named"] * (1 - 1e-6 * named.index(outline.id)),
-                )
+                same_work = True
+                weight = factors("worth")["named"] * (1 - 1e-6 * named.index(outline.id))
             else:
                 is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
                 if not is_small or not standings.does_work_of(spec.uses, outline):

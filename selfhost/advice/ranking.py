@@ -43,7 +43,7 @@ _TEXT_KINDS, _PICTURE_KINDS = ("text", "vision"), ("image", "video")
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
 
 
-def weights(kind: str) -> Mapping[str, float]:
+def factors(kind: str) -> Mapping[str, float]:
     """Those of that kind in `common/ranking.toml`."""
     table: Mapping[str, float] = shipped_table("ranking")[kind]
     return table
@@ -52,11 +52,11 @@ def weights(kind: str) -> Mapping[str, float]:
 class Standing(Record):
     """The sourced facts of one model that its rank rests on.
 
-    `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and
-    superseded chat models. `size` is the parameters of a dense model as good, discounted by age; 0
-    where it is not known. `api_providers` is how many sell it; `is_adopted`: there is a sourced
-    sign that people use it. `worth` is what it counts for before the machine has a say; more is
-    better.
+    `section`: GENERAL for what a chat is asked of and what makes no text, SPECIAL for one kind of
+    work, LAST for base models and superseded chat models. `size` is the parameters of a dense model
+    as good, discounted by age; 0 where it is not known. `api_providers` is how many sell it;
+    `is_adopted`: there is a sourced sign that people use it. `worth` is what it counts for before
+    the machine has a say; more is better.
     """
 
     outline: Outline
@@ -75,7 +75,7 @@ class Standings:
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
         self._by_id: dict[str, Standing] = {}
         offered, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines.values()
-        table = weights("worth")
+        table = factors("worth")
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
         for outline in outlines:
             providers, size = offered.get(outline.id, 0), self._size(outline, newest, catalogue)
@@ -124,7 +124,7 @@ class Standings:
             known_since = min(known_since or origin.released, origin.released)
         month = _months(known_since)
         age = newest - month if month is not None else 0
-        weight, halving = weights("size")["total_weight"], weights("size")["halving_months"]
+        weight, halving = factors("size")["total_weight"], factors("size")["halving_months"]
         return float(total**weight * active ** (1 - weight) * 0.5 ** (age / halving))
 
     def is_general(self, uses: tuple[str, ...] | None) -> bool:
@@ -157,7 +157,7 @@ def _months(day: str | None) -> int | None:
 
 def share_of_pace(pace: float, half: float | None = None) -> float:
     """Below 1: half at the pace `half`, at half of that a fifth, at twice four fifths."""
-    half = half or weights("half")["tokens_per_second"]
+    half = half or factors("half")["tokens_per_second"]
     return 1 / (1 + (half / pace) ** 2) if pace > 0 else 0.0
 
 
@@ -168,15 +168,15 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     document by the time that it takes. `most` is what the memory allows, for text of which no pace
     is known.
     """
-    share, speed, half = _share_of_speed(judged.speed), judged.speed, weights("half")
+    share, speed, half = _share_of_speed(judged.speed), judged.speed, factors("half")
     if share is None and judged.has("speed-picture", "speed-hours"):
-        share = weights("picture")[judged.offload or "host"]
+        share = factors("picture")[judged.offload or "host"]
     if share is None:
         share = min(share_of_pace(half["tokens_per_second"]), most)
     if judged.placement == "split" and speed is not None and speed.crossing_seconds:
         seconds = speed.crossing_seconds * half["prompt_tokens"] / BATCH_TOKENS
         share *= share_of_pace(1 / max(seconds, 1e-3), 1 / half["seconds_of_crossing"])
-    worth = weights("worth")
+    worth = factors("worth")
     share *= worth["unlicensed"] if judged.has("license-not-known", "license-unconfirmed") else 1
     is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting
     return share * (worth["crowded"] if is_crowded else 1)
@@ -188,9 +188,9 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     if speed is None or speed.work is None:
         return None
     if speed.unit in _VECTORS_PER_SECOND:
-        return share_of_pace(speed.work.likely, weights("half")["vectors_per_second"])
+        return share_of_pace(speed.work.likely, factors("half")["vectors_per_second"])
     if speed.unit == "seconds_per_image":
-        return share_of_pace(1 / speed.work.likely, 1 / weights("half")["seconds_per_image"])
+        return share_of_pace(1 / speed.work.likely, 1 / factors("half")["seconds_per_image"])
     return None
 
 
@@ -223,7 +223,7 @@ class BestCase(Record):
 
     def least_bytes(self, parameters: int | None, modality: str) -> float:
         """What so many parameters take at least."""
-        usual = _LEAST_PICTURE_BITS if modality in _PICTURE_KINDS else weights("least")["bits"]
+        usual = _LEAST_PICTURE_BITS if modality in _PICTURE_KINDS else factors("least")["bits"]
         return (parameters or 0) * (self.bits_stated or usual) / 8
 
     def has_room(self, outline: Outline) -> bool:
@@ -243,7 +243,7 @@ class BestCase(Record):
         if outline.modality not in _TEXT_KINDS:
             return inf
         parameters = outline.parameters_active or outline.parameters_total
-        read_bytes = weights("least")["share_read"] * self.least_bytes(parameters, outline.modality)
+        read_bytes = factors("least")["share_read"] * self.least_bytes(parameters, outline.modality)
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
 
