@@ -185,8 +185,8 @@ def size(
         message = f"a container serves a model, and none is sized for {workload.task}"
         remedy = "leave it out; check() has the memory of a fine-tuning"
         raise WorkloadError.of(("task", message, remedy))
-    size = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
-    return size.replace(notes=(*size.notes, *notes))
+    sized = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
+    return sized.replace(notes=(*sized.notes, *notes))
 
 
 def _with_defaults(

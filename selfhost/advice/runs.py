@@ -219,11 +219,11 @@ def _read_log(text: str) -> Run | None:
         notes=sentences("runs", "note", holds, number=left_out),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
         output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
-        **_room(facts),
+        **_sequences(facts),
     )
 
 
-def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
+def _sequences(facts: Mapping[str, str]) -> dict[str, int | None]:
     """The context per sequence, the sequences, and how many of them share one cache."""
     context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max")) or 1
     if facts.get("kv_unified") == "true":
@@ -302,10 +302,8 @@ def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
 
 
 # what one run has of a row; another value is another test
-_SAME = (
-    *("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts"),
-    "flash_attention",
-)
+_SAME = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts",
+         "flash_attention")  # fmt: skip
 
 
 def _read_bench(text: str) -> Run | None:
@@ -344,10 +342,7 @@ def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
         elif len(cells) == len(head):
             row = dict(zip(head, cells, strict=True))
             # `5.04 ± 0.26`, however the sign was decoded
-            test, rate = (
-                expression("runs", "test").fullmatch(row["test"]),
-                row["t/s"].partition(" ")[0],
-            )
+            test, rate = expression("runs", "test").fullmatch(row["test"]), row["t/s"].split(" ")[0]
             if test and int(test[2]) and _NUMBER.fullmatch(rate) and float(rate):
                 tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
                 kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)

@@ -30,7 +30,7 @@ Judge = Callable[[Wanted, str, Machine], Verdict]
 # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
 # of each deciding finding
 Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
-# what decides, the most that a machine lacks, less than zero its number, and the numbers of all
+# what decides, the most that a machine lacks, minus the number of that machine, and all numbers
 Sorted = tuple[Key, float, int, list[int]]
 Outcomes = list[Sorted] | SelfhostError
 

@@ -22,7 +22,7 @@ from ..machine.record import BANDWIDTH, FACTS, MAX_FILE_BYTES, RECORDED, Machine
 from .rows import listed
 from .systems.facts import OutOfService, is_address, table_of
 from .systems.hosts import read_ansible, read_prometheus
-from .systems.kubernetes import read as read_kubernetes
+from .systems.kubernetes import read_kubernetes
 
 # a file with more records that are no machine is another kind of file: it is read no further
 MAX_FAULTY = 10_000
@@ -39,7 +39,7 @@ READERS: Mapping[str, Callable[[Mapping[str, Any], str], list[Entry] | None]] = 
     "kubernetes": read_kubernetes,
     "prometheus": read_prometheus,
 }
-# by which an answer is recognized
+# of a text, by which it is recognized what it holds
 _START_BYTES = 1 << 16
 # of one answer: some 5,000 nodes of Kubernetes with all they state. Python takes up to 125 bytes a
 # value

@@ -302,9 +302,8 @@ def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, li
                 machine = machine.stated(values, source)
                 counts[key, f"{text}, {source}"] += 1
         changed.add(machine)
-    machines_of = {1: "1 machine"}
     return changed, [
-        f"{key} of {machines_of.get(count, f'{count:,} machines')}: {said}"
+        f"{key} of {count:,} machine{'s' * (count > 1)}: {said}"
         for (key, said), count in counts.items()
     ]
 

@@ -18,7 +18,7 @@ from .options import measured_where_unknown, one_machine, workload_of
 from .output import UsageError, extent, is_terminal, present, tell_left_aside, write_json
 from .parser import parse
 
-# so many models are all judged as soon as the first rows of them
+# so few models are all judged: to settle the first rows of them takes as long
 _FEW = 60
 # lines of a terminal that are no rows, and rows of one so low that even they do not fit
 _OTHER_LINES, _LEAST_ROWS = 6, 5
@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     options.words = words_typed(options.words, catalogue)
     ids = _chosen(options, catalogue)
-    listing = _listed(options, catalogue, workload, machine, ids)
+    listing = _ranking(options, catalogue, workload, machine, ids)
     notes = (*options.notes, *list_notes(listing, workload, named=ids is not None))
     # the document has them already
     options.notes = ()
@@ -80,7 +80,7 @@ def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | No
     return chosen(catalogue, families=families, **filters)
 
 
-def _listed(
+def _ranking(
     options: argparse.Namespace,
     catalogue: Catalogue,
     workload: Workload,

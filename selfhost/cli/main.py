@@ -1,4 +1,4 @@
-"""The command line: arguments in, a report out, and the exit code that `judge.route` decides."""
+"""The command line: arguments in, a report out, and the exit code, never a traceback."""
 
 from __future__ import annotations
 

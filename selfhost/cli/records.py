@@ -83,7 +83,7 @@ def spec(words: list[str]) -> int:
 
     catalogue = open_catalogue(options.specs)
     if options.action == "new":
-        return _made_of_file(options, catalogue)
+        return _new_spec(options, catalogue)
     from ..modelfiles.specfiles import check_spec_files
 
     runtimes = catalogue.runtime_ids()
@@ -99,7 +99,7 @@ def spec(words: list[str]) -> int:
     return code
 
 
-def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
+def _new_spec(options: argparse.Namespace, catalogue: Catalogue) -> int:
     from ..modelfiles import read_local, spec_text
 
     if len(options.files) != 1:

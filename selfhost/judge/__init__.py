@@ -1,5 +1,5 @@
-"""The judge, with the route and the one place that decides the exit code: all that the command
-line needs of a verdict before it knows what is asked.
+"""What a machine is judged to run. Here are the route and the one place that decides the exit code:
+all that the command line needs of a verdict before it knows what is asked.
 """
 
 from __future__ import annotations

@@ -95,8 +95,8 @@ _TOO_MUCH = (
     "That may be more than is there: run them one after another. A [[together]] in the policy of"
     " `selfhost audit` judges them at once, and counts what they share once."
 )
-# a table of months side by side would say less than one model's own
 _MORE = "Every finding: -v · one model in full: selfhost check MODEL"
+# a table of months side by side would say less than one model's own
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 
 
@@ -222,7 +222,7 @@ def list_document(
             f"{_TIGHT}: little memory left, or a limit must be raised first" * (_TIGHT in signs),
         )
         yield line(" · ".join(filter(None, foot)))
-    yield from words.aged_words(listing.catalogue_as_of, today)
+    yield from words.age_blocks(listing.catalogue_as_of, today)
 
 
 def _sign(row: Verdict) -> Span:

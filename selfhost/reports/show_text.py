@@ -62,7 +62,7 @@ def show_document(
     again = command(f"selfhost check {shlex.quote(path) if path else spec.id}{carry}")
     hint = line("Every size and fact with its source: -v")
     yield from section("Next", [again]) if verbose else (again, hint)
-    yield from words.aged_words(as_of, today)
+    yield from words.age_blocks(as_of, today)
 
 
 def _title(spec: ModelSpec, verbose: bool) -> Blocks:
@@ -78,7 +78,7 @@ def _title(spec: ModelSpec, verbose: bool) -> Blocks:
 
 
 def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
-    """What a model is free to be used for, open, safe, current and made of, each with why."""
+    """Its license, how open it is, its context and what it was tuned from, each with why."""
     if not spec.closed:
         terms = words.license_name(spec.license.id) if spec.license is not None else ""
         yield "license", terms or "not known", ""

@@ -341,7 +341,7 @@ def stands_above(finding: Finding, verdict: Verdict) -> bool:
     return verdict.machine.planning and is_warning
 
 
-def aged_words(as_of: str | None, today: str | None) -> Blocks:
+def age_blocks(as_of: str | None, today: str | None) -> Blocks:
     """The line that says how old the catalogue is; none while it is young."""
     months = months_between(as_of, today)
     age = f"The catalogue is {months} months old ({as_of}) and has no newer models"

@@ -102,7 +102,7 @@ class MachineDraft:
         source = f"the type {typed}: {machine.sources.get('cpu_model', 'a known machine')}"
         for fact in ("scope", "cpu_model", "cpu_cores_physical"):
             self.put(fact, getattr(machine, fact), source)
-        self.assumed += [fact for fact in ("cpu_model",) if fact in machine.assumed]
+        self.assumed += ["cpu_model"] * ("cpu_model" in machine.assumed)
 
     def _put_sets_of_processor(self) -> None:
         series = cpus.processor_of(self.values.get("cpu_model") or "")

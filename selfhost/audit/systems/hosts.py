@@ -42,7 +42,7 @@ _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "
 
 
 def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
-    """MachineDraft as the module answers, or alone, with prefix or without; None for others."""
+    """Facts as the module answers, or alone, with prefix or without; None where it is neither."""
     facts = document.get("ansible_facts")
     if isinstance(facts, Mapping):
         return [Entry(_record_of_facts(facts, file))]

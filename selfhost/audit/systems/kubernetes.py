@@ -40,7 +40,7 @@ _GPU_DISCOVERY = "install the maker's GPU discovery, which labels nodes with the
 _IN_A_POD = "run `selfhost machine --format json` in a pod on the node"
 
 
-def read(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
+def read_kubernetes(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
     """Nodes of a list, one alone, or the labels of one; None where it is none of these."""
     items, kind = document.get("items"), document.get("kind")
     if isinstance(items, list) and (

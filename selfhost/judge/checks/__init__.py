@@ -1,9 +1,9 @@
-"""One module per kind of check: needs held against a machine. The branch that decides gives the
-outcome, the code and the figures; `specs/common/findings.toml` has the sentences.
+"""Needs held against a machine, by ten checks. The branch that decides gives the outcome, the code
+and the figures; `specs/common/findings.toml` has the sentences.
 
-What the model is: `model`. What the machine gives: `disk`, `memory`. How it would run: `runtime`,
-`accelerator`, `speed`. Where several outcomes hold, the worst one wins, so each check looks for
-`fail` first. Here are a finding and its words.
+What the model is, in four checks: `model`. What the machine gives: `disk`, `memory`. How it would
+run: `runtime`, with that of the CPU, `accelerator`, `speed`. Where several outcomes hold, the worst
+one wins, so each check looks for `fail` first. Here are a finding and its words.
 """
 
 from __future__ import annotations

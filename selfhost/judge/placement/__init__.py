@@ -154,11 +154,9 @@ def _stated_layout(model: _Hybrid, now: Sequence[Place]) -> Needs | None:
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
     counts = zip(now, pairwise([0, *(min(end, max(0, counted - 1)) for end in ends)]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
-    return (
-        _layers_shared_out(model.needs, model.there, shares[::-1], layers)
-        if shares
-        else model.needs
-    )
+    if not shares:
+        return model.needs
+    return _layers_shared_out(model.needs, model.there, shares[::-1], layers)
 
 
 def _layout_on_cards(
@@ -235,7 +233,7 @@ def _layers_by_place(
 
 
 def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
-    """Those of all layers together are the term, whatever rounding does to each."""
+    """Bytes of the layers from `start` to `stop`: the shares of all of them add up to the term."""
     size: int = max(0, getattr(term, end) - term.output_bytes)
     output_bytes = term.output_bytes if start < stop == layers else 0
     first, last = (max(0, layer - term.first_layer) for layer in (start, stop))

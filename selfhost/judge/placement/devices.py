@@ -153,9 +153,9 @@ def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
-    """Patterns of the GPUs of AMD's that its builds compute on, some of them if told to."""
-    told_to = (pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns)
-    return (*runtime.amd_gpus, *told_to)
+    """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
+    renamed = (pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns)
+    return (*runtime.amd_gpus, *renamed)
 
 
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
