@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError
 from ..judge import exit_code
-from .options import changed, judge_each, machines_of, one_machine, options_to_repeat, workload_of
+from .options import (
+    changed,
+    machines_of,
+    measured_where_unknown,
+    one_machine,
+    options_to_repeat,
+    workload_of,
+)
 from .output import UsageError, complain, deliver, present, together, write, write_json
 from .parser import parse
 
 if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize
     from ..catalogue.index import Catalogue
+    from ..judge.record import Verdict
+    from ..machine.reader import Machine
     from ..reports.layout import Block
 
 
 def check(words: list[str]) -> int:
     """Judge each model on each machine."""
     options = parse("check", words)
-    by_machine, errors = judge_each(options, _names(options), machines_of(options))
+    by_machine, errors = _judge_each(options, _names(options), machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
@@ -63,11 +73,46 @@ def _names(options: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(words))
 
 
+def _judge_each(
+    options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
+) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
+    """Judge every model on each machine; return also, by name, why one could not be judged."""
+    from ..advice.understood import understand
+    from ..advice.verdicts import check_with
+    from ..catalogue.index import open_catalogue
+
+    workload, catalogue = workload_of(options), open_catalogue(options.specs)
+    errors: dict[str, SelfhostError] = {}
+    by_machine: list[list[Verdict]] = []
+    for machine in machines:
+        judged: list[Verdict] = []
+        for name in names:
+            if name in errors:
+                continue
+            try:
+                # a name that is unknown, or of a closed model, is told before anything is measured
+                meant = understand(catalogue, name, workload, machine)
+                if not meant.spec.closed:
+                    machine = measured_where_unknown(options, machine)
+                judged.append(check_with(catalogue, meant, workload, machine))
+            except SelfhostError as error:
+                errors[name] = error
+        by_machine.append(judged)
+    # of several it stands among how their names were understood
+    field = "notes" if sum(map(len, by_machine)) == 1 else "understood_as"
+    notes, options.notes = options.notes, ()
+    for verdicts in by_machine if notes else ():
+        verdicts[:] = [
+            verdict.replace(**{field: (*getattr(verdict, field), *notes)}) for verdict in verdicts
+        ]
+    return by_machine, errors
+
+
 def compare(words: list[str]) -> int:
     """Compare the models on one machine; one name that is no model leaves no answer."""
     options = parse("compare", words)
     names = [options.model, *options.others]
-    (verdicts,), errors = judge_each(options, names, (one_machine(options),))
+    (verdicts,), errors = _judge_each(options, names, (one_machine(options),))
     if errors:
         raise together(errors)
     if write_json(options, "compared", verdicts):

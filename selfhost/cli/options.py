@@ -6,14 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..core.errors import MachineFileError, SelfhostError
+from ..core.errors import MachineFileError
 from .output import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
     from ..core.workload import Workload
-    from ..judge.record import Verdict
     from ..machine.reader import Machine
 
 
@@ -128,41 +127,6 @@ def one_machine(options: argparse.Namespace) -> Machine:
         remedy = "name one of its files; `check` and `audit --machines` judge them all"
         raise UsageError(f"{options.machine} holds {len(machines)} machines", remedy=remedy)
     return machines[0]
-
-
-def judge_each(
-    options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
-) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
-    """Judge every model on each machine; return also, by name, why one could not be judged."""
-    from ..advice.understood import understand
-    from ..advice.verdicts import check_with
-    from ..catalogue.index import open_catalogue
-
-    workload, catalogue = workload_of(options), open_catalogue(options.specs)
-    errors: dict[str, SelfhostError] = {}
-    by_machine: list[list[Verdict]] = []
-    for machine in machines:
-        judged: list[Verdict] = []
-        for name in names:
-            if name in errors:
-                continue
-            try:
-                # a name that is unknown, or of a closed model, is told before anything is measured
-                meant = understand(catalogue, name, workload, machine)
-                if not meant.spec.closed:
-                    machine = measured_where_unknown(options, machine)
-                judged.append(check_with(catalogue, meant, workload, machine))
-            except SelfhostError as error:
-                errors[name] = error
-        by_machine.append(judged)
-    # of several it stands among how their names were understood
-    field = "notes" if sum(map(len, by_machine)) == 1 else "understood_as"
-    notes, options.notes = options.notes, ()
-    for verdicts in by_machine if notes else ():
-        verdicts[:] = [
-            verdict.replace(**{field: (*getattr(verdict, field), *notes)}) for verdict in verdicts
-        ]
-    return by_machine, errors
 
 
 def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
