@@ -101,26 +101,26 @@ def _ranking(
             return first
     # where nothing runs, how each fails tells what to change
     listing = lister.all(ids)
-    rows = [row for row in listing.models if _matches(row, options)]
+    rows = [row for row in listing.models if _passes(row, options.route, options.max_size)]
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
 
 
-def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
-    size = answer.needs.download_bytes if answer.needs is not None else None
-    is_small = options.max_size is None or (size is not None and size <= options.max_size)
-    return options.route in (None, answer.route) and is_small
+def _passes(row: Verdict, route: str | None, most_bytes: int | None) -> bool:
+    size = row.download_bytes
+    is_small = most_bytes is None or (size is not None and size <= most_bytes)
+    return route in (None, row.route) and is_small
 
 
 def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
     """Return the place of a row in the order of one column; what is not known comes last."""
-    needs, pace = row.needs, row.speed.decode if row.speed is not None else None
+    pace = row.decode_tokens_per_second
     released = (row.model.released or "").replace("-", "").ljust(8, "0")
     values: dict[str, float | str | None] = {
         "speed": -pace.likely if pace is not None else None,
-        "memory": needs.memory.high_bytes if needs is not None and needs.memory else None,
-        "download": needs.download_bytes if needs is not None else None,
+        "memory": row.memory_high_bytes,
+        "download": row.download_bytes,
         "parameters": -(row.model.parameters.total or 0) or None,
         "released": -int(released) or None,
         "name": row.model.id,

@@ -82,7 +82,7 @@ def _figures(answer: Verdict, pace: str) -> dict[str, str]:
 
 def _download(answer: Verdict) -> str:
     """`4.37 GB, 6 minutes`, or that nothing is missing."""
-    size = answer.needs.download_bytes if answer.needs is not None else None
+    size = answer.download_bytes
     if not size:
         return "-" if size is None else "here"
     wait = words.known(answer.download_seconds, units.duration, "")

@@ -283,7 +283,7 @@ def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
     here, needs, seconds = verdict.here, verdict.needs, verdict.download_seconds
     codes = {finding.code for finding in verdict.findings}
-    size = needs.download_bytes if needs is not None else None
+    size = verdict.download_bytes
     if size == 0 or "disk-nothing-missing" in codes:
         where = f": {here.path}" if here is not None and size == 0 else ""
         return f"the files are here{where}"
