@@ -125,20 +125,20 @@ def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
     if table is None:
         return facts
     cores = table.get("cores", "float")
-    texts = {key: table.get(key, "str") for key in ("disk", "bandwidth", "gpu")} | {
+    texts = {fact: table.get(fact, "str") for fact in ("disk", "bandwidth", "gpu")} | {
         "cores": None if cores is None else f"{cores:g}",
         "instruction_sets": ",".join(table.get("instruction_sets", "tuple[str, ...]")) or None,
     }
     table.close()
-    for key, text in texts.items():
+    for fact, text in texts.items():
         try:
             if text is not None:
-                facts[key] = text, value_of(key, text)
+                facts[fact] = text, value_of(fact, text)
         except SettingError as error:
             # its advice is of the command line
             near, is_else, _ = (error.problems[0].remedy or "").partition(" Else ")
-            remedy = f"{f'{near} Else ' if is_else else ''}write {key} = {FACT_KEYS[key][1]}"
-            table.problem(key, error.problems[0].message, remedy)
+            remedy = f"{f'{near} Else ' if is_else else ''}write {fact} = {FACT_KEYS[fact][1]}"
+            table.problem(fact, error.problems[0].message, remedy)
     return facts
 
 

@@ -112,7 +112,7 @@ class Use(StrEnum):
 
 
 class ExemptionUse(Record):
-    """`rows`: how many it covers, or would if it had not ended; `concerned`: any machine."""
+    """`rows`: how many it covers, or would had it not ended; `concerned`: it is for a machine."""
 
     exemption: Exemption
     use: Use
@@ -155,7 +155,7 @@ class Audit(Record):
 
     @property
     def rows(self) -> Iterator[Row]:
-        """A row for each machine and model, machine after machine, made when it is come to."""
+        """A row for each model of each machine in turn, made when it is asked for."""
         columns = [array("l", [0]) * len(self.names) for _ in self.policy.models]
         for place, group in enumerate(self.groups, 1):
             for number in group.numbers:

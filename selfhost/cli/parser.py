@@ -31,7 +31,7 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line. Raises `UsageError` for one that makes no sense."""
     options = CommandParser(command).parse(words)
     output = getattr(options, "output", None)
-    # of `audit --init` it names the policy to write
+    # beside `audit --init` it is refused, whatever it names
     if output == "-" and not getattr(options, "init", False):
         output = options.output = None
     if output is None:

@@ -68,8 +68,7 @@ def with_program(question: Question, catalogue: Catalogue) -> Question:
     everything that makes no sense.
     """
     problems, spec = list[Problem](), question.spec
-    with_license = () if question.workload.license is None else (_with_license,)
-    for step in (*with_license, _with_runtime, _with_quantization):
+    for step in (_with_license, _with_runtime, _with_quantization):
         try:
             question = step(question, catalogue)
         except WorkloadError as error:

@@ -33,7 +33,7 @@ def cpu_check(
     crashing = () if runtime is None or on_gpu else runtime.crashing_sets(machine.instruction_sets)
     if runtime is not None and crashing and cell[0] in (PASS, WARN):
         cell = WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": crashing}
-    both = _needed_and_there(needs, machine, (*required, *recommended), len(required))
+    both = _needed_and_there(needs, machine, required, recommended)
     builder = runtime.name if runtime else "what the spec states"
     stated = finding(*cell, builder=builder, processor=own, **both)
     facts = ["architecture"] * machine.assumes("architecture")
@@ -45,15 +45,13 @@ def cpu_check(
 
 
 def _needed_and_there(
-    needs: CpuNeed, machine: Machine, wanted: tuple[str, ...], required: int
+    needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Of a processor that suits, what holds for it; else all that there are. The first of the sets
-    that are wanted are required.
-    """
+    """Of a processor that suits, what holds for it; else all that there are."""
     own, sets = machine.architecture or "", machine.instruction_sets or ()
     suiting = (own,) if own in needs.architectures else needs.architectures
-    needed = ", ".join((*suiting, *wanted[:required])) or None
-    has = ", ".join((own, *(name for name in wanted if name in sets)))
+    needed = ", ".join((*suiting, *required)) or None
+    has = ", ".join((own, *(name for name in (*required, *recommended) if name in sets)))
     return {"needs": needed, "has": has if own else None}
 
 

@@ -175,22 +175,22 @@ def is_too_slow(judged: Judged) -> bool:
     wanted = judged.workload.min_tokens_per_second
     if pace is not None:
         return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
-    finding = judged.finding("speed")
-    if finding is None or finding.code == "speed-hours":
-        return finding is not None
-    limit, likely = finding.needs, finding.has
+    own = judged.finding("speed")
+    if own is None or own.code == "speed-hours":
+        return own is not None
+    limit, likely = own.needs, own.has
     if not isinstance(limit, int | float) or not isinstance(likely, int | float):
         return False
-    return _is_beyond(likely, limit, finding.unit or "")
+    return _is_beyond(likely, limit, own.unit or "")
 
 
 def is_slow(judged: Judged) -> bool:
     """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
     pace = judged.speed.decode if judged.speed is not None else None
-    finding = judged.finding("speed")
-    if finding is None or pace is not None:
+    own = judged.finding("speed")
+    if own is None or pace is not None:
         return is_too_slow(judged)
-    return finding.code == "speed-slow" or is_slow_picture(judged)
+    return own.code == "speed-slow" or is_slow_picture(judged)
 
 
 def is_slow_picture(judged: Judged) -> bool:

@@ -445,7 +445,8 @@ def _written(
     token, decoder = token_seconds(job.machine, job.device, step), step.architecture
     if token is None or decoder is None:
         return None
-    windows, tokens = constant("sound")["windows"], constant("sound")["tokens"]
+    figures = constant("sound")
+    windows, tokens = figures["windows"], figures["tokens"]
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
@@ -458,8 +459,7 @@ def _written(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens[2]:g} to"
         f" {tokens[0]:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    written = tokens * constant("sound")[beams] * token
-    return encoded + written + constant("sound")[beside], how
+    return encoded + tokens * figures[beams] * token + figures[beside], how
 
 
 def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
