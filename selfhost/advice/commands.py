@@ -32,7 +32,7 @@ _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
 
 
-class Case:
+class Launch:
     """What was judged on a machine, and the runtime whose lines are typed.
 
     `tag` is what Ollama calls the model in the judged quantization, where that was typed.
@@ -62,10 +62,10 @@ class Case:
         is_misread = judged.has("runtime-other-byte-order")
         self.is_run = judged.fits and self.workload.task == "generate" and not is_misread
 
-    def with_runtime(self, runtime: str) -> Case:
+    def with_runtime(self, runtime: str) -> Launch:
         """The same with the lines of another runtime."""
         other = self.catalogue.runtime(runtime)
-        return Case(self.judged, self.catalogue, self.machine, other, self.tag)
+        return Launch(self.judged, self.catalogue, self.machine, other, self.tag)
 
     def setting(self, what: str) -> str | None:
         """What options of the program that were asked for make of that."""
@@ -101,22 +101,22 @@ def fill_blanks(template: str, values: Values) -> str:
     return line
 
 
-def _values_of(case: Case) -> dict[str, str | None]:
-    spec, workload, runtime, judged = case.spec, case.workload, case.runtime, case.judged
+def _values_of(launch: Launch) -> dict[str, str | None]:
+    spec, workload, runtime, judged = launch.spec, launch.workload, launch.runtime, launch.judged
     ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
-    wanted = workload.quantization, judged.offload
+    wanted, needs = (workload.quantization, judged.offload), launch.question.needs
     way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
     by_blank: dict[str, object] = {
-        **_values_of_files(case),
-        **_values_of_model(case),
+        **_values_of_files(launch),
+        **_values_of_model(launch),
         **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": getattr(getattr(case.question.needs, "case", None), "whole_text_tokens", 0),
-        "device": device_word(case),
+        "batch_tokens": getattr(needs and needs.case, "whole_text_tokens", 0),
+        "device": device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
-        "memory_share": "memory_share" in runtime.options and _memory_share(case),
+        "memory_share": "memory_share" in runtime.options and _memory_share(launch),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
@@ -135,17 +135,17 @@ def _values_of(case: Case) -> dict[str, str | None]:
     return values | words
 
 
-def _values_of_model(case: Case) -> dict[str, object]:
-    spec, runtime, inside = case.spec, case.question.runtime, case.spec.architecture
+def _values_of_model(launch: Launch) -> dict[str, object]:
+    spec, runtime, inside = launch.spec, launch.question.runtime, launch.spec.architecture
     # a line of its own, or that of models whose first input is such a one, or of its modality
     keys = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
     # how to switch another scaling than YaRN on differs from model to model
     original = getattr(inside, "yarn_original_tokens", None)
     scaled = getattr(inside, "scaled_context_tokens", None) if original else None
-    kept, components = None, None
+    kept, components, inputs = None, None, launch.runtime.inputs
     if runtime is not None and "checkpoints" in runtime.options:
         # how many copies of a conversation the need counts, where the server keeps many more
-        kept = runtime.context_checkpoints if bytes_worth_bounding(case.judged, runtime) else None
+        kept = runtime.context_checkpoints if bytes_worth_bounding(launch.judged, runtime) else None
     if spec.components:
         from ..needs.pictures import quantized_components
 
@@ -157,17 +157,17 @@ def _values_of_model(case: Case) -> dict[str, object]:
         "frames_per_second": spec.frames_per_second,
         "yarn_factor": f"{scaled / original:g}" if scaled else None,
         "yarn_original_tokens": scaled and original,
-        "input": next((case.runtime.inputs[key] for key in keys if key in case.runtime.inputs), ""),
+        "input": next((inputs[key] for key in keys if key in inputs), ""),
         "context_checkpoints": kept,
     }
 
 
-def _values_of_files(case: Case) -> dict[str, object]:
+def _values_of_files(launch: Launch) -> dict[str, object]:
     """`quantized` is the repository of a conversion that the runtime has a rule for."""
-    spec, kind, rule = case.spec, case.workload.quantization or "", case.rule
-    quantized, named, file_name = _conversion(case)
-    is_converted = case.workload.format in _CONVERTED or not getattr(rule, "at_load", True)
-    parts = need.parts_of(spec, case.runtime)
+    spec, kind, rule = launch.spec, launch.workload.quantization or "", launch.rule
+    quantized, named, file_name = _conversion(launch)
+    is_converted = launch.workload.format in _CONVERTED or not getattr(rule, "at_load", True)
+    parts = need.parts_of(spec, launch.runtime)
     stated_type = getattr(spec.needs, "dtype", None) or ""
     return {
         "repository": quantized or (None if is_converted else spec.repository),
@@ -175,16 +175,16 @@ def _values_of_files(case: Case) -> dict[str, object]:
         "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
         "file_name": quantized and file_name,
         "parts": parts and parts.words(kind),
-        "tag": _tag(case),
-        "draft": case.question.companions and _draft(case.question),
+        "tag": _tag(launch),
+        "draft": launch.question.companions and _draft(launch.question),
     }
 
 
-def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
+def _conversion(launch: Launch) -> tuple[str | None, str | None, str | None]:
     """The repository of quantized files; the publisher's word for the type; the file's name."""
-    here, kind = case.question.here, case.workload.quantization or ""
-    repository = here.repository if here is not None and case.workload.format == "gguf" else None
-    files = listing_of(case.spec, case.workload)
+    here, kind = launch.question.here, launch.workload.quantization or ""
+    repository = here.repository if here is not None and launch.workload.format == "gguf" else None
+    files = listing_of(launch.spec, launch.workload)
     if files is None or repository not in (None, files.repository):
         return repository, None, None
     is_same = need.canonical_quantization
@@ -203,18 +203,18 @@ def _draft(question: Question) -> str | None:
     return f"{repository}:{companions.draft_quantization}" if repository else None
 
 
-def _tag(case: Case) -> str | None:
-    spec, workload, here = case.spec, case.workload, case.question.here
+def _tag(launch: Launch) -> str | None:
+    spec, workload, here = launch.spec, launch.workload, launch.question.here
     if workload.format == "ggml":
         size, type = spec.id.removeprefix("whisper-"), workload.quantization or ""
         return size if type == "F16" else f"{size}-{type.lower()}"
-    if case.tag is not None:
-        return case.tag
+    if launch.tag is not None:
+        return launch.tag
     tag = spec.library_tag
-    default = need.default_format_and_quantization(spec, case.runtime)[1]
-    if tag is not None and case.runtime.tags.get(tag, default) == workload.quantization:
+    default = need.default_format_and_quantization(spec, launch.runtime)[1]
+    if tag is not None and launch.runtime.tags.get(tag, default) == workload.quantization:
         return tag
-    return here.tag if here is not None and case.runtime.id == workload.runtime else None
+    return here.tag if here is not None and launch.runtime.id == workload.runtime else None
 
 
 def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
@@ -226,27 +226,27 @@ def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
     return more if more >= WORTH_BOUNDING * judged.memory.high_bytes else 0
 
 
-def device_word(case: Case) -> str | None:
+def device_word(launch: Launch) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
-    devices, cards = case.runtime.devices, case.machine.accelerators or ()
-    if case.judged.placement not in (None, "host"):
+    devices, cards = launch.runtime.devices, launch.machine.accelerators or ()
+    if launch.judged.placement not in (None, "host"):
         vendors = {card.vendor for card in cards}
-        if case.judged.placement == "split" or len(case.cards_used) > 1 or len(vendors) != 1:
+        if launch.judged.placement == "split" or len(launch.cards_used) > 1 or len(vendors) != 1:
             return devices.get("several")
         return devices.get(vendors.pop())
     # a GPU that shares the RAM is used where the program can, whatever the placement is called
     keys = ["host"]
     for gpu in reversed(cards):
         computes = computes_on_shared if gpu.vendor == "amd" else runs_on
-        if gpu.unified and computes(case.runtime, gpu):
+        if gpu.unified and computes(launch.runtime, gpu):
             # PyTorch calls all of NVIDIA's alike, in a Jetson or a DGX Spark as on a card
             alike = ["nvidia"] if gpu.vendor == "nvidia" else []
             keys = [f"{gpu.vendor}-unified", *alike, *keys]
     return next((devices[key] for key in keys if key in devices), None)
 
 
-def _options_needed(case: Case, values: Values) -> list[str]:
-    spec, workload, runtime = case.spec, case.workload, case.runtime
+def _options_needed(launch: Launch, values: Values) -> list[str]:
+    spec, workload, runtime = launch.spec, launch.workload, launch.runtime
     drafts_itself = workload.draft == need.OWN_BLOCK
     # a server of text has to be told that it embeds or ranks
     use = "reranking" if spec.uses and spec.uses[0] == "reranking" else "embedding"
@@ -254,66 +254,66 @@ def _options_needed(case: Case, values: Values) -> list[str]:
         use: spec.modality == "embedding" and use in runtime.options,
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
         "parallel": workload.parallel > 1
-        and not (case.is_lean and "{parallel}" in runtime.options.get("lean", ""))
-        and not case.setting("sequences_sampled"),
+        and not (launch.is_lean and "{parallel}" in runtime.options.get("lean", ""))
+        and not launch.setting("sequences_sampled"),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
         "draft": workload.draft is not None and not drafts_itself,
-        "context_tokens": runtime.default_context_tokens and _must_state_context(case),
+        "context_tokens": runtime.default_context_tokens and _must_state_context(launch),
         "checkpoints": values["context_checkpoints"] and "checkpoints" in runtime.options,
-        "yarn": case.judged.has("context-scaled"),
+        "yarn": launch.judged.has("context-scaled"),
         # the judged program computes on a GPU that shares the RAM, and this one does not
         "shared_gpu": "shared_gpu" in runtime.settings
-        and case.question.runtime is not None
-        and uses_shared_gpu(case.machine, case.question.runtime)
-        and not uses_shared_gpu(case.machine, runtime),
+        and launch.question.runtime is not None
+        and uses_shared_gpu(launch.machine, launch.question.runtime)
+        and not uses_shared_gpu(launch.machine, runtime),
     }
     return [key for key, is_needed in needed.items() if is_needed]
 
 
-def _memory_share(case: Case) -> float | None:
+def _memory_share(launch: Launch) -> float | None:
     """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
-    total, free = case.machine.memory_total_bytes, case.machine.memory_available_bytes
-    memory, is_shared = case.judged.memory, uses_shared_gpu(case.machine, case.runtime)
-    if not is_shared or not total or memory is None or case.setting("memory_share"):
+    total, free = launch.machine.memory_total_bytes, launch.machine.memory_available_bytes
+    memory, is_shared = launch.judged.memory, uses_shared_gpu(launch.machine, launch.runtime)
+    if not is_shared or not total or memory is None or launch.setting("memory_share"):
         return None
     left = LEFT_BY_SYSTEM if free is None else int(free / total * 100)
     return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100
 
 
-def _must_state_context(case: Case) -> bool:
+def _must_state_context(launch: Launch) -> bool:
     """Whether the program would take another context than was judged. It cuts its own to what the
     model was trained for (llm/server.go of Ollama), and takes more by itself on large GPUs.
     """
-    usual, tokens = case.runtime.default_context_tokens, case.workload.context_tokens
-    architecture, least = case.spec.architecture, case.runtime.longer_context_gpu_bytes
+    usual, tokens = launch.runtime.default_context_tokens, launch.workload.context_tokens
+    architecture, least = launch.spec.architecture, launch.runtime.longer_context_gpu_bytes
     if usual is None or tokens is None:
         return False
     trained = None
     if tokens <= usual and architecture is not None:
-        trained = need.trained_tokens(architecture, case.question.row)
+        trained = need.trained_tokens(architecture, launch.question.row)
     if tokens == trained or tokens != usual or least is None:
         return tokens not in (trained, usual)
-    lent = lent_to_gpu(case.machine)
-    shared = case.machine.memory_total_bytes if lent is None else lent.most_bytes
-    cards = case.machine.accelerators or ()
+    lent = lent_to_gpu(launch.machine)
+    shared = launch.machine.memory_total_bytes if lent is None else lent.most_bytes
+    cards = launch.machine.accelerators or ()
     sizes = [card.memory_total_bytes or (shared if card.unified else None) for card in cards]
     return None in sizes or sum(filter(None, sizes)) >= least
 
 
-def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
-    runtime, values, machine = case.runtime, _values_of(case), case.machine
-    needed = _options_needed(case, values)
-    if case.judged.offload is not None or template is None:
-        templates = _templates(case, values)
+def _run_lines(launch: Launch, template: str | None = None) -> tuple[str, ...]:
+    runtime, values, machine = launch.runtime, _values_of(launch), launch.machine
+    needed = _options_needed(launch, values)
+    if launch.judged.offload is not None or template is None:
+        templates = _templates(launch, values)
     else:
         templates = [template]
     line = next(filter(None, (fill_blanks(text, values) for text in templates)), "")
     # those of the program that were asked for; "" for one that it has not
     options = [
         getattr(runtime.named_options.get(name), "line", "").replace("{value}", value)
-        for name, value in case.workload.runtime_options.items()
+        for name, value in launch.workload.runtime_options.items()
     ]
     options += [
         fill_blanks(runtime.options[key], values) for key in needed if key in runtime.options
@@ -326,7 +326,7 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     )
     if not line or not all(options) or not is_set:
         return ()
-    line = " ".join((line, *options, *_placement_options(case)))
+    line = " ".join((line, *options, *_placement_options(launch)))
     settings = [
         fill_blanks(runtime.settings[key], values) for key in needed if key in runtime.settings
     ]
@@ -337,38 +337,38 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     return server, _with_variables(address, line, machine)
 
 
-def _templates(case: Case, values: Values) -> list[str]:
+def _templates(launch: Launch, values: Values) -> list[str]:
     """The first that can be filled is typed."""
-    runtime, family, way = case.runtime, case.spec.family, case.judged.offload
-    rule = case.rule
+    runtime, family, way = launch.runtime, launch.spec.family, launch.judged.offload
+    rule = launch.rule
     if way is not None:
         family_command = runtime.commands.get(family or "", "")
         is_by_itself = family_command and "{device}" not in family_command
         return [family_command if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, runtime.repository_command]
-    line = _command_of_model(case)
+    line = _command_of_model(launch)
     lines = [line, runtime.named_command] if "{tag}" in line else [runtime.named_command, line]
     return [*lines, runtime.repository_command]
 
 
-def _command_of_model(case: Case) -> str:
-    line = case.runtime.command_of(case.spec.family, case.spec.uses)
+def _command_of_model(launch: Launch) -> str:
+    line = launch.runtime.command_of(launch.spec.family, launch.spec.uses)
     # a line that loads the files as they are is another
-    is_cast = need.is_cast(case.spec, case.runtime, case.workload.quantization)
+    is_cast = need.is_cast(launch.spec, launch.runtime, launch.workload.quantization)
     return "" if is_cast and "{cast}" not in line else line
 
 
-def _placement_options(case: Case) -> list[str]:
-    options, used = case.runtime.options, case.cards_used
+def _placement_options(launch: Launch) -> list[str]:
+    options, used = launch.runtime.options, launch.cards_used
     needed = {
-        "lean": case.is_lean,
-        "unpacked": case.may_crash,
+        "lean": launch.is_lean,
+        "unpacked": launch.may_crash,
         "tensor_parallel": len(used) > 1,
-        "one_device": len(used) == 1 and case.leaves_cards,
+        "one_device": len(used) == 1 and launch.leaves_cards,
     }
     values = {
-        "parallel": case.setting("sequences_sampled") or str(case.workload.parallel),
+        "parallel": launch.setting("sequences_sampled") or str(launch.workload.parallel),
         "devices": str(len(used)),
         "device": str(next(iter(used), "")),
     }
@@ -379,65 +379,66 @@ def _placement_options(case: Case) -> list[str]:
     ]
 
 
-def commands(case: Case) -> tuple[str, ...]:
+def commands(launch: Launch) -> tuple[str, ...]:
     """Lines that download and run the model as it was judged; () unless it would run here."""
-    question, here = case.question, case.question.here
-    if not case.is_run:
+    question, here = launch.question, launch.question.here
+    if not launch.is_run:
         return ()
     if question.local_files:
-        return _lines_of_own_files(case)
+        return _lines_of_own_files(launch)
     if here is not None and here.path is not None and here.by_path and here.missing_bytes == 0:
-        return _lines_of_gguf(case, here.path)
-    lines = _run_lines(case)
+        return _lines_of_gguf(launch, here.path)
+    lines = _run_lines(launch)
     # alone they are no other way to run it: `lines_by_tag` has them with what installs that program
-    if lines and case.runtime.shown_with and question.missing_bytes != 0:
-        beside = lines_by_tag(case.with_runtime(case.runtime.shown_with))
+    if lines and launch.runtime.shown_with and question.missing_bytes != 0:
+        beside = lines_by_tag(launch.with_runtime(launch.runtime.shown_with))
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return lines
 
 
-def lines_by_tag(case: Case) -> tuple[str, ...]:
+def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     """Lines by a tag of the runtime's, which is Ollama, where that loads what was judged; () where
     it has none, fetches or serves no such model, has no build for the machine, or may crash there.
     A tag that was typed may hold files of other runtimes.
     """
-    runtime, workload = case.runtime, case.workload
+    runtime, workload = launch.runtime, launch.workload
     is_taken = workload.format in runtime.formats or (
-        case.tag is not None and workload.runtime in runtime.tags_of
+        launch.tag is not None and workload.runtime in runtime.tags_of
     )
-    place = case.machine.system, case.machine.architecture
+    place = launch.machine.system, launch.machine.architecture
     has_build = None in place or "-".join(map(str, place)) in runtime.systems
-    is_served = case.spec.modality in runtime.modalities and has_build
-    if not (case.is_run and is_taken and is_served) or case.question.is_here or case.may_crash:
+    is_served = launch.spec.modality in runtime.modalities and has_build
+    is_typed = launch.is_run and not launch.question.is_here and not launch.may_crash
+    if not (is_typed and is_taken and is_served):
         return ()
-    if case.spec.modality == "embedding" and case.machine.system != "windows":
-        values = _values_of(case)
+    if launch.spec.modality == "embedding" and launch.machine.system != "windows":
+        values = _values_of(launch)
         if values["batch_tokens"] is not None and runtime.embedding_command:
             line = fill_blanks(runtime.embedding_command, values)
             return (line,) if line else ()
-    return _run_lines(case, runtime.command)
+    return _run_lines(launch, runtime.command)
 
 
-def _lines_of_own_files(case: Case) -> tuple[str, ...]:
-    path = case.spec.origin
+def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
+    path = launch.spec.origin
     if path.lower().endswith(".gguf"):
-        return _lines_of_gguf(case, path)
+        return _lines_of_gguf(launch, path)
     is_file = path.lower().endswith((".json", ".safetensors"))
     folder = (os.path.dirname(path) or ".") if is_file else path
-    rule = case.rule
-    template = (rule.command if rule is not None else "") or _command_of_model(case)
-    typed = shell_path(folder, case.machine)
+    rule = launch.rule
+    template = (rule.command if rule is not None else "") or _command_of_model(launch)
+    typed = shell_path(folder, launch.machine)
     # within a program of Python a quoted path would end the text
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
     if "{repository}" not in template or is_misread:
         return ()
-    return _run_lines(case, template.replace("{repository}", typed))[:1]
+    return _run_lines(launch, template.replace("{repository}", typed))[:1]
 
 
-def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
+def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
     """Of the very file that was judged; () where the runtime takes none."""
-    here = case.question.here
+    here = launch.question.here
     projector = here.projector if here is not None else None
     # names that stand in for a person's or computer's make no path
     words = path.replace("\\", "/").split("/") if here is not None else ()
@@ -449,24 +450,24 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
         # llama.cpp finds the other parts of a split file from the first alone
         # (src/llama-model-loader.cpp)
         path = numbered_files(path)[0]
-    return lines_of_file(case, path, projector)
+    return lines_of_file(launch, path, projector)
 
 
-def lines_of_file(case: Case, path: str, projector: str | None) -> tuple[str, ...]:
+def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    line = case.runtime.file_command.replace("{file}", shell_path(path, case.machine))
-    if projector and case.setting("projector") != "none":
-        line = line.replace(" -c ", f" --mmproj {shell_path(projector, case.machine)} -c ", 1)
-    return _run_lines(case, line)
+    line = launch.runtime.file_command.replace("{file}", shell_path(path, launch.machine))
+    if projector and launch.setting("projector") != "none":
+        line = line.replace(" -c ", f" --mmproj {shell_path(projector, launch.machine)} -c ", 1)
+    return _run_lines(launch, line)
 
 
-def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
+def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
     """The lines that make the file that was judged, after a comment where it may be had, the file,
     and the projector beside it for a model that sees; None where the runtime has no converter,
     where the publisher's repository is not known, or where the quantization cannot be made so. Of
     a lone config.json they take the folder that it lies in, where the weights are to be put.
     """
-    spec, runtime, workload = case.spec, case.runtime, case.workload
+    spec, runtime, workload = launch.spec, launch.runtime, launch.workload
     conversion, kind = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
@@ -483,7 +484,7 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
         "remote_code": runtime.blanks.get("remote_code", "") if spec.safety.remote_code else "",
     }
     is_quantized_after = kind not in conversion.types
-    sees = spec.modality == "vision" and case.setting("projector") != "none"
+    sees = spec.modality == "vision" and launch.setting("projector") != "none"
     projector = conversion.projector if sees else ""
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
@@ -512,15 +513,15 @@ def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str,
     return lacks, f"# {fill_blanks(page, {'name': name, 'quantization': kind})}", to_do
 
 
-def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
+def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:
     """The line that installs the trainer, and the line that trains; () and "" where it would not
     run here, or where no command is known for the method. Where no command trains such models, the
     first is a comment that says what does.
     """
-    runtime, workload, spec = case.runtime, case.workload, case.spec
+    runtime, workload, spec = launch.runtime, launch.workload, launch.spec
     method = workload.finetune_method or "lora"
     command = runtime.finetune_commands.get(method, "")
-    if not command or not case.judged.fits or spec.repository is None:
+    if not command or not launch.judged.fits or spec.repository is None:
         return (), ""
     elsewhere = runtime.finetune_elsewhere.get(spec.modality)
     if elsewhere is not None:
@@ -534,9 +535,9 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
     packages, texts = runtime.finetune_packages, runtime.finetune_options
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    keys = [device_word(case) or "", workload.optimizer or ""]
+    keys = [device_word(launch) or "", workload.optimizer or ""]
     keys += ["keeps_activations"] * (not workload.checkpointing)
     # it would start a process on each of several accelerators
-    keys += ["replicated"] * (case.leaves_cards and len(case.cards_used) == 1)
+    keys += ["replicated"] * (launch.leaves_cards and len(launch.cards_used) == 1)
     options = [texts[key].replace("{devices}", "1") for key in keys if key in texts]
     return install, " ".join((fill_blanks(command, values), *options))

@@ -16,7 +16,7 @@ from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
-from .commands import Case, commands, lines_by_tag, lines_of_file, recipe, training_lines
+from .commands import Launch, commands, lines_by_tag, lines_of_file, recipe, training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
@@ -51,24 +51,24 @@ def steps(
     """
     if judged.question.runtime is None:
         return Steps()
-    case = Case(judged, catalogue, machine, judged.question.runtime, tag)
-    lines, own = commands(case), judged.question.workload
-    first = (*_install(case, lines), *_shared_memory_lines(case), *_login_lines(case))
+    launch = Launch(judged, catalogue, machine, judged.question.runtime, tag)
+    lines, own = commands(launch), judged.question.workload
+    first = (*_install(launch, lines), *_shared_memory_lines(launch), *_login_lines(launch))
     answer = Steps()
     if own.task == "finetune":
-        trainer, line = training_lines(case)
+        trainer, line = training_lines(launch)
         answer = Steps(setup=trainer)
         if line:
             answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
-    elif case.is_run:
-        other = case.with_runtime("ollama") if by_tag_first or not lines else None
+    elif launch.is_run:
+        other = launch.with_runtime("ollama") if by_tag_first or not lines else None
         tagged = lines_by_tag(other) if other is not None else ()
         if other is not None and tagged:
             answer = _steps_by_tag(other, tagged)
         elif lines:
-            answer = _steps_of_published(case, first, lines)
+            answer = _steps_of_published(launch, first, lines)
         else:
-            answer = _steps_of_files(case, first)
+            answer = _steps_of_files(launch, first)
     if machine.system != "windows":
         return answer
     return answer.replace(
@@ -93,15 +93,16 @@ def _powershell_line(line: str) -> str:
     return f"{chained}{mark}{comment}"
 
 
-def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
-    question, here, quantization = case.question, case.question.here, case.workload.quantization
-    files = case.spec.files_of(case.workload.format, quantization)
+def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
+    question, quantization = launch.question, launch.workload.quantization
+    here = question.here
+    files = launch.spec.files_of(launch.workload.format, quantization)
     is_known = question.local_files or (here is not None and (here.by_path or here.repository))
     is_listed = is_known or files is None or files.listed or files.named
-    setup = [*first, *_server_address(case.runtime)]
+    setup = [*first, *_server_address(launch.runtime)]
     if not is_listed:
         setup.append("# not verified: that the repository holds this file")
-    parts = None if question.local_files else need.parts_of(case.spec, case.runtime)
+    parts = None if question.local_files else need.parts_of(launch.spec, launch.runtime)
     for part in parts.files if parts is not None else ():
         name = part.file_in(quantization or "")
         setup.append(f"hf download {part.repository} {name} --local-dir models")
@@ -109,49 +110,49 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)
 
 
-def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
-    runtime = case.runtime
-    question = Question(spec=case.spec, workload=case.workload, runtime=runtime)
-    code = runtime_check(question, case.machine).code
+def _steps_by_tag(launch: Launch, lines: tuple[str, ...]) -> Steps:
+    runtime = launch.runtime
+    question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
+    code = runtime_check(question, launch.machine).code
     server = ("# the service has settings of its own; this server has the judged ones",)
     return Steps(
         setup=(
-            f"# {runtime.name} has this model in {case.workload.quantization}",
-            *_runtime_lines(runtime, code, case.machine, [case.machine.system or "linux"]),
-            *_shared_memory_lines(case),
+            f"# {runtime.name} has this model in {launch.workload.quantization}",
+            *_runtime_lines(runtime, code, launch.machine, [launch.machine.system or "linux"]),
+            *_shared_memory_lines(launch),
             *(server if len(lines) > 1 else ()),
         ),
         commands=lines,
         runtime=runtime,
-        commands_class=LISTED if "aliases" in case.spec.sources else UNLISTED,
+        commands_class=LISTED if "aliases" in launch.spec.sources else UNLISTED,
     )
 
 
-def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
+def _steps_of_files(launch: Launch, first: tuple[str, ...]) -> Steps:
     """Of the published file whose name was typed, else of one made of the published weights."""
-    spec, quantization = case.spec, case.workload.quantization or ""
-    named = spec.files_of(case.workload.format, quantization)
+    spec, quantization = launch.spec, launch.workload.quantization or ""
+    named = spec.files_of(launch.workload.format, quantization)
     is_named = named is not None and named.named
     file = named.names.get(quantization) if named is not None and is_named else None
-    file_lines = None if is_named else recipe(case)
+    file_lines = None if is_named else recipe(launch)
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
         file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
-    if file_lines is None or case.question.is_here:
+    if file_lines is None or launch.question.is_here:
         return Steps()
     setup, path, projector = file_lines
-    lines = lines_of_file(case, path, projector)
-    setup = (*first, *setup, *_server_address(case.runtime))
+    lines = lines_of_file(launch, path, projector)
+    setup = (*first, *setup, *_server_address(launch.runtime))
     return Steps(setup=setup, commands=lines, commands_class=UNLISTED) if lines else Steps()
 
 
-def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
-    runtime, machine = case.runtime, case.machine
-    judged = case.judged.finding("runtime")
-    rule = runtime.rule_of(case.workload.quantization)
+def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
+    runtime, machine = launch.runtime, launch.machine
+    judged = launch.judged.finding("runtime")
+    rule = runtime.rule_of(launch.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
-    lines = _runtime_lines(runtime, judged.code if judged else "", machine, _places(case))
-    said, family = "\n".join(run_lines), case.spec.family
+    lines = _runtime_lines(runtime, judged.code if judged else "", machine, _places(launch))
+    said, family = "\n".join(run_lines), launch.spec.family
     beyond = [names for key, names in runtime.packages.items() if key == family or key in said]
     packages = " ".join(dict.fromkeys(" ".join(beyond if run_lines else ()).split()))
     if packages and lines and lines[-1].startswith("pip install "):
@@ -159,7 +160,7 @@ def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
         lines = (*lines[:-1], f"{lines[-1]} {packages}")
     elif packages:
         lines = (*lines, f"pip install {packages}")
-    return (*_first_for_accelerator(case), *lines, *beside) if lines else beside
+    return (*_first_for_accelerator(launch), *lines, *beside) if lines else beside
 
 
 def _runtime_lines(
@@ -182,10 +183,10 @@ def _runtime_lines(
     return lines
 
 
-def _places(case: Case) -> list[str]:
+def _places(launch: Launch) -> list[str]:
     """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
-    machine, system = case.machine, case.machine.system or "linux"
-    if case.judged.placement in (None, "host") and not uses_shared_gpu(machine, case.runtime):
+    machine, system = launch.machine, launch.machine.system or "linux"
+    if launch.judged.placement in (None, "host") and not uses_shared_gpu(machine, launch.runtime):
         return [system]
     vendors = {card.vendor for card in machine.accelerators or ()}
     if len(vendors) != 1:
@@ -195,23 +196,23 @@ def _places(case: Case) -> list[str]:
     return [*own, f"{system}-accelerator", system]
 
 
-def _first_for_accelerator(case: Case) -> list[str]:
-    runtime, cards, machine = case.runtime, case.machine.accelerators or (), case.machine
+def _first_for_accelerator(launch: Launch) -> list[str]:
+    runtime, cards, machine = launch.runtime, launch.machine.accelerators or (), launch.machine
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
-    if case.judged.placement in (None, "host") and not runtime.gpu_only and not is_shared:
+    if launch.judged.placement in (None, "host") and not runtime.gpu_only and not is_shared:
         return []
-    used = [cards[index] for index in case.cards_used if cards]
-    lines = [runtime.install_first[key] for key in _keys_of_first(case, used or cards)][:1]
+    used = [cards[index] for index in launch.cards_used if cards]
+    lines = [runtime.install_first[key] for key in _keys_of_first(launch, used or cards)][:1]
     for version, patterns in runtime.amd_gpus_as.items():
         if machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
             lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
     return lines
 
 
-def _keys_of_first(case: Case, cards: Sequence[Accelerator]) -> Iterator[str]:
+def _keys_of_first(launch: Launch, cards: Sequence[Accelerator]) -> Iterator[str]:
     """A vendor, or `below-7.5` with or without the system before it."""
-    here = f"{case.machine.system}-{case.machine.architecture}-"
-    for key in case.runtime.install_first:
+    here = f"{launch.machine.system}-{launch.machine.architecture}-"
+    for key in launch.runtime.install_first:
         place, below, least = key.partition("below-")
         is_old = below and place in ("", here)
         if any(reaches(card, least) is False if is_old else card.vendor == key for card in cards):
@@ -225,11 +226,11 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
     return (f"# answers at {address}, the OpenAI API under {runtime.serves_api}",)
 
 
-def _shared_memory_lines(case: Case) -> tuple[str, ...]:
+def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
     from ..judge.checks.accelerator import more_for_shared
 
-    needs, machine = case.judged.needs, case.machine
-    if needs is None or not case.judged.has("accelerator-partly"):
+    needs, machine = launch.judged.needs, launch.machine
+    if needs is None or not launch.judged.has("accelerator-partly"):
         return ()
     line = more_for_shared(needs, machine)
     if line is None:
@@ -240,15 +241,15 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
     return f"# {why} the pace is at its slow end", line
 
 
-def _login_lines(case: Case) -> tuple[str, ...]:
+def _login_lines(launch: Launch) -> tuple[str, ...]:
     # a warning of what loading them may run stands before the one of the gate
-    is_kept = case.question.is_here or case.question.kept_by is not None
-    is_hidden = case.judged.has("weights-unsafe") and case.spec.gated and not is_kept
-    if not case.judged.has("weights-gated") and not is_hidden:
+    is_kept = launch.question.is_here or launch.question.kept_by is not None
+    is_hidden = launch.judged.has("weights-unsafe") and launch.spec.gated and not is_kept
+    if not launch.judged.has("weights-gated") and not is_hidden:
         return ()
-    lines = [f"# {gate_remedy(case.spec).partition(', then')[0]}", "hf auth login"]
-    variable = case.runtime.token_variable
-    if variable and case.machine.system == "windows":
+    lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]
+    variable = launch.runtime.token_variable
+    if variable and launch.machine.system == "windows":
         lines.append(f"$env:{variable} = Get-Content $HOME/.cache/huggingface/token")
     elif variable:
         lines.append(f'export {variable}="$(cat ~/.cache/huggingface/token)"')
