@@ -165,6 +165,16 @@ def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) ->
     assert {term.where for term in memory_of(verdict).terms} == {chosen, "host"}
 
 
+def test_inputs_are_copied_only_where_gpus_hold_every_layer() -> None:
+    """llama.cpp computes on several GPUs at once only if RAM has no layer (llama-context.cpp, pipeline_parallel): then each holds four copies of a mask of 512 × 4,096 halves."""
+    asked, sizes = Workload(quantization="Q4_K_M", context_tokens=4096), list[set[int]]()
+    for gpus in ("no gpu", "2x rtx 3060 12gb", "2x rtx 3090"):
+        memory = memory_of(check("llama-3.3-70b", asked, machine=f"{gpus}, 64gb ram"))
+        sizes.append({term.bytes for term in memory.terms if term.name == "compute"})
+    (alone,), *_ = sizes
+    assert sizes[1:] == [{alone}, {alone + 3 * 512 * 4096 * 2}]
+
+
 def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:
     """Bytes that each accelerator holds in Transformers; [] where it is not placed on them."""
     workload = Workload(quantization=quantization, runtime="transformers", context_tokens=2048)
@@ -194,9 +204,6 @@ def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> No
     assert (len(held_by_each(pair, "llama-3.1-70b-instruct", "nf4")) == 2) is fits
 
 
-_ASKED = Workload(runtime="sglang")
-
-
 @pytest.mark.parametrize(
     ("gpu", "tokens", "runs"),
     [
@@ -209,7 +216,8 @@ _ASKED = Workload(runtime="sglang")
 )
 def test_what_it_leaves_free_bounds_the_context(gpu: str, tokens: int, runs: bool) -> None:
     """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the GPU."""
-    verdict = check("llama-3.1-8b", _ASKED.replace(context_tokens=tokens), machine=gpu)
+    asked = Workload(runtime="sglang", context_tokens=tokens)
+    verdict = check("llama-3.1-8b", asked, machine=gpu)
     assert (verdict.route is Route.LOCAL) is runs
 
 
