@@ -152,16 +152,13 @@ def test_private_rules_out_every_offer(asked: str) -> None:
     assert served(asked, *offers, private=True) == []
 
 
-def test_a_retired_closed_model_is_replaced_by_its_successor() -> None:
-    """GPT-3.5 Turbo's documented replacement first; where that has no offer, what replaced it or a sibling, then the open ones."""
-    shelf = open_catalogue()
-    served_by = shelf.spec("gpt-3.5-turbo").availability
-    assert served_by is not None
-    successor = served_by.successor
-    assert successor is not None
-    assert served("gpt-3.5-turbo", offer(successor), offer("gpt-4o"), offer("gpt-oss-20b")) == [
-        (successor, True)
-    ]
+def test_a_retired_model_is_replaced_by_the_last_that_its_publisher_names() -> None:
+    """OpenAI's deprecations page: before a sibling, the open ones, and what replaced GPT-3 and goes itself for another."""
+    for asked, *others, last in (
+        ("gpt-3.5-turbo", "gpt-4o", "gpt-oss-20b", "gpt-5.6-terra"),
+        ("gpt-3", "gpt-3.5-turbo-instruct", "gpt-4.1-mini", "gpt-6-luna"),
+    ):
+        assert served(asked, *map(offer, (*others, last))) == [(last, True)]
 
 
 RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
@@ -182,11 +179,8 @@ def test_a_load_is_counted_as_price_lists_count(
 ) -> None:
     """k and M are thousands and millions, as in a price per million tokens; one figure is split three to one, and is said to be."""
     load = Load.parse(text)
-    assert (load.input_tokens_per_day, load.output_tokens_per_day, load.assumed_split) == (
-        read,
-        written,
-        assumed,
-    )
+    tokens = load.input_tokens_per_day, load.output_tokens_per_day
+    assert (*tokens, load.assumed_split) == (read, written, assumed)
     assert Load.parse(load.options().split()[1]) == load
 
 
