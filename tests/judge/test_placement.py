@@ -94,10 +94,8 @@ def test_two_cards_share_the_layers_out() -> None:
     pair = MACHINE.replace(accelerators=(GPU, GPU))
     judged = judge(BIG, pair)
     assert judged.route_if(offered=True) is Route.LOCAL
-    assert {one.where for one in memory_of(judged).terms if one.bytes} == {
-        "accelerator:0",
-        "accelerator:1",
-    }
+    wheres = {one.where for one in memory_of(judged).terms if one.bytes}
+    assert wheres == {"accelerator:0", "accelerator:1"}
     assert "2 × Test GPU" in found("accelerator", BIG, pair).reason
     assert memory_of(judged).total_bytes == 40 * GIB - GIB // 2
 
@@ -121,10 +119,8 @@ def test_a_split_takes_as_many_whole_layers_as_fit() -> None:
     """Of 32, as many as 22 GiB hold; the accelerator alone where it holds all."""
     machine = MACHINE.replace(accelerators=(GPU,))
     for need, held in ((10 * GIB, 10 * GIB), (28 * GIB, 28 * GIB * 25 // 32)):
-        placed = judge(question(needs=needs_of(need - GIB, need)), machine).needs
-        assert placed is not None
-        assert placed.memory is not None
-        places = {place.where: place.high_bytes for place in placed.memory.places}
+        placed = memory_of(judge(question(needs=needs_of(need - GIB, need)), machine))
+        places = {place.where: place.high_bytes for place in placed.places}
         assert places["accelerator:0"] == held
         assert sum(places.values()) == need
 
