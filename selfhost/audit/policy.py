@@ -157,8 +157,8 @@ def _needs(root: Table, key: str) -> Workload:
     return Workload(**wishes)
 
 
-def _match(root: Table, key: str) -> Any:
-    if key not in root:
+def _match(root: Table, key: str, *, required: bool) -> Any:
+    if required and key not in root:
         remedy = "name a condition, or write match = {} to take every machine"
         root.problem(key, "is missing", remedy)
     return root.get(key, "Match", kind=Match)
@@ -215,7 +215,7 @@ class MachineClass(Record):
     `changes.value_of` reads in it.
     """
 
-    name: str = read_by(required=True)
+    name: str = read_by()
     match: Match = read_by(_match)
     memory: str | None = read_by(default=None, choices=("total", "available"))
     facts: Mapping[str, tuple[str, Any]] = read_by(_facts, default={})
@@ -271,11 +271,11 @@ class Exemption(Record):
     """One `[[exception]]`: one finding of one model passes until the day `expires` (UTC)."""
 
     index: int
-    model: str = read_by(required=True)
-    rule: str = read_by(required=True, choices=CHECKS)
-    reason: str = read_by(required=True, example="16 GiB kits arrive in the spring")
-    owner: str = read_by(required=True, example="infra@example.com")
-    expires: str = read_by(Table.date, required=True)
+    model: str = read_by()
+    rule: str = read_by(choices=CHECKS)
+    reason: str = read_by(example="16 GiB kits arrive in the spring")
+    owner: str = read_by(example="infra@example.com")
+    expires: str = read_by(Table.date)
     machines: tuple[Selector, ...] = read_by(_selectors, default=())
 
 

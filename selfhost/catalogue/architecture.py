@@ -34,7 +34,7 @@ def _size(maximum: int = MAX_SIZE, minimum: int = 1) -> Any:
 
 
 def _required(maximum: int = MAX_SIZE) -> Any:
-    return read_by(required=True, minimum=1, maximum=maximum)
+    return read_by(minimum=1, maximum=maximum)
 
 
 def _choice(choices: Sequence[str]) -> Any:
@@ -80,7 +80,7 @@ class Recurrent(LayerPart):
         "heads divides inner_length, groups divides heads, key_heads divides heads,"
         " key_length divides embedding_length rwkv7"
     )
-    kind: str = read_by(required=True, choices=_STATE_KINDS)
+    kind: str = read_by(choices=_STATE_KINDS)
     inner_length: int | None = _size()
     state_length: int | None = _size()
     time_step_rank: int | None = _size()

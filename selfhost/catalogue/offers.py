@@ -29,8 +29,8 @@ class Offer(Record):
     is the day of the list that has it; from `ends` on the offer is announced to be gone.
     """
 
-    provider: str = read_by(required=True)
-    model: str = read_by(name="provider_model", required=True)
+    provider: str = read_by()
+    model: str = read_by(name="provider_model")
     model_id: str
     stands_in: bool = False
     why_instead: str | None = None
@@ -42,7 +42,7 @@ class Offer(Record):
     price_is_for: str | None = read_by(default=None)
     as_of: str
     ends: str | None = read_by(Table.date, default=None)
-    source: str = read_by(required=True)
+    source: str = read_by()
 
 
 class Snapshot(Record):

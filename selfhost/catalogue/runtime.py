@@ -89,7 +89,7 @@ class RuntimeOption(Stated):
     """An option of one program by which it takes another amount, as `--runtime-option` names it."""
 
     line: str
-    changes: str = read_by(required=True, choices=CHANGED_BY_OPTIONS)
+    changes: str = read_by(choices=CHANGED_BY_OPTIONS)
     to: str = ""
     least: float = 1.0
     most: float = 1.0
@@ -139,14 +139,14 @@ class ComponentFile(Stated):
 class ModelParts(Stated):
     """The files from which a program loads one model, by its id, and the buffers it reserves."""
 
-    model: str = read_by(name="model", form=ID, required=True)
-    quantizations: tuple[str, ...] = read_by(required=True)
+    model: str = read_by(form=ID)
+    quantizations: tuple[str, ...]
     options: str = ""
-    denoise_bytes: int = read_by(required=True)
-    decode_bytes: int = read_by(required=True)
+    denoise_bytes: int
+    decode_bytes: int
     buffers_like: str = ""
     denoising: Denoising | None = read_by(kind=Denoising, default=None)
-    files: tuple[ComponentFile, ...] = read_by(kind=ComponentFile, required=True)
+    files: tuple[ComponentFile, ...] = read_by(kind=ComponentFile)
 
     def words(self, quantization: str) -> str:
         """The options of the command that take them."""
@@ -164,7 +164,7 @@ class Service(Stated):
     listen: str = ""
     starts_nothing: bool = False
     fetch: str = ""
-    port: int = read_by(minimum=1, required=True)
+    port: int = read_by(minimum=1)
     port_setting: str = ""
     health: str
     store: str
@@ -213,14 +213,14 @@ class Account(Stated):
 class RuntimeSpec(Stated):
     """One program that loads models: a file of `specs/runtimes/`."""
 
-    id: str = read_by(form=ID, required=True)
+    id: str = read_by(form=ID)
     name: str
     library: str = ""
     account: Account = read_by(kind=Account, default=Account())
     tags_of: tuple[str, ...] = ()
     named_alone: bool = False
-    formats: tuple[str, ...] = read_by(required=True, choices=FORMATS)
-    modalities: tuple[str, ...] = read_by(required=True, choices=MODALITIES)
+    formats: tuple[str, ...] = read_by(choices=FORMATS)
+    modalities: tuple[str, ...] = read_by(choices=MODALITIES)
     text_part: Mapping[str, tuple[str, ...]] = {}
     parts: tuple[ModelParts, ...] = read_by(kind=ModelParts, default=())
     quantizations: Mapping[str, QuantizationRule] = read_by(
@@ -237,7 +237,7 @@ class RuntimeSpec(Stated):
     last_versions: Mapping[str, str] = {}
     minimum_builds: Mapping[str, str] = {}
     unserved: Mapping[str, str] = {}
-    systems: tuple[str, ...] = read_by(required=True)
+    systems: tuple[str, ...]
     elsewhere: str | None = None
     builds_from_source: tuple[str, ...] = ()
     source_build: str = ""
@@ -265,7 +265,7 @@ class RuntimeSpec(Stated):
     command_version: str | None = None
     token_variable: str = ""
     service: Service | None = read_by(kind=Service, default=None)
-    command: str = read_by(default="")
+    command: str = ""
     commands: Mapping[str, str] = {}
     repository_command: str = ""
     named_command: str = ""
@@ -298,7 +298,7 @@ class RuntimeSpec(Stated):
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = read_by(choices=HOW, default="assumed")
-    overhead_source: str = read_by(default="")
+    overhead_source: str = ""
     default_context_tokens: int | None = read_by(minimum=1, default=None)
     longer_context_gpu_bytes: int | None = read_by(minimum=1, default=None)
     cache_step_tokens: int = read_by(minimum=1, default=1)

@@ -38,10 +38,10 @@ class Sound(Stated):
 class Denoising(Stated):
     """How a model makes one picture, or one clip of video, of its own size."""
 
-    steps: int = read_by(required=True, minimum=1)
-    passes: int = read_by(required=True, minimum=1)
-    step_operations: int = read_by(required=True, minimum=1)
-    decode_operations: int = read_by(required=True, minimum=1)
+    steps: int = read_by(minimum=1)
+    passes: int = read_by(minimum=1)
+    step_operations: int = read_by(minimum=1)
+    decode_operations: int = read_by(minimum=1)
     blocks: int | None = read_by(minimum=1, default=None)
     step_parameters: int | None = read_by(minimum=1, default=None)
     frames: int | None = read_by(minimum=1, default=None)
@@ -65,8 +65,8 @@ class PublishedFiles(Record):
     of it, so that it is published, wherever that is.
     """
 
-    format: str = read_by(required=True, choices=FORMATS)
-    source: str = read_by(lines=True, required=True)
+    format: str = read_by(choices=FORMATS)
+    source: str = read_by(lines=True)
     repository: str | None = read_by(form=words.REPOSITORY, default=None)
     bytes: Mapping[str, int] = read_by(minimum=1, default={})
     unsized: tuple[str, ...] = read_by(default=())
@@ -83,7 +83,7 @@ class PublishedFiles(Record):
 class Quantized(Stated):
     """How weights are stored that others quantized; `quantization` is None without a name here."""
 
-    format: str = read_by(required=True, choices=("safetensors", "mlx"))
+    format: str = read_by(choices=("safetensors", "mlx"))
     quantization: str | None = None
 
 
@@ -164,16 +164,16 @@ class StatedWay(Sized):
     """What a pipeline takes of a GPU in one type, with its components or layers moved there."""
 
     related = "low_bytes at_most high_bytes"
-    quantization: str = read_by(required=True)
-    low_bytes: int = read_by(required=True, minimum=1)
-    high_bytes: int = read_by(required=True, minimum=1)
+    quantization: str = read_by()
+    low_bytes: int = read_by(minimum=1)
+    high_bytes: int = read_by(minimum=1)
     height: int | None = read_by(minimum=1, default=None)
     width: int | None = read_by(minimum=1, default=None)
     frames: int | None = read_by(minimum=1, default=None)
     is_tiled: bool = read_by(default=False)
     is_chunked: bool = read_by(default=False)
     offload: str = read_by(choices=("model", "sequential"), default="model")
-    source: str = read_by(lines=True, required=True)
+    source: str = read_by(lines=True)
 
 
 class StatedNeeds(Sized):
@@ -211,7 +211,7 @@ class Safety(Stated):
 class Availability(Stated):
     """A closed model: why there are no weights, who serves it, and what is nearest."""
 
-    why: str = read_by(lines=True, required=True)
+    why: str = read_by(lines=True)
     provider: str
     retired: str | None = read_by(Table.date, partial=True, default=None)
     successor: str | None = read_by(form=words.ID, default=None)
@@ -279,8 +279,8 @@ class ModelSpec(Record):
     `refused` is the sentence why no program loads that file.
     """
 
-    id: str = read_by(form=words.ID, required=True)
-    name: str = read_by(required=True)
+    id: str = read_by(form=words.ID)
+    name: str = read_by()
     family: str | None = read_by(default=None)
     developer: str | None = read_by(default=None)
     released: str | None = read_by(Table.date, partial=True, default=None)

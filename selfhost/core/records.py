@@ -37,7 +37,9 @@ _NO_DEFAULT = object()
 
 
 class FileKey:
-    """How a file states a field: read by `read(table, name, **limits)`, else by its annotation."""
+    """How a file states a field: read by `read(table, name, **limits)`, else by its annotation. A
+    field without a default is one that the file must state.
+    """
 
     def __init__(
         self,
@@ -49,6 +51,8 @@ class FileKey:
     ) -> None:
         self.read, self.name, self.limits = read, name, limits
         self.is_required = default is _NO_DEFAULT
+        if self.is_required:
+            limits["required"] = True
         self.default = None if self.is_required else default
 
 
@@ -89,7 +93,7 @@ class _RecordType(type):
             kinds[field] = str(stated[field])
             value = body.pop(field, _NO_DEFAULT)
             if is_stated and type(value) is not FileKey:
-                value = FileKey(default=value, required=value is _NO_DEFAULT)
+                value = FileKey(default=value)
             if type(value) is FileKey:
                 keys[field] = value
                 value = _NO_DEFAULT if value.is_required else value.default

@@ -256,7 +256,7 @@ class Table:
         for field, stated in kind._keys.items():
             key, limits = stated.name or field, stated.limits
             values[field] = stated.default
-            if key in self.values or stated.is_required or limits.get("required"):
+            if key in self.values or stated.is_required:
                 if stated.read is not None:
                     value = stated.read(self, key, **limits)
                 else:
