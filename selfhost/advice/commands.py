@@ -20,7 +20,7 @@ from ..core.records import pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.pace.engine import uses_shared_gpu
-from ..judge.placement.devices import LEFT_BY_SYSTEM, computes_on_shared, lent_to_gpu, runs_on
+from ..judge.placement.devices import LEFT_PERCENT, computes_on_shared, lent_to_gpu, runs_on
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 
@@ -137,7 +137,7 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
 
 def _values_of_model(launch: Launch) -> dict[str, object]:
     spec, runtime, inside = launch.spec, launch.question.runtime, launch.spec.architecture
-    # a line of its own, or that of models whose first input is such a one, or of its modality
+    # an input of its own, or that of models with the same first input, or of its modality
     keys = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
     # how to switch another scaling than YaRN on differs from model to model
     original = getattr(inside, "yarn_original_tokens", None)
@@ -278,7 +278,7 @@ def _memory_share(launch: Launch) -> float | None:
     memory, is_shared = launch.judged.memory, uses_shared_gpu(launch.machine, launch.runtime)
     if not is_shared or not total or memory is None or launch.setting("memory_share"):
         return None
-    left = LEFT_BY_SYSTEM if free is None else int(free / total * 100)
+    left = LEFT_PERCENT if free is None else int(free / total * 100)
     return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100
 
 

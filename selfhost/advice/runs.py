@@ -17,7 +17,7 @@ from ..core.tables import expression, refusal, sentences, shipped_table
 from ..machine.reader import process
 from ..machine.record import Process
 
-# terms of a process, of which no term of the needs is predicted alone
+# terms of a process: sums of what the needs predict term by term
 MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
 PROCESS_TERMS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
 HOST, ACCELERATORS = "host", "accelerators"

@@ -36,7 +36,7 @@ Outcomes = list[Sorted] | SelfhostError
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
-# so many machines are judged one by one
+# up to so many machines are judged one by one
 _FEW = 4
 # the numbers that a check rests on, by the first word of their slots
 _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
@@ -311,7 +311,7 @@ def _results(task: Task) -> list[Outcomes]:
 SECONDS_BETWEEN = 2.0
 # a longer job is refused, unless it was asked for all the same
 MOST_SECONDS = 15 * 60
-# by what was done in so many seconds it is told how long the rest takes, for so much of the job
+# what was done in so many seconds says how long all of it takes, within the first part of the job
 _LEAST_SECONDS = 5.0
 _WATCHED_PART = 0.2
 

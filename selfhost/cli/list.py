@@ -20,7 +20,7 @@ from .parser import parse
 
 # so few models are all judged: to settle the first rows of them takes as long
 _FEW = 60
-# lines of a terminal that are no rows, and rows of one so low that even they do not fit
+# lines of a terminal that are no rows, and the rows on one too low for both
 _OTHER_LINES, _LEAST_ROWS = 6, 5
 
 

@@ -23,7 +23,7 @@ from ..core.workload import Load, Workload, cache_type
 from . import COMMANDS
 from .output import UsageError, extent, write
 
-# with so many options the help has them in two parts
+# of more options than this the help has two parts
 _MANY_OPTIONS = 15
 
 
@@ -109,7 +109,7 @@ class CommandParser(argparse.ArgumentParser):
         """Return the options of a command line."""
         for word in words:
             if word.startswith("-") and word.endswith("=--"):
-                # of which argparse makes no value in one version, and a file in another
+                # argparse makes no value of it in one version of Python, and a name in another
                 self.error(f"{word[:-3]}: expected a value, not '--'")
         options, extra = self.parse_known_args(words)
         for place, word in enumerate(extra):

@@ -50,7 +50,7 @@ _MODEL_CHECKS = ("weights", "license", "openness", "context")
 
 
 class Search(Record):
-    """A question in its usual defaults, judged, and where it is asked with others."""
+    """A question judged in its usual defaults, with what asking it in others takes."""
 
     own: Judged
     catalogue: Catalogue
@@ -117,7 +117,7 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether the route may be better than that of the model's own default."""
+    """Whether types or methods are tried in turn: the route may be better than the default's."""
     return spec.modality in _PICTURES or workload.task == "finetune"
 
 

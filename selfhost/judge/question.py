@@ -21,7 +21,7 @@ from .pace.engine import instruction_sets_for_layout
 from .programs import companions_of, quantization_there, with_program
 from .record import NO_FILES, NamedFiles, Question
 
-# of a type of weights, of each parameter
+# bytes of a parameter, by the type of the weights
 _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 

@@ -27,7 +27,7 @@ from .layout import (
 if TYPE_CHECKING:
     from ..judge.pace.speed import PaceRange, Speed
 
-# the most that it may take is told beside the likely need where it is so many times that
+# the most that it may take stands beside the likely need from so many times that on
 _MUCH_MORE = 1.05
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",

@@ -277,7 +277,7 @@ _PLAIN = ("outcome", "code", "how", "where", "why", "answer", "reason", "source"
           "text", "figure", "file", "title", "cost")  # fmt: skip
 # longer texts have a line of their own
 _SHORT = 44
-# what is said where it is not so
+# keys whose `no` is said, too
 _TELLING = ("fits", "writable", "complete", "api")
 # ends of keys, which are cut off the label, and how the value is printed
 _UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (

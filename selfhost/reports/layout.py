@@ -61,7 +61,7 @@ class Paragraph(Record):
 
 
 class Column(Record):
-    """Columns leave a table too wide by `drop`, the highest first, 0 never; `wrap`: cells may."""
+    """Columns of a table too wide go by `drop`, the highest first, 0 never; `wrap`: cells may."""
 
     title: str = ""
     right: bool = False

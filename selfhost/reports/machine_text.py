@@ -12,7 +12,7 @@ from .layout import Blocks, Column, Table, line, reasons, section, strong, texts
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
-# the facts of the first screen whose absence is told there
+# facts that were not read: so many are named on the first screen
 _FIRST_UNREAD = 2
 _DISK_FIELDS = frozenset(Disk.__annotations__)
 # the facts that decide most about what runs

@@ -220,7 +220,7 @@ def _record_of_samples(samples: _Samples, name: str | None) -> dict[str, Any]:
 
 
 def _count_values(samples: _Samples, metric: str, *keys: str) -> int | None:
-    """How many different ones these labels have, where all are there."""
+    """How many different values these labels have together, where all are there."""
     series = [labels for labels, _ in samples.get(metric, ())]
     values = {tuple(plain(each.get(key), 60) for key in keys) for each in series}
     return sum(map(all, values)) or None

@@ -16,7 +16,7 @@ from ...machine.gpus import capability_of
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, PlaceNeed
 from ..placement.devices import (
-    LEFT_BY_SYSTEM,
+    LEFT_PERCENT,
     amd_gpus,
     computes_on_shared,
     emptied,
@@ -51,7 +51,7 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
 
 
 def _placing_options(question: Question) -> list[str]:
-    """Those that were asked for and say where layers lie."""
+    """The options that were asked for and say where layers lie."""
     rules = question.runtime.named_options if question.runtime else {}
     placing = {name for name, rule in rules.items() if rule.changes.endswith("_layers")}
     return [name for name in question.workload.runtime_options if name in placing]
@@ -223,7 +223,7 @@ def _stated_share(
         return _shared_ram(sharing, needs, machine, question.runtime)
     card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
     share = _share_of(needs.memory.places[0], card, percent_of(needs))
-    left = LEFT_BY_SYSTEM if free is None else free * 100 // total
+    left = LEFT_PERCENT if free is None else free * 100 // total
     if percent_of(needs) <= left:
         return _shares_check([share], needs, machine, question)
     figures = {"taken": share.now, "left": total * left // 100, "share": left / 100}

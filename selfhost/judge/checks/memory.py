@@ -265,7 +265,7 @@ def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
-    """A shorter context only where `has_bytes` holds what no context changes."""
+    """What takes less: a shorter context only where `has_bytes` holds what no context changes."""
     if any(term.name == "gradients" for term in terms):
         # in training the method alone tells the type of the weights
         return phrase("smaller/training")

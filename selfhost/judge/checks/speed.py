@@ -100,7 +100,8 @@ def how_to_measure(machine: Machine) -> str | None:
     return "record it there with `selfhost machine --measure --format json`"
 
 
-# on stated tokens training takes long from here on: it is not done in the morning (a guess)
+# from here on training on stated tokens takes long: begun in the evening, it is not done in the
+# morning (a guess)
 _NIGHT_SECONDS = 8 * 3600
 # seconds from which the answer leads with the time: the finding is `speed-hours`. A text at the
 # lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one

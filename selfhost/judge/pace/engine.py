@@ -49,9 +49,9 @@ MEASURED_PROGRAM = "llama.cpp"
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
-# of a Mac of which no accelerator was read
+# stands for the GPU of a Mac whose accelerators were not read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# the makers of GPUs beside the RAM that builds of the program measured use
+# makers of GPUs that share the RAM which builds of the measured program use
 _SHARED_MAKERS = ("apple", "nvidia", "amd")
 
 

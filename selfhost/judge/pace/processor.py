@@ -97,7 +97,7 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
 
 @lru_cache(maxsize=4096)
 def kind_of(machine: Machine) -> tuple[Range, Range]:
-    """How it compares in decoding with the processor measured on: a row of `decode`."""
+    """Memory and cores beside those of the processor measured on, by a row of `decode`."""
     core, sets = core_and_clock(machine)[0], machine.instruction_sets or ()
     series, name = named_processor(machine), constant("kind")[core]
     if core == "unread":
@@ -332,7 +332,7 @@ def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
 
 
 def _modules_are_untold(machine: Machine) -> bool:
-    """Of a laptop with slots, which may have one module for its two channels, or slow ones."""
+    """Whether a laptop with slots may have one module for its two channels, or slow ones."""
     series = named_processor(machine)
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
     if is_guest(machine) or (is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED):

@@ -36,7 +36,7 @@ from .text import processor_seconds
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
-# what is counted of a model, by its modality
+# in what the pace of such models is counted, by their modality
 _UNITS = {
     "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO,
     "speech": "seconds_per_audio_minute", "music": "seconds_per_music_minute",

@@ -18,8 +18,8 @@ DEVICE_MARGIN_BYTES = 1 * GIB
 # vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
 # vllm/config/cache.py lines 215-223)
 GPU_ONLY_PERCENT = 92
-# what a system leaves a GPU of its RAM: 101 of a DGX Spark's 121.7 GiB (public reports, 2026-11)
-LEFT_BY_SYSTEM = 82
+# of its RAM a system leaves a GPU: 101 of a DGX Spark's 121.7 GiB (public reports, 2026-11)
+LEFT_PERCENT = 82
 # from here on, but for an A100 and a GB10, it works on four times as much at once
 # (vllm/engine/arg_utils.py, get_batch_defaults)
 LARGE_DEVICE_BYTES = 70 * GIB
