@@ -156,8 +156,7 @@ def _full_context_pace(verdict: Verdict, speed: Speed, pace: PaceRange) -> str |
 
 
 def _what_narrows(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
-    machine, needs = verdict.machine, verdict.needs
-    is_on_card = needs is not None and needs.placement == "accelerator"
+    machine, is_on_card = verdict.machine, verdict.placement == "accelerator"
     if units.is_telling(pace.low, pace.high) or is_on_card or not words.is_here(machine):
         return ""
     if machine.memory_bandwidth_bound is not None:
@@ -190,13 +189,13 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
-    check, passes, needs = finding.check, finding.outcome is Outcome.PASS, verdict.needs
+    check, passes = finding.check, finding.outcome is Outcome.PASS
     if check in ("accelerator", "speed"):
         # without a build nothing computes there
         return not verdict.has("runtime-no-build") and bool(check == "speed" or finding.needs)
     if check == "memory":
         # what a program keeps in RAM beside a GPU that holds the model decides nothing
-        return not (passes and needs is not None and needs.placement == "accelerator")
+        return not (passes and verdict.placement == "accelerator")
     return check == "disk" or (check in words.MACHINE and not passes)
 
 
@@ -237,9 +236,8 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     """What it likely takes where the finding holds the most of a place, else the finding's need."""
-    memory = verdict.needs.memory if verdict.needs is not None else None
+    held = verdict.memory.places if verdict.memory is not None else ()
     for is_card in (False, True) if finding.check in ("memory", "accelerator") else ():
-        held = memory.places if memory is not None else ()
         places = [place for place in held if (place.where != "host") is is_card]
         if places and sum(place.high_bytes for place in places) == finding.needs:
             return sum(place.total_bytes for place in places)

@@ -214,7 +214,7 @@ def verification(comparison: Verification) -> dict[str, Any]:
             **record(machine, keys_of("seen machine")),
             "accelerators": None if cards is None else [record(card, card_keys) for card in cards],
         },
-        placement=verdict.needs.placement if verdict.needs else None,
+        placement=verdict.placement,
         differences=[
             {
                 **record(row, keys_of("figure")),

@@ -63,13 +63,13 @@ def _table(answers: Sequence[Verdict], first: Sequence[str], names: Sequence[str
 
 def _figures(answer: Verdict, pace: str) -> dict[str, str]:
     """The figures of a model by name; a dash is what is not known. `pace`: its title."""
-    model, workload, needs = answer.model, answer.workload, answer.needs
+    model, workload = answer.model, answer.workload
     context = f"{workload.context_tokens:,}" if workload.context_tokens else ""
     terms = model.license.id if model.license else None
     return {
         "judged as": " ".join(filter(None, (workload.quantization, context))),
-        "memory": words.memory_words(needs) or "-",
-        "in": words.PLACES.get(needs.placement or "", "") if needs else "",
+        "memory": words.memory_words(answer.needs) or "-",
+        "in": words.PLACES.get(answer.placement or "", ""),
         "pace": words.pace_of(answer.speed, title=pace),
         "download": _download(answer),
         "quant": workload.quantization or "-",

@@ -152,8 +152,8 @@ def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
 
 
 def _doubts(candidate: Known) -> list[str]:
-    waits = candidate.placement == "host" and "accelerator-partly" in candidate.codes
-    doubts = ["limit to raise" if waits else "little left"] * candidate.is_tight
+    tight = "limit to raise" if candidate.waits_for_setting else "little left"
+    doubts = [tight] * candidate.is_tight
     if not candidate.is_fast_enough:
         doubts.append("slow" if candidate.is_slow else "slow?")
     return doubts

@@ -248,11 +248,11 @@ def asked_words(verdict: Verdict) -> str:
     if verdict.loaded_bits is not None:
         how.insert(1, f"loaded in {verdict.loaded_bits} bits")
     cards = verdict.machine.accelerators or ()
-    if needs is not None and needs.memory is not None:
+    if needs is not None and verdict.memory is not None:
         is_beside = any(card.unified is not True for card in cards)
         split = "split over GPU and RAM" * (needs.offload is None)
         where = {"split": split, "host": "in RAM, by the CPU" * is_beside}
-        how.append(where.get(needs.placement or "", ""))
+        how.append(where.get(verdict.placement or "", ""))
     return ", ".join(filter(None, (*how, *rules, _download_words(verdict))))
 
 
