@@ -20,7 +20,13 @@ from ..core.records import pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.pace.engine import uses_shared_gpu
-from ..judge.placement.devices import LEFT_PERCENT, computes_on_shared, lent_to_gpu, runs_on
+from ..judge.placement.devices import (
+    LEFT_PERCENT,
+    computes_on_shared,
+    index_of,
+    lent_to_gpu,
+    runs_on,
+)
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 
@@ -54,7 +60,7 @@ class Launch:
         self.is_lean = needs is not None and needs.is_lean
         places = {term.where for term in (needs.terms if needs is not None else ())}
         # the accelerators with memory of their own that hold a part of the model, by number
-        self.cards_used = sorted(int(place.partition(":")[2]) for place in places - {"host"})
+        self.cards_used = sorted(map(index_of, places - {"host"}))
         is_on_cards, cards = judged.placement == "accelerator", machine.accelerators or ()
         # whether they hold all of it, and the machine has more of them
         self.leaves_cards = is_on_cards and 0 < len(self.cards_used) < len(cards)

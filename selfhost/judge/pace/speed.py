@@ -96,12 +96,12 @@ class PaceRange(Record):
 
     @classmethod
     def from_seconds(cls, seconds: Range) -> Self:
-        """From the seconds of a token: no end nearer than the likely one."""
+        """Tokens a second from the seconds of one: no end nearer than the likely one."""
         return cls.of(1 / seconds.ordered())
 
     @classmethod
-    def taking(cls, seconds: Range) -> Self:
-        """Seconds themselves, the least first."""
+    def from_durations(cls, seconds: Range) -> Self:
+        """The seconds of a piece of work as they are, the least first."""
         return cls.of(seconds.ordered()[::-1])
 
 

@@ -493,7 +493,7 @@ def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -
         return pace.replace(how=pace.how + why)
     read, batches = pace.prompt.seconds * tokens, tokens / batch
     rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
-    first = PaceRange.taking(read + rest + decode.seconds)
+    first = PaceRange.from_durations(read + rest + decode.seconds)
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
     return pace.replace(first_token_seconds=first, how=pace.how + how)
 

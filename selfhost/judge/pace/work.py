@@ -289,7 +289,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         work=pace,
         unit=TRAINED,
         how=f"on {job.called}; {operations / 1e9:,.0f} × 10^9 operations a token{basis}",
-        dataset_seconds=PaceRange.taking(pace.seconds * asked) if asked else None,
+        dataset_seconds=PaceRange.from_durations(pace.seconds * asked) if asked else None,
     )
 
 
@@ -341,7 +341,7 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
         taken += constant("pictures")["moved_gb"][offload] * (times * held / units.GB)
         how += "; its parts move to the GPU one after the other"
     return Speed(
-        work=PaceRange.taking(taken),
+        work=PaceRange.from_durations(taken),
         unit=IMAGE if clip is None else VIDEO,
         how=how,
         clip=clip,
@@ -394,7 +394,7 @@ def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
         return Speed(unit=unit, how="what it computes for a second of sound is not known")
     if taken is None:
         return Speed(unit=unit, how="no run of it was found on a machine like this")
-    pace, audio_seconds = PaceRange.taking(taken[0]), workload.audio_seconds
+    pace, audio_seconds = PaceRange.from_durations(taken[0]), workload.audio_seconds
     return Speed(work=pace, unit=unit, how=taken[1], audio_seconds=audio_seconds)
 
 
