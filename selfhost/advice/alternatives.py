@@ -19,6 +19,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
+from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.disk import disk_check
 from ..judge.checks.model import openness_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
@@ -227,8 +228,6 @@ class _Search(Record):
         if not layout.fits or is_tighter or (judged.fits and is_farther):
             return False
         if judged.fits and judged.placement == "host" and layout.has("accelerator-partly"):
-            from ..judge.checks.accelerator import more_for_shared
-
             # it would compute all only with another limit than the one that is printed
             runs = judged.needs
             if runs and more_for_shared(needs, machine) != more_for_shared(runs, machine):

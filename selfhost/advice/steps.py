@@ -10,6 +10,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
+from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.pace.engine import uses_shared_gpu
@@ -227,8 +228,6 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 
 def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
-    from ..judge.checks.accelerator import more_for_shared
-
     needs, machine = launch.judged.needs, launch.machine
     if needs is None or not launch.judged.has("accelerator-partly"):
         return ()
