@@ -75,9 +75,9 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
         is_last = number == model.layers - 1 and not style.late_rows
         norm = is_normed and (number > 0 or row.first_norm)
         fourth = style.rope == "three of four" and number % 4 == 3
-        heads, recurrent, wide = (groups.get(number) for groups in parts)
+        heads, recurrent, feed = (groups.get(number) for groups in parts)
         ranges = number < cached, number < early
-        layer = Layer(heads, recurrent, wide, is_last, norm, fourth, *ranges)
+        layer = Layer(heads, recurrent, feed, is_last, norm, fourth, *ranges)
         layers.append(distinct.setdefault(layer, layer))
     return layers
 
@@ -118,8 +118,8 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     for heads in model.attention:
         if (heads.kind, bool(heads.latent_length), bool(heads.indexer_heads)) not in _ATTENTION:
             return False
-    for wide in model.feed_forward:
-        if (wide.used or 1) > _MOST_EXPERTS or (wide.beside_dense and not row.expert_norms):
+    for feed in model.feed_forward:
+        if (feed.used or 1) > _MOST_EXPERTS or (feed.beside_dense and not row.expert_norms):
             return False
     # a convolution of one input remembers none
     return all(each.kind in RECURRENCES and each.convolution != 1 for each in model.recurrent)
@@ -152,8 +152,8 @@ def guessed_compute(
 def _numbers_alive(model: Architecture, row: ArchitectureRow) -> int:
     """Numbers of a token that are alive in the widest layer."""
     widest = max((4 * (group.inner_length or 0) for group in model.recurrent), default=0)
-    for wide in model.feed_forward:
-        widest = max(widest, (wide.used or 1) * wide.length * (1 if row.gate == "none" else 3))
+    for feed in model.feed_forward:
+        widest = max(widest, (feed.used or 1) * feed.length * (1 if row.gate == "none" else 3))
     for heads in model.attention:
         numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
         if heads.kind == "latent":
@@ -317,25 +317,25 @@ class Graph(Recorder):
         return vectors
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
-        row, wide, sides = self.row, layer.feed_forward, (self.width, self.tokens)
+        row, feed, sides = self.row, layer.feed_forward, (self.width, self.tokens)
         normed = self.norm(residual, *sides) if layer.is_normed else residual
         if self.style.expanded:
             self.expand(normed)
-        if row.encoder and "layer_output_norm" in row.norms and wide is not None:
+        if row.encoder and "layer_output_norm" in row.norms and feed is not None:
             # norms come after the sums
             attended = self.mix(layer, residual)
             if layer.is_last:
                 sides = self.width, self.logits
                 attended, residual = self.last_rows(attended), self.last_rows(residual)
             residual = self.norm(self.over(sides, attended, residual), *sides)
-            computed = feed_forward(self, wide, residual, sides[1])
+            computed = feed_forward(self, feed, residual, sides[1])
             return self.norm(self.over(sides, computed, residual), *sides)
-        if wide is not None and (any(layer[:2]) or self.style.beside):
-            total = self.two_parts(layer, wide, normed, residual)
+        if feed is not None and (any(layer[:2]) or self.style.beside):
+            total = self.two_parts(layer, feed, normed, residual)
             return total if self.embedded is None else self.with_embeddings(layer, total, residual)
         computed = self.mix(layer, normed)
-        if wide is not None:
-            computed = feed_forward(self, wide, normed, self.tokens)
+        if feed is not None:
+            computed = feed_forward(self, feed, normed, self.tokens)
         if layer.is_last:
             sides = self.width, self.logits
             computed, residual = self.last_rows(computed), self.last_rows(residual)
@@ -354,7 +354,7 @@ class Graph(Recorder):
         return attention(self, heads, normed, rotated, layer.is_cached)
 
     def two_parts(
-        self, layer: Layer, wide: FeedForward, normed: Tensor, residual: Tensor
+        self, layer: Layer, feed: FeedForward, normed: Tensor, residual: Tensor
     ) -> Tensor:
         """A layer that attends or recurs, or both beside each other, and then feeds forward."""
         style, side = self.style, self.tokens
@@ -370,10 +370,10 @@ class Graph(Recorder):
         if norm_after and not (style.normed_first or style.beside):
             attended = self.norm(attended, self.width, side)
         read, residual = self.read_by_feed_forward(layer, normed, attended, residual, side)
-        if wide.beside_dense:
-            computed = experts_beside_dense(self, wide, residual)
+        if feed.beside_dense:
+            computed = experts_beside_dense(self, feed, residual)
         else:
-            computed = feed_forward(self, wide, read, side)
+            computed = feed_forward(self, feed, read, side)
         if norm_after:
             computed = self.norm(computed, self.width, side)
         # in the order in which llama.cpp adds the parts

@@ -201,21 +201,21 @@ def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
     return graph.linear(graph.width, attended)
 
 
-def feed_forward(graph: Graph, wide: FeedForward, read: Tensor, side: int) -> Tensor:
+def feed_forward(graph: Graph, feed: FeedForward, read: Tensor, side: int) -> Tensor:
     """Dense, or of experts, with one beside them that all tokens share."""
-    if not wide.experts:
-        return _dense(graph, wide.length, read, side)
-    chosen = _experts(graph, wide, read, side)
-    if wide.latent_length:
+    if not feed.experts:
+        return _dense(graph, feed.length, read, side)
+    chosen = _experts(graph, feed, read, side)
+    if feed.latent_length:
         if graph.row.routed_norm:
-            chosen = graph.norm(chosen, wide.latent_length, side)
+            chosen = graph.norm(chosen, feed.latent_length, side)
         chosen = graph.linear(graph.width, chosen, side)
-    if not wide.shared_length:
+    if not feed.shared_length:
         return chosen
     gate = graph.linear(1, read, side)
     if graph.style.divided_gate:
         gate = graph.over((1, side), graph.over((1, side), gate), gate)
-    beside = _dense(graph, wide.shared_length, read, side)
+    beside = _dense(graph, feed.shared_length, read, side)
     if graph.row.shared_expert_gate:
         beside = graph.over((graph.width, side), beside, gate)
     return graph.over((graph.width, side), chosen, beside)
@@ -231,29 +231,29 @@ def _dense(graph: Graph, length: int, read: Tensor, side: int) -> Tensor:
     return graph.linear(graph.width, up, side)
 
 
-def experts_beside_dense(graph: Graph, wide: FeedForward, residual: Tensor) -> Tensor:
+def experts_beside_dense(graph: Graph, feed: FeedForward, residual: Tensor) -> Tensor:
     """Gemma 4: a dense feed-forward and experts, each with norms of its own."""
     sides = graph.width, graph.tokens
     read = graph.norm(residual, *sides)
-    beside = graph.norm(_dense(graph, wide.beside_dense or 0, read, graph.tokens), *sides)
+    beside = graph.norm(_dense(graph, feed.beside_dense or 0, read, graph.tokens), *sides)
     read = graph.norm(residual, *sides)
-    scores = graph.linear(wide.experts or 1, graph.norm(residual, *sides))
-    routed = graph.norm(_experts(graph, wide, read, graph.tokens, scores), *sides)
+    scores = graph.linear(feed.experts or 1, graph.norm(residual, *sides))
+    routed = graph.norm(_experts(graph, feed, read, graph.tokens, scores), *sides)
     return graph.over(sides, beside, routed)
 
 
 def _experts(
-    graph: Graph, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
+    graph: Graph, feed: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
 ) -> Tensor:
-    style, width, used = graph.style, wide.latent_length or graph.width, wide.used or 1
-    count = wide.experts or 1
+    style, width, used = graph.style, feed.latent_length or graph.width, feed.used or 1
+    count = feed.experts or 1
     scores = scores or graph.linear(count, read, side)
     chances = scores if style.chosen_first else graph.over((count, side), scores)
-    chosen = _chosen(graph, wide, scores if style.before_experts else chances, side)
+    chosen = _chosen(graph, feed, scores if style.before_experts else chances, side)
     weights = _weights(graph, chances, chosen, used, side)
     graph.expand(weights)
-    read = graph.view(graph.linear(width, read, side) if wide.latent_length else read)
-    sides, inner = (width, used, side), (wide.length, used, side)
+    read = graph.view(graph.linear(width, read, side) if feed.latent_length else read)
+    sides, inner = (width, used, side), (feed.length, used, side)
     if style.before_experts:
         read = graph.over(sides, graph.result(sides, read), weights)
     up = _with_bias(graph, graph.result(inner, read, chosen), chosen, inner)
@@ -278,10 +278,10 @@ def _experts(
     return graph.linear(width, total, side) if used == 1 else total
 
 
-def _chosen(graph: Graph, wide: FeedForward, ranked: Tensor, side: int) -> Tensor:
+def _chosen(graph: Graph, feed: FeedForward, ranked: Tensor, side: int) -> Tensor:
     """The experts that rank highest, of the groups whose two best rank highest."""
-    count, groups = wide.experts or 1, wide.groups
-    if wide.router_bias or graph.row.router_bias:
+    count, groups = feed.experts or 1, feed.groups
+    if feed.router_bias or graph.row.router_bias:
         ranked = graph.over((count, side), ranked)
     if groups:
         sides = count // groups, groups, side
@@ -290,7 +290,7 @@ def _chosen(graph: Graph, wide: FeedForward, ranked: Tensor, side: int) -> Tenso
         scores = graph.result((2, groups, side), graph.view(grouped), pairs)
         totals = graph.linear(groups, graph.view(scores), side)
         best = graph.part(graph.linear(groups, graph.view(totals), side))
-        kept = graph.result((sides[0], wide.groups_used or 1, side), grouped, best)
+        kept = graph.result((sides[0], feed.groups_used or 1, side), grouped, best)
         closed = graph.result(sides, grouped)
         ranked = graph.view(graph.view(closed, kept, best, closed))
     return graph.part(graph.result((count, side), ranked))
