@@ -62,8 +62,8 @@ class Header(Record):
     tensors: tuple[Tensor, ...]
 
 
-class _Stream:
-    """The header's bytes in order. Everything it raises is a `SpecError`."""
+class _Reader:
+    """Reads a header's bytes in order. Everything it raises is a `SpecError`."""
 
     def __init__(self, path: str, stream: IO[bytes], size: int, read: bytes) -> None:
         self.path, self.stream, self.size, self.content = path, stream, size, read
@@ -131,71 +131,71 @@ def read_header(path: str) -> Header:
             source.refuse(path, "no-gguf")
         if version not in (2, 3):
             source.refuse(path, "version", version=version)
-        header = _Stream(path, stream, size, start)
-        header.skip(8)
-        tensor_count, key_count = header.values("QQ")
+        reader = _Reader(path, stream, size, start)
+        reader.skip(8)
+        tensor_count, key_count = reader.values("QQ")
         if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
-            header.damaged(f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
+            reader.damaged(f"it claims to have {key_count:,} keys and {tensor_count:,} tensors")
         values: dict[str, Any] = {}
         counts: dict[str, int] = {}
         for _ in range(key_count):
-            key = header.text("key") or ""
+            key = reader.text("key") or ""
             if key in values or key in counts:
-                header.damaged(f'the key "{source.clean(key)}" stands in it twice')
-            value, length = _value(header, key)
+                reader.damaged(f'the key "{source.clean(key)}" stands in it twice')
+            value, length = _value(reader, key)
             if value is None:
                 counts[key] = length
             else:
                 values[key] = value
-        tensors = _tensors(header, tensor_count, values.get("general.alignment", 32))
+        tensors = _tensors(reader, tensor_count, values.get("general.alignment", 32))
         return Header(size=size, values=values, counts=counts, tensors=tensors)
 
 
-def _value(header: _Stream, key: str) -> tuple[Any, int]:
+def _value(reader: _Reader, key: str) -> tuple[Any, int]:
     """The next value, and how long it is; None in its place where it is too long to keep."""
-    (kind,) = header.values("I")
+    (kind,) = reader.values("I")
     if kind in _VALUES:
-        return header.values(_VALUES[kind])[0], 1
+        return reader.values(_VALUES[kind])[0], 1
     if kind == _STRING:
-        return header.text(), 1
+        return reader.text(), 1
     if kind != _ARRAY:
-        header.damaged(f'"{source.clean(key)}" has a value of the unknown type {kind}')
-    inner, length = header.values("I") + header.values("Q")
+        reader.damaged(f'"{source.clean(key)}" has a value of the unknown type {kind}')
+    inner, length = reader.values("I") + reader.values("Q")
     if inner == _STRING:
-        header.skip_texts(length)
+        reader.skip_texts(length)
         return None, length
     if inner not in _VALUES:
-        header.damaged(f'"{source.clean(key)}" is a list of lists, or of values of an unknown type')
+        reader.damaged(f'"{source.clean(key)}" is a list of lists, or of values of an unknown type')
     if length > _MAX_KEPT:
-        header.skip(calcsize(f"<{_VALUES[inner]}") * length)
+        reader.skip(calcsize(f"<{_VALUES[inner]}") * length)
         return None, length
-    header.kept += length
-    if header.kept > _MAX_KEPT_IN_ALL:
-        header.damaged("its lists take more than any model's")
-    return list(header.values(f"{length}{_VALUES[inner]}")), length
+    reader.kept += length
+    if reader.kept > _MAX_KEPT_IN_ALL:
+        reader.damaged("its lists take more than any model's")
+    return list(reader.values(f"{length}{_VALUES[inner]}")), length
 
 
-def _tensors(header: _Stream, count: int, alignment: Any) -> tuple[Tensor, ...]:
+def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[Tensor, ...]:
     if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
-        header.damaged("general.alignment is no power of two")
+        reader.damaged("general.alignment is no power of two")
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
     data_bytes = 0
     for _ in range(count):
-        tensor, offset = _tensor(header)
+        tensor, offset = _tensor(reader)
         what = f'the tensor "{source.clean(tensor.name)}"'
         if tensor.name in tensors:
-            header.damaged(f"{what} stands in it twice")
+            reader.damaged(f"{what} stands in it twice")
         if end is not None and offset != end:
-            header.damaged(f"{what} begins {offset:,} bytes after the header, not {end:,}")
+            reader.damaged(f"{what} begins {offset:,} bytes after the header, not {end:,}")
         end = None if tensor.bytes is None else offset + _aligned(tensor.bytes, alignment)
         data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
         tensors[tensor.name] = tensor
-    whole = _aligned(header.place, alignment) + data_bytes if tensors else 0
-    if whole > header.size:
-        missing = f"{whole - header.size:,} of its {whole:,} bytes are missing"
-        source.refuse(header.path, "cut-short", what=missing)
+    whole = _aligned(reader.place, alignment) + data_bytes if tensors else 0
+    if whole > reader.size:
+        missing = f"{whole - reader.size:,} of its {whole:,} bytes are missing"
+        source.refuse(reader.path, "cut-short", what=missing)
     return tuple(tensors.values())
 
 
@@ -203,25 +203,25 @@ def _aligned(position: int, alignment: int) -> int:
     return -(-position // alignment) * alignment
 
 
-def _tensor(header: _Stream) -> tuple[Tensor, int]:
+def _tensor(reader: _Reader) -> tuple[Tensor, int]:
     """The next entry, and how many bytes behind the header its data begin."""
-    name = header.text("tensor's name") or ""
+    name = reader.text("tensor's name") or ""
     what = f'the tensor "{source.clean(name)}"'
-    (dimensions,) = header.values("I")
+    (dimensions,) = reader.values("I")
     if dimensions > 4:
-        header.damaged(f"{what} has {dimensions:,} dimensions")
-    shape = header.values(f"{dimensions}Q") or (1,)
+        reader.damaged(f"{what} has {dimensions:,} dimensions")
+    shape = reader.values(f"{dimensions}Q") or (1,)
     if min(shape) < 1 or prod(shape) >= 1 << 48:
-        header.damaged(f"{what} has the shape {' × '.join(map(str, shape))}")
-    type_id, offset = header.values("IQ")
+        reader.damaged(f"{what} has the shape {' × '.join(map(str, shape))}")
+    type_id, offset = reader.values("IQ")
     names = source.file_table("gguf")
     if str(type_id) in names["retired"]:
         old, left = names["retired"][str(type_id)]
         why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""
-        source.refuse(header.path, "retired", what=what, old=old, left=left, why=why)
+        source.refuse(reader.path, "retired", what=what, old=old, left=left, why=why)
     type = names["types"].get(str(type_id), f"type {type_id}")
     elements, size = BLOCKS.get(type) or names["blocks"].get(type, (1, 0))
     if shape[0] % elements:
-        header.damaged(f"rows of {shape[0]:,} in {what} cannot be {type}")
+        reader.damaged(f"rows of {shape[0]:,} in {what} cannot be {type}")
     bytes = prod(shape) // elements * size or None
     return Tensor(name=name, shape=shape, type=type, bytes=bytes), offset
