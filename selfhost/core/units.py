@@ -128,7 +128,7 @@ def _pace(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A wait, to two or three figures: `45 seconds`, `2 hours 10 minutes`, `3 days`."""
+    """A length of time, to two or three figures: `45 seconds`, `2 hours 10 minutes`, `3 days`."""
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if seconds < 119.5:
         number, word = max(1, round(seconds)), "second"
@@ -186,7 +186,7 @@ clip = "{} frames of {} × {} pixels".format
 
 
 def wait(seconds: float) -> str:
-    """A wait with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`."""
+    """A length of time with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`."""
     if seconds < 0.995:
         return f"{float(f'{seconds:.2g}'):g} seconds"
     if seconds < 9.5:

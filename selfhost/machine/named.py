@@ -158,7 +158,7 @@ def _described(about: Description) -> tuple[Machine, str]:
     if alone := _known_with(about, parts):
         note = f"{quoted} is a GPU: judged as {alone.name}, which has it."
         return alone, " ".join([note, *(parts.cards.notes if parts.cards else ())])
-    row, facts, gib = parts.row, _stated_facts(about, parts), parts.memory_gib(about)
+    row, facts, gib = parts.row, _stated_facts(parts), parts.memory_gib()
     source = shipped_table("products")["sources"][row["source"]] if row else ""
     ram, title = _ram_words(gib), _title(about, parts)
     machine = _planned(
@@ -235,7 +235,7 @@ class _Parts:
     """What a computer is made of: of the description, else of its product."""
 
     def __init__(self, about: Description) -> None:
-        row = about.product
+        row, self.about = about.product, about
         own: str = row.get("processor", "")
         self.row, self.processor = row, about.processor
         if own and (self.processor is None or _is_kind_of(self.processor, own)):
@@ -247,63 +247,63 @@ class _Parts:
         self.cards = joined(about.cards) if about.cards and not about.has_chip else None
         if self.cards is None and "gpu" in row and not about.has_no_card:
             self.cards = cards_named(row["gpu"])
-        self.accelerators = self._accelerators(about)
+        self.accelerators = self._accelerators()
         self.guest_cores, self.has_stated_cores = 0, False
         self.has_stated_ram = about.ram_gib is not None
         if about.scope != "host" and not row:
-            self._complete_guest(about)
+            self._complete_guest()
         elif self.processor is None and not self.accelerators:
-            self._complete_computer(about)
+            self._complete_computer()
 
     @property
     def architecture(self) -> str:
         own = self.row.get("architecture") or (self.series and self.series.architecture)
         return str(own or self.around.get("architecture", "x86_64"))
 
-    def _complete_guest(self, about: Description) -> None:
-        counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
+    def _complete_guest(self) -> None:
+        counts = (self.about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
         stated = next(filter(None, counts), 0)
-        if not about.ram_gib and not (self.processor and stated):
-            raise refusal("guest", about.text)
+        if not self.about.ram_gib and not (self.processor and stated):
+            raise refusal("guest", self.about.text)
         self.has_stated_cores = bool(stated)
-        usual = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+        usual = max(1, round((self.about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
         self.guest_cores = stated or usual
-        about.ram_gib = about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
+        self.about.ram_gib = self.about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
         self.processor = self.processor or _GUEST_PROCESSOR
 
-    def _complete_computer(self, about: Description) -> None:
-        if about.is_line or self.row:
-            raise refusal("product", about.text)
-        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-            raise unknown(about.text)
+    def _complete_computer(self) -> None:
+        if self.about.is_line or self.row:
+            raise refusal("product", self.about.text)
+        if self.about.ram_gib is None or any(map(str.isdecimal, "".join(self.about.left))):
+            raise unknown(self.about.text)
         self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
-    def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
+    def _accelerators(self) -> tuple[Accelerator, ...]:
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)
         if self.cards is not None:
             return self.cards.accelerators
         if inside:
             return (Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),)
-        if about.vram_gib is None:
+        if self.about.vram_gib is None:
             return ()
-        maker, memory = about.gpu_maker or gpus.UNKNOWN, round(about.vram_gib * units.GIB)
+        maker, memory = self.about.gpu_maker or gpus.UNKNOWN, round(self.about.vram_gib * units.GIB)
         name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
         return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
 
-    def system(self, about: Description) -> str:
-        if about.system or "system" in self.row or self.guest_cores:
-            return about.system or str(self.row.get("system", "linux"))
-        said = {*about.words}
-        is_laptop = (about.is_line and about.is_laptop) or said & {"laptop", "netbook"}
+    def system(self) -> str:
+        if self.about.system or "system" in self.row or self.guest_cores:
+            return self.about.system or str(self.row.get("system", "linux"))
+        said = {*self.about.words}
+        is_laptop = (self.about.is_line and self.about.is_laptop) or said & {"laptop", "netbook"}
         if self.series and self.series.kind == "phone":
             return "linux"
         if is_laptop or said & {"desktop", "pc"}:
             return "windows"
         return "linux" if self.row else str(self.around.get("system", "linux"))
 
-    def memory_gib(self, about: Description) -> float:
-        if about.ram_gib is not None or self.row:
-            return about.ram_gib or float(self.row["gib"][0])
+    def memory_gib(self) -> float:
+        if self.about.ram_gib is not None or self.row:
+            return self.about.ram_gib or float(self.row["gib"][0])
         usual = self.around.get("memory_gib", 0)
         if self.cards is not None or self.processor is None:
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
@@ -340,11 +340,11 @@ def _known_with(about: Description, parts: _Parts) -> Machine | None:
     return None
 
 
-def _stated_facts(about: Description, parts: _Parts) -> dict[str, Any]:
+def _stated_facts(parts: _Parts) -> dict[str, Any]:
     """What is told, and the cores and the rate of memory that come with the product or the chip."""
     row, series = parts.row, parts.series
     facts: dict[str, Any] = {
-        "system": parts.system(about),
+        "system": parts.system(),
         "architecture": parts.architecture,
         "accelerators": parts.accelerators,
         "cpu_model": parts.processor,
@@ -404,7 +404,7 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     yield from parts.cards.notes if parts.cards else ()
     yield from _doubts_of_processor(about, parts)
     if about.system is None and not about.has_chip and about.scope != "container":
-        yield f"{parts.system(about).capitalize()} is assumed."
+        yield f"{parts.system().capitalize()} is assumed."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
     elif series and series.graphics and not any((parts.accelerators, about.has_no_card, parts.row)):

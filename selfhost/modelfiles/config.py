@@ -316,8 +316,8 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
         window_tokens=_window(keys) if kind == "sliding" else None,
         **TABLES["kind_has"].get(kind, {}),
     )
-    whole = keys.number("global_head_dim") if kind == "full" else None
-    return _with_full_sizes(keys, part, whole) if whole else part
+    full_length = keys.number("global_head_dim") if kind == "full" else None
+    return _with_full_sizes(keys, part, full_length) if full_length else part
 
 
 def _with_full_sizes(keys: Keys, part: Attention, length: int) -> Attention:

@@ -47,25 +47,25 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         layers = len([layer for layer in group.layers if last is None or layer < last])
         if not layers or group.kind == "cross":
             continue
-        rows = _rows_of(group, layers)
+        cached = _group_of(group, layers)
         if row is not None and row.window_masks:
-            rows = rows.replace(window_tokens=None)
-        groups.append(rows)
+            cached = cached.replace(window_tokens=None)
+        groups.append(cached)
         if group.kind == "compressed" and (tokens := group.compression):
             # DeepSeek V4: beside a window of tokens rows that each stand for several of them
             length = group.key_length + _indexer_elements(group)
             elements = {"key_length": length, "key_elements": length, "tokens_per_row": tokens}
-            groups.append(rows.replace(window_tokens=None, **elements))
+            groups.append(cached.replace(window_tokens=None, **elements))
     return tuple(groups)
 
 
-def _rows_of(group: Attention, layers: int) -> CacheGroup:
+def _group_of(group: Attention, layers: int) -> CacheGroup:
     kind, length = group.kind, group.key_length
     if kind == "latent":
         length = (group.latent_length or 0) + (group.rope_length or 0)
     # rows that are key and value in one
-    is_one = kind in ("latent", "compressed")
-    heads, value = (1, 0) if is_one else (group.kv_heads, group.value_length)
+    is_joint = kind in ("latent", "compressed")
+    heads, value = (1, 0) if is_joint else (group.kv_heads, group.value_length)
     return CacheGroup(
         layers=layers,
         kv_heads=heads,
@@ -73,7 +73,7 @@ def _rows_of(group: Attention, layers: int) -> CacheGroup:
         value_length=value,
         key_elements=heads * length,
         value_elements=heads * value,
-        latent=is_one,
+        latent=is_joint,
         window_tokens=group.window_tokens if kind != "full" else None,
         indexer_elements=_indexer_elements(group) if kind != "compressed" else 0,
     )
