@@ -117,7 +117,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         files = ", ".join(faulty[: _SEARCHED["most_files"]])
         message += f"; faulty files of yours were ignored: {files}"
     near, is_explained = _near_names(f"{owner}/{base}" if owner else base, catalogue)
-    likely_bases = _likely_bases(base, catalogue, is_tune=not is_explained)
+    likely_bases = _likely_bases(owner, base, catalogue, is_tune=not is_explained)
     for id, words, remedy in (*_same_name(name, catalogue), *likely_bases):
         options = ""
         if form.quantization is not None and naming.serves(form, catalogue.spec(id), catalogue):
@@ -204,28 +204,32 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
-def _likely_bases(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_Hint]:
+def _likely_bases(owner: str, base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_Hint]:
     """Models whose layers it may have: that of the list, and of a tune the one in its name."""
     plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
-    listed = {
-        canonical(repository.rpartition("/")[2]): id
-        for id, repositories in (catalogue.common("alike").get("alike") or {}).items()
-        for repository in repositories
-    }
-    layers_of = listed.get(plain) or listed.get(canonical(base.partition("_")[2]))
+    keys = {plain, canonical(base.partition("_")[2]), canonical(f"{owner}/{plain}")}
+    parts, alike = plain.split("-")[: _SEARCHED["most_words"]], dict[str, str]()
+    layers_of = None
+    for id, names in (catalogue.common("alike").get("alike") or {}).items():
+        for name in names:
+            key = canonical(name.rpartition("/")[2])
+            # a word without a number names many repositories: only its account's is meant
+            if (key if re.search(r"\d", key) else canonical(name)) in keys:
+                layers_of = id
+            elif set(parts) <= set(key.split("-")):
+                alike[id] = name
     if layers_of is not None:
         yield layers_of, "it has the layers of {id}, so it needs as much", "{check}"
     if not is_tune:
         return
-    parts = plain.split("-")[: _SEARCHED["most_words"]]
     inside = _named_inside(parts, catalogue)
     if inside is not None:
         yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
     # the name of a line of tunes stands in the names of listed models
-    alike = {id for each, id in listed.items() if set(parts) <= set(each.split("-"))}
     own_words = {word for id in catalogue.outlines for word in canonical(id).split("-")}
     if len(alike) == 1 and any(len(word) > 3 for word in set(parts) - own_words):
-        yield alike.pop(), "a tune of that name has the layers of {id}", "{check}"
+        id, name = alike.popitem()
+        yield id, f"{name} has the layers of {{id}}", "{check}"
 
 
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:

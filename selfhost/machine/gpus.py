@@ -17,13 +17,14 @@ from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .record import Accelerator, Machine
-from .words import refusal, role, shape, shapes, word_table
+from .words import COUNT, SIZE, refusal, role, shape, shapes, word_table
 
 _table = partial(shipped_table, "gpus")
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
 MOST_CARDS = 64
 _USUAL_SLICES = 7
+_MOST_ASKED = 8
 # what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
 _VGPU = pattern(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
 # an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
@@ -433,8 +434,12 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
             return refusal("gpu_of_machine", f"Apple {chip.title}")
     if clause := why_unserved(text):
         return refusal("unserved_gpu", text, clause=clause)
-    labels = dict.fromkeys(card.label for card in cards() if not card.unified)
-    near = all_near(spelled(text), list(labels))
+    sold = [card for card in cards() if not card.unified]
+    words = spelled(text).lower().split()
+    words = [word for word in words if not (SIZE.fullmatch(word) or COUNT.fullmatch(word))]
+    near = list(dict.fromkeys(card.label for card in sold if {*words} <= card.named))
+    if not 0 < len(near) <= _MOST_ASKED:
+        near = all_near(spelled(text), [card.label for card in sold])
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
     return refusal("gpu", text, near, meant=meant)
 

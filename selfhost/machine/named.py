@@ -402,7 +402,7 @@ def _title(about: Description, parts: _Parts) -> str:
 def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
-    yield from _doubts_of_processor(about, parts)
+    yield from _doubts_of_parts(about, parts)
     if about.system is None and not about.has_chip and about.scope != "container":
         yield f"{parts.system().capitalize()} is assumed."
     if about.vram_gib is not None:
@@ -415,8 +415,10 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
         yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
 
 
-def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
-    processor, series = parts.processor, parts.series
+def _doubts_of_parts(about: Description, parts: _Parts) -> Iterator[str]:
+    processor, series, cards = parts.processor, parts.series, parts.cards
+    if cards and "guest" in parts.row and words_of(cards.label).isdisjoint(about.words):
+        yield f"Its GPU is assumed: {cards.label}."
     if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
         yield "Its processor is not told, so that its speed is a wide guess."
     elif processor is None:

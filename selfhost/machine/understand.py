@@ -174,6 +174,8 @@ def _take_product(about: Description) -> None:
     if not rows:
         return
     about.product = max(rows, key=lambda row: len(row["words"].split()))
+    if code := about.product.get("refused"):
+        raise refusal(code, about.text)
     own = {*about.product["words"].split(), *about.product.get("also", "").split()}
     about.taken.update(at for at, text in enumerate(texts) if text in own)
 
@@ -238,7 +240,7 @@ def _take_mac(about: Description) -> None:
         return
     if len(rows) > 1:
         near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
-        raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
+        raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near))
     about.product = rows[0]
     # no guest of another system has its GPU
     about.has_no_card = about.has_no_gpu = about.has_no_gpu or about.scope != "host"
@@ -250,7 +252,12 @@ def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> boo
     """Whether a row is that chip or, where none is named, was sold under a name of these words."""
     if chip:
         return [row["chip"], row["variant"]] == [*chip, ""][:2]
-    return any({*name.split()} <= words for name in row["years"])
+    kinds = words & role("macs")
+    # of `macbook 16gb` every kind
+    idle = role("idle") - {*cpus.MAKERS}
+    is_bare = all(word in idle or SIZE.fullmatch(word) for word in words - kinds)
+    names = map(set[str], map(str.split, row["years"]))
+    return any(name <= words or (is_bare and kinds <= name) for name in names)
 
 
 def _take_processor(about: Description) -> None:

@@ -94,7 +94,7 @@ def test_nonsense_is_refused(text: str) -> None:
     "text",
     [
         "ryzen 9 7900x or i9-12900k 32gb", "i5-8250U 16gb 32gb", "2x 16gb v100 64gb", "5500u 16gb", "5700 16gb",
-        "macbook pro 16gb", "macbook air m2 48gb", "rtx 3090 or rtx 4090", "i5-12400 rtx 3090 no gpu",
+        "macbook pro 16gb", "macbook air m2 48gb", "macbook", "rtx 3090 or rtx 4090", "i5-12400 rtx 3090 no gpu", "raspberry pi 8gb",
     ],
 )  # fmt: skip
 def test_two_readings_are_asked_about(text: str) -> None:
