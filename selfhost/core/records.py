@@ -87,7 +87,7 @@ class _RecordType(type):
                 kinds.update(base._kinds)
                 defaults.update(base._defaults)
                 keys.update(base._keys)
-        is_stated = any(base.__name__ == "Stated" for base in bases)
+        is_stated = any(getattr(base, "_is_stated", False) for base in bases)
         stated = body.get("__annotations__", {})
         for field in (field for field in stated if field[0] != "_"):
             kinds[field] = str(stated[field])
@@ -187,6 +187,8 @@ class Record(metaclass=_RecordType):
 
 class Stated(Record):
     """A record of which a file states every field, each as `read_by` would declare it."""
+
+    _is_stated: ClassVar[bool] = True
 
 
 class _Pattern:
