@@ -321,8 +321,8 @@ def files_of(parts: Sequence[Term], how: How, source: str, remark: str = "") -> 
     return term("files", size, how, source, line + remark, low=low, high=high)
 
 
-def both(files: Term, more: Term, what: str) -> Term:
-    """Files with those of what comes along."""
+def with_files(files: Term, more: Term, what: str) -> Term:
+    """The files of a model with those of what comes along with it."""
     how = max(files.how, more.how, key=tuple(How).index)
     source, remark = f"{files.source}; {what}: {more.source}", f"; the last of it is {what}"
     return files_of((files, more), how, source, remark)

@@ -13,7 +13,7 @@ from ..core.tables import shipped_table
 
 
 class Style(Record):
-    """`graph`: how llama.cpp builds the graph of one architecture."""
+    """How llama.cpp builds the graph of one architecture: the key `graph` of its row."""
 
     centred: bool = False
     rope: str = "all"
@@ -194,6 +194,7 @@ def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> i
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
+    """How many parameters the tensors have."""
     return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
 
 

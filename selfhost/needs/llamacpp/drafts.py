@@ -12,7 +12,7 @@ from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups, shape_of_row
 from ..case import Case, Parts
-from ..records import How, Split, Term, both, term, times, times_sequences
+from ..records import How, Split, Term, term, times, times_sequences, with_files
 from ..servers import share_by_device
 from ..tensors import row_of
 from .files import SIZES, SOURCE
@@ -61,7 +61,7 @@ def with_draft(model: Parts, draft: Parts, case: Case, source: str) -> Parts:
     unknown = [each.replace(reason=f"{name}, the draft: {each.reason}") for each in draft.unknown]
     files, more, largest = model.files, draft.files, model.largest_file_bytes or 0
     if not case.companions.draft_is_here and not isinstance(files, Unread):
-        files = more if isinstance(more, Unread) else both(files, more, f"the draft, {name}")
+        files = more if isinstance(more, Unread) else with_files(files, more, f"the draft, {name}")
         largest = max(largest, draft.largest_file_bytes or 0)
     parallel = [each for each in model.tensor_parallel if each in draft.tensor_parallel]
     return model.replace(

@@ -23,7 +23,7 @@ from ..case import (
     why_no_encoders,
 )
 from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, layout_of, row_bytes
-from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
+from ..records import How, Split, Term, by_layers, term, times, times_sequences, unread, with_files
 from .drafts import block_terms
 from .files import SIZES, SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual_tensors
 from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
@@ -78,7 +78,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
     if stays_in_ram:
         encoder = [each.replace(split=Split.HOST) for each in encoder]
     how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
-    together = both(files, encoder[0], "the projector").replace(how=how)
+    together = with_files(files, encoder[0], "the projector").replace(how=how)
     return together, encoder
 
 
