@@ -16,9 +16,11 @@ from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS, RuntimeSpec
 from ..catalogue.spec import ModelSpec
+from ..core.errors import WorkloadError
 from ..core.records import pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
+from ..judge.judging import judge
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import (
     LEFT_PERCENT,
@@ -27,6 +29,7 @@ from ..judge.placement.devices import (
     lent_to_gpu,
     runs_on,
 )
+from ..judge.question import ask
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 
@@ -418,12 +421,25 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     is_typed = launch.is_run and not launch.question.is_here and not launch.may_crash
     if not (is_typed and is_taken and is_served):
         return ()
+    if runtime.id != workload.runtime and not _fits_with(launch):
+        return ()
     if launch.spec.modality == "embedding" and launch.machine.system != "windows":
         values = _values_of(launch)
         if values["batch_tokens"] is not None and runtime.embedding_command:
             line = fill_blanks(runtime.embedding_command, values)
             return (line,) if line else ()
     return _run_lines(launch, runtime.command)
+
+
+def _fits_with(launch: Launch) -> bool:
+    """Whether the type judged would run with the program whose lines are typed, too."""
+    own = {"runtime": launch.runtime.id, "quantization": launch.workload.quantization}
+    stated = launch.question.stated.replace(format=None, **own)
+    try:
+        asked = ask(launch.spec, stated, launch.catalogue, launch.machine)
+    except WorkloadError:
+        return launch.tag is not None
+    return judge(asked, launch.machine).fits
 
 
 def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
