@@ -92,6 +92,11 @@ class Load(Record):
         stated = _stated_in(self)
         if stated.ok and not self.input_tokens_per_day + self.output_tokens_per_day:
             stated.add(("input_tokens_per_day",), "must be more than no tokens")
+        if self.electricity_per_kwh is not None and self.watts is None:
+            remedy = "add --watts with what the computer draws at work"
+            stated.add(
+                ("electricity_per_kwh",), "is the price of a power that is not stated", remedy
+            )
         if not stated.ok:
             raise WorkloadError(stated.problems)
 

@@ -90,7 +90,7 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
     cache, disk, held = size.page_cache_bytes, size.disk_bytes, size.accelerators
     yield "memory", _up(size.unreclaimable_bytes), "of its own, which stays in RAM"
     if cache:
-        why = "the mapped weights: with less it stalls or is killed"
+        why = "mapped weights, reclaimable: with less it crawls, or is killed"
         yield "page cache", units.binary(cache), why
     yield "limit", _up(size.limit_bytes), f"{'both' if cache else 'that'}, and what can grow"
     if disk is None:
@@ -99,8 +99,9 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
         note = f"{units.decimal(2 * disk)} while an update replaces it"
         yield "disk", units.decimal(disk), note
     if held:
-        times = f"{len(held)} × " if len(held) > 1 else ""
-        each = _up(max(card.memory_bytes for card in held))
+        sizes = {card.memory_bytes for card in held}
+        times = f"{len(held)} × {'up to ' * (len(sizes) > 1)}" if len(held) > 1 else ""
+        each = _up(max(sizes))
         yield "accelerator", f"{times}{each}", f"of {held[0].name or 'GPU'}"
 
 

@@ -142,11 +142,18 @@ def causes(answer: Verdict) -> str:
         others = [words[each.code] for each in left_open if each.code in words]
         return "; ".join([*([f"{unread} not known"] if unread else []), *others])
     # a model without weights has no license to name
-    return failed_words(
+    why = failed_words(
         finding.code
         for finding in answer.findings
         if finding.outcome is Outcome.FAIL
         and not (answer.model.closed and finding.check == "license")
+    )
+    asked = answer.question.stated.runtime and answer.question.runtime
+    # of a program that was asked for nothing is said of others
+    return (
+        why.replace(labels("why_not")["runtime"], f"{asked.name} does not load it")
+        if asked
+        else why
     )
 
 
@@ -413,19 +420,19 @@ def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
 
 def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
     for entry in local.unknown:
-        yield f"{place}: time", "", f"not known: {entry.reason}"
+        yield f"{place}: time a day", "", f"not known: {entry.reason}"
     if (kwh := local.kwh_per_month) is not None:
         spent = f"{units.tenths(kwh.low, kwh.high, 'kWh')} at {local.watts:g} W"
         figure = units.tenths(kwh.likely, kwh.likely, "kWh")
         if (bill := local.electricity_per_month) is not None:
-            figure, spent = f"{bill.likely:,.2f}", f"{spent} (your currency)"
+            figure, spent = f"{bill.likely:,.2f}", f"in your currency, for {spent}"
         yield f"{place}: energy", figure, spent
     if (hours := local.hours_per_day) is not None:
         keeps = "keeps" if hours.likely <= 24 else "cannot keep"
         surely = "probably " if local.keeps_up is None else ""
-        work = f"{units.tenths(hours.low, hours.high, 'hours')} of work a day"
+        work = f"{units.tenths(hours.low, hours.high, 'hours')} of work"
         likely = units.tenths(hours.likely, hours.likely, "hours")
-        yield f"{place}: time", likely, f"{work}: it {surely}{keeps} up"
+        yield f"{place}: time a day", likely, f"{work}: it {surely}{keeps} up"
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:

@@ -98,6 +98,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "list --max-size 8": ("the unit is missing", "16GB"),
     "list --family mistrall": ("mistrall", "mistral"),
     "check gpt2 --tokens-per-day many": ("many", "2M:500k"),
+    "check gpt2 --tokens-per-day 2M --electricity 0.3": ("--electricity", "--watts"),
     "check gpt2 --license 'Apache 2'": ("Apache", "SPDX"),
     "check gpt2 --machine no-such.json": ("no-such.json", "selfhost machine"),
     "audit --today tomorrow": ("'tomorrow' is no day", "YYYY-MM-DD"),
