@@ -15,6 +15,7 @@ from ..catalogue.quantization_names import LOSSLESS, quality_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
+from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
@@ -26,10 +27,12 @@ from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made, local_copy
 from ..judge.judging import best_layout, judge
+from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.question import ask, needs_under
 from ..judge.record import Alternative, Judged, Question, Room
 from ..machine.record import Machine
 from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
+from .understood import remarks
 
 MOST_ALTERNATIVES = 3
 SHORTEST_CONTEXT_TOKENS = 1024
@@ -65,6 +68,19 @@ def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tupl
             own.setdefault(how, each)
     most = MOST_ALTERNATIVES - min(len(own), 1)
     return (*[*own.values()][:MOST_ALTERNATIVES], *search.other_models(most))
+
+
+def note_on_gpu(judged: Judged, catalogue: Catalogue, machine: Machine) -> tuple[str, ...]:
+    """That GPUs would hold a smaller type of what runs in RAM beside them."""
+    has_cards = any(card.unified is False for card in machine.accelerators or ())
+    if not has_cards or not judged.fits or judged.placement != "host":
+        return ()
+    other = _Search(judged=judged, catalogue=catalogue, machine=machine).smaller()[0]
+    if other is None or other.placement != "accelerator":
+        return ()
+    pace = other.speed and other.speed.judged
+    figures = {"type": other.quantization, "pace": pace and units.speed(pace.likely)}
+    return remarks({"on-gpu": True}, **figures)
 
 
 class _Search(Record):
@@ -118,12 +134,14 @@ class _Search(Record):
             qlora = workload.replace(finetune_method="qlora")
             yield self.fit(spec, qlora), "same model, tuned with QLoRA"
         # with the program that was asked for, before another one
-        yield self._smaller()
+        yield self.smaller()
         if workload.kv_cache_type is not None:
             own_cache = workload.replace(kv_cache_type=None)
             yield self.fit(spec, own_cache), "same files, KV cache in the model's type"
-        if workload.runtime is not None:
-            fit = self.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
+        # the usual program, or the others of its kind
+        names = [None] if workload.runtime else RUNTIMES_BY_MODALITY[spec.modality]
+        for name in (name for name in names if runtime is None or name != runtime.id):
+            fit = self.fit(spec, workload.replace(runtime=name, format=None, quantization=None))
             fit = None if fit is None else self.as_checked(fit)
             if fit is not None and fit.question.runtime is not None:
                 yield fit, f"same model with {fit.question.runtime.name}"
@@ -137,7 +155,7 @@ class _Search(Record):
             )
             yield self.fit(spec, shorter), "same files, shorter context"
 
-    def _smaller(self) -> tuple[Judged | None, str]:
+    def smaller(self) -> tuple[Judged | None, str]:
         """The best type below the judged one, those that accelerators hold first, and why."""
         fallback: tuple[Judged | None, str] = (None, "")
         has_cards = any(card.unified is False for card in self.machine.accelerators or ())
@@ -284,17 +302,16 @@ class _Search(Record):
         named = spec.availability.open_alternatives if spec.availability else ()
         return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
 
-    def _most_parameters(self) -> float:
-        own, findings = self.question.spec.parameters.total, self.judged.findings
-        # a few more where the machine does not rule it out
-        is_held = all(each.check in _MODEL_CHECKS or not each.decides for each in findings)
-        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
-
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Whether each is for other work, its worth below 0, and its id, the best first."""
         catalogue, standings = self.catalogue, Standings.load(self.catalogue)
         spec, bounds = self.question.spec, best_case(self.machine, plain)
-        named, most = self._named_alternatives(), self._most_parameters()
+        named, own, most = self._named_alternatives(), spec.parameters.total, inf
+        if own is not None:
+            # a few more where the machine does not rule it out
+            ruling = (each.check for each in self.judged.findings if each.decides)
+            is_held = all(check in _MODEL_CHECKS for check in ruling)
+            most = ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []

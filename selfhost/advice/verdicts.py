@@ -18,7 +18,7 @@ from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
-from .alternatives import alternatives, room
+from .alternatives import alternatives, note_on_gpu, room
 from .api_route import month, offers_for
 from .commands import bytes_worth_bounding
 from .steps import Steps, steps
@@ -56,6 +56,7 @@ def check_with(
     more, load = dict[str, object](), question.stated.load
     if instead:
         notes += _note_on_conversations(judged, to_type)
+        notes += note_on_gpu(judged, catalogue, machine)
         more = {
             "room": room(judged, machine, catalogue),
             "alternatives": alternatives(judged, catalogue, machine),

@@ -93,10 +93,7 @@ class Load(Record):
         if stated.ok and not self.input_tokens_per_day + self.output_tokens_per_day:
             stated.add(("input_tokens_per_day",), "must be more than no tokens")
         if self.electricity_per_kwh is not None and self.watts is None:
-            remedy = "add --watts with what the computer draws at work"
-            stated.add(
-                ("electricity_per_kwh",), "is the price of a power that is not stated", remedy
-            )
+            stated.add(("electricity_per_kwh",), "needs a power", "add --watts with what it draws")
         if not stated.ok:
             raise WorkloadError(stated.problems)
 

@@ -193,10 +193,11 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
     if check in ("accelerator", "speed"):
         # without a build nothing computes there
         return not verdict.has("runtime-no-build") and bool(check == "speed" or finding.needs)
-    if check == "memory":
-        # what a program keeps in RAM beside a GPU that holds the model decides nothing
-        return not (passes and verdict.placement == "accelerator")
-    return check == "disk" or (check in words.MACHINE and not passes)
+    needs = verdict.needs
+    if check == "memory" and passes and needs is not None and needs.placement == "accelerator":
+        # what a program keeps in RAM beside a GPU that holds the model counts where it is more
+        return (needs.ram_bytes() or 0) > max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
+    return check in ("disk", "memory") or (check in words.MACHINE and not passes)
 
 
 def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
