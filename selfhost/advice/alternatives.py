@@ -138,13 +138,7 @@ class _Search(Record):
         if workload.kv_cache_type is not None:
             own_cache = workload.replace(kv_cache_type=None)
             yield self.fit(spec, own_cache), "same files, KV cache in the model's type"
-        # the usual program, or the others of its kind
-        names = [None] if workload.runtime else RUNTIMES_BY_MODALITY[spec.modality]
-        for name in (name for name in names if runtime is None or name != runtime.id):
-            fit = self.fit(spec, workload.replace(runtime=name, format=None, quantization=None))
-            fit = None if fit is None else self.as_checked(fit)
-            if fit is not None and fit.question.runtime is not None:
-                yield fit, f"same model with {fit.question.runtime.name}"
+        yield from self._elsewhere()
         if runtime is None or question.needs is None:
             return
         longest = self.longest_context() or 0
@@ -154,6 +148,17 @@ class _Search(Record):
                 runtime=runtime.id, quantization=taken.quantization, context_tokens=longest
             )
             yield self.fit(spec, shorter), "same files, shorter context"
+
+    def _elsewhere(self) -> Iterator[tuple[Judged, str]]:
+        """With the usual program where another was asked for, else with the others of its kind."""
+        spec, stated = self.question.spec, self.question.stated
+        for name in (None,) if stated.runtime else RUNTIMES_BY_MODALITY[spec.modality]:
+            is_own = name is not None and name == self.question.workload.runtime
+            other = stated.replace(runtime=name, format=None, quantization=None)
+            fit = None if is_own else self.fit(spec, other)
+            fit = fit and self.as_checked(fit)
+            if fit is not None and fit.question.runtime is not None:
+                yield fit, f"same model with {fit.question.runtime.name}"
 
     def smaller(self) -> tuple[Judged | None, str]:
         """The best type below the judged one, those that accelerators hold first, and why."""
@@ -302,16 +307,17 @@ class _Search(Record):
         named = spec.availability.open_alternatives if spec.availability else ()
         return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
 
+    def _most_parameters(self) -> float:
+        own, findings = self.question.spec.parameters.total, self.judged.findings
+        # a few more where the machine does not rule it out
+        is_held = all(each.check in _MODEL_CHECKS or not each.decides for each in findings)
+        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
+
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Whether each is for other work, its worth below 0, and its id, the best first."""
         catalogue, standings = self.catalogue, Standings.load(self.catalogue)
         spec, bounds = self.question.spec, best_case(self.machine, plain)
-        named, own, most = self._named_alternatives(), spec.parameters.total, inf
-        if own is not None:
-            # a few more where the machine does not rule it out
-            ruling = (each.check for each in self.judged.findings if each.decides)
-            is_held = all(check in _MODEL_CHECKS for check in ruling)
-            most = ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
+        named, most = self._named_alternatives(), self._most_parameters()
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []

@@ -30,12 +30,14 @@ from ..judge.placement.devices import (
     runs_on,
 )
 from ..judge.question import ask
-from ..judge.record import Judged, Question
+from ..judge.record import MEMORY_CHECKS, Judged, Question
 from ..machine.record import Machine
 
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
 WORTH_BOUNDING = 0.1
+# how many times the memory that one program takes another may take (assumed)
+MORE = 1.5
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
@@ -411,17 +413,12 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     it has none, fetches or serves no such model, has no build for the machine, or may crash there.
     A tag that was typed may hold files of other runtimes.
     """
-    runtime, workload = launch.runtime, launch.workload
-    is_taken = workload.format in runtime.formats or (
-        launch.tag is not None and workload.runtime in runtime.tags_of
-    )
+    runtime = launch.runtime
     place = launch.machine.system, launch.machine.architecture
     has_build = None in place or "-".join(map(str, place)) in runtime.systems
     is_served = launch.spec.modality in runtime.modalities and has_build
     is_typed = launch.is_run and not launch.question.is_here and not launch.may_crash
-    if not (is_typed and is_taken and is_served):
-        return ()
-    if runtime.id != workload.runtime and not _fits_with(launch):
+    if not (is_typed and is_served and _takes(launch)):
         return ()
     if launch.spec.modality == "embedding" and launch.machine.system != "windows":
         values = _values_of(launch)
@@ -431,14 +428,24 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     return _run_lines(launch, runtime.command)
 
 
-def _fits_with(launch: Launch) -> bool:
-    """Whether the type judged would run with the program whose lines are typed, too."""
-    own = {"runtime": launch.runtime.id, "quantization": launch.workload.quantization}
+def _takes(launch: Launch) -> bool:
+    """Whether what was judged would run with the program whose lines are typed, too."""
+    runtime, workload = launch.runtime, launch.workload
+    is_tagged = launch.tag is not None and workload.runtime in runtime.tags_of
+    if runtime.id == workload.runtime or not (is_tagged or workload.format in runtime.formats):
+        return workload.format in runtime.formats
+    held = filter(None, map(launch.judged.finding, MEMORY_CHECKS))
+    sizes = [
+        (float(each.needs or 0), float(each.has or 0)) for each in held if each.unit == "bytes"
+    ]
+    if all(MORE * needs <= has for needs, has in sizes):
+        return True
+    own = {"runtime": runtime.id, "quantization": workload.quantization}
     stated = launch.question.stated.replace(format=None, **own)
     try:
         asked = ask(launch.spec, stated, launch.catalogue, launch.machine)
     except WorkloadError:
-        return launch.tag is not None
+        return is_tagged
     return judge(asked, launch.machine).fits
 
 
