@@ -36,7 +36,7 @@ from selfhost.modelfiles.config import encoder_parameters
 from selfhost.needs import cache as llamacpp
 from selfhost.needs import weights_bytes
 from selfhost.needs.llamacpp import graph
-from selfhost.needs.quantization import quantized_tensors
+from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed, Term
 from selfhost.needs.tensors import row_of
 
@@ -259,7 +259,7 @@ def _allocated() -> Iterator[Error]:
         model = record["model"]
         made, row, room = truth.architecture(model), truth.row(model), truth.room(record)
         name = made.row
-        tensors = quantized_tensors(made, row, record["quant"], record["quant"][0] == "I")
+        tensors = recipe_tensors(made, row, record["quant"], record["quant"][0] == "I")
         yield (
             "tensor bytes",
             name,
@@ -341,7 +341,7 @@ def _of_the_catalogue() -> Iterator[Error]:
     for name, sizes in found["tensor_bytes"].items():
         made, row = catalogue.model(name)
         for quantization, size in sizes.items():
-            tensors = quantized_tensors(made, row, quantization, quantization.startswith("IQ"))
+            tensors = recipe_tensors(made, row, quantization, quantization.startswith("IQ"))
             yield (
                 "catalogue: tensor bytes",
                 made.row,

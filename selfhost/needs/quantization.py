@@ -70,7 +70,7 @@ def has_fused(architecture: Architecture, row: ArchitectureRow) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def quantized_tensors(
+def recipe_tensors(
     architecture: Architecture,
     row: ArchitectureRow,
     quantization: str,

@@ -17,13 +17,7 @@ from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ...core.tables import shipped_table
 from ..case import Case, published_size, unread_size
-from ..quantization import (
-    BITS_PER_WEIGHT,
-    FUSED_AS_VALUES,
-    has_fused,
-    quantized_tensors,
-    tensor_bytes,
-)
+from ..quantization import BITS_PER_WEIGHT, FUSED_AS_VALUES, has_fused, recipe_tensors, tensor_bytes
 from ..records import How, Term, by_type, term, unread
 from ..tensors import ArchitectureRow
 
@@ -103,7 +97,7 @@ def usual_tensors(
     """
     imatrix, is_old = quantization.startswith("IQ"), bool(released and released < FUSED_AS_VALUES)
     earlier = is_old and has_fused(architecture, row)
-    return quantized_tensors(architecture, row, quantization, imatrix, earlier)
+    return recipe_tensors(architecture, row, quantization, imatrix, earlier)
 
 
 @lru_cache(maxsize=1024)
@@ -114,9 +108,7 @@ def spread(architecture: Architecture, row: ArchitectureRow, quantization: str) 
     imatrix = quantization.startswith("IQ")
     ways = (imatrix, not imatrix) if imatrix or quantization in ("Q4_0", "Q5_0") else (imatrix,)
     versions = (False, True) if has_fused(architecture, row) else (False,)
-    files = (
-        quantized_tensors(architecture, row, quantization, w, v) for w in ways for v in versions
-    )
+    files = (recipe_tensors(architecture, row, quantization, w, v) for w in ways for v in versions)
     sizes = [sum(tensor.bytes for tensor in file) for file in files]
     error = SIZES["recipe_error"]
     return int(min(sizes) * (1 - error)), int(max(sizes) * (1 + error))
@@ -160,7 +152,7 @@ def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
 def _mixed(case: Case, recipe: str, file: Term) -> Term:
     """The file of a mix: computed where only its tables are apart, else a published range."""
     architecture, mix = case.model, case.quantization
-    tensors = quantized_tensors(architecture, case.row, recipe, importance_matrix=False)
+    tensors = recipe_tensors(architecture, case.row, recipe, importance_matrix=False)
     tables = [each for each in tensors if each.name in ("token_embd.weight", "output.weight")]
     table_bytes = sum(table.bytes for table in tables)
     type = MIXES[mix].get("tables")

@@ -19,7 +19,7 @@ from selfhost.core.workload import Workload
 from selfhost.needs import cache as llamacpp
 from selfhost.needs import more_in_conversation, needs_of
 from selfhost.needs.llamacpp import graph
-from selfhost.needs.quantization import quantized_tensors
+from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, row_of
 
@@ -75,7 +75,7 @@ def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str
     for quantization in truth()["tensor_bytes"][name]:
         # the dry run was of a file in 16 bits, also where experts were published in MXFP4
         wide = architecture.replace(expert_dtype=None)
-        tensors = quantized_tensors(wide, row, quantization, quantization.startswith("IQ"))
+        tensors = recipe_tensors(wide, row, quantization, quantization.startswith("IQ"))
         found[quantization] = sum(tensor.bytes for tensor in tensors)
     assert found == truth()["tensor_bytes"][name]
 

@@ -20,7 +20,7 @@ from selfhost.core.workload import Workload
 from selfhost.needs import Companions, needs_of, weights_bytes
 from selfhost.needs import cache as llamacpp
 from selfhost.needs.llamacpp import files as gguf
-from selfhost.needs.quantization import canonical_gguf, quantized_tensors
+from selfhost.needs.quantization import canonical_gguf, recipe_tensors
 from selfhost.needs.records import Term
 from selfhost.needs.tensors import ArchitectureRow, Style, row_of
 
@@ -38,7 +38,7 @@ def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
         for shape, type, count in entries:
             wanted[_name(name), _plain(name, shape), type] += count
     found: Counter[tuple[str, tuple[int, ...], str]] = Counter()
-    for tensor in quantized_tensors(architecture(model), row(model), "Q4_K_M", False):
+    for tensor in recipe_tensors(architecture(model), row(model), "Q4_K_M", False):
         found[_name(tensor.name), _plain(tensor.name, tensor.shape), tensor.type] += tensor.count
     assert found == wanted
 
@@ -57,7 +57,7 @@ def test_tensor_bytes_equal_every_measured_file() -> None:
         for record in records("memory")
         if sum(
             item.bytes
-            for item in quantized_tensors(
+            for item in recipe_tensors(
                 architecture(record["model"]),
                 row(record["model"]),
                 record["quant"],
@@ -153,7 +153,7 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
         known, type = row_of(made), canonical_gguf(quantization) or quantization
         assert known is not None
         ways = [
-            quantized_tensors(made, known, type, imatrix, earlier)
+            recipe_tensors(made, known, type, imatrix, earlier)
             for imatrix in (False, True)
             for earlier in (False, True)
         ]
@@ -200,7 +200,7 @@ README_BITS = {
 def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
     """Every type that llama.cpp's own table lists has its bits per weight, to the last digit printed there."""
     model = "measured/llama-3.1-8b"
-    tensors = quantized_tensors(
+    tensors = recipe_tensors(
         architecture(model), row(model), quantization, quantization == "IQ3_XXS"
     )
     elements = sum(prod(tensor.shape) * tensor.count for tensor in tensors)
