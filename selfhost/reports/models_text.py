@@ -198,9 +198,12 @@ def list_document(
     `only_running` leaves out what does not run here, `wide` adds columns. `near` are names like the
     words that no model has; `notes` are about the machine's name.
     """
-    counts = listing.counts
+    counts, stated = listing.counts, workload or Workload()
+    # the estimate knows neither what a program loads nor in which type
+    is_counted = not counts.is_estimate or not (stated.runtime or stated.quantization)
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
-    head = [_summary(listing, workload or Workload()), words.planned_words(listing.machine)]
+    summary = _summary(listing, stated, is_counted=is_counted)
+    head = [summary, words.planned_words(listing.machine)]
     if not counts.models:
         hint = "" if notes else "`selfhost list --all` has every model."
         hint = f"Did you mean {' or '.join(near)}?" if near else hint
@@ -211,8 +214,8 @@ def list_document(
     if rows:
         signs = list(map(_sign, rows))
         yield from (line(), _table(rows, signs, _LISTED_WIDE if wide else _LISTED), line())
-        candidates = counts.running if only_running else counts.models
-        about = "about " if only_running and counts.is_estimate else ""
+        candidates = counts.running if only_running and is_counted else counts.models
+        about = "about " * (only_running and is_counted and counts.is_estimate)
         are_more = candidates < counts.models or len(rows) < candidates
         foot = (
             f"{len(rows)} of {about}{candidates:,}",
@@ -230,17 +233,16 @@ def _sign(row: Verdict) -> Span:
     return _TIGHT if is_tight else Span(words.ANSWERS[row.route][0], row.route)
 
 
-def _summary(listing: Ranking, workload: Workload) -> str:
+def _summary(listing: Ranking, workload: Workload, *, is_counted: bool) -> str:
     counts, machine = listing.counts, listing.machine
-    verb = "runs" if counts.running == 1 else "run"
-    if counts.is_estimate:
-        # not all were judged
-        verb = "has room" if counts.running == 1 else "have room"
+    # where it is an estimate, not all were judged
+    verbs = ("has room", "have room") if counts.is_estimate else ("runs", "run")
+    verb = f" {verbs[counts.running != 1]}" if is_counted else ", best first,"
+    running = f"{'About ' * counts.is_estimate}{counts.running:,} of " * is_counted
     memory = ", ".join(_memory_words(machine, workload))
     parts = (
-        f"{'About ' * counts.is_estimate}{counts.running:,} of {counts.models:,}"
-        f" {'model' if counts.models == 1 else 'models'} {verb} {words.place_words(machine)}"
-        f"{f' ({memory})' if memory else ''}"
+        f"{running}{counts.models:,} {'model' if counts.models == 1 else 'models'}{verb}"
+        f" {words.place_words(machine)}{f' ({memory})' if memory else ''}"
         f"{f', {counts.slow:,} of them likely slow' if counts.slow else ''}",
         f"{counts.unknown:,} unknown" if counts.unknown else "",
         f"{listing.ruled_out:,} ruled out by your conditions" if listing.ruled_out else "",

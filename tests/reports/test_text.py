@@ -336,6 +336,9 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     running = sum(row.can_run for row in listing.models)
     assert 0 < running <= listing.counts.running
     assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing))
+    # of what a program loads there is no estimate
+    named_program = plain(models_text.list_document(listing, Workload(runtime="vllm")))
+    assert named_program.startswith(f"{listing.counts.models:,} models, best first, on ")
 
 
 def test_the_slow_models_are_among_those_that_run() -> None:
