@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from ..advice.plan import Known, Least, Plan
@@ -28,10 +29,11 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
     title = "Why not" if fails else "Not known, whatever the machine"
     yield from section(title, words.finding_blocks(plan.reasons))
-    question = f"selfhost check {plan.model.id}{plan.options}{carry}"
+    question = f"selfhost check {shlex.quote(plan.asked)}{plan.options}{carry}"
     if plan.fitting:
-        yield from (line(), *_known(plan, verbose), line())
-        yield command(f"{question} --machine {_best(plan.fitting).name}")
+        shown = _shown(plan, verbose)
+        yield from (line(), *_known(plan, shown), line())
+        yield command(f"{question} --machine {_best(shown).name}")
     elif plan.least is None and not is_open:
         instead = line("An API that has it, or what runs instead:")
         yield from (line(), instead, command(question))
@@ -94,7 +96,10 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         also = "unknown RAM" if beside is None else f"{units.binary(beside, up=True)} of RAM"
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
     free = words.known(disk, lambda size: units.decimal(size, up=True), "not known")
-    yield "disk", free, "free, with a safety margin"
+    # the published weights, of which a file is made, are larger than any margin
+    is_made = disk and plan.needs and disk > 2 * (plan.needs.disk_bytes or disk)
+    why = "most of it while the file is made" if is_made else "with a safety margin"
+    yield "disk", free, f"free, {why}"
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:
         rate = least.bandwidth_bytes_per_second
@@ -109,17 +114,21 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
-def _known(plan: Plan, verbose: bool) -> Blocks:
-    """A row a machine, smallest first, with the likely pace and what is judged otherwise there."""
-    shown = list(plan.fitting)
-    if not verbose:
-        # the best of each kind; what is unsure or nobody buys is left out first
-        kinds = dict.fromkeys(candidate.kind for candidate in shown)
-        bests = [_best([each for each in shown if each.kind == kind]) for kind in kinds]
-        bests.sort(key=lambda best: (bool(_doubts(best)), best.kind == "ci"))
-        names = [best.name for best in bests[:_SHOWN]]
-        kept = [candidate for candidate in shown if candidate.name in names]
-        shown = sorted(kept, key=lambda candidate: bool(_doubts(candidate)))
+def _shown(plan: Plan, verbose: bool) -> list[Known]:
+    """All that run it, smallest first; else the best of each kind, those in doubt last."""
+    if verbose:
+        return list(plan.fitting)
+    kinds = dict.fromkeys(candidate.kind for candidate in plan.fitting)
+    bests = [_best([each for each in plan.fitting if each.kind == kind]) for kind in kinds]
+    # what is unsure or nobody buys is left out first
+    bests.sort(key=lambda best: (bool(_doubts(best)), best.kind == "ci"))
+    names = [best.name for best in bests[:_SHOWN]]
+    kept = [candidate for candidate in plan.fitting if candidate.name in names]
+    return sorted(kept, key=lambda candidate: bool(_doubts(candidate)))
+
+
+def _known(plan: Plan, shown: Sequence[Known]) -> Blocks:
+    """A row a machine, with the likely pace and what is judged otherwise there."""
     columns = (
         Column(),
         Column(title="machine"),
