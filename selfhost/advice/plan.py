@@ -17,12 +17,11 @@ from ..judge.checks import Finding, Outcome
 from ..judge.checks.disk import bytes_to_store, disk_margin_bytes
 from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
-from ..judge.defaults import smallest_of_list, suited
+from ..judge.defaults import smallest_of_list
 from ..judge.judging import judge, needs_left
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.question import ask
 from ..judge.record import Judged, Question, Route, Verdict, exit_code
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
@@ -32,7 +31,7 @@ from . import Report
 from .alternatives import largest
 from .api_route import offers_for
 from .sizes import disks_of, least_card
-from .understood import understand
+from .understood import Understood, judged_for, question_of, understand
 from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
@@ -84,10 +83,10 @@ class Least(Record):
     """The least that a machine needs, each figure on its own line of a price list.
 
     `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
-    free, a margin included; None: the size of the files is not known. `bandwidth_bytes_per_second`
-    of RAM, measured, reaches the wanted speed; None where no speed is wanted, it cannot be told, or
-    no RAM is that fast. `machine` has all that, and no more; `is_slow`: it does other work than
-    text in minutes to days.
+    free, with a margin or what lies there while a file is made; None: its size is not known.
+    `bandwidth_bytes_per_second` of RAM, measured, reaches the wanted speed; None where no speed is
+    wanted, it cannot be told, or no RAM is that fast. `machine` has all that, and no more;
+    `is_slow`: it does other work than text in minutes to days.
     """
 
     machine: Machine
@@ -164,42 +163,37 @@ class Plan(Report):
 
 
 def plan_with(
-    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    profiles: Iterable[Profile] | None = None,
 ) -> Plan:
-    """`plan` with everything given."""
+    """What it takes, and which of `profiles`, of all without them, give it, each judged as `check`
+    judges it there. Raises what `understand` and `ask` do.
+    """
     meant = understand(catalogue, model, workload)
     anywhere = Machine(planning=True)
     named = check_with(catalogue, meant, workload, anywhere, instead=False, follows_machine=False)
-    plan = make_plan(meant.spec, meant.workload, catalogue, all_profiles())
-    return plan.replace(asked=meant.asked, notes=(*meant.notes, *named.notes))
-
-
-def make_plan(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, profiles: Iterable[Profile]
-) -> Plan:
-    """What it takes, and which of `profiles` give it. Raises `WorkloadError` as `ask`."""
-    unlimited = ask(spec, workload, catalogue, _VAST)
-    smallest = smallest_of_list(unlimited, catalogue)
-    question, judged, least = _least(spec, smallest, catalogue)
+    question, judged, least = _least(meant, catalogue)
     machines: list[Known] = []
     offered: bool | None = None
-    for profile in profiles:
-        machine = profile.machine
-        own = judge(ask(spec, workload, catalogue, machine), machine)
-        best = suited(own, catalogue, machine)
+    for profile in all_profiles() if profiles is None else profiles:
+        there = understand(catalogue, meant, workload, profile.machine)
+        best = judged_for(catalogue, there, profile.machine)
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
         machines.append(_known(profile, best, offered=bool(offered)))
     machines.sort(key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name))
     return Plan(
-        asked=spec.id,
-        model=spec,
+        asked=meant.asked,
+        model=meant.spec,
         workload=question.workload,
         needs=question.needs and needs_left(question, question.needs),
         least=least,
         reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=tuple(machines),
+        notes=(*meant.notes, *named.notes),
         options=workload.options(),
     )
 
@@ -234,11 +228,10 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     )
 
 
-def _least(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue
-) -> tuple[Question, Judged, Least | None]:
+def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, Least | None]:
     """The question, judged on the least machine; on one without limits where there is none."""
-    question, vast = _least_platform(spec, workload, catalogue)
+    workload = smallest_of_list(question_of(catalogue, meant, _VAST), catalogue)
+    question, vast = _least_platform(meant.replace(workload=workload), catalogue)
     needs = question.needs
     nowhere = question, judge(question, vast), None
     if needs is None or needs.memory is None:
@@ -256,7 +249,7 @@ def _least(
     cards = [Accelerator(vendor="apple", name="Apple GPU", unified=True)] * is_mac
     if gpu_only and not is_mac:
         cards = [least_card(question, card_bytes, "the accelerator")]
-    disk = _disk_to_store(needs)
+    disk = _disk_to_store(needs, question.making_bytes)
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
@@ -293,20 +286,18 @@ def _card_and_ram_bytes(needs: Needs, gpu_only: bool) -> tuple[int, int]:
     return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
 
 
-def _disk_to_store(needs: Needs) -> int | None:
+def _disk_to_store(needs: Needs, making_bytes: int) -> int | None:
     stored = free = bytes_to_store(needs, None)[2]
     if stored is None or free is None:
         return None
-    while free < stored + disk_margin_bytes(free):
-        free = stored + disk_margin_bytes(free)
+    while free < (enough := stored + max(making_bytes, disk_margin_bytes(free))):
+        free = enough
     return free
 
 
-def _least_platform(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue
-) -> tuple[Question, Machine]:
+def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, Machine]:
     """On a machine without limits, of the runtime's first platform that the model allows."""
-    question = ask(spec, workload, catalogue, _VAST)
+    question = question_of(catalogue, meant, _VAST)
     needs, runtime = question.needs, question.runtime
     if needs is None or runtime is None:
         return question, _VAST
@@ -317,7 +308,7 @@ def _least_platform(
     cpu = _cpu(needs, architecture, None)
     sets = dict.fromkeys((*cpu.instruction_sets, *cpu.recommended_instruction_sets))
     vast = _VAST.replace(system=system, architecture=architecture, instruction_sets=tuple(sets))
-    return ask(spec, workload, catalogue, vast), vast
+    return question_of(catalogue, meant, vast), vast
 
 
 def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:

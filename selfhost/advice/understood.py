@@ -61,14 +61,15 @@ def understand(
     machine: Machine | None = None,
 ) -> Understood:
     """What a spec, a path or a name means. Raises `UnknownModelError`, or `SpecError` of a file."""
-    if isinstance(model, Understood):
-        return model
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
-    typed = os.fspath(model)
-    if not isinstance(model, str) or is_path(typed):
-        return _understand_file(catalogue, typed, workload)
-    understood = understand_name(catalogue, typed, workload)
+    if isinstance(model, Understood):
+        understood = model
+    else:
+        typed = os.fspath(model)
+        if not isinstance(model, str) or is_path(typed):
+            return _understand_file(catalogue, typed, workload)
+        understood = understand_name(catalogue, typed, workload)
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
         return understood

@@ -11,9 +11,8 @@ import pytest
 
 from selfhost import Workload, check
 from selfhost.advice.listing import Lister
-from selfhost.advice.plan import Least, Plan, make_plan
+from selfhost.advice.plan import Least, Plan, plan_with
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.searching import resolve
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
@@ -29,6 +28,8 @@ GIB, GB = 2**30, 10**9
 CASES: dict[str, tuple[str, Workload]] = {
     "faster-whisper": ("whisper-small", Workload(runtime="faster-whisper")),
     "default": ("mistral-7b", Workload()),
+    "a tag": ("llama3.1:8b", Workload()),
+    "a file to make": ("llama-3.3-70b", Workload()),
     "long context": ("llama-3.1-8b", Workload(context_tokens=32_768, parallel=2)),
     "mixture of experts": ("gpt-oss-120b", Workload(min_tokens_per_second=10)),
     "large": ("deepseek-v3", Workload()),
@@ -49,18 +50,13 @@ CASES: dict[str, tuple[str, Workload]] = {
 
 @cache
 def plan_of(model: str, workload: Workload) -> Plan:
-    catalogue = open_catalogue()
-    return make_plan(
-        catalogue.spec(resolve(model, catalogue).spec_id), workload, catalogue, all_profiles()
-    )
+    return plan_with(open_catalogue(), model, workload)
 
 
 @cache
 def least_of(model: str, workload: Workload) -> Least:
     """The least machine alone: that every known one is judged takes most of a plan's time."""
-    catalogue = open_catalogue()
-    spec = catalogue.spec(resolve(model, catalogue).spec_id)
-    least = make_plan(spec, workload, catalogue, ()).least
+    least = plan_with(open_catalogue(), model, workload, ()).least
     assert least is not None
     return least
 
@@ -91,17 +87,10 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     )
     assert outcome(verdict, "disk") == (Outcome.PASS, "disk-fits")
     size = least.memory_bytes - 1
-    # stated, for without them a smaller machine gets the next of the list
-    same = workload.replace(
-        finetune_method=verdict.workload.finetune_method,
-        quantization=verdict.workload.quantization,
-    )
-    assert (
-        judged(
-            model, same, least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
-        ).route
-        is not Route.LOCAL
-    )
+    # stated, for without it a smaller machine gets the next method
+    same = workload.replace(finetune_method=verdict.workload.finetune_method)
+    smaller = least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
+    assert judged(model, same, smaller).route is not Route.LOCAL
     assert least.disk_bytes is not None
     disks = tuple(
         disk.replace(free_bytes=least.disk_bytes - 1, total_bytes=least.disk_bytes - 1)
@@ -198,13 +187,14 @@ def test_what_no_machine_mends_has_no_least_machine(
     assert (plan.fitting, plan.exit_code) == ((), 1)
 
 
-def test_known_machines_fare_as_check_says() -> None:
-    """Every profile's route is that of `check --machine`; those that run it come first."""
-    plan = plan_of("mistral-7b", Workload())
+@pytest.mark.parametrize("model", ["mistral-7b", "llama3.1:8b"])
+def test_known_machines_fare_as_check_says(model: str) -> None:
+    """Every profile's route is that of `check --machine`, in the type that a tag fixes too; those that run it come first."""
+    plan = plan_of(model, Workload())
     assert len(plan.machines) == len(all_profiles())
-    for candidate in plan.machines[::40]:
-        verdict = check("mistral-7b", machine=candidate.machine, alternatives=False)
-        assert candidate.route is verdict.route
+    for candidate in plan.machines[::30]:
+        verdict = check(model, machine=candidate.machine, alternatives=False)
+        assert (candidate.route, candidate.workload) == (verdict.route, verdict.workload)
     assert plan.machines[: len(plan.fitting)] == plan.fitting != ()
 
 
@@ -214,8 +204,7 @@ def test_a_need_that_is_not_known_is_no_plan(tmp_path: Path) -> None:
         'schema = 1\nid = "mine"\nname = "Mine"\nmodality = "text"\n[unknown]\narchitecture = "not published"\n',
         encoding="utf-8",
     )
-    catalogue = open_catalogue([tmp_path])
-    plan = make_plan(catalogue.spec("mine"), Workload(), catalogue, all_profiles())
+    plan = plan_with(open_catalogue([tmp_path]), "mine", Workload())
     assert (plan.least, plan.exit_code) == (None, 3)
     assert any("memory" in finding.check for finding in plan.reasons)
 
@@ -247,6 +236,8 @@ def test_what_just_fits_is_no_first_proposal(
     signs = [line[0] for line in out.splitlines() if line[:3] in ("✓  ", "?  ")]
     assert signs == sorted(signs, reverse=True)
     assert signs[0] == "✓"
+    # a machine of the table is the one to ask about
+    assert f" {out.split('--machine ')[1].strip()} " in out.partition("--machine ")[0]
     assert f"--machine {tight}" not in out
 
 
