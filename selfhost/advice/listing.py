@@ -41,11 +41,11 @@ Answer = Verdict | WorkloadError | None
 class Counts(Record):
     """Of the models of a list: how many there are, how many run, how many of those give text likely
     too slowly, and of how many that is not known. `is_estimate`: they were not all judged, and
-    `running` are those that memory and disk have room for.
+    `running` are those that memory and disk have room for; None where a program or type was named.
     """
 
     models: int
-    running: int
+    running: int | None
     slow: int = 0
     unknown: int = 0
     is_estimate: bool = False
@@ -139,10 +139,10 @@ class Lister:
             elif judged is not None and (judged.can_run or not only_running):
                 heappush(waiting, (self.key(judged), judged))
         # of those judged more may run than likely have room
-        running = max(
-            sum(map(self._bounds.has_likely_room, outlines)), sum(row.can_run for row in rows)
-        )
-        counts = Counts(models=len(outlines), running=running, is_estimate=True)
+        likely, run = map(self._bounds.has_likely_room, outlines), (row.can_run for row in rows)
+        is_free = not (self._workload.runtime or self._workload.quantization)
+        running = max(sum(likely), sum(run)) if is_free else None
+        counts = Counts(models=len(outlines), running=running, is_estimate=is_free)
         return self._ranking(rows, refused, counts, len(ruled_out))
 
     def all(self, ids: Collection[str] | None = None) -> Ranking:

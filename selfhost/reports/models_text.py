@@ -198,12 +198,9 @@ def list_document(
     `only_running` leaves out what does not run here, `wide` adds columns. `near` are names like the
     words that no model has; `notes` are about the machine's name.
     """
-    counts, stated = listing.counts, workload or Workload()
-    # the estimate knows neither what a program loads nor in which type
-    is_counted = not counts.is_estimate or not (stated.runtime or stated.quantization)
+    counts = listing.counts
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
-    summary = _summary(listing, stated, is_counted=is_counted)
-    head = [summary, words.planned_words(listing.machine)]
+    head = [_summary(listing, workload or Workload()), words.planned_words(listing.machine)]
     if not counts.models:
         hint = "" if notes else "`selfhost list --all` has every model."
         hint = f"Did you mean {' or '.join(near)}?" if near else hint
@@ -214,8 +211,8 @@ def list_document(
     if rows:
         signs = list(map(_sign, rows))
         yield from (line(), _table(rows, signs, _LISTED_WIDE if wide else _LISTED), line())
-        candidates = counts.running if only_running and is_counted else counts.models
-        about = "about " * (only_running and is_counted and counts.is_estimate)
+        candidates = (only_running and counts.running) or counts.models
+        about = "about " * (only_running and counts.is_estimate)
         are_more = candidates < counts.models or len(rows) < candidates
         foot = (
             f"{len(rows)} of {about}{candidates:,}",
@@ -233,12 +230,14 @@ def _sign(row: Verdict) -> Span:
     return _TIGHT if is_tight else Span(words.ANSWERS[row.route][0], row.route)
 
 
-def _summary(listing: Ranking, workload: Workload, *, is_counted: bool) -> str:
+def _summary(listing: Ranking, workload: Workload) -> str:
     counts, machine = listing.counts, listing.machine
     # where it is an estimate, not all were judged
     verbs = ("has room", "have room") if counts.is_estimate else ("runs", "run")
-    verb = f" {verbs[counts.running != 1]}" if is_counted else ", best first,"
-    running = f"{'About ' * counts.is_estimate}{counts.running:,} of " * is_counted
+    verb, running = ", best first,", ""
+    if counts.running is not None:
+        verb = f" {verbs[counts.running != 1]}"
+        running = f"{'About ' * counts.is_estimate}{counts.running:,} of "
     memory = ", ".join(_memory_words(machine, workload))
     parts = (
         f"{running}{counts.models:,} {'model' if counts.models == 1 else 'models'}{verb}"
