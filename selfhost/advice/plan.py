@@ -31,7 +31,7 @@ from . import Report
 from .alternatives import largest
 from .api_route import offers_for
 from .sizes import disks_of, least_card
-from .understood import Understood, judged_for, question_of, understand
+from .understood import Understood, judged_for, question_of, remarks, understand
 from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
@@ -83,7 +83,7 @@ class Least(Record):
     """The least that a machine needs, each figure on its own line of a price list.
 
     `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
-    free, with a margin or what lies there while a file is made; None: its size is not known.
+    free, with a margin, or what a file is made of; None: its size is not known.
     `bandwidth_bytes_per_second` of RAM, measured, reaches the wanted speed; None where no speed is
     wanted, it cannot be told, or no RAM is that fast. `machine` has all that, and no more;
     `is_slow`: it does other work than text in minutes to days.
@@ -184,6 +184,7 @@ def plan_with(
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
         machines.append(_known(profile, best, offered=bool(offered)))
+    made = remarks({"made-file": question.making_bytes}, type=question.workload.quantization)
     machines.sort(key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name))
     return Plan(
         asked=meant.asked,
@@ -193,7 +194,7 @@ def plan_with(
         least=least,
         reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=tuple(machines),
-        notes=(*meant.notes, *named.notes),
+        notes=(*meant.notes, *named.notes, *made),
         options=workload.options(),
     )
 

@@ -96,10 +96,7 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         also = "unknown RAM" if beside is None else f"{units.binary(beside, up=True)} of RAM"
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
     free = words.known(disk, lambda size: units.decimal(size, up=True), "not known")
-    # the published weights, of which a file is made, are larger than any margin
-    is_made = disk and plan.needs and disk > 2 * (plan.needs.disk_bytes or disk)
-    why = "most of it while the file is made" if is_made else "with a safety margin"
-    yield "disk", free, f"free, {why}"
+    yield "disk", free, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:
         rate = least.bandwidth_bytes_per_second
