@@ -265,7 +265,7 @@ def _changes_elsewhere(
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     """The workload that was asked for in the type and program of least memory of those that are
-    tried and need no accelerator.
+    tried and need no accelerator, of text only those whose file is known.
     """
     stated, runtime, machine = question.stated, question.runtime, Machine(accelerators=())
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
@@ -273,7 +273,9 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
         changes = [{"quantization": name} for name in runtime.on_accelerators]
         changes += _changes_elsewhere(question, catalogue, runtime)
     others = [_asked_with(question, change, catalogue, machine) for change in changes]
-    suiting = [each for each in others if each and not each.wants_gpu]
+    # where the file of the usual type is known, that of a smaller one must be too
+    most = question.making_bytes and inf
+    suiting = [each for each in others if each and not each.wants_gpu and each.making_bytes <= most]
     if not suiting:
         return stated
     tried = question, *suiting

@@ -87,8 +87,11 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     )
     assert outcome(verdict, "disk") == (Outcome.PASS, "disk-fits")
     size = least.memory_bytes - 1
-    # stated, for without it a smaller machine gets the next method
-    same = workload.replace(finetune_method=verdict.workload.finetune_method)
+    # stated, for without them a smaller machine gets the next method, or a file to be made
+    same = workload.replace(
+        finetune_method=verdict.workload.finetune_method,
+        quantization=verdict.workload.quantization,
+    )
     smaller = least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
     assert judged(model, same, smaller).route is not Route.LOCAL
     assert least.disk_bytes is not None
