@@ -269,7 +269,8 @@ class Machine(Record):
             document.add((), f"holds {kind_of(data)}, not one JSON object", WRITE_ONE)
         elif schema != SCHEMA and (schema is not None or data.keys().isdisjoint(FACTS)):
             elsewhere = "what another system answers is read by `selfhost audit --machines FILE`"
-            message = f"is {kind_of(schema)}, which is not a machine record this version reads"
+            kind = "not stated" if schema is None else kind_of(schema)
+            message = f"is {kind}: not a machine record this version reads"
             table.problem("schema", message, f'write "schema": "{SCHEMA}"; {elsewhere}')
         values = _values(table, cls)
         if not document.ok:
