@@ -106,8 +106,8 @@ class _Search(Record):
 
     def as_checked(self, judged: Judged) -> Judged:
         """With the defaults that suit the machine best, as its command judges it."""
-        is_so = follows_a_list(judged.question.spec, judged.question.stated)
-        return judged if is_so else suited(judged, self.catalogue, self.machine)
+        has_turns = follows_a_list(judged.question.spec, judged.question.stated)
+        return judged if has_turns else suited(judged, self.catalogue, self.machine)
 
     def alternative(self, judged: Judged, why: str) -> Alternative:
         spec = judged.question.spec

@@ -184,7 +184,7 @@ def plan_with(
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
         machines.append(_known(profile, best, offered=bool(offered)))
-    made = remarks({"made-file": question.making_bytes}, type=question.workload.quantization)
+    making = remarks({"made-file": question.making_bytes}, type=question.workload.quantization)
     machines.sort(key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name))
     return Plan(
         asked=meant.asked,
@@ -194,7 +194,7 @@ def plan_with(
         least=least,
         reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=tuple(machines),
-        notes=(*meant.notes, *named.notes, *made),
+        notes=(*meant.notes, *named.notes, *making),
         options=workload.options(),
     )
 

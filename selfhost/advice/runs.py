@@ -183,9 +183,9 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
 
 
 def _average_depth(paces: Iterable[Figure]) -> int | None:
-    known = [each for each in paces if each.depth_tokens is not None and each.tokens]
-    total = sum(each.tokens or 0 for each in known)
-    deep = sum((each.depth_tokens or 0) * (each.tokens or 0) for each in known)
+    counted = [each for each in paces if each.depth_tokens is not None and each.tokens]
+    total = sum(each.tokens or 0 for each in counted)
+    deep = sum((each.depth_tokens or 0) * (each.tokens or 0) for each in counted)
     return round(deep / total) if total else None
 
 

@@ -87,13 +87,13 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
     """
     model, by, tells_quantization = identify(run, catalogue, typed)
     machine, said = machine_of(run, machine)
-    known = run.kv_cache_type in KV_CACHE_TYPES and run.kv_cache_type != "f16"
+    is_known = run.kv_cache_type in KV_CACHE_TYPES and run.kv_cache_type != "f16"
     workload = Workload(
         runtime=run.runtime,
         quantization=None if tells_quantization else run.quantization,
         context_tokens=run.context_tokens,
         parallel=run.parallel or 1,
-        kv_cache_type=run.kv_cache_type if known else None,
+        kv_cache_type=run.kv_cache_type if is_known else None,
     )
     verdict = check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
     if verdict.model.closed:

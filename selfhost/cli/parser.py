@@ -176,16 +176,16 @@ class CommandParser(argparse.ArgumentParser):
 
         # without the dashes, which all options have, and which would make unlike words look alike
         names = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("-")]
-        known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
+        flags = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
         instead, stated, first = help_text("instead"), help_text("stated"), "".join(names[:1])
         if first in instead:
             remedy = instead[first]
-        elif first in stated and "set" in known:
+        elif first in stated and "set" in flags:
             remedy = stated[first]
         elif first in (*stated, "machine", "gpu", "set"):
             remedy = help_text("judges_machines").get(self.command, "")
         else:
-            guesses = [meant("options", name, known) or nearest(name, known) for name in names]
+            guesses = [meant("options", name, flags) or nearest(name, flags) for name in names]
             listed = " ".join(f"--{guess}" for guess in dict.fromkeys(guesses) if guess)
             remedy = f"did you mean {listed}?" if listed else ""
         kind = "unknown option" if words[0].startswith("-") else "unexpected"

@@ -212,9 +212,9 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     if not text:
         unknown["license.id"] = "the header does not say"
         return None
-    known = {id.removesuffix("-only").lower(): id for id in file_table("licenses")}
-    if text.lower() in known:
-        return License(id=known[text.lower()])
+    licenses = {id.removesuffix("-only").lower(): id for id in file_table("licenses")}
+    if text.lower() in licenses:
+        return License(id=licenses[text.lower()])
     url = clean(link) if clean(link).startswith(("https://", "http://")) else None
     if url is None:
         unknown["license.url"] = f'the file says "{text}" and no address'

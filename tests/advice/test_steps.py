@@ -166,9 +166,8 @@ def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> 
 def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
     """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151, so that its line would run at the processor's pace."""
     answer = check("gemma3:4b", machine=named(machine)[0])
-    lines = (*answer.setup, *answer.commands)
-    assert any("ollama run" in line for line in lines)
-    assert any("OLLAMA_IGPU_ENABLE=1" in line for line in lines) is is_told
+    lines = str((*answer.setup, *answer.commands))
+    assert ("ollama run" in lines, "OLLAMA_IGPU_ENABLE=1" in lines) == (True, is_told)
 
 
 @pytest.mark.parametrize(
@@ -181,17 +180,18 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool)
     ],
 )
 def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetched: str) -> None:
-    lines = check(typed, machine=named("RTX 4090")[0]).commands
-    assert any(f"-hf {fetched} " in line for line in lines), lines
+    assert f"-hf {fetched} " in str(check(typed, machine=named("RTX 4090")[0]).commands)
 
 
 @pytest.mark.parametrize("typed", ["qwen3:30b", "ollama run qwen3:30b"])
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str) -> None:
-    """As Ollama's library spells it, whatever else has the model; another program that was asked for keeps its own line."""
-    machine = named("desktop-rtx3060-12gb")[0]
+    """As Ollama's library spells it, whatever else has the model; another program that was asked for keeps its own line, and Ollama's stands beside none where it does not run the model."""
+    machine, mac = "desktop-rtx3060-12gb", "macbook pro m3 16gb"
     assert check(typed, machine=machine).commands == ("ollama run qwen3:30b",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
     assert own[0].startswith("llama-server ")
+    assert check("gpt-oss-20b", Workload(runtime="ollama"), machine=mac).route == "api"
+    assert "ollama run" not in str(check("gpt-oss-20b", machine=mac).commands)
 
 
 def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> None:

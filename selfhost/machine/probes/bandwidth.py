@@ -92,7 +92,7 @@ def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:
     wait = Barrier(count, timeout=10).wait
     with ThreadPoolExecutor(count) as pool:
         running = [pool.submit(_read, part_bytes, fill, read, wait) for _ in range(count)]
-        return [one.result() for one in running]
+        return [each.result() for each in running]
 
 
 def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object]) -> Trace:
