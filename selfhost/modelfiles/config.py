@@ -8,9 +8,8 @@ empty, and `unknown` says why.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
@@ -20,7 +19,7 @@ from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
 from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
-from .source import MAX_NUMBER, Unclear, architecture_of, grouped, short
+from .source import MAX_NUMBER, Unclear, architecture_of, grouped, reason, short
 
 # what no config.json says of a model
 _NEVER_STATED: Mapping[str, str] = {
@@ -50,7 +49,14 @@ class ConfigRead(Record):
 
 def read_config(path: str) -> ConfigRead:
     """The model that a config.json describes. Raises `SpecError`."""
-    keys = Keys(path, _values(path))
+    values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
+    exported = source.beside(path, _QUANTIZATION)
+    if exported and isinstance(values, dict) and not values.get("quantization_config"):
+        export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
+        part = export.get("quantization") if isinstance(export, dict) else None
+        own = part if isinstance(part, dict) else {}
+        values = {**values, "quantization_config": {"quant_method": "modelopt", **own}}
+    keys = Keys(path, values)
     stored = stored_of(keys)
     if stored.why is not None:
         keys.unknown["architecture.matrix_dtype"] = stored.why
@@ -66,31 +72,15 @@ def read_config(path: str) -> ConfigRead:
         counts = _with_encoders(keys, counts, architecture.embedding_length if architecture else 0)
     if counts.total is None:
         keys.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
-    return ConfigRead(
-        spec=_spec(keys, architecture, counts),
-        stored=stored,
-        language_parameters=language,
-        notes=tuple(keys.notes),
-    )
-
-
-def _values(path: str) -> Any:
-    """Those of the file, with what an exporter wrote of its quantization into one beside it."""
-    values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
-    exported = source.beside(path, _QUANTIZATION)
-    if not exported or not isinstance(values, dict) or values.get("quantization_config"):
-        return values
-    export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
-    part = export.get("quantization") if isinstance(export, dict) else None
-    own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
-    return {**values, "quantization_config": own}
+    spec, notes = _spec(keys, architecture, counts), tuple(keys.notes)
+    return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=notes)
 
 
 def _spec(keys: Keys, architecture: Architecture | None, counts: Parameters) -> ModelSpec:
     modality = "vision" if keys.sees else "text"
     if architecture is not None and not architecture.output_matrix:
         modality = "embedding"
-    path, shown = keys.path, source.shown(keys.path)
+    shown, name = source.shown(keys.path), source.name_of(keys.path)
     # classes that transformers has of its own do not need the code that auto_map names
     is_foreign = not keys.in_gguf or keys.type.get("own_code")
     has_own_code = bool(is_foreign and isinstance(keys.outer.get("auto_map"), dict))
@@ -101,8 +91,6 @@ def _spec(keys: Keys, architecture: Architecture | None, counts: Parameters) -> 
         sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
     if has_own_code:
         sources["safety"] = f"auto_map in {shown}"
-    is_usual = os.path.basename(path).lower() == "config.json"
-    name = source.name_of(os.path.dirname(os.path.abspath(path)) if is_usual else path)
     return ModelSpec(
         id=source.identifier(name),
         name=name,
@@ -112,7 +100,7 @@ def _spec(keys: Keys, architecture: Architecture | None, counts: Parameters) -> 
         safety=Safety(remote_code=True if has_own_code else None),
         sources=sources,
         unknown={**keys.unknown, **_NEVER_STATED},
-        origin=path,
+        origin=keys.path,
     )
 
 
@@ -139,9 +127,9 @@ def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameter
     parts = [part for part in stated if isinstance(part, dict)]
     total = sum(encoder_parameters(part, text_width) for part in parts)
     if not 0 < total <= source.MAX_PARAMETERS:
-        keys.unknown["parameters.encoders"] = source.reason("encoder-size")
+        keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
-    keys.notes.append(source.reason("encoders", millions=total / 1e6))
+    keys.notes.append(reason("encoders", millions=total / 1e6))
     if counts.total is not None and counts.active is not None:
         counts = counts.replace(total=counts.total + total, active=counts.active + total)
     # the first part's type, as `[[encoder]]` of architectures.toml has it
@@ -180,8 +168,7 @@ def _deepstack_layers(encoder: object) -> int:
 def _architecture(keys: Keys, stored: Stored) -> Architecture:
     """The layers and the tables. Raises `Unclear` where the cache does not follow."""
     _count_layers(keys)
-    width, called = keys.needed("width"), TABLES["called"]
-    kinds = _kinds(keys)
+    width, called, kinds = keys.needed("width"), TABLES["called"], _kinds(keys)
     attention = grouped([_attention(keys, n, kind) for n, kind in enumerate(kinds)], width, called)
     recurrent = grouped([_state(keys, kind) for kind in kinds], width, called)
     incomplete: str | None = None
@@ -191,8 +178,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         feed_forward = grouped(parts, width, called)
     except Unclear as why:
         incomplete = str(why)
-    has_experts = any(part.experts for part in feed_forward)
-    name = keys.row_name(has_states=bool(recurrent), has_experts=has_experts)
+    name = _row_name(keys, bool(recurrent), any(part.experts for part in feed_forward))
     row = shipped_table("architectures")["architecture"].get(name) if "row" in keys.type else None
     is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
     fields = {**_tables(keys, row or {}), **_layers_apart(keys)}
@@ -200,7 +186,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     incomplete = _incompleteness(keys, incomplete, row, fields["vocabulary"], tied)
     _refuse_unknown_cache(keys, incomplete, row, attends=bool(attention), is_encoder=is_encoder)
     if incomplete is not None:
-        keys.unknown["parameters.total"] = source.reason("incomplete", why=incomplete)
+        keys.unknown["parameters.total"] = reason("incomplete", why=incomplete)
         # with the name of a row it would be believed to have all its tensors
         name += INCOMPLETE if row is not None else ""
     return architecture_of(
@@ -213,12 +199,19 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         feed_forward=feed_forward,
         tied_embeddings=bool(tied),
         output_matrix=not is_encoder and not keys.is_headless,
-        dtype=_dtype(keys),
         matrix_dtype=stored.matrices,
         expert_dtype=stored.experts,
         quantizer=stored.quantizer,
         **fields,
     )
+
+
+def _row_name(keys: Keys, has_states: bool, has_experts: bool) -> str:
+    """Of the row of architectures.toml, or what stands in for it."""
+    key = "row_with_experts" if has_experts else "row"
+    key = key if has_states or has_experts else "row_without_states"
+    key = "row_of_ocr" if "OCR" in keys.class_name else key
+    return str(keys.type.get(key) or keys.type.get("row") or keys.kind or "unnamed")
 
 
 def _count_layers(keys: Keys) -> None:
@@ -240,13 +233,21 @@ def _count_layers(keys: Keys) -> None:
 def _kinds(keys: Keys) -> list[str]:
     """The kind of each layer."""
     layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
-    every = keys.number("full_attention_interval")
+    every, place = keys.number("full_attention_interval"), keys.stated(*TABLES["places"])
     if names is not None:
-        kinds = _listed_kinds(keys, names)
-    elif keys.get(*TABLES["places"]) is not None:
-        key = keys.stated(*TABLES["places"])
-        kind, others = TABLES["places"][key]
-        kinds = [kind if number in (keys.places(key) or ()) else others for number in layers]
+        meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
+        kinds = [meanings.get(name if isinstance(name, str) else None) for name in names]
+        if None in kinds:
+            odd = short(names[kinds.index(None)])
+            raise Unclear(f"{keys.stated(*_KIND_LISTS)}: {odd} is not understood")
+        if isinstance(names, list):
+            # the keys of recurrent layers stand in the file whether or not the list has any
+            keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
+        if _window(keys) is None:
+            kinds = ["full" if kind == "sliding" else kind for kind in kinds]
+    elif (places := keys.places(place)) is not None:
+        kind, others = TABLES["places"][place]
+        kinds = [kind if number in places else others for number in layers]
     elif every:
         kinds = ["delta" if (number + 1) % every else "full" for number in layers]
     elif kind := keys.type.get("layers"):
@@ -255,19 +256,6 @@ def _kinds(keys: Keys) -> list[str]:
         kinds = ["sliding" if slides else "full" for slides in _sliding(keys)]
     # whatever the file says, the last layer of some attends to everything
     return [*kinds[:-1], "full"] if keys.type.get("last_full") else kinds
-
-
-def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
-    if isinstance(names, list):
-        # the keys of recurrent layers stand in the file whether or not the list has any
-        keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
-    meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
-    if _window(keys) is None:
-        meanings = {key: "full" if kind == "sliding" else kind for key, kind in meanings.items()}
-    for name in names:
-        if not isinstance(name, str) or name not in meanings:
-            raise Unclear(f"{keys.stated(*_KIND_LISTS)}: {short(name)} is not understood")
-    return [meanings[name] for name in names]
 
 
 def _window(keys: Keys) -> int | None:
@@ -293,7 +281,7 @@ def _sliding(keys: Keys) -> list[bool]:
         return [bool(number % first) for number in layers]
     if type(pattern) is int and pattern > 0:
         return [(number + 1) % pattern != 0 for number in layers]
-    raise Unclear(source.reason("sliding_window", window=window, pattern=short(pattern)))
+    raise Unclear(reason("sliding_window", window=window, pattern=short(pattern)))
 
 
 def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
@@ -301,34 +289,29 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
         return None
     heads = keys.number("num_attention_heads_per_layer", layer=number)
     heads = heads or keys.needed("heads", layer=number)
-    if kind == "full" and _is_latent(keys):
+    # without its latent a class that has one by default has no attention
+    is_latent = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
+    if kind == "full" and is_latent and keys.values.get("use_mla") is not False:
         return _latent(keys, number, heads)
     own, width = _own_sizes(keys, number), keys.needed("width")
     length = own.get("head_dim") or keys.number("head_length", least=1) or width // heads
     if width % heads and not (own or keys.get("head_length")):
-        raise Unclear(source.reason("head_dim", width=width, heads=heads))
-    part = Attention(
+        raise Unclear(reason("head_dim", width=width, heads=heads))
+    kv_heads = own.get("num_key_value_heads") or _kv_heads(keys, number, heads)
+    # layers without a window may have their own sizes, and keep keys for values (Gemma 4)
+    full_length = keys.number("global_head_dim") if kind == "full" else None
+    takes_keys = bool(full_length and keys.get("attention_k_eq_v"))
+    if takes_keys:
+        kv_heads = keys.number("num_global_key_value_heads", least=1) or kv_heads
+    return Attention(
         kind="full" if kind == "hybrid" else kind,
         heads=heads,
-        kv_heads=own.get("num_key_value_heads") or _kv_heads(keys, number, heads),
-        key_length=length,
-        value_length=length,
+        kv_heads=kv_heads,
+        key_length=full_length or length,
+        value_length=full_length or length,
         window_tokens=_window(keys) if kind == "sliding" else None,
-        **TABLES["kind_has"].get(kind, {}),
-    )
-    full_length = keys.number("global_head_dim") if kind == "full" else None
-    return _with_full_sizes(keys, part, full_length) if full_length else part
-
-
-def _with_full_sizes(keys: Keys, part: Attention, length: int) -> Attention:
-    """Layers without a window may have their own sizes, and keep keys for values (Gemma 4)."""
-    takes_keys = bool(keys.get("attention_k_eq_v"))
-    kv_heads = keys.number("num_global_key_value_heads", least=1) if takes_keys else None
-    return part.replace(
-        kv_heads=kv_heads or part.kv_heads,
-        key_length=length,
-        value_length=length,
         values_from_keys=takes_keys,
+        **TABLES["kind_has"].get(kind, {}),
     )
 
 
@@ -352,13 +335,6 @@ def _own_sizes(keys: Keys, number: int) -> Mapping[str, int]:
     ):
         raise Unclear(f"per_layer_config is {short(by_layer)}, not understood")
     return own
-
-
-def _is_latent(keys: Keys) -> bool:
-    latent = keys.number("kv_lora_rank") if keys.values.get("use_mla") is not False else 0
-    if latent is None and keys.class_row.get("defaults", {}).get("kv_lora_rank"):
-        raise Unclear("kv_lora_rank is null, and its class has no attention without it")
-    return bool(latent)
 
 
 def _latent(keys: Keys, number: int, heads: int) -> Attention:
@@ -406,19 +382,17 @@ def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
     is_apart = place == "by_kind" or isinstance(keys.get("hybrid_override_pattern"), str)
     if place == "none" or (is_apart and kind not in ("mlp", "moe")):
         return None
-    experts = keys.number("experts") or 0
+    experts, used = keys.number("experts") or 0, keys.number("used") or 0
     # HunYuan's dense models state one
-    if experts <= 1 or (switch and not keys.get(switch)):
+    is_dense = experts <= 1 and not (experts and keys.type.get("lone_expert"))
+    if is_dense or (switch and not keys.get(switch)):
         return FeedForward(length=_dense_length(keys, number))
-    used = keys.number("used") or 0
     if not 0 < used <= experts:
-        raise Unclear(f"{keys.stated('used')}: a token uses {used:,} of {experts:,} experts")
-    if kind == "moe" if is_apart else _has_experts(keys, number):
-        return _mixture(keys, number, experts, used)
-    return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
-
-
-def _mixture(keys: Keys, number: int, experts: int, used: int) -> FeedForward:
+        named = keys.stated("experts")
+        text = f"{keys.stated('used')}: a token uses {used:,} of {experts:,} experts"
+        raise Unclear(f"{text} ({keys.names.get(named, named)})")
+    if not (kind == "moe" if is_apart else _has_experts(keys, number)):
+        return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
     each = keys.number("expert_length") or keys.needed("intermediate_size", "n_inner")
     stated, shared = keys.number("shared_length"), keys.number("shared_experts")
     if stated is None or shared == 0:
@@ -468,28 +442,28 @@ def _dense_length(keys: Keys, number: int) -> int:
         # the file counts gate and up together
         return length // 2
     if keys.get("block_auto_adjust_ff_dim"):
-        return _adjusted_length(keys, int(2 * length / 3))
+        # as LFM2 has it
+        factor, step = keys.get("block_ffn_dim_multiplier"), keys.number("block_multiple_of") or 1
+        is_usable = type(factor) is float and 0 < factor < 100
+        return -(-int((factor if is_usable else 1) * int(2 * length / 3)) // step) * step
     reading = keys.layers - (keys.number("num_kv_shared_layers") or 0)
     return 2 * length if keys.get("use_double_wide_mlp") and number >= reading else length
 
 
-def _adjusted_length(keys: Keys, length: int) -> int:
-    """As LFM2 has it."""
-    factor, step = keys.get("block_ffn_dim_multiplier"), keys.number("block_multiple_of") or 1
-    is_usable = type(factor) is float and 0 < factor < 100
-    return -(-int((factor if is_usable else 1) * length) // step) * step
-
-
 def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of tokens and positions, as fields of `Architecture`."""
-    context = keys.size("context")
+    """The tables of tokens and positions and their type, as fields of `Architecture`."""
+    context, (dtype, stated) = keys.size("context"), keys.published_type()
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
+    if dtype is None:
+        why = f"torch_dtype {short(stated)} is not known"
+        keys.unknown["architecture.dtype"] = why if stated else "config.json does not say"
     has_rows = row.get("positions") and not row.get("position_offset")
-    has_table = keys.class_row and any(map(keys.reads, TABLES["sizes"]["table_length"]))
+    has_table = keys.matter.intersection(TABLES["sizes"]["table_length"])
     table, types = keys.number("table_length"), keys.size("type_vocab_size")
     usable = (context or 0) - keys.type.get("unused_positions", 0)
     return {
+        "dtype": dtype,
         "vocabulary": keys.number("vocabulary", least=1),
         "context_tokens": usable if usable > 0 else context,
         "table_length": table if has_table and table != keys.needed("width") else None,
@@ -501,7 +475,8 @@ def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _layers_apart(keys: Keys) -> dict[str, Any]:
     """Layers and parts of layers that are counted apart, as fields of `Architecture`."""
-    shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
+    is_read = not keys.class_row or "num_kv_shared_layers" in keys.matter
+    shared = keys.number("num_kv_shared_layers") if is_read else 0
     if shared and shared >= keys.layers:
         raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
     deepstack = _deepstack_layers(keys.outer.get("vision_config"))
@@ -517,14 +492,6 @@ def _layers_apart(keys: Keys) -> dict[str, Any]:
     }
 
 
-def _dtype(keys: Keys) -> str | None:
-    dtype, stated = keys.published_type()
-    if dtype is None:
-        why = f"torch_dtype {short(stated)} is not known"
-        keys.unknown["architecture.dtype"] = why if stated else "config.json does not say"
-    return dtype
-
-
 def _ties_embeddings(keys: Keys) -> bool | None:
     """Whether the output matrix is the token table; None where that is not known."""
     inner, outer = (part.get("tie_word_embeddings") for part in (keys.inner, keys.outer))
@@ -533,13 +500,8 @@ def _ties_embeddings(keys: Keys) -> bool | None:
         # where the outer class would tie, transformers leaves a matrix alone that the published
         # files have
         return keys.outer_type.get("tied_by_text_config") if inner else None
-    for key in TABLES["keys"]["tying"]:
-        value = keys.get(key)
-        if value is None and key == "tie_word_embeddings" and keys.nested:
-            value = outer
-        if isinstance(value, bool):
-            return value
-    return keys.type.get("tied")
+    values = map(keys.get, TABLES["keys"]["tying"])
+    return next((value for value in values if isinstance(value, bool)), keys.type.get("tied"))
 
 
 def _incompleteness(
@@ -548,8 +510,8 @@ def _incompleteness(
     """Why the weights do not follow. Raises `Unclear` where the cache does not either."""
     doubtful = source.listed(keys.not_understood(cache=True))
     if doubtful:
-        raise Unclear(source.reason("doubtful-cache", keys=doubtful))
-    odd = keys.not_understood(cache=False) + keys.unpublished
+        raise Unclear(reason("doubtful-cache", keys=doubtful))
+    odd = keys.not_understood(cache=False)
     if str(keys.get("position_embedding_type")).startswith("relative"):
         odd.append("position_embedding_type")
     cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.values.keys()
@@ -557,9 +519,9 @@ def _incompleteness(
         incomplete: incomplete is not None,
         f"{source.listed(sorted(cut))} is missing": cut,
         f"{source.listed(odd)}: not understood": odd,
-        source.reason("no-row", kind=keys.kind or "this model type"): row is None,
+        reason("no-row", kind=keys.kind or "this model type"): row is None,
         "vocab_size is missing": vocabulary is None,
-        source.reason("tie_word_embeddings"): tied is None and not keys.is_headless,
+        reason("tie_word_embeddings"): tied is None and not keys.is_headless,
     }
     return next((why for why, holds in faults.items() if holds), None)
 
@@ -571,7 +533,7 @@ def _refuse_unknown_cache(
     name = keys.class_name
     if row is None:
         if keys.is_headless or re.search(_READING, name):
-            raise Unclear(source.reason("no-context", kind=keys.kind, name=name))
+            raise Unclear(reason("no-context", kind=keys.kind, name=name))
         says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
         if not keys.class_row and attends and says_heads is None:
             raise Unclear("num_key_value_heads is missing, and its default is not known")

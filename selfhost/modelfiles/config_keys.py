@@ -14,7 +14,7 @@ from ..catalogue.quantization_names import PACKED, QUANTIZATIONS, mlx_scheme, sc
 from ..catalogue.spec import Quantized
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .source import Sizes, Unclear, clean, file_table, listed, read_json, reason, refuse, short
+from .source import FILES, Sizes, Unclear, clean, listed, read_json, reason, refuse, short
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -32,6 +32,7 @@ _PARTS = ("attn_config", "ffn_config", "sparse_attention_config", "linear_attn_c
 _INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
 # classes without an output matrix
 _BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
+_WRITES = {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
 
 
 @cache
@@ -52,20 +53,20 @@ class Keys(Sizes):
     """The keys of a config.json under the names of its class.
 
     `outer` is the whole file, `inner` the part of its text model, and `values` the keys of the text
-    model with the defaults of its class; `written` are those that stand in the file. `nested`: the
-    top has none of the text model's keys. `type` is the row of its model type, `class_row` what
-    the class does; both are empty where unknown. `in_gguf`: the converter of llama.cpp knows the
-    model type. `is_headless`: a published class without an output matrix.
+    model with the defaults of its class; `written` are those that stand in the file, `understood`
+    those that something reads. `nested`: the top has none of the text model's keys. `type` is the
+    row of its model type, `class_row` what the class does; both are empty where unknown. `in_gguf`:
+    the converter of llama.cpp knows the model type. `sees`: it has an encoder of pictures.
+    `is_headless`: a published class without an output matrix.
     """
 
     def __init__(self, path: str, values: Any) -> None:
         super().__init__(path, {})
-        self.outer = values
         if not isinstance(values, dict):
             what = "a list" if isinstance(values, list) else "a single value"
             refuse(path, "no-config", what=f"it is {what}, not an object")
         nest = next((key for key in _NESTS if isinstance(values.get(key), dict)), None)
-        self.inner: Mapping[str, Any] = values[nest] if nest is not None else {}
+        self.outer, self.inner = values, values[nest] if nest is not None else {}
         self._refuse_other_json(is_nest=nest is not None)
         # some files repeat the text model's keys at the top, and nest no more than its name
         self.nested = bool(self.inner) and values.keys().isdisjoint(TABLES["sizes"]["layers"])
@@ -75,49 +76,14 @@ class Keys(Sizes):
         self.type = MODEL_TYPES.get(self.kind, {})
         is_own = self.type.get("own_code")
         self.class_row: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
+        self.defaults = {**self.class_row.get("defaults", {}), **self.type.get("defaults", {})}
         self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.class_row.get("matter", ()))
         self.in_gguf = bool(self.type.get("row") and self.type.get("in_gguf", True))
-        self.values: dict[str, Any] = self._keys_of_text()
-        self.written = frozenset(self.values)
-        self._add_defaults()
-        self._sort_published()
-        self._read_class()
-
-    def _sort_published(self) -> None:
-        # keys that something reads, or that are known to change nothing, and those with another
-        # value than every published model has
         self.understood: set[str] = set()
-        self.unpublished: list[str] = []
-        for key, value in {**TABLES["published"], **self.type.get("published", {})}.items():
-            usual = (None, *(value if isinstance(value, list) else [value]))
-            if self.values.get(key) in usual:
-                self.understood.add(key)
-            else:
-                self.unpublished.append(key)
-        self.get(*TABLES["keys"]["read"])
-
-    def _read_class(self) -> None:
-        named = self.outer.get("architectures")
-        self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
-        composed = self.nested and "ForConditional" in self.class_name
-        says_so = composed or self.outer_type.get("sees")
-        self.sees = bool(says_so or any(map(self.outer.get, TABLES["encoders"]["seeing"])))
-        # ChatGLM names its bare class, and generates with that of auto_map
-        mapped, writes = (
-            self.outer.get("auto_map"),
-            {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"},
-        )
-        is_mapped = isinstance(mapped, dict) and not writes.isdisjoint(mapped)
-        has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
-        self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
-
-    def row_name(self, *, has_states: bool, has_experts: bool) -> str:
-        """Of the row of architectures.toml, or what stands in for it."""
-        key = "row_with_experts" if has_experts else "row"
-        key = key if has_states or has_experts else "row_without_states"
-        key = "row_of_ocr" if "OCR" in self.class_name else key
-        return str(self.type.get(key) or self.type.get("row") or self.kind or "unnamed")
+        self.names_of(TABLES["keys"]["read"])
+        self._read_values()
+        self._read_class()
 
     def _refuse_other_json(self, *, is_nest: bool) -> None:
         """Raise `SpecError` for JSON that is something else, and name some of its keys."""
@@ -132,41 +98,44 @@ class Keys(Sizes):
             what = f"it has the keys {seen}" if seen else "it is empty"
             refuse(self.path, "no-config", what=what)
 
-    def _keys_of_text(self) -> dict[str, Any]:
-        text = dict(self.outer)
-        if self.inner:
-            own = {*_NESTS, "model_type"}
-            shared = _INHERITED if self.nested else self.outer.keys() - own
-            text = {key: value for key, value in self.outer.items() if key in shared}
-            text |= {key: value for key, value in self.inner.items() if key not in own}
+    def _read_values(self) -> None:
+        """Set the values of the text model: as written, then what the class takes for those that
+        are left out, and each under its other name.
+        """
+        outer = self.outer
+        if self.nested:
+            outer = {key: outer[key] for key in _INHERITED if key in outer}
+        values = {**outer, **self.inner}
         for part in _PARTS:
-            if isinstance(text.get(part), dict):
-                text = {**text[part], **text}
-        return text
+            if isinstance(values.get(part), dict):
+                values = {**values[part], **values}
+        self.written = frozenset(values)
+        named = self.written.union(self.names.get(key, key) for key in values)
+        for key, value in self.defaults.items():
+            if named.isdisjoint((key, self.names.get(key, key))):
+                values[key] = value
+        for pair in self.names.items():
+            for name, other in (pair, pair[::-1]):
+                if other in values:
+                    values.setdefault(name, values[other])
+        self.values = values
 
-    def _add_defaults(self) -> None:
-        """What the class takes for keys that are left out, and each key under its other name."""
-        named = {*self.values, *(self.names.get(key, key) for key in self.values)}
-        for row in (self.type, self.class_row):
-            for key, value in row.get("defaults", {}).items():
-                if not {key, self.names.get(key, key)} & named:
-                    self.values.setdefault(key, value)
-        for key, generic in self.names.items():
-            for name, other in ((key, generic), (generic, key)):
-                if other in self.values:
-                    self.values.setdefault(name, self.values[other])
+    def _read_class(self) -> None:
+        named, mapped = self.outer.get("architectures"), self.outer.get("auto_map")
+        self.class_name = clean(named[0]) if isinstance(named, list) and named else ""
+        composed = self.nested and "ForConditional" in self.class_name
+        says_so = composed or self.outer_type.get("sees")
+        self.sees = bool(says_so or any(map(self.outer.get, TABLES["encoders"]["seeing"])))
+        # ChatGLM names its bare class, and generates with that of auto_map
+        is_mapped = isinstance(mapped, dict) and not _WRITES.isdisjoint(mapped)
+        has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
+        self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """Every name of each key, by the table of sizes; all of them count as understood."""
         names = [name for key in keys for name in TABLES["sizes"].get(key, (key,))]
         self.understood.update(names)
         return names
-
-    def stated(self, *keys: str) -> str:
-        """The first of these keys that has a value, under the name that it has in the file."""
-        written = [name for name in self.names_of(keys) if name in self.written]
-        having = (name for name in written if self.values.get(name) is not None)
-        return next(having, None) or super().stated(*keys)
 
     def per_layer(self, *keys: str) -> Any:
         """A list, or a text, with one entry per layer; None where the key is missing or empty."""
@@ -190,15 +159,12 @@ class Keys(Sizes):
         stated = self.get("torch_dtype", "dtype")
         stated = stated or self.outer.get("torch_dtype") or self.outer.get("dtype")
         name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
-        return file_table("torch_types").get(name), stated
-
-    def reads(self, key: str) -> bool:
-        """False where the class of this model type is known and leaves the key alone."""
-        return not self.class_row or key in self.matter
+        return FILES["torch_types"].get(name), stated
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
-        (`cache`), or else its weights: by their names, or by the class.
+        (`cache`), or else its weights: by their names, by the class, or by a value that no
+        published model has.
         """
         keys, sizes = TABLES["keys"], TABLES["sizes"].values()
         bears = re.compile("|".join(keys["cache" if cache else "weights"]))
@@ -212,7 +178,7 @@ class Keys(Sizes):
             for key, value in self.values.items()
             if bears.search(key)
             and not harmless.search(key)
-            and not {key, self.names.get(key, key)} & idle
+            and idle.isdisjoint((key, self.names.get(key, key)))
             and not isinstance(value, dict)
             and value not in (None, False, 0, "", -1, [])
         }
@@ -224,8 +190,16 @@ class Keys(Sizes):
             and self.values[key] != defaults.get(key)
             and (cache or not small.search(key))
         }
-        pairs = [pair for pair in self.names.items() if self.understood.intersection(pair)]
-        return sorted(clean(key) for key in odd - self.understood.union(*pairs))
+        published = {**TABLES["published"], **self.type.get("published", {})}
+        unusual = {
+            key
+            for key, value in published.items()
+            if self.values.get(key) not in (None, *(value if isinstance(value, list) else [value]))
+        }
+        understood = self.understood | (published.keys() - unusual)
+        understood.update(*(pair for pair in self.names.items() if understood.intersection(pair)))
+        odd -= understood
+        return sorted(map(clean, odd)) + ([] if cache else sorted(unusual - odd))
 
 
 class Stored(Record):
@@ -266,30 +240,27 @@ def stored_of(keys: Keys) -> Stored:
         return Stored(name=keys.published_type()[0], quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
     method = str(values.get("quant_method") or ("modelopt" if values.get("quant_algo") else None))
-    quantizer = "modelopt" if method == "modelopt" else None
     odd, name = _name_by(method, values)
     if name is not None:
+        lists = map(values.get, FILES["quantization_config"]["left_out"])
+        left = [str(module) for modules in lists if isinstance(modules, list) for module in modules]
+        leaves_attention = any("self_attn" in module and module[-1:] == "*" for module in left)
         # gpt-oss, Kimi K2.5: the experts alone are narrow
-        if method == "mxfp4" or (keys.get("experts") and _leaves_attention(values)):
-            return Stored(name=name, experts=name, quantizer=quantizer)
-        exception = _rule_of_modules(values)
+        is_of_experts = method == "mxfp4" or (keys.get("experts") and leaves_attention)
+        exception = None if is_of_experts else _rule_of_modules(values)
         if exception is None:
-            return Stored(name=name, matrices=name, quantizer=quantizer)
+            alone = {"experts" if is_of_experts else "matrices": name}
+            quantizer = "modelopt" if method == "modelopt" else None
+            return Stored(name=name, quantizer=quantizer, **alone)
         odd = exception
     return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
-
-
-def _leaves_attention(config: Mapping[str, Any]) -> bool:
-    lists = map(config.get, file_table("quantization_config")["left_out"])
-    names = [str(name) for names in lists if isinstance(names, list) for name in names]
-    return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
     """The key that leaves matrices of the blocks in another type than the rest, if one does: the
     size is then not known. Other modules are small, and are counted in the narrow type.
     """
-    table = file_table("quantization_config")
+    table = FILES["quantization_config"]
     for key in table["left_out"]:
         names = config.get(key) or ()
         # an empty list of these makes the head narrow, too
@@ -303,7 +274,7 @@ def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
 
 def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
     """The key that tells the layout, and the layout, None where it is not understood."""
-    layout = file_table("quantization_config")["layouts"].get(method)
+    layout = FILES["quantization_config"]["layouts"].get(method)
     if layout is not None:
         return layout["key"], layout["names"].get(str(config.get(layout["key"])))
     if method in ("gptq", "awq"):
@@ -314,12 +285,10 @@ def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
     if method != "bitsandbytes":
         return "quant_method", None
     is_double = config.get("bnb_4bit_use_double_quant") is True
-    kinds = {
-        "nf4-double" if is_double else "nf4": ("load_in_4bit", "_load_in_4bit"),
-        "int8": ("load_in_8bit",),
-    }
-    held = (name for name, keys in kinds.items() if any(config.get(key) is True for key in keys))
-    return "load_in_4bit", next(held, None)
+    four = "nf4-double" if is_double else "nf4"
+    kinds = {"load_in_4bit": four, "_load_in_4bit": four, "load_in_8bit": "int8"}
+    names = (name for key, name in kinds.items() if config.get(key) is True)
+    return "load_in_4bit", next(names, None)
 
 
 def _packed(layout: str, group: object, zeros: str = "") -> str | None:
@@ -342,7 +311,7 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     type, bits, group = (weights.get(key) for key in ("type", "num_bits", "group_size"))
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
     whole = "block" if weights.get("strategy") == "block" else group
-    own: Mapping[str, str] = file_table("quantization_config")["of_linear"]
+    own: Mapping[str, str] = FILES["quantization_config"]["of_linear"]
     packed = _packed(f"w{bits}a16", group, zeros) if type == "int" else None
     return own.get(f"{type} {bits} {whole}{zeros}") or packed
 
@@ -351,15 +320,15 @@ def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     """MLX's `quantization`, with what it says of single layers under their names."""
     config = mlx if isinstance(mlx, dict) else {}
     mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
+    scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
+    if scheme is None or (scheme.bits, scheme.group) != (bits, group):
+        return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
     # a router is small
     apart = {
         part.get("bits") if isinstance(part, dict) else None
         for key, part in config.items()
         if (part is False or isinstance(part, dict)) and not key.endswith(("gate", "router"))
     }
-    scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
-    if scheme is None or (scheme.bits, scheme.group) != (bits, group):
-        return Stored(format="mlx", why=reason("mlx-quantization", value=short(mlx)))
     # gpt-oss: experts as published, all else in 8 bits
     is_mixed = mode == "mxfp4" and apart == {8}
     if apart - {bits} and not is_mixed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import Any, NoReturn
+from typing import Any
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.quantization_names import QUANTIZATIONS
@@ -16,18 +16,12 @@ from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, Publis
 from ..core.files import numbered_files
 from ..core.tables import shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
-from ..needs.tensors import (
-    ArchitectureRow,
-    checkpoint_tensors,
-    count,
-    gguf_tensors,
-    idle,
-    row_of,
-)
+from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count, gguf_tensors, idle, row_of
 from . import source
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
-from .source import MAX_NUMBER, LocalModel, Sizes, Unclear, architecture_of, grouped, reason
+from .source import FILES, LocalModel, Malformed, Sizes, Unclear, clean, grouped, reason
 
+_TABLE: Mapping[str, Any] = FILES["gguf"]
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 # a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
@@ -37,8 +31,6 @@ _STACKS = ("enc.blk.", "dec.blk.")
 _RWKV7_RANKS = tuple(
     f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
 )
-# by a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
-_Shapes = Mapping[tuple[str, int], tuple[int, ...]]
 
 
 class Refused(Unclear):
@@ -57,16 +49,12 @@ class GgufModel(Sizes):
     def __init__(self, path: str, header: Header, tensors: tuple[Tensor, ...]) -> None:
         super().__init__(path, header.values)
         self.tensors, self.counts = tensors, header.counts
-        self.name = source.clean(self.values.get("general.architecture"))
-        if not self.name:
-            self.refuse("general.architecture is missing")
+        self.name = clean(self.values.get("general.architecture"))
         architectures = shipped_table("architectures")
-        images = architectures.get("image_models", {}).get("architectures", ())
-        self.is_image_model = self.name in images
+        self.is_image_model = self.name in architectures["image_models"]["architectures"]
         row = architectures["architecture"].get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
-        self.table: Mapping[str, Any] = source.file_table("gguf")
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
         self.shapes |= {
             name[4:].replace("attn_o.", "attn_output."): shape
@@ -76,15 +64,11 @@ class GgufModel(Sizes):
         self.blocks = self.layers
         self.is_as_row = False
 
-    def refuse(self, what: str) -> NoReturn:
-        """Raise `SpecError` for what no converter writes."""
-        source.refuse(self.path, "unusable", what=what)
-
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """The keys below the name of the architecture, as the header has them."""
         names = [f"{self.name}.{key}" for key in keys]
         for name in self.counts.keys() & names:
-            self.refuse(f"{name} lists {self.counts[name]:,} entries, more than blocks")
+            raise Malformed(f"{name} lists {self.counts[name]:,} entries, more than blocks")
         return names
 
     def has(self, layer: int, *names: str) -> bool:
@@ -105,15 +89,21 @@ def read_gguf(path: str) -> LocalModel:
     if len(headers) > 1 and {promised, unlike} != {len(tensors)}:
         source.refuse(path, "mixed", unlike=unlike, parts=len(headers), promised=str(promised))
     model = GgufModel(path, headers[0], tensors)
-    for kind in (model.name, source.clean(model.values.get("general.type")).lower()):
-        other = model.table["not_a_model"].get(kind)
-        if other is not None:
-            source.fail(path, other["message"], other["remedy"])
+    if not model.name:
+        source.refuse(path, "unusable", what="general.architecture is missing")
+    for kind in (model.name, clean(model.values.get("general.type")).lower()):
+        if kind in _TABLE["not_a_model"]:
+            source.fail(path, **_TABLE["not_a_model"][kind])
     if not tensors:
         source.refuse(path, "no-tensors")
     quantization = _quantization(model)
+    try:
+        spec = _spec(model, {quantization: sum(header.size for header in headers)}, len(headers))
+    except Malformed as fault:
+        # no converter writes it
+        source.refuse(path, "unusable", what=fault)
     return LocalModel(
-        spec=_spec(model, {quantization: sum(header.size for header in headers)}, len(headers)),
+        spec=spec,
         format="gguf",
         quantization=quantization,
         files_here=True,
@@ -144,7 +134,7 @@ def _quantization(model: GgufModel) -> str:
             elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
     types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
     stated = model.values.get("general.file_type")
-    names, fallbacks = model.table["file_types"], model.table["fallbacks"]
+    names, fallbacks = _TABLE["file_types"], _TABLE["fallbacks"]
     name = names.get(str(stated & ~_GUESSED), "") if type(stated) is int else ""
     bases = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
     base = bases.get(name, name)
@@ -167,11 +157,13 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     try:
         architecture = _architecture(model)
         _hold_to_row(model, architecture)
+    except Malformed:
+        raise
     except Unclear as why:
         model.unknown["architecture"], architecture = str(why), None
         refused = f"llama.cpp refuses this file: {why}." if isinstance(why, Refused) else None
-    name = source.clean(model.values.get("general.name")) or source.name_of(model.path)
-    tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
+    tag, link = (clean(model.values.get(f"general.license{key}")) for key in ("", ".link"))
+    name = clean(model.values.get("general.name")) or source.name_of(model.path)
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     headers = f"header of {source.shown(model.path)}{more}"
     embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
@@ -207,7 +199,7 @@ def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
         if tensor.bytes is None or tensor.type not in BLOCKS:
             return ()
         name, layer = tensor.place
-        key = source.clean(name), tensor.shape, tensor.type, layer >= model.layers
+        key = clean(name), tensor.shape, tensor.type, layer >= model.layers
         bytes_by_tensor.setdefault(key, []).append(tensor.bytes)
     return tuple(
         FileTensors(
@@ -233,7 +225,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
         total = count(groups) if model.is_as_row else total
         active = total - idle(groups, architecture)
     if total > source.MAX_PARAMETERS:
-        model.refuse(f"{total:.1e} parameters")
+        raise Malformed(f"{total:.1e} parameters")
     return Parameters(total=total or None, active=active or None, mtp=predicting or None)
 
 
@@ -248,11 +240,15 @@ def _architecture(model: GgufModel) -> Architecture:
     # a model may run through its layers several times, each time with a cache of their own
     loops = model.size("num_loops") or 1 if row.loops else 1
     if layers * loops > MAX_LAYERS:
-        model.refuse(f"{loops:,} runs through {layers:,} layers")
+        raise Malformed(f"{loops:,} runs through {layers:,} layers")
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, layers - (row.cache_layers or layers))
+    if shared >= layers:
+        raise Malformed(f"all {layers:,} layers read the cache of an earlier one")
     context = model.size("context_length")
     attention = grouped(attending * loops, width)
-    recurrent = grouped(states, width)
-    architecture = architecture_of(
+    architecture = source.architecture_of(
         f"{model.name}: ",
         row=model.name,
         runs_in_gguf=True,
@@ -262,9 +258,9 @@ def _architecture(model: GgufModel) -> Architecture:
         tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
         attention=attention,
-        recurrent=recurrent,
+        recurrent=grouped(states, width),
         feed_forward=grouped(feeding * loops, width),
-        cache_layers=_cache_layers(model),
+        cache_layers=layers - shared if shared else None,
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
@@ -272,7 +268,7 @@ def _architecture(model: GgufModel) -> Architecture:
         deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
         mtp_layers=model.blocks - layers or None,
         **_tables(model),
-        **_departures(model, attention, recurrent),
+        **_departures(model, attention, has_states=any(states)),
     )
     if context is None:
         why = f"the header says {model.name}.context_length = 0"
@@ -286,33 +282,22 @@ def _count_layers(model: GgufModel) -> None:
     if model.is_image_model or not model.known:
         fact = "image-model" if model.is_image_model else "no-architecture"
         raise Unclear(reason(fact, name=model.name))
-    for key in model.table["required"]:
+    for key in _TABLE["required"]:
         if model.number(key) is None:
-            model.refuse(f"its header has no {model.name}.{key}")
+            raise Malformed(f"its header has no {model.name}.{key}")
     model.blocks = model.number("block_count") or 0
     predicting = model.number("nextn_predict_layers") or 0
     model.layers = model.blocks - predicting
     if not 0 < model.layers <= model.blocks <= MAX_LAYERS:
-        model.refuse(f"{model.blocks:,} layers, {predicting:,} of them beyond the last")
+        raise Malformed(f"{model.blocks:,} layers, {predicting:,} of them beyond the last")
     if any(name.startswith(("a.", "v.")) for name in model.shapes):
         raise Unclear(reason("encoder", name=model.name))
     for tensor in model.tensors:
         if tensor.bytes is None:
-            name = source.clean(tensor.name)
-            raise Unclear(reason("tensor-type", name=name, type=tensor.type))
+            raise Unclear(reason("tensor-type", name=clean(tensor.name), type=tensor.type))
     sections = model.values.get(f"{model.name}.rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != 4:
         raise Unclear(reason("sections", name=model.name, count=len(sections), wanted=4))
-
-
-def _cache_layers(model: GgufModel) -> int | None:
-    """Those that own a cache, None where all do."""
-    shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = max(0, model.layers - (model.row.cache_layers or model.layers))
-    if shared >= model.layers:
-        model.refuse(f"all {model.layers:,} layers read the cache of an earlier one")
-    return model.layers - shared if shared else None
 
 
 def _tables(model: GgufModel) -> dict[str, Any]:
@@ -335,7 +320,7 @@ def _tables(model: GgufModel) -> dict[str, Any]:
 
 
 def _departures(
-    model: GgufModel, attention: tuple[Attention, ...], recurrent: tuple[Recurrent, ...]
+    model: GgufModel, attention: tuple[Attention, ...], *, has_states: bool
 ) -> dict[str, Any]:
     """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
     row, names = model.row, model.shapes.keys()
@@ -349,28 +334,22 @@ def _departures(
         bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
     tables = {"rope_freqs.weight": "freqs", "rope_factors_long.weight": "long_short"}
     factors = next((kind for tensor, kind in tables.items() if tensor in names), row.rope_factors)
-    own = {"gate": gate, "attention_bias": bias, "rope_factors": factors}
-    departures = {key: value for key, value in own.items() if value != getattr(row, key)}
-    norm = _query_key_norm(model, attention)
-    if norm not in (None, row.query_key_norm or "none"):
-        departures["query_key_norm"] = norm
-    if not recurrent and any(name.endswith("attn_norm_2.weight") for name in names):
-        departures["parallel_norms"] = 2
-    return departures
-
-
-def _query_key_norm(model: GgufModel, attention: tuple[Attention, ...]) -> str | None:
-    """What the norm of queries and keys is over; None where none is to be expected."""
+    norm = usual_norm = row.query_key_norm or "none"
     # latent attention has no such norm
-    group = next((group for group in attention if group.kind != "latent"), None)
-    if group is None:
-        return None
-    shape = model.shape(group.layers[0], "attn_q_norm.weight")
-    if not shape:
-        return "none"
-    if len(shape) > 1 and shape[1] > 1:
-        return "per_head"
-    return "head" if shape[0] == group.key_length else "full"
+    for part in [part for part in attention if part.kind != "latent"][:1]:
+        shape = model.shape(part.layers[0], "attn_q_norm.weight")
+        is_by_head = len(shape) > 1 and shape[1] > 1
+        over = "head" if shape[:1] == (part.key_length,) else "full"
+        norm = ("per_head" if is_by_head else over) if shape else "none"
+    departures = {
+        "gate": (gate, row.gate),
+        "attention_bias": (bias, row.attention_bias),
+        "rope_factors": (factors, row.rope_factors),
+        "query_key_norm": (norm, usual_norm),
+    }
+    has_two = not has_states and any(name.endswith("attn_norm_2.weight") for name in names)
+    own = {key: value for key, (value, usual) in departures.items() if value != usual}
+    return {**own, "parallel_norms": 2} if has_two else own
 
 
 def _state(model: GgufModel, layer: int) -> Recurrent | None:
@@ -378,12 +357,12 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
     shown = model.row.state_kind
     is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
     is_possible = {"delta": is_delta, "lightning": shown == "lightning"}
-    for kind, rule in model.table["states"].items():
+    for kind, rule in _TABLE["states"].items():
         has_all = all(model.has(layer, tensor) for tensor in rule["tensors"])
         if has_all and is_possible.get(kind, True):
             break
     else:
-        if model.has(layer, *model.table["other_states"]):
+        if model.has(layer, *_TABLE["other_states"]):
             raise Unclear(f"the recurrent layers of {model.name} are of an unknown kind")
         return None
     sizes = model.sizes(rule["keys"])
@@ -408,7 +387,7 @@ def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Att
     for layer, state in enumerate(states):
         kind = state.kind if state is not None else None
         names = "attending_beside_delta" if kind == "delta" else "attending"
-        if kind not in ("kda", "lightning") and model.has(layer, *model.table[names]):
+        if kind not in ("kda", "lightning") and model.has(layer, *_TABLE[names]):
             attending.append(layer)
     if not attending:
         return by_layer
@@ -423,8 +402,8 @@ def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Att
         if slides[layer]:
             part = part.replace(window_tokens=window)
         # a layer without an indexer shares an earlier one's choice, or looks at everything
-        if model.has(layer, *model.table["indexing"]):
-            part = part.replace(**model.sizes(model.table["indexer"]))
+        if model.has(layer, *_TABLE["indexing"]):
+            part = part.replace(**model.sizes(_TABLE["indexer"]))
             if part.kind == "compressed":
                 part = part.replace(indexer_rows=model.needed("attention.indexer.top_k"))
         by_layer[layer] = part
@@ -432,17 +411,14 @@ def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Att
 
 
 def _attention_of(model: GgufModel, layer: int, heads: int, *, slides: bool) -> Attention:
-    is_latent = model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla")
-    if is_latent:
-        sizes = model.sizes({**model.table["latent"], **model.table["latent_heads"]})
+    if model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla"):
+        sizes = model.sizes({**_TABLE["latent"], **_TABLE["latent_heads"]})
         sizes["key_length"] -= sizes["rope_length"]
-        query = model.size("attention.q_lora_rank")
-        return Attention(
-            kind="latent", heads=heads, kv_heads=heads, query_latent_length=query, **sizes
-        )
+        sizes["query_latent_length"] = model.size("attention.q_lora_rank")
+        return Attention(kind="latent", heads=heads, kv_heads=heads, **sizes)
     if model.get("attention.compress_ratios") is not None:
         # to a window and to rows that stand for several tokens each (DeepSeek V4)
-        sizes = model.sizes(model.table["compressed"])
+        sizes = model.sizes(_TABLE["compressed"])
         sizes["compression"] = model.number("attention.compress_ratios", layer=layer) or None
         return Attention(kind="compressed", heads=heads, kv_heads=1, **sizes)
     stated = model.number("attention.head_count_kv", layer=layer)
@@ -452,19 +428,20 @@ def _attention_of(model: GgufModel, layer: int, heads: int, *, slides: bool) -> 
         or model.needed("embedding_length") // heads
         for name in ("key_length", "value_length")
     )
-    part = Attention(
+    sizes = {}
+    # files of before April 2025 unpack the latent, and keep keys and values of every head
+    if not slides and model.has(layer, "attn_kv_b.weight"):
+        sizes = model.sizes(_TABLE["latent"])
+        sizes["query_latent_length"] = model.size("attention.q_lora_rank")
+    return Attention(
         kind="sliding" if slides else "full",
         heads=heads,
         kv_heads=heads if stated is None else stated,
         key_length=key,
         value_length=value,
         values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
+        **sizes,
     )
-    # files of before April 2025 unpack the latent, and keep keys and values of every head
-    if slides or not model.has(layer, "attn_kv_b.weight"):
-        return part
-    query = model.size("attention.q_lora_rank")
-    return part.replace(query_latent_length=query, **model.sizes(model.table["latent"]))
 
 
 def _window(model: GgufModel) -> int | None:
@@ -472,8 +449,9 @@ def _window(model: GgufModel) -> int | None:
     window = model.size("attention.sliding_window", "attention.chunk_size")
     if model.row.window_cache_layers in (None, model.layers):
         window = window or model.row.window_tokens
+    context = model.number("context_length") or source.MAX_NUMBER
     # a window that no text can fill is none
-    return window if window and window < (model.number("context_length") or MAX_NUMBER) else None
+    return window if window and window < context else None
 
 
 def _sliding(model: GgufModel, window: int | None) -> list[bool]:
@@ -496,7 +474,6 @@ def _sliding(model: GgufModel, window: int | None) -> list[bool]:
 
 
 def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | None:
-    """That of a layer, None without one."""
     stated = model.number("feed_forward_length", layer=layer) or 0
     experts = model.shape(layer, "ffn_down_exps.weight")
     dense = model.shape(layer, "ffn_down.weight")
@@ -528,46 +505,42 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     if row is None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     groups = gguf_tensors(architecture, row)
-    expected = _shapes(model, ((each.name, each.layers or (-1,), each.shape) for each in groups))
-    placed = ((each.place[0], each.place[1:], each.shape) for each in model.tensors)
-    actual = _shapes(model, placed)
+    expected = _shapes((each.name, each.layers or (-1,), each.shape) for each in groups)
+    actual = _shapes((each.place[0], each.place[1:], each.shape) for each in model.tensors)
     model.is_as_row = expected == actual
-    if model.is_as_row:
-        return
     differing = sorted({place for place, _ in expected.items() ^ actual.items()})
-    more, instead = actual.keys() - expected.keys(), model.table["instead"]
-    merged = {layer for name, layer in more if name in instead}
-    optional = re.compile("|".join(model.table["optional"]))
-    names = [source.clean(name.replace("*", str(layer))) for name, layer in differing]
+    merged = {layer for name, layer in actual.keys() - expected if name in _TABLE["instead"]}
+    optional = re.compile("|".join(_TABLE["optional"]))
+    names = [clean(name.replace("*", str(layer))) for name, layer in differing]
     for place, shown in zip(differing, names, strict=True):
         name, layer = place
         # blocks that predict more tokens are left out
         if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
-        stored = _size_text(actual.get(place, ())) or "missing"
-        what = f"its tensor {shown} is {stored}, and in {model.name} models it is"
+        stored, wanted = (
+            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
+        )
+        what = f"its tensor {shown} is {stored or 'missing'}, and in {model.name} models it is"
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
         if place not in expected:
             raise Unclear(f"{what} none that a llama.cpp known here loads")
-        raise Refused(f"{what} {_size_text(expected[place])}")
-    tensors = source.listed(names, 3)
-    model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
-
-
-def _size_text(shape: tuple[int, ...]) -> str:
-    return " × ".join(map("{:,}".format, shape))
+        raise Refused(f"{what} {wanted}")
+    if not model.is_as_row:
+        tensors = source.listed(names, 3)
+        model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
 
 
 def _shapes(
-    model: GgufModel, placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]
-) -> _Shapes:
-    """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
+    placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]],
+) -> dict[tuple[str, int], tuple[int, ...]]:
+    """By a tensor's name with `*` for its layer, and that layer, its shape without dimensions of 1
+    and with norms unfolded; the layer is -1 outside the blocks.
+    """
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
-    two_names = model.table["two_names"]
     for whole_name, layers, sizes in placed:
         name = whole_name.removesuffix(".weight")
-        name = two_names.get(name, name)
+        name = _TABLE["two_names"].get(name, name)
         shape = tuple(size for size in sizes if size != 1)
         shape = (prod(sizes),) if name.endswith("norm") else shape
         for layer in layers:

@@ -19,6 +19,8 @@ from .safetensors import Weights
 from .source import LocalModel
 
 _CONFIG = "config.json"
+# more entries than any model's folder has
+_MAX_ENTRIES = 20_000
 # so small a share of the files may hold more than config.json describes: a tied matrix twice
 _EXTRA_SHARE = 200
 
@@ -49,7 +51,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
         return _read_weights(named, numbered_files(named), None)
     begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if name.endswith(".toml") or begin not in (b"{", b"["):
-        kinds = source.file_table("named")
+        kinds = source.FILES["named"]
         kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
         source.fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
@@ -58,7 +60,12 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
 
 
 def _read_folder(path: str) -> LocalModel:
-    names = source.names_in(path)
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        source.fail(path, f"cannot be read: {error.strerror}")
+    if not names or len(names) > _MAX_ENTRIES:
+        source.refuse(path, "entries" if names else "empty-folder", most=_MAX_ENTRIES)
     unfinished = [source.shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
     if ggufs := [name for name in names if name.lower().endswith(".gguf")]:
@@ -162,7 +169,7 @@ def _read_weights(
         files=published,
         quantized=stored.requantized,
         unknown=unknown,
-        tokenizer=any(source.beside(files[0], name) for name in source.file_table("tokenizers")),
+        tokenizer=any(source.beside(files[0], name) for name in source.FILES["tokenizers"]),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
         origin=path,

@@ -73,7 +73,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     if not elements:
         source.refuse(named, "no-weights")
     counted = _PLAIN if is_scaled else _PLAIN | {"F8_E4M3"}
-    dtypes = source.file_table("safetensors")["dtypes"]
+    dtypes = source.FILES["safetensors"]["dtypes"]
     return Weights(
         size=size_bytes,
         types=", ".join(sorted(elements)),
@@ -132,7 +132,7 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
 
 def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
     """Dtype, elements and bytes of a tensor."""
-    bits: Mapping[str, int] = source.file_table("safetensors")["bits"]
+    bits: Mapping[str, int] = source.FILES["safetensors"]["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
     # numbers of a header are unsigned and of 64 bits
@@ -154,7 +154,7 @@ def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
 
 def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
-    others = tuple(source.file_table("safetensors")["not_the_model"])
+    others = tuple(source.FILES["safetensors"]["not_the_model"])
     return [each for each in names if each.lower().endswith(ending) and not each.startswith(others)]
 
 

@@ -21,12 +21,12 @@ from ..core.tables import shipped_table
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
+# what lies in files of models
+FILES: Mapping[str, Any] = shipped_table("model_files")
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
-# more entries than any model's folder has
-_MAX_ENTRIES = 20_000
 _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MAX_TEXT = 100
@@ -53,11 +53,6 @@ class LocalModel(Record):
     notes: tuple[str, ...] = ()
 
 
-def file_table(name: str) -> Any:
-    """A table of `specs/common/model_files.toml`: what lies in files of models."""
-    return shipped_table("model_files")[name]
-
-
 def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
     raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
@@ -65,13 +60,13 @@ def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
 
 def refuse(path: str, fault: str, **values: object) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
-    message, remedy = (text.format(**values) for text in file_table("faults")[fault])
+    message, remedy = (text.format(**values) for text in FILES["faults"][fault])
     fail(path, message, remedy)
 
 
 def reason(fact: str, **values: object) -> str:
     """Why something is not known, as `[reasons]` of model_files.toml words it."""
-    return str(file_table("reasons")[fact].format(**values))
+    return str(FILES["reasons"][fact].format(**values))
 
 
 def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
@@ -99,7 +94,7 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
         refuse(path, "zeros")
     if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         refuse(path, "web-page")
-    for kind in () if begins_safetensors(start) else file_table("not_a_model"):
+    for kind in () if begins_safetensors(start) else FILES["not_a_model"]:
         if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
             fail(path, kind["message"], kind["remedy"])
 
@@ -116,17 +111,6 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
                 remedy = "the download was removed or did not finish: start it again"
         line = f" in line {error.line}" if error.line else ""
         fail(path, f"{error.reason}{line}", error.remedy or remedy)
-
-
-def names_in(path: str) -> list[str]:
-    """The names in a folder, sorted. Raises `SpecError`."""
-    try:
-        names = sorted(os.listdir(path))
-    except OSError as error:
-        fail(path, f"cannot be read: {error.strerror}")
-    if not names or len(names) > _MAX_ENTRIES:
-        refuse(path, "entries" if names else "empty-folder", most=_MAX_ENTRIES)
-    return names
 
 
 def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
@@ -182,14 +166,23 @@ def clean(text: object) -> str:
     return shortened(text, _MAX_TEXT) if isinstance(text, str) else ""
 
 
+def short(value: Any) -> str:
+    """A value of a file, short and safe to print."""
+    return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
+
+
 def identifier(name: str) -> str:
     """The spec id of a name: lower case letters, digits, `.` and `-`."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.") or "local-model"
 
 
 def name_of(path: str) -> str:
-    """A file's name without its ending and its part; or a folder's, as Hugging Face caches it."""
+    """A file's name without its ending and its part; or a folder's, as Hugging Face caches it, also
+    of the config.json in it.
+    """
     folder, name = os.path.split(os.path.abspath(path))
+    if name.lower() == "config.json":
+        folder, name = os.path.split(folder)
     # models--owner--name/snapshots/revision
     above, kind = os.path.split(folder)
     cached = os.path.basename(above) if kind == "snapshots" else name
@@ -206,16 +199,15 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(all_names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
+def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
     """The license that a header names. Notes in `unknown` what the header leaves out."""
-    text = clean(tag)
     if not text:
         unknown["license.id"] = "the header does not say"
         return None
-    licenses = {id.removesuffix("-only").lower(): id for id in file_table("licenses")}
+    licenses = {id.removesuffix("-only").lower(): id for id in FILES["licenses"]}
     if text.lower() in licenses:
         return License(id=licenses[text.lower()])
-    url = clean(link) if clean(link).startswith(("https://", "http://")) else None
+    url = link if link.startswith(("https://", "http://")) else None
     if url is None:
         unknown["license.url"] = f'the file says "{text}" and no address'
     own = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"
@@ -226,16 +218,15 @@ class Unclear(Exception):
     """A model's cache or its weights do not follow from its file; the text says why."""
 
 
-def short(value: Any) -> str:
-    """A value of a file, short and safe to print."""
-    return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
+class Malformed(Unclear):
+    """A value that its key cannot have."""
 
 
 class Sizes:
     """The whole numbers of a file by their keys."""
 
     def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        self.path, self.values = path, values
+        self.path, self.values, self.written = path, values, frozenset(values)
         # as many until they are counted
         self.layers = MAX_LAYERS
         # for the spec: what it cannot say, by its key, and sentences for the user
@@ -254,11 +245,8 @@ class Sizes:
     def stated(self, *keys: str) -> str:
         """The first of these keys that has a value, as the file writes it."""
         names = self.names_of(keys)
-        return next((name for name in names if self.values.get(name) is not None), names[0])
-
-    def refuse(self, what: str) -> NoReturn:
-        """Raise for a value that no program takes; a reader may raise what is its own."""
-        raise Unclear(what)
+        having = [name for name in names if self.values.get(name) is not None]
+        return next((name for name in having if name in self.written), (having or names)[0])
 
     def number(self, *keys: str, least: int = 0, layer: int | None = None) -> int | None:
         """A whole number of at least `least`, None where it is missing. Where the file lists one
@@ -272,7 +260,7 @@ class Sizes:
         # classes of transformers take nothing else: its configurations are strict dataclasses
         if value is not None and (type(value) is not int or not least <= value < MAX_NUMBER):
             what = f"{self.stated(*keys)} is {short(value)}"
-            self.refuse(f"{what}, neither a whole number of a model nor one for each layer")
+            raise Malformed(f"{what}, neither a whole number of a model nor one for each layer")
         return value
 
     def size(self, *keys: str) -> int | None:
