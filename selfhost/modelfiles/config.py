@@ -9,7 +9,7 @@ empty, and `unknown` says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
@@ -33,6 +33,8 @@ _QUANTIZATION = "hf_quant_config.json"
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
+# what `per_layer_config` may state
+_OWN_SIZES = ("head_dim", "num_key_value_heads")
 _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
 
 
@@ -228,6 +230,18 @@ def _count_layers(keys: Keys) -> None:
         raise Unclear("num_hidden_layers is missing")
     if keys.layers > MAX_LAYERS:
         source.refuse(keys.path, "layers", layers=keys.layers, most=MAX_LAYERS)
+    if own := keys.get("per_layer_config"):
+        _spread_own_sizes(keys, own)
+
+
+def _spread_own_sizes(keys: Keys, own: Any) -> None:
+    """List for each layer the sizes that some have otherwise (Gemma 4 of transformers 5.23)."""
+    sizes = own.values() if isinstance(own, dict) else [own]
+    if not all(isinstance(each, dict) and each.keys() <= {*_OWN_SIZES} for each in sizes):
+        raise Unclear(f"per_layer_config is {short(own)}, not understood")
+    for key in _OWN_SIZES:
+        usual, layers = keys.values.get(key), map(str, range(keys.layers))
+        keys.values[key] = [own.get(layer, {}).get(key, usual) for layer in layers]
 
 
 def _kinds(keys: Keys) -> list[str]:
@@ -235,16 +249,7 @@ def _kinds(keys: Keys) -> list[str]:
     layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
     every, place = keys.number("full_attention_interval"), keys.stated(*TABLES["places"])
     if names is not None:
-        meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
-        kinds = [meanings.get(name if isinstance(name, str) else None) for name in names]
-        if None in kinds:
-            odd = short(names[kinds.index(None)])
-            raise Unclear(f"{keys.stated(*_KIND_LISTS)}: {odd} is not understood")
-        if isinstance(names, list):
-            # the keys of recurrent layers stand in the file whether or not the list has any
-            keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
-        if _window(keys) is None:
-            kinds = ["full" if kind == "sliding" else kind for kind in kinds]
+        kinds = _listed_kinds(keys, names)
     elif (places := keys.places(place)) is not None:
         kind, others = TABLES["places"][place]
         kinds = [kind if number in places else others for number in layers]
@@ -256,6 +261,18 @@ def _kinds(keys: Keys) -> list[str]:
         kinds = ["sliding" if slides else "full" for slides in _sliding(keys)]
     # whatever the file says, the last layer of some attends to everything
     return [*kinds[:-1], "full"] if keys.type.get("last_full") else kinds
+
+
+def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
+    if isinstance(names, list):
+        # the keys of recurrent layers stand in the file whether or not the list has any
+        keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
+    meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
+    for name in names:
+        if not isinstance(name, str) or name not in meanings:
+            raise Unclear(f"{keys.stated(*_KIND_LISTS)}: {short(name)} is not understood")
+    slides = "full" if _window(keys) is None else "sliding"
+    return [slides if meanings[name] == "sliding" else meanings[name] for name in names]
 
 
 def _window(keys: Keys) -> int | None:
@@ -290,28 +307,34 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
     heads = keys.number("num_attention_heads_per_layer", layer=number)
     heads = heads or keys.needed("heads", layer=number)
     # without its latent a class that has one by default has no attention
-    is_latent = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
-    if kind == "full" and is_latent and keys.values.get("use_mla") is not False:
+    has_latent = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
+    if kind == "full" and has_latent and keys.values.get("use_mla") is not False:
         return _latent(keys, number, heads)
-    own, width = _own_sizes(keys, number), keys.needed("width")
-    length = own.get("head_dim") or keys.number("head_length", least=1) or width // heads
-    if width % heads and not (own or keys.get("head_length")):
+    stated, width = keys.number("head_length", least=1, layer=number), keys.needed("width")
+    if width % heads and not keys.get("head_length"):
         raise Unclear(reason("head_dim", width=width, heads=heads))
-    kv_heads = own.get("num_key_value_heads") or _kv_heads(keys, number, heads)
-    # layers without a window may have their own sizes, and keep keys for values (Gemma 4)
-    full_length = keys.number("global_head_dim") if kind == "full" else None
-    takes_keys = bool(full_length and keys.get("attention_k_eq_v"))
-    if takes_keys:
-        kv_heads = keys.number("num_global_key_value_heads", least=1) or kv_heads
-    return Attention(
+    part = Attention(
         kind="full" if kind == "hybrid" else kind,
         heads=heads,
-        kv_heads=kv_heads,
-        key_length=full_length or length,
-        value_length=full_length or length,
+        kv_heads=_kv_heads(keys, number, heads),
+        key_length=stated or width // heads,
+        value_length=stated or width // heads,
         window_tokens=_window(keys) if kind == "sliding" else None,
-        values_from_keys=takes_keys,
         **TABLES["kind_has"].get(kind, {}),
+    )
+    length = keys.number("global_head_dim")
+    return _with_full_sizes(keys, part, length) if length and kind == "full" else part
+
+
+def _with_full_sizes(keys: Keys, part: Attention, length: int) -> Attention:
+    """Layers without a window may have their own sizes, and keep keys for values (Gemma 4)."""
+    takes_keys = bool(keys.get("attention_k_eq_v"))
+    kv_heads = keys.number("num_global_key_value_heads", least=1) if takes_keys else None
+    return part.replace(
+        kv_heads=kv_heads or part.kv_heads,
+        key_length=length,
+        value_length=length,
+        values_from_keys=takes_keys,
     )
 
 
@@ -323,18 +346,6 @@ def _kv_heads(keys: Keys, number: int, heads: int) -> int:
     if single is False and "num_key_value_heads" not in keys.written:
         return heads
     return stated or heads
-
-
-def _own_sizes(keys: Keys, number: int) -> Mapping[str, int]:
-    """What a layer has otherwise than the rest (Gemma 4 of transformers 5.23)."""
-    by_layer = keys.get("per_layer_config") or {}
-    own = by_layer.get(str(number), {}) if isinstance(by_layer, dict) else None
-    if not isinstance(own, dict) or any(
-        key not in ("head_dim", "num_key_value_heads") or type(value) is not int or value < 1
-        for key, value in own.items()
-    ):
-        raise Unclear(f"per_layer_config is {short(by_layer)}, not understood")
-    return own
 
 
 def _latent(keys: Keys, number: int, heads: int) -> Attention:
@@ -382,17 +393,21 @@ def _feed_forward(keys: Keys, number: int, kind: str) -> FeedForward | None:
     is_apart = place == "by_kind" or isinstance(keys.get("hybrid_override_pattern"), str)
     if place == "none" or (is_apart and kind not in ("mlp", "moe")):
         return None
-    experts, used = keys.number("experts") or 0, keys.number("used") or 0
     # HunYuan's dense models state one
-    is_dense = experts <= 1 and not (experts and keys.type.get("lone_expert"))
-    if is_dense or (switch and not keys.get(switch)):
+    experts, least = keys.number("experts") or 0, 1 if keys.type.get("lone_expert") else 2
+    if experts < least or (switch and not keys.get(switch)):
         return FeedForward(length=_dense_length(keys, number))
+    if kind == "moe" if is_apart else _has_experts(keys, number):
+        return _mixture(keys, number, experts)
+    return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
+
+
+def _mixture(keys: Keys, number: int, experts: int) -> FeedForward:
+    used = keys.number("used") or 0
     if not 0 < used <= experts:
         named = keys.stated("experts")
         text = f"{keys.stated('used')}: a token uses {used:,} of {experts:,} experts"
         raise Unclear(f"{text} ({keys.names.get(named, named)})")
-    if not (kind == "moe" if is_apart else _has_experts(keys, number)):
-        return FeedForward(length=keys.number("dense_length") or _dense_length(keys, number))
     each = keys.number("expert_length") or keys.needed("intermediate_size", "n_inner")
     stated, shared = keys.number("shared_length"), keys.number("shared_experts")
     if stated is None or shared == 0:
@@ -430,12 +445,11 @@ def _has_experts(keys: Keys, number: int) -> bool:
 def _dense_length(keys: Keys, number: int) -> int:
     """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
     rule = keys.type.get("dense_length")
-    if isinstance(keys.get("intermediate_size"), list):
-        return keys.number("intermediate_size", layer=number) or 0
     shared = keys.number("shared_intermediate_size") if rule == "shared" else None
     if shared and not keys.number("num_local_experts"):
         return shared
-    length = keys.number("length") or (keys.number("length_ratio") or 0) * keys.needed("width")
+    length = keys.number("length", layer=number)
+    length = length or (keys.number("length_ratio") or 0) * keys.needed("width")
     if not length:
         raise Unclear("intermediate_size is missing")
     if rule == "halved":
@@ -443,9 +457,8 @@ def _dense_length(keys: Keys, number: int) -> int:
         return length // 2
     if keys.get("block_auto_adjust_ff_dim"):
         # as LFM2 has it
-        factor, step = keys.get("block_ffn_dim_multiplier"), keys.number("block_multiple_of") or 1
-        is_usable = type(factor) is float and 0 < factor < 100
-        return -(-int((factor if is_usable else 1) * int(2 * length / 3)) // step) * step
+        step = keys.number("block_multiple_of") or 1
+        return -(-int(2 * length / 3) // step) * step
     reading = keys.layers - (keys.number("num_kv_shared_layers") or 0)
     return 2 * length if keys.get("use_double_wide_mlp") and number >= reading else length
 
@@ -508,8 +521,7 @@ def _incompleteness(
     keys: Keys, incomplete: str | None, row: Any, vocabulary: int | None, tied: bool | None
 ) -> str | None:
     """Why the weights do not follow. Raises `Unclear` where the cache does not either."""
-    doubtful = source.listed(keys.not_understood(cache=True))
-    if doubtful:
+    if doubtful := source.listed(keys.not_understood(cache=True)):
         raise Unclear(reason("doubtful-cache", keys=doubtful))
     odd = keys.not_understood(cache=False)
     if str(keys.get("position_embedding_type")).startswith("relative"):

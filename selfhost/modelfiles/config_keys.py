@@ -242,11 +242,8 @@ def stored_of(keys: Keys) -> Stored:
     method = str(values.get("quant_method") or ("modelopt" if values.get("quant_algo") else None))
     odd, name = _name_by(method, values)
     if name is not None:
-        lists = map(values.get, FILES["quantization_config"]["left_out"])
-        left = [str(module) for modules in lists if isinstance(modules, list) for module in modules]
-        leaves_attention = any("self_attn" in module and module[-1:] == "*" for module in left)
         # gpt-oss, Kimi K2.5: the experts alone are narrow
-        is_of_experts = method == "mxfp4" or (keys.get("experts") and leaves_attention)
+        is_of_experts = method == "mxfp4" or (keys.get("experts") and _leaves_attention(values))
         exception = None if is_of_experts else _rule_of_modules(values)
         if exception is None:
             alone = {"experts" if is_of_experts else "matrices": name}
@@ -254,6 +251,12 @@ def stored_of(keys: Keys) -> Stored:
             return Stored(name=name, quantizer=quantizer, **alone)
         odd = exception
     return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
+
+
+def _leaves_attention(config: Mapping[str, Any]) -> bool:
+    lists = map(config.get, FILES["quantization_config"]["left_out"])
+    names = [str(name) for names in lists if isinstance(names, list) for name in names]
+    return any("self_attn" in name and name.endswith("*") for name in names)
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:

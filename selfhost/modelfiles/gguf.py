@@ -241,11 +241,6 @@ def _architecture(model: GgufModel) -> Architecture:
     loops = model.size("num_loops") or 1 if row.loops else 1
     if layers * loops > MAX_LAYERS:
         raise Malformed(f"{loops:,} runs through {layers:,} layers")
-    shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = max(0, layers - (row.cache_layers or layers))
-    if shared >= layers:
-        raise Malformed(f"all {layers:,} layers read the cache of an earlier one")
     context = model.size("context_length")
     attention = grouped(attending * loops, width)
     architecture = source.architecture_of(
@@ -260,7 +255,7 @@ def _architecture(model: GgufModel) -> Architecture:
         attention=attention,
         recurrent=grouped(states, width),
         feed_forward=grouped(feeding * loops, width),
-        cache_layers=layers - shared if shared else None,
+        cache_layers=_cache_layers(model),
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
@@ -300,6 +295,16 @@ def _count_layers(model: GgufModel) -> None:
         raise Unclear(reason("sections", name=model.name, count=len(sections), wanted=4))
 
 
+def _cache_layers(model: GgufModel) -> int | None:
+    """Those that own a cache, None where all do."""
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, model.layers - (model.row.cache_layers or model.layers))
+    if shared >= model.layers:
+        raise Malformed(f"all {model.layers:,} layers read the cache of an earlier one")
+    return model.layers - shared if shared else None
+
+
 def _tables(model: GgufModel) -> dict[str, Any]:
     """Rows of the tables of tokens, of token types and of positions; None without one."""
     tokens = model.counts.get("tokenizer.ggml.tokens")
@@ -334,22 +339,28 @@ def _departures(
         bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
     tables = {"rope_freqs.weight": "freqs", "rope_factors_long.weight": "long_short"}
     factors = next((kind for tensor, kind in tables.items() if tensor in names), row.rope_factors)
-    norm = usual_norm = row.query_key_norm or "none"
+    own = {"gate": gate, "attention_bias": bias, "rope_factors": factors}
+    departures = {key: value for key, value in own.items() if value != getattr(row, key)}
+    norm = _query_key_norm(model, attention)
+    if norm not in (None, row.query_key_norm or "none"):
+        departures["query_key_norm"] = norm
+    if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
+        departures["parallel_norms"] = 2
+    return departures
+
+
+def _query_key_norm(model: GgufModel, attention: tuple[Attention, ...]) -> str | None:
+    """What the norm of queries and keys is over; None where none is to be expected."""
     # latent attention has no such norm
-    for part in [part for part in attention if part.kind != "latent"][:1]:
-        shape = model.shape(part.layers[0], "attn_q_norm.weight")
-        is_by_head = len(shape) > 1 and shape[1] > 1
-        over = "head" if shape[:1] == (part.key_length,) else "full"
-        norm = ("per_head" if is_by_head else over) if shape else "none"
-    departures = {
-        "gate": (gate, row.gate),
-        "attention_bias": (bias, row.attention_bias),
-        "rope_factors": (factors, row.rope_factors),
-        "query_key_norm": (norm, usual_norm),
-    }
-    has_two = not has_states and any(name.endswith("attn_norm_2.weight") for name in names)
-    own = {key: value for key, (value, usual) in departures.items() if value != usual}
-    return {**own, "parallel_norms": 2} if has_two else own
+    group = next((group for group in attention if group.kind != "latent"), None)
+    if group is None:
+        return None
+    shape = model.shape(group.layers[0], "attn_q_norm.weight")
+    if not shape:
+        return "none"
+    if len(shape) > 1 and shape[1] > 1:
+        return "per_head"
+    return "head" if shape[0] == group.key_length else "full"
 
 
 def _state(model: GgufModel, layer: int) -> Recurrent | None:
@@ -517,18 +528,20 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
         # blocks that predict more tokens are left out
         if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
-        stored, wanted = (
-            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
-        )
-        what = f"its tensor {shown} is {stored or 'missing'}, and in {model.name} models it is"
+        stored = _size_text(actual.get(place, ())) or "missing"
+        what = f"its tensor {shown} is {stored}, and in {model.name} models it is"
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
         if place not in expected:
             raise Unclear(f"{what} none that a llama.cpp known here loads")
-        raise Refused(f"{what} {wanted}")
+        raise Refused(f"{what} {_size_text(expected[place])}")
     if not model.is_as_row:
         tensors = source.listed(names, 3)
         model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
+
+
+def _size_text(shape: tuple[int, ...]) -> str:
+    return " × ".join(map("{:,}".format, shape))
 
 
 def _shapes(

@@ -16,7 +16,7 @@ from .config import ConfigRead, read_config
 from .config_keys import Stored
 from .gguf import read_gguf
 from .safetensors import Weights
-from .source import LocalModel
+from .source import FILES, LocalModel, listed, reason, shown
 
 _CONFIG = "config.json"
 # more entries than any model's folder has
@@ -51,8 +51,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
         return _read_weights(named, numbered_files(named), None)
     begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if name.endswith(".toml") or begin not in (b"{", b"["):
-        kinds = source.FILES["named"]
-        kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
+        kind = next(kind for kind in FILES["named"] if name.endswith(kind["ending"]))
         source.fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
         return _read_weights(named, *safetensors.shards_in(named))
@@ -60,13 +59,8 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
 
 
 def _read_folder(path: str) -> LocalModel:
-    try:
-        names = sorted(os.listdir(path))
-    except OSError as error:
-        source.fail(path, f"cannot be read: {error.strerror}")
-    if not names or len(names) > _MAX_ENTRIES:
-        source.refuse(path, "entries" if names else "empty-folder", most=_MAX_ENTRIES)
-    unfinished = [source.shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
+    names = _names_in(path)
+    unfinished = [shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
     if ggufs := [name for name in names if name.lower().endswith(".gguf")]:
         return _read_one_gguf(path, ggufs, notes)
@@ -81,18 +75,27 @@ def _read_folder(path: str) -> LocalModel:
         return _read_weights(path, files, total, notes)
     if _CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
-        source.refuse(path, fault, names=source.listed(unfinished or map(source.shown, names), 4))
-    why = source.reason("no-weights")
-    if pickles := safetensors.weight_files_ending(names, (".bin", ".pt", ".pth")):
-        why = source.reason("pickles", name=source.shown(pickles[0]))
+        source.refuse(path, fault, names=listed(unfinished or map(shown, names), 4))
+    pickles = safetensors.weight_files_ending(names, (".bin", ".pt", ".pth"))
+    why = reason("pickles", name=shown(pickles[0])) if pickles else reason("no-weights")
     return _read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
+
+
+def _names_in(path: str) -> list[str]:
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        source.fail(path, f"cannot be read: {error.strerror}")
+    if not names or len(names) > _MAX_ENTRIES:
+        source.refuse(path, "entries" if names else "empty-folder", most=_MAX_ENTRIES)
+    return names
 
 
 def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> LocalModel:
     projectors = [name for name in names if "mmproj" in name.lower()]
     if projectors and len(projectors) < len(names):
         names = [name for name in names if name not in projectors]
-        notes += (source.reason("projector", name=source.shown(projectors[0])),)
+        notes += (reason("projector", name=shown(projectors[0])),)
     _refuse_several(path, "GGUF models", names)
     # of a split file any part that is there
     model = read_gguf(os.path.join(path, names[0]))
@@ -101,10 +104,9 @@ def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> Local
 
 def _refuse_several(path: str, what: str, names: Sequence[str]) -> None:
     """Raise `SpecError` where these are files of more than one model, parts counted once."""
-    firsts = sorted({source.shown(numbered_files(name)[0]) for name in names})
+    firsts = sorted({shown(numbered_files(name)[0]) for name in names})
     if len(firsts) > 1:
-        names = source.listed(firsts, 12)
-        source.refuse(path, "several", count=len(firsts), what=what, names=names)
+        source.refuse(path, "several", count=len(firsts), what=what, names=listed(firsts, 12))
 
 
 def _read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
@@ -127,10 +129,10 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
     if own is not None:
         name = own.quantization
         how = f"as {name}" if name else "in a quantization that selfhost does not know"
-        return (source.reason("requantized", how=how),)
+        return (reason("requantized", how=how),)
     narrow = architecture.matrix_dtype if architecture is not None else None
     is_narrow = narrow is not None and narrow.startswith("float8")
-    return (source.reason("narrow", type=narrow),) if is_narrow else ()
+    return (reason("narrow", type=narrow),) if is_narrow else ()
 
 
 def _read_weights(
@@ -148,7 +150,7 @@ def _read_weights(
         here = [safetensors.read_header(file)[0] for file in files if file not in missing]
         return lone.replace(
             spec=lone.spec.replace(origin=path),
-            missing=tuple(source.shown(os.path.basename(file)) for file in missing),
+            missing=tuple(shown(os.path.basename(file)) for file in missing),
             size_bytes=sum(here),
             total_bytes=total_bytes,
         )
@@ -160,16 +162,16 @@ def _read_weights(
     published: tuple[PublishedFiles, ...] = ()
     quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
     if quantization is None:
-        unknown["files"] = source.reason("unnamed-type", size=weights.size, types=weights.types)
+        unknown["files"] = reason("unnamed-type", size=weights.size, types=weights.types)
     else:
-        sizes, headers = {quantization: weights.size}, SIZE_OF + source.shown(path)
+        sizes, headers = {quantization: weights.size}, SIZE_OF + shown(path)
         published = (PublishedFiles(format=stored.format, source=headers, bytes=sizes),)
-    headers = f"headers of the safetensors files of {source.shown(path)}"
+    headers = f"headers of the safetensors files of {shown(path)}"
     spec = spec.replace(
         files=published,
         quantized=stored.requantized,
         unknown=unknown,
-        tokenizer=any(source.beside(files[0], name) for name in source.FILES["tokenizers"]),
+        tokenizer=any(source.beside(files[0], name) for name in FILES["tokenizers"]),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
         origin=path,
@@ -189,7 +191,7 @@ def _undescribed(path: str, weights: Weights) -> ConfigRead:
         "license.id": "the files do not say",
     }
     if weights.total is None:
-        unknown["parameters.total"] = source.reason("packed-alone")
+        unknown["parameters.total"] = reason("packed-alone")
     name = source.name_of(path)
     spec = ModelSpec(id=source.identifier(name), name=name, unknown=unknown)
     stored = Stored(name=weights.dtype, quantized=False)
@@ -211,9 +213,9 @@ def _mended_by(described: ConfigRead, weights: Weights) -> ConfigRead:
     if not stored.quantized:
         is_packed = weights.dtype is None or weights.is_scaled
         if is_packed:
-            unknown["architecture.matrix_dtype"] = source.reason("packed", types=weights.types)
+            unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
         elif stored.name not in (None, weights.dtype):
-            notes += (source.reason("other-type", said=stored.name, held=weights.dtype),)
+            notes += (reason("other-type", said=stored.name, held=weights.dtype),)
         stored = Stored() if is_packed else Stored(name=weights.dtype, quantized=False)
     why = _contradiction(stored, weights, language)
     if why is not None:
@@ -234,9 +236,9 @@ def _contradiction(stored: Stored, weights: Weights, language: int | None) -> st
     """Why the files are not of the model whose `language` parameters config.json describes."""
     held = weights.total
     if language and held and language - held > language // _EXTRA_SHARE:
-        return source.reason("other-parameters", held=held, described=language)
+        return reason("other-parameters", held=held, described=language)
     is_other = stored.quantized and stored.name is not None and weights.plain
-    return source.reason("plain", name=stored.name, types=weights.types) if is_other else None
+    return reason("plain", name=stored.name, types=weights.types) if is_other else None
 
 
 def _with_counted(
@@ -258,6 +260,6 @@ def _with_counted(
         return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
     if 0 <= gap <= total // _EXTRA_SHARE:
         return parameters.replace(extra_in_files=gap or None)
-    why = source.reason("other-parameters", held=held, described=held - gap)
+    why = reason("other-parameters", held=held, described=held - gap)
     unknown["parameters.active"] = why
     return parameters.replace(total=held, active=None, mtp=None, difference=why)

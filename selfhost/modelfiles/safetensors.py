@@ -18,6 +18,7 @@ from typing import Any
 from ..core.files import MAX_PARTS
 from ..core.records import Record, pattern
 from . import source
+from .source import FILES, clean, parse_json, refuse
 
 MAX_HEADER_BYTES = 100_000_000
 # Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of
@@ -71,9 +72,8 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
             predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
             is_scaled = is_scaled or bool(_SCALE.search(name))
     if not elements:
-        source.refuse(named, "no-weights")
+        refuse(named, "no-weights")
     counted = _PLAIN if is_scaled else _PLAIN | {"F8_E4M3"}
-    dtypes = source.FILES["safetensors"]["dtypes"]
     return Weights(
         size=size_bytes,
         types=", ".join(sorted(elements)),
@@ -81,58 +81,58 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         is_scaled=is_scaled,
         plain=elements.keys() <= _PLAIN,
         total=sum(elements.values()) if elements.keys() <= counted else None,
-        dtype=dtypes.get(max(elements, key=lambda name: elements[name])),
+        dtype=FILES["safetensors"]["dtypes"].get(max(elements, key=elements.__getitem__)),
     )
 
 
 def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
     """Size of one file in bytes, and each tensor's dtype and elements; reads no weights."""
-    size, length, content = _header_bytes(path)
+    size, content = _header_bytes(path)
     bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
-    header = source.parse_json(path, content, what="safetensors header", **bounds)
+    header = parse_json(path, content, what="safetensors header", **bounds)
     if not isinstance(header, dict):
-        source.refuse(path, "damaged", what="its header is no table of tensors")
+        refuse(path, "damaged", what="its header is no table of tensors")
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
-        source.refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
-    entries = {name: _entry(path, name, entry) for name, entry in header.items()}
-    rest = size - 8 - length - sum(tensor_bytes for *_, tensor_bytes in entries.values())
+        refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
+    rest, tensors = size - 8 - len(content), {}
+    for name, entry in header.items():
+        dtype, count, tensor_bytes = _entry(path, name, entry)
+        rest -= tensor_bytes
+        tensors[name] = dtype, count
     if rest < 0:
-        source.refuse(path, "cut-short", what=f"{-rest:,} bytes are missing at its end")
+        refuse(path, "cut-short", what=f"{-rest:,} bytes are missing at its end")
     if rest:
-        source.refuse(path, "damaged", what=f"{rest:,} bytes belong to no tensor")
-    return size, {name: (dtype, count) for name, (dtype, count, _) in entries.items()}
+        refuse(path, "damaged", what=f"{rest:,} bytes belong to no tensor")
+    return size, tensors
 
 
-def _header_bytes(path: str) -> tuple[int, int, bytes]:
-    """Size of a file in bytes, the length of its header, and the header."""
+def _header_bytes(path: str) -> tuple[int, bytes]:
+    """Size of a file in bytes, and its header."""
     stream, size, start = source.open_file(path)
     with stream:
         source.refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
-            source.refuse(path, "misnamed")
+            refuse(path, "misnamed")
         if size < 10:
-            source.refuse(path, "cut-short", what=f"it has {size:,} bytes")
+            refuse(path, "cut-short", what=f"it has {size:,} bytes")
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             is_json = start.lstrip()[:1] in (b"{", b"[")
-            text = ": it begins as JSON does" if is_json else ""
-            source.refuse(path, "no-safetensors", text=text)
+            refuse(path, "no-safetensors", text=": it begins as JSON does" if is_json else "")
         if length > MAX_READ_HEADER_BYTES:
-            source.refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
-        if 8 + length > size:
-            source.refuse(
-                path, "cut-short", what=f"{8 + length - size:,} bytes of its header are missing"
-            )
+            refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
+        if (missing := 8 + length - size) > 0:
+            refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
         content = start[8:] + source.read_some(path, stream, max(0, length - len(start) + 8))
     if len(content) < length:
-        source.refuse(path, "shorter")
-    return size, length, content[:length]
+        refuse(path, "shorter")
+    return size, content[:length]
 
 
 def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
     """Dtype, elements and bytes of a tensor."""
-    bits: Mapping[str, int] = source.FILES["safetensors"]["bits"]
+    bits: Mapping[str, int] = FILES["safetensors"]["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
     # numbers of a header are unsigned and of 64 bits
@@ -140,21 +140,20 @@ def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
         isinstance(sizes, list) and all(type(each) is int and 0 <= each < 1 << 64 for each in sizes)
         for sizes in (shape, offsets)
     )
-    what = f'the tensor "{source.clean(name)}"'
+    what = f'the tensor "{clean(name)}"'
     if not is_usable or len(offsets) != 2:
-        source.refuse(path, "damaged", what=f"{what} has no usable dtype, shape and data_offsets")
+        refuse(path, "damaged", what=f"{what} has no usable dtype, shape and data_offsets")
     if dtype not in bits:
-        stated, types = source.clean(dtype), ", ".join(bits)
-        source.refuse(path, "dtype", name=source.clean(name), dtype=stated, types=types)
+        refuse(path, "dtype", name=clean(name), dtype=clean(dtype), types=", ".join(bits))
     tensor_bytes = offsets[1] - offsets[0]
     if prod(shape) * bits[dtype] != 8 * tensor_bytes:
-        source.refuse(path, "damaged", what=f"{what} does not have the size of its shape")
+        refuse(path, "damaged", what=f"{what} does not have the size of its shape")
     return dtype, prod(shape), tensor_bytes
 
 
 def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
-    others = tuple(source.FILES["safetensors"]["not_the_model"])
+    others = tuple(FILES["safetensors"]["not_the_model"])
     return [each for each in names if each.lower().endswith(ending) and not each.startswith(others)]
 
 
@@ -169,10 +168,10 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     )
     names = sorted({str(name) for name in places.values()})
     if not names:
-        source.refuse(index, "no-index")
+        refuse(index, "no-index")
     is_outside = any(os.path.basename(name) != name or name in ("", ".", "..") for name in names)
     if len(names) > MAX_PARTS or is_outside:
-        source.refuse(index, "damaged", what="it names files outside its folder")
+        refuse(index, "damaged", what="it names files outside its folder")
     folder, total = index[: len(index) - len(os.path.basename(index))], metadata.get("total_size")
     is_usable = type(total) is int and 0 < total < 1 << 60
     return tuple(folder + name for name in names), total if is_usable else None

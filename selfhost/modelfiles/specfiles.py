@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import needs as need
-from ..catalogue.architecture import Architecture, Places
+from ..catalogue.architecture import LAYERS, Architecture, LayerPart
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
@@ -24,9 +24,7 @@ from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 
 _BARE = pattern(r"(?a)[A-Za-z0-9_-]+")
-_DATE = pattern(r"\d{4}-\d{2}-\d{2}")
 _SURROGATE = pattern(r"[\ud800-\udfff]")
-_DATED = ("released", "retired")
 
 # Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
 # [upkeep] is a pointer.
@@ -34,8 +32,6 @@ _SOURCED = (
     "license", "openness", "parameters", "architecture", "components", "embedding", "safety",
     "availability",
 )  # fmt: skip
-# of a table that stands in one line, and of a list of one table
-_LONGEST_LINE = 140
 _USED = "what [architecture] uses for a token", "correct experts and used of feed_forward"
 # a stated count of parameters lies that near to the sum over the architecture
 PARAMETERS_SHARE = 0.005
@@ -57,16 +53,14 @@ def spec_text(model: ModelSpec) -> str:
     stated["files"] = [row for row in map(_files, model.files) if row]
     if model.architecture is not None:
         stated["architecture"] = _architecture(model.architecture)
-    lines, tables = [], []
+    lines: list[str] = []
+    tables: list[str] = []
     for key, part in stated.items():
         value = _stated(part) if isinstance(part, Record) else part
-        text = _entry(key, value) if value != [] else ""
-        # what is no table of its own comes before all that are
-        is_long = isinstance(value, Mapping) and len(text) > _LONGEST_LINE
-        if is_long or key in ("architecture", "sources"):
+        if isinstance(value, Mapping):
             tables += ["", f"[{key}]", *(_entry(*pair) for pair in value.items())]
-        elif text:
-            lines.append(text)
+        elif value != []:
+            lines.append(_entry(key, value))
     return "\n".join([*lines, *tables]) + "\n"
 
 
@@ -84,40 +78,32 @@ def _files(files: PublishedFiles) -> dict[str, Any]:
     names = QUANTIZATIONS.get(files.format, ())
     # no spec can name the type of another size
     sizes = {name: size for name, size in files.bytes.items() if name in names}
-    stated = _stated(files.replace(bytes=sizes))
-    source = stated.pop("source")
-    return {**stated, "source": source} if sizes or files.unsized else {}
+    return _stated(files.replace(bytes=sizes)) if sizes or files.unsized else {}
 
 
 def _architecture(model: Architecture) -> dict[str, Any]:
     stated = {"gguf" if model.runs_in_gguf else "transformers": model.row, **_stated(model)}
-    for key in ("attention", "recurrent", "feed_forward"):
-        lines = [(_at(part.layers, model.layers), part) for part in getattr(model, key)]
-        stated[key] = [{**({"at": at} if at else {}), **_stated(part)} for at, part in lines]
+    for key in LAYERS:
+        stated[key] = [_layer_part(part, model.layers) for part in getattr(model, key)]
     return {key: value for key, value in stated.items() if value != []}
 
 
-def _at(places: Places, layers: int) -> Any:
-    """A slice or a list; nothing for all layers."""
+def _layer_part(part: LayerPart, layers: int) -> dict[str, Any]:
+    """With its layers as a slice or a list; without, where it has all."""
+    places, stated = part.layers, _stated(part)
     if len(places) == layers:
-        return None
-    step = places[1] - places[0] if len(places) > 1 else layers
-    if places == tuple(range(places[0], layers, step)):
-        return f"{places[0]}:" if step == 1 else f"{places[0]}::{step}"
-    if places == tuple(range(places[0], places[-1] + 1)):
-        return f"{places[0] or ''}:{places[-1] + 1}"
-    return places
+        return stated
+    step = places[1] - places[0] if len(places) > 1 else 1
+    is_slice = places == tuple(range(places[0], places[-1] + 1, step))
+    return {"at": f"{places[0]}:{places[-1] + 1}:{step}" if is_slice else places, **stated}
 
 
 def _entry(key: str, value: Any) -> str:
     """The line of a key; a list of tables has a line for each of them."""
     name = key if _BARE.fullmatch(key) else _value(key)
-    if key in _DATED and _DATE.fullmatch(value):
-        return f"{name} = {value}"
-    text = f"{name} = {_value(value)}"
-    if not isinstance(value, list) or (len(value) == 1 and len(text) <= _LONGEST_LINE):
-        return text
-    return "\n".join([f"{name} = [", *(f"  {_value(row)}," for row in value), "]"])
+    if isinstance(value, list):
+        return "\n".join([f"{name} = [", *(f"  {_value(row)}," for row in value), "]"])
+    return f"{name} = {_value(value)}"
 
 
 def _value(value: Any) -> str:
@@ -125,16 +111,12 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return f"{value:_}" if value >= 1_000_000 else str(value)
-    if isinstance(value, float):
-        return repr(value)
     if isinstance(value, str):
         import json
 
         # TOML has the escapes of JSON; a half of a surrogate pair, as names of files hold, is none
         text = json.dumps(_SURROGATE.sub("?", value), ensure_ascii=False)
         return text.replace("\x7f", "\\u007F")
-    if isinstance(value, Record):
-        value = _stated(value)
     if isinstance(value, Mapping):
         return "{ " + ", ".join(_entry(*pair) for pair in value.items()) + " }"
     return "[" + ", ".join(map(_value, value)) + "]"
@@ -153,7 +135,7 @@ def check_spec_files(
     # a file of sources is part of the spec that it lies beside
     paths = [re.sub(rf"{re.escape(SOURCES_ENDING)}$", ".toml", path) for path in paths]
     documents = [read_spec_file(path) for path in dict.fromkeys(paths)]
-    specs = [_checked_alone(document, document.file) for document in documents]
+    specs = [_checked_alone(document) for document in documents]
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file in documents if file.values.get("schema") in (None, SCHEMA)]
     names = [os.path.basename(file.file).removesuffix(".toml") for file in stated]
@@ -184,15 +166,15 @@ def checked_spec(path: str) -> ModelSpec:
     finds in it, but for those of names, references and sources.
     """
     document = read_spec_file(path)
-    spec = _checked_alone(document, path)
+    spec = _checked_alone(document)
     if spec is None or not document.ok:
         raise SpecError(document.problems)
-    return spec
+    return spec.replace(origin=path)
 
 
-def _checked_alone(document: Document, path: str) -> ModelSpec | None:
+def _checked_alone(document: Document) -> ModelSpec | None:
     """What is right in a spec, held against itself; None where that is nothing."""
-    spec = read_model_spec(document, path)
+    spec = read_model_spec(document, document.file)
     if spec is not None:
         _check_license(document)
         _check_counts(document, spec)
@@ -258,11 +240,11 @@ def _check_counts(document: Document, spec: ModelSpec) -> None:
     """That the architecture has what its row needs, and that the stated parameters are those of
     the architecture or of the components. Over a wrong list of layers nothing can be counted.
     """
-    counts = spec.parameters
+    counts, model = spec.parameters, spec.architecture
     is_countable = not document.has_faults("architecture", "quantized")
-    key = need.lacking(spec.architecture) if spec.architecture and is_countable else None
-    if key and spec.architecture:
-        message = f"is missing, and every {spec.architecture.row} model has it"
+    key = need.lacking(model) if model and is_countable else None
+    if key and model:
+        message = f"is missing, and every {model.row} model has it"
         remedy = f"write {key} = [{{ … }}], or another architecture"
         document.add(("architecture", key), message, remedy, absent=True)
     if counts.total is None or document.has_faults("parameters"):
@@ -283,12 +265,11 @@ def _compare_with_architecture(
         # the encoders are inside what is stated, which is therefore no less than the rest
         beside = max(0, stated - total)
     what = "the sum over [architecture]" + (" with the encoders" if counts.encoders else "")
-    correct = "correct [architecture]: one of the two is of another model"
+    correct, apart = "correct [architecture]: one of the two is of another model", total - stated
     is_right = _compare(document, "total", stated, total + beside, what, correct)
     if is_right and counts.active is not None:
-        what, correct = _USED
-        apart = abs(total + beside - stated)
-        _compare(document, "active", counts.active, active + beside, what, correct, apart)
+        more = abs(apart + beside)
+        _compare(document, "active", counts.active, active + beside, *_USED, more)
 
 
 def _compare(

@@ -132,7 +132,7 @@ NOT_READ = {
 # keys that no published model of the type has otherwise
 NOT_FOLLOWED = {
     "deberta-v2": ("norm_rel_ebd", "share_att_key", "type_vocab_size"), "gemma4_unified_text": ("layer_types",),
-    "gpt_bigcode": ("multi_query",), "hunyuan_v1_moe": ("num_experts",), "helium": ("hidden_size", "num_attention_heads", "head_dim"),
+    "gpt_bigcode": ("multi_query",), "helium": ("hidden_size", "num_attention_heads", "head_dim"),
 }  # fmt: skip
 
 
