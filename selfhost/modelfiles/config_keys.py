@@ -246,9 +246,9 @@ def stored_of(keys: Keys) -> Stored:
         is_of_experts = method == "mxfp4" or (keys.get("experts") and _leaves_attention(values))
         exception = None if is_of_experts else _rule_of_modules(values)
         if exception is None:
-            alone = {"experts" if is_of_experts else "matrices": name}
             quantizer = "modelopt" if method == "modelopt" else None
-            return Stored(name=name, quantizer=quantizer, **alone)
+            matrices, experts = (None, name) if is_of_experts else (name, None)
+            return Stored(name=name, quantizer=quantizer, matrices=matrices, experts=experts)
         odd = exception
     return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
 

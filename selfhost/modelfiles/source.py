@@ -226,7 +226,8 @@ class Sizes:
     """The whole numbers of a file by their keys."""
 
     def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        self.path, self.values, self.written = path, values, frozenset(values)
+        self.path, self.written = path, frozenset(values)
+        self.values = dict(values)
         # as many until they are counted
         self.layers = MAX_LAYERS
         # for the spec: what it cannot say, by its key, and sentences for the user
