@@ -33,10 +33,6 @@ _RWKV7_RANKS = tuple(
 )
 
 
-class Refused(Unclear):
-    """Every llama.cpp that knows the architecture stops at this file."""
-
-
 class GgufModel(Sizes):
     """The header of one model, with the tensors of all its parts.
 
@@ -161,7 +157,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         raise
     except Unclear as why:
         model.unknown["architecture"], architecture = str(why), None
-        refused = f"llama.cpp refuses this file: {why}." if isinstance(why, Refused) else None
+        refused = f"llama.cpp refuses this file: {why}." if why.refused else None
     tag, link = (clean(model.values.get(f"general.license{key}")) for key in ("", ".link"))
     name = clean(model.values.get("general.name")) or source.name_of(model.path)
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
@@ -506,7 +502,8 @@ def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | Non
         return FeedForward(length=length or (*dense[:1], *mixed[-1:])[0])
     if model.has(layer, "ffn_down.0.weight"):
         # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
-        raise Refused("each of its experts is a tensor of its own, as until April 2024")
+        why = "each of its experts is a tensor of its own, as until April 2024"
+        raise Unclear(why, refused=True)
     return None
 
 
@@ -534,7 +531,7 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
         if place not in expected:
             raise Unclear(f"{what} none that a llama.cpp known here loads")
-        raise Refused(f"{what} {_size_text(expected[place])}")
+        raise Unclear(f"{what} {_size_text(expected[place])}", refused=True)
     if not model.is_as_row:
         tensors = source.listed(names, 3)
         model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))

@@ -215,7 +215,13 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
 
 
 class Unclear(Exception):
-    """A model's cache or its weights do not follow from its file; the text says why."""
+    """A model's cache or its weights do not follow from its file; the text says why. `refused`:
+    every llama.cpp that knows the architecture stops at this file.
+    """
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
 class Malformed(Unclear):
