@@ -160,31 +160,32 @@ def row_of(architecture: Architecture) -> ArchitectureRow | None:
     """The row of a model's architecture, with what this model has beside others of it, and without
     what it lacks. None where there is none, or the model lacks a part that all others have.
     """
-    return None if lacking(architecture) else _stated_row(architecture)
+    row, missing = _row_and_missing_part(architecture)
+    return None if missing else row
 
 
 def lacking(architecture: Architecture) -> str | None:
     """`attention` or `feed_forward`, where all others of the architecture have it."""
-    row = _stated_row(architecture)
-    if row is None or architecture.tensors:
-        return None
-    if not architecture.attention and (row.rewrites or row.relative_positions):
-        return "attention"
-    compressed = any(group.kind == "compressed" for group in architecture.attention)
-    is_missing = not architecture.feed_forward and (row.rewrites or compressed)
-    return "feed_forward" if is_missing else None
+    return _row_and_missing_part(architecture)[1]
 
 
 @lru_cache(1024)
-def _stated_row(architecture: Architecture) -> ArchitectureRow | None:
+def _row_and_missing_part(architecture: Architecture) -> tuple[ArchitectureRow | None, str | None]:
     values = shipped_table("architectures")["architecture"].get(architecture.row)
     if values is None:
-        return None
+        return None, None
     # the last norm is a name in the row
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
     departs = {**dict.fromkeys(architecture.also, True), **lacks}
     departs |= {} if architecture.gate is None else {"gate": architecture.gate}
-    return ArchitectureRow.from_values(architecture.row, {**values, **departs})
+    row = ArchitectureRow.from_values(architecture.row, {**values, **departs})
+    if architecture.tensors:
+        return row, None
+    if not architecture.attention and (row.rewrites or row.relative_positions):
+        return row, "attention"
+    compressed = any(group.kind == "compressed" for group in architecture.attention)
+    is_missing = not architecture.feed_forward and (row.rewrites or compressed)
+    return row, "feed_forward" if is_missing else None
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
@@ -315,7 +316,6 @@ class _Tensors:
             self.table("audio", model.audio)
             self.layers = every
             self.table("attention to audio")
-        self.norms()
         self.every_layer()
         for attention in model.attention:
             self.layers = attention.layers
@@ -356,7 +356,8 @@ class _Tensors:
         if row.output_norm:
             self.norm(f".{row.output_norm}")
 
-    def norms(self) -> None:
+    def every_layer(self) -> None:
+        """The norms, and tensors of every layer whatever its attention and feed-forward."""
         model, row, every = self.architecture, self.row, self.layers
         mixing = *model.attention, *model.recurrent
         for name in (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms:
@@ -367,24 +368,12 @@ class _Tensors:
                 self.layers = every[1:]
             self.norm(f"blk.*.{name}")
             self.layers = every
-
-    def every_layer(self) -> None:
-        """Other tensors of every layer, whatever its attention and feed-forward."""
-        model, row = self.architecture, self.row
         inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
         rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
         mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
         most_heads = max((group.heads for group in model.attention), default=0)
-        tables = {
-            "every layer": True,
-            "banked residuals": row.banked_layers,
-            "slices": row.per_layer_embeddings and model.per_layer_embedding_length,
-            "versions": row.altup and inputs,
-            "streams": row.hyper_connections and inputs,
-        }
         more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}
-        for name in filter(tables.get, tables):
-            self.table(name, **more)
+        self.table("every layer", **more)
 
     def norm(self, name: str) -> None:
         for part in ("weight", "bias") if self.row.norm_bias else ("weight",):
