@@ -14,7 +14,7 @@ from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .quantization import canonical_gguf
 from .records import CpuNeed, Device, How, Offloaded, Term, middle_of, term, unread
-from .tensors import ArchitectureRow, trained_tokens
+from .tensors import ArchitectureRow
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
 DRAFTED_TOKENS = 3
@@ -120,19 +120,25 @@ def padded(tokens: int) -> int:
 
 
 class Case(Record):
-    """What needs are counted from. `known_row` is None where the architecture is unknown, `encoder`
-    where the model has none, or none that was measured. `text_alone`: what it sees with is not
-    loaded. `draft`: the model that drafts for it. `instruction_sets` of the machine, None where
-    they are not known. `device` holds the model; None: the RAM.
+    """What needs are counted from. `has_row`: its architecture is known. `encoder`: None where the
+    model has none, or none that was measured; `encoders`: parameters of all. `text_alone`: what it
+    sees with is not loaded. `context_tokens`: of one sequence. `draft`: the model that drafts for
+    it. `instruction_sets` of the machine, None where they are not known. `device` holds the model;
+    None: the RAM.
     """
 
     spec: ModelSpec
-    known_row: ArchitectureRow | None = None
+    row: ArchitectureRow
+    has_row: bool = False
     encoder: Encoder | None = None
+    encoders: int = 0
+    embeds: bool = False
     format: str = "gguf"
     quantization: str = ""
     program: RuntimeSpec | None = None
     workload: Workload = Workload()
+    context_tokens: int = DEFAULT_CONTEXT_TOKENS
+    cache_type: str = "f16"
     text_alone: bool = False
     companions: Companions = Companions()
     draft: Case | None = None
@@ -144,10 +150,6 @@ class Case(Record):
         """Of a case whose architecture is known."""
         assert self.spec.architecture is not None
         return self.spec.architecture
-
-    @property
-    def row(self) -> ArchitectureRow:
-        return self.known_row or ArchitectureRow(name=self.model.row)
 
     @property
     def runtime(self) -> RuntimeSpec:
@@ -163,7 +165,7 @@ class Case(Record):
     def whole(self) -> bool:
         """Whether every tensor follows: nothing with a size of its own is left out of the spec."""
         model = self.spec.architecture
-        if model is None or self.known_row is None:
+        if model is None or not self.has_row:
             return False
         has_blocks = bool(model.recurrent or (model.attention and model.feed_forward))
         return bool(model.tensors) or (has_blocks and model.vocabulary is not None)
@@ -180,26 +182,6 @@ class Case(Record):
     @property
     def is_own(self) -> bool:
         return self.quantization == self.own_type
-
-    @property
-    def encoders(self) -> int:
-        return self.spec.parameters.encoders or 0
-
-    @property
-    def embeds(self) -> bool:
-        return self.spec.modality == "embedding"
-
-    @property
-    def context_tokens(self) -> int:
-        """Of one sequence."""
-        model = self.spec.architecture
-        longest = trained_tokens(model, self.known_row) if model else None
-        usual = min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
-        return self.workload.context_tokens or usual
-
-    @property
-    def cache_type(self) -> str:
-        return self.workload.kv_cache_type or "f16"
 
     @cached_property
     def room(self) -> Cells:
@@ -220,7 +202,7 @@ class Case(Record):
     @property
     def whole_text_tokens(self) -> int | None:
         """A batch of llama.cpp that has to hold a whole text, where that is more than usual."""
-        is_encoder = self.format == "gguf" and self.known_row is not None and self.row.encoder
+        is_encoder = self.format == "gguf" and self.row.encoder
         return self.room.batch if is_encoder and self.room.batch > MICRO_BATCH_TOKENS else None
 
     @property

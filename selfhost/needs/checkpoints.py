@@ -306,7 +306,7 @@ def _packed_size(case: Case) -> Term | Unread:
                 why = f"{each.inputs:,} inputs do not divide into groups of {scheme.group}"
                 return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
     spec = case.spec.replace(architecture=model)
-    return _packed_files(case.replace(spec=spec, known_row=row), method)
+    return _packed_files(case.replace(spec=spec, row=row), method)
 
 
 def _packed_files(case: Case, method: str) -> Term:

@@ -208,7 +208,7 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
     copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.workload.parallel
     if workload.format != "gguf" or workload.task != "generate" or not copies:
         return 0
-    is_known = case.known_row is not None and case.has_layers
+    is_known = case.has_row and case.has_layers
     return copies * copy_bytes(case) if is_known else 0
 
 
@@ -219,7 +219,7 @@ def why_cache_type_refused(
     refused types all the same, for the heads that it has (llama_init_from_model).
     """
     case, type = case_of(spec), workload.kv_cache_type
-    if workload.format != "gguf" or type is None or case.known_row is None:
+    if workload.format != "gguf" or type is None or not case.has_row:
         return None
     groups = groups_with_room(case.model, case.row)
     return why_cache_refused(groups or case.model.attention, type, None if groups else runtime)
@@ -249,7 +249,7 @@ def decode_bytes_by_type(
         return read
     model = case.spec.architecture
     experts = None if model is None or not case.is_own else model.expert_dtype
-    if case.known_row is None or not experts:
+    if not case.has_row or not experts:
         return _read_of_files(case)
     if runtime is not None and experts in runtime.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed

@@ -21,7 +21,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Unread
 from ..core.tables import shipped_table
-from ..core.workload import Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from . import checkpoints, pictures, python, speech
 from .cache import why_not_known, with_every_head
 from .case import (
@@ -39,7 +39,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import Term, unread
-from .tensors import checkpoint_tensors, row_of
+from .tensors import ArchitectureRow, checkpoint_tensors, row_of, trained_tokens
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
@@ -70,14 +70,21 @@ def case_of(
         model = model.replace(tensors=tensors, attention=(), recurrent=())
         unknown = {**spec.unknown, "architecture.attention": why}
         spec = spec.replace(architecture=model, unknown=unknown)
+    trained = trained_tokens(model, row) if model is not None else None
+    longest = trained or DEFAULT_CONTEXT_TOKENS
     case = Case(
         spec=spec,
-        known_row=row,
+        row=row or ArchitectureRow(name=model.row if model is not None else ""),
+        has_row=row is not None,
         encoder=_encoder(spec),
+        encoders=spec.parameters.encoders or 0,
+        embeds=spec.modality == "embedding",
         format=format,
         quantization=quantization,
         program=runtime,
         workload=workload,
+        context_tokens=workload.context_tokens or min(longest, DEFAULT_CONTEXT_TOKENS),
+        cache_type=workload.kv_cache_type or "f16",
     )
     is_alone = runtime is not None and takes_text_alone(spec, runtime)
     return case.replace(text_alone=is_alone or case.setting("projector") == "none")

@@ -82,7 +82,7 @@ def _weights(case: Case, files: Term) -> Term:
 def _quantized_while_loading(case: Case, files: Term) -> Term:
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
-    if case.spec.architecture and case.known_row and not case.runtime.account.divides_layers:
+    if case.has_row and not case.runtime.account.divides_layers:
         # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
         extra = checkpoints.more_in_16_bits(case, {"expert"})
     if extra:

@@ -29,7 +29,7 @@ def size_of(case: Case) -> Term | Unread:
         why = "no source states the size of the files for CTranslate2"
         return unread(why, "state it under [[files]] in a spec of the model")
     audio = None if architecture is None else architecture.audio
-    if audio is None or case.known_row is None or name not in _CPP["types"]:
+    if audio is None or not case.has_row or name not in _CPP["types"]:
         why = f"whisper.cpp has no {name} files" if audio else "it is not known as Whisper"
         return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
@@ -62,7 +62,7 @@ def parts(case: Case) -> Parts:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    audio = case.model.audio if case.has_layers and case.known_row is not None else None
+    audio = case.model.audio if case.has_layers and case.has_row else None
     if audio is None or not case.model.vocabulary:
         if case.format != "ggml":
             remedy = "state [architecture] in a spec of the model"

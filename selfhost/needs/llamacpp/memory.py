@@ -167,7 +167,7 @@ def _compute(case: Case) -> Term:
         rows = case.room.micro_batch
     whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
     size = reserved = None
-    if case.known_row is not None and (case.row.encoder or case.model.vocabulary is not None):
+    if case.has_row and (case.row.encoder or case.model.vocabulary is not None):
         size = exact_compute_bytes(case.model, case.row, case.room, rows)
         reserved = exact_compute_bytes(case.model, case.row, case.room, whole)
     if size is None or reserved is None:
