@@ -21,19 +21,19 @@ from .llamacpp.weights import tensors_read
 from .quantization import GGUF_QUANTIZATIONS, TABLES
 from .records import (
     ACCELERATOR,
+    TENSOR_PARALLEL,
     Device,
     How,
     MemoryNeed,
     Needs,
     Split,
     Term,
+    share_by_device,
     stated_range,
     term,
     unread,
 )
-from .servers import TENSOR_PARALLEL, share_by_device
 from .tensors import checkpoint_tensors, count, idle
-from .training import finetune_needs
 
 
 def needs_of(
@@ -96,6 +96,8 @@ def _counted(case: Case) -> Needs:
     if spec.closed:
         return _unknown_needs(needs, "the weights were never published", "use an API")
     if case.workload.task == "finetune":
+        from .training import finetune_needs
+
         return finetune_needs(case, needs)
     # something to compute from, or a published size to start from
     described = spec.architecture, spec.components, spec.parameters.total, spec.files

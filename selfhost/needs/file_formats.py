@@ -22,7 +22,7 @@ from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Unread
 from ..core.tables import shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
-from . import checkpoints, pictures, python, speech
+from . import checkpoints
 from .cache import why_not_known, with_every_head
 from .case import (
     Case,
@@ -44,6 +44,7 @@ from .tensors import ArchitectureRow, checkpoint_tensors, row_of, trained_tokens
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
 _WHISPER_DEFAULTS = {"ggml": "F16", "ctranslate2": "int8"}
+_USUAL_MIXES: tuple[str, ...] = shipped_table("memory")["stable-diffusion.cpp"]["defaults"]
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 # the type of a GGUF file of text that is taken unless another is asked for, as `llama-server -hf`
@@ -138,7 +139,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
     if (parts := parts_of(spec, runtime)) is not None:
-        usual = (mix for mix in pictures.USUAL_MIXES if mix in parts.quantizations)
+        usual = (mix for mix in _USUAL_MIXES if mix in parts.quantizations)
         return runtime.formats[0], next(usual, parts.quantizations[0])
     usual = (name for name in runtime.formats if comes_in(spec, name))
     format = next(usual, runtime.formats[0])
@@ -267,10 +268,17 @@ def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable
     """The functions that count the files of a format, and files and memory together."""
     if case.format == "gguf":
         return gguf_files.size_of, gguf_memory.parts
+    # a model of one kind needs the modules of no other
     if case.format in ("ggml", "ctranslate2"):
+        from . import speech
+
         return speech.size_of, speech.parts
     if case.spec.components and case.format in CHECKPOINTS:
+        from . import pictures
+
         return pictures.size_of, pictures.parts
+    from . import python
+
     return checkpoints.size_of, python.parts
 
 
@@ -281,6 +289,8 @@ def parts(case: Case) -> Parts:
     if case.runtime.parts:
         files = parts_of(case.spec, case.runtime)
         if files is not None:
+            from . import pictures
+
             return pictures.parts_in_files(case, files)
         why = f"no files of {case.spec.name} are known for {case.runtime.name}"
         return without_files(unread(why, "leave out --runtime"))

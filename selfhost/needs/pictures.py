@@ -28,7 +28,6 @@ from .records import (
 )
 
 _DIFFUSERS, _CPP = (shipped_table("memory")[name] for name in ("diffusers", "stable-diffusion.cpp"))
-USUAL_MIXES: tuple[str, ...] = _CPP["defaults"]
 _QUANTIZED: Mapping[str, float] = _DIFFUSERS["quantized"]
 _SHARD_BYTES, _PIXELS = 10_000_000_000, 1024**2
 # what components that read the prompt or its picture are called

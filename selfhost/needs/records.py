@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ..core.records import Record, Unread
@@ -43,6 +44,10 @@ SPLITS = {
     **dict.fromkeys(("projector", "projector_compute"), Split.FIRST),
     **dict.fromkeys(("mtp_weights", "mtp_kv_cache", "mtp_compute"), Split.FIRST),
 }
+
+# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
+# divide the attention heads
+TENSOR_PARALLEL = (2, 4, 8)
 
 # the place of a term of which it is not said yet which accelerator holds it
 ACCELERATOR = "accelerator"
@@ -247,6 +252,28 @@ def share_of(share: str, line: str) -> str:
     counted, mark, remark = line.partition("; ")
     counted = f"({counted})" if " + " in counted or " - " in counted else counted
     return f"{share} × {counted}{mark}{remark}"
+
+
+def share_by_device(
+    whole: Term,
+    devices: int,
+    share: float = 1.0,
+    most_share: float | None = None,
+    communication: Sequence[int] = (0, 0, 0),
+) -> Term:
+    """What each of several devices holds: a share of it, and what they take to communicate."""
+    if devices == 1:
+        return whole
+    line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
+    if communication[1]:
+        line = summed(line, f"{communication[1]:,} bytes to talk to the others")
+    most = share if most_share is None else most_share
+    sizes = (whole.low_bytes, share), (whole.bytes, share), (whole.high_bytes, most)
+    # rounded up; an error of a thousandth of a byte, as of floats, adds none
+    parts = zip(communication, sizes, strict=True)
+    low, likely, high = (more + ceil(round(size * part, 3)) for more, (size, part) in parts)
+    line = f"{line}; on each of {devices} devices"
+    return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
 def times(count: int, what: str) -> str:

@@ -4,8 +4,7 @@ constants are `[vllm]` and `[sglang]` of specs/common/memory.toml; triples are l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import ceil
+from collections.abc import Iterable
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import scheme_of
@@ -14,7 +13,17 @@ from ..core.units import GIB, MIB
 from .cache import cache_sizes
 from .case import Case, overhead
 from .checkpoints import typed_tensors
-from .records import Device, How, Split, Term, share_of, summed, term, times
+from .records import (
+    TENSOR_PARALLEL,
+    Device,
+    How,
+    Split,
+    Term,
+    share_by_device,
+    summed,
+    term,
+    times,
+)
 
 _VLLM, _SGLANG = (shipped_table("memory")[name] for name in ("vllm", "sglang"))
 
@@ -139,11 +148,6 @@ def _left_free(case: Case, device: Device) -> Term:
     return term("activations", likely, How.ASSUMED, source, line, low=low, high=high)
 
 
-# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
-# divide the attention heads
-TENSOR_PARALLEL = (2, 4, 8)
-
-
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
     """Over how many devices vLLM can divide the model, beside one: the number divides the heads; it
     divides the KV heads or they divide it; lengths of the feed-forward come in whole blocks or
@@ -188,28 +192,6 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             )
         held.append(item)
     return tuple(held)
-
-
-def share_by_device(
-    whole: Term,
-    devices: int,
-    share: float = 1.0,
-    most_share: float | None = None,
-    communication: Sequence[int] = (0, 0, 0),
-) -> Term:
-    """What each of several devices holds: a share of it, and what they take to communicate."""
-    if devices == 1:
-        return whole
-    line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
-    if communication[1]:
-        line = summed(line, f"{communication[1]:,} bytes to talk to the others")
-    most = share if most_share is None else most_share
-    sizes = (whole.low_bytes, share), (whole.bytes, share), (whole.high_bytes, most)
-    # rounded up; an error of a thousandth of a byte, as of floats, adds none
-    parts = zip(communication, sizes, strict=True)
-    low, likely, high = (more + ceil(round(size * part, 3)) for more, (size, part) in parts)
-    line = f"{line}; on each of {devices} devices"
-    return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
 def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:

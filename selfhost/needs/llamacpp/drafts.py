@@ -12,8 +12,16 @@ from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups, shape_of_row
 from ..case import Case, Parts
-from ..records import How, Split, Term, term, times, times_sequences, with_files
-from ..servers import share_by_device
+from ..records import (
+    How,
+    Split,
+    Term,
+    share_by_device,
+    term,
+    times,
+    times_sequences,
+    with_files,
+)
 from ..tensors import row_of
 from .files import SIZES, SOURCE
 from .weights import own_block_weights
