@@ -14,7 +14,7 @@ from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .quantization import canonical_gguf
 from .records import CpuNeed, Device, How, Offloaded, Term, middle_of, term, unread
-from .tensors import ArchitectureRow
+from .tensors import ArchitectureRow, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
 DRAFTED_TOKENS = 3
@@ -122,9 +122,8 @@ def padded(tokens: int) -> int:
 class Case(Record):
     """What needs are counted from. `has_row`: its architecture is known. `encoder`: None where the
     model has none, or none that was measured; `encoders`: parameters of all. `text_alone`: what it
-    sees with is not loaded. `context_tokens`: of one sequence. `draft`: the model that drafts for
-    it. `instruction_sets` of the machine, None where they are not known. `device` holds the model;
-    None: the RAM.
+    sees with is not loaded. `draft`: the model that drafts for it. `instruction_sets` of the
+    machine, None where they are not known. `device` holds the model; None: the RAM.
     """
 
     spec: ModelSpec
@@ -137,7 +136,6 @@ class Case(Record):
     quantization: str = ""
     program: RuntimeSpec | None = None
     workload: Workload = Workload()
-    context_tokens: int = DEFAULT_CONTEXT_TOKENS
     cache_type: str = "f16"
     text_alone: bool = False
     companions: Companions = Companions()
@@ -174,6 +172,14 @@ class Case(Record):
     def has_layers(self) -> bool:
         model = self.spec.architecture
         return model is not None and bool(model.attention or model.recurrent)
+
+    @property
+    def context_tokens(self) -> int:
+        """Of one sequence."""
+        model = self.spec.architecture
+        longest = trained_tokens(model, self.row) if model else None
+        usual = min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
+        return self.workload.context_tokens or usual
 
     @property
     def own_type(self) -> str:

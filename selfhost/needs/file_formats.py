@@ -21,7 +21,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Unread
 from ..core.tables import shipped_table
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..core.workload import Workload
 from . import checkpoints
 from .cache import why_not_known, with_every_head
 from .case import (
@@ -39,7 +39,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import Term, unread
-from .tensors import ArchitectureRow, checkpoint_tensors, row_of, trained_tokens
+from .tensors import ArchitectureRow, checkpoint_tensors, row_of
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
@@ -53,12 +53,13 @@ SMALLEST_DEFAULT = "Q4_K_M"
 # what takes its place on a machine that does not hold it
 FOUR_BITS = "IQ4_XS"
 
+_ANY_WORKLOAD = Workload()
+
 
 def case_of(
-    spec: ModelSpec, runtime: RuntimeSpec | None = None, workload: Workload | None = None
+    spec: ModelSpec, runtime: RuntimeSpec | None = None, workload: Workload = _ANY_WORKLOAD
 ) -> Case:
     """The model in a program under a workload; of what that leaves open the usual files."""
-    workload = workload or Workload()
     usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
     format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
     model, quantization = spec.architecture, workload.quantization or usual[1]
@@ -71,11 +72,9 @@ def case_of(
         model = model.replace(tensors=tensors, attention=(), recurrent=())
         unknown = {**spec.unknown, "architecture.attention": why}
         spec = spec.replace(architecture=model, unknown=unknown)
-    trained = trained_tokens(model, row) if model is not None else None
-    longest = trained or DEFAULT_CONTEXT_TOKENS
     case = Case(
         spec=spec,
-        row=row or ArchitectureRow(name=model.row if model is not None else ""),
+        row=row or ArchitectureRow(name=""),
         has_row=row is not None,
         encoder=_encoder(spec),
         encoders=spec.parameters.encoders or 0,
@@ -84,7 +83,6 @@ def case_of(
         quantization=quantization,
         program=runtime,
         workload=workload,
-        context_tokens=workload.context_tokens or min(longest, DEFAULT_CONTEXT_TOKENS),
         cache_type=workload.kv_cache_type or "f16",
     )
     is_alone = runtime is not None and takes_text_alone(spec, runtime)
