@@ -209,6 +209,9 @@ def _with_defaults(
         reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
         remedy = f"a record is read by machine=Machine.{reader}(…)"
         raise WrongTypeError(f"{error.message}; {remedy}", remedy=remedy) from None
+    if parts := fields.keys() & {"gpu", "gpus", "memory", "ram"}:
+        remedy = 'name it by machine: machine="RTX 3060 32GB"'
+        raise WrongTypeError(f"{min(parts)} is no argument; {remedy}", remedy=remedy)
     asked = Workload(**fields) if workload is None else workload.replace(**fields)
     note: str | None = None
     if isinstance(machine, str):

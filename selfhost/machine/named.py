@@ -155,9 +155,8 @@ def _described(about: Description) -> tuple[Machine, str]:
     if about.product and about.ram_gib:
         about.ram_gib = _usable_ram_gib(about.product, about.ram_gib)
     parts, quoted = _Parts(about), f'"{about.text}"'
-    if alone := _known_with(about, parts):
-        note = f"{quoted} is a GPU: judged as {alone.name}, which has it."
-        return alone, " ".join([note, *(parts.cards.notes if parts.cards else ())])
+    if known := _known_with(about, parts):
+        return known
     row, facts, gib = parts.row, _stated_facts(parts), parts.memory_gib()
     source = shipped_table("products")["sources"][row["source"]] if row else ""
     ram, title = _ram_words(gib), _title(about, parts)
@@ -326,18 +325,36 @@ def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float) -> float | None:
     return usable if usable or is_of_disk else stated_gib
 
 
-def _known_with(about: Description, parts: _Parts) -> Machine | None:
-    """Of a GPU alone the laptop or desktop that has it and the least memory, else the server."""
+def _known_with(about: Description, parts: _Parts) -> tuple[Machine, str] | None:
+    """Of GPUs alone the laptop or desktop that has them and the least memory, else the server; for
+    several of a kind that none has the one with one of them, and as much RAM as they have memory.
+    """
     others = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
     if parts.cards is None or any(others) or "cores" in about.numbers:
         return None
-    wanted = [(card.name, card.memory_total_bytes) for card in parts.cards.accelerators]
-    for kind in ("laptop",) if about.is_laptop else ("desktop", "server"):
-        for machine in (profile.machine for profile in beginning_with(kind)):
-            cards = machine.accelerators or ()
-            if wanted == [(card.name, card.memory_total_bytes) for card in cards]:
-                return machine
-    return None
+    cards, quoted, notes = parts.cards.accelerators, f'"{about.text}"', parts.cards.notes
+    kinds = ("laptop",) if about.is_laptop else ("desktop", "server")
+    known = {
+        _sizes(profile.machine.accelerators or ()): profile.machine
+        for kind in reversed(kinds)
+        for profile in reversed(beginning_with(kind))
+    }
+    if machine := known.get(_sizes(cards)):
+        note = f"{quoted} is a GPU: judged as {machine.name}, which has it."
+        return machine, " ".join([note, *notes])
+    machine = known.get(_sizes(cards[:1]))
+    if machine is None or len({*cards}) > 1:
+        return None
+    ram = max(machine.memory_total_bytes or 0, round(parts.memory_gib() * units.GIB))
+    title = f"{machine.name} with {parts.cards.label}"
+    machine = machine.stated({"accelerators": cards, **dict.fromkeys(_RAM, ram)}, quoted)
+    machine = machine.replace(name=title, assumed=(*machine.assumed, *_RAM))
+    note = f"{quoted} is judged as {title}, and {_ram_words(ram / units.GIB)}, assumed."
+    return machine, " ".join([note, *notes])
+
+
+def _sizes(cards: Sequence[Accelerator]) -> tuple[tuple[str, int | None], ...]:
+    return tuple((card.name, card.memory_total_bytes) for card in cards)
 
 
 def _stated_facts(parts: _Parts) -> dict[str, Any]:
@@ -378,8 +395,10 @@ def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> lis
             assumed.append("system")
         assumed += ["architecture", "memory_limit_bytes"] * is_cards_alone
         assumed += ["cpu_model"] * (parts.processor == _UNNAMED_PROCESSOR)
+    is_sold_so = len(parts.row.get("gib", ())) == 1 and "guest" not in parts.row
     is_on_package = parts.series is not None and parts.series.on_package_gib is not None
-    return assumed + ["memory_total_bytes"] * (has_no_ram and not is_on_package)
+    has_one_size = is_sold_so or is_on_package
+    return assumed + ["memory_total_bytes"] * (has_no_ram and not has_one_size)
 
 
 def _title(about: Description, parts: _Parts) -> str:
