@@ -12,6 +12,7 @@ from struct import Struct, calcsize, unpack_from
 from typing import IO, Any, NoReturn
 
 from ..catalogue.architecture import MAX_LAYERS
+from ..core.files import read_some
 from ..core.records import Record, pattern
 from ..needs.quantization import BLOCKS
 from . import source
@@ -76,17 +77,14 @@ class _Reader:
         """Go on by that many bytes; all up to there are read."""
         end = self.place = self.place + count
         if end > self.size:
-            source.refuse(
-                self.path,
-                "cut-short",
-                what=f"it has {self.size:,} bytes and ends inside its header",
-            )
+            what = f"it has {self.size:,} bytes and ends inside its header"
+            source.refuse(self.path, "cut-short", what=what)
         if end > MAX_HEADER_BYTES:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         if (missing := end - len(self.content)) > 0:
             # as much again as there is, so that a long header is copied a few times only
-            more = max(missing, _CHUNK, len(self.content))
-            self.content += source.read_some(self.path, self.stream, more)
+            with source.readable(self.path):
+                self.content += read_some(self.stream, max(missing, _CHUNK, len(self.content)))
         if end > len(self.content):
             source.refuse(self.path, "shorter")
 
@@ -102,9 +100,8 @@ class _Reader:
         if length > _MAX_NAME and what:
             self.damaged(f"a {what} of {length:,} bytes")
         self.skip(length)
-        if length > _MAX_NAME:
-            return None
-        return self.content[begin : self.place].decode("utf-8", "replace")
+        text = self.content[begin : self.place] if length <= _MAX_NAME else None
+        return text.decode("utf-8", "replace") if text is not None else None
 
     def skip_texts(self, count: int) -> None:
         """Go over an array of texts: the vocabulary is one, and most of what a header needs."""
@@ -189,18 +186,15 @@ def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[Tensor, ...]:
             reader.damaged(f"{what} stands in it twice")
         if end is not None and offset != end:
             reader.damaged(f"{what} begins {offset:,} bytes after the header, not {end:,}")
-        end = None if tensor.bytes is None else offset + _aligned(tensor.bytes, alignment)
+        # the data of each tensor begin at a multiple
+        end = None if tensor.bytes is None else -(-(offset + tensor.bytes) // alignment) * alignment
         data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
         tensors[tensor.name] = tensor
-    whole = _aligned(reader.place, alignment) + data_bytes if tensors else 0
+    whole = -(-reader.place // alignment) * alignment + data_bytes if tensors else 0
     if whole > reader.size:
         missing = f"{whole - reader.size:,} of its {whole:,} bytes are missing"
         source.refuse(reader.path, "cut-short", what=missing)
     return tuple(tensors.values())
-
-
-def _aligned(position: int, alignment: int) -> int:
-    return -(-position // alignment) * alignment
 
 
 def _tensor(reader: _Reader) -> tuple[Tensor, int]:

@@ -47,7 +47,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     source.refuse_other_kinds(named, start, size)
     name = named.lower()
     # first by its name: the length of a header may begin with the byte of a bracket
-    if name.endswith(".safetensors") or source.begins_safetensors(start):
+    if name.endswith(".safetensors") or start[4:9] == source.SAFETENSORS:
         return _read_weights(named, numbered_files(named), None)
     begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if name.endswith(".toml") or begin not in (b"{", b"["):

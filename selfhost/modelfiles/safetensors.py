@@ -15,7 +15,7 @@ from math import prod
 from struct import unpack
 from typing import Any
 
-from ..core.files import MAX_PARTS
+from ..core.files import MAX_PARTS, read_some
 from ..core.records import Record, pattern
 from . import source
 from .source import FILES, clean, parse_json, refuse
@@ -124,7 +124,8 @@ def _header_bytes(path: str) -> tuple[int, bytes]:
             refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
         if (missing := 8 + length - size) > 0:
             refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
-        content = start[8:] + source.read_some(path, stream, max(0, length - len(start) + 8))
+        with source.readable(path):
+            content = start[8:] + read_some(stream, max(0, length - len(start) + 8))
     if len(content) < length:
         refuse(path, "shorter")
     return size, content[:length]

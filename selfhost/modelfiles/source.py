@@ -29,6 +29,9 @@ MAX_PARAMETERS = 10**16
 UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
 _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
 _LFS = b"version https://git-lfs.github.com/spec/"
+# A safetensors file begins with eight bytes of a length, the upper four of them zero, and the brace
+# of its header. No text and no archive has both there, whatever the lower bytes are.
+SAFETENSORS = b"\0\0\0\0{"
 _MAX_TEXT = 100
 # above any size of a model
 MAX_NUMBER = 1 << 32
@@ -76,13 +79,6 @@ def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
         refuse(path, fault, parts=len(files), missing=len(missing), names=listed(missing))
 
 
-def begins_safetensors(start: bytes) -> bool:
-    """A safetensors file begins with eight bytes of a length, the upper four of them zero, and the
-    brace of its header. No text and no archive has both there, whatever the lower bytes are.
-    """
-    return start[4:9] == b"\0\0\0\0{"
-
-
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
     if size == 0:
@@ -94,7 +90,7 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
         refuse(path, "zeros")
     if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         refuse(path, "web-page")
-    for kind in () if begins_safetensors(start) else FILES["not_a_model"]:
+    for kind in () if start[4:9] == SAFETENSORS else FILES["not_a_model"]:
         if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
             fail(path, kind["message"], kind["remedy"])
 
@@ -117,16 +113,11 @@ def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
     """An ordinary file, unbuffered, its size in bytes, and its first ones."""
     with readable(path, _NEEDED):
         stream, size = files.open_file(path)
+        start = files.read_some(stream, min(size, 4096))
     if path.lower().endswith(UNFINISHED):
         stream.close()
         refuse(path, "unfinished-file")
-    return stream, size, read_some(path, stream, min(size, 4096))
-
-
-def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
-    """At most `limit` bytes from where the stream stands; fewer only at the end of the file."""
-    with readable(path):
-        return files.read_some(stream, limit)
+    return stream, size, start
 
 
 def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:
@@ -138,21 +129,15 @@ def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:
 
 
 def parse_json(
-    path: str,
-    content: bytes,
-    *,
-    what: str,
-    max_signs: int = json_text.MAX_SIGNS,
-    instead: str | None = None,
+    path: str, content: bytes, *, what: str, instead: str | None = None, **bounds: int
 ) -> Any:
     """The values of JSON that nobody vouches for; `instead` is the remedy for too much of it."""
-    as_published = f"give the {what} as it was published"
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        fail(path, "is not UTF-8 text", as_published)
-    with readable(path, instead or as_published):
-        return json_text.parse(text, constant=float, max_signs=max_signs)
+    with readable(path, instead or f"give the {what} as it was published"):
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise files.Unreadable("is not UTF-8 text") from None
+        return json_text.parse(text, constant=float, **bounds)
 
 
 def beside(path: str, name: str) -> str | None:
