@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
-from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Safety
-from ..core.records import Record
+from ..catalogue.quantization_names import QUANTIZATIONS
+from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Quantized, Safety
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
 from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
-from .source import MAX_NUMBER, Unclear, architecture_of, grouped, reason, short
+from .source import MAX_NUMBER, LocalModel, Unclear, architecture_of, grouped, reason, short
 
 # what no config.json says of a model
 _NEVER_STATED: Mapping[str, str] = {
@@ -29,6 +29,8 @@ _NEVER_STATED: Mapping[str, str] = {
 }
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
+# types that publishers store weights in
+_PUBLISHED = ("float8", "mxfp4", "ternary")
 # classes that may keep nothing of context
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
 # kinds of layers that attend; "hybrid" keeps a state, too
@@ -38,19 +40,8 @@ _OWN_SIZES = ("head_dim", "num_key_value_heads")
 _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
 
 
-class ConfigRead(Record):
-    """What a config.json says. `language_parameters` are those of the language model alone, None
-    where they do not follow from the file.
-    """
-
-    spec: ModelSpec
-    stored: Stored
-    language_parameters: int | None
-    notes: tuple[str, ...]
-
-
-def read_config(path: str) -> ConfigRead:
-    """The model that a config.json describes. Raises `SpecError`."""
+def read_config(path: str) -> LocalModel:
+    """The model that a config.json describes, without its weights. Raises `SpecError`."""
     values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
     exported = source.beside(path, _QUANTIZATION)
     if exported and isinstance(values, dict) and not values.get("quantization_config"):
@@ -74,11 +65,19 @@ def read_config(path: str) -> ConfigRead:
         counts = _with_encoders(keys, counts, architecture.embedding_length if architecture else 0)
     if counts.total is None:
         keys.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
-    spec, notes = _spec(keys, architecture, counts), tuple(keys.notes)
-    return ConfigRead(spec=spec, stored=stored, language_parameters=language, notes=notes)
+    return LocalModel(
+        spec=_spec(keys, stored, architecture, counts),
+        format=stored.format,
+        quantization=stored.name,
+        notes=tuple(keys.notes),
+        is_quantized=stored.quantized,
+        language_parameters=language,
+    )
 
 
-def _spec(keys: Keys, architecture: Architecture | None, counts: Parameters) -> ModelSpec:
+def _spec(
+    keys: Keys, stored: Stored, architecture: Architecture | None, counts: Parameters
+) -> ModelSpec:
     modality = "vision" if keys.sees else "text"
     if architecture is not None and not architecture.output_matrix:
         modality = "embedding"
@@ -93,12 +92,19 @@ def _spec(keys: Keys, architecture: Architecture | None, counts: Parameters) -> 
         sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
     if has_own_code:
         sources["safety"] = f"auto_map in {shown}"
+    # no narrow type that models are published in and that converters read
+    is_published = stored.format != "mlx" and (stored.name or "").startswith(_PUBLISHED)
+    quantized = None
+    if stored.quantized and not is_published:
+        own = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
+        quantized = Quantized(format=stored.format, quantization=own)
     return ModelSpec(
         id=source.identifier(name),
         name=name,
         modality=modality,
         parameters=counts,
         architecture=architecture,
+        quantized=quantized,
         safety=Safety(remote_code=True if has_own_code else None),
         sources=sources,
         unknown={**keys.unknown, **_NEVER_STATED},

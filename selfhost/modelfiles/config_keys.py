@@ -1,20 +1,18 @@
 """The keys of a `config.json`: under which names each size stands, which keys are not understood,
-and how the weights are stored. The tables of names are in `specs/common/model_types.toml`.
+and how the weights are stored. The tables of names are in `specs/common/model_types.toml`
+and `config_classes.toml`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from ..catalogue.quantization_names import PACKED, QUANTIZATIONS, mlx_scheme, scheme_of
-from ..catalogue.spec import Quantized
+from ..catalogue.quantization_names import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .source import FILES, Sizes, Unclear, clean, listed, read_json, reason, refuse, short
+from .source import FILES, Sizes, Unclear, clean, listed, reason, refuse, short
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -33,20 +31,6 @@ _INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
 # classes without an output matrix
 _BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
 _WRITES = {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
-
-
-@cache
-def classes() -> Mapping[str, Any]:
-    """What the class of a model type in transformers does with its keys, by model type.
-
-    `defaults`: the value of a key that a file leaves out, missing where it is derived from others;
-    `matter`: the keys that change weights or cache; `cache`: those of them that change what is kept
-    of a context; `idle`: keys that change neither, although their names elsewhere do; `names`:
-    other names of keys. Every class was built, and one key changed at a time.
-    """
-    file = os.path.join(os.path.dirname(__file__), "classes.json")
-    by_type: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
-    return by_type
 
 
 class Keys(Sizes):
@@ -74,8 +58,8 @@ class Keys(Sizes):
         self.kind = clean(self.inner.get("model_type")).lower() or self.outer_kind
         self.outer_type = MODEL_TYPES.get(self.outer_kind, {})
         self.type = MODEL_TYPES.get(self.kind, {})
-        is_own = self.type.get("own_code")
-        self.class_row: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
+        is_own, classes = self.type.get("own_code"), shipped_table("config_classes")["class"]
+        self.class_row: Mapping[str, Any] = {} if is_own else classes.get(self.kind, {})
         self.defaults = {**self.class_row.get("defaults", {}), **self.type.get("defaults", {})}
         self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.class_row.get("matter", ()))
@@ -186,7 +170,7 @@ class Keys(Sizes):
         odd |= {
             key
             for key in (self.matter & self.written).difference(*sizes)
-            if (key in self.class_row["cache"]) is cache
+            if (key in self.class_row.get("cache", ())) is cache
             and self.values[key] != defaults.get(key)
             and (cache or not small.search(key))
         }
@@ -217,18 +201,6 @@ class Stored(Record):
     experts: str | None = None
     quantizer: str | None = None
     why: str | None = None
-
-    @property
-    def requantized(self) -> Quantized | None:
-        """What a spec says of weights that somebody else than the publisher quantized: in no narrow
-        type that models are published in and that converters read.
-        """
-        published = ("float8", "mxfp4", "ternary")
-        is_published = self.format != "mlx" and (self.name or "").startswith(published)
-        if not self.quantized or is_published:
-            return None
-        name = self.name if self.name in QUANTIZATIONS[self.format] else None
-        return Quantized(format=self.format, quantization=name)
 
 
 def stored_of(keys: Keys) -> Stored:

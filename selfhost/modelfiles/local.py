@@ -9,11 +9,10 @@ import stat
 from collections.abc import Sequence
 
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
+from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Quantized, Safety
 from ..core.files import numbered_files, status_of
 from . import safetensors, source
-from .config import ConfigRead, read_config
-from .config_keys import Stored
+from .config import read_config
 from .gguf import read_gguf
 from .safetensors import Weights
 from .source import FILES, LocalModel, listed, reason, shown
@@ -112,15 +111,8 @@ def _refuse_several(path: str, what: str, names: Sequence[str]) -> None:
 def _read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
     """The model that a config.json describes; none of its weights are here."""
     described = read_config(config)
-    stored = described.stored
-    spec = described.spec.replace(quantized=stored.requantized)
-    return LocalModel(
-        spec=spec,
-        format=stored.format,
-        quantization=stored.name,
-        files_here=False,
-        notes=(*notes, *stored_notes(spec), *described.notes),
-    )
+    notes = (*notes, *stored_notes(described.spec), *described.notes)
+    return described.replace(notes=notes)
 
 
 def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
@@ -156,36 +148,30 @@ def _read_weights(
         )
     weights = safetensors.read_weights(path, files)
     described = read_config(config) if config is not None else _undescribed(path, weights)
-    described = _mended_by(described, weights)
-    spec, stored = described.spec, described.stored
+    model = _mended_by(described, weights)
+    spec, format = model.spec, model.format
     unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
     published: tuple[PublishedFiles, ...] = ()
-    quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
+    quantization = model.quantization if model.quantization in QUANTIZATIONS[format] else None
     if quantization is None:
         unknown["files"] = reason("unnamed-type", size=weights.size, types=weights.types)
     else:
         sizes, headers = {quantization: weights.size}, SIZE_OF + shown(path)
-        published = (PublishedFiles(format=stored.format, source=headers, bytes=sizes),)
+        published = (PublishedFiles(format=format, source=headers, bytes=sizes),)
     headers = f"headers of the safetensors files of {shown(path)}"
     spec = spec.replace(
         files=published,
-        quantized=stored.requantized,
         unknown=unknown,
         tokenizer=any(source.beside(files[0], name) for name in FILES["tokenizers"]),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
         origin=path,
     )
-    return LocalModel(
-        spec=spec,
-        format=stored.format,
-        quantization=quantization,
-        files_here=True,
-        notes=(*notes, *described.notes),
-    )
+    notes = (*notes, *model.notes)
+    return model.replace(spec=spec, quantization=quantization, files_here=True, notes=notes)
 
 
-def _undescribed(path: str, weights: Weights) -> ConfigRead:
+def _undescribed(path: str, weights: Weights) -> LocalModel:
     unknown = {
         "architecture": "no config.json lies beside the weights",
         "license.id": "the files do not say",
@@ -194,51 +180,48 @@ def _undescribed(path: str, weights: Weights) -> ConfigRead:
         unknown["parameters.total"] = reason("packed-alone")
     name = source.name_of(path)
     spec = ModelSpec(id=source.identifier(name), name=name, unknown=unknown)
-    stored = Stored(name=weights.dtype, quantized=False)
-    return ConfigRead(spec=spec, stored=stored, language_parameters=None, notes=())
+    return LocalModel(spec=spec, quantization=weights.dtype)
 
 
-def _mended_by(described: ConfigRead, weights: Weights) -> ConfigRead:
+def _mended_by(model: LocalModel, weights: Weights) -> LocalModel:
     """What a config.json says, mended by its weights; where these contradict it, no layers."""
-    spec, stored, notes = described.spec, described.stored, described.notes
+    spec, notes, held, name = model.spec, model.notes, weights.total, model.quantization
     unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
-    language, held = described.language_parameters, weights.total
     if not weights.predict_more:
         # transformers leaves out the blocks that its classes do not have, so a copy that it saved
         # lacks them
         parameters = parameters.replace(mtp=None)
     if held is not None:
-        parameters = _with_counted(parameters, unknown, language, held)
+        parameters = _with_counted(parameters, unknown, model.language_parameters, held)
         notes += tuple(filter(None, [parameters.difference]))
-    if not stored.quantized:
-        is_packed = weights.dtype is None or weights.is_scaled
-        if is_packed:
-            unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
-        elif stored.name not in (None, weights.dtype):
-            notes += (reason("other-type", said=stored.name, held=weights.dtype),)
-        stored = Stored() if is_packed else Stored(name=weights.dtype, quantized=False)
-    why = _contradiction(stored, weights, language)
-    if why is not None:
+    quantized, dtype = spec.quantized, None if model.is_quantized else weights.dtype
+    if not model.is_quantized and (weights.dtype is None or weights.is_scaled):
+        unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
+        quantized, dtype, name = Quantized(format="safetensors"), None, None
+    elif not model.is_quantized:
+        if name not in (None, dtype):
+            notes += (reason("other-type", said=name, held=dtype),)
+        name = dtype
+    if why := _contradiction(model, weights):
         unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
         unknown["architecture"], architecture = why, None
     elif architecture is not None:
-        dtype = architecture.dtype or (None if stored.quantized else weights.dtype)
-        architecture = architecture.replace(
-            dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts
-        )
-        if dtype is not None:
+        architecture = architecture.replace(dtype=architecture.dtype or dtype)
+        if architecture.dtype is not None:
             unknown.pop("architecture.dtype", None)
-    spec = spec.replace(architecture=architecture, unknown=unknown, parameters=parameters)
-    return described.replace(spec=spec, stored=stored, notes=notes)
+    spec = spec.replace(
+        architecture=architecture, unknown=unknown, parameters=parameters, quantized=quantized
+    )
+    return model.replace(spec=spec, quantization=name, notes=notes)
 
 
-def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
-    """Why the files are not of the model whose `language` parameters config.json describes."""
-    held = weights.total
+def _contradiction(model: LocalModel, weights: Weights) -> str | None:
+    """Why the files are not of the model that config.json describes."""
+    language, held = model.language_parameters, weights.total
     if language and held and language - held > language // _EXTRA_SHARE:
         return reason("other-parameters", held=held, described=language)
-    is_other = stored.quantized and stored.name is not None and weights.plain
-    return reason("plain", name=stored.name, types=weights.types) if is_other else None
+    is_other = model.is_quantized and model.quantization is not None and weights.plain
+    return reason("plain", name=model.quantization, types=weights.types) if is_other else None
 
 
 def _with_counted(

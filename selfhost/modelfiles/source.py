@@ -43,17 +43,21 @@ class LocalModel(Record):
 
     `files_here`: all weights lie on this machine, whole. Where only a part of them is here,
     `missing` names the other files, and `size_bytes` of `total_bytes` are here (None: not known).
-    `notes` are sentences for the user about what is odd.
+    `notes` are sentences for the user about what is odd. `is_quantized`: config.json says that the
+    weights are no longer in the type of training; `language_parameters` are those of the language
+    model alone, None where they do not follow from config.json.
     """
 
     spec: ModelSpec
-    format: str
-    quantization: str | None
-    files_here: bool
+    format: str = "safetensors"
+    quantization: str | None = None
+    files_here: bool = False
     missing: tuple[str, ...] = ()
     size_bytes: int = 0
     total_bytes: int | None = None
     notes: tuple[str, ...] = ()
+    is_quantized: bool = False
+    language_parameters: int | None = None
 
 
 def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:

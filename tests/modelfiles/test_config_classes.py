@@ -13,12 +13,14 @@ from helpers.each import each
 from helpers.paths import DATA, TRUTH
 from selfhost.catalogue.architecture import Architecture
 from selfhost.core.errors import SpecError
-from selfhost.modelfiles.config import ConfigRead, read_config
-from selfhost.modelfiles.config_keys import classes
+from selfhost.core.tables import shipped_table
+from selfhost.modelfiles import LocalModel
+from selfhost.modelfiles.config import read_config
 from selfhost.needs.cache import states
 from selfhost.needs.checkpoints import linear_layers
 from selfhost.needs.tensors import row_of
 
+CLASSES = shipped_table("config_classes")["class"]
 # what transformers holds of a layer: elements of keys and values for a token and the window, and of its state
 Layer = dict[str, Any]
 
@@ -29,7 +31,7 @@ def built() -> Any:
     return json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))["types"]
 
 
-def read(config: dict[str, Any], folder: Path) -> ConfigRead:
+def read(config: dict[str, Any], folder: Path) -> LocalModel:
     path = folder / "config.json"
     # a file system may wait for its disk before it empties a file
     path.unlink(missing_ok=True)
@@ -77,7 +79,7 @@ def told(runs: list[Any] | None, layers: int, context: int | None) -> list[Layer
 
 
 def context_of(config: dict[str, Any]) -> int | None:
-    known = classes()[config["model_type"]]["defaults"]
+    known = CLASSES[config["model_type"]]["defaults"]
     for key in ("max_position_embeddings", "n_positions"):
         if config.get(key) or known.get(key):
             return int(config.get(key) or known[key])
@@ -93,11 +95,11 @@ def unread(config: dict[str, Any]) -> int:
         and "tie_word_embeddings" not in config
         and not config.get("alibi")
     ):
-        values = classes()["falcon"]["defaults"] | config
+        values = CLASSES["falcon"]["defaults"] | config
         return int(values["vocab_size"] * values["hidden_size"])
     if config["model_type"] not in ("gemma3n_text", "gemma4_text", "gemma4_unified_text"):
         return 0
-    values = classes()[config["model_type"]]["defaults"] | config
+    values = CLASSES[config["model_type"]]["defaults"] | config
     own = {int(number): keys for number, keys in (values.get("per_layer_config") or {}).items()}
     inputs, layers = values["hidden_size"] + values["attention_bias"], values["num_hidden_layers"]
     lengths = [
@@ -108,7 +110,7 @@ def unread(config: dict[str, Any]) -> int:
 
 
 def agree(
-    found: ConfigRead, config: dict[str, Any], parameters: int, runs: Any
+    found: LocalModel, config: dict[str, Any], parameters: int, runs: Any
 ) -> tuple[bool, bool]:
     """Whether weights and cache are known; where they are, they are those of the class."""
     architecture = found.spec.architecture
