@@ -133,7 +133,7 @@ def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:
 
 
 def parse_json(
-    path: str, content: bytes, *, what: str, instead: str | None = None, **bounds: int
+    path: str, content: bytes, *, what: str, instead: str | None = None, **bounds: Any
 ) -> Any:
     """The values of JSON that nobody vouches for; `instead` is the remedy for too much of it."""
     with readable(path, instead or f"give the {what} as it was published"):
