@@ -79,11 +79,10 @@ def told(runs: list[Any] | None, layers: int, context: int | None) -> list[Layer
 
 
 def context_of(config: dict[str, Any]) -> int | None:
-    known = CLASSES[config["model_type"]]["defaults"]
-    for key in ("max_position_embeddings", "n_positions"):
-        if config.get(key) or known.get(key):
-            return int(config.get(key) or known[key])
-    return None
+    stated = {key: value for key, value in config.items() if value}
+    values = CLASSES[config["model_type"]]["defaults"] | stated
+    context: int | None = values.get("max_position_embeddings") or values.get("n_positions")
+    return context
 
 
 def unread(config: dict[str, Any]) -> int:
