@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
+_DESCRIBE_IT = (
+    'name its processor and memory, machine="i5-8250U 16GB", or read its record,'
+    ' machine=Machine.from_file("machine.json")'
+)
 
 
 def check(
@@ -215,16 +219,24 @@ def _with_defaults(
     asked = Workload(**fields) if workload is None else workload.replace(**fields)
     note: str | None = None
     if isinstance(machine, str):
-        from .machine.named import named
-        from .machine.words import UnknownMachineError
-
-        text = machine
-        try:
-            machine, note = named(text)
-        except UnknownMachineError as error:
-            wanted = error.remedy and error.remedy.replace("--machine ", "machine=")
-            if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
-                wanted = f"a record is read by machine=Machine.from_file({text!r})"
-            message = f"{error.message}; {wanted}" if wanted else error.message
-            raise UnknownMachineError(message, remedy=wanted, nearest=error.nearest) from None
+        machine, note = _machine_named(machine)
     return open_catalogue(specs), asked, machine or Machine.read(), (note,) if note else ()
+
+
+def _machine_named(text: str) -> tuple[Machine, str | None]:
+    """As `machine.named` has it, with what Python's callers write instead of an unknown name."""
+    from .machine.named import named
+    from .machine.words import UnknownMachineError
+
+    try:
+        return named(text)
+    except UnknownMachineError as error:
+        wanted = error.remedy
+        if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
+            wanted = f"a record is read by machine=Machine.from_file({text!r})"
+        elif wanted and "--" in wanted:
+            # its advice is of the command line
+            near, is_else, _ = wanted.partition(" Else ")
+            wanted = f"{near} Else {_DESCRIBE_IT}" if is_else else _DESCRIBE_IT
+        message = f"{error.message}; {wanted}" if wanted else error.message
+        raise UnknownMachineError(message, remedy=wanted, nearest=error.nearest) from None

@@ -116,14 +116,12 @@ def test_a_machine_is_named_as_people_name_it() -> None:
     with pytest.raises(UnknownMachineError, match=r"aws-g5\.xlarge") as unknown:
         check("mistral-7b", machine="g5.xlarg")
     assert "aws-g5.xlarge" in unknown.value.nearest
-    with pytest.raises(UnknownMachineError, match=r"Machine\.from_file\('ci\.json'\)"):
-        check("mistral-7b", machine="ci.json")
-    with pytest.raises(TypeError, match="machine must be Machine or str or None, not int"):
-        check("mistral-7b", machine=3)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"read by machine=Machine\.from_file"):
-        check("mistral-7b", machine=Path("ci.json"))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"read by machine=Machine\.from_json"):
-        check("mistral-7b", machine={"name": "ci"})  # type: ignore[arg-type]
+    for name, advice in (("ci.json", "'ci.json'"), ("banana", '"machine.json"')):
+        with pytest.raises(UnknownMachineError, match=re.escape(f"Machine.from_file({advice})")):
+            check("mistral-7b", machine=name)
+    for wrong, reader in ((Path("ci.json"), "from_file"), ({"name": "ci"}, "from_json")):
+        with pytest.raises(TypeError, match=rf"read by machine=Machine\.{reader}"):
+            check("mistral-7b", machine=wrong)  # type: ignore[arg-type]
 
 
 @each(

@@ -14,7 +14,7 @@ from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import Record, read_by, shortened
 from ..core.tables import shipped_table
-from ..core.tomlfile import Document, Table
+from ..core.tomlfile import TABLES, Document, Table
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
@@ -86,10 +86,9 @@ def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
         kept.append(selector)
         name = selector.pattern
         if selector.kind == "class" and name not in names:
-            guess = table.document.guess(name, names[:_MOST_COMPARED])
-            remedy = f'add [[class]] with name = "{name}"'
-            remedy = f'did you mean "class:{guess}"?' if guess else remedy
-            table.document.add(path, f'no [[class]] has the name "{name}"', remedy)
+            remedy, near = f'add [[class]] with name = "{name}"', names[:_MOST_COMPARED]
+            meant = table.document.did_you_mean(name, near, remedy, '"class:{}"')
+            table.document.add(path, f'no [[class]] has the name "{name}"', meant)
     return tuple(kept)
 
 
@@ -121,7 +120,7 @@ def _architecture(table: Table, key: str) -> str | None:
 
 def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
     facts: dict[str, tuple[str, Any]] = {}
-    table = root.table(key)
+    table = root.get(key, "Table")
     if table is None:
         return facts
     cores = table.get("cores", "float")
@@ -143,7 +142,7 @@ def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
 
 
 def _needs(root: Table, key: str) -> Workload:
-    table = root.table(key)
+    table = root.get(key, "Table")
     if table is None:
         return Workload()
     wishes: dict[str, Any] = {key: bool(table.get(key, "bool")) for key in _NEEDS}
@@ -165,7 +164,7 @@ def _match(root: Table, key: str, *, required: bool) -> Any:
 
 
 def _classes(root: Table, key: str) -> tuple[MachineClass, ...]:
-    tables = root.tables(key)
+    tables: tuple[Table, ...] = root.get(key, TABLES)
     kept: tuple[MachineClass, ...] = tuple([each.as_record(MachineClass) for each in tables])
     for at, (table, each) in enumerate(zip(tables, kept, strict=True)):
         if each.name and any(each.name == earlier.name for earlier in kept[:at]):
@@ -331,7 +330,7 @@ class Policy(Record):
         """Faults of entries of `models` that show only later, each at its key and line."""
         document = self.document()
         root = document.root
-        tables = (*root.tables("model"), *root.tables("together"))
+        tables = (*root.get("model", TABLES), *root.get("together", TABLES))
         for index, key, message, remedy in faults:
             # the keys that a [[together]] has of its own
             is_of_members = self.models[index].members and key not in ("machines", "severity")
@@ -353,7 +352,7 @@ def read_policy(document: Document) -> Policy:
         message = f"is {version}, and this selfhost reads schema {SCHEMA}"
         root.problem("schema", message, f"write schema = {SCHEMA}")
     policy = Policy(file=document.file, text=document.text or "", **root.fields(Policy))
-    models = [_model(table, policy.needs) for table in root.tables("model")]
+    models = [_model(table, policy.needs) for table in root.get("model", TABLES)]
     models += _together(root, policy.needs, models)
     exceptions = _exceptions(root, dict.fromkeys(wanted.name for wanted in models))
     root.close()
@@ -385,7 +384,7 @@ def _together(root: Table, needs: Workload, models: Sequence[Wanted]) -> list[Wa
         by_name.setdefault(wanted.name, []).append(wanted)
     # a label goes before a name
     by_name.update((wanted.label, [wanted]) for wanted in labelled)
-    for table in root.tables("together"):
+    for table in root.get("together", TABLES):
         members: list[Wanted] = []
         for number, name in enumerate(table.get("models", "tuple[str, ...]", required=True)):
             # one without an entry by its name alone
@@ -435,15 +434,14 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
 
 def _exceptions(root: Table, names: Mapping[str, None]) -> tuple[Exemption, ...]:
     kept: list[Exemption] = []
-    for index, table in enumerate(root.tables("exception")):
+    for index, table in enumerate(root.get("exception", TABLES)):
         stated = table.fields(Exemption)
         table.close()
         model = stated["model"]
         if model is not None and model not in names:
-            guess = table.document.guess(model, [*names][:_MOST_COMPARED])
-            remedy = "write the name as its [[model]] does, or remove the exception"
-            remedy = f'did you mean "{guess}"?' if guess else remedy
-            table.problem("model", f'no [[model]] has the name "{model}"', remedy)
+            remedy, near = "write the name as its [[model]] does, or remove the exception", [*names]
+            meant = table.document.did_you_mean(model, near[:_MOST_COMPARED], remedy, '"{}"')
+            table.problem("model", f'no [[model]] has the name "{model}"', meant)
         kept.append(Exemption(index=index, **stated))
     return tuple(kept)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.records import Misfit, Record, Sized, kind_of, pattern, read_by
 from ..core.tables import shipped_table
-from ..core.tomlfile import Table
+from ..core.tomlfile import TABLES, Table
 from .quantization_names import DTYPES, PACKED
 from .spec_values import is_stated
 
@@ -233,7 +233,7 @@ class Architecture(Sized):
 
 def read_architecture(root: Table, name: str) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
-    if (table := root.table(name)) is None:
+    if (table := root.get(name, "Table")) is None:
         return None
     gguf, transformers = table.get("gguf", "str"), table.get("transformers", "str")
     if ("gguf" in table) == ("transformers" in table):
@@ -261,7 +261,7 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
 
 
 def _read_layers(table: Table, keys: Sequence[str], model: Mapping[str, Any]) -> dict[str, Any]:
-    lists = {key: table.tables(key) for key in keys}
+    lists = {key: table.get(key, TABLES) for key in keys}
     places, parts = _places([*lists.values()], model["layers"] or 0), {}
     for key, lines in lists.items():
         read = [_read_part(line, places[line], LAYERS[key], model) for line in lines]
@@ -288,7 +288,7 @@ def _read_part(
     line: Table, at: Places, part: type[LayerPart], model: Mapping[str, Any]
 ) -> LayerPart | None:
     """One line of a list, None where it is wrong. `model`: the values of the whole."""
-    line.value("at")
+    line.get("at", "Any")
     values = line.fields(part)
     line.close()
     kind = str(line.values.get("kind", values.get("kind")))

@@ -15,7 +15,7 @@ from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import Record, read_by
 from ..core.tables import STORED, read_stored, shipped_table
-from ..core.tomlfile import Document, Table
+from ..core.tomlfile import TABLES, Document, Table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
@@ -61,7 +61,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     """
     file, offers = snapshot(path), []
     row = Document(path, {model_id: file.rows.get(model_id) or []})
-    for table in row.root.tables(model_id):
+    for table in row.root.get(model_id, TABLES):
         values = table.fields(Offer)
         table.close()
         as_of = file.days.get(values["source"], file.day)

@@ -118,8 +118,8 @@ def _check_name(table: Table, path: Path, quantization: str | None, format: str 
     if quantization and choices and quantization not in choices:
         # without the groups and bits, which are variants
         plain = [choice for choice in choices if "-" not in choice] or choices
-        guess = table.document.guess(quantization, choices)
-        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(plain)}"
+        known = f"known: {', '.join(plain)}"
+        remedy = table.document.did_you_mean(quantization, choices, known)
         message = f'"{shortened(quantization)}" is not a quantization of {format}'
         table.document.add((*table.path, *path), message, remedy)
 
@@ -238,8 +238,8 @@ def _license(root: Table, key: str) -> License | None:
         return terms
     row = shipped_table("licenses").get(id)
     if row is None:
-        guess = root.document.guess(id, tuple(shipped_table("licenses")))
-        remedy = f'did you mean "{guess}"?' if guess else "state what it allows in [license]"
+        ids, otherwise = tuple(shipped_table("licenses")), "state what it allows in [license]"
+        remedy = root.document.did_you_mean(id, ids, otherwise, '"{}"')
         root.problem(key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy)
         return None
     lists = {name: tuple(row.get(name, ())) for name in ("conditions", "duties")}
@@ -247,7 +247,7 @@ def _license(root: Table, key: str) -> License | None:
 
 
 def _embedding(root: Table, key: str) -> int | None:
-    if (table := root.table(key)) is None:
+    if (table := root.get(key, "Table")) is None:
         return None
     length: int | None = table.get("length", "int", required=True, minimum=1)
     table.close()
@@ -259,7 +259,7 @@ HEARD_SECONDS = 30
 
 
 def _needs(root: Table, key: str) -> StatedNeeds | None:
-    table = root.table(key)
+    table: Table | None = root.get(key, "Table")
     if table is None:
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
@@ -426,8 +426,8 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
 def _check_facts(document: Document, section: str, facts: Iterable[str]) -> None:
     for key in facts:
         if key not in _FACTS and not key.startswith(_FREE):
-            guess = document.guess(key, _FACTS)
-            remedy = f'did you mean "{guess}"?' if guess else 'write as "architecture.dtype"'
+            otherwise = 'write as "architecture.dtype"'
+            remedy = document.did_you_mean(key, _FACTS, otherwise, '"{}"')
             document.add((section, key), "is no table or key of a spec", remedy)
 
 

@@ -14,7 +14,7 @@ from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
 from ..core.files import write_whole
-from ..core.spelling import nearest
+from ..core.spelling import did_you_mean
 from ..core.tomlfile import Document
 from ..core.units import utc_today
 from ..core.workload import as_typed
@@ -131,8 +131,7 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
     for text in options.format or ["text"]:
         name, equals, path = text.partition("=")
         if name not in FORMATS:
-            guess = nearest(name, tuple(FORMATS))
-            remedy = f"did you mean {guess}?" if guess else f"one of {', '.join(FORMATS)}"
+            remedy = did_you_mean(name, tuple(FORMATS), f"one of {', '.join(FORMATS)}")
             raise UsageError(f"unknown format {name!r}", remedy=remedy)
         if equals and path in ("", "-"):
             remedy = f"write --format {name}=FILE"

@@ -58,6 +58,14 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
     return next(iter(all_near(word, choices, most=1)), None)
 
 
+def did_you_mean(
+    word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
+) -> str | None:
+    """The remedy that names, in a form of its own, the choice most likely meant, or `otherwise`."""
+    guess = nearest(word, choices)
+    return f"did you mean {form.format(guess)}?" if guess else otherwise
+
+
 def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
     """The choices that a typing slip may have meant, the likeliest first, as `difflib` tells."""
     if len(word) > MAX_GUESSED_LETTERS:

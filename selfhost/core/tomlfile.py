@@ -14,7 +14,7 @@ from typing import Any
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, Sized, fault_of, kind_of, pattern, shortened, shown
-from .spelling import nearest
+from .spelling import did_you_mean
 
 Path = tuple[str | int, ...]
 
@@ -109,9 +109,13 @@ class Document:
         faulty = {path[0] for path, *_ in self._faults if path}
         return self._unusable is not None or not faulty.isdisjoint(tables)
 
-    def guess(self, word: str, choices: Sequence[str]) -> str | None:
-        """`nearest`, while few faults were found."""
-        return nearest(word, choices) if len(self._faults) < _MOST_GUESSED else None
+    def did_you_mean(
+        self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
+    ) -> str | None:
+        """As `spelling.did_you_mean`, while few faults were found."""
+        if len(self._faults) >= _MOST_GUESSED:
+            return otherwise
+        return did_you_mean(word, choices, otherwise, form)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -163,49 +167,62 @@ class Table:
         path = (*self.path, key) if key else self.path
         self.document.add(path, message, remedy, absent=absent)
 
-    def value(self, key: str, required: bool = False, remedy: str | None = None) -> Any:
-        """The raw value, None where the key is missing, with `remedy` what to write then."""
-        self._known[key] = None
-        if key not in self.values and required:
-            self.problem(key, "is missing", remedy)
-        return self.values.get(key)
-
-    def _checked(
-        self, key: str, kind: type, *, required: bool = False, example: Any = None, **limits: Any
+    def get(
+        self,
+        key: str,
+        annotation: str,
+        *,
+        required: bool = False,
+        example: object = None,
+        **limits: Any,
     ) -> Any:
-        """The right value of a key; `example` is what to write where it is missing."""
-        remedy = None
-        if required and "choices" in limits:
-            remedy = f"one of {', '.join(limits['choices'])}"
-        elif example:
-            remedy = f'write {key} = "{example}"' if kind is str else f"write {key} = {example}"
-        value = self.value(key, required, remedy)
-        return None if value is None else self._right((*self.path, key), value, kind, limits)
+        """The value of a field with that annotation: text, a number, a `Table`, `Any`, several of
+        one, or a record of the `kind` in `limits`; `example` is what to write if it is missing.
+        """
+        self._known[key] = None
+        if (value := self.values.get(key)) is not None:
+            return self._right((*self.path, key), value, annotation.removesuffix(" | None"), limits)
+        if required and key not in self.values:
+            remedy = f"one of {', '.join(limits['choices'])}" if "choices" in limits else None
+            if example:
+                quote = '"' if annotation == "str" else ""
+                remedy = f"write {key} = {quote}{example}{quote}"
+            self.problem(key, "is missing", remedy)
+        return _EMPTY.get(annotation.partition("[")[0])
 
-    def _right(self, path: Path, value: Any, kind: type, limits: Mapping[str, Any]) -> Any:
-        fault = fault_of(value, kind, **limits)
-        if fault is None:
-            value = " ".join(value.split()) if limits.get("lines") else value
-            return float(value) if kind is float else value
-        message, remedy = fault
-        if isinstance(value, str) and "choices" in limits:
-            guess = self.document.guess(value, limits["choices"])
-            remedy = f'did you mean "{guess}"?' if guess else None
-        self.document.add(path, message, remedy)
-        return None
+    def _right(self, path: Path, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
+        """What is right of a value; what is wrong in it is noted."""
+        if annotation == "Any":
+            return value
+        outer, _, inner = annotation.removesuffix("]").partition("[")
+        if outer in _PLAIN:
+            return self._plain(path, value, _PLAIN[outer], limits)
+        kind = list if outer == "tuple" else dict
+        if fault := fault_of(value, kind):
+            self.document.add(path, *fault)
+            return _EMPTY.get(outer)
+        if outer not in _EMPTY:
+            table = Table(self.document, path, value)
+            return table if outer == "Table" else table.as_record(**limits)
+        pairs = value.items() if kind is dict else enumerate(value)
+        inner = inner.removesuffix(", ...").removeprefix("str, ")
+        parts = {name: self._right((*path, name), part, inner, limits) for name, part in pairs}
+        right = {name: part for name, part in parts.items() if part is not None}
+        return right if kind is dict else tuple(right.values())
 
-    def _elements(
-        self, key: str, kind: type, *, required: bool = False, **limits: Any
-    ) -> dict[Path, Any]:
-        """The right elements of a list by their paths; what is wrong with others is noted."""
-        listed = self._checked(key, list, required=required) or ()
-        pairs = [((*self.path, key, index), value) for index, value in enumerate(listed)]
-        right = {path: self._right(path, value, kind, limits) for path, value in pairs}
-        return {path: value for path, value in right.items() if value is not None}
+    def _plain(self, path: Path, value: Any, kind: type, limits: Mapping[str, Any]) -> Any:
+        if fault := fault_of(value, kind, **limits):
+            message, remedy = fault
+            if isinstance(value, str) and "choices" in limits:
+                remedy = self.document.did_you_mean(value, limits["choices"], None, '"{}"')
+            self.document.add(path, message, remedy)
+            return None
+        value = " ".join(value.split()) if limits.get("lines") else value
+        return float(value) if kind is float else value
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        value = self.value(key, required, f"write {key} = YYYY-MM-DD, without quotes")
+        value = self.get(key, "Any", required=required, example="YYYY-MM-DD, without quotes")
         if value is None:
             return None
         text, is_stored = str(value), self.document.text is None
@@ -220,34 +237,6 @@ class Table:
         self.problem(key, f"must be a date, not {kind_of(value)}", remedy)
         return None
 
-    def table(self, key: str, *, required: bool = False) -> Table | None:
-        """A table, None where it is missing or no table."""
-        value = self._checked(key, dict, required=required)
-        return None if value is None else Table(self.document, (*self.path, key), value)
-
-    def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
-        """An array of tables, `[[key]]` or `key = [{…}]`."""
-        elements = self._elements(key, dict, required=required)
-        return tuple([Table(self.document, path, values) for path, values in elements.items()])
-
-    def get(self, key: str, annotation: str, *, required: bool = False, **limits: Any) -> Any:
-        """The value of a field with that annotation: text, a number, several, or a table by names.
-        Else it is a record, or several, of the `kind` in `limits`.
-        """
-        outer, _, inner = annotation.removesuffix(" | None").removesuffix("]").partition("[")
-        if outer in _PLAIN:
-            return self._checked(key, _PLAIN[outer], required=required, **limits)
-        if outer == "tuple":
-            if kind := _PLAIN.get(inner.removesuffix(", ...")):
-                return tuple(self._elements(key, kind, required=required, **limits).values())
-            return tuple([each.as_record(**limits) for each in self.tables(key, required=required)])
-        table = self.table(key, required=required)
-        if table is None or outer != "Mapping":
-            return {} if outer == "Mapping" else table and table.as_record(**limits)
-        inner = inner.removeprefix("str, ")
-        values = {name: table.get(name, inner, **limits) for name in table.values}
-        return {name: value for name, value in values.items() if value is not None}
-
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`). The default stands for one that
         is missing or wrong, None for a required one.
@@ -257,10 +246,8 @@ class Table:
             key, limits = stated.name or field, stated.limits
             values[field] = stated.default
             if key in self.values or stated.is_required:
-                if stated.read is not None:
-                    value = stated.read(self, key, **limits)
-                else:
-                    value = self.get(key, kind._kinds[field], **limits)
+                own = stated.read and stated.read(self, key, **limits)
+                value = own if stated.read else self.get(key, kind._kinds[field], **limits)
                 values[field] = stated.default if value is None else value
             # also where it is missing, as most of the 140 keys of a runtime are
             self._known[key] = None
@@ -283,14 +270,17 @@ class Table:
         """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
-            guess = self.document.guess(key, tuple(self._known))
-            remedy = f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}"
+            known = tuple(self._known)
+            remedy = self.document.did_you_mean(key, known, f"known here: {', '.join(known)}")
             self.problem(key, "is not a known key", elsewhere.get(key, remedy))
         return not unknown
 
 
 _DATE = pattern(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
+TABLES = "tuple[Table, ...]"
 _PLAIN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+# what stands for several that are missing or wrong
+_EMPTY: Mapping[str, Any] = {"tuple": (), "Mapping": {}}
 
 
 def key_name(path: Path) -> str:

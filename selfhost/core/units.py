@@ -34,6 +34,13 @@ def plain(number: float) -> str:
     return text.removesuffix(".0")
 
 
+def typed_size(size: int) -> str:
+    """As it is typed again, in the largest unit that divides it: `20GiB`, `500MB`, `1001B`."""
+    units = ((GIB, "GiB"), (GB, "GB"), (MIB, "MiB"), (MB, "MB"), (1, "B"))
+    fitting = (f"{size // step}{unit}" for step, unit in units if size and size % step == 0)
+    return next(fitting, "0")
+
+
 # as a person reads a number who stated it: `2`, `0.5`, `1,000,000`
 stated = "{:,.12g}".format
 

@@ -168,7 +168,8 @@ class Workload(Record):
                 text += "".join(f" {flag} {name}={value[name]}" for name in value)
             else:
                 shown = units.plain(value) if isinstance(value, float) else str(value)
-                shown += "B/s" if key == "download_bytes_per_second" else ""
+                if "bytes" in key:
+                    shown = units.typed_size(value) + "/s" * key.endswith("_per_second")
                 text += f" {flag} {quote(shown)}"
         return text
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..core import units
 from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened
-from ..core.spelling import nearest, words_of
+from ..core.spelling import did_you_mean, nearest, words_of
 from ..core.tables import shipped_table
 from ..core.units import parse_number, parse_size
 from . import cpus, gpus
@@ -104,9 +104,9 @@ def _choice(name: str, typed: str, key: str) -> str:
     choices = _setting(key)["choices"]
     if name in choices:
         return name
-    guess, all_choices = nearest(name, choices), ", ".join(choices)
-    hint = f"did you mean {guess}?" if guess else f"write one of {all_choices}"
-    raise ValueError(f"{shortened(typed)!r} is not one of {all_choices}", hint)
+    listed = ", ".join(choices)
+    hint = did_you_mean(name, choices, f"write one of {listed}")
+    raise ValueError(f"{shortened(typed)!r} is not one of {listed}", hint)
 
 
 def _instruction_sets(text: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by, shown
 from ..core.tables import shipped_table
-from ..core.tomlfile import Document, Table
+from ..core.tomlfile import TABLES, Document, Table
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -451,7 +451,7 @@ def _values(table: Table, record: type[Record]) -> dict[str, Any]:
             if name not in record._defaults:
                 table.problem(name, "is missing")
         elif part := _PARTS.get(kind.removesuffix(" | None")):
-            stated = [_values(entry, part) for entry in table.tables(name)]
+            stated = [_values(entry, part) for entry in table.get(name, TABLES)]
             needed = part._kinds.keys() - part._defaults.keys()
             values[name] = tuple(part(**own) for own in stated if needed <= own.keys())
         else:

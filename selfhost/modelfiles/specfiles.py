@@ -230,9 +230,8 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
         if what == "spec" and text == _id_of(document):
             document.add(place, f'"{shortened(text)}" is this model itself')
         elif text not in choices:
-            guess = document.guess(text, choices)
-            remedy = f"one of {', '.join(choices)}" if what == "runtime" else None
-            remedy = f'did you mean "{guess}"?' if guess else remedy
+            listed = f"one of {', '.join(choices)}" if what == "runtime" else None
+            remedy = document.did_you_mean(text, choices, listed, '"{}"')
             document.add(place, f'no {what} has the id "{shortened(text)}"', remedy)
 
 

@@ -28,7 +28,7 @@ from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecEr
 from selfhost.core.files import Unreadable
 from selfhost.core.json_text import MAX_DEPTH, parse, read_records
 from selfhost.core.records import Record
-from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table
+from selfhost.core.tomlfile import MAX_FILE_BYTES, TABLES, Document, Table
 from selfhost.machine.reader import Machine
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.safetensors import shards_in
@@ -285,10 +285,9 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
     document = Document.parse("x.toml", text)
     root = document.root
     root.get("nothing", "str", required=True)
-    for table in (root.table("a"), root.table("t"), *root.tables("l")):
-        assert table is not None
+    for table in (root.get("a", "Table"), root.get("t", "Table"), *root.get("l", TABLES)):
         table.get("nothing", "str", required=True)
-    inner = root.tables("l")[1].tables("z")[0]
+    inner = root.get("l", TABLES)[1].get("z", TABLES)[0]
     inner.get("nothing", "str", required=True)
     lines = {"": None, "a.": 1, "t.": 5, "l[0].": 7, "l[1].": 8, "l[1].z[0].": 10}
     found = {problem.key: problem.line for problem in document.problems}
@@ -341,7 +340,7 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("date", "'2024-13'", {"partial": True}, 'must be a date, not the string "2024-13"'),
     ("tuple[str, ...]", "'a'", {}, 'must be a list, not the string "a"'),
     ("tuple[str, ...]", "['a', 1]", {}, "must be a string, not the number 1"),
-    ("tables", "[{}, 2]", {}, "must be a table, not the number 2"),
+    (TABLES, "[{}, 2]", {}, "must be a table, not the number 2"),
 ]
 
 

@@ -25,6 +25,7 @@ from selfhost.core.units import (
     parse_tokens,
     parse_whole,
 )
+from selfhost.core.workload import Workload
 
 RECORD = RECORDS / "vm-24gib.json"
 SPEC = EXAMPLES / "specs" / "my-model.toml"
@@ -291,8 +292,8 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
         (units.binary(-(2**30)), "-1.00 GiB"),
         (units.pace(8.0, 12.4), "8.0-12"),
         (units.pace(0.001, 0.2), "<0.01-0.2"),
-        (units.dollars(2.5), "$2.50"),
         (units.dollars(0.0999), "$0.0999"),
+        (Workload(reserve_bytes=20 * 2**30).options(), " --reserve 20GiB"),
         (units.dollars(0.000021), "$0.000021"),
         (units.count(7_248_023_552), "7.25 B"),
         (units.cores(0.5), "0.5 cores"),
