@@ -24,7 +24,7 @@ GIB = 2**30
 # an x86_64 Linux without anything but what a test writes
 LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "affinity": [0, 1, 2, 3]}
 NO_LIMITS = {
-    "/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n"
+    "/proc/self/limits": "Max data size unlimited unlimited bytes\nMax address space unlimited unlimited bytes\n"
 }
 MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
 CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"

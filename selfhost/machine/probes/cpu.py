@@ -166,25 +166,26 @@ def read_cores(host: Host, facts: Facts) -> None:
 
 
 def _read_usable(host: Host, facts: Facts, cpus: frozenset[int], source: str) -> None:
-    groups, least = read_groups(host, "cpu"), float(len(cpus))
     if not cpus:
         facts.miss(USABLE, host.why[f"{CPUS}/online" if host.read_text(STATUS) else STATUS])
-    elif groups.why:
-        facts.miss(USABLE, f"a limit may exist unseen: {groups.why}")
-    else:
-        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
-        for folder, group in groups.levels:
+        return
+    least = float(len(cpus))
+    try:
+        version, levels = read_groups(host, "cpu")
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if version == 1 else ("cpu.max",)
+        for folder, group in levels:
             text = "".join(host.read_text(f"{folder}/{name}") for name in names)
             words = text.split() if text.endswith("\n") else []
             quota, period = (*(parse_limit(f"{word}\n") for word in words), None, None)[:2]
             if not quota or not period:
-                facts.miss(USABLE, host.why[f"{folder}/{names[0]}"])
-                return
+                raise ValueError(host.why[f"{folder}/{names[0]}"])
             if quota / period < least:
                 least = quota / period
                 of = f"{least:g} of {len(cpus)} CPUs ({names[0]})"
                 source = f"limited by control group {group}: {of}"
         facts.put(USABLE, least, source)
+    except ValueError as error:
+        facts.miss(USABLE, f"a limit may exist unseen: {error}")
 
 
 def _fastest(

@@ -1,5 +1,5 @@
 """Memory: the hardware's, what this process may ever have, and what it could have now, by the
-control groups that hold it (versions 1, 2 and both), `ulimit -v` and the machine; and what one
+control groups that hold it (versions 1, 2 and both), `ulimit` and the machine; and what one
 running process has.
 """
 
@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...core.records import Record
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process
 from .host import MAX_READ_BYTES, Facts, Host, Mount, parse_sizes, whole
@@ -31,17 +30,8 @@ _FILES: dict[tuple[int, str], set[str]] = {
 }
 # words in the release of the kernel of a virtual machine: WSL 2, Docker Desktop, OrbStack
 VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
-_ADDRESS_SPACE = r"(?m)^Max address space\s+([0-9]{1,20}|unlimited)\s+(\d+|unlimited)\s"
-
-
-class Groups(Record):
-    """The groups that hold this process for one controller, its own first: folder and name; `why`
-    limits may exist unseen.
-    """
-
-    version: int = 2
-    levels: tuple[tuple[str, str], ...] = ()
-    why: str | None = None
+# by the option of `ulimit`: the line of /proc/self/limits, and in /proc/self/status what is in use
+_ULIMITS = {"v": ("Max address space", "VmSize"), "d": ("Max data size", "VmData")}
 
 
 class _Bound(NamedTuple):
@@ -61,40 +51,48 @@ def parse_limit(text: str) -> int | None:
     return NO_LIMIT if match[1] else int(match[2])
 
 
-def read_groups(host: Host, controller: str) -> Groups:
-    """The groups of one controller, `cpu` or `memory`."""
+def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]]:
+    """The version of the control groups that hold this process for one controller, `cpu` or
+    `memory`, and folder and name of each that may limit it, its own first. `ValueError` where a
+    limit may exist unseen.
+    """
     text = host.read_text(CGROUP)
     # controller to path; version 2's stands under the empty name
     lines = re.findall(r"(?m)^\d+:([^:\n]*):(/.*)$", text)
     paths = {name: path for names, path in lines for name in names.split(",")}
     # half a path is that of another group
     if not paths or not text.endswith("\n"):
-        return Groups(why=host.why[CGROUP])
+        raise ValueError(host.why[CGROUP])
+    if not host.mounts:
+        raise ValueError(host.why["/proc/self/mountinfo"])
     # of two mounts on one point the later one is seen
     mounts = {mount.point: mount for mount in host.mounts}.values()
-    if not mounts:
-        return Groups(why=host.why["/proc/self/mountinfo"])
     every = [mount for mount in mounts if mount.filesystem == "cgroup"]
     old = [mount for mount in every if controller in mount.options.split(",")]
     new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     # a controller of version 1 is none of version 2, whatever else is mounted
-    if old or controller in paths:
-        return _groups_with_files(
-            host, controller, 1, _groups_of_path(old, paths.get(controller, ""))
-        )
-    if not new and "" not in paths:
-        return Groups()
+    version = 1 if old or controller in paths else 2
+    if version == 2 and not new and "" not in paths:
+        return version, []
     container = host.env.get("container"), host.read_word("/run/systemd/container")
-    if "systemd-nspawn" in container:
+    if version == 2 and "systemd-nspawn" in container:
         # its unit limits the group above the one it puts a container into
-        return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
-    return _groups_with_files(host, controller, 2, _groups_of_path(new, paths.get("", "")))
+        raise ValueError("systemd-nspawn sets its limits on a group that does not show here")
+    path = paths.get(controller if version == 1 else "", "")
+    chain = _groups_of_path(old if version == 1 else new, path)
+    levels = []
+    for folder, name in chain:
+        files = set(host.listdir(folder))
+        if not files:
+            raise ValueError(f"control group {name} cannot be seen from here")
+        levels += [(folder, name)] if files & (_FILES[version, controller] or files) else []
+    return version, levels
 
 
-def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
+def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]:
     """Folder and name, from the process's own up to the mount point, in the first of `mounts` that
-    shows them; why not where none does. Paths are relative to the root of the process's namespace,
-    and may lead out of it (cgroup_namespaces(7)).
+    shows them. Paths are relative to the root of the process's namespace, and may lead out of it
+    (cgroup_namespaces(7)).
     """
     for mount in mounts:
         root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
@@ -104,45 +102,22 @@ def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]
             steps = ["".join(f"/{part}" for part in below[:n]) for n in range(len(below), -1, -1)]
             return [(point + step, root + step or "/") for step in steps]
     shown = [f"{mount.point} shows the groups of {mount.root}" for mount in mounts]
-    return f"{', '.join(shown) or 'none are mounted here'}; this process is in {path or 'none'}"
+    shown = shown or ["none are mounted here"]
+    raise ValueError(f"{', '.join(shown)}; this process is in {path or 'none'}")
 
 
-def _groups_with_files(
-    host: Host, controller: str, version: int, chain: list[tuple[str, str]] | str
-) -> Groups:
-    if isinstance(chain, str):
-        return Groups(why=chain)
-    files = _FILES[version, controller]
-    names = [set(host.listdir(folder)) for folder, _ in chain]
-    levels = tuple(pair for pair, held in zip(chain, names, strict=True) if held & (files or held))
-    (own, name), (top, _) = chain[0], chain[-1]
-    if version == 2 and chain[-1] in levels:
-        # a container's own group, above which nothing shows
-        return Groups(levels=levels)
-    listing, why = f"{top}/cgroup.controllers", None
-    controllers = host.read_text(listing)
-    # an empty list is an answer: version 2 limits nothing here
-    is_listed = version == 1 or controllers or "is empty" in host.why[listing]
-    if not names[-1]:
-        why = f"the control groups at {top} cannot be seen from here"
-    elif not levels and not is_listed:
-        why = host.why[listing]
-    elif not host.exists(own) and (levels or controller in controllers.split()):
-        why = f"control group {name} cannot be seen from here"
-    return Groups(version=version, levels=levels, why=why)
-
-
-def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
-    """Every limit of these groups, each with its own group's use. `ValueError` of a bad file."""
+def _group_bounds(host: Host) -> list[_Bound]:
+    """Every limit of a control group, each with its own group's use. `ValueError` of a bad file."""
+    version, levels = read_groups(host, "memory")
     bounds: list[_Bound] = []
     # the line of memory.stat that holds the least limit of a version 1 group and all above it,
-    # also above what is mounted here; what a group below states holds for this one, too
+    # also above what is mounted here
     inherited: int | None = None
     files, usage, prefix = ["memory.high", "memory.max"], "memory.current", ""
-    if groups.version == 1:
+    if version == 1:
         files, usage, prefix = ["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_"
     limited, silent = "limited by control group", "what control group {} uses could not be read"
-    for folder, group in groups.levels:
+    for folder, group in levels:
         stat = parse_sizes(host.read_text(f"{folder}/memory.stat"))
         inherited = inherited or stat.get("hierarchical_memory_limit")
         limits = {file: parse_limit(host.read_text(f"{folder}/{file}")) for file in files}
@@ -150,30 +125,22 @@ def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
         if unread and inherited is None:
             raise ValueError(host.why[f"{folder}/{unread[0]}"])
         most, file = min((NO_LIMIT if n is None else n, file) for file, n in limits.items())
-        if most < NO_LIMIT:
-            left = _room(most, parse_limit(host.read_text(f"{folder}/{usage}")), stat, prefix)
+        used = parse_limit(host.read_text(f"{folder}/{usage}"))
+        # what a group could give up: file pages, active or not, and reclaimable slab. tmpfs, shared
+        # memory and locked pages are on other lists
+        pages = [stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active")]
+        left, room = None, silent.format(group)
+        if used is not None and None not in pages:
+            held = used - sum(filter(None, pages)) - stat.get("slab_reclaimable", 0)
+            left = max(0, most - max(0, held))
             room = f"room in control group {group}: {file} less what is in use besides file cache"
-            source = f"{limited} {group}: {file} {binary(most)}"
-            bounds.append(
-                _Bound(most, source, left, silent.format(group) if left is None else room)
-            )
-    if inherited is not None and inherited < min([NO_LIMIT, *(bound.bytes for bound in bounds)]):
+        bounds.append(_Bound(most, f"{limited} {group}: {file} {binary(most)}", left, room))
+    if inherited is not None and inherited < min(bound.bytes for bound in bounds):
         # an ancestor that was read itself says more than the same limit seen from below
-        group = f"above {groups.levels[0][1]}"
+        group = f"above {levels[0][1]}"
         source = f"{limited} {group}: hierarchical_memory_limit {binary(inherited)}"
         bounds.append(_Bound(inherited, source, None, silent.format(group)))
     return bounds
-
-
-def _room(limit_bytes: int, used: int | None, stat: dict[str, int], prefix: str) -> int | None:
-    """A limit less what its group could not give up: its use less file pages, active or not, and
-    reclaimable slab. tmpfs, shared memory and locked pages are on other lists.
-    """
-    inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
-    if used is None or inactive is None or active is None:
-        return None
-    held = used - inactive - active - stat.get("slab_reclaimable", 0)
-    return max(0, limit_bytes - max(0, held))
 
 
 def read_memory(host: Host, facts: Facts) -> None:
@@ -186,20 +153,17 @@ def read_memory(host: Host, facts: Facts) -> None:
     part = ": what memory= in .wslconfig leaves WSL 2" * ("microsoft" in host.release)
     facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{part}", why, SET_MEMORY)
     facts.put(SWAP, meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
-    groups = read_groups(host, "memory")
+    if not total:
+        for fact in (LIMIT, AVAILABLE):
+            facts.miss(fact, facts.unread[TOTAL].reason, SET_MEMORY)
+        return
     try:
-        if TOTAL in facts.unread:
-            raise ValueError(facts.unread[TOTAL].reason)
-        bounds = _group_bounds(host, groups)
-        # a group that was not seen is no matter where one above it has a limit
-        if groups.why and not bounds:
-            raise ValueError(f"a limit may exist unseen: {groups.why}")
         # a group that may have all there is leaves what the machine leaves
-        bounds = [bound for bound in bounds if bound.bytes < total]
+        bounds = [bound for bound in _group_bounds(host) if bound.bytes < total]
         bounds += _ulimit_bounds(host, facts)
     except ValueError as error:
         for fact in (LIMIT, AVAILABLE):
-            facts.miss(fact, str(error), SET_MEMORY)
+            facts.miss(fact, f"a limit may exist unseen: {error}", SET_MEMORY)
         return
     source = f"{MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     left, left_source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
@@ -214,20 +178,27 @@ def read_memory(host: Host, facts: Facts) -> None:
 
 
 def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
-    """RLIMIT_AS, in which mapped model files count."""
-    limits = re.search(_ADDRESS_SPACE, host.read_text(LIMITS))
-    if limits is None:
-        raise ValueError(f"a limit may exist unseen: {host.why[LIMITS]}")
-    if limits[1] == "unlimited" or (soft := int(limits[1])) > MAX_MEMORY_BYTES:
-        return []
-    used = parse_sizes(host.read_text(STATUS)).get("VmSize")
-    if used is None:
-        raise ValueError(f"ulimit -v is set, and {STATUS} does not say what is in use")
-    lift = "; `ulimit -v unlimited` lifts it" if limits[2] != limits[1] else ""
-    left, source = max(0, soft - used), f"ulimit -v less what is in use{lift}"
-    facts.put("address_space_bytes", left, source)
-    limit = f"limited by ulimit -v: {binary(soft)}{lift}"
-    return [_Bound(soft, limit, left, source)]
+    """RLIMIT_AS, in which mapped model files count, and RLIMIT_DATA, in which they do not."""
+    bounds = []
+    for option, (line, field) in _ULIMITS.items():
+        limits = re.search(
+            rf"(?m)^{line}\s+([0-9]{{1,20}}|unlimited)\s+(\d+|unlimited)\s", host.read_text(LIMITS)
+        )
+        if limits is None:
+            raise ValueError(host.why[LIMITS])
+        if limits[1] == "unlimited" or (soft := int(limits[1])) > MAX_MEMORY_BYTES:
+            continue
+        used = parse_sizes(host.read_text(STATUS)).get(field)
+        if used is None:
+            raise ValueError(f"{STATUS} does not say what of ulimit -{option} is in use")
+        lift = f"; `ulimit -{option} unlimited` lifts it" if limits[2] != limits[1] else ""
+        left, source = max(0, soft - used), f"ulimit -{option} less what is in use{lift}"
+        if option == "v":
+            facts.put("address_space_bytes", left, source)
+        bounds.append(
+            _Bound(soft, f"limited by ulimit -{option}: {binary(soft)}{lift}", left, source)
+        )
+    return bounds
 
 
 def _read_other(host: Host, facts: Facts) -> None:

@@ -22,16 +22,20 @@ from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.host import parse_mountinfo
 
 
-def test_address_space(build: Build) -> None:
-    """`ulimit -v`: also a read-only mapping of a file counts, so no model larger than this loads."""
-    limits = "Limit          Soft Limit   Hard Limit   Units\nMax address space         4294967296           unlimited            bytes     \n"
+@pytest.mark.parametrize(
+    ("line", "field"), [("Max address space", "VmSize"), ("Max data size", "VmData")]
+)
+def test_ulimits(build: Build, line: str, field: str) -> None:
+    """`ulimit -v`, in which also a read-only mapping of a file counts, so no model larger than this loads; `ulimit -d`, in which it does not."""
+    limits = NO_LIMITS["/proc/self/limits"].replace(f"{line} unlimited", f"{line} 4294967296")
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/self/limits": limits,
-        "/proc/self/status": "VmSize:\t 1048576 kB\n",
+        "/proc/self/status": f"{field}:\t 1048576 kB\n",
     }
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 4 * GIB
-    assert machine.memory_available_bytes == machine.address_space_bytes == 3 * GIB
+    assert machine.memory_available_bytes == 3 * GIB
+    assert machine.address_space_bytes == (3 * GIB if field == "VmSize" else None)
     del files["/proc/self/status"]
     assert read_machine(build(files)).memory_available_bytes is None
 
