@@ -61,7 +61,7 @@ class Answered(Host):
 
 def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:
     """What one library said that nvidia-smi says otherwise, as lines."""
-    read = gpus.read_nvidia(Answered(answer), ())
+    read = gpus.read_nvidia(Answered(answer), 0)
     cards = read.cards if read else ()
     whole = [row for row in rows if row["mig.mode.current"] != "Enabled"]
     found = []
@@ -99,13 +99,13 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer")
     chosen = parser.parse_args()
     host = Host()
-    if gpus.read_nvidia(host, ()) is None:
+    if gpus.read_nvidia(host, 0) is None:
         print("no NVIDIA driver is here: nothing to compare")
         return 2
     try:
         rows = by_nvidia_smi()
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"nvidia-smi does not answer ({error}); selfhost says: {gpus.read_nvidia(host, ())}")
+        print(f"nvidia-smi does not answer ({error}); selfhost says: {gpus.read_nvidia(host, 0)}")
         return 2
     start = time.perf_counter()
     kept = ask_nvml()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from ...core.records import Record, pattern
+from ...core.records import pattern
 from ...core.tables import shipped_table
 from ..record import FILL_IN, Accelerator, normal_architecture
 from .host import Facts, Host, whole
@@ -21,19 +20,17 @@ _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
+_AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
-_table = partial(shipped_table, "platforms")
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 _MAX_BYTES, _MIB = 2**50, 2**20
 # why something is unread, and what to do about it
 _Why = tuple[str, str | None]
-# a GPU or an instance of it, and the number of the error that hides its memory
-_Part = tuple[Accelerator, int | None]
 
 
-class Cards(Record):
+class Cards(NamedTuple):
     """What was read of one maker's GPUs: the cards, where, and why the memory of some is None."""
 
     cards: tuple[Accelerator, ...]
@@ -44,8 +41,7 @@ class Cards(Record):
 def read_accelerators(host: Host, facts: Facts) -> None:
     """GPUs that a runtime could use; () where the files show none."""
     read = {"linux": _read_linux, "windows": _read_windows}.get(host.system, _read_apple)
-    answers, why = read(host, facts)
-    reads = list(filter(None, answers))
+    reads, why = read(host, facts)
     cards = tuple(card for read in reads for card in read.cards)
     if why and not cards:
         facts.miss(ACCELERATORS, *why)
@@ -69,15 +65,16 @@ def _reason(*codes: object, **values: object) -> _Why:
     return row["is"].format(**values), row.get("remedy", FILL_IN) or None
 
 
-def _read_linux(host: Host, facts: Facts) -> tuple[list[Cards | None], _Why | None]:
+def _read_linux(host: Host, facts: Facts) -> tuple[list[Cards], _Why | None]:
     folders, why = display_devices(host)
-    reads = [read_nvidia(host, folders.get(NVIDIA, []))]
+    nvidia = read_nvidia(host, len(folders.get(NVIDIA, ())))
+    reads = [nvidia] if nvidia else []
     for maker, read in ((AMD, _amd_card), (INTEL, _intel_card)):
         if maker in folders:
             cards = {folder: read(host, folder, facts) for folder in folders[maker]}
             reads.append(_read_of_maker(host, facts, cards))
-    if not any(reads) and host.exists(WSL_DEVICE):
-        return reads, _reason("wsl")
+    if not reads and host.exists(WSL_DEVICE):
+        return [], _reason("wsl")
     return reads, (why, FILL_IN) if why else None
 
 
@@ -100,9 +97,8 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
     for name in [] if folders else host.listdir(DRM):
         # where the bus does not show, the driver's own folders do
         folder = f"{DRM}/{name}/device"
-        vendor = host.read_word(f"{folder}/vendor")
-        if re.fullmatch(r"card\d+", name) and vendor not in ("", INTEL):
-            folders.setdefault(vendor, []).append(folder)
+        if re.fullmatch(r"card\d+", name) and host.read_word(f"{folder}/vendor") in (NVIDIA, AMD):
+            folders.setdefault(host.read_word(f"{folder}/vendor"), []).append(folder)
     return folders, why
 
 
@@ -112,7 +108,7 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
         cards = tuple(every[at] for at in every if nodes & set(host.listdir(f"{at}/drm")))
-    masks = [name for name in _table()["amd_masks"] if first.vendor == "amd" and name in host.env]
+    masks = [name for name in _AMD_MASKS if first.vendor == "amd" and name in host.env]
     is_shared = all(card.unified for card in cards if card.memory_total_bytes is None)
     code = "shares" if is_shared else "silent"
     if masks or not cards:
@@ -120,8 +116,8 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
         blank = {"memory_total_bytes": None, "memory_free_bytes": None}
         cards = tuple(card.replace(**blank) for card in cards or every.values())
     maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
-    unread = _reason(code, maker=maker, mask=" and ".join(masks))
-    return Cards(cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread)
+    place = PCI if folder.startswith(PCI) else DRM
+    return Cards(cards, place, _reason(code, maker=maker, mask=" and ".join(masks)))
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -164,7 +160,8 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
 
 
 def _name_in_list(host: Host, lists: str, device: str, row: str) -> str | None:
-    matches = (re.search(row, host.read_text(path)) for path in _table()[lists] if device)
+    paths = shipped_table("platforms")[lists] if device else ()
+    matches = (re.search(row, host.read_text(path)) for path in paths)
     return next((match[match.lastindex or 0] for match in matches if match), None)
 
 
@@ -184,7 +181,7 @@ def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     )
 
 
-def _read_apple(host: Host, _: Facts) -> tuple[list[Cards | None], _Why | None]:
+def _read_apple(host: Host, _: Facts) -> tuple[list[Cards], _Why | None]:
     """Of a Mac; an Intel one's, and those of another system, are not looked for."""
     if host.sysctl("hw.optional.arm64") != "1":
         return [], _reason("system", system=host.system)
@@ -193,22 +190,24 @@ def _read_apple(host: Host, _: Facts) -> tuple[list[Cards | None], _Why | None]:
     total = limit if 0 < limit <= _MAX_BYTES else None
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     source = f"sysctl hw.optional.arm64{', iogpu.wired_limit_mb' * bool(total)}"
-    return [Cards(cards=(card,), source=source, unread=_reason("metal"))], None
+    return [Cards((card,), source, _reason("metal"))], None
 
 
-def _read_windows(host: Host, _: Facts) -> tuple[list[Cards | None], _Why | None]:
+def _read_windows(host: Host, _: Facts) -> tuple[list[Cards], _Why | None]:
     """NVIDIA's by its driver; by the registry the rest, and NVIDIA's where the driver is silent."""
-    nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
-    why = "the registry's list of display adapters could not be read", FILL_IN
+    nvidia, adapters = read_nvidia(host, 0), host.ask("display_adapters")
     listed = [card for card in map(parse_adapter, adapters or ()) if card is not None]
     if _MASK in host.env or (nvidia and any(card.memory_total_bytes for card in nvidia.cards)):
         listed = [card for card in listed if card.vendor != "nvidia"]
     elif any(card.vendor == "nvidia" for card in listed):
         nvidia = None
-    is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
-    unread = _reason("shares" if is_shared else "registry")
-    others = Cards(cards=tuple(listed), source="the registry's display adapters", unread=unread)
-    return [nvidia, others if listed else None], why if adapters is None else None
+    reads = [nvidia] if nvidia else []
+    if listed:
+        is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
+        unread = _reason("shares" if is_shared else "registry")
+        reads.append(Cards(tuple(listed), "the registry's display adapters", unread))
+    why = "the registry's list of display adapters could not be read", FILL_IN
+    return reads, why if adapters is None else None
 
 
 def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
@@ -228,41 +227,40 @@ def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
     )
 
 
-def read_nvidia(host: Host, devices: Sequence[str]) -> Cards | None:
-    """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
+def read_nvidia(host: Host, devices: int) -> Cards | None:
+    """The NVIDIA GPUs that a program here may use, of which so many are on the bus; None where
+    neither bus nor files show one.
+    """
     is_pc = normal_architecture(host.machine) == "x86_64"
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
+        return Cards((card,), _BOARD, _reason("bufferless"))
     nodes = [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
-    if not nodes and not any(map(host.exists, _table()["nvidia_drivers"])):
+    if not nodes and not any(map(host.exists, shipped_table("platforms")["nvidia_drivers"])):
         if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
-            return Cards(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-        return _read_files(host, len(devices), _reason("undriven"))
-    answer = host.ask("nvml") or {"error": "unrecorded"}
-    if isinstance(answer.get("gpus"), list):
-        return _read_answer(host, answer)
-    unread = _reason(answer.get("error"), "unusable", error=answer.get("error"))
-    if "why" in answer:
-        unread = _reason("asked", why=answer["why"])
-    return _read_files(host, len(nodes) or len(devices) or 1, unread)
-
-
-def _read_files(host: Host, count: int, unread: _Why) -> Cards:
-    """As many cards as files show, by the names that they give: the library did not answer."""
-    folder = "/proc/driver/nvidia/gpus"
+            return Cards((), "NVIDIA_VISIBLE_DEVICES hands this container no GPU")
+        unread = _reason("undriven")
+    else:
+        answer = host.ask("nvml") or {"error": "unrecorded"}
+        if isinstance(answer.get("gpus"), list):
+            return _read_answer(host, answer)
+        unread = _reason(answer.get("error"), "unusable", error=answer.get("error"))
+        if "why" in answer:
+            unread = _reason("asked", why=answer["why"])
+    # as many cards as files show, by the names that they give: the library did not answer
+    count, folder = len(nodes) or devices or 1, "/proc/driver/nvidia/gpus"
     texts = [host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)]
     names = re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", "\n".join(texts))
     if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
-    # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
-    is_pc, cards = normal_architecture(host.machine) == "x86_64", list[Accelerator]()
+    cards = []
     for name in names:
+        # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory
         unified = bool(_UNIFIED_CHIP.search(name)) if is_pc or name != _UNNAMED else None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
-    return Cards(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
+    return Cards(tuple(cards), f"/dev/nvidia* and {PCI}", unread)
 
 
 def _jetson_board(host: Host) -> str:
@@ -280,23 +278,28 @@ def _jetson_board(host: Host) -> str:
 
 def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
     is_arm, driver = normal_architecture(host.machine) == "aarch64", answer.get("driver")
-    gpus = [[parse_gpu(part, driver, is_arm=is_arm) for part in gpu] for gpu in answer["gpus"]]
+    gpus, mask = answer["gpus"], host.env.get(_MASK)
     source = f"NVML: driver {driver or 'of unknown version'}"
-    parts: list[_Part] | None = [part for gpu in gpus for part in gpu]
-    if (mask := host.env.get(_MASK)) is not None:
+    numbers: list[int] | None = [*range(len(gpus))]
+    if mask is not None:
         source += f", as {_MASK} selects"
-        parts = _selected(mask, gpus, is_by_bus=host.env.get(_ORDER) == "PCI_BUS_ID")
-    if parts is None:
+        numbers = _selected(mask, gpus, is_by_bus=host.env.get(_ORDER) == "PCI_BUS_ID")
+    if numbers is None:
         card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-        cards = (card,) * len({*str(mask).split(",")})
-        return Cards(cards=cards, source=source, unread=_reason("uuid", mask=_MASK))
+        return Cards((card,) * len({*str(mask).split(",")}), source, _reason("uuid", mask=_MASK))
+    parts = [part for number in numbers for part in gpus[number]]
+    cards = tuple(parse_gpu(part, driver, is_arm=is_arm) for part in parts)
     # of those without memory one that may have its own says more than one that has none
-    errors = [error for card, error in parts if not (card.memory_total_bytes or card.unified)]
+    errors = [
+        part.get("error")
+        for part, card in zip(parts, cards, strict=True)
+        if not (card.memory_total_bytes or card.unified)
+    ]
     unread = _reason(errors[0], "untold") if errors else _reason("bufferless")
-    return Cards(cards=tuple(card for card, _ in parts), source=source, unread=unread)
+    return Cards(cards, source, unread)
 
 
-def _selected(mask: str, gpus: list[list[_Part]], *, is_by_bus: bool) -> list[_Part] | None:
+def _selected(mask: str, gpus: list[list[Any]], *, is_by_bus: bool) -> list[int] | None:
     """What CUDA_VISIBLE_DEVICES leaves: a word that is no number, or one again, ends it (CUDA C++
     Programming Guide). None where nobody can tell: of UUIDs, and of unlike GPUs, of which CUDA puts
     the fastest first.
@@ -309,13 +312,12 @@ def _selected(mask: str, gpus: list[list[_Part]], *, is_by_bus: bool) -> list[_P
         if number is None or number in numbers or number >= len(gpus):
             break
         numbers.append(number)
-    kinds = {(card.name, card.memory_total_bytes) for gpu in gpus for card, _ in gpu}
-    if numbers and len(kinds) > 1 and len(gpus) > 1 and not is_by_bus:
-        return None
-    return [part for number in numbers for part in gpus[number]]
+    kinds = {(part.get("name"), part.get("memory_total_bytes")) for gpu in gpus for part in gpu}
+    is_guess = len(kinds) > 1 and len(gpus) > 1 and not is_by_bus
+    return None if numbers and is_guess else numbers
 
 
-def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> _Part:
+def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> Accelerator:
     """What NVML says of a GPU or of an instance of one."""
     name, error = part.get("name") or _UNNAMED, part.get("error")
     name += " MIG" * ("part_of_bytes" in part and "MIG" not in name.split())
@@ -324,7 +326,7 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> _
     unified = bool(_UNIFIED_CHIP.search(name)) or (not size and error == _NOT_SUPPORTED and is_arm)
     if unified:
         size = free = None
-    card = Accelerator(
+    return Accelerator(
         vendor="nvidia",
         name=name,
         memory_total_bytes=size,
@@ -334,7 +336,6 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> _
         compute_capability=".".join(map(str, part.get("compute_capability") or ())) or None,
         memory_bandwidth_bytes_per_second=_peak_rate(part),
     )
-    return card, error
 
 
 def _peak_rate(part: Mapping[str, Any]) -> int | None:
