@@ -1,8 +1,8 @@
 """Many models x many machines x a policy -> `Audit`: rows in a fixed order, all faults, and what
 changed since an earlier audit.
 
-Models are judged in their own defaults, so that a policy means the same on every machine; pictures
-and video in the first type and program that run there, as `check` does.
+Models are judged in the type and program that `check` takes on each machine, but in no larger type
+and no better program where their own default runs: the route is the same.
 """
 
 from __future__ import annotations
@@ -146,10 +146,12 @@ class PolicyJudge:
             for each in wanted.members or (wanted,)
         ]
         questions = [self._question(each, machine) for each in models]
-        # in the model's own defaults, but pictures in the first type and program that run there
+        # in the type and program that `check` takes, but larger ones, which change no route
         all_judged = [
-            suited(judged, self._catalogue, machine) if takes_first_of_list(question) else judged
-            for question, judged in ((each, judge(each, machine)) for each in questions)
+            suited(judged, self._catalogue, machine)
+            if takes_first_of_list(judged.question) or (judged.question.in_turn and not judged.fits)
+            else judged
+            for judged in (judge(each, machine) for each in questions)
         ]
         questions = [judged.question for judged in all_judged]
 

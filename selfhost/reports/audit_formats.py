@@ -45,6 +45,8 @@ _MOST_MARKDOWN_BYTES = (1 << 20) - 4096
 # (github.com/actions/toolkit, docs/problem-matchers.md, "Limitations"), so the last one counts what
 # is left; of a file of SARIF it shows 5,000 results, and refuses one of more than 25,000
 MOST_SHOWN, _MOST_RESULTS = 9, 5_000
+# above so many machines those that fare alike share a suite of JUnit, or no reader takes the file
+_MOST_SUITES = 1_000
 # readers keep 4 KB of a plugin's output, older ones 1 KB
 _MOST_OF_THE_WORDS, _MOST_OF_A_LABEL = 600, 200
 _SARIF_SCHEMA = (
@@ -148,19 +150,23 @@ _COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipp
 def _junit(audit: Audit) -> str:
     """JUnit XML for Jenkins' xUnit plugin, the strictest reader: red where the exit is not 0."""
     root = Element("testsuites", name="selfhost audit")
-    suites = {
-        names: SubElement(root, "testsuite", name=clean(group.name))
-        for names, group in _machine_sets(audit).items()
-    }
+    suites: dict[str, Element] = {}
     for group in audit.groups:
-        row, case = group.row, _case(suites[group.names], group.row.wanted.label)
-        if row.result is not Result.PASS:
-            checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted))
-            reasons = [*details(group)]
-            kind = "failure" if row.result is Result.FAIL else "error"
-            message = clean(row.reasons[0].reason if row.reasons else reasons[-1])
-            named = {"type": (*checks, str(row.result))[0], "message": message}
-            SubElement(case, kind if row.exit_code else "skipped", named).text = "\n".join(reasons)
+        row, (on, *reasons) = group.row, [*details(group)] or [""]
+        checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted))
+        kind = "failure" if row.result is Result.FAIL else "error"
+        is_apart = audit.machines <= _MOST_SUITES
+        for name in group.names if is_apart else (group.name,):
+            if name not in suites:
+                suites[name] = SubElement(root, "testsuite", name=clean(name))
+            case = _case(suites[name], row.wanted.label)
+            if row.result is not Result.PASS:
+                lines = reasons if is_apart and group.count > 1 else [on, *reasons]
+                message = row.reasons[0].reason if row.reasons else lines[-1]
+                message = message if name == row.machine else f"{row.machine}: {message}"
+                named = {"type": (*checks, str(row.result))[0], "message": clean(message)}
+                text = "\n".join(lines)
+                SubElement(case, kind if row.exit_code else "skipped", named).text = text
     if audit.problems:
         suite = SubElement(root, "testsuite", name="policy and machine records")
     for number, each in enumerate(audit.problems, 1):

@@ -192,6 +192,9 @@ def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None
     assert memory["short"] == 7 * audits.GIB
     assert len(audits.as_lines(made).splitlines()) == 8
     assert "m7: memory: the memory is fail" in render("text", made)
+    # a suite of JUnit is a machine, whose history servers keep by its name
+    assert all(f'<testsuite name="m{number}"' in render("junit", made) for number in range(1, 9))
+    assert 'message="m7: the memory is fail"' in render("junit", made)
 
 
 def test_jsonl_has_a_row_per_machine_and_model() -> None:
