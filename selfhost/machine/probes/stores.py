@@ -298,23 +298,20 @@ _SEARCHES: dict[str, Callable[[Host, str, str], Models]] = {
 
 def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing was searched."""
-    table, folders = shipped_table("present"), host.env.get("PATH", "").split(host.paths.pathsep)
-    usual, tools, studio = (
+    table, join = shipped_table("present"), host.paths.join
+    usual, apps = (
         [path.replace("~", host.home, 1) for path in paths if host.home or path[0] != "~"]
-        for paths in (
-            table["folders"].get(host.system, ()),
-            table["environments"]["every"],
-            table["lm_studio"].get(host.system, ()),
-        )
+        for paths in (table[key].get(host.system, ()) for key in ("folders", "lm_studio"))
     )
-    folders = [path for path in dict.fromkeys((*folders, *usual)) if host.paths.isabs(path)]
-    suffix = ".exe" if host.system == "windows" else ""
-    programs = dict.fromkeys(studio, LM_STUDIO) | {
-        host.paths.join(folder, f"{command}{suffix}"): name
+    listed = dict.fromkeys((*host.env.get("PATH", "").split(host.paths.pathsep), *usual))
+    folders, suffix = list(filter(host.paths.isabs, listed)), ".exe" * (host.system == "windows")
+    programs = [
+        (name, join(folder, f"{command}{suffix}"))
         for folder in folders
         for command, name in table["commands"].items()
-    }
-    runtimes = host.within(lambda: _search_runtimes(host, table, programs, tools))
+    ]
+    programs += [(LM_STUDIO, path) for path in apps]
+    runtimes = host.within(lambda: _search_runtimes(host, programs))
     is_searched = runtimes or host.ask("python_path") is not None or any(map(host.exists, folders))
     value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
     where = "commands in PATH and the usual folders; packages of this and of other environments"
@@ -322,38 +319,30 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     facts.put("runtimes", value, where, reason, FILL_IN)
 
 
-def _search_runtimes(
-    host: Host, table: Mapping[str, Any], programs: Mapping[str, str], tools: list[str]
-) -> dict[str, PresentRuntime]:
+def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, PresentRuntime]:
+    """By programs and by packages of the Python environments: those of the programs first, for the
+    version of one lies beside it, then the active one and the one beside the work, then this one.
+    """
     runtimes: dict[str, PresentRuntime] = {}
-    # Python environments: of the programs that are here first, for the version of one lies beside
-    # it; then the active one, the one beside the work, and those of tools
-    prefixes, join = list[str](), host.paths.join
-    for path, name in programs.items():
-        if name not in runtimes and host.exists(path, lambda real: os.access(real, os.X_OK)):
+    join, dirname = host.paths.join, host.paths.dirname
+    prefixes = [host.env.get("VIRTUAL_ENV", ""), host.env.get("CONDA_PREFIX", "")]
+    prefixes = [*filter(host.paths.isabs, prefixes), join(host.ask("cwd") or "/", ".venv")]
+    for name, path in reversed(programs):
+        if host.exists(path, lambda real: os.access(real, os.X_OK)):
             runtimes[name] = PresentRuntime(id=name, path=path)
-            prefixes.append(host.paths.dirname(host.paths.dirname(host.resolve(path))))
-    active = (host.env.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
-    prefixes += [*filter(host.paths.isabs, active), join(host.ask("cwd") or "/", ".venv")]
-    prefixes += [join(folder, name) for folder in tools for name in host.listdir(folder)]
-    for name, version, path in _packages(host, prefixes):
-        if runtime := table["distributions"].get(name):
-            first = runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
-            runtimes[runtime] = first.replace(version=first.version or version)
-    return runtimes
-
-
-def _packages(host: Host, prefixes: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Name, version and folder of each, of this environment too."""
+            prefixes.insert(0, dirname(dirname(host.resolve(path))))
     folders: list[str] = []
-    for library in (host.paths.join(prefix, "lib") for prefix in prefixes):
+    for library in (join(prefix, "lib") for prefix in prefixes):
         # Windows has no folder of a version between the two
         names = ["", *(name for name in host.listdir(library) if name.startswith("python3"))]
-        folders += [host.paths.join(library, name, "site-packages") for name in names]
+        folders += [join(library, name, "site-packages") for name in names]
     for folder in (*folders, *(host.ask("python_path") or ())):
         # `mlx_lm-0.32.2.dist-info`
-        for match in re.finditer(
-            r"(?m)^([^-\n]+)-(.+)\.dist-info$", "\n".join(host.listdir(folder))
-        ):
-            name = re.sub(r"[-_.]+", "-", match[1]).lower()
-            yield name, match[2], host.paths.join(folder, match[0])
+        shape = r"(?m)^([^-\n]+)-(.+)\.dist-info$"
+        for match in re.finditer(shape, "\n".join(host.listdir(folder))):
+            package = re.sub(r"[-_.]+", "-", match[1]).lower()
+            if runtime := shipped_table("present")["distributions"].get(package):
+                path = join(folder, match[0])
+                first = runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
+                runtimes[runtime] = first.replace(version=first.version or match[2])
+    return runtimes

@@ -147,36 +147,24 @@ def test_scope(
 
 
 def test_runtimes_are_found_and_not_run(build: Build) -> None:
-    """Commands in PATH and in the usual folders; a file that may not be executed is none, and Homebrew's folder names the version."""
-    host = build(
-        {"/opt/tools/llama-server": "#!/bin/false\n", "/usr/bin/ollama": "", "/opt/tools/vllm": ""},
-        {"HOME": "/home/ada", "PATH": "/opt/tools:relative:"},
-    )
-    for name in ("opt/tools/llama-server", "usr/bin/ollama"):
-        (Path(host.folder) / name).chmod(0o755)
-    found = {runtime.id: runtime.path for runtime in read_machine(host).runtimes or ()}
-    assert found == {"llama.cpp": "/opt/tools/llama-server", "ollama": "/usr/bin/ollama"}
-
-
-def test_other_environments_are_looked_into(build: Build) -> None:
-    """The active one, those of pipx and uv; the command of one has the version that lies beside it."""
+    """Commands in PATH and in the usual folders, of which a file that may not be executed is none; packages of the active environment, and beside a command, which have its version."""
+    programs = ("/opt/ml/bin/vllm", "/usr/bin/ollama", "/home/ada/.lmstudio/bin/lms")
     host = build(
         {
             "/home/ada/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info/METADATA": "",
-            "/home/ada/.local/share/uv/tools/mlx-lm/lib/python3.13/site-packages/mlx_lm-0.24.0.dist-info/METADATA": "",
-            "/home/ada/.local/share/pipx/venvs/vllm/lib/python3.12/site-packages/vllm-0.9.2+cpu.dist-info/METADATA": "",
-            "/opt/ml/bin/vllm": "",
             "/opt/ml/lib/python3.11/site-packages/vllm-0.8.5.dist-info/METADATA": "",
-            "/home/ada/.lmstudio/bin/lms": "",
+            "/opt/ml/bin/llama-server": "#!/bin/false\n",
+            **dict.fromkeys(programs, ""),
         },
-        {"HOME": "/home/ada", "VIRTUAL_ENV": "/home/ada/work", "PATH": "/opt/ml/bin"},
+        {"HOME": "/home/ada", "VIRTUAL_ENV": "/home/ada/work", "PATH": "/opt/ml/bin:relative:"},
     )
-    for program in ("opt/ml/bin/vllm", "home/ada/.lmstudio/bin/lms"):
-        (Path(host.folder) / program).chmod(0o755)
+    for program in programs:
+        (Path(host.folder) / program[1:]).chmod(0o755)
     found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
     assert {name: runtime.version for name, runtime in found.items()} == {
-        "transformers": "4.49.0", "mlx": "0.24.0", "vllm": "0.8.5", "lm-studio": None
+        "transformers": "4.49.0", "vllm": "0.8.5", "lm-studio": None, "ollama": None
     }  # fmt: skip
+    assert found["vllm"].path == "/opt/ml/bin/vllm"
     assert found["transformers"].path.endswith("3.12/site-packages/transformers-4.49.0.dist-info")  # type: ignore[union-attr]
 
 
