@@ -152,21 +152,12 @@ def _junit(audit: Audit) -> str:
     root = Element("testsuites", name="selfhost audit")
     suites: dict[str, Element] = {}
     for group in audit.groups:
-        row, (on, *reasons) = group.row, [*details(group)] or [""]
-        checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted))
-        kind = "failure" if row.result is Result.FAIL else "error"
-        is_apart = audit.machines <= _MOST_SUITES
-        for name in group.names if is_apart else (group.name,):
+        for name in group.names if audit.machines <= _MOST_SUITES else (group.name,):
             if name not in suites:
                 suites[name] = SubElement(root, "testsuite", name=clean(name))
-            case = _case(suites[name], row.wanted.label)
-            if row.result is not Result.PASS:
-                lines = reasons if is_apart and group.count > 1 else [on, *reasons]
-                message = row.reasons[0].reason if row.reasons else lines[-1]
-                message = message if name == row.machine else f"{row.machine}: {message}"
-                named = {"type": (*checks, str(row.result))[0], "message": clean(message)}
-                text = "\n".join(lines)
-                SubElement(case, kind if row.exit_code else "skipped", named).text = text
+            case = _case(suites[name], group.row.wanted.label)
+            if group.row.result is not Result.PASS:
+                _add_outcome(case, group, name)
     if audit.problems:
         suite = SubElement(root, "testsuite", name="policy and machine records")
     for number, each in enumerate(audit.problems, 1):
@@ -180,6 +171,20 @@ def _junit(audit: Audit) -> str:
                 element.set(key, str(len(list(element.iter(tag)))))
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _add_outcome(case: Element, group: Group, name: str) -> None:
+    """What a group's row says in a case of that name: figures of another machine say so."""
+    row, lines = group.row, [*details(group)]
+    if group.count > 1 and name != group.name:
+        # without the names of all
+        lines = lines[1:]
+    message = row.reasons[0].reason if row.reasons else lines[-1]
+    message = message if name == row.machine else f"{row.machine}: {message}"
+    checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted))
+    named = {"type": (*checks, str(row.result))[0], "message": clean(message)}
+    kind = "failure" if row.result is Result.FAIL else "error"
+    SubElement(case, kind if row.exit_code else "skipped", named).text = "\n".join(lines)
 
 
 def _case(suite: Element, name: str) -> Element:

@@ -241,23 +241,26 @@ def read_nvidia(host: Host, devices: int) -> Cards | None:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
             return Cards((), "NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-        unread = _reason("undriven")
-    else:
-        answer = host.ask("nvml") or {"error": "unrecorded"}
-        if isinstance(answer.get("gpus"), list):
-            return _read_answer(host, answer)
-        unread = _reason(answer.get("error"), "unusable", error=answer.get("error"))
-        if "why" in answer:
-            unread = _reason("asked", why=answer["why"])
-    # as many cards as files show, by the names that they give: the library did not answer
-    count, folder = len(nodes) or devices or 1, "/proc/driver/nvidia/gpus"
+        return _read_files(host, devices, _reason("undriven"))
+    answer = host.ask("nvml") or {"error": "unrecorded"}
+    if isinstance(answer.get("gpus"), list):
+        return _read_answer(host, answer)
+    unread = _reason(answer.get("error"), "unusable", error=answer.get("error"))
+    if "why" in answer:
+        unread = _reason("asked", why=answer["why"])
+    return _read_files(host, len(nodes) or devices or 1, unread)
+
+
+def _read_files(host: Host, count: int, unread: _Why) -> Cards:
+    """As many cards as files show, by the names that they give: the library did not answer."""
+    folder = "/proc/driver/nvidia/gpus"
     texts = [host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)]
     names = re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", "\n".join(texts))
     if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
-    cards = []
+    # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
+    is_pc, cards = normal_architecture(host.machine) == "x86_64", list[Accelerator]()
     for name in names:
-        # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory
         unified = bool(_UNIFIED_CHIP.search(name)) if is_pc or name != _UNNAMED else None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
     return Cards(tuple(cards), f"/dev/nvidia* and {PCI}", unread)

@@ -125,15 +125,9 @@ def _group_bounds(host: Host) -> list[_Bound]:
         if unread and inherited is None:
             raise ValueError(host.why[f"{folder}/{unread[0]}"])
         most, file = min((NO_LIMIT if n is None else n, file) for file, n in limits.items())
-        used = parse_limit(host.read_text(f"{folder}/{usage}"))
-        # what a group could give up: file pages, active or not, and reclaimable slab. tmpfs, shared
-        # memory and locked pages are on other lists
-        pages = [stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active")]
-        left, room = None, silent.format(group)
-        if used is not None and None not in pages:
-            held = used - sum(filter(None, pages)) - stat.get("slab_reclaimable", 0)
-            left = max(0, most - max(0, held))
-            room = f"room in control group {group}: {file} less what is in use besides file cache"
+        left = _room(most, parse_limit(host.read_text(f"{folder}/{usage}")), stat, prefix)
+        room = f"room in control group {group}: {file} less what is in use besides file cache"
+        room = silent.format(group) if left is None else room
         bounds.append(_Bound(most, f"{limited} {group}: {file} {binary(most)}", left, room))
     if inherited is not None and inherited < min(bound.bytes for bound in bounds):
         # an ancestor that was read itself says more than the same limit seen from below
@@ -141,6 +135,17 @@ def _group_bounds(host: Host) -> list[_Bound]:
         source = f"{limited} {group}: hierarchical_memory_limit {binary(inherited)}"
         bounds.append(_Bound(inherited, source, None, silent.format(group)))
     return bounds
+
+
+def _room(limit_bytes: int, used: int | None, stat: dict[str, int], prefix: str) -> int | None:
+    """A limit less what its group could not give up: its use less file pages, active or not, and
+    reclaimable slab. tmpfs, shared memory and locked pages are on other lists.
+    """
+    inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
+    if used is None or inactive is None or active is None:
+        return None
+    held = used - inactive - active - stat.get("slab_reclaimable", 0)
+    return max(0, limit_bytes - max(0, held))
 
 
 def read_memory(host: Host, facts: Facts) -> None:
