@@ -51,42 +51,45 @@ def parse_limit(text: str) -> int | None:
     return NO_LIMIT if match[1] else int(match[2])
 
 
+def parse_groups(text: str) -> dict[str, str]:
+    """/proc/self/cgroup: the path by controller, that of version 2 under the empty name; none where
+    the text was cut off, for half a path is that of another group.
+    """
+    lines = re.findall(r"(?m)^\d+:([^:\n]*):(/.*)$", text) if text.endswith("\n") else []
+    return {name: path for names, path in lines for name in names.split(",")}
+
+
 def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]]:
     """The version of the control groups that hold this process for one controller, `cpu` or
     `memory`, and folder and name of each that may limit it, its own first. `ValueError` where a
     limit may exist unseen.
     """
-    text = host.read_text(CGROUP)
-    # controller to path; version 2's stands under the empty name
-    lines = re.findall(r"(?m)^\d+:([^:\n]*):(/.*)$", text)
-    paths = {name: path for names, path in lines for name in names.split(",")}
-    # half a path is that of another group
-    if not paths or not text.endswith("\n"):
-        raise ValueError(host.why[CGROUP])
-    if not host.mounts:
-        raise ValueError(host.why["/proc/self/mountinfo"])
-    # of two mounts on one point the later one is seen
-    mounts = {mount.point: mount for mount in host.mounts}.values()
-    every = [mount for mount in mounts if mount.filesystem == "cgroup"]
-    old = [mount for mount in every if controller in mount.options.split(",")]
-    new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
+    paths, levels = parse_groups(host.read_text(CGROUP)), list[tuple[str, str]]()
+    if not paths or not host.mounts:
+        raise ValueError(host.why["/proc/self/mountinfo" if paths else CGROUP])
     # a controller of version 1 is none of version 2, whatever else is mounted
-    version = 1 if old or controller in paths else 2
-    if version == 2 and not new and "" not in paths:
-        return version, []
-    container = host.env.get("container"), host.read_word("/run/systemd/container")
-    if version == 2 and "systemd-nspawn" in container:
-        # its unit limits the group above the one it puts a container into
-        raise ValueError("systemd-nspawn sets its limits on a group that does not show here")
-    path = paths.get(controller if version == 1 else "", "")
-    chain = _groups_of_path(old if version == 1 else new, path)
-    levels = []
-    for folder, name in chain:
+    old = _mounts_of(host, "cgroup", controller)
+    version, mounts = (1, old) if old or controller in paths else (2, _mounts_of(host, "cgroup2"))
+    name_of_path = controller if version == 1 else ""
+    if version == 2 and not mounts and name_of_path not in paths:
+        return version, levels
+    for folder, name in _groups_of_path(mounts, paths.get(name_of_path, "")):
         files = set(host.listdir(folder))
         if not files:
             raise ValueError(f"control group {name} cannot be seen from here")
         levels += [(folder, name)] if files & (_FILES[version, controller] or files) else []
     return version, levels
+
+
+def _mounts_of(host: Host, filesystem: str, controller: str = "") -> list[Mount]:
+    """Those of one version; of two mounts on one point the later one is seen."""
+    container = host.env.get("container"), host.read_word("/run/systemd/container")
+    if filesystem == "cgroup2" and "systemd-nspawn" in container:
+        # its unit limits the group above the one it puts a container into
+        raise ValueError("systemd-nspawn sets its limits on a group that does not show here")
+    mounts = {mount.point: mount for mount in host.mounts}.values()
+    same = [mount for mount in mounts if mount.filesystem == filesystem]
+    return [mount for mount in same if not controller or controller in mount.options.split(",")]
 
 
 def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]:
