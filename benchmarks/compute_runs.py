@@ -116,7 +116,7 @@ def machine_of(name: str, threads: float | None = None) -> Machine:
 
 
 def _core_of(machine: Machine) -> str:
-    return processor.core_and_clock(machine)[0]
+    return processor.core_of(machine).name
 
 
 def _prompts() -> Iterator[Run]:

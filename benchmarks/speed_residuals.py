@@ -180,9 +180,9 @@ def _reads_too_much(
     """At one token a step it would read more than the device's memory gives."""
     card = next(iter(machine.accelerators or ()), None)
     peak = None if card is None else device_bandwidth(card)
-    chip = processor.chip_of(machine)
+    chip = processor.chip_memory(machine)
     if peak is None and card is not None and card.unified and chip is not None:
-        peak = chip[1]
+        peak = chip.high
     shelf, work = Catalogue.open(), verdict.workload
     read = need.decode_bytes_by_type(
         shelf.spec(spec_id),

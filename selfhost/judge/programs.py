@@ -68,7 +68,11 @@ def with_program(question: Question, catalogue: Catalogue) -> Question:
     everything that makes no sense.
     """
     problems, spec = list[Problem](), question.spec
-    for step in (_with_license, _with_runtime, _with_quantization):
+    try:
+        question = question.replace(workload=with_canonical_license(question.workload))
+    except WorkloadError as error:
+        problems += error.problems
+    for step in (_with_runtime, _with_quantization):
         try:
             question = step(question, catalogue)
         except WorkloadError as error:
@@ -80,10 +84,6 @@ def with_program(question: Question, catalogue: Catalogue) -> Question:
     if problems:
         raise WorkloadError(problems)
     return question
-
-
-def _with_license(question: Question, _: Catalogue) -> Question:
-    return question.replace(workload=with_canonical_license(question.workload))
 
 
 def with_canonical_license(workload: Workload) -> Workload:

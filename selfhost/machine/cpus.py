@@ -306,6 +306,7 @@ def _count_in(word: str) -> int:
 class Core(Record):
     """A row of `core`: each slow end, likely, fast end, while all of them work."""
 
+    name: str
     prompt: Ends
     ghz: Ends
     wide: bool = False
@@ -322,6 +323,7 @@ def core_called(name: str, ghz: float | None) -> Core:
     return record_of(
         Core,
         row,
+        name=name,
         ghz=tuple(clock),
         unpacks_bytes_per_second=tuple(rate * units.GB for rate in unpacks),
     )

@@ -27,7 +27,7 @@ from ..placement.devices import computes_on_shared, reaches
 from .processor import (
     ANY_APPLE,
     bandwidth,
-    chip_of,
+    chip_memory,
     is_client_by_class,
     is_guest,
     is_on_apple_gpu,
@@ -362,7 +362,7 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
 def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
     """As stated or told by processor or chip, else a guess by class or cores, and its source."""
     rate = machine.memory_bandwidth_bytes_per_second
-    series, chip = named_processor(machine), chip_of(machine)
+    series, chip = named_processor(machine), chip_memory(machine)
     if series is not None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
         # all channels filled, or as its assumed rate says
         filled = 1.0 if rate is None else rate / series.usual
@@ -372,8 +372,8 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
         return Range(series.slowest, series.usual, most) * filled, guessed
     if rate is not None and not machine.is_bandwidth_measured:
         return SAME * rate, None
-    if chip is not None and chip[2] != ANY_APPLE:
-        return SAME * chip[1], None
+    if chip is not None and chip.called != ANY_APPLE:
+        return SAME * chip.high, None
     memory = bandwidth(machine)
     if chip is not None:
         ends = constant("reading")["any_apple"] * units.GB

@@ -25,9 +25,17 @@ ANY_APPLE = "an Apple chip"
 BANDWIDTH_SHARE = 0.86
 
 
+class Memory(Record):
+    """What a chip, or a class of machines, reads of its memory: bytes per second."""
+
+    low: int
+    high: int
+    called: str
+
+
 def named_processor(machine: Machine) -> cpus.Processor | None:
-    """The series of its processor; None where no name tells it and for a chip (`chip_of`)."""
-    return None if chip_of(machine) is not None else gpus.series_in(machine)
+    """The series of its processor; None where no name tells it and for a chip (`chip_memory`)."""
+    return None if chip_memory(machine) is not None else gpus.series_in(machine)
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor) -> int:
@@ -54,14 +62,15 @@ def _has_part(machine: Machine) -> bool:
     return is_guest(machine) and not has_all
 
 
-def _is_server(machine: Machine) -> bool:
+def is_server(machine: Machine) -> bool:
+    """Whether a word of its processor's name is one of servers."""
     return not words_of(machine.cpu_model or "").isdisjoint(constant("server_words"))
 
 
 def is_client_by_class(machine: Machine) -> bool:
     """A laptop or desktop with an x86-64 processor, as far as anything tells."""
     is_x86 = machine.architecture in (None, "x86_64")
-    return is_x86 and not (_is_server(machine) or is_guest(machine))
+    return is_x86 and not (is_server(machine) or is_guest(machine))
 
 
 def is_on_apple_gpu(machine: Machine) -> bool:
@@ -69,8 +78,8 @@ def is_on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
-def chip_of(machine: Machine) -> tuple[int, int, str] | None:
-    """Bytes per second of a chip with its memory soldered beside it, low and high, and its name."""
+def chip_memory(machine: Machine) -> Memory | None:
+    """Of a chip with its memory soldered beside it; None where it is none."""
     words, figures = words_of(machine.cpu_model or ""), constant("reading")
     apple = apple_chip_of(words)
     if "apple" not in words and not is_on_apple_gpu(machine):
@@ -92,13 +101,13 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
             name = f"{name} with {few} cores"
         low, name = low * apple.least_share, f"{name}, by its cores or its GPU"
     low *= figures["guest_share"] if is_guest(machine) else 1.0
-    return int(low * _GB), int(high * _GB), name
+    return Memory(low=int(low * _GB), high=int(high * _GB), called=name)
 
 
 @lru_cache(maxsize=4096)
 def kind_of(machine: Machine) -> tuple[Range, Range]:
     """Memory and cores beside those of the processor measured on, by a row of `decode`."""
-    core, sets = core_and_clock(machine)[0], machine.instruction_sets or ()
+    core, sets = core_of(machine).name, machine.instruction_sets or ()
     series, name = named_processor(machine), constant("kind")[core]
     if core == "unread":
         name = next(
@@ -117,19 +126,14 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
 
 @lru_cache(maxsize=4096)
 def core_of(machine: Machine) -> cpus.Core:
-    """What its cores compute."""
-    return cpus.core_called(*core_and_clock(machine))
-
-
-def core_and_clock(machine: Machine) -> tuple[str, float | None]:
-    """The row of `core`, and the clock in GHz where the processor's name tells it."""
+    """What its cores compute, at the clock that the processor's name tells."""
     series, sets = named_processor(machine), machine.instruction_sets
     for named in (soldered_chip(words_of(machine.cpu_model or "")), series):
         if named is not None and named.core is not None:
-            return named.core, named.ghz
-    if sets is None and series is not None:
-        return cpus.CORE_OF[series.vectors], None
-    return _core_by_sets(machine, sets), None
+            return cpus.core_called(named.core, named.ghz)
+    by_series = sets is None and series is not None
+    core = cpus.CORE_OF[series.vectors] if by_series and series else _core_by_sets(machine, sets)
+    return cpus.core_called(core, None)
 
 
 def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
@@ -235,10 +239,10 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
         high = max(high, high if other is None else other.ends.fast)
     shares = is_on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
-    chip = chip_of(machine) if shares else None
-    if chip is not None and chip[1] > high:
-        high = float(chip[1])
-        how += f" on the CPU cores; its GPU may use up to {units.decimal(chip[1])}/s"
+    chip = chip_memory(machine) if shares else None
+    if chip is not None and chip.high > high:
+        high = float(chip.high)
+        how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
     return Bandwidth(ends=Range(low, likely, high), how=how, measured=True)
 
 
@@ -248,42 +252,57 @@ def _rate(*bytes_per_second: float) -> str:
     return f"{' to '.join(rates)} of memory bandwidth"
 
 
-def _memory_of(
-    machine: Machine, rate: int | None
-) -> tuple[str, cpus.Share, tuple[float, ...], int] | None:
-    """What a name tells of the chip, the series or the computer around its cards: what it is
-    called, how cores read its memory, bytes per second of each socket with all channels filled (the
-    least sold, the slowest usual kind, the likely, the fastest usual, the most sold), and sockets.
+class _Named(Record):
+    """What a name tells of a memory: how cores read it, and bytes per second of each socket with
+    all channels filled: the least sold, the slowest usual kind, the likely, the fastest usual, the
+    most sold.
     """
+
+    called: str
+    share: cpus.Share
+    peaks: tuple[float, ...]
+    sockets: int = 1
+
+
+def _named_memory(machine: Machine, rate: int | None) -> _Named | None:
+    """By the chip, the series or the computer around its cards."""
     chip, series = soldered_chip(words_of(machine.cpu_model or "")), named_processor(machine)
     if is_guest(machine) and (series is None or rate is not None):
         return None
     if chip is not None:
+        if not chip.kind:
+            return None
         peaks = (chip.gb_per_s * _GB,) * 5
-        return (chip.name, cpus.share_of(chip.kind), peaks, 1) if chip.kind else None
+        return _Named(called=chip.name, share=cpus.share_of(chip.kind), peaks=peaks)
     if series is not None:
         # between the kinds of memory that it takes, where as many have one as the other
         two_kinds = (series.slowest * series.usual) ** 0.5
         likely = two_kinds if series.share.takes_either else series.usual
-        peaks = (series.least, series.slowest, likely, series.fastest, series.most)
-        sockets = 1 if _has_part(machine) else _sockets_of(machine, series)
-        return f"a processor of the series {series.name}", series.share, peaks, sockets
+        return _Named(
+            called=f"a processor of the series {series.name}",
+            share=series.share,
+            peaks=(series.least, series.slowest, likely, series.fastest, series.most),
+            sockets=1 if _has_part(machine) else _sockets_of(machine, series),
+        )
     computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
         return None
     # it may be slow in both: little is known of it
     least, usual, most = (computer[end] for end in ("least", "usual", "most"))
-    share = cpus.share_of(computer["kind"])
-    return f"a guess: {computer['name']} like this", share, (least, least, usual, usual, most), 1
+    return _Named(
+        called=f"a guess: {computer['name']} like this",
+        share=cpus.share_of(computer["kind"]),
+        peaks=(least, least, usual, usual, most),
+    )
 
 
 def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     """Of the peak that somebody states, else of the usual one; None where no name tells it."""
-    memory, series, cores = _memory_of(machine, rate), named_processor(machine), None
+    memory, series, cores = _named_memory(machine, rate), named_processor(machine), None
     if memory is None:
         return None
-    called, share, peaks, sockets = memory
-    how = f"{called} reads up to {_rate(peaks[2])}"
+    share, peaks, sockets = memory.share, memory.peaks, memory.sockets
+    how = f"{memory.called} reads up to {_rate(peaks[2])}"
     if rate is not None:
         is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
         # every kind's peak in the proportion of the usual one's
@@ -315,11 +334,11 @@ def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
     # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
     is_emulated = machine.scope == "vm" and machine.architecture == "x86_64"
     is_emulated = is_emulated and not any(map(str.isdecimal, name))
-    on_server = _is_server(machine) or is_emulated if series is None else series.kind == "server"
+    on_server = is_server(machine) or is_emulated if series is None else series.kind == "server"
     if machine.cpu_cores_usable is None or not (on_server and is_guest(machine)):
         return None
     guests = cpus.guests_with(
-        core_and_clock(machine)[0],
+        core_of(machine).name,
         is_amd=None if maker is None else maker == "AMD",
         cores=threads_range(machine).likely,
     )
@@ -346,29 +365,27 @@ def _modules_are_untold(machine: Machine) -> bool:
 
 def _bandwidth_of_class(machine: Machine) -> Bandwidth | None:
     """What a machine of its class may read, by its chip or its cores; None: both unread."""
-    chip, cores, name = chip_of(machine), machine.cpu_cores_usable, machine.cpu_model or ""
-    if chip is not None:
-        low, high, what = chip
-    elif cores is not None:
-        low, high, what = _class_with(machine, name, cores)
-    else:
+    chip, cores = chip_memory(machine), machine.cpu_cores_usable
+    memory = chip if chip is not None or cores is None else _class_memory(machine, cores)
+    if memory is None:
         return None
     beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
-    most = high if chip is not None and what != ANY_APPLE else high * beyond_high
-    how = f"a guess: {_rate(low, high)} ({what}), not measured"
-    ends = Range(low * beyond_low, (low * high) ** 0.5, float(most))
-    if not is_guest(machine) and cpus.count_of(name) > 1:
+    is_known = chip is not None and chip.called != ANY_APPLE
+    most = memory.high * (1 if is_known else beyond_high)
+    how = f"a guess: {_rate(memory.low, memory.high)} ({memory.called}), not measured"
+    ends = Range(memory.low * beyond_low, (memory.low * memory.high) ** 0.5, float(most))
+    if not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
         slow, usual, _ = constant("reading")["across_sockets"]
         ends = Range(ends.slow * slow, ends.likely * usual, ends.fast)
     return Bandwidth(ends=ends, how=how)
 
 
-def _class_with(machine: Machine, name: str, cores: float) -> tuple[int, int, str]:
-    """Bytes per second that a machine with so many cores may have, low and high, and its class."""
-    rows, around, sets = constant("memory"), cpus.class_of(name), machine.instruction_sets
-    kind = machine.architecture
-    if _is_server(machine):
+def _class_memory(machine: Machine, cores: float) -> Memory:
+    """What a machine of its class with so many cores may have."""
+    name, rows, sets = machine.cpu_model or "", constant("memory"), machine.instruction_sets
+    around, kind = cpus.class_of(name), machine.architecture
+    if is_server(machine):
         kind = "server"
     elif is_guest(machine):
         kind = machine.scope
@@ -385,4 +402,5 @@ def _class_with(machine: Machine, name: str, cores: float) -> tuple[int, int, st
     if "most_gb_per_s" in around:
         most = around["most_gb_per_s"]
         high, what = min(high, most), f"{what}, of a series that is no longer made"
-    return int(min(low, slowest or low) * _GB), int(high * _GB), what
+    low = min(low, slowest or low)
+    return Memory(low=int(low * _GB), high=int(high * _GB), called=what)
