@@ -209,7 +209,7 @@ class _Search(Record):
         """
         question = self.question
         architecture, row = question.spec.architecture, question.row
-        if architecture is None or not _grows(question):
+        if architecture is None or question.workload.context_tokens is None:
             return None
         asked_tokens = question.workload.context_tokens or 1
         most = need.trained_tokens(architecture, row) or asked_tokens
@@ -349,25 +349,23 @@ def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
     return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))
 
 
-def _grows(question: Question) -> bool:
-    generates = question.spec.modality in GENERATING or question.workload.task == "finetune"
-    return question.workload.context_tokens is not None and generates
-
-
 def room(judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
     """How far one could go in each respect alone, everything else as judged."""
     question = judged.question
     if question.needs is None or question.runtime is None:
         return None
     search = _Search(judged=judged, catalogue=catalogue, machine=machine)
-    most_parallel = None
-    if _grows(question):
+    longest = most_parallel = None
+    if question.workload.context_tokens is not None and (
+        question.spec.modality in GENERATING or question.workload.task == "finetune"
+    ):
+        longest = search.longest_context()
         # what runs is known to fit
         low = question.workload.parallel if judged.fits else 1
         most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
         most_parallel = largest(low, most, lambda number: search.fits(parallel=number))
     return Room(
-        longest_context_tokens=search.longest_context(),
+        longest_context_tokens=longest,
         best_quantization=search.best_quantization(question.runtime),
         most_parallel=most_parallel,
     )
