@@ -9,7 +9,7 @@ the whole machine. Files that several processes map count once on disk and once 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil, inf
+from math import ceil
 
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
@@ -50,16 +50,14 @@ def judge(question: Question, machine: Machine) -> Judged:
         runtime_check(question, machine),
     ]
     kept = sorted(filter(None, findings), key=lambda finding: CHECKS.index(finding.check))
-    placed = needs_left(question, layout.needs or needs)
-    return layout.replace(findings=tuple(kept), needs=placed)
+    return layout.replace(findings=tuple(kept), needs=needs_left(question, layout.needs or needs))
 
 
 def needs_left(question: Question, needs: Needs) -> Needs:
     """With what still has to be downloaded, and without what the needs were counted from."""
-    needs, missing = needs.replace(case=None), question.missing_bytes
-    if missing is None:
-        return needs
-    return needs.replace(download_bytes=missing, download_range=None)
+    missing = question.missing_bytes
+    needs = needs.replace(case=None)
+    return needs if missing is None else needs.replace(download_bytes=missing, download_range=None)
 
 
 def best_layout(
@@ -96,11 +94,10 @@ def _least_bad(question: Question, seen: Sequence[Judged]) -> Judged:
     """Of layouts that all fail the one that lacks least memory, else that in RAM."""
     hosts = [layout for layout in seen if layout.placement == "host"]
     best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
-    if best.lacking_bytes() is None:
-        # no memory would mend it
-        return best
-    lacking = [(layout.lacking_bytes(), layout) for layout in (best, *seen)]
-    return min(lacking, key=lambda pair: inf if pair[0] is None else pair[0])[1]
+    # where no memory would mend it, the usual one
+    tried = (best, *seen) if best.lacking_bytes() is not None else (best,)
+    sized = [layout for layout in tried if layout.lacking_bytes() is not None]
+    return min(sized, key=lambda layout: layout.lacking_bytes() or 0, default=best)
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
@@ -119,14 +116,10 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
 
 def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judged]:
     """Each layout with the findings of memory and accelerator alone."""
-    workload = question.workload
     machine = _usable_machine(machine, question)
     stored = stored_in_memory(needs, machine, question)
-    ways = iter((needs,))
-    if machine.accelerators != ():
-        ways = placements(needs, machine, question)
-    for placed in ways:
-        memory = memory_check(placed, machine, workload, stored)
+    for placed in placements(needs, machine, question) if machine.accelerators != () else (needs,):
+        memory = memory_check(placed, machine, question.workload, stored)
         accelerator = accelerator_check(placed, machine, question)
         yield Judged(question=question, findings=(memory, accelerator), needs=placed)
 

@@ -291,6 +291,11 @@ class Verdict(Judged):
         return self.question.spec
 
     @property
+    def here(self) -> Here | None:
+        """What of the files lies on the machine already."""
+        return self.question.here
+
+    @property
     def can_run(self) -> bool:
         """True only when the route is local."""
         return self.route is Route.LOCAL

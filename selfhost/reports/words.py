@@ -288,7 +288,7 @@ def run_words(workload: Workload) -> list[str]:
 
 def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
-    here, needs, seconds = verdict.question.here, verdict.needs, verdict.download_seconds
+    here, needs, seconds = verdict.here, verdict.needs, verdict.download_seconds
     codes = {finding.code for finding in verdict.findings}
     size = verdict.download_bytes
     if size == 0 or "disk-nothing-missing" in codes:

@@ -45,9 +45,9 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
         return _missing(needs, machine, question, runtime)
     if devices:
         return _unneeded(needs, machine, runtime)
-    names = _placing_options(question)
-    outcome, variant = (WARN, "ignored") if names else (PASS, "")
-    return finding(outcome, "accelerator-not-needed", variant, names=names)
+    if names := _placing_options(question):
+        return finding(WARN, "accelerator-not-needed", "ignored", names=names)
+    return finding(PASS, "accelerator-not-needed")
 
 
 def _placing_options(question: Question) -> list[str]:
@@ -90,26 +90,22 @@ def _left_unused(
 
 
 class _Share(Record):
-    """What lies on one accelerator, and what the program may take of that now, and once nothing
-    else runs there; None: not read.
-    """
+    """What lies on one accelerator, of which a program takes so many hundredths."""
 
     place: PlaceNeed
     device: Accelerator
-    now: int | None
-    idle: int | None
+    percent: float | None
 
-
-def _share_of(place: PlaceNeed, device: Accelerator, percent: float | None) -> _Share:
-    rooms = [room_of(each, percent) for each in (device, *emptied([device]))]
-    now, idle = rooms if device.unified is False else (None, None)
-    return _Share(place=place, device=device, now=now, idle=idle)
+    def room(self, *, is_idle: bool = False) -> int | None:
+        """What it may take now, or once nothing else runs there; None: not read."""
+        if self.device.unified is not False:
+            return None
+        return room_of(emptied([self.device])[0] if is_idle else self.device, self.percent)
 
 
 def _fit(shares: Sequence[_Share], end: str = "high_bytes", *, is_idle: bool = False) -> bool:
     """Whether there is room for that end of the range of each."""
-    rooms = [(share.idle if is_idle else share.now) or 0 for share in shares]
-    return all(getattr(share.place, end) <= room for share, room in zip(shares, rooms, strict=True))
+    return all(getattr(each.place, end) <= (each.room(is_idle=is_idle) or 0) for each in shares)
 
 
 def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -117,8 +113,12 @@ def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Find
     cards, places = machine.accelerators, needs.memory.places if needs.memory else ()
     held = [place for place in places if place.where != "host"]
     percent = percent_of(needs) if question.wants_gpu else None
-    shares = [_share_of(each, cards[index_of(each.where)], percent) for each in held if cards]
-    if not shares or any(share.now is None for share in shares):
+    shares = [
+        _Share(place=each, device=cards[index_of(each.where)], percent=percent)
+        for each in held
+        if cards
+    ]
+    if not shares or any(share.room() is None for share in shares):
         is_sized = any(share.device.memory_total_bytes is not None for share in shares)
         fact = "accelerators" if cards is None else f"accelerators.{_UNREAD[is_sized]}"
         most = sum(place.high_bytes for place in held)
@@ -132,7 +132,7 @@ def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Find
 def _shares_check(
     shares: Sequence[_Share], needs: Needs, machine: Machine, question: Question
 ) -> Finding:
-    runtime, has = question.runtime, sum(share.now or 0 for share in shares)
+    runtime, has = question.runtime, sum(share.room() or 0 for share in shares)
     most = sum(share.place.high_bytes for share in shares)
     option = runtime.options.get("lean", "") if runtime else ""
     on_cards = [term for term in needs.terms if term.where != "host"]
@@ -175,13 +175,13 @@ def _cell_by_most(shares: Sequence[_Share], needs: Needs, question: Question) ->
         variant = "in-turn" if needs.offload else "stated" * bool(_placing_options(question))
         return WARN, "accelerator-partly", variant, {}
     figures: dict[str, Any] = {"several": len(shares) * (len(shares) > 1)}
-    lacking = [share.place.high_bytes - (share.now or 0) for share in shares]
+    lacking = [share.place.high_bytes - (share.room() or 0) for share in shares]
     is_idle_enough, short = _fit(shares, is_idle=True), max(lacking)
     is_of_one = sum(lacking) <= 0
     if is_of_one:
         # together they have enough: name the one that lacks most
         worst = shares[lacking.index(short)]
-        figures |= {"needs": worst.place.high_bytes, "has": worst.now, "short": short}
+        figures |= {"needs": worst.place.high_bytes, "has": worst.room(), "short": short}
         figures["devices"], shares = worst.device.name, [worst]
     if is_idle_enough and question.workload.memory_basis != "available":
         free = sum(share.device.memory_free_bytes or 0 for share in shares)
@@ -222,11 +222,11 @@ def _stated_share(
     if case is None or not case.setting("memory_share") or not total or needs.memory is None:
         return _shared_ram(sharing, needs, machine, question.runtime)
     card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
-    share = _share_of(needs.memory.places[0], card, percent_of(needs))
+    share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(needs))
     left = LEFT_PERCENT if free is None else free * 100 // total
     if percent_of(needs) <= left:
         return _shares_check([share], needs, machine, question)
-    figures = {"taken": share.now, "left": total * left // 100, "share": left / 100}
+    figures = {"taken": share.room(), "left": total * left // 100, "share": left / 100}
     return finding(UNKNOWN, "accelerator-close", "share", figures)
 
 
@@ -255,10 +255,8 @@ def _shared_ram(
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
-    """The line that lets a GPU of Apple's or AMD's use as much of the RAM as it takes, if any does.
-
-    On Linux it holds from the next start on; whole GiB in pages of 4 KiB
-    (superm1/amd-debug-tools, docs/amd-ttm.md).
+    """The line that lets a GPU of Apple's or AMD's use as much of the RAM as it takes, if any does;
+    AMD's in pages of 4 KiB (superm1/amd-debug-tools, docs/amd-ttm.md).
     """
     lent, high = lent_to_gpu(machine), needs.ram_bytes()
     if lent is None or high is None or not lent.least_bytes < high <= lent.raised_bytes:
@@ -288,9 +286,7 @@ def _refusal(
 def _requirements(
     runtime: RuntimeSpec, rules: Sequence[KernelRule], device: Accelerator
 ) -> Iterator[tuple[bool | None, str, dict[str, Any]]]:
-    """What a program's builds and its rules ask of a GPU: whether it is known to be met, how it is
-    called, and its figures.
-    """
+    """What builds and rules ask of a GPU: whether that is known to be met, its variant, figures."""
     # a program that runs without a GPU asks for little: one with an unlisted name has it
     gpu_only, sources = runtime.gpu_only, runtime.sources
     least, patterns = runtime.least_of(shares_ram=device.unified is True), amd_gpus(runtime)

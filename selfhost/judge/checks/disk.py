@@ -25,9 +25,7 @@ _STORE_VARIABLES = {
 
 def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where they are stored?
-
-    Free space that is assumed gives a `warn`; only what was stated, such as the size of the disk,
-    may rule the model out. `short` is what the most of the size lacks.
+    Only what was stated, such as the size of the disk, may rule the model out.
     """
     missing, purpose, here = question.missing_bytes, question.store, question.here
     size, low, high = bytes_to_store(needs, missing)
@@ -35,13 +33,11 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         path = here.path if here else None
         return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
     place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
-    cell = _refused_cell(needs, machine, place, missing)
-    ends = low or 0, high or 0
+    cell, ends = _refused_cell(needs, machine, place, missing), (low or 0, high or 0)
     cell = cell or _free_space_cell(machine, place, *ends, question.making_bytes)
     has, what = cell[3].get("has", place.free_bytes), "Everything stored"
     if missing or size == needs.download_bytes:
         what = "The missing part" if missing else "The download"
-    shown = place.shown
     return finding(
         *cell,
         needs=size,
@@ -51,8 +47,8 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         what=what,
         size=ends,
         is_range=low != high,
-        place=shown,
-        place_first=re.sub("^the ", "The ", shown),
+        place=place.shown,
+        place_first=re.sub("^the ", "The ", place.shown),
         variable=_STORE_VARIABLES.get(purpose),
         confidence=machine.confidence,
         already=here.size_bytes if here and missing else None,
@@ -87,9 +83,7 @@ def _why_unread(machine: Machine, place: Disk) -> Unread:
 
 
 def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making: int) -> Cell:
-    """Whether a size of that range fits, and enough stays free beside it, which decides nothing, as
-    what lies there only while the file is made does not.
-    """
+    """Whether a size of that range fits; what should stay free beside it decides nothing."""
     free, total = place.free_bytes, place.total_bytes
     has, margin = total if free is None else free, disk_margin_bytes(total)
     is_small = has is not None and low > has
@@ -129,9 +123,7 @@ def disk_margin_bytes(total_bytes: int | None) -> int:
 def bytes_to_store(
     needs: Needs, missing: int | None
 ) -> tuple[int, int, int] | tuple[None, None, None]:
-    """What is written, where `missing` of the files are to come (None: all): likely, least, most.
-    All three are the same where the size is no range.
-    """
+    """What is written for the files that are `missing` (None: all): likely, least, most."""
     size, likely = needs.disk_bytes, needs.download_bytes
     if missing is not None:
         size = missing + max(0, (size or 0) - (likely or 0))

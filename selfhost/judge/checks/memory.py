@@ -124,11 +124,17 @@ def _least(*sizes: int | None) -> int | None:
     return min((size for size in sizes if size is not None), default=None)
 
 
-def _may_hold(need_bytes: int, machine: Machine, given: Given) -> bool:
+def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Given) -> Cell | None:
+    """Where the memory is assumed, and the processor may have enough for the least."""
     if not machine.assumes("memory_total_bytes"):
-        return False
-    most_gib = cpus.most_ram_gib(machine.cpu_model or "")
-    return most_gib is None or need_bytes <= most_gib * GIB - given.reserve
+        return None
+    most_gib = cpus.most_ram_gib(machine.cpu_model or "") or inf
+    if least > most_gib * GIB - given.reserve:
+        return None
+    wanted_gib = -(-(high + given.reserve) // GIB)
+    # the next power of two, as an example
+    enough_gib = min(1 << max(0, wanted_gib - 1).bit_length(), most_gib)
+    return UNKNOWN, "memory-assumed", "", {"has": has, "enough_gib": enough_gib}
 
 
 def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
@@ -143,23 +149,23 @@ def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
     cards = machine.accelerators
     is_host_alone = cards is not None and all(card.unified for card in cards)
     figures = {"needs": None, "short": None}
-    is_beyond = is_host_alone and most is not None and known_bytes > most
-    if is_beyond and not _may_hold(known_bytes, machine, given):
+    if (
+        (is_host_alone and most is not None and known_bytes > most)
+        and not _assumed_cell(known_bytes, known_bytes, most, machine, given)
+    ):  # fmt: skip
         return FAIL, "memory-too-small", "at-least", {**figures, "has": most, "why": why.reason}
     return UNKNOWN, "memory-need-not-known", "", {**figures, "has": given.ceiling, "why": why}
 
 
 def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell | None:
-    """Whether even the least is too much for the least that was read, which is enough to say no,
-    even where the binding one was not.
-    """
+    """Whether even the least is too much for the least that was read, binding or not."""
     could, limit = given.could, machine.memory_limit_bytes or 0
     binding = None if given.basis == "default" and could is None else given.ceiling
     least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, binding)
     if least is None or low <= least:
         return None
-    if _may_hold(low, machine, given):
-        return _assumed_cell(high, least, machine, given)
+    if assumed := _assumed_cell(low, high, least, machine, given):
+        return assumed
     # nothing but the reserve decides, and that is assumed
     decides = not given.is_stated and least == could and low <= limit
     would = "would" if high <= limit else "might"
@@ -179,10 +185,9 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
     if ceiling is None or bound is None:
         why = machine.why_unread(f"memory_{fact}_bytes")
         return UNKNOWN, "memory-unread", variant, {"has": ceiling, "why": why}
-    if high > ceiling and _may_hold(high, machine, given):
-        return _assumed_cell(high, ceiling, machine, given)
     if high > ceiling:
-        return UNKNOWN, "memory-close", "", {"has": ceiling}
+        assumed = _assumed_cell(high, high, ceiling, machine, given)
+        return assumed or (UNKNOWN, "memory-close", "", {"has": ceiling})
     if given.basis == "total":
         return _limit_cell(high, machine, given)
     remedy = machine.why_unread("memory_available_bytes").remedy if now is None else None
@@ -194,15 +199,6 @@ def _leaves_margin(left_bytes: int, machine: Machine, given: Given) -> bool:
     """Whether the reserve is left, of a small machine a whole part of its memory."""
     part = (machine.memory_total_bytes or inf) / _MARGIN_PART
     return given.is_stated or left_bytes >= given.reserve or left_bytes + 1 > part
-
-
-def _assumed_cell(high: int, has: int, machine: Machine, given: Given) -> Cell:
-    most_gib = cpus.most_ram_gib(machine.cpu_model or "")
-    wanted_gib = -(-(high + given.reserve) // GIB)
-    # the next power of two, as an example
-    enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
-    enough_gib = enough_gib if most_gib is None else min(enough_gib, most_gib)
-    return UNKNOWN, "memory-assumed", "", {"has": has, "enough_gib": enough_gib}
 
 
 def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:

@@ -33,9 +33,7 @@ _PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
-    """Open in the respects that were asked for? Of what no source confirms a yes is a `warn` and
-    a no is `unknown`.
-    """
+    """Open in the respects that were asked for?"""
     if not (workload.modify or workload.auditable):
         return None
     from ...catalogue import openness

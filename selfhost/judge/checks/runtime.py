@@ -22,9 +22,7 @@ def cpu_check(
     needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool = False
 ) -> Finding:
     """Does a build of the runtime exist for this processor, with sets that this one has?
-
-    `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
-    What is assumed of the processor gives a `warn`, whatever it says.
+    `on_gpu`: what the processor lacks slows nothing.
     """
     own = machine.architecture
     required = needs.instruction_sets.get(own or "", ())
@@ -50,9 +48,8 @@ def _needed_and_there(
     """Of a processor that suits, what holds for it; else all that there are."""
     own, sets = machine.architecture or "", machine.instruction_sets or ()
     suiting = (own,) if own in needs.architectures else needs.architectures
-    needed = ", ".join((*suiting, *required)) or None
     has = ", ".join((own, *(name for name in (*required, *recommended) if name in sets)))
-    return {"needs": needed, "has": has if own else None}
+    return {"needs": ", ".join((*suiting, *required)) or None, "has": has if own else None}
 
 
 def _build_cell(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:

@@ -110,9 +110,7 @@ HOURS_SECONDS = 3600
 
 
 def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed) -> Finding:
-    """Of work that is no text: a warning where it takes hours, and of what is made in steps where
-    no GPU holds all of the model; an unknown that never decides where nothing tells the pace.
-    """
+    """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
     unit, work, dataset_tokens = speed.unit, speed.work, question.workload.dataset_tokens
     row = dict(table("work")[unit])
     if unit == units.TRAINED and dataset_tokens is not None:
@@ -169,9 +167,7 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
 
 
 def is_too_slow(judged: Judged) -> bool:
-    """Likely below the wanted pace, or so slow that its finding warns; False where no pace is
-    known.
-    """
+    """Likely below the wanted pace, or so slow that its finding warns."""
     pace = judged.speed.judged if judged.speed is not None else None
     wanted = judged.workload.min_tokens_per_second
     if pace is not None:
