@@ -21,8 +21,8 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.checks.accelerator import more_for_shared
-from ..judge.checks.disk import disk_check
 from ..judge.checks.model import openness_check
+from ..judge.checks.space import disk_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made, local_copy

@@ -14,8 +14,7 @@ from ..core.records import Record
 from ..core.units import utc_today
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, Outcome
-from ..judge.checks.disk import bytes_to_store, disk_margin_bytes
-from ..judge.checks.memory import reserve_beside
+from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import smallest_of_list
 from ..judge.judging import judge, needs_left

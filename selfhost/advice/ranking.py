@@ -20,7 +20,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload
-from ..judge.checks.memory import given_by
+from ..judge.checks.space import given_by
 from ..judge.pace.engine import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.text import BATCH_TOKENS

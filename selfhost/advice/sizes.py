@@ -20,7 +20,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.tables import filled, refusal, sentences, shipped_table
 from ..core.workload import Workload
-from ..judge.checks.disk import bytes_to_store
+from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.record import Outcome, Question, Verdict

@@ -16,10 +16,9 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
-from .checks.disk import bytes_to_store, disk_check, stored_in_memory
-from .checks.memory import memory_check
 from .checks.model import context_check, license_check, openness_check, weights_check
 from .checks.runtime import cpu_check, runtime_check
+from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
 from .checks.speed import speed_check, work_check
 from .pace.text import pace_of_text
 from .placement import placements
@@ -115,23 +114,13 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
 
 
 def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judged]:
-    """Each layout with the findings of memory and accelerator alone."""
-    machine = _usable_machine(machine, question)
-    stored = stored_in_memory(needs, machine, question)
-    for placed in placements(needs, machine, question) if machine.accelerators != () else (needs,):
-        memory = memory_check(placed, machine, question.workload, stored)
-        accelerator = accelerator_check(placed, machine, question)
-        yield Judged(question=question, findings=(memory, accelerator), needs=placed)
-
-
-def _usable_machine(machine: Machine, question: Question) -> Machine:
-    """With the accelerators idle where it is planned for, and no room on those without a build."""
+    """Each layout with the findings of memory and accelerator alone, the accelerators idle where it
+    is planned for, and without room on those that no build uses.
+    """
     owned, runtime, basis = machine.accelerators, question.runtime, question.workload.memory_basis
-    if not owned:
-        return machine
-    if basis == "total" or (basis == "default" and machine.planning):
+    if owned and (basis == "total" or (basis == "default" and machine.planning)):
         owned = emptied(owned)
-    if runtime is not None and not runtime.gpu_only:
+    if owned and runtime is not None and not runtime.gpu_only:
         # on some systems every build leaves GPUs unused
         is_used = f"{machine.system}-{machine.architecture}" not in runtime.no_gpu_systems
         owned = tuple(
@@ -140,7 +129,12 @@ def _usable_machine(machine: Machine, question: Question) -> Machine:
             else device.replace(memory_total_bytes=0, memory_free_bytes=0)
             for device in owned
         )
-    return machine.replace(accelerators=owned)
+    machine = machine.replace(accelerators=owned)
+    stored = stored_in_memory(needs, machine, question)
+    for placed in placements(needs, machine, question) if machine.accelerators != () else (needs,):
+        memory = memory_check(placed, machine, question.workload, stored)
+        accelerator = accelerator_check(placed, machine, question)
+        yield Judged(question=question, findings=(memory, accelerator), needs=placed)
 
 
 class SideBySide(Judged):

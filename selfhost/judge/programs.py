@@ -154,10 +154,21 @@ def _without_effect(case: Case, changes: str) -> str:
 def _with_runtime(question: Question, catalogue: Catalogue) -> Question:
     spec, workload, formats = question.spec, question.workload, question.files.formats
     if workload.runtime is not None:
-        wanted = workload.runtime.strip().lower()
-        if wanted not in catalogue.runtime_ids():
-            raise _unknown_runtime(workload.runtime, spec.modality, catalogue)
-        return question.replace(runtime=catalogue.runtime(wanted))
+        typed, ids = workload.runtime, catalogue.runtime_ids()
+        wanted = typed.strip().lower()
+        if wanted in ids:
+            return question.replace(runtime=catalogue.runtime(wanted))
+        things = catalogue.common_tables("things", "thing")
+        thing_named, facts = things.get(canonical(wanted), ("", {}))
+        # llama-server is llama.cpp, too
+        guess = thing_named if thing_named in ids else nearest(wanted, ids)
+        if not facts or guess == thing_named:
+            raise fault("runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess)
+        # what to type in place of a model stands behind
+        what = facts["answer"].partition(";")[0]
+        others = [each for each in ids if spec.modality in catalogue.runtime(each).modalities]
+        runtimes = facts.get("runs_with") or others
+        raise fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
     if spec.closed or (states_needs_alone(spec) and not spec.runtimes):
         return question
     if workload.task == "finetune":
@@ -205,20 +216,6 @@ def _runtime_in(
         if is_taken and (runtime is usual or need.why_not_loaded(spec, runtime) is None):
             return runtime
     return usual
-
-
-def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
-    ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
-    thing_named, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
-    # llama-server is llama.cpp, too
-    guess = thing_named if thing_named in ids else nearest(wanted, ids)
-    if not facts or guess == thing_named:
-        return fault("runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess)
-    # what to type in place of a model stands behind
-    what = facts["answer"].partition(";")[0]
-    others = [each for each in ids if modality in catalogue.runtime(each).modalities]
-    runtimes = facts.get("runs_with") or others
-    return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
 
 
 def _with_quantization(question: Question, catalogue: Catalogue) -> Question:

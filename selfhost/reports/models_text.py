@@ -10,7 +10,7 @@ from ..catalogue import openness
 from ..catalogue.offers import Offer
 from ..core import units
 from ..core.workload import Workload
-from ..judge.checks.memory import given_by
+from ..judge.checks.space import given_by
 from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Machine
 from . import words

@@ -30,7 +30,7 @@ from ..placement.devices import (
 )
 from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
-from .memory import what_is_smaller
+from .space import what_is_smaller
 
 # what was not read of an accelerator, by whether its memory was
 _UNREAD = {True: "unified", False: "memory_total_bytes"}

@@ -155,7 +155,7 @@ class Step(Record):
 
     def parameters_met(self) -> dict[str, float]:
         """What a token of a prompt meets, by the type that it is multiplied in, without the output
-        matrix, which the last token alone needs; {} where that cannot be told.
+        matrix; {} where that cannot be told.
         """
         from ...needs.checkpoints import bits_in_mlx
 
@@ -284,8 +284,14 @@ class Gpu(Record):
         packed_bytes = sum(packed.values())
         read_bytes = step.weights_bytes - packed_bytes + step.context()[0]
         least = share * step.weights_bytes / (constant("most_of_peak") * self.peak[2])
+        launching = step.launched_layers and step.launched_layers * layer_from_python(self.device)
+        if launching is None:
+            hears = getattr(step.architecture, "audio", None) is not None
+            is_large = (hears or step.has_experts) and step.program != "graph"
+            layers = step.layers * (constant("large_layer") if is_large else 1)
+            launching = SAME * (layers * row["layer_us"] * 1e-6)
         taken = []
-        for end, peak, launched in zip(ends, self.peak, self._launched(step), strict=True):
+        for end, peak, launched in zip(ends, self.peak, launching, strict=True):
             rate = peak * row["share"]
             computed = share * (max(packed_bytes / rate, unpacking) + read_bytes / rate) / end
             # Python launches while the GPU computes
@@ -293,16 +299,6 @@ class Gpu(Record):
             computed = max(computed, launched) if is_beside else computed + launched / end
             taken.append(max(computed, least))
         return Range(*taken)
-
-    def _launched(self, step: Step) -> Range:
-        """Seconds that launching the layers takes, beside the ends of the row."""
-        if step.launched_layers is not None:
-            return step.launched_layers * layer_from_python(self.device)
-        hears = step.architecture is not None and step.architecture.audio is not None
-        is_large = (hears or step.has_experts) and step.program != "graph"
-        microseconds: float = self.row(step)["layer_us"]
-        layers = step.layers * (constant("large_layer") if is_large else 1)
-        return SAME * (layers * microseconds * 1e-6)
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
@@ -345,9 +341,7 @@ def device_bandwidth(device: Accelerator) -> float | None:
 
 
 def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
-    """The GPU that shares the RAM; None where there is none that the program's builds know, or
-    nothing tells how fast the memory is.
-    """
+    """The GPU that shares the RAM; None without one that the builds know, of a known bandwidth."""
     device = next((each for each in machine.accelerators or () if each.unified), None)
     if device is None and machine.accelerators is None and is_on_apple_gpu(machine):
         device = _APPLE_GPU

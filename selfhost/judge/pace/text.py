@@ -63,9 +63,7 @@ class LaidOut(Record):
 
     @cached_property
     def gpus(self) -> tuple[tuple[float, Gpu], ...]:
-        """Those that compute it, with shares of what they hold together; () for the processor, and
-        where the pace of one is not known.
-        """
+        """With shares of what they hold together; () for the processor, and of unknown pace."""
         machine, devices = self.machine, self.machine.accelerators or ()
         if not self.offloaded:
             shared = engine.shared_gpu_of(machine, self.runtime)
@@ -106,21 +104,20 @@ class LaidOut(Record):
                 + efficiency("together", gpu.device)["sum_us"] * (1e-6 * step.layers)
                 for share, gpu in self.gpus
             ))  # fmt: skip
-        slow, likely, fast = (self._seconds(step, in_ram) for in_ram in self.in_ram)
-        return Range(slow.slow, likely.likely, min(likely.fast, fast.fast))
-
-    def _seconds(self, step: Step, in_ram: float) -> Range:
-        experts, rest, layers = self.apart(step, in_ram) or (step, step, None)
-        on_gpus = sum((gpu.seconds(rest) * share for share, gpu in self.gpus), NOTHING)
-        beside = processor_seconds(self.machine, experts) if self.in_ram != NOTHING else None
-        if beside is None:
-            return on_gpus
-        if layers is None:
-            return on_gpus * (1 - in_ram) + beside * in_ram
-        figures = constant("split")
-        slow, likely, fast = on_gpus + beside + figures["crossing_seconds"] * layers
-        # of the whole step, so that it holds what experts take longer
-        return Range(slow * figures["slower"], likely, fast)
+        taken, figures = list[Range](), constant("split")
+        for in_ram in self.in_ram:
+            experts, rest, layers = self.apart(step, in_ram) or (step, step, None)
+            on_gpus = sum((gpu.seconds(rest) * share for share, gpu in self.gpus), NOTHING)
+            beside = processor_seconds(self.machine, experts) if self.in_ram != NOTHING else None
+            if beside is None:
+                taken.append(on_gpus)
+            elif layers is None:
+                taken.append(on_gpus * (1 - in_ram) + beside * in_ram)
+            else:
+                slow, likely, fast = on_gpus + beside + figures["crossing_seconds"] * layers
+                # of the whole step, so that it holds what experts take longer
+                taken.append(Range(slow * figures["slower"], likely, fast))
+        return Range(taken[0].slow, taken[1].likely, min(taken[1].fast, taken[2].fast))
 
     def prompt(self, step: Step) -> tuple[PaceRange | None, Range]:
         """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
@@ -216,9 +213,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
 
 
 def weights_by_place(needs: Needs) -> Counter[str]:
-    """Bytes of weights by where `needs`, as placed, puts them; what a processor reads in a layout
-    of its own stands apart, and not in `weights` as well.
-    """
+    """Bytes of weights by where they are placed, those in a processor's own layout among them."""
     held = Counter[str]()
     for term in needs.terms:
         held[term.where] += term.bytes * (term.name in ("weights", "repacked_weights"))
@@ -233,9 +228,8 @@ def shares_of(needs: Needs) -> dict[int, float]:
 
 
 def processor_seconds(machine: Machine, step: Step) -> Range | None:
-    """Of one token that the processor reads from RAM, with all cores that the program uses: each
-    waits for the slower one, memory or the cores that get through what it gives. None where nothing
-    tells its bandwidth.
+    """Of one token that the processor reads from RAM: each core waits for the slower one, memory
+    or what it computes. None where nothing tells its bandwidth.
     """
     memory = bandwidth(machine)
     if memory is None:
@@ -451,38 +445,37 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         return Speed(how="where it would run is not known, because its memory need is not")
     way = laid_out(question, placed, machine)
     pace = predict(question.step, way)
-    if pace.decode is None:
+    single = pace.decode
+    if single is None:
         return pace
     is_drafted = companions is not None and companions.drafted_tokens > 0
     if workload.prompt_tokens is not None:
-        pace = _with_first_token(pace, pace.decode, workload.prompt_tokens, way.batch_tokens)
+        pace = _with_first_token(pace, single, workload.prompt_tokens, way.batch_tokens)
     if workload.parallel > 1 and is_drafted:
         how = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
         pace = pace.replace(how=pace.how + how)
     elif workload.parallel > 1:
-        pace = _with_total(question, way, pace)
+        pace = _with_total(question, way, pace, single.seconds)
     if is_drafted and companions is not None:
-        pace = _with_draft(pace, is_own_block=companions.draft is None)
+        pace = _with_draft(pace, single, is_own_block=companions.draft is None)
     # where a minimum is stated each of the sequences must be as fast
     is_stated = question.speed_stated and workload.min_tokens_per_second
     return pace.replace(each_of=workload.parallel if is_stated else 1)
 
 
-def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
+def _with_draft(alone: Speed, decode: PaceRange, *, is_own_block: bool) -> Speed:
     """The pace of a model with tokens proposed for each step. A full context gains as much."""
-    if alone.decode is None:
-        return alone
     gain = constant("draft")["own_block" if is_own_block else "draft_model"]
     full = alone.full_context_tokens_per_second
     source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
     return alone.replace(
-        decode=PaceRange.of(alone.decode.ends * gain),
+        decode=PaceRange.of(decode.ends * gain),
         how=(
             f"{alone.how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}): code"
             " gains more, free text less"
         ),
         full_context_tokens_per_second=full and full * gain[1],
-        undrafted_tokens_per_second=alone.decode.likely,
+        undrafted_tokens_per_second=decode.likely,
     )
 
 
@@ -498,7 +491,8 @@ def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -
     return pace.replace(first_token_seconds=first, how=pace.how + how)
 
 
-def _with_total(question: Question, way: LaidOut, pace: Speed) -> Speed:
+def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) -> Speed:
+    """`single`: the seconds of a token of one sequence alone."""
     number, step = question.workload.parallel, question.step
     what = f"; the total of {number:,} sequences at once"
     alone = step.replace(prompt_tokens=0, depth_tokens=0)
@@ -507,7 +501,7 @@ def _with_total(question: Question, way: LaidOut, pace: Speed) -> Speed:
     in_place = way.replace(batch_tokens=0)
     empty, read_twice = predict(alone, in_place), predict(twice, in_place).decode
     prompt, is_shared = empty.prompt, engine.uses_shared_gpu(way.machine, way.runtime)
-    if prompt is None or empty.decode is None or read_twice is None or pace.decode is None:
+    if prompt is None or empty.decode is None or read_twice is None:
         return pace.replace(how=f"{pace.how}{what} is not known: how fast it reads prompts is not")
     # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
     program = "graph" if step.replays and (way.offloaded or step.has_experts) else "gpu"
@@ -517,7 +511,7 @@ def _with_total(question: Question, way: LaidOut, pace: Speed) -> Speed:
         program += "_experts"
     # what memory gives and what computing takes have nothing to do with each other
     token = prompt.seconds * constant("token")[program]
-    single, usual = pace.decode.seconds, empty.decode.seconds.likely
+    usual = empty.decode.seconds.likely
     reading, context = max(0.0, read_twice.seconds[1] - usual), max(0.0, single.likely - usual)
     share, growths = _growths(question, number)
     # what the program takes for each beside the model
@@ -540,9 +534,7 @@ def _with_total(question: Question, way: LaidOut, pace: Speed) -> Speed:
 
 
 def _growths(question: Question, number: int) -> tuple[float, Range]:
-    """The share of what a token reads that is experts', and how many times as much so many tokens
-    read: each chooses its own, as if by chance among those that texts prefer.
-    """
+    """The share of what a token reads that is experts', and how many times as much so many read."""
     step, active = question.step, question.spec.parameters.active
     architecture = step.architecture
     if architecture is None or not active or not step.has_experts:

@@ -123,7 +123,21 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         return pace_of_documents(job)
     if unit in (IMAGE, VIDEO):
         return _pace_of_pictures(job, unit)
-    return _pace_of_sound(job, workload, unit)
+    sound, audio_seconds = spec.sound, workload.audio_seconds
+    writing = writing_step(spec, placed, job.quantization)
+    if placed.offload is not None:
+        return Speed(unit=unit, how="with its parts on the GPU in turn no run was timed")
+    # by its layers, else by what others published of it, else by its steps and operations
+    if writing is not None:
+        taken = _written(job, *writing, audio_seconds)
+    elif sound is not None:
+        taken = _as_published(job, sound) or _stepped(job, sound)
+    else:
+        return Speed(unit=unit, how="what it computes for a second of sound is not known")
+    if taken is None:
+        return Speed(unit=unit, how="no run of it was found on a machine like this")
+    pace = PaceRange.from_durations(taken[0])
+    return Speed(work=pace, unit=unit, how=taken[1], audio_seconds=audio_seconds)
 
 
 def job_of(
@@ -296,9 +310,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
 
 def _trained_operations(job: Job, workload: Workload) -> float:
     """For each token and parameter: forward 2, backward 2 for the activations and 2 for the
-    weights, which LoRA leaves as they are; activations that are computed again take 2 more
-    (Korthikanti et al. 2022, arXiv:2205.05198, section 5). A trainer may put adapters on some of
-    the last layers, and keep what these compute.
+    weights; activations that are computed again take 2 more (arXiv:2205.05198, section 5).
     """
     adapted = None if job.runtime is None else job.runtime.trainer_layers
     again = 2 if workload.checkpointing and adapted is None else 0
@@ -356,9 +368,7 @@ def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
 
 
 def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
-    """Of the steps, the longer of computing and launching, and of decoding what they made; no less
-    than reading what each step reads.
-    """
+    """Of the steps, the longest of computing, launching and reading, and of decoding."""
     more = job.longer_by_type(job.quantization)
     share = job.share(_kind_of_picture(denoising, job.quantization))
     # on a processor the type is in the share
@@ -378,23 +388,6 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
         return taken
     read = step_seconds(job.machine, job.device, denoising.step_parameters)
     return taken if read is None else longest(taken, read * denoising.steps)
-
-
-def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
-    """By its layers, else by what others published of it, else by its steps and operations."""
-    sound, writing = job.spec.sound, writing_step(job.spec, job.placed, job.quantization)
-    if job.placed.offload is not None:
-        return Speed(unit=unit, how="with its parts on the GPU in turn no run was timed")
-    if writing is not None:
-        taken = _written(job, *writing, workload.audio_seconds)
-    elif sound is not None:
-        taken = _as_published(job, sound) or _stepped(job, sound)
-    else:
-        return Speed(unit=unit, how="what it computes for a second of sound is not known")
-    if taken is None:
-        return Speed(unit=unit, how="no run of it was found on a machine like this")
-    pace, audio_seconds = PaceRange.from_durations(taken[0]), workload.audio_seconds
-    return Speed(work=pace, unit=unit, how=taken[1], audio_seconds=audio_seconds)
 
 
 def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step, float] | None:
