@@ -81,7 +81,7 @@ def _spec(
     modality = "vision" if keys.sees else "text"
     if architecture is not None and not architecture.output_matrix:
         modality = "embedding"
-    shown, name = source.shown(keys.path), source.name_of(keys.path)
+    shown = source.shown(keys.path)
     # classes that transformers has of its own do not need the code that auto_map names
     is_foreign = not keys.in_gguf or keys.type.get("own_code")
     has_own_code = bool(is_foreign and isinstance(keys.outer.get("auto_map"), dict))
@@ -98,9 +98,8 @@ def _spec(
     if stored.quantized and not is_published:
         own = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
         quantized = Quantized(format=stored.format, quantization=own)
-    return ModelSpec(
-        id=source.identifier(name),
-        name=name,
+    return source.spec_of(
+        keys.path,
         modality=modality,
         parameters=counts,
         architecture=architecture,
@@ -108,7 +107,6 @@ def _spec(
         safety=Safety(remote_code=True if has_own_code else None),
         sources=sources,
         unknown={**keys.unknown, **_NEVER_STATED},
-        origin=keys.path,
     )
 
 

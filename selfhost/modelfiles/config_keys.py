@@ -51,9 +51,17 @@ class Keys(Sizes):
             refuse(path, "no-config", what=f"it is {what}, not an object")
         nest = next((key for key in _NESTS if isinstance(values.get(key), dict)), None)
         self.outer, self.inner = values, values[nest] if nest is not None else {}
-        self._refuse_other_json(is_nest=nest is not None)
+        # two of the keys of its type, its nested configuration and its class, or of its sizes
+        written, sizes = (self.inner or values).keys(), TABLES["sizes"]
+        signs = [values.get("model_type"), nest, values.get("architectures")]
+        layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
+        is_shaped = not written.isdisjoint(layers) and not written.isdisjoint(sizes["width"])
+        if sum(map(bool, signs)) < 2 and not is_shaped:
+            seen = listed(map(clean, values), 4)
+            what = f"it has the keys {seen}" if seen else "it is empty"
+            refuse(path, "no-config", what=what)
         # some files repeat the text model's keys at the top, and nest no more than its name
-        self.nested = bool(self.inner) and values.keys().isdisjoint(TABLES["sizes"]["layers"])
+        self.nested = bool(self.inner) and values.keys().isdisjoint(sizes["layers"])
         self.outer_kind = clean(values.get("model_type")).lower()
         self.kind = clean(self.inner.get("model_type")).lower() or self.outer_kind
         self.outer_type = MODEL_TYPES.get(self.outer_kind, {})
@@ -68,19 +76,6 @@ class Keys(Sizes):
         self.names_of(TABLES["keys"]["read"])
         self._read_values()
         self._read_class()
-
-    def _refuse_other_json(self, *, is_nest: bool) -> None:
-        """Raise `SpecError` for JSON that is something else, and name some of its keys."""
-        keys = (self.inner if is_nest else self.outer).keys()
-        # two of the keys of its layers, its type or nested configuration, and its class
-        layers = (*TABLES["sizes"]["layers"], "hybrid_override_pattern", "layers_block_type")
-        has_layers = not keys.isdisjoint(layers)
-        signs = [self.outer.get("model_type"), is_nest, self.outer.get("architectures")]
-        is_shaped = has_layers and not keys.isdisjoint(TABLES["sizes"]["width"])
-        if sum(map(bool, signs)) < 2 and not is_shaped:
-            seen = listed(map(clean, self.outer), 4)
-            what = f"it has the keys {seen}" if seen else "it is empty"
-            refuse(self.path, "no-config", what=what)
 
     def _read_values(self) -> None:
         """Set the values of the text model: as written, then what the class takes for those that

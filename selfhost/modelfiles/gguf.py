@@ -159,15 +159,14 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         model.unknown["architecture"], architecture = str(why), None
         refused = f"llama.cpp refuses this file: {why}." if why.refused else None
     tag, link = (clean(model.values.get(f"general.license{key}")) for key in ("", ".link"))
-    name = clean(model.values.get("general.name")) or source.name_of(model.path)
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     headers = f"header of {source.shown(model.path)}{more}"
     embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
     modality = "embedding" if embeds else "text"
     size_source = SIZE_OF + source.shown(model.path)
-    return ModelSpec(
-        id=source.identifier(name),
-        name=name,
+    return source.spec_of(
+        model.path,
+        clean(model.values.get("general.name")),
         modality="image" if model.is_image_model else modality,
         license=source.license_of(tag, link, model.unknown),
         parameters=_parameters(model, architecture),
@@ -184,7 +183,6 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         tensors=_loaded(model),
         refused=refused,
         tokenizer=True,
-        origin=model.path,
     )
 
 

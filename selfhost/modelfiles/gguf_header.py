@@ -64,7 +64,7 @@ class Header(Record):
 
 
 class _Reader:
-    """Reads a header's bytes in order. Everything it raises is a `SpecError`."""
+    """Reads a header's bytes in order. It raises `SpecError` and `Unreadable`."""
 
     def __init__(self, path: str, stream: IO[bytes], size: int, read: bytes) -> None:
         self.path, self.stream, self.size, self.content = path, stream, size, read
@@ -83,8 +83,7 @@ class _Reader:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         if (missing := end - len(self.content)) > 0:
             # as much again as there is, so that a long header is copied a few times only
-            with source.readable(self.path):
-                self.content += read_some(self.stream, max(missing, _CHUNK, len(self.content)))
+            self.content += read_some(self.stream, max(missing, _CHUNK, len(self.content)))
         if end > len(self.content):
             source.refuse(self.path, "shorter")
 
@@ -121,7 +120,7 @@ class _Reader:
 def read_header(path: str) -> Header:
     """The header of one file. Raises `SpecError`; reads no weights."""
     stream, size, start = source.open_file(path)
-    with stream:
+    with stream, source.readable(path):
         version = int.from_bytes(start[4:8], "little") if len(start) >= 8 else 3
         if not start.startswith(b"GGUF"):
             source.refuse_other_kinds(path, start, size)

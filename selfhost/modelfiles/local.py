@@ -178,9 +178,7 @@ def _undescribed(path: str, weights: Weights) -> LocalModel:
     }
     if weights.total is None:
         unknown["parameters.total"] = reason("packed-alone")
-    name = source.name_of(path)
-    spec = ModelSpec(id=source.identifier(name), name=name, unknown=unknown)
-    return LocalModel(spec=spec, quantization=weights.dtype)
+    return LocalModel(spec=source.spec_of(path, unknown=unknown), quantization=weights.dtype)
 
 
 def _mended_by(model: LocalModel, weights: Weights) -> LocalModel:

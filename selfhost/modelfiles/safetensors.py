@@ -95,22 +95,19 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
         refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
-    rest, tensors = size - 8 - len(content), {}
-    for name, entry in header.items():
-        dtype, count, tensor_bytes = _entry(path, name, entry)
-        rest -= tensor_bytes
-        tensors[name] = dtype, count
+    entries = {name: _entry(path, name, entry) for name, entry in header.items()}
+    rest = size - 8 - len(content) - sum(tensor_bytes for *_, tensor_bytes in entries.values())
     if rest < 0:
         refuse(path, "cut-short", what=f"{-rest:,} bytes are missing at its end")
     if rest:
         refuse(path, "damaged", what=f"{rest:,} bytes belong to no tensor")
-    return size, tensors
+    return size, {name: (dtype, count) for name, (dtype, count, _) in entries.items()}
 
 
 def _header_bytes(path: str) -> tuple[int, bytes]:
     """Size of a file in bytes, and its header."""
     stream, size, start = source.open_file(path)
-    with stream:
+    with stream, source.readable(path):
         source.refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
             refuse(path, "misnamed")
@@ -124,8 +121,7 @@ def _header_bytes(path: str) -> tuple[int, bytes]:
             refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
         if (missing := 8 + length - size) > 0:
             refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
-        with source.readable(path):
-            content = start[8:] + read_some(stream, max(0, length - len(start) + 8))
+        content = start[8:] + read_some(stream, max(0, length - len(start) + 8))
     if len(content) < length:
         refuse(path, "shorter")
     return size, content[:length]

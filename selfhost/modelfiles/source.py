@@ -160,25 +160,22 @@ def short(value: Any) -> str:
     return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
 
 
-def identifier(name: str) -> str:
-    """The spec id of a name: lower case letters, digits, `.` and `-`."""
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.") or "local-model"
-
-
-def name_of(path: str) -> str:
-    """A file's name without its ending and its part; or a folder's, as Hugging Face caches it, also
-    of the config.json in it.
+def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
+    """The spec of the model in a file or a folder, by its own name; else by that of the file
+    without its ending and its part, or of the folder, as Hugging Face caches it.
     """
-    folder, name = os.path.split(os.path.abspath(path))
-    if name.lower() == "config.json":
-        folder, name = os.path.split(folder)
+    folder, file = os.path.split(os.path.abspath(path))
+    if file.lower() == "config.json":
+        folder, file = os.path.split(folder)
     # models--owner--name/snapshots/revision
     above, kind = os.path.split(folder)
-    cached = os.path.basename(above) if kind == "snapshots" else name
+    cached = os.path.basename(above) if kind == "snapshots" else file
     if cached.startswith("models--"):
-        name = cached.rpartition("--")[2]
-    name = re.sub(r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", name, count=1)
-    return clean(name) or "local model"
+        file = cached.rpartition("--")[2]
+    file = re.sub(r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", file, count=1)
+    name = name or clean(file) or "local model"
+    id = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.") or "local-model"
+    return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

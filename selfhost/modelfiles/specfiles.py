@@ -14,7 +14,7 @@ from ..catalogue.architecture import LAYERS, Architecture, LayerPart
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, PublishedFiles, read_model_spec, read_spec_file
+from ..catalogue.spec import ModelSpec, read_model_spec, read_spec_file
 from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, pattern, shortened
@@ -50,7 +50,13 @@ def spec_text(model: ModelSpec) -> str:
     spec, but for its origin and its tensors.
     """
     stated = {"id": model.id, "name": model.name, "modality": model.modality, **_stated(model)}
-    stated["files"] = [row for row in map(_files, model.files) if row]
+    stated["files"] = []
+    for files in model.files:
+        # no spec can name the type of another size
+        names = QUANTIZATIONS.get(files.format, ())
+        sizes = {name: size for name, size in files.bytes.items() if name in names}
+        if sizes or files.unsized:
+            stated["files"].append(_stated(files.replace(bytes=sizes)))
     if model.architecture is not None:
         stated["architecture"] = _architecture(model.architecture)
     lines: list[str] = []
@@ -72,13 +78,6 @@ def _stated(record: Record) -> dict[str, Any]:
         if value is not None and value not in (key.default, ()):
             stated[key.name or name] = value
     return stated
-
-
-def _files(files: PublishedFiles) -> dict[str, Any]:
-    names = QUANTIZATIONS.get(files.format, ())
-    # no spec can name the type of another size
-    sizes = {name: size for name, size in files.bytes.items() if name in names}
-    return _stated(files.replace(bytes=sizes)) if sizes or files.unsized else {}
 
 
 def _architecture(model: Architecture) -> dict[str, Any]:
@@ -175,8 +174,16 @@ def checked_spec(path: str) -> ModelSpec:
 def _checked_alone(document: Document) -> ModelSpec | None:
     """What is right in a spec, held against itself; None where that is nothing."""
     spec = read_model_spec(document, document.file)
+    for place, text in _texts(document, "license", "id") if spec is not None else ():
+        try:
+            right = canonical_expression(text)
+        except WorkloadError:
+            message = f'"{shortened(text)}" is no SPDX license expression'
+            document.add(place, message, remedy_of_id(text))
+            continue
+        if right != text:
+            document.add(place, f'"{text}" is not as SPDX writes it', f'write "{right}"')
     if spec is not None:
-        _check_license(document)
         _check_counts(document, spec)
         _check_files(document, spec)
     return spec
@@ -307,18 +314,6 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
                 own = f"{sized.bytes:,} ({sized.arithmetic})"
                 message = f"is {size:,}, and this model's files in {name} have {own}"
                 document.add(("files", index, "bytes", name), message, _LOOK_UP)
-
-
-def _check_license(document: Document) -> None:
-    for place, text in _texts(document, "license", "id"):
-        try:
-            right = canonical_expression(text)
-        except WorkloadError:
-            message = f'"{shortened(text)}" is no SPDX license expression'
-            document.add(place, message, remedy_of_id(text))
-            continue
-        if right != text:
-            document.add(place, f'"{text}" is not as SPDX writes it', f'write "{right}"')
 
 
 def _check_sources(document: Document) -> None:
