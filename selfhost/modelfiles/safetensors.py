@@ -1,5 +1,5 @@
-"""safetensors files -> how many weights of which type they hold, and their size, from their headers
-alone.
+"""safetensors files -> ModelSpec: their size and the types of their weights, from headers alone,
+with what the config.json beside them says.
 
 The layout: 8 bytes with the header's length, the header as JSON (name -> dtype, shape,
 data_offsets), the data (huggingface/safetensors README, "Format"). A file is damaged where the
@@ -15,10 +15,13 @@ from math import prod
 from struct import unpack
 from typing import Any
 
+from ..catalogue.quantization_names import QUANTIZATIONS
+from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Quantized, Safety
 from ..core.files import MAX_PARTS, read_some
 from ..core.records import Record, pattern
 from . import source
-from .source import FILES, clean, parse_json, refuse
+from .config import read_config
+from .source import FILES, LocalModel, clean, parse_json, reason, refuse, shown
 
 MAX_HEADER_BYTES = 100_000_000
 # Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of
@@ -33,7 +36,10 @@ _SIGNS_PER_TENSOR = 14
 MAX_INDEX_BYTES = 1 << 26
 _MAX_INDEX_SIGNS = 1_500_000
 
+CONFIG = "config.json"
 INDEX_ENDING = ".safetensors.index.json"
+# so small a share of the files may hold more than config.json describes: a tied matrix twice
+_EXTRA_SHARE = 200
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 _IN_SHARDS = "give the model in several files (shards), or a spec of it: `selfhost check FILE.toml`"
 # beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral write them
@@ -59,7 +65,145 @@ class Weights(Record):
     dtype: str | None
 
 
-def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
+def read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
+    """The model that a config.json describes; none of its weights are here."""
+    described = read_config(config)
+    notes = (*notes, *stored_notes(described.spec), *described.notes)
+    return described.replace(notes=notes)
+
+
+def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
+    """A sentence where the weights are stored in another type than they are judged in."""
+    own, architecture = spec.quantized, spec.architecture
+    if own is not None:
+        name = own.quantization
+        how = f"as {name}" if name else "in a quantization that selfhost does not know"
+        return (reason("requantized", how=how),)
+    narrow = architecture.matrix_dtype if architecture is not None else None
+    is_narrow = narrow is not None and narrow.startswith("float8")
+    return (reason("narrow", type=narrow),) if is_narrow else ()
+
+
+def read_weights(
+    path: str, files: tuple[str, ...], total_bytes: int | None, notes: tuple[str, ...] = ()
+) -> LocalModel:
+    """The model in these files, and in the config.json beside them where there is one. `path` is
+    what the user gave, `total_bytes` what the index of the files says.
+    """
+    config = source.beside(files[0], CONFIG)
+    missing = tuple(file for file in files if not os.path.exists(file))
+    if config is not None and missing:
+        # the config.json says what the model is
+        lone = read_lone_config(config, notes)
+        # each is read as far as its header, so a file that was cut is refused
+        here = [read_header(file)[0] for file in files if file not in missing]
+        return lone.replace(
+            spec=lone.spec.replace(origin=path),
+            missing=tuple(shown(os.path.basename(file)) for file in missing),
+            size_bytes=sum(here),
+            total_bytes=total_bytes,
+        )
+    weights = _weights_in(path, files)
+    described = read_config(config) if config is not None else _undescribed(path, weights)
+    model = _mended_by(described, weights)
+    spec, format = model.spec, model.format
+    unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
+    published: tuple[PublishedFiles, ...] = ()
+    quantization = model.quantization if model.quantization in QUANTIZATIONS[format] else None
+    if quantization is None:
+        unknown["files"] = reason("unnamed-type", size=weights.size, types=weights.types)
+    else:
+        sizes, headers = {quantization: weights.size}, SIZE_OF + shown(path)
+        published = (PublishedFiles(format=format, source=headers, bytes=sizes),)
+    headers = f"headers of the safetensors files of {shown(path)}"
+    spec = spec.replace(
+        files=published,
+        unknown=unknown,
+        tokenizer=any(source.beside(files[0], name) for name in FILES["tokenizers"]),
+        safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
+        sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
+        origin=path,
+    )
+    notes = (*notes, *model.notes)
+    return model.replace(spec=spec, quantization=quantization, files_here=True, notes=notes)
+
+
+def _undescribed(path: str, weights: Weights) -> LocalModel:
+    unknown = {
+        "architecture": "no config.json lies beside the weights",
+        "license.id": "the files do not say",
+    }
+    if weights.total is None:
+        unknown["parameters.total"] = reason("packed-alone")
+    return LocalModel(spec=source.spec_of(path, unknown=unknown), quantization=weights.dtype)
+
+
+def _mended_by(model: LocalModel, weights: Weights) -> LocalModel:
+    """What a config.json says, mended by its weights; where these contradict it, no layers."""
+    spec, notes, held, name = model.spec, model.notes, weights.total, model.quantization
+    unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
+    if not weights.predict_more:
+        # transformers leaves out the blocks that its classes do not have, so a copy that it saved
+        # lacks them
+        parameters = parameters.replace(mtp=None)
+    if held is not None:
+        parameters = _with_counted(parameters, unknown, model.language_parameters, held)
+        notes += tuple(filter(None, [parameters.difference]))
+    quantized, dtype = spec.quantized, None if model.is_quantized else weights.dtype
+    if not model.is_quantized and (weights.dtype is None or weights.is_scaled):
+        unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
+        quantized, dtype, name = Quantized(format="safetensors"), None, None
+    elif not model.is_quantized:
+        if name not in (None, dtype):
+            notes += (reason("other-type", said=name, held=dtype),)
+        name = dtype
+    if why := _contradiction(model, weights):
+        unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
+        unknown["architecture"], architecture = why, None
+    elif architecture is not None:
+        architecture = architecture.replace(dtype=architecture.dtype or dtype)
+        if architecture.dtype is not None:
+            unknown.pop("architecture.dtype", None)
+    spec = spec.replace(
+        architecture=architecture, unknown=unknown, parameters=parameters, quantized=quantized
+    )
+    return model.replace(spec=spec, quantization=name, notes=notes)
+
+
+def _contradiction(model: LocalModel, weights: Weights) -> str | None:
+    """Why the files are not of the model that config.json describes."""
+    language, held = model.language_parameters, weights.total
+    if language and held and language - held > language // _EXTRA_SHARE:
+        return reason("other-parameters", held=held, described=language)
+    is_other = model.is_quantized and model.quantization is not None and weights.plain
+    return reason("plain", name=model.quantization, types=weights.types) if is_other else None
+
+
+def _with_counted(
+    parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
+) -> Parameters:
+    """The parameters with those that the files hold, which are `unknown` no more."""
+    unknown.pop("parameters.total", None)
+    total = held - (parameters.mtp or 0)
+    encoders = total - language if language is not None else 0
+    sees = parameters.encoders is not None or "parameters.encoders" in unknown
+    gap, active = total - (parameters.total or 0), parameters.active
+    if parameters.total is None or (sees and encoders > 0):
+        if active is not None and parameters.total is not None:
+            active += gap
+        parameters = parameters.replace(total=total, active=active)
+        if encoders <= 0:
+            return parameters
+        unknown.pop("parameters.encoders", None)
+        return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
+    if 0 <= gap <= total // _EXTRA_SHARE:
+        return parameters.replace(extra_in_files=gap or None)
+    why = reason("other-parameters", held=held, described=held - gap)
+    unknown["parameters.active"] = why
+    return parameters.replace(total=held, active=None, mtp=None, difference=why)
+
+
+def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
     """All files of one model; `named` is what the user gave."""
     source.refuse_missing(named, "files", paths)
     elements: dict[str, int] = {}
