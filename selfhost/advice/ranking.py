@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..catalogue.index import Catalogue, Outline
-from ..catalogue.offers import providers_by_model
+from ..catalogue.offers import snapshot
 from ..catalogue.spec_values import MODALITIES
 from ..core import units
 from ..core.records import Record
@@ -74,7 +74,7 @@ class Standings:
     def __init__(self, catalogue: Catalogue) -> None:
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
         self._by_id: dict[str, Standing] = {}
-        offered, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines.values()
+        offered, outlines = snapshot(catalogue.offers_path).providers, catalogue.outlines.values()
         table = factors("worth")
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
         for outline in outlines:

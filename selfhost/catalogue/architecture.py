@@ -11,7 +11,6 @@ from ..core.records import Misfit, Record, Sized, kind_of, pattern, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import TABLES, Table
 from .quantization_names import DTYPES, PACKED
-from .spec_values import is_stated
 
 # numbers of layers
 Places = tuple[int, ...]
@@ -23,22 +22,15 @@ _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
 _STATE_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
-QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = tuple(shipped_table("model_files")["row_flags"])
-_STORED_TYPES = (*DTYPES, *PACKED)
 
-
-def _size(maximum: int = MAX_SIZE, minimum: int = 1) -> Any:
-    return read_by(minimum=minimum, maximum=maximum, default=None)
-
-
-def _required(maximum: int = MAX_SIZE) -> Any:
-    return read_by(minimum=1, maximum=maximum)
-
-
-def _choice(choices: Sequence[str]) -> Any:
-    return read_by(choices=choices, default=None)
+_SIZE: Any = read_by(minimum=1, maximum=MAX_SIZE, default=None)
+_REQUIRED: Any = read_by(minimum=1, maximum=MAX_SIZE)
+_SOME_LAYERS: Any = read_by(minimum=1, maximum=MAX_LAYERS, default=None)
+_SOME_EXPERTS: Any = read_by(minimum=1, maximum=MAX_EXPERTS, default=None)
+_STORED_TYPE: Any = read_by(choices=(*DTYPES, *PACKED), default=None)
+_QUERY_KEY_NORM: Any = read_by(choices=("head", "per_head", "full", "none"), default=None)
 
 
 class LayerPart(Sized):
@@ -55,22 +47,22 @@ class Attention(LayerPart):
         "kv_heads divides heads, output_groups divides heads, rope_length below key_length full"
     )
     kind: str = read_by(choices=_ATTENTION_KINDS, default="full")
-    heads: int = _size()
-    kv_heads: int = _size()
-    key_length: int = _size()
-    value_length: int = _size()
-    window_tokens: int | None = _size()
+    heads: int = _SIZE
+    kv_heads: int = _SIZE
+    key_length: int = _SIZE
+    value_length: int = _SIZE
+    window_tokens: int | None = _SIZE
     values_from_keys: bool = read_by(default=False)
-    latent_length: int | None = _size()
-    query_latent_length: int | None = _size()
-    rope_length: int | None = _size()
-    indexer_heads: int | None = _size()
-    indexer_length: int | None = _size()
-    indexer_rows: int | None = _size()
-    query_key_norm: str | None = _choice(QUERY_KEY_NORMS)
-    compression: int | None = _size()
-    output_groups: int | None = _size()
-    output_latent_length: int | None = _size()
+    latent_length: int | None = _SIZE
+    query_latent_length: int | None = _SIZE
+    rope_length: int | None = _SIZE
+    indexer_heads: int | None = _SIZE
+    indexer_length: int | None = _SIZE
+    indexer_rows: int | None = _SIZE
+    query_key_norm: str | None = _QUERY_KEY_NORM
+    compression: int | None = _SIZE
+    output_groups: int | None = _SIZE
+    output_latent_length: int | None = _SIZE
 
 
 class Recurrent(LayerPart):
@@ -81,15 +73,15 @@ class Recurrent(LayerPart):
         " key_length divides embedding_length rwkv7"
     )
     kind: str = read_by(choices=_STATE_KINDS)
-    inner_length: int | None = _size()
-    state_length: int | None = _size()
-    time_step_rank: int | None = _size()
-    convolution: int | None = _size()
-    heads: int | None = _size()
-    key_heads: int | None = _size()
-    key_length: int | None = _size()
-    value_length: int | None = _size()
-    groups: int | None = _size()
+    inner_length: int | None = _SIZE
+    state_length: int | None = _SIZE
+    time_step_rank: int | None = _SIZE
+    convolution: int | None = _SIZE
+    heads: int | None = _SIZE
+    key_heads: int | None = _SIZE
+    key_length: int | None = _SIZE
+    value_length: int | None = _SIZE
+    groups: int | None = _SIZE
     norm: bool | None = read_by(default=None)
     ranks: tuple[int, ...] = read_by(default=())
 
@@ -107,29 +99,24 @@ class FeedForward(LayerPart):
 
     related = (
         "used at_most experts, groups_used at_most groups, padded_length above length,"
-        " groups divides experts"
+        # a group is ranked by its two best
+        " groups divides experts, groups below experts, used at_most experts_of_groups"
     )
-    length: int = _required()
-    experts: int | None = _size(MAX_EXPERTS)
-    used: int | None = _size(MAX_EXPERTS)
-    shared_length: int | None = _size()
-    latent_length: int | None = _size()
+    length: int = _REQUIRED
+    experts: int | None = _SOME_EXPERTS
+    used: int | None = _SOME_EXPERTS
+    shared_length: int | None = _SIZE
+    latent_length: int | None = _SIZE
     router_bias: bool = read_by(default=False)
-    beside_dense: int | None = _size()
-    groups: int | None = _size(MAX_EXPERTS, minimum=2)
-    groups_used: int | None = _size(MAX_EXPERTS)
-    padded_length: int | None = _size()
+    beside_dense: int | None = _SIZE
+    groups: int | None = read_by(minimum=2, maximum=MAX_EXPERTS, default=None)
+    groups_used: int | None = _SOME_EXPERTS
+    padded_length: int | None = _SIZE
 
-    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Beside the others: a group is ranked by its two best, and those used have enough."""
-        yield from super().misfits(width)
-        group_size = (self.experts or 0) // self.groups if self.groups else 2
-        if self.experts and group_size < 2:
-            message = f"is {self.groups:,}, groups of fewer than 2 of the {self.experts:,} experts"
-            yield "groups", message, "write half of them at most"
-        elif self.groups_used and (self.used or 0) > self.groups_used * group_size:
-            message = f"is {self.groups_used:,}, whose experts are less than the {self.used:,} used"
-            yield "groups_used", message, "write more groups"
+    @property
+    def experts_of_groups(self) -> int | None:
+        """Those from which the groups that a token uses let it choose."""
+        return (self.groups_used or 0) * (self.experts or 0) // (self.groups or 1) or None
 
 
 # the lists of `[architecture]`
@@ -142,12 +129,12 @@ class Audio(Record):
     """The encoder of a speech model."""
 
     # a layer is a number in a list
-    layers: int = _required(MAX_LAYERS)
-    heads: int = _required()
-    embedding_length: int = _required()
-    feed_forward_length: int = _required()
-    positions: int = _required()
-    mel_bins: int = _required()
+    layers: int = read_by(minimum=1, maximum=MAX_LAYERS)
+    heads: int = _REQUIRED
+    embedding_length: int = _REQUIRED
+    feed_forward_length: int = _REQUIRED
+    positions: int = _REQUIRED
+    mel_bins: int = _REQUIRED
 
 
 class TensorGroup(Record):
@@ -171,41 +158,41 @@ class Architecture(Sized):
     )
     row: str
     runs_in_gguf: bool
-    dtype: str | None = _choice(DTYPES)
-    matrix_dtype: str | None = _choice(_STORED_TYPES)
-    expert_dtype: str | None = _choice(_STORED_TYPES)
-    quantizer: str | None = _choice(("modelopt",))
-    layers: int = _required(MAX_LAYERS)
-    embedding_length: int = _required()
-    heads: int | None = _size()
-    beams: int | None = _size(100)
-    vocabulary: int | None = _size()
-    vocabulary_gguf: int | None = _size()
-    context_tokens: int | None = _size()
-    scaled_context_tokens: int | None = _size()
-    yarn_original_tokens: int | None = _size()
-    rope_positions: int | None = _size()
+    dtype: str | None = read_by(choices=DTYPES, default=None)
+    matrix_dtype: str | None = _STORED_TYPE
+    expert_dtype: str | None = _STORED_TYPE
+    quantizer: str | None = read_by(choices=("modelopt",), default=None)
+    layers: int = read_by(minimum=1, maximum=MAX_LAYERS)
+    embedding_length: int = _REQUIRED
+    heads: int | None = _SIZE
+    beams: int | None = read_by(minimum=1, maximum=100, default=None)
+    vocabulary: int | None = _SIZE
+    vocabulary_gguf: int | None = _SIZE
+    context_tokens: int | None = _SIZE
+    scaled_context_tokens: int | None = _SIZE
+    yarn_original_tokens: int | None = _SIZE
+    rope_positions: int | None = _SIZE
     tied_embeddings: bool = read_by(default=False)
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
     feed_forward: tuple[FeedForward, ...] = ()
     attention_bias: bool | None = read_by(default=None)
-    query_key_norm: str | None = _choice(QUERY_KEY_NORMS)
-    parallel_norms: int | None = _size(9)
-    rope_factors: str | None = _choice(("freqs", "long_short"))
-    gate: str | None = _choice(("split", "fused", "none"))
-    table_length: int | None = _size()
+    query_key_norm: str | None = _QUERY_KEY_NORM
+    parallel_norms: int | None = read_by(minimum=1, maximum=9, default=None)
+    rope_factors: str | None = read_by(choices=("freqs", "long_short"), default=None)
+    gate: str | None = read_by(choices=("split", "fused", "none"), default=None)
+    table_length: int | None = _SIZE
     also: tuple[str, ...] = read_by(choices=ROW_FLAGS, default=())
     lacks: tuple[str, ...] = read_by(choices=ROW_FLAGS, default=())
-    positions: int | None = _size()
-    token_types: int | None = _size()
+    positions: int | None = _SIZE
+    token_types: int | None = _SIZE
     output_matrix: bool = read_by(default=True)
-    cache_layers: int | None = _size(MAX_LAYERS)
-    stored_layers: int | None = _size(MAX_LAYERS)
-    per_layer_embedding_length: int | None = _size()
-    altup_inputs: int | None = _size(64, minimum=2)
-    deepstack_layers: int | None = _size(MAX_LAYERS)
-    mtp_layers: int | None = _size(MAX_LAYERS)
+    cache_layers: int | None = _SOME_LAYERS
+    stored_layers: int | None = _SOME_LAYERS
+    per_layer_embedding_length: int | None = _SIZE
+    altup_inputs: int | None = read_by(minimum=2, maximum=64, default=None)
+    deepstack_layers: int | None = _SOME_LAYERS
+    mtp_layers: int | None = _SOME_LAYERS
     audio: Audio | None = read_by(kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
 
@@ -236,68 +223,38 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
     if (table := root.get(name, "Table")) is None:
         return None
     gguf, transformers = table.get("gguf", "str"), table.get("transformers", "str")
-    if ("gguf" in table) == ("transformers" in table):
-        is_missing = "is missing" if "gguf" not in table else "stands beside transformers"
-        remedy = "write general.architecture of the GGUF file, or transformers = the model_type"
-        table.problem("gguf", is_missing, f"{remedy} where no GGUF exists")
     values = table.fields(Architecture)
-    layers, width = values["layers"] or 0, values["embedding_length"] or 0
-    is_untold = is_stated(root.values, ("unknown", "architecture.attention"))
-    if not is_untold and not {"attention", "recurrent"} & table.values.keys():
-        remedy = "write attention = [{ … }], recurrent = [{ … }] or both"
-        table.problem("attention", "is missing", remedy)
+    model = {key: values[key] or 0 for key in ("layers", "embedding_length", "heads")}
     # a layer either attends or keeps a state; its feed-forward is beside that
-    values |= _read_layers(table, ("attention", "recurrent"), values)
-    values |= _read_layers(table, ("feed_forward",), values)
+    for keys in (("attention", "recurrent"), ("feed_forward",)):
+        lists = [table.get(key, TABLES) for key in keys]
+        places = _places(lists, model["layers"])
+        for key, lines in zip(keys, lists, strict=True):
+            read = [_read_part(line, places[line], LAYERS[key], model) for line in lines]
+            values[key] = tuple(filter(None, read))
     table.close()
-    values |= {"layers": layers, "embedding_length": width}
-    architecture = Architecture(
-        row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values
-    )
+    values |= {key: model[key] for key in ("layers", "embedding_length")}
+    row, runs_in_gguf = gguf or transformers or "", gguf is not None
+    architecture = Architecture(row=row, runs_in_gguf=runs_in_gguf, **values)
     # a part that is wrong itself is left out, and not missed
     for fault in architecture.misfits() if table.document.ok else ():
         table.problem(*fault)
     return architecture
 
 
-def _read_layers(table: Table, keys: Sequence[str], model: Mapping[str, Any]) -> dict[str, Any]:
-    lists = {key: table.get(key, TABLES) for key in keys}
-    places, parts = _places([*lists.values()], model["layers"] or 0), {}
-    for key, lines in lists.items():
-        read = [_read_part(line, places[line], LAYERS[key], model) for line in lines]
-        parts[key] = tuple(filter(None, read))
-    return parts
-
-
-def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
-    """Note what the kind must state and the line has not, and what says nothing with it."""
-    rules = shipped_table("model_files")["layer_keys"]
-    stated = rules.get(part.__name__, {}).get(kind, {})
-    required, allowed = stated.get("required", []), stated.get("allowed", [])
-    beside = [other for key, other in rules["beside"].items() if key in line]
-    for key in (*required, *(other for other in beside if other in part._keys)):
-        if key not in line:
-            line.problem(key, "is missing")
-    for key in line.values if stated else ():
-        if key in part._keys and key not in (*required, *allowed, *rules["of_all_kinds"]):
-            remedy = f"{kind} has {', '.join((*required, *allowed))}"
-            line.problem(key, f'means nothing with kind = "{kind}"', remedy)
-
-
 def _read_part(
-    line: Table, at: Places, part: type[LayerPart], model: Mapping[str, Any]
+    line: Table, at: Places, part: type[LayerPart], model: Mapping[str, int]
 ) -> LayerPart | None:
-    """One line of a list, None where it is wrong. `model`: the values of the whole."""
+    """One line of a list, None where it is wrong. `model`: sizes of the whole."""
     line.get("at", "Any")
     values = line.fields(part)
     line.close()
     kind = str(line.values.get("kind", values.get("kind")))
     _check_keys(line, part, kind)
     if part is Attention:
-        values["heads"] = values["heads"] or model["heads"]
+        values["heads"] = values["heads"] or model["heads"] or None
         # every head of latent attention has its own key once it is unpacked
-        own = values["heads"] if kind == "latent" else None
-        values["kv_heads"] = values["kv_heads"] or own
+        values["kv_heads"] = values["kv_heads"] or (values["heads"] if kind == "latent" else None)
         values["value_length"] = values["value_length"] or values["key_length"]
         if values["heads"] is None and "heads" not in line:
             line.problem("heads", "is missing, here and in [architecture]")
@@ -310,6 +267,21 @@ def _read_part(
         if key in line:
             line.problem(key, message, remedy)
     return record
+
+
+def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
+    """Note what the kind must state and the line has not, and what says nothing with it."""
+    rules = shipped_table("model_files")["layer_keys"]
+    stated = rules.get(part.__name__, {}).get(kind, {})
+    required, allowed = stated.get("required", []), stated.get("allowed", [])
+    beside = [other for key, other in rules["beside"].items() if key in line]
+    for key in dict.fromkeys([*required, *beside]):
+        line.get(key, "Any", required=key in part._keys)
+    known = (*required, *allowed, *rules["of_all_kinds"])
+    for key in line.values if stated else ():
+        if key in part._keys and key not in known:
+            remedy = f"{kind} has {', '.join((*required, *allowed))}"
+            line.problem(key, f'means nothing with kind = "{kind}"', remedy)
 
 
 _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")

@@ -14,29 +14,24 @@ from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.spelling import canonical
 from ..core.tomlfile import Document
-from .runtime import RuntimeSpec, read_runtime_spec
+from .offers import ROWS_ENDING, snapshot
+from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_model_spec, read_spec_file
-from .spec_values import SOURCES_ENDING
+from .spec_values import SOURCES_ENDING, schema_is_read
 
 SPECS_VARIABLE = "SELFHOST_SPECS"
 # in a package: the names of all models with the places of their specs, their outlines, the specs
-_PARTS = ("index", "outlines", "models")
-INDEX_FILE, OUTLINES_FILE, MODELS_FILE = (f"{part}{tables.STORED}" for part in _PARTS)
-
-# `whole` (ids, repositories, titles) and `aliases`: a name as `canonical` writes it -> the id of
-# its spec; several are joined by `/`
-Names = Mapping[str, Mapping[str, str]]
+INDEX_FILE, OUTLINES_FILE = f"index{tables.STORED}", f"outlines{tables.STORED}"
+MODELS_FILE = f"models{tables.STORED}"
 
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
 
 
 class Outline(Record):
-    """As much of a model as one must know to decide whether its spec is worth reading.
-
-    `purpose`: what it was made for, by its main use. `retired`: from then on it is not served;
-    `next`: a served model's successor, else what supersedes it; `next_is_judged`: the publisher
-    does not say it, its spec does.
+    """What tells whether a model's spec is worth reading. `purpose`: what it was made for, by its
+    main use. `retired`: from then on it is not served; `next`: a served model's successor, else
+    what supersedes it; `next_is_judged`: the publisher does not say it, its spec does.
     """
 
     id: str
@@ -65,7 +60,7 @@ class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`."""
 
     def __init__(self, shipped: _Folder, own: Sequence[_Folder] = ()) -> None:
-        self._shipped = shipped
+        self._shipped, self._own = shipped, own
         # where the shipped specs lie, and the price snapshot that ships with them
         self.folder = shipped.path
         self.offers_path = os.path.join(shipped.path, "common", "offers.jsonl")
@@ -81,29 +76,28 @@ class Catalogue:
         `SpecError` for a folder that is none.
         """
         folder = _specs_in(shipped) if shipped else _shipped()._shipped
-        return cls(folder, [_Folder(os.fspath(path)) for path in extra])
+        return cls(folder, [_Folder(os.fspath(path), [""], is_own=True) for path in extra])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
-        own = [folder.path for folder in reversed(self._folders[:-1])]
-        return partial(Catalogue.open, shipped=self.folder), (own,)
+        return partial(Catalogue.open, shipped=self.folder), ([each.path for each in self._own],)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
-        return tuple(sorted({spec_id for folder in self._folders for spec_id in folder.ids}))
+        return tuple(sorted({spec_id for folder in self._folders for spec_id in folder.files}))
 
     def __contains__(self, id: str) -> bool:
-        return any(id in folder.ids for folder in self._folders)
+        return any(id in folder.files for folder in self._folders)
 
     def spec(self, id: str) -> ModelSpec:
         """The spec with exactly this id. Raises `SpecError` with every fault of its file,
         `UnknownModelError` where there is none.
         """
-        if not (folders := [folder for folder in self._folders if id in folder.ids]):
+        if not (folders := [folder for folder in self._folders if id in folder.files]):
             message, remedy = f"no spec has the id {id!r}", "`selfhost list` shows them all"
             raise UnknownModelError(message, remedy=remedy)
         spec = folders[0].spec(id)
-        return spec.replace(overrides=folders[1].file(id)) if folders[1:] else spec
+        return spec.replace(overrides=folders[1].files[id]) if folders[1:] else spec
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
         """The specs of these ids, of all without; faulty ones are left out."""
@@ -126,10 +120,15 @@ class Catalogue:
             document = Document("specs/common/programs.toml", values)
         else:
             document = tables.table_at(os.path.join(self.folder, "runtimes", id))
-        if (runtime := read_runtime_spec(document)) is None:
+        root, runtime = document.root, None
+        if document.ok and schema_is_read(root):
+            runtime = RuntimeSpec(**root.fields(RuntimeSpec))
+            root.close()
+        if runtime is None or not document.ok:
             raise SpecError(document.problems)
         return runtime
 
+    @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
         folder = os.path.join(self.folder, "runtimes")
@@ -140,7 +139,7 @@ class Catalogue:
         """As `shipped_table`, of its own folder."""
         return tables.shipped_table(name, self.folder)
 
-    @cache  # noqa: B019 - a catalogue lives as long as the program
+    @cache  # noqa: B019
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
         """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and its `aliases`."""
         by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
@@ -151,13 +150,13 @@ class Catalogue:
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
-        return id in self._shipped.ids and not any(id in each.ids for each in self._folders[:-1])
+        return id in self._shipped.files and not any(id in folder.files for folder in self._own)
 
-    @cached_property
+    @property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        own = self._folders[:-1]
-        return tuple([fault for each in own for id in each.ids for fault in each.faults(id)])
+        faults = [each for folder in self._folders[:-1] for each in folder.faults.values()]
+        return tuple([fault for each in faults for fault in each])
 
     def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
         """The id of the model that has this name, as `canonical` writes it, as one of these kinds:
@@ -179,14 +178,13 @@ class Catalogue:
 
     def spellings(self) -> tuple[str, ...]:
         """Every id and alias as its spec writes it, sorted."""
-        rows = [row for folder in self._folders for row in folder.outlines]
-        return tuple(sorted({name for row in rows for name in (row["id"], *row["aliases"])}))
+        outlines = self.outlines.values()
+        return tuple(sorted({name for each in outlines for name in (each.id, *each.aliases)}))
 
     @cached_property
     def outlines(self) -> Mapping[str, Outline]:
         """Every model in a few words, by id, without reading its spec."""
-        rows = [row for folder in reversed(self._folders) for row in folder.outlines]
-        by_id = {row["id"]: Outline(**row) for row in rows}
+        by_id = {each.id: each for folder in reversed(self._folders) for each in folder.outlines}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
     @cached_property
@@ -212,26 +210,24 @@ class Catalogue:
 
 
 class _Folder:
-    """A folder of `<id>.toml` files: a user's own, or of those in the folders `below` it."""
+    """The `<id>.toml` files in these folders `below` a path; `is_own`: they are a user's."""
 
-    def __init__(self, path: str, below: Iterable[str] | None = None) -> None:
-        self.path, self._is_own = path, below is None
-        below = [""] if below is None else below
-        places = [(id, name) for name in below for id in _names_in(os.path.join(path, name))]
-        # an id -> the folder below `path` that its file lies in
-        self.ids: Mapping[str, Any] = dict(sorted(places))
+    def __init__(self, path: str, below: Iterable[str], *, is_own: bool = False) -> None:
+        self.path, self._is_own = path, is_own
+        folders = [os.path.join(path, name) for name in below]
+        files = [
+            (id, os.path.join(each, f"{id}.toml")) for each in folders for id in _names_in(each)
+        ]
+        self.files: Mapping[str, str] = dict(sorted(files))
         self._specs: dict[str, ModelSpec] = {}
 
-    def file(self, id: str) -> str:
-        return os.path.join(self.path, self.ids[id], f"{id}.toml")
-
     def document(self, id: str) -> Document:
-        return read_spec_file(self.file(id))
+        return read_spec_file(self.files[id])
 
     def spec(self, id: str) -> ModelSpec:
         if id not in self._specs:
             document = self.document(id)
-            spec = read_model_spec(document, self.file(id))
+            spec = read_model_spec(document, self.files[id])
             if spec is not None and document.ok and id != spec.id:
                 document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
             if spec is None or not document.ok:
@@ -239,26 +235,31 @@ class _Folder:
             self._specs[id] = spec
         return self._specs[id]
 
-    def faults(self, id: str) -> Sequence[Problem]:
-        try:
-            self.spec(id)
-        except SpecError as error:
-            return error.problems
-        return ()
+    @cached_property
+    def faults(self) -> Mapping[str, Sequence[Problem]]:
+        """Those of each file that has some."""
+        faults = {}
+        for id in self.files:
+            try:
+                self.spec(id)
+            except SpecError as error:
+                faults[id] = error.problems
+        return faults
 
     @cached_property
     def values(self) -> Mapping[str, Mapping[str, Any]]:
         """What each file states, by id; of a user's faulty one nothing."""
+        faulty = self.faults if self._is_own else {}
         return {
-            id: {}
-            if self._is_own and self.faults(id)
-            else tables.with_text_dates(self.document(id).values)
-            for id in self.ids
+            id: {} if id in faulty else tables.with_text_dates(self.document(id).values)
+            for id in self.files
         }
 
     @cached_property
-    def names(self) -> Names:
-        """What each name means, by how certain it is."""
+    def names(self) -> Mapping[str, Mapping[str, str]]:
+        """What a name means, as `canonical` writes it, by how certain that is: as a `whole` (an id,
+        a repository, a title) or as one of `aliases`. Several ids are joined by `/`.
+        """
         titles, repositories, ids, aliases = kinds = [dict[str, str]() for _ in range(4)]
         for id, values in self.values.items():
             for kind, names in zip(kinds, _names_of(id, values), strict=True):
@@ -268,36 +269,31 @@ class _Folder:
         return {"whole": {**titles, **repositories, **ids}, "aliases": aliases}
 
     @cached_property
-    def outlines(self) -> Sequence[Mapping[str, Any]]:
-        """The fields of an `Outline` of each model."""
+    def outlines(self) -> Sequence[Outline]:
         return [_outline(id, values) for id, values in self.values.items()]
 
 
 class _Package(_Folder):
     def __init__(self, path: str) -> None:
         self.path, self._specs = path, {}
-        # an id -> its file, where its spec begins, and how long it is; and the names
-        self.ids, self.names = tables.read_stored(os.path.join(path, INDEX_FILE))
-
-    def file(self, id: str) -> str:
-        return f"specs/{self.ids[id][0]}"
+        # where in a file each spec lies, as which file it is told, and the names
+        self._places, self.files, self.names = tables.read_stored(os.path.join(path, INDEX_FILE))
 
     def document(self, id: str) -> Document:
-        content = tables.read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id][1:])
-        return Document(self.file(id), content)
+        content = tables.read_stored(os.path.join(self.path, MODELS_FILE), *self._places[id])
+        return Document(self.files[id], content)
 
     @cached_property
-    def outlines(self) -> Sequence[Mapping[str, Any]]:
-        path = os.path.join(self.path, OUTLINES_FILE)
-        rows: Sequence[Mapping[str, Any]] = tables.read_stored(path)
-        return rows
+    def outlines(self) -> Sequence[Outline]:
+        rows = tables.read_stored(os.path.join(self.path, OUTLINES_FILE))
+        return [Outline(**row) for row in rows]
 
 
 def _specs_in(path: str) -> _Folder:
     if os.path.exists(os.path.join(path, INDEX_FILE)):
         return _Package(path)
     owners = _names_in(os.path.join(path, "models"), ("",))
-    return _Folder(path, [f"models/{owner}" for owner in owners])
+    return _Folder(path, [os.path.join("models", owner) for owner in owners])
 
 
 @cache
@@ -308,33 +304,39 @@ def _shipped() -> Catalogue:
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
     """The shipped specs and the user's own folders; without these it is opened once per process."""
     folders = [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
-    folders += [os.fspath(folder) for folder in specs]
-    return Catalogue.open(folders) if folders else _shipped()
+    return Catalogue.open([*folders, *specs]) if folders or specs else _shipped()
 
 
 def package_files(source: str) -> dict[str, bytes]:
     """What a package has in place of the folder `source`, by the path below it."""
-    from .offers import offer_lines
-
-    folder, models, places = _specs_in(source), bytearray(), {}
-    for spec_id, values in folder.values.items():
-        content = tables.to_stored(values, is_packed=True)
-        file = f"{folder.ids[spec_id]}/{spec_id}.toml"
-        places[spec_id] = (file, len(models), len(content))
-        models += content
+    folder, stored = _specs_in(source), tables.to_stored
+    places, models = _packed(folder.values)
+    files = {id: f"specs/{os.path.relpath(file, source)}" for id, file in folder.files.items()}
     contents = {
-        INDEX_FILE: tables.to_stored((places, folder.names)),
-        OUTLINES_FILE: tables.to_stored(folder.outlines),
-        MODELS_FILE: bytes(models),
+        INDEX_FILE: stored((places, files, folder.names)),
+        OUTLINES_FILE: stored([outline.__getstate__() for outline in folder.outlines]),
+        MODELS_FILE: models,
     }
     for sub in ("common", "runtimes"):
         for name, values in _Folder(os.path.join(source, sub), [""]).values.items():
-            contents[f"{sub}/{name}{tables.STORED}"] = tables.to_stored(values)
+            contents[f"{sub}/{name}{tables.STORED}"] = stored(values)
     machines = _Folder(os.path.join(source, "machines"), [""]).values
-    contents[f"machines{tables.STORED}"] = tables.to_stored(machines)
-    offers = os.path.join(source, "common", "offers.jsonl")
-    contents[f"common/offers{tables.STORED}"] = tables.to_stored(offer_lines(offers))
+    contents[f"machines{tables.STORED}"] = stored(machines)
+    offers = snapshot(os.path.join(source, "common", "offers.jsonl"))
+    places, contents[f"common/offers{ROWS_ENDING}"] = _packed(offers.rows)
+    index = tables.with_text_dates({**offers.__getstate__(), "rows": places})
+    contents[f"common/offers{tables.STORED}"] = stored(index)
     return contents
+
+
+def _packed(values: Mapping[str, Any]) -> tuple[dict[str, tuple[int, int]], bytes]:
+    """Each value's place in a file, its start and its length, and that file."""
+    places, content = {}, bytearray()
+    for name, value in values.items():
+        packed = tables.to_stored(value, is_packed=True)
+        places[name] = (len(content), len(packed))
+        content += packed
+    return places, bytes(content)
 
 
 def _names_in(path: str, endings: tuple[str, ...] = (".toml",)) -> list[str]:
@@ -345,8 +347,7 @@ def _names_in(path: str, endings: tuple[str, ...] = (".toml",)) -> list[str]:
         # a null character in a path is a `ValueError`
         message = f"cannot be listed: {getattr(error, 'strerror', None) or error}"
         remedy = "name a folder that holds <id>.toml files"
-        problem = Problem(file=shown(path), message=message, remedy=remedy)
-        raise SpecError([problem]) from None
+        raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)]) from None
     files = [name for name in files if not name.endswith(SOURCES_ENDING)]
     return sorted(name.removesuffix(end) for name in files for end in endings if name.endswith(end))
 
@@ -380,27 +381,29 @@ def _names_of(id: str, values: Mapping[str, Any]) -> tuple[list[str], ...]:
     return [values.get("name", id), *names], repositories, [id], [*values.get("aliases", ())]
 
 
-def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
     served, upkeep = values.get("availability", {}), values.get("upkeep", {})
     feeding = values.get("architecture", {}).get("feed_forward")
     is_dense = feeding and not any("experts" in part for part in feeding)
     is_known = is_dense and "parameters.active" not in values.get("unknown", {})
     counts, successor = values.get("parameters", {}), served.get("successor")
-    total, uses = counts.get("total"), values.get("uses", ())
+    total, uses = counts.get("total"), tuple(values.get("uses", ()))
     kinds = tables.shipped_table("uses")["use"]
     source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
-    return {
-        "id": spec_id,
-        **{key: values.get(key) for key in ("family", "released", "tuned_from")},
-        "modality": values.get("modality", "text"),
-        "uses": tuple(uses) or None,
-        "closed": values.get("openness", {}).get("weights") == "closed",
-        "parameters_total": total,
-        "parameters_active": counts.get("active", total if is_known else None),
-        "superseded_by": upkeep.get("superseded_by"),
-        "aliases": tuple(values.get("aliases", ())),
-        "next": successor or upkeep.get("superseded_by"),
-        "retired": served.get("retired"),
-        "purpose": kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
-        "next_is_judged": not source or any(words in source for words in _JUDGED),
-    }
+    return Outline(
+        id=spec_id,
+        family=values.get("family"),
+        modality=values.get("modality", "text"),
+        uses=uses or None,
+        closed=values.get("openness", {}).get("weights") == "closed",
+        parameters_total=total,
+        parameters_active=counts.get("active", total if is_known else None),
+        released=values.get("released"),
+        superseded_by=upkeep.get("superseded_by"),
+        aliases=tuple(values.get("aliases", ())),
+        next=successor or upkeep.get("superseded_by"),
+        retired=served.get("retired"),
+        next_is_judged=not source or any(words in source for words in _JUDGED),
+        purpose=kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
+        tuned_from=values.get("tuned_from"),
+    )

@@ -95,8 +95,7 @@ def named_in_command(typed: str) -> str | None:
     match = _PATTERNS["command"].fullmatch(" ".join(words)) if len(words) > 2 else None
     if match is None:
         return None
-    is_in_library = match["ollama"] and "/" not in match["name"]
-    return f"{LIBRARY}{match['name']}" if is_in_library else match["name"]
+    return f"{LIBRARY if match['ollama'] and '/' not in match['name'] else ''}{match['name']}"
 
 
 def bare_name(typed: str) -> str:
@@ -115,18 +114,18 @@ def unwrap(typed: str) -> str:
         return f"{folder[1]}/{folder[2]}"
     # a host's name has a point in it
     is_host = "://" in name or "." in name.partition("/")[0]
-    match = _PATTERNS["host"].fullmatch(name) if is_host else None
-    if match is None:
+    if (match := _PATTERNS["host"].fullmatch(name) if is_host else None) is None:
         return name
     rest = _PATTERNS["page"].sub("", match["rest"].partition("?")[0].partition("#")[0].rstrip("/"))
-    if inside := _PATTERNS["in_repository"].fullmatch(rest):
-        repository, file = inside[1], inside[2] or ""
-        # of the projector beside a model the type is another
-        forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
-        types = [form.quantization for form in forms if form.quantization and not form.runtime]
-        is_draft = file.lower().startswith("mtp-")
-        return file if is_draft else ":".join([repository, *types[:1]])
-    return f"{LIBRARY}{rest}" if match["ollama"] and "/" not in rest else rest
+    if (inside := _PATTERNS["in_repository"].fullmatch(rest)) is None:
+        return f"{LIBRARY}{rest}" if match["ollama"] and "/" not in rest else rest
+    repository, file = inside[1], inside[2] or ""
+    if file.lower().startswith("mtp-"):
+        return file
+    # of the projector beside a model the type is another
+    forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
+    types = [form.quantization for form in forms if form.quantization and not form.runtime]
+    return ":".join([repository, *types[:1]])
 
 
 def unrouted(name: str, catalogue: Catalogue) -> str:
@@ -202,7 +201,9 @@ def matches(
     """Known models, each with what the rest of the name says of its files."""
     # what is known of Ollama's library is known as it is
     owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
-    parts: list[tuple[str, str, Form | None]] = [(rest, owner, None)]
+    parts: list[tuple[str, str, Form | None]] = []
+    if not rest.lower().endswith((".gguf", ".llamafile")):
+        parts.append((rest, owner, None))
     parts += [(base, owner, form) for base, form in splits(rest, owner)]
     if file := _PATTERNS["ggml"].fullmatch(name):
         type = (file[2] or "f16").upper()
@@ -234,8 +235,8 @@ def _with_form(
         quantization = f"{publisher['prefix']}{quantization}"
     if _is_wide_qat(form, spec, name, catalogue):
         quantization, said = f"{TRAINED_FOR}Q4_0", ("qat_as_published",)
-        if name.endswith(".gguf"):
-            repository = f"{spec.repository}-qat-q4_0-gguf"
+        is_file = name.endswith(".gguf")
+        repository = f"{spec.repository}-qat-q4_0-gguf" if is_file else repository
     if form.runtime and form.quantization:
         repository = name if _PATTERNS["repository"].fullmatch(name) else None
     return Resolution(
@@ -249,23 +250,20 @@ def _with_form(
 
 def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
     """Whether the program of that form may be one for the model: vLLM makes no pictures."""
-    return (
-        form.runtime is None
-        or spec.modality not in ("image", "video")
-        or spec.modality in catalogue.runtime(form.runtime).modalities
-    )
+    is_text = form.runtime is None or spec.modality not in ("image", "video")
+    return is_text or spec.modality in catalogue.runtime(form.runtime or "").modalities
 
 
 def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
     """Whether it is the maker's, trained for 4 bits, of models whose token table then has 16."""
-    publisher, _, file = name.rpartition("/")
+    account, _, file = name.rpartition("/")
     # Google's own files are called as any converter's but for the case of the type: stduhpf's card
     # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
     is_makers = file == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
     if spec.architecture is None or not (form.is_qat or is_makers):
         return False
     row = catalogue.common("architectures")["architecture"].get(spec.architecture.row, {})
-    return publisher.lower() in ("", "google", "library") and bool(row.get("wide_qat_table"))
+    return account.lower() in ("", "google", "library") and bool(row.get("wide_qat_table"))
 
 
 def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Match | None:
@@ -281,20 +279,15 @@ def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) 
     match = _family_model(family, facts, key, catalogue)
     if id is None and match is None:
         id = catalogue.id_named(key, "aliases", "whole")
-    if id is not None and (match is None or match[0] != id):
+    if id is not None and id != (match and match[0]):
         match = id, ()
     loaded = facts.get("ollama") if as_in_ollama else None
     if ":" in name:
         loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
-    return _match_in_ollama(name, loaded, match, catalogue)
-
-
-def _match_in_ollama(
-    name: str, loaded: str | None, match: Match | None, catalogue: Catalogue
-) -> Match | None:
-    if loaded is None or loaded not in catalogue or (match is not None and match[0] == loaded):
+    meant = match and match[0]
+    if loaded in (None, meant) or loaded not in catalogue:
         return match
-    note = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match[0]}."
+    note = f"Ollama's {name} is {loaded}; elsewhere the name means {meant}."
     return loaded, (note,) if match else ()
 
 
@@ -308,7 +301,7 @@ def _family_model(
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
     # a full name needs no word on how it was taken, only on what else there is
     is_short = "note" not in family and key != canonical(model)
-    notes = sentences(
+    return model, sentences(
         "families",
         "sentence",
         {"note": "note" in family, "family": is_short, "tag": loaded, "others": others},
@@ -321,30 +314,21 @@ def _family_model(
         others=others[:_MOST_OTHERS],
         more=max(0, len(others) - _MOST_OTHERS),
     )
-    return model, notes
 
 
 def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    is_latest = base.lower().endswith(":latest")
-    base = base[: -len(":latest")] if is_latest else base
-    if owner == "library" or (is_latest and not owner):
-        return model_named(base, catalogue, as_in_ollama=True)
+    """The model of this very name, in an account whose files hold it."""
+    plain = base[: -len(":latest")] if base.lower().endswith(":latest") else base
+    if owner == "library" or (plain != base and not owner):
+        return model_named(plain, catalogue, as_in_ollama=True)
     is_file = form is not None and form.is_file
-    if base.lower().endswith((".gguf", ".llamafile")) and not is_file:
-        return None
     # the name of a file is its original's; an alias may mean another model
-    match = _original(base, catalogue) if is_file and not owner else None
-    return match or _account_model(base, owner, form, catalogue)
-
-
-def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    match = model_named(f"{owner}/{base}" if owner else base, catalogue)
+    match = _original(plain, catalogue) if is_file and not owner else None
+    match = match or model_named(f"{owner}/{plain}" if owner else plain, catalogue)
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
-    is_evidence = form is not None and (form.is_file or not form.is_container)
-    if match is None and owner and (is_evidence or owner.lower() in CONVERTERS):
-        return _original(base, catalogue)
-    return match
+    is_evidence = is_file or owner.lower() in CONVERTERS or (form and not form.is_container)
+    return _original(plain, catalogue) if match is None and owner and is_evidence else match
 
 
 def _original(name: str, catalogue: Catalogue) -> Match | None:
@@ -408,6 +392,5 @@ def _is_maker(name: str, owner: str, base: str, spec: ModelSpec) -> bool:
         # Studio writes the account before names of its own, all in lower case
         return f"{owner}{base}".islower()
     # Google's API writes models/gemini-1.5-pro
-    if spec.closed and letters in ("", "models"):
-        return True
-    return len(letters) >= 3 and any(each.startswith(letters) for each in own)
+    is_open_api = spec.closed and letters in ("", "models")
+    return is_open_api or (len(letters) >= 3 and any(each.startswith(letters) for each in own))

@@ -19,6 +19,8 @@ from ..core.tomlfile import TABLES, Document, Table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
+# of the file in a package that has the offers of each model, beside that of the snapshot
+ROWS_ENDING = ".rows"
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 _DOLLARS = read_by(maximum=1e9, default=None)
 
@@ -46,13 +48,15 @@ class Offer(Record):
 
 
 class Snapshot(Record):
-    """The day of the whole file, the day of each source, and what it states of each model."""
+    """The day of the whole file and of each source, how many models each provider sells, and of
+    each model by how many it is sold, and its offers: as rows, in a package as their place.
+    """
 
     day: str
     days: Mapping[str, str]
+    sold: Mapping[str, int]
+    providers: Mapping[str, int]
     rows: Mapping[str, Any]
-    # how many models each provider sells
-    sold: Counter[str]
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
@@ -60,7 +64,10 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     the cheapest, then the others, cheapest first. Raises `SpecError` for a damaged file.
     """
     file, offers = snapshot(path), []
-    row = Document(path, {model_id: file.rows.get(model_id) or []})
+    rows = file.rows.get(model_id, [])
+    if isinstance(rows, tuple):
+        rows = read_stored(path.removesuffix(".jsonl") + ROWS_ENDING, *rows)
+    row = Document(path, {model_id: rows})
     for table in row.root.get(model_id, TABLES):
         values = table.fields(Offer)
         table.close()
@@ -84,12 +91,6 @@ def snapshot_day(path: str) -> str | None:
         return None
 
 
-def providers_by_model(path: str) -> Mapping[str, int]:
-    """How many providers sell each model, by its id, in the file at `path`."""
-    rows = snapshot(path).rows.items()
-    return {id: len({each["provider"] for each in offers}) for id, offers in rows}
-
-
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:
     """Of three tokens in and one out, of a minute of audio, of an image; what is unknown last."""
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
@@ -108,30 +109,26 @@ def provider_name(id: str) -> str:
 @lru_cache(maxsize=2)
 def snapshot(path: str) -> Snapshot:
     """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged."""
-    package = path.removesuffix(".jsonl") + STORED
-    header, rows = read_stored(package) if os.path.exists(package) else offer_lines(path)
-    try:
-        days = {name: str(source["as_of"]) for name, source in header["sources"].items()}
-        sold = Counter(
-            each["provider"] for row in rows.values() for each in row if "provider" in each
-        )
-        return Snapshot(day=str(header["as_of"]), days=days, rows=rows, sold=sold)
-    except (KeyError, TypeError, AttributeError):
-        raise _damaged(path, "has no schema, as_of and sources in its first line") from None
-
-
-def offer_lines(path: str) -> tuple[Any, dict[str, Any]]:
-    """The header of the snapshot in a checkout, and its offers by model."""
+    if os.path.exists(package := path.removesuffix(".jsonl") + STORED):
+        return Snapshot(**read_stored(package))
     import json
 
+    fault = "has lines that are no JSON objects of the price snapshot"
     try:
-        header, *rows = map(json.loads, read_file(path, MAX_BYTES).splitlines())
-        return header, {row["model"]: row["offers"] for row in rows}
+        header, *lines = map(json.loads, read_file(path, MAX_BYTES).splitlines())
+        rows = {line["model"]: line["offers"] for line in lines}
+        fault = "has no schema, as_of and sources in its first line"
+        names = [[each["provider"] for each in row if "provider" in each] for row in rows.values()]
+        providers = dict(zip(rows, map(dict.fromkeys, names), strict=True))
+        return Snapshot(
+            day=str(header["as_of"]),
+            days={name: str(source["as_of"]) for name, source in header["sources"].items()},
+            sold=Counter(name for each in providers.values() for name in each),
+            providers={id: len(each) for id, each in providers.items()},
+            rows=rows,
+        )
     except Unreadable as error:
-        raise _damaged(path, f"the price snapshot {error.reason}") from None
-    except (ValueError, RecursionError, KeyError, TypeError):
-        raise _damaged(path, "has lines that are no JSON objects of the price snapshot") from None
-
-
-def _damaged(path: str, message: str) -> SpecError:
-    return SpecError([Problem(file=path, message=message, remedy=_REMEDY)], remedy=_REMEDY)
+        fault = f"the price snapshot {error.reason}"
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        pass
+    raise SpecError([Problem(file=path, message=fault, remedy=_REMEDY)], remedy=_REMEDY)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from ..core.records import Stated, pattern, read_by
-from ..core.tomlfile import Document
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .spec import Denoising
-from .spec_values import ID, MODALITIES, schema_is_read
+from .spec_values import ID, MODALITIES
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what an option of a program may change: see `RuntimeOption`
@@ -374,12 +373,3 @@ class RuntimeSpec(Stated):
         """The quantization that people call so with this program: `4bit` is nf4 or awq."""
         typed, rules = "-".join(text.lower().replace("_", " ").split()), self.quantizations.items()
         return next((name for name, rule in rules if typed == name or typed in rule.also), None)
-
-
-def read_runtime_spec(document: Document) -> RuntimeSpec | None:
-    """The runtime that `document` states; None if and only if `document.problems` says why not."""
-    if not document.ok or not schema_is_read(root := document.root):
-        return None
-    values = root.fields(RuntimeSpec)
-    root.close()
-    return RuntimeSpec(**values) if document.ok else None

@@ -39,10 +39,16 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
         if resolution is not None:
             return resolution
     name = naming.unrouted(naming.unwrap(typed), catalogue)
-    latin = naming.latin_spelling(name, catalogue)
-    if latin is not None:
-        resolution = resolve(latin, catalogue)
-        return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
+    reading = naming.latin_spelling(name, catalogue)
+    if reading is None and "/" not in name:
+        # with two of its words as one, where that is a single model: `tiny llama`
+        joints = re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name)
+        joined = [name[: joint.start(1)] + name[joint.end() :] for joint in joints]
+        known = {id: each for each in joined if (id := naming.id_of(each, catalogue))}
+        reading = known.popitem()[1] if len(known) == 1 else None
+    if reading is not None:
+        resolution = resolve(reading, catalogue)
+        return resolution.replace(notes=(f"{name} is read as {reading}.", *resolution.notes))
     raise _unknown_name(typed, name.removeprefix(naming.LIBRARY), catalogue)
 
 
@@ -90,8 +96,7 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     if re.fullmatch(_SEARCHED["size"], word) is None:
-        part = canonical(word)
-        return any(part in canonical(name) for name in names)
+        return any(canonical(word) in canonical(name) for name in names)
     whole = re.compile(_SEARCHED["whole_size"].format(re.escape(word)))
     return any(whole.search(name.lower().replace(" ", "-")) for name in names)
 
@@ -160,15 +165,11 @@ def _known_beginning(
     key, things = canonical(name), catalogue.common("things")
     # a tune that is named for a hosted model states its size
     is_tune = naming.sizes_in(key) or key.endswith("-distill")
-    entries = (
-        (table, *entry)
-        for table in tables
-        if table != "hosted" or not is_tune
-        for entry in things.get(table, {}).items()
-    )
-    for table, about, facts in entries:
-        is_whole = key in map(canonical, facts.get("whole", ()))
-        if is_whole or any(_begins(key, start) for start in facts.get("names", ())):
+    for table in (table for table in tables if table != "hosted" or not is_tune):
+        for about, facts in things.get(table, {}).items():
+            is_whole = key in map(canonical, facts.get("whole", ()))
+            if not is_whole and not any(_begins(key, start) for start in facts.get("names", ())):
+                continue
             message, before = things["sentence"][table]
             values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
             ids = [id for id in facts.get("try_instead", ()) if id in catalogue]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.records import Record, Sized, Stated, read_by, shortened, shown
@@ -254,6 +254,17 @@ def _embedding(root: Table, key: str) -> int | None:
     return length
 
 
+def _by_fact(root: Table, key: str) -> dict[str, str]:
+    """A text for each table or key of a spec that it names."""
+    texts: dict[str, str] = root.get(key, "Mapping[str, str]", lines=True)
+    for fact in texts:
+        if fact not in _FACTS and not fact.startswith(_FREE):
+            otherwise = 'write as "architecture.dtype"'
+            remedy = root.document.did_you_mean(fact, _FACTS, otherwise, '"{}"')
+            root.document.add((key, fact), "is no table or key of a spec", remedy)
+    return texts
+
+
 # the recording that needs were measured with where a spec names none (tests/truth/kinds.json)
 HEARD_SECONDS = 30
 
@@ -311,8 +322,8 @@ class ModelSpec(Record):
         check=lambda table, values: _check_name(table, ("quantization",), **values),
         default=None,
     )
-    sources: Mapping[str, str] = read_by(lines=True, default={})
-    unknown: Mapping[str, str] = read_by(lines=True, default={})
+    sources: Mapping[str, str] = read_by(_by_fact, default={})
+    unknown: Mapping[str, str] = read_by(_by_fact, default={})
     needs: StatedNeeds | None = read_by(_needs, default=None)
     upkeep: Upkeep = read_by(kind=Upkeep, default=Upkeep())
     safety: Safety = read_by(kind=Safety, default=Safety())
@@ -395,8 +406,6 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     values = root.fields(ModelSpec)
     # a key that was merely misspelt is not missing
     is_whole = root.close()
-    _check_facts(document, "sources", values["sources"])
-    _check_facts(document, "unknown", values["unknown"])
     for rule, path, is_broken in _rules(root, values, is_whole):
         if is_broken:
             message, remedy = shipped_table("model_files")["spec_rules"][rule]
@@ -423,14 +432,6 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
             yield from _facts(inner, f"{name}.")
 
 
-def _check_facts(document: Document, section: str, facts: Iterable[str]) -> None:
-    for key in facts:
-        if key not in _FACTS and not key.startswith(_FREE):
-            otherwise = 'write as "architecture.dtype"'
-            remedy = document.did_you_mean(key, _FACTS, otherwise, '"{}"')
-            document.add((section, key), "is no table or key of a spec", remedy)
-
-
 _READ_APART: Any = {"license": License, "needs": StatedNeeds, "architecture": Architecture}
 _FACTS = (
     *_facts(ModelSpec), "embedding.length", "needs.memory_bytes", "architecture.gguf",
@@ -449,16 +450,22 @@ def _rules(
     closed = values["openness"].weights == "closed"
     is_open = is_whole and not closed
     has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
-    is_computed = bool(states & {*_COMPUTED_FROM})
     for key in _WEIGHT_KEYS.split():
         yield "closed-states", (key,), closed and key in states
     yield "closed-why", ("availability",), closed and "availability" not in states
     yield "open-served", ("availability",), not closed and "availability" in states
     yield "two-bases", ("components",), {"components", "architecture"} <= states
     yield "no-basis", (), is_open and not has_basis
+    is_computed = not states.isdisjoint(_COMPUTED_FROM)
     yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
     has_needs = values["needs"] is not None and "files" not in states
     yield "no-disk", ("needs", "disk_bytes"), has_needs and _lacks(root, "needs.disk_bytes")
+    if values["architecture"] is not None:
+        rows = {"gguf", "transformers"} & root.values["architecture"].keys()
+        yield "no-row", ("architecture", "gguf"), not rows
+        yield "two-rows", ("architecture", "gguf"), len(rows) > 1
+        layers = ("architecture.attention", "architecture.recurrent")
+        yield "no-layers", ("architecture", "attention"), all(_lacks(root, key) for key in layers)
     if values["license"] is not None:
         yield from _license_rules(root, values["license"])
     for key in unknown:

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     shipped = tmp_path / "shipped"
     for name in ("common", "models/maker", "runtimes", "machines"):
         (shipped / name).mkdir(parents=True)
-    (shipped / "common" / "offers.jsonl").write_text('{"schema": 1, "as_of": "2026-01-31"}\n')
+    (shipped / "common" / "offers.jsonl").write_text('{"as_of": "2026-01-31", "sources": {}}\n')
     (shipped / "models/maker/alpha-7b.toml").write_text(
         spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')
     )

@@ -116,9 +116,9 @@ def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization:
 
 @pytest.mark.parametrize(
     ("typed", "latin"),
-    [("通义千问2.5-7b", "qwen2.5-7b"), ("лама 3.1 8b", "llama 3.1 8b"), ("딥시크 r1", "deepseek r1"), ("ديب سيك", "deepseek")],
+    [("通义千问2.5-7b", "qwen2.5-7b"), ("лама 3.1 8b", "llama 3.1 8b"), ("딥시크 r1", "deepseek r1"), ("ديب سيك", "deepseek"), ("tiny llama", "tinyllama"), ("smol lm 135m", "smollm 135m")],
 )  # fmt: skip
-def test_a_name_in_another_script_is_that_in_latin_letters(typed: str, latin: str) -> None:
+def test_a_name_in_another_script_or_in_more_words_is_read(typed: str, latin: str) -> None:
     """The answer says how it was read."""
     resolution, same = resolve(typed, CATALOGUE), resolve(latin, CATALOGUE)
     assert (resolution.spec_id, resolution.quantization) == (same.spec_id, same.quantization)
