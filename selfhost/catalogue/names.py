@@ -318,7 +318,7 @@ def _family_model(
 
 def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     """The model of this very name, in an account whose files hold it."""
-    plain = base[: -len(":latest")] if base.lower().endswith(":latest") else base
+    plain = re.sub(r"(?i):latest$", "", base)
     if owner == "library" or (plain != base and not owner):
         return model_named(plain, catalogue, as_in_ollama=True)
     is_file = form is not None and form.is_file
