@@ -65,22 +65,18 @@ def read_back(text: str, name: str) -> Machine:
 
 
 class Altered(RecordedHost):
-    """A recorded machine of which some files read otherwise: None is a file that is gone, an error one that may not be read."""
+    """A recorded machine of which some files read otherwise: None is a file that is gone or may not be read."""
 
-    def __init__(self, folder: str, contents: dict[str, bytes | OSError | None]) -> None:
+    def __init__(self, folder: str, contents: dict[str, bytes | None]) -> None:
         self.contents = contents
         super().__init__(folder)
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        place = self.real(path)
-        if place not in self.contents:
+        content = self.contents.get(self.real(path), ...)
+        if content is ...:
             return super().read_bytes(path, limit)
-        content = self.contents[place]
-        if content is None:
-            raise FileNotFoundError(2, "No such file or directory", path)
-        if isinstance(content, OSError):
-            raise content
-        return content[:limit]
+        self.why[path] = f"{path} is spoilt"
+        return content[:limit] if isinstance(content, bytes) else b""
 
 
 def placed(name: str) -> dict[str, str]:

@@ -131,13 +131,9 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
     total = _size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_word(f"{folder}/mem_info_vram_used"))
     unified: bool | None = None if total is None else False
-    try:
-        # metrics of a processor's own graphics are of revision 2 or 3, those of cards 1
-        # (Linux, kgd_pp_interface.h)
-        is_chip = host.read_bytes(f"{folder}/gpu_metrics", 4)[2:3] in (b"\2", b"\3")
-    except (OSError, ValueError):
-        is_chip = False
-    if is_chip:
+    # metrics of a processor's own graphics are of revision 2 or 3, those of cards 1
+    # (Linux, kgd_pp_interface.h)
+    if host.read_bytes(f"{folder}/gpu_metrics", 4)[2:3] in (b"\2", b"\3"):
         # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
         # may borrow of the RAM, that can be stated larger than the RAM is (96 GiB and 105 GiB of
         # 128: GpuZelenograd/memtest_vulkan#66)
@@ -269,11 +265,8 @@ def _read_files(host: Host, count: int, unread: _Why) -> Cards:
 def _jetson_board(host: Host) -> str:
     """The board's name; empty of another computer."""
     board = host.read_text(_BOARD).strip(" \n\0")
-    try:
-        # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
-        is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
-    except (OSError, ValueError):
-        is_jetson = False
+    # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
+    is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
     if not is_jetson and "jetson" not in board.lower():
         return ""
     return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"

@@ -137,20 +137,14 @@ class Host:
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
         """At most `limit` bytes as text, read once; empty where it cannot be read: `why` says."""
         if path not in self._texts:
-            text, why = "", "is empty"
-            try:
-                text = self.read_bytes(path, limit).decode("utf-8", "replace")
-            except (OSError, ValueError) as error:
-                why = fault_at(path, error).reason
+            text = self.read_bytes(path, limit).decode("utf-8", "replace")
             # device tree files end in a zero; names of firmware may be in an encoding of their own
             content = text.rstrip("\0\n")
-            if not text.strip():
-                text = ""
-            elif not content or "\0" in content or content.count("\ufffd") > len(content) // 4:
-                text, why = "", "is not text"
-            else:
-                why = "does not say"
-            self._texts[path], self.why[path] = text, f"{path} {why}"
+            is_text = content and "\0" not in content
+            is_text = is_text and content.count("\ufffd") <= len(content) // 4
+            if text.strip():
+                self.why[path] = f"{path} {'does not say' if is_text else 'is not text'}"
+            self._texts[path] = text if is_text and text.strip() else ""
         return self._texts[path]
 
     def read_word(self, path: str) -> str:
@@ -158,11 +152,16 @@ class Host:
         return self.read_text(path, 256).strip(" \n\0").lower()
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        """At most `limit` bytes of a file. `OSError`; `ValueError` for a name no file can have."""
-        # a pipe or device put in place of a file must neither hang the program nor do anything
-        stream, _ = open_file(self.real(path))
-        with stream:
-            return read_some(stream, limit)
+        """At most `limit` bytes of a file; none where it cannot be read: `why` says."""
+        self.why[path] = f"{path} is empty"
+        try:
+            # a pipe or device put in place of a file must neither hang the program nor do anything
+            stream, _ = open_file(self.real(path))
+            with stream:
+                return read_some(stream, limit)
+        except (OSError, ValueError) as error:
+            self.why[path] = f"{path} {fault_at(path, error).reason}"
+            return b""
 
     def read_object(self, path: str) -> dict[str, Any]:
         """The JSON object in a small file; empty where it is none."""
@@ -266,15 +265,14 @@ class RecordedHost(Host):
     """Answers from a tree, DIR/proc, DIR/sys, …, and asks the running system nothing: what is not
     there is unread. `MachineFileError` where DIR is no tree.
 
-    What Windows allows in no file name is written `%3A` in one. Beside the files may lie `env.json`
-    (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all optional: those
-    that `system.ANSWERS` has, where `space` and `writable` are by folder and `registry` by key.
+    A colon, which Windows allows in no file name, is written `%3A`. Beside the files may lie
+    `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all
+    optional: those of `system.ANSWERS`, where `space` and `writable` are by folder, `registry` by
+    key.
     """
 
     live = False
-    _decoded = staticmethod(
-        lambda name: re.sub(r"%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)
-    )
+    _decoded = staticmethod(lambda name: name.replace("%3A", ":"))
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
@@ -283,6 +281,7 @@ class RecordedHost(Host):
             message = "holds no recorded machine: neither proc nor sys nor facts.json"
             remedy = "name a folder with copies of the files in /proc and /sys"
             raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
+        self.why = {}
         self.facts = self.read_object("facts.json")
         env = {name: str(value) for name, value in self.read_object("env.json").items()}
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
@@ -294,9 +293,7 @@ class RecordedHost(Host):
         inner = path.removeprefix(self.folder).replace("\\", "/").lstrip("/")
         plain = os.path.join(self.folder, inner)
         if not os.path.lexists(plain):
-            awkward = r'[<>:"|?*%\x00-\x1f]'
-            written = re.sub(awkward, lambda match: f"%{ord(match[0]):02X}", inner)
-            plain = os.path.join(self.folder, written)
+            plain = os.path.join(self.folder, inner.replace(":", "%3A"))
         place = os.path.realpath(plain)
         if place != self.folder and not place.startswith(self.folder + os.sep):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

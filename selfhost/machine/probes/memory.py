@@ -239,10 +239,7 @@ def read_process(number: str, host: Host) -> Process | None:
     """
     status = parse_sizes(host.read_text(f"/proc/{number}/status"))
     maps = host.read_text(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
-    try:
-        command = host.read_bytes(f"/proc/{number}/cmdline", MAX_READ_BYTES)
-    except OSError:
-        return None
+    command = host.read_bytes(f"/proc/{number}/cmdline", MAX_READ_BYTES)
     if not {"RssAnon", "RssFile"} <= status.keys() or not maps or not command:
         return None
     mapped: dict[str, int] = {}

@@ -76,24 +76,22 @@ def same_or_unread(before: Any, after: Any) -> bool:
     )
 
 
-DAMAGE: dict[str, bytes | OSError | None] = {
+DAMAGE: dict[str, bytes | None] = {
     "gone": None,
     "empty": b"",
     "zeros": bytes(64),
     "binary": bytes(range(128, 256)) * 8,
-    "closed": PermissionError(13, "Permission denied"),
-    "broken disk": OSError(5, "Input/output error"),
 }
 
 
 @pytest.mark.parametrize(
     ("folder", "damage"),
-    # a file of each machine is gone, and spoilt in one of the five other ways
+    # a file of each machine is gone, and spoilt in one of the three other ways
     [
         pytest.param(folder, damage, id=f"{folder.name}-{damage}")
         for row, folder in enumerate(CASES)
         for column, damage in enumerate(DAMAGE)
-        if damage == "gone" or (row + column) % 5 == 0
+        if damage == "gone" or (row + column) % 3 == 0
     ],
 )
 def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
