@@ -6,6 +6,7 @@ Granite Rapids, where llama.cpp got what memchr tells.
 from __future__ import annotations
 
 import mmap
+import re
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter, thread_time
@@ -44,7 +45,7 @@ def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = 
 def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, bool]:
     """Bytes per second, how measured, and whether others had a part; `ValueError`: no use."""
     usable, free = machine.cpu_cores_usable or 0, machine.memory_available_bytes or 0
-    others = _count_other_programs()
+    others = _count_other_programs(host)
     refusals = {
         "the machine is a recorded one": not host.live,
         "processors or free memory were not read": not (usable and free),
@@ -66,13 +67,10 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     return int(joint_rate(traces)), source, is_busy
 
 
-def _count_other_programs() -> int:
+def _count_other_programs(host: Host) -> int:
     """Those that run now; 0 where the system does not say."""
-    try:
-        with open("/proc/loadavg", encoding="ascii") as stream:
-            return max(0, int(stream.read(64).split()[3].partition("/")[0]) - 1)
-    except (OSError, ValueError, IndexError):
-        return 0
+    running = re.match(r"(?:\S+ ){3}(\d{1,9})/", host.read_text("/proc/loadavg"))
+    return max(0, int(running[1]) - 1) if running else 0
 
 
 def joint_rate(traces: Sequence[Trace]) -> float:

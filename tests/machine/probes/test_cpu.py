@@ -118,7 +118,7 @@ def test_where_it_could_only_mislead_it_does_not_measure(
 def figures(monkeypatch: pytest.MonkeyPatch, share: float, others: int) -> None:
     one = (*trace(20e9)[:1], share, 256 * MIB)
     monkeypatch.setattr(bandwidth, "_run", lambda *_: [one, one])
-    monkeypatch.setattr(bandwidth, "_count_other_programs", lambda: others)
+    monkeypatch.setattr(bandwidth, "_count_other_programs", lambda _: others)
 
 
 @pytest.mark.parametrize(
