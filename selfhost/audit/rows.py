@@ -97,11 +97,6 @@ class Group(Record):
         """`edge-01`, or `edge-01 and 9 more`."""
         return self.names[0] if self.count == 1 else f"{self.names[0]} and {self.count - 1:,} more"
 
-    @property
-    def listed_names(self) -> tuple[str, ...]:
-        """All names, the first ones alone of machines where the model runs."""
-        return self.names[: NAMES_SHOWN if self.row.result is Result.PASS else None]
-
 
 class Use(StrEnum):
     """What became of an exception."""

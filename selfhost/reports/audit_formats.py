@@ -16,7 +16,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
-from ..audit.rows import Audit, Group, Result, Row, Use
+from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
 from ..core.errors import one_line
 from ..core.records import Record
 from . import markup
@@ -80,7 +80,11 @@ def _json(audit: Audit) -> str:
         },
         **record(audit, "today machines"),
         "classes": [
-            {**record(group, "name count"), "names": group.listed_names}
+            # of machines where the model runs the first names alone
+            {
+                **record(group, "name count"),
+                "names": group.names[: NAMES_SHOWN if group.row.result is Result.PASS else None],
+            }
             for group in _machine_sets(audit).values()
         ],
         "verdicts": [_verdict(group) for group in audit.groups],
