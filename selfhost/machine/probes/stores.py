@@ -201,13 +201,15 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     kinds = ([name for name in names if re.fullmatch(kind, name)] for kind in table["weights"])
     if weights := next(filter(None, kinds), None):
         sizes = [files.get(p, 0) for p in {p for name in weights for p in numbered_files(name)}]
-        # whether names say that nothing is missing; None where none does
-        is_indexed = any(name.endswith(".index.json") for name in files)
-        is_config_enough = bool(SHARD.fullmatch(weights[0])) or not is_indexed
-        is_named = weights[0].startswith("consolidated")
-        is_named = is_named or ("config.json" in files and is_config_enough)
-        complete = (is_named or None) if all(sizes) else False
+        complete = _is_whole(files, weights[0]) if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
+
+
+def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
+    """Whether names say that nothing is missing; None where none does."""
+    is_indexed = any(name.endswith(".index.json") for name in files) and not SHARD.fullmatch(first)
+    is_whole = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
+    return True if is_whole else None
 
 
 def _search_hub(host: Host, hub: str, store: str) -> Models:
