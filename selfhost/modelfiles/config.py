@@ -528,8 +528,6 @@ def _incompleteness(
     if doubtful := source.listed(keys.not_understood(cache=True)):
         raise Unclear(reason("doubtful-cache", keys=doubtful))
     odd = keys.not_understood(cache=False)
-    if str(keys.get("position_embedding_type")).startswith("relative"):
-        odd.append("position_embedding_type")
     cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.values.keys()
     faults = {
         incomplete: incomplete is not None,
@@ -556,9 +554,6 @@ def _refuse_unknown_cache(
     elif incomplete is not None and (is_encoder or row.get("recomputes")):
         # without its row it would be believed to keep a cache
         raise Unclear(incomplete)
-    elif is_encoder:
-        is_untied = keys.class_row and keys.values.get("tie_word_embeddings") is False
-        if is_untied and name.endswith("ForMaskedLM"):
-            raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")
-        if keys.get("is_decoder"):
-            raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
+    is_untied = keys.class_row and keys.values.get("tie_word_embeddings") is False
+    if is_encoder and is_untied and name.endswith("ForMaskedLM"):
+        raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")

@@ -229,8 +229,6 @@ def _architecture(model: GgufModel) -> Architecture:
     states = [_state(model, layer) for layer in range(layers)]
     attending = _attention(model, states)
     feeding = [_feed_forward(model, layer, width) for layer in range(layers)]
-    if not any(attending) and not any(states):
-        raise Unclear(reason("no-layers", name=model.name))
     # a model may run through its layers several times, each time with a cache of their own
     loops = model.size("num_loops") or 1 if row.loops else 1
     if layers * loops > MAX_LAYERS:
@@ -400,9 +398,8 @@ def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Att
     slides = _sliding(model, window)
     most = max(model.number("attention.head_count", layer=n) or 0 for n in range(model.layers))
     for layer in attending:
-        heads = model.number("attention.head_count", layer=layer) or most
-        if not heads:
-            raise Unclear(f"{model.name}.attention.head_count is missing")
+        stated = model.number("attention.head_count", layer=layer)
+        heads = stated or most or model.needed("attention.head_count")
         part = _attention_of(model, layer, heads, slides=slides[layer])
         if slides[layer]:
             part = part.replace(window_tokens=window)

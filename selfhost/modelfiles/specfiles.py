@@ -216,9 +216,7 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
         return
     for key in ("id", "aliases", "repository"):
         for place, name in _texts(document, key):
-            if not canonical(name):
-                document.add(place, f'"{shortened(name)}" has no letter and no digit')
-            elif (owner := owners.setdefault(canonical(name), spec_id)) != spec_id:
+            if (owner := owners.setdefault(canonical(name), spec_id)) != spec_id:
                 remedy = "a name means one model, whatever its case and separators"
                 document.add(place, f'"{shortened(name)}" already means {owner}', remedy)
 
