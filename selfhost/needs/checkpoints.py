@@ -183,13 +183,10 @@ def bits_in_mlx(name: str) -> float | None:
     return _bits(name) if mlx_scheme(name) is not None or name in ("bf16", "fp16") else None
 
 
-def _bits(type: str) -> float:
-    """Bits per weight of a stored type, scales included."""
+def _bits(type: str | None) -> float:
+    """Bits per weight of a stored type, scales included; 16 where none is stated."""
+    type = type or "bfloat16"
     return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
-
-
-def _plain(architecture: Architecture) -> float:
-    return DTYPES.get(architecture.dtype or "", 16.0)
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -235,9 +232,9 @@ def _by_tensors(case: Case) -> Term:
     model, parameters = case.model, case.spec.parameters
     loaded, block, predicting = _tensor_bytes(case), 0, parameters.mtp or 0
     if case.spec.quantized is None:
-        block = int(predicting * _bits(model.matrix_dtype or model.dtype or "bfloat16") / 8)
+        block = int(predicting * _bits(model.matrix_dtype or model.dtype) / 8)
     is_mixed = bool(model.matrix_dtype or model.expert_dtype)
-    extra = 0 if is_mixed else int((parameters.extra_in_files or 0) * _plain(model) / 8)
+    extra = 0 if is_mixed else int((parameters.extra_in_files or 0) * _bits(model.dtype) / 8)
     beside, kept = block + extra, max(0, 2 * predicting - block)
     line = f" + {beside:,} bytes of other blocks in the files" if beside else ""
     return loaded.replace(
@@ -252,7 +249,7 @@ def _tensor_bytes(case: Case) -> Term:
     """What is loaded: every tensor in its stored type, with encoders."""
     architecture, encoders = case.model, case.encoders
     size, line = _sum_of(typed_tensors(architecture, case.row))
-    encoder_bytes = int(encoders * _plain(architecture) / 8)
+    encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
     size += encoder_bytes
     line += f" + {encoder_bytes:,} bytes of encoders" if encoders else ""
     source, how, high = "parameters of the architecture in their stored types", How.COMPUTED, 1.01
@@ -280,7 +277,7 @@ def _by_count(case: Case) -> Term | Unread:
         line, low = f"{total:,} parameters × 16 bits / 8", int(total * DTYPES["mxfp4"] / 8)
         return term("files", total * 2, How.ASSUMED, source, line, low=low, high=total * 4)
     type = case.own_type
-    bits, plain = _bits(type), _plain(architecture)
+    bits, plain = _bits(type), _bits(architecture.dtype)
     size, how, source = int(total * bits / 8), How.COMPUTED, "parameters in the published type"
     high = int(size * 1.05)
     if type != architecture.dtype:
@@ -385,7 +382,7 @@ def loaded_of(case: Case, files: Term) -> Term:
         return files
     if case.whole:
         return _tensor_bytes(case)
-    block = int((parameters.mtp or 0) * _plain(case.model) / 8)
+    block = int((parameters.mtp or 0) * _bits(case.model.dtype) / 8)
     return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
 
 
