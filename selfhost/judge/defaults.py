@@ -209,9 +209,8 @@ def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
 
 
 def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
-    """First of the list on accelerators, then by parts in turn, then in RAM, there after the type
-    of a program that is no later one of the list. Files of 8 bits for another program come before
-    4 bits that this one makes while loading.
+    """First of the list on accelerators, then by parts in turn, then in RAM; files of 8 bits for
+    another program before 4 bits that this one makes.
     """
     own, listed = search.own, _types_of(search.own.question.spec, runtime)
     place, is_first = _place_of(own), own.quantization in listed[:1]
@@ -264,9 +263,7 @@ def _changes_elsewhere(
 
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
-    """The workload that was asked for in the type and program of least memory of those that are
-    tried and need no accelerator, of text only those whose file is known.
-    """
+    """The workload asked for in the type and program of least memory without an accelerator."""
     stated, runtime, machine = question.stated, question.runtime, Machine(accelerators=())
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
     if not changes and runtime is not None and takes_first_of_list(question):
@@ -285,9 +282,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
 
 
 def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
-    """A better program, unless one was named, or a larger type of text on accelerators; never
-    beside files here.
-    """
+    """A better program, unless one was named, or a larger type; never beside files here."""
     own, best = search.own, None
     question, is_preferred = own.question, runtime.preferred_from_accelerators > 0
     if question.here is not None or question.files != NO_FILES:
@@ -315,9 +310,7 @@ def _library_program(search: Search) -> Judged:
 
 
 def _program_for_many(search: Search, usual: RuntimeSpec) -> Judged | None:
-    """With a program that is preferred on so many accelerators, if no other was named, in the first
-    of its types that they hold; None where none does it as well.
-    """
+    """With a program preferred on so many accelerators, in the first type that they hold."""
     number, stated = len(places(search.machine.accelerators)), search.own.question.stated
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
         is_free = stated.runtime in (None, runtime.id)
@@ -341,9 +334,7 @@ def _program_for_many(search: Search, usual: RuntimeSpec) -> Judged | None:
 
 
 def _largest_type(search: Search, runtime: RuntimeSpec) -> Judged | None:
-    """In the largest type that accelerators hold whole at reading speed, its file as sure, and with
-    `GROWN_CONTEXT_TOKENS`, unless a context was stated.
-    """
+    """In the largest type that accelerators hold at reading speed, with room for more context."""
     own, spec, usual = search.own, search.own.question.spec, search.own.quantization
     if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:
         return None

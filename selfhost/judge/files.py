@@ -62,9 +62,8 @@ def states_needs_alone(spec: ModelSpec) -> bool:
 def types_in_turn(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, usual: str
 ) -> tuple[str, ...]:
-    """The GGUF types that are tried one after the other where none is asked for. Of a model whose
-    usual type nobody is known to publish those that are published come first: the nearest that is
-    no worse, then worse ones down to the usual one. Last `FOUR_BITS`, where its file can be had.
+    """The GGUF types that are tried in turn where none is asked for: of a model whose usual type
+    nobody publishes the nearest published ones first; last `FOUR_BITS`, where its file can be had.
     """
     # vectors are compared with those that others made in the usual type
     is_any_right = spec.modality in GENERATING or (spec.uses or ())[:1] == ("reranking",)
@@ -116,9 +115,7 @@ def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bo
 
 
 def bytes_to_make(question: Question, catalogue: Catalogue) -> int:
-    """What lies on the disk beside a file while a conversion makes it: the published weights, and
-    the copy that is quantized. 0 where a repository or Ollama's library has the file.
-    """
+    """What lies on the disk beside a file while it is made; 0 where somebody has the file."""
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if workload.task != "generate" or not can_be_made(spec, runtime, workload):
         return 0
@@ -135,9 +132,7 @@ def bytes_to_make(question: Question, catalogue: Catalogue) -> int:
 def local_copy(
     question: Question, needs: Needs, machine: Machine, catalogue: Catalogue
 ) -> Here | None:
-    """The files of the question's type that lie where its runtime finds them. What is not known to
-    be whole is never taken for it.
-    """
+    """The whole files of the question's type that lie where its runtime finds them."""
     place, present, copies = machine.disk_for(question.store), machine.models_present or (), []
     path = None if place is None else place.path
     beside = [disk.purpose for disk in machine.disks or () if disk.path == path]

@@ -27,10 +27,8 @@ from .record import Judged, Question, Speed
 
 
 def judge(question: Question, machine: Machine) -> Judged:
-    """Every finding for that question on that machine.
-
-    A closed model gets only `weights` and the findings that were asked for, one that the runtime
-    does not load `runtime` too. The layout judged is that of `best_layout`.
+    """Every finding for that question on that machine: of a closed model `weights` and what was
+    asked, of one that the runtime does not load `runtime` too.
     """
     spec, workload, needs = question.spec, question.workload, question.needs
     findings = [weights_check(question), license_check(spec, workload)]
@@ -62,9 +60,8 @@ def needs_left(question: Question, needs: Needs) -> Needs:
 def best_layout(
     question: Question, needs: Needs, machine: Machine, *, at_any_pace: bool = False
 ) -> Judged:
-    """The first of accelerator, split, host without a `fail` of memory, accelerator or speed, then
-    an accelerator that others hold now, then one that is unread; where all fail, the first that
-    has the memory, else the one that lacks least of it. With its pace, unless that says nothing.
+    """The first that is not too little or too slow, then an accelerator that others hold now, then
+    one that is unread; where all fail, the one that lacks least memory. With its pace.
     """
     seen, slow = list[Judged](), list[Judged]()
     for layout in layouts(question, needs, machine):
@@ -148,9 +145,8 @@ class SideBySide(Judged):
 def judge_together(
     questions: Sequence[Question], names: Sequence[str], machine: Machine
 ) -> SideBySide:
-    """Whether the machine holds all of them at once. `names` call the members in reasons.
-
-    The memory basis and the reserve are those of the first question.
+    """Whether the machine holds all of them at once, with the memory basis and the reserve of the
+    first. `names` call the members in reasons.
     """
     needs = [question.needs for question in questions if question.needs is not None]
     if len(needs) < len(questions):
@@ -173,9 +169,7 @@ def judge_together(
 
 
 def _machine_left(judged: Judged, machine: Machine) -> Machine:
-    """Without what a model holds: of the RAM the least, of what is free and of accelerators the
-    most.
-    """
+    """Without what a model holds: of the RAM the least, of all else the most."""
     needs = judged.needs
     if needs is None or needs.memory is None:
         return machine

@@ -64,9 +64,7 @@ def programs_that(
 
 
 def with_program(question: Question, catalogue: Catalogue) -> Question:
-    """With license, program and quantization under their canonical names; `WorkloadError` with
-    everything that makes no sense.
-    """
+    """With license, program and quantization under canonical names, or a `WorkloadError`."""
     problems, spec = list[Problem](), question.spec
     try:
         question = question.replace(workload=with_canonical_license(question.workload))

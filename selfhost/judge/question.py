@@ -33,9 +33,7 @@ def ask(
     files: NamedFiles = NO_FILES,
 ) -> Question:
     """With every default filled in; of types that are tried in turn the one that is here already.
-
-    `WorkloadError` with everything that makes no sense: a runtime or quantization that does not
-    exist, a cache type of a model without a cache, a license expression that is none.
+    Raises `WorkloadError` with everything that makes no sense.
     """
     question = _question(spec, workload, catalogue, machine, files)
     tried = question.in_turn if question.here is None and machine.models_present else ()
@@ -225,9 +223,7 @@ def _with_needs(question: Question, machine: Machine) -> Question:
 
 
 def _read_bytes(question: Question) -> dict[str, int] | None:
-    """By type; {} where it is not known, None where a pace makes no sense. Of a model of which only
-    the parameters are known as published: in 16 bits where their type is not known.
-    """
+    """By type; {} where it is not known, None where a pace makes no sense."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
     if spec.modality not in GENERATING or workload.task != "generate":
         return None

@@ -153,9 +153,8 @@ def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
-    """Cores that work at once: one thread per physical core of the fastest kind (llama.cpp:
-    common_cpu_get_num_math), but no more than the program takes by default; a range where the
-    processor's name alone tells of how many.
+    """Cores that work at once: one thread per physical core of the fastest kind, as llama.cpp has
+    it, no more than the program takes by default; a range where the name alone tells of how many.
     """
     physical = machine.cpu_cores_performance or machine.cpu_cores_physical
     counted = [count for count in (machine.cpu_cores_usable, physical) if count is not None]
@@ -205,9 +204,7 @@ class Bandwidth(Record):
 
 @lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
-    """Measured or stated, else told by counted guests, by names or by the class; None where the
-    number of cores was not read either.
-    """
+    """Measured or stated, else told by counted guests, names or the class; None: no cores."""
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is None:
         return (

@@ -267,11 +267,9 @@ def processor_seconds(machine: Machine, step: Step) -> Range | None:
 
 def experts_in_ram(step: Step, on_devices: float) -> tuple[Step, Step, float] | None:
     """Where devices hold that share of all weights, the processor's step of the experts of so many
-    layers, and the devices' of the rest; None where the model has no experts, or devices do not
-    hold what all tokens share.
-
-    A type that has as many weights as the experts, but for 2 %, is theirs, as MXFP4 in gpt-oss;
-    else they are of every type like the whole.
+    layers, and the devices' of the rest; None without experts, and where what all tokens share is
+    not held. A type with as many weights as the experts, but for 2 %, is theirs, as MXFP4 in
+    gpt-oss; else they are of every type like the whole.
     """
     experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
     counts = dict[str, float]()

@@ -139,9 +139,8 @@ def _layouts_with_ram(model: _Hybrid) -> Iterator[Needs]:
 
 
 def _stated_layout(model: _Hybrid, now: Sequence[Place]) -> Needs | None:
-    """In the layers that options of the program state, whether they fit or not; None where none
-    does. The output matrix counts as the last of them; places take them in proportion to what is
-    free (src/llama-model.cpp, load_tensors).
+    """In the layers that options state, whether they fit or not; the output matrix counts as the
+    last, and places take them in proportion to what is free (src/llama-model.cpp, load_tensors).
     """
     case, layers = model.needs.case, model.layers
     if case is None or not now or not layers:
@@ -162,9 +161,7 @@ def _stated_layout(model: _Hybrid, now: Sequence[Place]) -> Needs | None:
 def _layout_on_cards(
     model: _Hybrid, candidates: Sequence[Place], end: str = "high_bytes"
 ) -> Needs | None:
-    """On the one with the fastest memory that holds it, of several alike the one with most room;
-    else its layers shared out, the first place first. `end`: of the range of what it needs.
-    """
+    """On the one with the fastest memory that holds that `end`, else its layers shared out."""
     from ..pace.engine import device_bandwidth
 
     there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
@@ -294,12 +291,9 @@ def _term_by_layers(term: Term, shares: Sequence[tuple[str, int]], layers: int) 
 
 
 def _layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
-    """On one accelerator, then, for one may be too slow or too small, on as many as tensor
-    parallelism divides it over; as they are now, else once others have left them. Then in turn,
-    then where nothing was read; the RAM last.
-
-    Where it surely fits on none, on the number of them that lack least, with the option that makes
-    it take less where that may fit: more context never looks as if it took less.
+    """On one accelerator, then on as many as tensor parallelism divides it over; as they are now,
+    else once others have left them. Then in turn, then where nothing was read; the RAM last. Where
+    it surely fits on none, on the number that lack least, with an option that makes it take less.
     """
     owned, tried = machine.accelerators or (), list[tuple[int, list[Place]]]()
     states = dict.fromkeys((owned, emptied(owned)))
@@ -411,9 +405,7 @@ def smallest_device_bytes(needs: Needs) -> int:
 def _equal_parts(
     needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], *, is_lean: bool = False
 ) -> Needs:
-    """Equal parts on each of a group; a process takes memory on both sides: libraries in RAM,
-    graphs and more on its device. `cards` are the machine's, () where they were not read.
-    """
+    """Equal parts on each of a group; each process takes memory in RAM, too."""
     number, percent = len(group), percent_of(needs)
     devices = [
         device_of(cards[place.index] if cards else None, number, percent, is_lean=is_lean)

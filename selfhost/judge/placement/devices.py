@@ -47,11 +47,8 @@ def index_of(where: str) -> int:
 
 
 def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
-    """The accelerators that are no part of the RAM, in the machine's order.
-
-    Where it was not read whether one shares the RAM, what it can give beside the RAM is unread too.
-    A program gets one instance of NVIDIA's MIG and no other accelerator beside it (NVIDIA's MIG
-    user guide), so where there are some, the largest stands alone.
+    """The accelerators that are no part of the RAM, in the machine's order; of instances of
+    NVIDIA's MIG, of which a program gets one (MIG user guide), the largest alone.
     """
     every = [
         Place(index=index, room_bytes=room_of(device) if device.unified is False else None)
@@ -85,9 +82,7 @@ def percent_of(needs: Needs) -> float:
 
 
 def room_of(device: Accelerator, percent: float | None = None) -> int | None:
-    """What a program may take of it now, of one that is not read how much is free of all: that
-    share of it, or all but the gigabyte that llama.cpp leaves free.
-    """
+    """What a program may take of it now: that share, or all but what llama.cpp leaves free."""
     total, free = device.memory_total_bytes, device.memory_free_bytes
     size = total if free is None else free
     if percent is None:
@@ -113,9 +108,7 @@ def device_of(
 
 
 def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
-    """Those of known room by maker, the one with the first of them last: a build of PyTorch
-    computes on those of one.
-    """
+    """Those of known room by maker, as a build of PyTorch uses them; the first's last."""
     owned, groups = machine.accelerators or (), dict[str, list[Place]]()
     for place in candidates:
         if place.room_bytes is not None:
@@ -196,10 +189,8 @@ def lent_to_gpu(machine: Machine) -> Lent | None:
 def share_on_shared(
     needs: Needs, machine: Machine, layers: int | None
 ) -> tuple[float, float, float]:
-    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end.
-
-    The processor computes the rest, as llama.cpp's fitter has it. Where a printed line raises the
-    limit, the slow end alone is without it.
+    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end;
+    where a printed line raises the limit, the slow end alone is without it.
     """
     lent, ends = lent_to_gpu(machine), list[float]()
     if needs.memory is None or not layers or lent is None:
