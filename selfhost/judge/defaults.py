@@ -287,17 +287,15 @@ def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
     question, is_preferred = own.question, runtime.preferred_from_accelerators > 0
     if question.here is not None or question.files != NO_FILES:
         return own
-    if question.stated.quantization is None and question.spec.modality in GENERATING:
-        if own.fits or is_preferred:
+    spec, workload = question.spec, question.workload
+    if question.stated.quantization is None and spec.modality in GENERATING:
+        if is_preferred:
             best = _program_for_many(search, runtime)
-        if own.fits and not is_preferred:
-            best = best or _largest_type(search, runtime)
-    return best or (_library_program(search) if question.stated.runtime is None else own)
-
-
-def _library_program(search: Search) -> Judged:
-    """With Ollama, where its tag alone is known to have the file that is asked for, and it runs."""
-    own, spec, workload = search.own, search.own.question.spec, search.own.question.workload
+        elif own.fits:
+            best = _program_for_many(search, runtime) or _largest_type(search, runtime)
+    if best is not None or question.stated.runtime is not None:
+        return best or own
+    # with Ollama, where its tag alone is known to have the file that is asked for, and it runs
     library, quantization = search.catalogue.runtime("ollama"), workload.quantization
     is_known = spec.repository_of("gguf", quantization) is not None
     if is_known or not loads_by_tag(spec, library, workload):

@@ -106,19 +106,12 @@ def _with_type(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -
     elif quantization is not None and not question.local_files:
         # the type of files that are here is a fact; the needs say where its size is unknown
         quantization = quantization_there(spec, runtime, quantization, catalogue)
+    if format == "gguf" and getattr(spec.files_of(format, quantization), "named", True):
+        # the maker of a mix of types goes before a file of which the name alone is known
+        by_maker = need.files_of_maker(spec, quantization or "")
+        spec = spec if by_maker is None else spec.replace(files=(by_maker, *spec.files))
     workload = workload.replace(format=format, quantization=quantization)
-    spec = _with_files_of_maker(spec, workload)
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
-
-
-def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
-    quantization = workload.quantization or ""
-    held_in = spec.files_of("gguf", quantization)
-    if workload.format != "gguf" or (held_in is not None and not held_in.named):
-        return spec
-    files = need.files_of_maker(spec, quantization)
-    # the maker of a mix of types goes before a file of which the name alone is known
-    return spec if files is None else spec.replace(files=(files, *spec.files))
 
 
 def _refusal(question: Question, runtime: RuntimeSpec) -> tuple[str | None, str | None]:

@@ -348,33 +348,30 @@ def _why_unread(machine: Machine, place: Disk) -> Unread:
 
 def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making: int) -> Cell:
     """Whether a size of that range fits; what should stay free beside it decides nothing."""
-    free, total = place.free_bytes, place.total_bytes
-    has, margin = total if free is None else free, disk_margin_bytes(total)
-    is_small = has is not None and low > has
+    free, total, margin = place.free_bytes, place.total_bytes, disk_margin_bytes(place.total_bytes)
+    whole = total or inf
+    is_small = low > (whole if free is None else free)
     variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-    if (is_small or free is None or not variant) and _is_assumed(machine, place, low):
+    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
+    # a guess, where the whole volume could hold it
+    is_guess = low <= whole and any(map(machine.assumes, facts))
+    if is_guess and (is_small or free is None or not variant):
         why = _why_unread(machine, place).reason if total is None else None
         return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
     if is_small:
-        return FAIL, "disk-too-small", "in-all" if free is None else "", {"has": has}
+        has = total if free is None else free
+        return FAIL, "disk-too-small", "in-all" * (free is None), {"has": has}
     if free is None:
         return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
     if variant:
         return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     left = free - high
     # of a range the most does not fit; what is made needs more for a while
-    lacks = {"range": -left, "making": making and making - left, "": margin - left}
+    lacks = {"range": -left, "making": making - left, "": margin - left}
     tight = next((name for name, size in lacks.items() if size > 0), None)
     if tight is not None:
         return WARN, "disk-tight", tight, {"left": left, "more": lacks[tight]}
     return PASS, "disk-fits", "", {}
-
-
-def _is_assumed(machine: Machine, place: Disk, low: int) -> bool:
-    """Whether the free space is a guess, and the whole volume could hold it."""
-    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
-    is_small = place.total_bytes is not None and low > place.total_bytes
-    return not is_small and any(map(machine.assumes, facts))
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:

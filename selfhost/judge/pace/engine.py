@@ -51,8 +51,6 @@ SHORT_CHAT_TOKENS = 256
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 # stands for the GPU of a Mac whose accelerators were not read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# makers of GPUs that share the RAM which builds of the measured program use
-_SHARED_MAKERS = ("apple", "nvidia", "amd")
 
 
 class Step(Record):
@@ -386,7 +384,7 @@ def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
     if gpu is None or gpu.device is _APPLE_GPU or is_guest(machine):
         return False
     if runtime is None:
-        return gpu.device.vendor.lower() in _SHARED_MAKERS
+        return gpu.device.vendor.lower() in constant("shared_gpu")["measured_program"]
     return computes_on_shared(runtime, gpu.device)
 
 

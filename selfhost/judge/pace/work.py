@@ -47,8 +47,6 @@ DOCUMENT_TOKENS = 512
 _LEAST_TOKENS = 1024
 # seconds that a recognizer's encoder reads at once
 _WINDOW_SECONDS = 30
-# Metal and CUDA use the GPU that shares the RAM; of other makers the program's builds decide
-_SHARED_VENDORS = ("apple", "nvidia")
 _LEAST_WITH_BFLOAT16 = "8.0"
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 
@@ -181,7 +179,7 @@ def _devices_of(
 
 def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
     vendor = device.vendor.lower()
-    is_used = vendor in _SHARED_VENDORS
+    is_used = vendor in constant("shared_gpu")["any_program"]
     if runtime is None or runtime.cpu_only:
         return is_used and runtime is None
     rule = runtime.rule_of(quantization)
