@@ -105,22 +105,23 @@ def test_what_runs_instead_does_the_same_work(name: str, profile: str, use: str)
         assert use in (outline.uses or ()), other.id
 
 
-def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
-    """Mistral 7B caches 128 KiB a token, so 32,768 tokens take 4 GiB: beside 4 GB of weights a machine of 7 GiB holds some of them."""
+@pytest.mark.parametrize(
+    ("model", "type", "wanted", "gib"),
+    [("mistral-7b", "Q4_K_M", 32_768, 7), ("bge-m3", "F16", 8192, 8)],
+)
+def test_a_context_that_is_too_long_is_proposed_shorter(
+    model: str, type: str, wanted: int, gib: int
+) -> None:
+    """Mistral 7B caches 128 KiB a token: beside 4 GB of weights a machine of 7 GiB holds some of 32,768. What embeds attends to all at once."""
     machine = VM.replace(
-        memory_total_bytes=7 * GIB, memory_limit_bytes=7 * GIB, memory_available_bytes=7 * GIB
+        memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB
     )
-    wanted = Workload(quantization="Q4_K_M", context_tokens=32_768)
-    verdict = check("mistral-7b", wanted, machine=machine)
+    asked = Workload(quantization=type, context_tokens=wanted)
+    verdict = check(model, asked, machine=machine)
     assert verdict.route is not Route.LOCAL
-    shorter = [
-        other
-        for other in verdict.alternatives
-        if other.id == verdict.model.id and other.quantization == "Q4_K_M"
-    ]
-    assert len(shorter) == 1
-    context_tokens = shorter[0].context_tokens
+    own = [other for other in verdict.alternatives if other.id == verdict.model.id]
+    (context_tokens,) = [other.context_tokens for other in own if other.quantization == type]
     assert context_tokens is not None
-    assert 1024 <= context_tokens < 32_768
-    again = check("mistral-7b", wanted.replace(context_tokens=context_tokens), machine=machine)
+    assert 1024 <= context_tokens < wanted
+    again = check(model, asked.replace(context_tokens=context_tokens), machine=machine)
     assert again.route is Route.LOCAL

@@ -23,6 +23,13 @@ _BY_ANSWER = {
     ("no", False): (FAIL, "openness-closed"),
     ("no", True): (UNKNOWN, "openness-not-known"),
 }
+# of commercial use: what the license allows, and whether no source confirms it
+_BY_USE = {
+    (None, False): (UNKNOWN, "license-not-known"),
+    (None, True): (UNKNOWN, "license-not-known"),
+    ("no", False): (FAIL, "license-forbids"),
+    ("no", True): (UNKNOWN, "license-unconfirmed"),
+}
 # file names that a reason lists; the others are counted
 _NAMED_FILES = 5
 # these hold no code, and call for none of the repository
@@ -73,8 +80,7 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
     # one source tells which license it is, another what it allows
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
-    refused = _name_cell(spec, license.id, accepted) if accepted else None
-    outcome, code, variant = refused or _use_cell(spec, license, workload, is_guess=use_is_guess)
+    outcome, code, variant = _license_cell(spec, license, workload, is_guess=use_is_guess)
     wanted = ("commercial use" * commercial, accepted)
     return finding(
         outcome,
@@ -92,38 +98,29 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     )
 
 
-def _name_cell(spec: ModelSpec, name: str | None, accepted: str) -> tuple[Outcome, str, str] | None:
-    from ...catalogue import openness
-
-    if spec.closed:
-        return FAIL, "license-not-accepted", "closed"
-    if not name:
-        return UNKNOWN, "license-not-known", "name"
-    if openness.satisfies(name, accepted):
-        return None
-    if openness.unconfirmed(spec.sources.get("license")):
-        return UNKNOWN, "license-unconfirmed", "name"
-    return FAIL, "license-not-accepted", ""
-
-
-def _use_cell(
+def _license_cell(
     spec: ModelSpec, license: License, workload: Workload, *, is_guess: bool
 ) -> tuple[Outcome, str, str]:
+    """Whether its name is accepted, then whether it allows the use."""
     from ...catalogue import openness
 
-    commercial, allowed = workload.commercial, license.commercial_use
+    accepted, allowed = workload.license, license.commercial_use
+    if spec.closed and accepted:
+        return FAIL, "license-not-accepted", "closed"
     if spec.closed:
         return WARN, "license-conditional", "closed"
-    if commercial and allowed is None:
-        return UNKNOWN, "license-not-known", ""
-    if commercial and allowed == "no":
-        return (UNKNOWN, "license-unconfirmed", "") if is_guess else (FAIL, "license-forbids", "")
+    is_named_by_guess = bool(accepted) and openness.unconfirmed(spec.sources.get("license"))
+    if accepted and not license.id:
+        return UNKNOWN, "license-not-known", "name"
+    if accepted and license.id and not openness.satisfies(license.id, accepted):
+        name = (UNKNOWN, "license-unconfirmed", "name"), (FAIL, "license-not-accepted", "")
+        return name[not is_named_by_guess]
+    if workload.commercial and (allowed, is_guess) in _BY_USE:
+        return *_BY_USE[allowed, is_guess], ""
     if allowed == "conditional":
         return WARN, "license-conditional", ""
-    is_named_by_guess = workload.license and openness.unconfirmed(spec.sources.get("license"))
-    if is_guess or is_named_by_guess:
-        return WARN, "license-assumed", ""
-    return PASS, "license-allows", ""
+    is_sure = not (is_guess or is_named_by_guess)
+    return (PASS, "license-allows", "") if is_sure else (WARN, "license-assumed", "")
 
 
 def weights_check(question: Question) -> Finding:

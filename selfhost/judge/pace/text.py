@@ -91,9 +91,29 @@ class LaidOut(Record):
         return self.at_once and len(self.gpus) > 1
 
     def apart(self, step: Step, in_ram: float) -> tuple[Step, Step, float] | None:
-        """As `experts_in_ram`, where experts alone are left to the RAM."""
-        is_split = self.experts_apart and bool(self.offloaded)
-        return experts_in_ram(step, 1 - in_ram) if is_split else None
+        """The processor's step of the experts of so many layers, and the devices' of the rest; None
+        where whole layers are left to the RAM. A type with as many weights as the experts, but for
+        2 %, is theirs, as MXFP4 in gpt-oss; else they are of every type like the whole.
+        """
+        if not (self.experts_apart and self.offloaded):
+            return None
+        experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
+        counts = dict[str, float]()
+        for name, size in step.read_bytes.items():
+            # an unknown type counts as one of 16 bits
+            values, block_bytes = BLOCKS.get(name, (1, 2))
+            counts[name] = size * values / block_bytes
+        read = sum(counts.values())
+        held = (1 - in_ram) * (read - used + experts) - (read - used)
+        if not experts or read <= used or held < 0:
+            return None
+        share = 1 - min(1.0, held / experts)
+        own = [name for name, count in counts.items() if abs(count - used) <= 0.02 * used][:1]
+        of_read = share if own else share * used / read
+        theirs = {name: int(of_read * step.read_bytes[name]) for name in own or step.read_bytes}
+        rest = {name: size - theirs.get(name, 0) for name, size in step.read_bytes.items()}
+        beside = Step(architecture=None, read_bytes=FrozenDict(theirs), foreign=step.foreign)
+        return beside, step.replace(read_bytes=FrozenDict(rest)), share * layers
 
     def seconds(self, step: Step) -> Range:
         """Of one token on its GPUs and in RAM."""
@@ -263,31 +283,6 @@ def processor_seconds(machine: Machine, step: Step) -> Range | None:
     if step.has_experts and not memory.measured:
         taken[0] *= figures["experts_slow"]
     return Range(*taken)
-
-
-def experts_in_ram(step: Step, on_devices: float) -> tuple[Step, Step, float] | None:
-    """Where devices hold that share of all weights, the processor's step of the experts of so many
-    layers, and the devices' of the rest; None without experts, and where what all tokens share is
-    not held. A type with as many weights as the experts, but for 2 %, is theirs, as MXFP4 in
-    gpt-oss; else they are of every type like the whole.
-    """
-    experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
-    counts = dict[str, float]()
-    for name, size in step.read_bytes.items():
-        # an unknown type counts as one of 16 bits
-        values, block_bytes = BLOCKS.get(name, (1, 2))
-        counts[name] = size * values / block_bytes
-    read = sum(counts.values())
-    held = on_devices * (read - used + experts) - (read - used)
-    if not experts or read <= used or held < 0:
-        return None
-    share = 1 - min(1.0, held / experts)
-    own = [name for name, count in counts.items() if abs(count - used) <= 0.02 * used][:1]
-    of_read = share if own else share * used / read
-    in_ram = {name: int(of_read * step.read_bytes[name]) for name in own or step.read_bytes}
-    rest = {name: size - in_ram.get(name, 0) for name, size in step.read_bytes.items()}
-    beside = Step(architecture=None, read_bytes=FrozenDict(in_ram), foreign=step.foreign)
-    return beside, step.replace(read_bytes=FrozenDict(rest)), share * layers
 
 
 def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
