@@ -93,11 +93,8 @@ def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
     quantization = workload.quantization or ""
     if conversion is None or workload.format != conversion.format:
         return False
-    is_in_sixteen_bits = (
-        stored is not None
-        and stored.dtype is not None
-        and not any((stored.matrix_dtype, stored.expert_dtype, spec.quantized))
-    )
+    is_stated = stored is not None and stored.dtype is not None and not spec.quantized
+    is_in_sixteen_bits = is_stated and need.from_sixteen_bits(stored)
     is_taken = conversion.takes_quantized or is_in_sixteen_bits
     if not is_taken or not (spec.repository or spec.lone_config):
         return False

@@ -56,8 +56,8 @@ _ENDS_BY_TASK = {"generate": ("high_bytes",), "finetune": ("high_bytes", "bytes"
 _SIZES = ("bytes", "low_bytes", "high_bytes")
 
 
-class _Hybrid(Record):
-    """A model in a program that runs in RAM too; `layers`: how many it shares out with that."""
+class _BesideRam(Record):
+    """A model in a program that runs in RAM, too, with which it shares out so many `layers`."""
 
     needs: Needs
     there: Needs
@@ -83,7 +83,7 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
         layers = architecture.layers
     there = needs_on(needs, Device())
     yield from _layouts_with_ram(
-        _Hybrid(needs=needs, there=there, machine=machine, question=question, layers=layers)
+        _BesideRam(needs=needs, there=there, machine=machine, question=question, layers=layers)
     )
 
 
@@ -112,7 +112,7 @@ def _parts_in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -
             yield _with_terms(needs, terms, "split").replace(offload=way.way)
 
 
-def _layouts_with_ram(model: _Hybrid) -> Iterator[Needs]:
+def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
     needs, there, cards = model.needs, model.there, model.machine.accelerators
     now, later = places(cards), places(emptied(cards or ()))
     stated = _stated_layout(model, now)
@@ -138,7 +138,7 @@ def _layouts_with_ram(model: _Hybrid) -> Iterator[Needs]:
         yield whole_on_one(there, largest.where)
 
 
-def _stated_layout(model: _Hybrid, now: Sequence[Place]) -> Needs | None:
+def _stated_layout(model: _BesideRam, now: Sequence[Place]) -> Needs | None:
     """In the layers that options state, whether they fit or not; the output matrix counts as the
     last, and places take them in proportion to what is free (src/llama-model.cpp, load_tensors).
     """
@@ -159,7 +159,7 @@ def _stated_layout(model: _Hybrid, now: Sequence[Place]) -> Needs | None:
 
 
 def _layout_on_cards(
-    model: _Hybrid, candidates: Sequence[Place], end: str = "high_bytes"
+    model: _BesideRam, candidates: Sequence[Place], end: str = "high_bytes"
 ) -> Needs | None:
     """On the one with the fastest memory that holds that `end`, else its layers shared out."""
     from ..pace.engine import device_bandwidth
@@ -175,7 +175,7 @@ def _layout_on_cards(
     return _layers_shared_out(model.needs, there, shares, layers) if layers and shares else None
 
 
-def _balanced(model: _Hybrid) -> Needs | None:
+def _balanced(model: _BesideRam) -> Needs | None:
     """As accelerate's device_map "auto" does (its documentation, big model inference): as many
     layers on each accelerator of one maker, the last takes what the others leave. None where a
     layer would lie in RAM, from where it moves for each token.
