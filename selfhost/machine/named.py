@@ -6,13 +6,13 @@ assumed, and marked so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ..core import units
 from ..core.spelling import words_of
-from ..core.tables import shipped_table
+from ..core.tables import sentences, shipped_table
 from . import cpus, gpus
 from .changes import planned
 from .gpus import NamedCards, joined
@@ -152,14 +152,18 @@ def _planned(
 def _described(about: Description) -> tuple[Machine, str]:
     if about.has_chip:
         about.product = _mac_product(about.product, about.ram_gib)
-    if about.product and about.ram_gib:
-        about.ram_gib = _usable_ram_gib(about.product, about.ram_gib)
+    row, stated_gib = about.product, about.ram_gib
+    if row and stated_gib:
+        # what a board's system tells of it; what only its disk can have is none of it
+        usable = (gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib)
+        is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
+        about.ram_gib = next(usable, None if is_of_disk else stated_gib)
     parts, quoted = _Parts(about), f'"{about.text}"'
     if known := _known_with(about, parts):
         return known
-    row, facts, gib = parts.row, _stated_facts(parts), parts.memory_gib()
+    gib, title = parts.memory_gib(), _title(about, parts)
+    facts = _stated_facts(parts)
     source = shipped_table("products")["sources"][row["source"]] if row else ""
-    ram, title = _ram_words(gib), _title(about, parts)
     machine = _planned(
         facts,
         gib,
@@ -170,8 +174,9 @@ def _described(about: Description) -> tuple[Machine, str]:
         confidence="medium" if row else "low",
     )
     has_assumed = ", assumed" * machine.assumes("memory_total_bytes")
+    ram = _ram_words(gib)
     notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
-    notes += _doubts(about, parts)
+    notes += [*(parts.cards.notes if parts.cards else ()), *_doubts(about, parts)]
     if about.has_no_gpu:
         machine = machine.stated({"accelerators": ()}, quoted)
     if not about.has_chip and machine.scope == "host":
@@ -179,20 +184,15 @@ def _described(about: Description) -> tuple[Machine, str]:
     machine, rate_note = _with_ram_rate(machine, about)
     notes += filter(None, [rate_note])
     if about.is_wsl:
-        machine, note = _wsl_guest(machine)
-        notes.append(note)
+        # the virtual machine in which Windows runs Linux
+        half = (machine.memory_total_bytes or 0) // 2
+        machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
+        assumed = (*machine.assumed, *_RAM)
+        machine = machine.replace(scope="vm", system="linux", assumed=assumed)
+        notes += sentences("words", "note", {"wsl": True}, half=half)
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:8])}.")
     return machine, " ".join(notes)
-
-
-def _wsl_guest(machine: Machine) -> tuple[Machine, str]:
-    """The virtual machine in which Windows runs Linux, with half of the RAM; a note."""
-    half = (machine.memory_total_bytes or 0) // 2
-    machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
-    note = f"WSL has half of the RAM, {units.binary(half)}, unless .wslconfig says more."
-    assumed = (*machine.assumed, *_RAM)
-    return machine.replace(scope="vm", system="linux", assumed=assumed), note
 
 
 def _with_cores(machine: Machine, about: Description) -> Machine:
@@ -216,7 +216,6 @@ def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, 
     if gib not in row["gib"]:
         sizes = ", ".join(f"{size} GB" for size in row["gib"])
         raise refusal("mac_size", chip.title, chip=chip.title, gib=gib, sizes=sizes)
-    smaller = chip.smaller if is_smaller else {}
     return {
         **row,
         "title": f"a Mac with Apple {chip.title}",
@@ -226,7 +225,7 @@ def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, 
         "architecture": "aarch64",
         "cores": row["smaller_cores"] if is_smaller else row["cores"],
         "source": "macs",
-        "gb_per_s": smaller.get("gb_per_s", chip.gb_per_s),
+        "gb_per_s": (chip.smaller if is_smaller else {}).get("gb_per_s", chip.gb_per_s),
     }
 
 
@@ -234,48 +233,43 @@ class _Parts:
     """What a computer is made of: of the description, else of its product."""
 
     def __init__(self, about: Description) -> None:
-        row, self.about = about.product, about
+        row, self.about, self.processor = about.product, about, about.processor
         own: str = row.get("processor", "")
-        self.row, self.processor = row, about.processor
-        if own and (self.processor is None or _is_kind_of(self.processor, own)):
+        # `r720 dual xeon` tells only the kind of the product's own
+        kind = {*(self.processor or "").split()} - {"2x", "dual"}
+        is_alike = kind & words_of(own) or cpus.maker_of(" ".join(kind)) == cpus.maker_of(own)
+        if own and (not kind or (is_alike and cpus.names_a_kind_alone(kind))):
             self.processor = own
-        name = self.processor or ""
-        self.is_of_product = self.processor == row.get("processor")
-        self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
-        self.chip = cpus.soldered_chip(words_of(name))
+        self.row, self.is_of_product = row, self.processor == row.get("processor")
         self.cards = joined(about.cards) if about.cards and not about.has_chip else None
         if self.cards is None and "gpu" in row and not about.has_no_card:
             self.cards = cards_named(row["gpu"])
+        name = self.processor or ""
+        self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
+        self.chip = cpus.soldered_chip(words_of(name))
         self.accelerators = self._accelerators()
         self.guest_cores, self.has_stated_cores = 0, False
         self.has_stated_ram = about.ram_gib is not None
         if about.scope != "host" and not row:
             self._complete_guest()
         elif self.processor is None and not self.accelerators:
-            self._complete_computer()
-
-    @property
-    def architecture(self) -> str:
-        own = self.row.get("architecture") or (self.series and self.series.architecture)
-        return str(own or self.around.get("architecture", "x86_64"))
+            if about.is_line or row:
+                raise refusal("product", about.text)
+            if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+                raise unknown(about.text)
+            self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _complete_guest(self) -> None:
-        counts = (self.about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
+        about = self.about
+        counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
         stated = next(filter(None, counts), 0)
-        if not self.about.ram_gib and not (self.processor and stated):
-            raise refusal("guest", self.about.text)
+        if not about.ram_gib and not (self.processor and stated):
+            raise refusal("guest", about.text)
         self.has_stated_cores = bool(stated)
-        usual = max(1, round((self.about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+        usual = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
         self.guest_cores = stated or usual
-        self.about.ram_gib = self.about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
+        about.ram_gib = about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
         self.processor = self.processor or _GUEST_PROCESSOR
-
-    def _complete_computer(self) -> None:
-        if self.about.is_line or self.row:
-            raise refusal("product", self.about.text)
-        if self.about.ram_gib is None or any(map(str.isdecimal, "".join(self.about.left))):
-            raise unknown(self.about.text)
-        self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _accelerators(self) -> tuple[Accelerator, ...]:
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)
@@ -290,13 +284,12 @@ class _Parts:
         return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
 
     def system(self) -> str:
-        if self.about.system or "system" in self.row or self.guest_cores:
-            return self.about.system or str(self.row.get("system", "linux"))
-        said = {*self.about.words}
-        is_laptop = (self.about.is_line and self.about.is_laptop) or said & {"laptop", "netbook"}
+        about, said = self.about, {*self.about.words}
+        if about.system or "system" in self.row or self.guest_cores:
+            return about.system or str(self.row.get("system", "linux"))
         if self.series and self.series.kind == "phone":
             return "linux"
-        if is_laptop or said & {"desktop", "pc"}:
+        if (about.is_line and about.is_laptop) or said & {"laptop", "netbook", "desktop", "pc"}:
             return "windows"
         return "linux" if self.row else str(self.around.get("system", "linux"))
 
@@ -309,20 +302,6 @@ class _Parts:
             return float(max(usual, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
         inside = self.series and (self.series.on_package_gib or self.series.memory_gib)
         return float((self.chip and self.chip.memory_gib) or inside or usual)
-
-
-def _is_kind_of(named: str, own: str) -> bool:
-    """Whether words tell only the kind of the product's own processor: `r720 dual xeon`."""
-    kind = {word for word in named.split() if word not in ("2x", "dual")}
-    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
-    return is_alike and cpus.names_a_kind_alone(kind)
-
-
-def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float) -> float | None:
-    """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
-    usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
-    is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
-    return usable if usable or is_of_disk else stated_gib
 
 
 def _known_with(about: Description, parts: _Parts) -> tuple[Machine, str] | None:
@@ -360,9 +339,10 @@ def _sizes(cards: Sequence[Accelerator]) -> tuple[tuple[str, int | None], ...]:
 def _stated_facts(parts: _Parts) -> dict[str, Any]:
     """What is told, and the cores and the rate of memory that come with the product or the chip."""
     row, series = parts.row, parts.series
+    architecture = row.get("architecture") or (series and series.architecture)
     facts: dict[str, Any] = {
         "system": parts.system(),
-        "architecture": parts.architecture,
+        "architecture": architecture or parts.around.get("architecture", "x86_64"),
         "accelerators": parts.accelerators,
         "cpu_model": parts.processor,
     }
@@ -383,22 +363,26 @@ def _stated_facts(parts: _Parts) -> dict[str, Any]:
 
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
     """The facts that no word tells."""
-    assumed, has_no_ram = [BANDWIDTH] * (not facts.get(BANDWIDTH)), not parts.has_stated_ram
+    row, has_no_ram = parts.row, not parts.has_stated_ram
+    is_sold_so = len(row.get("gib", ())) == 1 and "guest" not in row
+    is_on_package = parts.series is not None and parts.series.on_package_gib is not None
+    assumed = {
+        BANDWIDTH: not facts.get(BANDWIDTH),
+        "memory_total_bytes": has_no_ram and not (is_sold_so or is_on_package),
+    }
     if parts.guest_cores:
-        assumed += ["architecture", *["accelerators"] * (not parts.accelerators)]
-        assumed += ["cpu_cores_usable", "cpu_cores_physical"] * (not parts.has_stated_cores)
-    elif not parts.row:
+        assumed |= {"architecture": True, "accelerators": not parts.accelerators}
+        assumed |= dict.fromkeys(
+            ("cpu_cores_usable", "cpu_cores_physical"), not parts.has_stated_cores
+        )
+    elif not row:
         is_cards_alone = parts.processor is None and has_no_ram
         has_gpu = any((parts.cards, about.vram_gib, about.has_no_card))
-        assumed += ["accelerators"] * (not has_gpu)
-        if about.system is None and (parts.cards is None or is_cards_alone):
-            assumed.append("system")
-        assumed += ["architecture", "memory_limit_bytes"] * is_cards_alone
-        assumed += ["cpu_model"] * (parts.processor == _UNNAMED_PROCESSOR)
-    is_sold_so = len(parts.row.get("gib", ())) == 1 and "guest" not in parts.row
-    is_on_package = parts.series is not None and parts.series.on_package_gib is not None
-    has_one_size = is_sold_so or is_on_package
-    return assumed + ["memory_total_bytes"] * (has_no_ram and not has_one_size)
+        assumed |= dict.fromkeys(("architecture", "memory_limit_bytes"), is_cards_alone)
+        assumed["accelerators"] = not has_gpu
+        assumed["system"] = about.system is None and (parts.cards is None or is_cards_alone)
+        assumed["cpu_model"] = parts.processor == _UNNAMED_PROCESSOR
+    return [fact for fact, is_assumed in assumed.items() if is_assumed]
 
 
 def _title(about: Description, parts: _Parts) -> str:
@@ -418,34 +402,37 @@ def _title(about: Description, parts: _Parts) -> str:
     return f"{title} with {what}" if what else title
 
 
-def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
-    series, sizes = parts.series, parts.row.get("gib", ())
-    yield from parts.cards.notes if parts.cards else ()
-    yield from _doubts_of_parts(about, parts)
-    if about.system is None and not about.has_chip and about.scope != "container":
-        yield f"{parts.system().capitalize()} is assumed."
-    if about.vram_gib is not None:
-        yield "Which GPU it is is not told, so that its speed is a wide guess."
-    elif series and series.graphics and not any((parts.accelerators, about.has_no_card, parts.row)):
-        yield f"The GPU inside it counts with --gpu '{series.graphics}' alone."
-    if about.has_chip and about.cards:
-        yield f"{about.cards[0].label} is left aside: no such computer takes a card."
-    if about.ram_gib is None and len(sizes) > 1:
-        yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
-
-
-def _doubts_of_parts(about: Description, parts: _Parts) -> Iterator[str]:
-    processor, series, cards = parts.processor, parts.series, parts.cards
-    if cards and "guest" in parts.row and words_of(cards.label).isdisjoint(about.words):
-        yield f"Its GPU is assumed: {cards.label}."
-    if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
-        yield "Its processor is not told, so that its speed is a wide guess."
-    elif processor is None:
-        yield from ["Its processor is assumed."] * (not parts.row)
-    elif parts.chip is None and (series is None or series.is_a_generation) and not about.has_chip:
-        yield f"The name tells no series of processors, {processor}: a wide guess."
-    if about.processor and processor != about.processor:
-        yield f"Which {about.processor} it has is not told: judged with {processor}."
+def _doubts(about: Description, parts: _Parts) -> tuple[str, ...]:
+    """What else the description can mean, by `note` of words.toml."""
+    row, processor, series, cards = parts.row, parts.processor, parts.series, parts.cards
+    is_usual = processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR)
+    is_listed = parts.chip or about.has_chip or (series and not series.is_a_generation)
+    has_gpu, sizes = parts.accelerators or about.has_no_card or row, row.get("gib", ())
+    is_left_aside = cards is not None and words_of(cards.label).isdisjoint(about.words)
+    holds = {
+        "gpu": is_left_aside and "guest" in row,
+        "unnamed": is_usual,
+        "processor": processor is None and not row,
+        "series": processor is not None and not is_usual and not is_listed,
+        "kind": about.processor not in (None, processor),
+        "system": about.system is None and not about.has_chip and about.scope != "container",
+        "vram": about.vram_gib is not None,
+        "graphics": series and series.graphics and not has_gpu and about.vram_gib is None,
+        "card": about.has_chip and about.cards,
+        "sizes": about.ram_gib is None and len(sizes) > 1,
+    }
+    return sentences(
+        "words",
+        "note",
+        holds,
+        gpu=cards and cards.label,
+        processor=processor,
+        kind=about.processor,
+        system=parts.system().capitalize(),
+        graphics=series and series.graphics,
+        card=next((each.label for each in about.cards), None),
+        sizes=[f"{size:g} GB" for size in sizes[1:]],
+    )
 
 
 def _ram_words(gib: float) -> str:
