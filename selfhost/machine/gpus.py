@@ -385,30 +385,27 @@ def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, 
 
 @lru_cache(maxsize=4096)
 def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
-    """The cards that the words mean, also by a short form, `3070s`, and in a laptop its form."""
+    """The cards of which the words say enough, `h200` is no `h200 nvl`; also by a short form,
+    `3070s`, and in a laptop its form.
+    """
     if laptop and (several := matches((*name, "laptop"))):
         return several
     plain, same = spelled(" ".join(name)).lower(), word_table()["same"]
-    spellings = [plain, *(find.sub(put, plain) for find, put in shapes("short"))]
-    for spelling in dict.fromkeys(spellings):
+    left_out = role("left_out")
+    for spelling in (plain, *(find.sub(put, plain) for find, put in shapes("short"))):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
-        if typed and (with_words := _with_words(typed)):
-            return tuple(with_words)
+        meant = [
+            card
+            for card in cards()
+            if (typed <= card.named and card.words - left_out - role("forms") <= typed)
+            or typed in card.called
+        ]
+        whole = [card for card in meant if card.words - left_out <= typed]
+        most = max((len(card.words - left_out) for card in whole), default=0)
+        longest = [card for card in whole if len(card.words - left_out) == most]
+        if typed and meant:
+            return tuple(longest or meant)
     return ()
-
-
-def _with_words(typed: frozenset[str]) -> list[Card]:
-    """The cards of which the words say enough: `h200` is no `h200 nvl`."""
-    unsaid = role("left_out") | role("forms")
-    matching = [
-        card
-        for card in cards()
-        if (typed <= card.named and card.words - unsaid <= typed) or typed in card.called
-    ]
-    telling = {card.name: card.words - role("left_out") for card in matching}
-    whole = [card for card in matching if telling[card.name] <= typed]
-    most = max((len(telling[card.name]) for card in whole), default=0)
-    return [card for card in whole if len(telling[card.name]) == most] or matching
 
 
 def spelled(text: str) -> str:

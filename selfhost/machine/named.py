@@ -15,7 +15,7 @@ from ..core.spelling import words_of
 from ..core.tables import sentences, shipped_table
 from . import cpus, gpus
 from .changes import planned
-from .gpus import NamedCards, joined
+from .gpus import joined
 from .profiles import beginning_with, called, unknown
 from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, cards_named, understand
@@ -64,20 +64,59 @@ def named(text: str) -> tuple[Machine, str | None]:
 
 def rented(text: str) -> tuple[Machine, str] | None:
     """The machine that a cloud's name for a type means, with GPUs that are named behind it,
-    `n1-standard-8 + t4`, and a note; None for any other text.
+    `n1-standard-8 + t4`, in place of its own, and a note; None for any other text.
     """
     plain = _without_provider(text)
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
     words = _METAL.sub(r".\1xlarge", plain).split()
-    for end in range(len(words), 0, -1):
-        typed, beside = " ".join(words[:end]), " ".join(words[end:])
-        added = None
-        with suppress(UnknownGpuError):
-            added = cards_named(beside.lstrip("+, ").removeprefix("with ")) if beside else None
-        if match := _rented_type(typed, added):
-            machine, note = match
-            return machine, f"{note} Left aside: {beside}." if beside and added is None else note
+    typed = (" ".join(words[:end]) for end in range(len(words), 0, -1))
+    name, size = next(((each, own) for each in typed if (own := _rented_size(each))), ("", None))
+    if size is None:
+        return None
+    (row, gib, processors), cards = size, None
+    beside = " ".join(words)[len(name) :].strip()
+    with suppress(UnknownGpuError):
+        cards = cards_named(beside.lstrip("+, ").removeprefix("with ")) if beside else None
+    left_aside = f" Left aside: {beside}." if beside and cards is None else ""
+    if cards is None and "gpu" in row:
+        cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
+    facts: dict[str, Any] = {
+        "system": "linux",
+        "architecture": cpus.class_of(row["cpu"]).get("architecture", "x86_64"),
+        "cpu_model": row["cpu"],
+        "cpu_cores_usable": float(processors),
+        "cpu_cores_physical": max(1, processors // row["threads"]),
+        "accelerators": () if cards is None else cards.accelerators,
+    }
+    source = shipped_table("cloud_types")["sources"][row["source"]]
+    assumed = [BANDWIDTH, "cpu_model"] if row.get("any_host") else [BANDWIDTH]
+    own = {"name": name, "scope": "vm", "confidence": "medium"}
+    machine = _planned(facts, gib, assumed, source, **own)
+    memory = units.binary(machine.memory_total_bytes or 0)
+    has_cards = f", {cards.label}" if cards else ""
+    parts = f"{memory}, {processors} virtual processors of {row['cpu']}{has_cards}"
+    return machine, f"{row['provider']} {name}: {parts}.{left_aside}"
+
+
+def _rented_size(text: str) -> tuple[Mapping[str, Any], float, int] | None:
+    """The row of a type's name, its GiB and its processors."""
+    table, name, count = shipped_table("cloud_types"), text.lower(), 0
+    # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
+    if constrained := re.fullmatch(table["constrained"], name, re.ASCII):
+        name, count = f"{constrained['before']}{constrained['behind']}", int(constrained["count"])
+    for row in table["type"]:
+        match = re.fullmatch(row["types"], name, re.ASCII) if name[:1] in row["begins"] else None
+        if match is None:
+            continue
+        size, groups = match["size"], match.groupdict()
+        word = size.lstrip("0123456789")
+        processors = int(size.removesuffix(word) or 1) * table["sizes"].get(word, 0 if word else 1)
+        processors = row["processors"].get(size, 0) if "processors" in row else processors
+        each_gib = row.get("gib", {}).get(groups.get("kind"), 0)
+        gib = float(groups.get("gib") or each_gib * processors)
+        if gib and processors > count:
+            return row, gib, count or processors
     return None
 
 
@@ -91,52 +130,6 @@ def _without_provider(text: str) -> str:
     while len(parts) > 1 and parts[-1].lower() in providers:
         parts.pop()
     return " ".join(parts)
-
-
-def _rented_type(text: str, added: NamedCards | None) -> tuple[Machine, str] | None:
-    """The machine of a type's name, with those GPUs in place of its own where they are given."""
-    table = shipped_table("cloud_types")
-    name, count = text.lower(), 0
-    # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
-    if constrained := re.fullmatch(table["constrained"], name, re.ASCII):
-        name, count = f"{constrained['before']}{constrained['behind']}", int(constrained["count"])
-    for row in table["type"]:
-        match = re.fullmatch(row["types"], name, re.ASCII) if name[:1] in row["begins"] else None
-        if match is None:
-            continue
-        size, groups = match["size"], match.groupdict()
-        word = size.lstrip("0123456789")
-        processors = int(size.removesuffix(word) or 1) * table["sizes"].get(word, 0 if word else 1)
-        if "processors" in row:
-            processors = row["processors"].get(size, 0)
-        each_gib = row.get("gib", {}).get(groups.get("kind"), 0)
-        gib = float(groups.get("gib") or each_gib * processors)
-        if gib and processors > count:
-            cards = added
-            if cards is None and "gpu" in row:
-                cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
-            return _rented_machine(text, row, gib, count or processors, cards)
-    return None
-
-
-def _rented_machine(
-    text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
-) -> tuple[Machine, str]:
-    facts: dict[str, Any] = {
-        "system": "linux",
-        "architecture": cpus.class_of(row["cpu"]).get("architecture", "x86_64"),
-        "cpu_model": row["cpu"],
-        "cpu_cores_usable": float(processors),
-        "cpu_cores_physical": max(1, processors // row["threads"]),
-        "accelerators": () if cards is None else cards.accelerators,
-    }
-    source = shipped_table("cloud_types")["sources"][row["source"]]
-    assumed = [BANDWIDTH, "cpu_model"] if row.get("any_host") else [BANDWIDTH]
-    own = {"name": text, "scope": "vm", "confidence": "medium"}
-    machine = _planned(facts, gib, assumed, source, **own)
-    has_cards = f", {cards.label}" if cards else ""
-    memory, what = units.binary(machine.memory_total_bytes or 0), f"{row['provider']} {text}"
-    return machine, f"{what}: {memory}, {processors} virtual processors of {row['cpu']}{has_cards}."
 
 
 def _planned(
@@ -441,6 +434,7 @@ def _ram_words(gib: float) -> str:
 
 
 def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str | None]:
+    """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
     series, kind, stated = gpus.series_in(machine), about.ram_kind, about.numbers
     is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
     if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
@@ -454,22 +448,16 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str |
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
-    facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
-    assumed = machine.assumed
+    # of two channels one may be empty
+    is_filled = used != 2 or bool({"sticks", "channels"} & {*stated}) or name.startswith("LP")
+    how = None if is_filled else FILLED_ASSUMED
+    if "mts" not in stated and not (kind and series.slowest < series.fastest):
+        how = RATE_ASSUMED
+    facts, assumed = {BANDWIDTH: bandwidth, "memory_bandwidth_how": how}, machine.assumed
     machine = machine.stated(facts, f"{what}, as its description says")
     # the rate of a kind is a guess
     machine = machine if "mts" in stated else machine.replace(assumed=assumed)
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
-
-
-def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
-    stated = about.numbers.keys()
-    if "mts" not in stated and not (about.ram_kind and series.slowest < series.fastest):
-        return RATE_ASSUMED
-    # of two channels one may be empty
-    is_told = not stated.isdisjoint(("sticks", "channels"))
-    is_filled = channels != 2 or is_told or (about.ram_kind or "").startswith("lp")
-    return None if is_filled else FILLED_ASSUMED
 
 
 def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int | None:
