@@ -208,8 +208,7 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
     every = machine.accelerators or ()
     cards = [card for card in every if card.vendor.lower() != "apple"]
     is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
-    is_apple |= (machine.system, machine.architecture) == ("macos", "aarch64")
-    if cards and is_apple:
+    if cards and (is_apple or (machine.system, machine.architecture) == ("macos", "aarch64")):
         message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
         other = named[0].label if named else "Ryzen 5 7600 32GB"
         remedy = f"leave it out, or name a computer that takes cards: --machine '{other}'"
@@ -223,25 +222,26 @@ def _read_settings(
     """The text and the value of each key, of GPUs all of them; what is wrong goes to `problems`."""
     texts: dict[str, str] = {}
     values: dict[str, Any] = {}
-    for setting in settings:
+    for setting in map(str.strip, settings):
         key, is_set, text = setting.partition("=")
         key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
         is_one_more = key == "gpu" and values.get(key) and text.lower() != "none"
         try:
-            if key not in SETTINGS:
-                raise _unknown_key(key, text if is_set else None)
-            if key in values and not is_one_more:
-                raise _fault(key, "is set several times", "set it once")
+            if key not in SETTINGS or (key in values and not is_one_more):
+                raise _misplaced(key, text if is_set else None)
             value = value_of(key, text)
         except SettingError as error:
             problems += error.problems
-            continue
-        values[key] = values.get(key, ()) + value if key == "gpu" else value
-        texts[key] = f"{texts[key]}, {setting.strip()}" if key in texts else setting.strip()
+        else:
+            values[key] = values.get(key, ()) + value if key == "gpu" else value
+            texts[key] = f"{texts[key]}, {setting}" if key in texts else setting
     return texts, values
 
 
-def _unknown_key(key: str, value: str | None) -> SettingError:
+def _misplaced(key: str, value: str | None) -> SettingError:
+    """The error for a key that cannot be set, or not twice."""
+    if key in SETTINGS:
+        return _fault(key, "is set several times", "set it once")
     meant = (name for name in SETTINGS if key in _setting(name)["also"])
     guess = next(meant, None) or nearest(key, SETTINGS)
     if value is None:

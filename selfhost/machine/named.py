@@ -77,7 +77,7 @@ def rented(text: str) -> tuple[Machine, str] | None:
     (row, gib, processors), cards = size, None
     beside = " ".join(words)[len(name) :].strip()
     with suppress(UnknownGpuError):
-        cards = cards_named(beside.lstrip("+, ").removeprefix("with ")) if beside else None
+        cards = cards_named(beside.lstrip("+, ").removeprefix("with "))
     left_aside = f" Left aside: {beside}." if beside and cards is None else ""
     if cards is None and "gpu" in row:
         cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
@@ -147,10 +147,7 @@ def _described(about: Description) -> tuple[Machine, str]:
         about.product = _mac_product(about.product, about.ram_gib)
     row, stated_gib = about.product, about.ram_gib
     if row and stated_gib:
-        # what a board's system tells of it; what only its disk can have is none of it
-        usable = (gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib)
-        is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
-        about.ram_gib = next(usable, None if is_of_disk else stated_gib)
+        about.ram_gib = _usable_ram_gib(row, stated_gib)
     parts, quoted = _Parts(about), f'"{about.text}"'
     if known := _known_with(about, parts):
         return known
@@ -169,13 +166,11 @@ def _described(about: Description) -> tuple[Machine, str]:
     has_assumed = ", assumed" * machine.assumes("memory_total_bytes")
     ram = _ram_words(gib)
     notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
-    notes += [*(parts.cards.notes if parts.cards else ()), *_doubts(about, parts)]
+    notes += _doubts(about, parts)
     if about.has_no_gpu:
         machine = machine.stated({"accelerators": ()}, quoted)
-    if not about.has_chip and machine.scope == "host":
-        machine = _with_cores(machine, about)
-    machine, rate_note = _with_ram_rate(machine, about)
-    notes += filter(None, [rate_note])
+    machine, rate_notes = _with_ram_rate(_with_cores(machine, about), about)
+    notes += rate_notes
     if about.is_wsl:
         # the virtual machine in which Windows runs Linux
         half = (machine.memory_total_bytes or 0) // 2
@@ -188,13 +183,20 @@ def _described(about: Description) -> tuple[Machine, str]:
     return machine, " ".join(notes)
 
 
+def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float) -> float | None:
+    """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
+    usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
+    is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
+    return usable if usable or is_of_disk else stated_gib
+
+
 def _with_cores(machine: Machine, about: Description) -> Machine:
     """With those that are stated, if fewer than its processor has."""
     stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
     processor = machine.cpu_model or ""
     cores = cpus.cores_of(processor)
     listed = cores.physical[1] // cpus.count_of(processor) if cores and cores.are_known else None
-    if not stated or (listed and stated >= listed):
+    if not stated or (listed and stated >= listed) or about.has_chip or machine.scope != "host":
         return machine
     facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
     return machine.stated({**facts, "cpu_cores_performance": None}, f'"{about.text}"')
@@ -228,15 +230,12 @@ class _Parts:
     def __init__(self, about: Description) -> None:
         row, self.about, self.processor = about.product, about, about.processor
         own: str = row.get("processor", "")
-        # `r720 dual xeon` tells only the kind of the product's own
-        kind = {*(self.processor or "").split()} - {"2x", "dual"}
-        is_alike = kind & words_of(own) or cpus.maker_of(" ".join(kind)) == cpus.maker_of(own)
-        if own and (not kind or (is_alike and cpus.names_a_kind_alone(kind))):
+        if own and (self.processor is None or _is_kind_of(self.processor, own)):
             self.processor = own
         self.row, self.is_of_product = row, self.processor == row.get("processor")
-        self.cards = joined(about.cards) if about.cards and not about.has_chip else None
-        if self.cards is None and "gpu" in row and not about.has_no_card:
-            self.cards = cards_named(row["gpu"])
+        own_cards = [cards_named(row["gpu"])] if "gpu" in row and not about.has_no_card else []
+        stated_cards = [] if about.has_chip else about.cards
+        self.cards = joined(stated_cards or own_cards)
         name = self.processor or ""
         self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
         self.chip = cpus.soldered_chip(words_of(name))
@@ -246,11 +245,15 @@ class _Parts:
         if about.scope != "host" and not row:
             self._complete_guest()
         elif self.processor is None and not self.accelerators:
-            if about.is_line or row:
-                raise refusal("product", about.text)
-            if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-                raise unknown(about.text)
-            self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
+            self._complete_computer()
+
+    def _complete_computer(self) -> None:
+        about = self.about
+        if about.is_line or self.row:
+            raise refusal("product", about.text)
+        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+            raise unknown(about.text)
+        self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _complete_guest(self) -> None:
         about = self.about
@@ -266,7 +269,7 @@ class _Parts:
 
     def _accelerators(self) -> tuple[Accelerator, ...]:
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)
-        if self.cards is not None:
+        if self.cards.accelerators:
             return self.cards.accelerators
         if inside:
             return (Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),)
@@ -290,11 +293,18 @@ class _Parts:
         if self.about.ram_gib is not None or self.row:
             return self.about.ram_gib or float(self.row["gib"][0])
         usual = self.around.get("memory_gib", 0)
-        if self.cards is not None or self.processor is None:
+        if self.cards.label or self.processor is None:
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
             return float(max(usual, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
         inside = self.series and (self.series.on_package_gib or self.series.memory_gib)
         return float((self.chip and self.chip.memory_gib) or inside or usual)
+
+
+def _is_kind_of(named: str, own: str) -> bool:
+    """Whether words tell only the kind of the product's own processor: `r720 dual xeon`."""
+    kind = {*named.split()} - {"2x", "dual"}
+    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
+    return is_alike and cpus.names_a_kind_alone(kind)
 
 
 def _known_with(about: Description, parts: _Parts) -> tuple[Machine, str] | None:
@@ -302,7 +312,7 @@ def _known_with(about: Description, parts: _Parts) -> tuple[Machine, str] | None
     several of a kind that none has the one with one of them, and as much RAM as they have memory.
     """
     others = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
-    if parts.cards is None or any(others) or "cores" in about.numbers:
+    if not parts.cards.label or any(others) or "cores" in about.numbers:
         return None
     cards, quoted, notes = parts.cards.accelerators, f'"{about.text}"', parts.cards.notes
     kinds = ("laptop",) if about.is_laptop else ("desktop", "server")
@@ -332,23 +342,27 @@ def _sizes(cards: Sequence[Accelerator]) -> tuple[tuple[str, int | None], ...]:
 def _stated_facts(parts: _Parts) -> dict[str, Any]:
     """What is told, and the cores and the rate of memory that come with the product or the chip."""
     row, series = parts.row, parts.series
-    architecture = row.get("architecture") or (series and series.architecture)
+    own = (
+        row.get("architecture"),
+        series and series.architecture,
+        parts.around.get("architecture"),
+    )
     facts: dict[str, Any] = {
         "system": parts.system(),
-        "architecture": architecture or parts.around.get("architecture", "x86_64"),
+        "architecture": next(filter(None, own), "x86_64"),
         "accelerators": parts.accelerators,
         "cpu_model": parts.processor,
     }
     if cores := parts.guest_cores:
         return facts | {"cpu_cores_usable": float(cores), "cpu_cores_physical": cores}
-    if parts.is_of_product and "cores" in row:
-        physical, listed = row.get("physical"), cpus.cores_of(parts.processor or "")
-        facts["cpu_cores_usable"], facts["cpu_cores_physical"] = float(row["cores"]), physical
-        if listed and listed.are_known and listed.physical[1] == physical:
-            facts["cpu_cores_performance"] = listed.performance[1]
-    if parts.is_of_product and "gb_per_s" in row:
-        facts[BANDWIDTH] = round(row["gb_per_s"] * units.GB)
-    elif series is not None and series.memory == "soldered" and not row and not parts.cards:
+    if parts.is_of_product:
+        facts |= {BANDWIDTH: round(row["gb_per_s"] * units.GB)} if "gb_per_s" in row else {}
+        if "cores" in row:
+            physical, listed = row.get("physical"), cpus.cores_of(parts.processor or "")
+            facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": physical}
+            if listed and listed.are_known and listed.physical[1] == physical:
+                facts["cpu_cores_performance"] = listed.performance[1]
+    elif series is not None and not row and not parts.cards.label and series.memory == "soldered":
         # memory that is sold at one rate alone
         facts[BANDWIDTH] = round(series.usual) if series.least == series.most else None
     return facts
@@ -370,10 +384,10 @@ def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> lis
         )
     elif not row:
         is_cards_alone = parts.processor is None and has_no_ram
-        has_gpu = any((parts.cards, about.vram_gib, about.has_no_card))
+        has_gpu = any((parts.cards.label, about.vram_gib, about.has_no_card))
         assumed |= dict.fromkeys(("architecture", "memory_limit_bytes"), is_cards_alone)
         assumed["accelerators"] = not has_gpu
-        assumed["system"] = about.system is None and (parts.cards is None or is_cards_alone)
+        assumed["system"] = about.system is None and (not parts.cards.label or is_cards_alone)
         assumed["cpu_model"] = parts.processor == _UNNAMED_PROCESSOR
     return [fact for fact, is_assumed in assumed.items() if is_assumed]
 
@@ -385,7 +399,7 @@ def _title(about: Description, parts: _Parts) -> str:
         return f"{kind} with {' and '.join(beside)}"
     is_said = parts.row and parts.is_of_product
     names = [parts.processor or ""] * (not is_said and parts.processor != _UNNAMED_PROCESSOR)
-    if parts.cards is not None:
+    if parts.cards.label:
         names += [parts.cards.label] if about.cards or not parts.row else []
     elif about.vram_gib is not None:
         names += [card.name for card in parts.accelerators]
@@ -396,36 +410,35 @@ def _title(about: Description, parts: _Parts) -> str:
 
 
 def _doubts(about: Description, parts: _Parts) -> tuple[str, ...]:
-    """What else the description can mean, by `note` of words.toml."""
-    row, processor, series, cards = parts.row, parts.processor, parts.series, parts.cards
-    is_usual = processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR)
-    is_listed = parts.chip or about.has_chip or (series and not series.is_a_generation)
-    has_gpu, sizes = parts.accelerators or about.has_no_card or row, row.get("gib", ())
-    is_left_aside = cards is not None and words_of(cards.label).isdisjoint(about.words)
+    """What else the description can mean, by its GPUs and by `note` of words.toml."""
+    row, processor, series, label = parts.row, parts.processor, parts.series, parts.cards.label
+    is_usual = processor in (None, _UNNAMED_PROCESSOR, _GUEST_PROCESSOR)
+    is_listed = any((parts.chip, about.has_chip, series and not series.is_a_generation))
+    graphics = None if series is None else series.graphics
+    no_gpu = not any((parts.accelerators, about.has_no_card, row, about.vram_gib))
+    sizes = row.get("gib", ())[1:] if about.ram_gib is None else ()
     holds = {
-        "gpu": is_left_aside and "guest" in row,
-        "unnamed": is_usual,
+        "gpu": all(("guest" in row, label, words_of(label).isdisjoint(about.words))),
+        "unnamed": is_usual and processor is not None,
         "processor": processor is None and not row,
-        "series": processor is not None and not is_usual and not is_listed,
+        "series": not (is_usual or is_listed),
         "kind": about.processor not in (None, processor),
         "system": about.system is None and not about.has_chip and about.scope != "container",
         "vram": about.vram_gib is not None,
-        "graphics": series and series.graphics and not has_gpu and about.vram_gib is None,
+        "graphics": no_gpu and graphics,
         "card": about.has_chip and about.cards,
-        "sizes": about.ram_gib is None and len(sizes) > 1,
+        "sizes": sizes,
     }
-    return sentences(
-        "words",
-        "note",
-        holds,
-        gpu=cards and cards.label,
-        processor=processor,
-        kind=about.processor,
-        system=parts.system().capitalize(),
-        graphics=series and series.graphics,
-        card=next((each.label for each in about.cards), None),
-        sizes=[f"{size:g} GB" for size in sizes[1:]],
-    )
+    figures = {
+        "gpu": label,
+        "processor": processor,
+        "kind": about.processor,
+        "system": parts.system().capitalize(),
+        "graphics": graphics,
+        "card": about.cards and about.cards[0].label,
+        "sizes": [f"{size:g} GB" for size in sizes],
+    }
+    return *parts.cards.notes, *sentences("words", "note", holds, **figures)
 
 
 def _ram_words(gib: float) -> str:
@@ -433,31 +446,36 @@ def _ram_words(gib: float) -> str:
     return f"{gib:,g} {'GB' if gib == int(gib) else 'GiB'} of RAM"
 
 
-def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str | None]:
+def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, list[str]]:
     """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
     series, kind, stated = gpus.series_in(machine), about.ram_kind, about.numbers
     is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
     if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
-        return machine, None
+        return machine, []
     name = (kind or "RAM").upper()
     rate = None if series is None else _rate(series, kind, stated.get("mts"))
     if series is None or rate is None:
-        return machine, f"{name} is left aside: it fits no processor that is told."
+        return machine, [f"{name} is left aside: it fits no processor that is told."]
     used = min(series.channels, stated.get("channels", series.channels))
     if "sticks" in stated and series.bits == 64:
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
-    # of two channels one may be empty
-    is_filled = used != 2 or bool({"sticks", "channels"} & {*stated}) or name.startswith("LP")
-    how = None if is_filled else FILLED_ASSUMED
-    if "mts" not in stated and not (kind and series.slowest < series.fastest):
-        how = RATE_ASSUMED
+    how = _how_known(about, series, used)
     facts, assumed = {BANDWIDTH: bandwidth, "memory_bandwidth_how": how}, machine.assumed
     machine = machine.stated(facts, f"{what}, as its description says")
     # the rate of a kind is a guess
     machine = machine if "mts" in stated else machine.replace(assumed=assumed)
-    return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+    return machine, [f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."]
+
+
+def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
+    stated = about.numbers.keys()
+    if "mts" not in stated and not (about.ram_kind and series.slowest < series.fastest):
+        return RATE_ASSUMED
+    # of two channels one may be empty
+    is_filled = channels != 2 or (about.ram_kind or "").startswith("lp")
+    return FILLED_ASSUMED if not is_filled and stated.isdisjoint(("sticks", "channels")) else None
 
 
 def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int | None:

@@ -220,28 +220,17 @@ def _take_setting(about: Description) -> None:
 def _take_mac(about: Description) -> None:
     """Take the Mac that the words name by its chip, or by a product that has one chip."""
     texts = [about.free(at) for at in range(len(about.words))]
-    start = next(
-        (
-            at
-            for at, word in enumerate(texts)
-            if shape("chip").fullmatch(word) and about.word(at - 1) not in role("not_apple")
-        ),
-        len(texts),
+    chips = (
+        at
+        for at, word in enumerate(texts)
+        if shape("chip").fullmatch(word) and about.word(at - 1) not in role("not_apple")
     )
+    start = next(chips, len(texts))
     end = start + 1 + (about.free(start + 1) in ("pro", "max", "ultra"))
-    chip, kinds, words = texts[start:end], role("macs").intersection(texts), {*texts}
-    if about.product or not (kinds or chip):
+    chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
+    if about.product or not (is_mac or chip):
         return
-    # `macbook 16gb` is every kind
-    idle = (role("idle") - {*cpus.MAKERS}) | kinds
-    is_bare = all(word in idle or SIZE.fullmatch(word) for word in words)
-
-    def is_meant(row: Mapping[str, Any]) -> bool:
-        names = map(set[str], map(str.split, row["years"]))
-        is_sold_so = any(name <= words or (is_bare and kinds <= name) for name in names)
-        return [row["chip"], row["variant"]] == [*chip, ""][:2] if chip else is_sold_so
-
-    rows = [row for row in shipped_table("macs")["mac"] if is_meant(row)]
+    rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*texts})]
     if len(rows) > 1:
         near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near))
@@ -251,8 +240,19 @@ def _take_mac(about: Description) -> None:
         about.has_no_card = about.has_no_gpu = about.has_no_gpu or about.scope != "host"
         about.taken.update(range(start, end))
         about.taken.update(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
-    elif kinds or {"apple", "air"} & words:
+    elif is_mac or {"apple", "air"} & {*texts}:
         raise refusal("mac", about.text)
+
+
+def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
+    """Whether a row is that chip or, where none is named, was sold under a name of these words."""
+    if chip:
+        return [row["chip"], row["variant"]] == [*chip, ""][:2]
+    kinds, names = words & role("macs"), map(set[str], map(str.split, row["years"]))
+    # `macbook 16gb` is every kind
+    idle = (role("idle") - {*cpus.MAKERS}) | kinds
+    is_bare = all(word in idle or SIZE.fullmatch(word) for word in words)
+    return any(name <= words or (is_bare and kinds <= name) for name in names)
 
 
 def _take_processor(about: Description) -> None:
@@ -410,46 +410,55 @@ def _take_card(
                 about.cards_at[start] = inside
         return
     if size not in sold:
-        size = _own_gib(about, start, end, cards, alone=alone)
+        size = _size_behind(about, end, cards, alone=alone)
+        size = _size_before(about, start, cards, alone=alone) if size is None else size
     count = _count_beside(about, start, end)
-    about.cards_at[start] = named_card(names, size, count, laptop=about.is_laptop)
+    about.cards_at[start] = named_card(names, size or None, count, laptop=about.is_laptop)
 
 
-def _own_gib(
-    about: Description, start: int, end: int, cards: Sequence[gpus.Card], *, alone: bool
+def _size_behind(
+    about: Description, end: int, cards: Sequence[gpus.Card], *, alone: bool
 ) -> float | None:
-    """The card's size behind its name, else before it, which is taken; None where there is none."""
-    sold = {size for card in cards for size in card.memory_gib}
-    # no size of RAM, or another is said to be it, or of a card that was changed
-    is_changed = not role("changed").isdisjoint(about.words)
-    is_no_ram = is_changed or any(word.endswith("bram") for word in about.words)
+    """The card's size behind its name; 0 where a size there is none of its own, None where there is
+    no size.
+    """
     at = end + (about.word(end) in (BREAK, "vram", "with"))
-    kind = about.word(at).partition("b")[2]
-    if size := about.free_gib(at):
-        if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
-            return None
-        is_sold = kind == "vram" or size in sold
-        if is_sold or f"{size:g}gb" in cards[0].named - cards[0].words:
-            about.taken.add(at)
-            return size if is_sold else None
-        if alone or (not kind and at == end and (is_no_ram or _is_odd(size))):
-            raise not_sold_so(cards, size)
+    size = about.free_gib(at)
+    if not size:
         return None
-    at = start - 1
-    modules, size = MODULES.fullmatch(about.free(at)), about.free_gib(at)
+    kind = about.word(at).partition("b")[2]
+    if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
+        return 0
+    is_sold = kind == "vram" or any(size in card.memory_gib for card in cards)
+    if is_sold or f"{size:g}gb" in cards[0].named - cards[0].words:
+        about.taken.add(at)
+        return size if is_sold else 0
+    if alone or (not kind and at == end and _is_no_ram(about, size)):
+        raise not_sold_so(cards, size)
+    return 0
+
+
+def _size_before(
+    about: Description, start: int, cards: Sequence[gpus.Card], *, alone: bool
+) -> float | None:
+    """The card's size before its name, where another is the RAM's."""
+    sold = {size for card in cards for size in card.memory_gib}
+    modules, size = MODULES.fullmatch(about.free(start - 1)), about.free_gib(start - 1)
     if modules and float(modules[2]) in sold and about.processor is None:
         raise refusal("modules", about.text, word=modules[0], card=cards[0].label)
-    has_others = any(about.free_gib(other) for other in range(len(about.words)) if other != at)
-    is_no_ram = is_no_ram or _is_odd(size) or has_others or alone
-    if size not in sold or (about.processor and not is_no_ram):
+    has_others = any(about.free_gib(at) for at in range(len(about.words)) if at != start - 1)
+    is_of_card = about.processor is None or _is_no_ram(about, size) or has_others or alone
+    if size not in sold or not is_of_card:
         return None
-    about.taken.add(at)
+    about.taken.add(start - 1)
     return size
 
 
-def _is_odd(gib: float) -> bool:
-    """Whether hardly any machine has so much RAM."""
-    return gib % 4 != 0 and gib > 6
+def _is_no_ram(about: Description, gib: float) -> bool:
+    """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
+    is_odd = gib % 4 != 0 and gib > 6
+    has_ram = any(word.endswith("bram") for word in about.words)
+    return is_odd or has_ram or not role("changed").isdisjoint(about.words)
 
 
 def _with_fillers(about: Description, start: int, end: int) -> tuple[int, int]:
