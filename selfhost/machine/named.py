@@ -70,9 +70,10 @@ def rented(text: str) -> tuple[Machine, str] | None:
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
     words = _METAL.sub(r".\1xlarge", plain).split()
-    typed = (" ".join(words[:end]) for end in range(len(words), 0, -1))
-    name, size = next(((each, own) for each in typed if (own := _rented_size(each))), ("", None))
-    if size is None:
+    for end in range(len(words), 0, -1):
+        if size := _rented_size(name := " ".join(words[:end])):
+            break
+    else:
         return None
     (row, gib, processors), cards = size, None
     beside = " ".join(words)[len(name) :].strip()
