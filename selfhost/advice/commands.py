@@ -7,6 +7,7 @@ out.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from math import ceil
 from shlex import quote
@@ -17,7 +18,6 @@ from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import WorkloadError
-from ..core.records import pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.judging import judge
@@ -40,7 +40,7 @@ WORTH_BOUNDING = 0.1
 MORE = 1.5
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
-_PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
+_PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
 
 
 class Launch:

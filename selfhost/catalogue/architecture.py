@@ -4,10 +4,11 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core.records import Misfit, Record, Sized, kind_of, pattern, read_by
+from ..core.records import Misfit, Record, Sized, kind_of, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import TABLES, Table
 from .quantization_names import DTYPES, PACKED
@@ -284,7 +285,7 @@ def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
             line.problem(key, f'means nothing with kind = "{kind}"', remedy)
 
 
-_SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
+_SLICE = re.compile(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 
 
 def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places]:

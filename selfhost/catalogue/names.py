@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SelfhostError, UnknownModelError
-from ..core.records import Record, pattern
+from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.tables import sentences, shipped_table
 from .index import Catalogue
@@ -27,7 +27,7 @@ MAX_NAME_LENGTH = 400
 _NAMES = shipped_table("names")
 # of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(_NAMES["converters"])
-_PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
+_PATTERNS = {name: re.compile(text) for name, text in _NAMES["pattern"].items()}
 SEE_NAMES: str = _NAMES["see_names"]
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..core.records import Record, pattern
+from ..core.records import Record
 from ..core.tables import shipped_table
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 
 # before the type of weights that were trained for it; names of files and tags have the type alone
 TRAINED_FOR = "QAT-"
-_PATTERNS = {name: pattern(text) for name, text in _NAMES["pattern"].items()}
+_PATTERNS = {name: re.compile(text) for name, text in _NAMES["pattern"].items()}
 
 # names of GGUF types as llama.cpp writes them, and as people do; a pattern
 GGUF_TYPE: str = _NAMES["gguf_type"]

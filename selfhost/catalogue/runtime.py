@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
-from ..core.records import Stated, pattern, read_by
+from ..core.records import Stated, read_by
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES
@@ -24,8 +25,8 @@ BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
 # the end of a name that states its groups, on which no rule depends
-_GROUPS = pattern(r"-(?:\d+g|channel|[23]bit)$")
-_WHOLE, _SHARE = pattern(r"[0-9]{1,9}"), pattern(r"[01](\.[0-9]{1,9})?")
+_GROUPS = re.compile(r"-(?:\d+g|channel|[23]bit)$")
+_WHOLE, _SHARE = re.compile(r"[0-9]{1,9}"), re.compile(r"[01](\.[0-9]{1,9})?")
 # kinds of attention whose heads keep keys and values
 _WITH_HEADS = ("full", "sliding")
 

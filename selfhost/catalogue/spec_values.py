@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.records import pattern
 from ..core.tables import shipped_table
 from ..core.tomlfile import Table
 
@@ -29,7 +29,7 @@ SCRATCH = "scratch"
 _FORMS = shipped_table("names")["form"]
 # what an id, a repository, either of these, an address and an alias must look like
 ID, REPOSITORY, ORIGIN, ADDRESS, ALIAS = (
-    (pattern(_FORMS[name][0]), _FORMS[name][1], (_FORMS[name][2:] or [None])[0])
+    (re.compile(_FORMS[name][0]), _FORMS[name][1], (_FORMS[name][2:] or [None])[0])
     for name in ("id", "repository", "origin", "address", "alias")
 )
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO
 
 from .errors import Problem, SelfhostError
-from .records import pattern
 
 # below what the allocator asks the system for each time
 _CHUNK_BYTES = 96 << 10
 # what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
 # without end
-_STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/([0-9]{1,6}))")
+_STANDARD_INPUT = re.compile(r"/dev/(?:stdin|fd/([0-9]{1,6}))")
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 MISSING, LARGE = "missing", "large"
@@ -156,7 +156,7 @@ def text_of(content: bytes) -> str:
 
 
 # a part of a split file; DeepSeek's have six digits behind `of`
-SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
+SHARD = re.compile(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
 # more than any model's files have
 MAX_PARTS = 10_000
 

@@ -191,22 +191,6 @@ class Stated(Record):
     _is_stated: ClassVar[bool] = True
 
 
-class _Pattern:
-    """Compiles a regular expression on first use."""
-
-    def __init__(self, text: str, flags: int) -> None:
-        self._text, self._flags = text, flags
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
-        return attribute
-
-
-def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
-    """What `re.compile` gives, compiled on first use: one run needs few patterns."""
-    return _Pattern(text, flags)  # type: ignore[return-value]
-
-
 class Unread(Record):
     """Why a value is None, and what a person can do about it (None: nothing)."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, text_of, too_large
-from .records import Record, Sized, fault_of, kind_of, pattern, shortened, shown
+from .records import Record, Sized, fault_of, kind_of, shortened, shown
 from .spelling import did_you_mean
 
 Path = tuple[str | int, ...]
@@ -24,10 +24,10 @@ MAX_FILE_BYTES = 6 << 20
 MAX_KEY_PARTS = 64
 # faults of a file for which names are guessed: of a hundred thousand it would take minutes
 _MOST_GUESSED = 1_000
-_BARE = pattern(r"[A-Za-z0-9_-]{1,60}")
+_BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 # begins at the start of a word and never steps back, so that its time grows with the text alone
 _KEY_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
-_ENDLESS_KEY = pattern(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_PARTS}}}")
+_ENDLESS_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_PARTS}}}")
 
 
 class Document:
@@ -276,7 +276,7 @@ class Table:
         return not unknown
 
 
-_DATE = pattern(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
+_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 TABLES = "tuple[Table, ...]"
 _PLAIN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 # what stands for several that are missing or wrong
@@ -320,8 +320,8 @@ _SYNTAX_REMEDIES = {
 _NAME = rf"(?:{_KEY_PART}\.?[ \t]*+)+"
 # a value alone on its line is a row of a list, as is what begins with a bracket
 _ROW = r"""(?P<row>\{|(?:"[^"\n]*+"|'[^'\n]*+'|[\w.+-]++)(?=[ \t]*,?[ \t]*(?:#|$)))"""
-_STATEMENT = pattern(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|{_ROW})")
-_NEXT_TABLE = pattern(r"\}[ \t]*,[ \t]*\{")
+_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|{_ROW})")
+_NEXT_TABLE = re.compile(r"\}[ \t]*,[ \t]*\{")
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

@@ -12,7 +12,7 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 from ..core import units
-from ..core.records import Record, pattern, shortened
+from ..core.records import Record, shortened
 from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
@@ -26,9 +26,9 @@ MOST_CARDS = 64
 _USUAL_SLICES = 7
 _MOST_ASKED = 8
 # what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
-_VGPU = pattern(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
+_VGPU = re.compile(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
 # an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
-_MIG = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
+_MIG = re.compile(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
 
 
 class Card(Record):

@@ -6,13 +6,14 @@ be; a fault of a record names its key.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by, shown
+from ..core.records import Record, Unread, fault_of, kind_of, read_by, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import TABLES, Document, Table
 
@@ -59,7 +60,7 @@ LEAST = "least"
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = (
-    pattern(
+    re.compile(
         "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
         rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})"
     ),

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 
 from ..core.errors import SelfhostError
-from ..core.records import pattern, shortened
+from ..core.records import shortened
 from ..core.tables import shipped_table
 
 Means = str | Callable[[re.Match[str]], str]
 
 BREAK = "|"
-SIZE = pattern(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
-MODULES = pattern(r"(\d{1,2})x(\d+)gb", re.ASCII)
-KIND_OF_RAM = pattern(r"(?:lp)?ddr\d[xl]?", re.ASCII)
-COUNT = pattern(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
+SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
+MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
+KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
+COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
-NUMBERED = pattern(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
+NUMBERED = re.compile(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
 
-_SCRIPTS_WITHOUT_SPACES = pattern("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_SCRIPTS_WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 word_table = partial(shipped_table, "words")
 

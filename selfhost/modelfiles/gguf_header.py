@@ -6,6 +6,7 @@ Names and ids of types are those of ggml.h and ggml-common.h (2026).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import prod
 from struct import Struct, calcsize, unpack_from
@@ -13,7 +14,7 @@ from typing import IO, Any, NoReturn
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.files import read_some
-from ..core.records import Record, pattern
+from ..core.records import Record
 from ..needs.quantization import BLOCKS
 from . import source
 
@@ -33,7 +34,7 @@ _LENGTH = Struct("<Q").unpack_from
 _VALUES: Mapping[int, str] = {**dict(enumerate("BbHhIif?")), 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 # a number with a leading zero is none of llama.cpp's
-_BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
+_BLOCK = re.compile(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
 
 
 class Tensor(Record):

@@ -10,6 +10,7 @@ tensor is as long as its shape in its dtype, and all together fill the data.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from math import prod
 from struct import unpack
@@ -18,7 +19,7 @@ from typing import Any
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Quantized, Safety
 from ..core.files import MAX_PARTS, read_some
-from ..core.records import Record, pattern
+from ..core.records import Record
 from . import source
 from .config import read_config
 from .source import FILES, LocalModel, clean, parse_json, reason, refuse, shown
@@ -43,8 +44,8 @@ _EXTRA_SHARE = 200
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 _IN_SHARDS = "give the model in several files (shards), or a spec of it: `selfhost check FILE.toml`"
 # beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral write them
-_SCALE = pattern(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
-_PREDICTS_MORE = pattern(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
+_SCALE = re.compile(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
+_PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
 
 
 class Weights(Record):

@@ -17,14 +17,14 @@ from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import ModelSpec, read_model_spec, read_spec_file
 from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, SpecError, WorkloadError
-from ..core.records import Record, pattern, shortened
+from ..core.records import Record, shortened
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Path
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 
-_BARE = pattern(r"(?a)[A-Za-z0-9_-]+")
-_SURROGATE = pattern(r"[\ud800-\udfff]")
+_BARE = re.compile(r"(?a)[A-Za-z0-9_-]+")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 # Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
 # [upkeep] is a pointer.

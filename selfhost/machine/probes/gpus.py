@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ...core.records import pattern
 from ...core.tables import shipped_table
 from ..record import FILL_IN, Accelerator, normal_architecture
 from .host import Facts, Host, whole
@@ -19,7 +18,7 @@ _DISPLAYS = ("0x03", "0x1200")
 _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
-_UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
+_UNIFIED_CHIP = re.compile(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
 _AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 # of NVML (nvml.h, nvmlReturn_t)
