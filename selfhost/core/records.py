@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from operator import attrgetter, ge, gt, le
-from typing import Any, ClassVar, Self, dataclass_transform
+from operator import ge, gt, le
+from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 from .units import parse_whole
 
@@ -36,31 +36,29 @@ class FrozenDict(dict):  # type: ignore[type-arg]
 _NO_DEFAULT = object()
 
 
-class FileKey:
-    """How a file states a field: read by `read(table, name, **limits)`, else by its annotation. A
-    field without a default is one that the file must state.
+class FileKey(NamedTuple):
+    """How a file states a field, as `read_by` declares it."""
+
+    read: Callable[..., Any] | None
+    name: str | None
+    default: Any
+    limits: dict[str, Any]
+
+
+def read_by(
+    read: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    default: Any = _NO_DEFAULT,
+    **limits: Any,
+) -> Any:
+    """Declare a field that a file states too: `slots: int = read_by(minimum=1)`. It is read by
+    `read(table, name, **limits)`, else by its annotation; `name` is its key there where that is
+    another. Without a default it must be stated.
     """
-
-    def __init__(
-        self,
-        read: Callable[..., Any] | None = None,
-        *,
-        name: str | None = None,
-        default: Any = _NO_DEFAULT,
-        **limits: Any,
-    ) -> None:
-        self.read, self.name, self.limits = read, name, limits
-        self.is_required = default is _NO_DEFAULT
-        if self.is_required:
-            limits["required"] = True
-        self.default = None if self.is_required else default
-
-
-def read_by(read: Callable[..., Any] | None = None, **key: Any) -> Any:
-    """Declare a field that a file states too: `slots: int = read_by(minimum=1)`; `name` is its key
-    there where that is another, other keywords are what `read` or `Table.get` takes.
-    """
-    return FileKey(read, **key)
+    if default is _NO_DEFAULT:
+        default, limits["required"] = None, True
+    return FileKey(read, name, default, limits)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(read_by,))
@@ -75,8 +73,6 @@ class _RecordType(type):
     _kinds: dict[str, str]
     # fields in which a dict may be given
     _mappings: tuple[str, ...]
-    # what equality compares: the value of one field, or a tuple of several
-    _compared: Callable[[Any], Any]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
         kinds: dict[str, str] = {}
@@ -93,10 +89,10 @@ class _RecordType(type):
             kinds[field] = str(stated[field])
             value = body.pop(field, _NO_DEFAULT)
             if is_stated and type(value) is not FileKey:
-                value = FileKey(default=value)
+                value = read_by(default=value)
             if type(value) is FileKey:
                 keys[field] = value
-                value = _NO_DEFAULT if value.is_required else value.default
+                value = _NO_DEFAULT if "required" in value.limits else value.default
             if value is not _NO_DEFAULT:
                 defaults[field] = FrozenDict(value) if type(value) is dict else value
         body.update(
@@ -105,7 +101,6 @@ class _RecordType(type):
             _defaults=defaults,
             _keys=keys,
             _mappings=tuple([field for field, kind in kinds.items() if "Mapping" in kind]),
-            _compared=attrgetter(*(kinds or ("__class__",))),
         )
         return super().__new__(cls, name, bases, body)
 
@@ -162,14 +157,13 @@ class Record(metaclass=_RecordType):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(other) is not type(self):
             return NotImplemented
-        compared = type(self)._compared
-        return self is other or bool(compared(self) == compared(other))
+        return self is other or self.__getstate__() == other.__getstate__()
 
     def __hash__(self) -> int:
         # records are keys of caches, and large ones take long to hash
         value: int | None = self.__dict__.get("_hash")
         if value is None:
-            value = self.__dict__["_hash"] = hash((type(self), type(self)._compared(self)))
+            value = self.__dict__["_hash"] = hash((type(self), *self.__getstate__().values()))
         return value
 
     def __repr__(self) -> str:

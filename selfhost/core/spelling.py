@@ -22,20 +22,14 @@ def canonical(text: str) -> str:
     `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped,
     as they are when a name is pasted from a web page.
     """
-    return "-".join(_PARTS.findall((text if text.isascii() else _fold(text)).lower()))
+    if not text.isascii():
+        from unicodedata import category, normalize
 
-
-def _fold(text: str) -> str:
-    from unicodedata import category, normalize
-
-    kept = ""
-    for letter in normalize("NFKC", normalize("NFKC", text).lower()):
-        kind = category(letter)
-        if kind == "Pd" or letter == "\N{MINUS SIGN}":
-            kept += "-"
-        elif kind != "Cf":
-            kept += letter
-    return kept
+        letters = normalize("NFKC", normalize("NFKC", text).lower()).replace("\N{MINUS SIGN}", "-")
+        kinds = {letter: category(letter) for letter in letters}
+        kept = (letter for letter in letters if kinds[letter] != "Cf")
+        text = "".join("-" if kinds[letter] == "Pd" else letter for letter in kept)
+    return "-".join(_PARTS.findall(text.lower()))
 
 
 def words_of(name: str) -> frozenset[str]:

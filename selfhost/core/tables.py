@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from operator import methodcaller
 from typing import Any
 
 from . import units
@@ -41,16 +42,17 @@ def filled(template: str, figures: Mapping[str, Any]) -> str:
     figure is there, of `[[!name?words]]` whose is not. `KeyError` for a figure that is missing.
     """
 
-    def words(match: re.Match[str]) -> str:
-        return match[3] if bool(figures.get(match[2])) is not bool(match[1]) else ""
-
     def figure(match: re.Match[str]) -> str:
         value, unit = figures[match[1]], match[2]
         if isinstance(value, tuple) and unit in RANGES:
             return RANGES[unit](*value)
         return UNITS[unit](value) if unit else str(value)
 
-    return _FIGURE.sub(figure, _OPTIONAL.sub(words, template))
+    said = _OPTIONAL.sub(
+        lambda match: match[3] if bool(figures.get(match[2])) is not bool(match[1]) else "",
+        template,
+    )
+    return _FIGURE.sub(figure, said)
 
 
 # what the files of a package end in
@@ -142,8 +144,6 @@ def to_stored(value: Any, *, is_packed: bool = False) -> bytes:
 
 def with_text_dates(value: Any) -> Any:
     """The value with dates and times, which only TOML has, as text."""
-    if isinstance(value, dict):
-        return {key: with_text_dates(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [with_text_dates(part) for part in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    import json
+
+    return json.loads(json.dumps(value, default=methodcaller("isoformat")))

@@ -44,6 +44,8 @@ class Document:
         unusable: Unreadable | None = None,
     ) -> None:
         self.file, self.values, self.text = file, values, text
+        # the whole file as one table
+        self.root = Table(self, (), values)
         # path, whether the key is missing, message and remedy
         self._faults: list[tuple[Path, bool, str, str | None]] = []
         self._unusable = unusable
@@ -82,11 +84,6 @@ class Document:
             fault = Unreadable("has a number of more than 4,300 digits")
         return cls(file, {}, unusable=fault)
 
-    @property
-    def root(self) -> Table:
-        """The whole file as one table; make it once, for it keeps which keys were asked for."""
-        return Table(self, (), self.values)
-
     def add(
         self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False
     ) -> None:
@@ -95,7 +92,7 @@ class Document:
 
     def take(self, key: str, part: Document) -> None:
         """Let what another file states stand under `key`; faults in it name that file."""
-        self.values = {**self.values, key: part.values}
+        self.root.values = self.values = {**self.values, key: part.values}
         self.parts[key] = part
 
     @property
@@ -245,7 +242,7 @@ class Table:
         for field, stated in kind._keys.items():
             key, limits = stated.name or field, stated.limits
             values[field] = stated.default
-            if key in self.values or stated.is_required:
+            if key in self.values or "required" in limits:
                 own = stated.read and stated.read(self, key, **limits)
                 value = own if stated.read else self.get(key, kind._kinds[field], **limits)
                 values[field] = stated.default if value is None else value

@@ -34,19 +34,12 @@ ANSWER_TOKENS = 360
 INPUT_PER_OUTPUT_TOKEN = 3
 # more than any machine has
 MOST_BYTES = 10**18
-_BYTES: Mapping[str, Any] = {"maximum": MOST_BYTES, "parse": parse_bytes}
-_TOKENS: Mapping[str, Any] = {"minimum": 1, "maximum": units.MOST_TOKENS, "parse": parse_tokens}
 # fields that go with one task alone
 _ONLY_WITH: Mapping[str, tuple[str, ...]] = {
     "generate": ("kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
                  "min_tokens_per_second"),
     "finetune": ("finetune_method", "lora_rank", "dataset_tokens", "optimizer", "checkpointing"),
 }  # fmt: skip
-
-
-def option(flag: str, default: Any = None, **limits: Any) -> Any:
-    """Declare a field with its option, and limits as `fault_of` takes them."""
-    return read_by(name=flag, default=default, **limits)
 
 
 class Load(Record):
@@ -61,8 +54,8 @@ class Load(Record):
     input_tokens_per_day: int = read_by(name="--tokens-per-day", maximum=10**15)
     output_tokens_per_day: int = read_by(name="--tokens-per-day", maximum=10**15)
     assumed_split: bool = False
-    watts: float | None = option("--watts", minimum=0.1, maximum=10**6)
-    electricity_per_kwh: float | None = option("--electricity", maximum=10**6)
+    watts: float | None = read_by(name="--watts", default=None, minimum=0.1, maximum=10**6)
+    electricity_per_kwh: float | None = read_by(name="--electricity", default=None, maximum=10**6)
 
     @classmethod
     def parse(cls, text: str, **figures: float | None) -> Load:
@@ -125,32 +118,44 @@ class Workload(Record):
     Raises `WorkloadError` with every fault.
     """
 
-    task: str = option("--task", "generate", choices=TASKS)
-    runtime: str | None = option("--runtime")
+    task: str = read_by(name="--task", default="generate", choices=TASKS)
+    runtime: str | None = read_by(name="--runtime", default=None)
     format: str | None = None
-    quantization: str | None = option("--quant")
-    context_tokens: int | None = option("--context", **_TOKENS)
-    parallel: int = option("--parallel", 1, minimum=1, maximum=10**6)
-    kv_cache_type: str | None = option("--kv-cache", choices=KV_CACHE_TYPES)
-    prompt_tokens: int | None = option("--prompt", **_TOKENS)
-    audio_seconds: int | None = option("--audio", minimum=1, maximum=10**7)
-    draft: str | None = option("--draft")
-    runtime_options: Mapping[str, str] = option("--runtime-option", {})
-    min_tokens_per_second: float | None = option("--min-speed", maximum=999_999_999)
-    memory_basis: str = option("--memory", "default", choices=MEMORY_BASES)
-    reserve_bytes: int | None = option("--reserve", **_BYTES)
-    download_bytes_per_second: int | None = option("--download-speed", minimum=1, **_BYTES)
-    private: bool = option("--private", False)
-    commercial: bool = option("--commercial", False)
-    modify: bool = option("--modify", False)
-    auditable: bool = option("--auditable", False)
-    license: str | None = option("--license")
-    finetune_method: str | None = option("--method", choices=FINETUNE_METHODS)
-    lora_rank: int | None = option("--lora-rank", minimum=1, maximum=65_536)
-    dataset_tokens: int | None = option("--dataset-tokens", minimum=1, maximum=10**15)
-    optimizer: str | None = option("--optimizer", choices=OPTIMIZERS)
-    checkpointing: bool | None = option("--no-checkpointing")
-    load: Load | None = option("--tokens-per-day")
+    quantization: str | None = read_by(name="--quant", default=None)
+    context_tokens: int | None = read_by(
+        name="--context", default=None, minimum=1, maximum=units.MOST_TOKENS, parse=parse_tokens
+    )
+    parallel: int = read_by(name="--parallel", default=1, minimum=1, maximum=10**6)
+    kv_cache_type: str | None = read_by(name="--kv-cache", default=None, choices=KV_CACHE_TYPES)
+    prompt_tokens: int | None = read_by(
+        name="--prompt", default=None, minimum=1, maximum=units.MOST_TOKENS, parse=parse_tokens
+    )
+    audio_seconds: int | None = read_by(name="--audio", default=None, minimum=1, maximum=10**7)
+    draft: str | None = read_by(name="--draft", default=None)
+    runtime_options: Mapping[str, str] = read_by(name="--runtime-option", default={})
+    min_tokens_per_second: float | None = read_by(
+        name="--min-speed", default=None, maximum=999_999_999
+    )
+    memory_basis: str = read_by(name="--memory", default="default", choices=MEMORY_BASES)
+    reserve_bytes: int | None = read_by(
+        name="--reserve", default=None, maximum=MOST_BYTES, parse=parse_bytes
+    )
+    download_bytes_per_second: int | None = read_by(
+        name="--download-speed", default=None, minimum=1, maximum=MOST_BYTES, parse=parse_bytes
+    )
+    private: bool = read_by(name="--private", default=False)
+    commercial: bool = read_by(name="--commercial", default=False)
+    modify: bool = read_by(name="--modify", default=False)
+    auditable: bool = read_by(name="--auditable", default=False)
+    license: str | None = read_by(name="--license", default=None)
+    finetune_method: str | None = read_by(name="--method", default=None, choices=FINETUNE_METHODS)
+    lora_rank: int | None = read_by(name="--lora-rank", default=None, minimum=1, maximum=65_536)
+    dataset_tokens: int | None = read_by(
+        name="--dataset-tokens", default=None, minimum=1, maximum=10**15
+    )
+    optimizer: str | None = read_by(name="--optimizer", default=None, choices=OPTIMIZERS)
+    checkpointing: bool | None = read_by(name="--no-checkpointing", default=None)
+    load: Load | None = read_by(name="--tokens-per-day", default=None)
     _unknown_field = WrongTypeError
 
     def options(self) -> str:

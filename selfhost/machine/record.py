@@ -67,16 +67,11 @@ _TIME = (
     "is no time",
     "write for example 2026-10-01T12:00:00Z",
 )
-
-
-def limited(least: float, most: float) -> Any:
-    """Declare a number from `least` to `most`, in the unit that the field's name ends with."""
-    return read_by(default=None, minimum=least, maximum=most)
-
-
-def one_of(*choices: str) -> Any:
-    """Declare a text that is one of these; of JSON any other is not known to this version."""
-    return read_by(default=None, choices=choices)
+_DISK: Any = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
+_MEMORY: Any = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+# bytes, or bytes a second, of which a machine has some
+_SOME_BYTES: Any = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
+_CORES: Any = read_by(default=None, minimum=1, maximum=MAX_CORES)
 
 
 def _normal(word: str, kind: str) -> str:
@@ -100,8 +95,8 @@ class Disk(Record):
 
     purpose: str
     path: str
-    free_bytes: int | None = limited(0, MAX_DISK_BYTES)
-    total_bytes: int | None = limited(0, MAX_DISK_BYTES)
+    free_bytes: int | None = _DISK
+    total_bytes: int | None = _DISK
     filesystem: str | None = None
     writable: bool | None = None
 
@@ -130,12 +125,12 @@ class Accelerator(Record):
 
     vendor: str
     name: str
-    memory_total_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
-    memory_free_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    memory_total_bytes: int | None = _SOME_BYTES
+    memory_free_bytes: int | None = _MEMORY
     unified: bool | None = None
     driver: str | None = None
     compute_capability: str | None = None
-    memory_bandwidth_bytes_per_second: int | None = limited(1, MAX_MEMORY_BYTES)
+    memory_bandwidth_bytes_per_second: int | None = _SOME_BYTES
 
     @property
     def is_part(self) -> bool:
@@ -177,7 +172,7 @@ class PresentModel(Record):
     store: str | None = None
     tag: str | None = None
     quantization: str | None = None
-    total_bytes: int | None = limited(0, MAX_DISK_BYTES)
+    total_bytes: int | None = _DISK
 
 
 class Machine(Record):
@@ -208,29 +203,29 @@ class Machine(Record):
     measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
     read_at: str | None = read_by(default=None, form=_TIME)
-    scope: str | None = one_of("host", "vm", "container")
+    scope: str | None = read_by(default=None, choices=("host", "vm", "container"))
     system: str | None = None
     architecture: str | None = None
-    memory_total_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
-    memory_limit_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
-    memory_available_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
-    address_space_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
-    swap_free_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
+    memory_total_bytes: int | None = _SOME_BYTES
+    memory_limit_bytes: int | None = _MEMORY
+    memory_available_bytes: int | None = _MEMORY
+    address_space_bytes: int | None = _MEMORY
+    swap_free_bytes: int | None = _MEMORY
     cpu_model: str | None = None
-    cpu_cores_physical: int | None = limited(1, MAX_CORES)
-    cpu_cores_performance: int | None = limited(1, MAX_CORES)
-    cpu_cores_usable: float | None = limited(MIN_CORES, MAX_CORES)
+    cpu_cores_physical: int | None = _CORES
+    cpu_cores_performance: int | None = _CORES
+    cpu_cores_usable: float | None = read_by(default=None, minimum=MIN_CORES, maximum=MAX_CORES)
     instruction_sets: tuple[str, ...] | None = None
-    memory_bandwidth_bytes_per_second: int | None = limited(1, MAX_MEMORY_BYTES)
-    memory_bandwidth_how: str | None = one_of(*HOWS)
-    memory_bandwidth_bound: str | None = one_of(LEAST)
+    memory_bandwidth_bytes_per_second: int | None = _SOME_BYTES
+    memory_bandwidth_how: str | None = read_by(default=None, choices=HOWS)
+    memory_bandwidth_bound: str | None = read_by(default=None, choices=(LEAST,))
     disks: tuple[Disk, ...] | None = None
     models_present: tuple[PresentModel, ...] | None = None
     accelerators: tuple[Accelerator, ...] | None = None
     runtimes: tuple[PresentRuntime, ...] | None = None
     planning: bool = False
     assumed: tuple[str, ...] = ()
-    confidence: str | None = one_of("high", "medium", "low")
+    confidence: str | None = read_by(default=None, choices=("high", "medium", "low"))
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
 
