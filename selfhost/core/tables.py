@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from operator import methodcaller
 from typing import Any
 
 from . import units
@@ -144,6 +143,8 @@ def to_stored(value: Any, *, is_packed: bool = False) -> bytes:
 
 def with_text_dates(value: Any) -> Any:
     """The value with dates and times, which only TOML has, as text."""
-    import json
-
-    return json.loads(json.dumps(value, default=methodcaller("isoformat")))
+    if isinstance(value, dict):
+        return {key: with_text_dates(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_text_dates(part) for part in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
