@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from math import ceil, inf
+from math import inf
 from shlex import quote
 
 from .. import needs as need
@@ -42,55 +42,54 @@ ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
 # what no other machine mends, so that it says nothing against a larger model
-_MODEL_CHECKS = ("weights", "license", "openness", "runtime")
+_MODEL_CHECKS = {"weights", "license", "openness", "runtime"}
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
 
 
-def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tuple[Alternative, ...]:
-    """What would get the route `local`: the same model, smaller or with a shorter context, then
-    other models, best first.
+class Search(Record):
+    """What would fit in place of what was judged, and how far one could go with what fits."""
 
-    Nothing is proposed where the route is local already. What was asked is asked of the
-    alternatives too.
-    """
-    if judged.fits:
-        return ()
-    search = _Search(judged=judged, catalogue=catalogue, machine=machine)
-    # a smaller quantization may be what the program takes by itself
-    own: dict[tuple[object, ...], Alternative] = {}
-    for fit, why in search.same_model():
-        if fit is not None:
-            each = search.alternative(fit, why)
-            how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
-            own.setdefault(how, each)
-    most = MOST_ALTERNATIVES - min(len(own), 1)
-    return (*[*own.values()][:MOST_ALTERNATIVES], *search.other_models(most))
-
-
-def note_on_gpu(judged: Judged, catalogue: Catalogue, machine: Machine) -> tuple[str, ...]:
-    """That GPUs would hold a smaller type of what runs in RAM beside them."""
-    has_cards = any(card.unified is False for card in machine.accelerators or ())
-    if not has_cards or not judged.fits or judged.placement != "host":
-        return ()
-    other = _Search(judged=judged, catalogue=catalogue, machine=machine).smaller()[0]
-    if other is None or other.placement != "accelerator":
-        return ()
-    pace = other.speed and other.speed.judged
-    figures = {"type": other.quantization, "pace": pace and units.speed(pace.likely)}
-    return remarks({"on-gpu": True}, **figures)
-
-
-class _Search(Record):
     judged: Judged
     catalogue: Catalogue
     machine: Machine
 
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """What would get the route `local`: the same model, smaller or with a shorter context, then
+        other models, best first.
+
+        Nothing is proposed where the route is local already. What was asked is asked of the
+        alternatives too.
+        """
+        if self.judged.fits:
+            return ()
+        # a smaller quantization may be what the program takes by itself
+        own: dict[tuple[object, ...], Alternative] = {}
+        for fit, why in self.same_model():
+            if fit is not None:
+                each = self.alternative(fit, why)
+                how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+                own.setdefault(how, each)
+        most = MOST_ALTERNATIVES - min(len(own), 1)
+        return (*[*own.values()][:MOST_ALTERNATIVES], *self.other_models(most))
+
+    def note_on_gpu(self) -> tuple[str, ...]:
+        """That GPUs would hold a smaller type of what runs in RAM beside them."""
+        if not self.has_cards or not self.judged.fits or self.judged.placement != "host":
+            return ()
+        other = self.smaller()[0]
+        if other is None or other.placement != "accelerator":
+            return ()
+        pace = other.speed and other.speed.judged
+        figures = {"type": other.quantization, "pace": pace and units.speed(pace.likely)}
+        return remarks({"on-gpu": True}, **figures)
+
     @property
-    def question(self) -> Question:
-        return self.judged.question
+    def has_cards(self) -> bool:
+        """Whether a GPU has memory of its own."""
+        return any(card.unified is False for card in self.machine.accelerators or ())
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
         """The model with its defaults, if it would be local; of the KV cache in a type it takes."""
@@ -109,8 +108,20 @@ class _Search(Record):
         has_turns = follows_a_list(judged.question.spec, judged.question.stated)
         return judged if has_turns else suited(judged, self.catalogue, self.machine)
 
-    def alternative(self, judged: Judged, why: str) -> Alternative:
-        spec = judged.question.spec
+    def alternative(self, judged: Judged, why: str = "") -> Alternative:
+        """Without `why` it is another model, which says by itself why it is proposed."""
+        asked, question = self.judged.question, judged.question
+        spec, runtime = question.spec, question.runtime
+        if not why:
+            near = "same family" if spec.family == asked.spec.family else ""
+            standing = Standings.load(self.catalogue).find(spec.id)
+            parts = [
+                "closest match" if spec.id in self.named_alternatives() else near,
+                reasons(judged, standing),
+            ]
+            if runtime is not None and asked.stated.runtime not in (None, runtime.id):
+                parts.append(f"with {runtime.name}")
+            why = ", ".join(filter(None, parts))
         # by its id, or by its file where the catalogue has none of that id
         typed = spec.id if spec.id in self.catalogue or not spec.origin else quote(spec.origin)
         return Alternative.conclude(
@@ -119,17 +130,15 @@ class _Search(Record):
             asked=spec.id,
             offered=False,
             why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
-            command=f"selfhost check {typed}{judged.question.stated.options()}",
+            command=f"selfhost check {typed}{question.stated.options()}",
         )
 
     # -------------------------------------------------------------- the same model
 
     def same_model(self) -> Iterator[tuple[Judged | None, str]]:
         """What fits of the model itself, and why; None where that does not."""
-        question, workload = self.question, self.question.stated
-        spec, runtime, taken = question.spec, question.runtime, question.workload
-        if spec.closed:
-            return
+        question, workload = self.judged.question, self.judged.question.stated
+        spec, taken = question.spec, question.workload
         if workload.task == "finetune" and taken.finetune_method != "qlora":
             qlora = workload.replace(finetune_method="qlora")
             yield self.fit(spec, qlora), "same model, tuned with QLoRA"
@@ -138,78 +147,88 @@ class _Search(Record):
         if workload.kv_cache_type is not None:
             own_cache = workload.replace(kv_cache_type=None)
             yield self.fit(spec, own_cache), "same files, KV cache in the model's type"
-        yield from self._elsewhere()
-        if runtime is None or question.needs is None:
-            return
+        # with the usual program where another was asked for, else with the others of its kind
+        others = [name for name in RUNTIMES_BY_MODALITY[spec.modality] if name != taken.runtime]
+        for name in (None,) if workload.runtime else others:
+            other = workload.replace(runtime=name, format=None, quantization=None)
+            if fit := self.fit(spec, other):
+                fit = self.as_checked(fit)
+                yield fit, f"same model with {getattr(fit.question.runtime, 'name', name)}"
         longest = self.longest_context() or 0
         shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
         if shortest <= longest < (taken.context_tokens or 0):
             shorter = workload.replace(
-                runtime=runtime.id, quantization=taken.quantization, context_tokens=longest
+                runtime=taken.runtime, quantization=taken.quantization, context_tokens=longest
             )
             yield self.fit(spec, shorter), "same files, shorter context"
-
-    def _elsewhere(self) -> Iterator[tuple[Judged, str]]:
-        """With the usual program where another was asked for, else with the others of its kind."""
-        spec, stated = self.question.spec, self.question.stated
-        for name in (None,) if stated.runtime else RUNTIMES_BY_MODALITY[spec.modality]:
-            is_own = name is not None and name == self.question.workload.runtime
-            other = stated.replace(runtime=name, format=None, quantization=None)
-            fit = None if is_own else self.fit(spec, other)
-            fit = fit and self.as_checked(fit)
-            if fit is not None and fit.question.runtime is not None:
-                yield fit, f"same model with {fit.question.runtime.name}"
 
     def smaller(self) -> tuple[Judged | None, str]:
         """The best type below the judged one, those that accelerators hold first, and why."""
         fallback: tuple[Judged | None, str] = (None, "")
-        has_cards = any(card.unified is False for card in self.machine.accelerators or ())
+        question = self.judged.question
         for name in self._smaller_types():
-            quality = quality_of(name, self.catalogue, self.question.spec)
+            quality = quality_of(name, self.catalogue, question.spec)
             if not quality.worth_having:
                 continue
-            program = self.question.workload.runtime
-            changed = self.question.stated.replace(runtime=program, quantization=name)
-            fit, why = self.fit(self.question.spec, changed), f"same model, smaller: {quality.text}"
-            if fit is not None and not (has_cards and fit.placement == "host"):
+            changed = question.stated.replace(runtime=question.workload.runtime, quantization=name)
+            fit, why = self.fit(question.spec, changed), f"same model, smaller: {quality.text}"
+            if fit is not None and not (self.has_cards and fit.placement == "host"):
                 return fit, why
             fallback = fallback if fallback[0] is not None else (fit, why)
         return fallback
 
     def _smaller_types(self) -> list[str]:
-        question, workload, runtime = self.question, self.question.workload, self.question.runtime
+        """Those that are published, then what the reader makes of files that are here or by the
+        printed lines.
+        """
+        question = self.judged.question
+        spec, workload, runtime = question.spec, question.workload, question.runtime
         if runtime is None or question.needs is None or workload.task == "finetune":
             return []
-        spec, format = question.spec, workload.format
+        published: list[str] = []
+        made: list[str] = []
         order = need.quantizations_of(spec, runtime)
-        if workload.quantization not in order:
-            return []
-        smaller = order[order.index(workload.quantization) + 1 :]
-
-        def is_published(name: str) -> bool:
-            is_named = spec.repository_of(format, name) is not None
-            return is_named or need.loads_sixteen_bits(spec, runtime, format, name)
-
-        # then what the reader makes of files that are here or by the printed lines
-        held = [
-            name
-            for name in smaller
-            if is_published(name)
-            or question.local_files
-            or can_be_made(spec, runtime, workload.replace(quantization=name))
-        ]
-        return sorted(held, key=lambda name: not is_published(name))
+        for name in reversed(order):
+            if name == workload.quantization:
+                return [*reversed(published), *reversed(made)]
+            loads = need.loads_sixteen_bits(spec, runtime, workload.format, name)
+            if loads or spec.repository_of(workload.format, name) is not None:
+                published.append(name)
+            elif question.local_files or can_be_made(
+                spec, runtime, workload.replace(quantization=name)
+            ):
+                made.append(name)
+        return []
 
     # -------------------------------------------------------------- how far it goes
+
+    def room(self) -> Room | None:
+        """How far one could go in each respect alone, everything else as judged."""
+        question = self.judged.question
+        if question.needs is None or question.runtime is None:
+            return None
+        longest = most_parallel = None
+        generates = question.spec.modality in GENERATING or question.workload.task == "finetune"
+        if generates and question.workload.context_tokens is not None:
+            longest = self.longest_context()
+            # what runs is known to fit
+            low = question.workload.parallel if self.judged.fits else 1
+            most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
+            most_parallel = largest(low, most, lambda number: self.fits(parallel=number))
+        return Room(
+            longest_context_tokens=longest,
+            best_quantization=self.best_quantization(question.runtime),
+            most_parallel=most_parallel,
+        )
 
     def longest_context(self) -> int | None:
         """Tokens per sequence, at most what the model was trained for: what its publisher documents
         with scaling counts only where more was asked for, because answers may get worse. None where
         tokens make no sense or not even one fits.
         """
-        question = self.question
+        question = self.judged.question
         architecture, row = question.spec.architecture, question.row
-        if architecture is None or question.workload.context_tokens is None:
+        if architecture is None or question.workload.context_tokens is None or not question.needs:
             return None
         asked_tokens = question.workload.context_tokens or 1
         most = need.trained_tokens(architecture, row) or asked_tokens
@@ -223,7 +242,7 @@ class _Search(Record):
 
     def best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The smallest without noticeable loss that fits, else the best that does."""
-        question, catalogue = self.question, self.catalogue
+        question, catalogue = self.judged.question, self.catalogue
         spec, own = question.spec, question.workload.quantization
         if question.workload.task == "finetune" or question.local_files or own == "F32":
             return None
@@ -240,7 +259,7 @@ class _Search(Record):
         on the accelerators, all of it or a part, does not leave them, nor what a GPU that shares
         the RAM may use; what they hold the most of stays so.
         """
-        judged, question, machine = self.judged, self.question, self.machine
+        judged, question, machine = self.judged, self.judged.question, self.machine
         workload = question.workload.replace(**changes)
         needs = needs_under(question, workload, machine)
         other = question.replace(workload=workload, needs=needs)
@@ -265,7 +284,7 @@ class _Search(Record):
 
     def other_models(self, most: int) -> list[Alternative]:
         """The best `most` that run here fast enough, judged until none left can be worth more."""
-        workload = self.question.stated
+        workload = self.judged.question.stated
         # without what only one model comes in
         plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
         proposals: list[tuple[tuple[bool, bool, bool, float], Judged]] = []
@@ -286,55 +305,38 @@ class _Search(Record):
             proposals.append((place, fit))
             proposals.sort(key=lambda proposal: proposal[0])
             del proposals[most:]
-        return [
-            self.alternative(fit, self._why_other(fit))
-            for fit in (self.as_checked(fit) for _, fit in proposals)
-        ]
+        return [self.alternative(self.as_checked(fit)) for _, fit in proposals]
 
-    def _why_other(self, fit: Judged) -> str:
-        other, runtime, spec = fit.question.spec, fit.question.runtime, self.question.spec
-        near = "same family" if other.family == spec.family else ""
-        parts = [
-            "closest match" if other.id in self._named_alternatives() else near,
-            reasons(fit, Standings.load(self.catalogue).find(other.id)),
-        ]
-        if runtime is not None and self.question.stated.runtime not in (None, runtime.id):
-            parts.append(f"with {runtime.name}")
-        return ", ".join(filter(None, parts))
-
-    def _named_alternatives(self) -> tuple[str, ...]:
-        spec = self.question.spec
+    def named_alternatives(self) -> tuple[str, ...]:
+        """The ids that the spec names as nearest to its model, or as its successor."""
+        spec = self.judged.question.spec
         named = spec.availability.open_alternatives if spec.availability else ()
         return self.catalogue.current_first(filter(None, (*named, spec.upkeep.superseded_by)))
 
-    def _most_parameters(self) -> float:
-        own, findings = self.question.spec.parameters.total, self.judged.findings
-        # a few more where the machine does not rule it out
-        is_held = all(each.check in _MODEL_CHECKS or not each.decides for each in findings)
-        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
-
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Whether each is for other work, its worth below 0, and its id, the best first."""
-        catalogue, standings = self.catalogue, Standings.load(self.catalogue)
-        spec, bounds = self.question.spec, best_case(self.machine, plain)
-        named, most = self._named_alternatives(), self._most_parameters()
-        is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1]
+        standings, bounds = Standings.load(self.catalogue), best_case(self.machine, plain)
+        spec, named = self.judged.question.spec, self.named_alternatives()
+        deciding = {each.check for each in self.judged.findings if each.decides}
+        # a few parameters more where the machine does not rule it out
+        factor = ALIKE_IN_SIZE if deciding <= _MODEL_CHECKS else 1
+        most = factor * (spec.parameters.total or inf) - 1
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
-        for outline in catalogue.open_by_size:
+        for outline in self.catalogue.open_by_size:
             standing = standings.find(outline.id)
             if standing is None or outline.id == spec.id or outline.modality not in modalities:
                 continue
-            is_alike = is_general and standings.is_general(outline.uses)
-            same_work = is_alike or (outline.uses or (None,))[:1] == main_use
+            same_work = standings.have_same_use(spec.uses, outline.uses)
             weight = 1.0
             if outline.id in named:
                 # of those that the spec names the nearest comes first
                 same_work = True
                 weight = factors("worth")["named"] * (1 - 1e-6 * named.index(outline.id))
             else:
-                is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
-                if not is_small or not standings.does_work_of(spec.uses, outline):
+                is_small = (outline.parameters_total or inf) <= most
+                does_work = standings.does_work_of(spec.uses, outline)
+                if not (is_small and bounds.has_room(outline) and does_work):
                     continue
             ordered.append((not same_work, -standing.worth * weight, outline.id))
         return sorted(ordered)
@@ -347,25 +349,3 @@ def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
     if fits(high):
         return high
     return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))
-
-
-def room(judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
-    """How far one could go in each respect alone, everything else as judged."""
-    question = judged.question
-    if question.needs is None or question.runtime is None:
-        return None
-    search = _Search(judged=judged, catalogue=catalogue, machine=machine)
-    longest = most_parallel = None
-    if question.workload.context_tokens is not None and (
-        question.spec.modality in GENERATING or question.workload.task == "finetune"
-    ):
-        longest = search.longest_context()
-        # what runs is known to fit
-        low = question.workload.parallel if judged.fits else 1
-        most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
-        most_parallel = largest(low, most, lambda number: search.fits(parallel=number))
-    return Room(
-        longest_context_tokens=longest,
-        best_quantization=search.best_quantization(question.runtime),
-        most_parallel=most_parallel,
-    )

@@ -35,6 +35,7 @@ _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
 TIGHT = "little memory left"
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
+Uses = tuple[str, ...] | None
 # sections of `Standing`; before all of them, and of the kinds, comes what was asked for
 GENERAL, SPECIAL, LAST = 0, 1, 2
 MADE_FOR_IT = -1
@@ -127,23 +128,28 @@ class Standings:
         weight, halving = factors("size")["total_weight"], factors("size")["halving_months"]
         return float(total**weight * active ** (1 - weight) * 0.5 ** (age / halving))
 
-    def is_general(self, uses: tuple[str, ...] | None) -> bool:
+    def is_general(self, uses: Uses) -> bool:
         """For any subject; what states no uses counts as a chat model."""
         listed = self._listed(uses)
         return not listed or bool(listed[0]["general"])
 
-    def answers(self, uses: tuple[str, ...] | None) -> bool:
+    def answers(self, uses: Uses) -> bool:
         """Answers a question in words, as a base model or one that embeds does not."""
         listed = self._listed(uses)
         return not listed or any(use["answers"] for use in listed)
 
-    def does_work_of(self, uses: tuple[str, ...] | None, other: Outline) -> bool:
+    def have_same_use(self, uses: Uses, other: Uses) -> bool:
+        """Both are for any subject, or have the same main use."""
+        are_general = self.is_general(uses) and self.is_general(other)
+        return are_general or (uses or ())[:1] == (other or (None,))[:1]
+
+    def does_work_of(self, uses: Uses, other: Outline) -> bool:
         """What answers in words is replaced by what does, all else by what has its main use."""
         if other.superseded_by is not None or self.answers(uses):
             return other.superseded_by is None and self.answers(other.uses)
         return uses is not None and uses[0] in (other.uses or ())
 
-    def _listed(self, uses: tuple[str, ...] | None) -> list[Mapping[str, object]]:
+    def _listed(self, uses: Uses) -> list[Mapping[str, object]]:
         return [self._uses[use] for use in uses or () if use in self._uses]
 
 

@@ -18,7 +18,7 @@ from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
-from .alternatives import alternatives, note_on_gpu, room
+from .alternatives import Search
 from .api_route import month, offers_for
 from .commands import bytes_worth_bounding
 from .steps import Steps, steps
@@ -56,10 +56,11 @@ def check_with(
     more, load = dict[str, object](), question.stated.load
     if instead:
         notes += _note_on_conversations(judged, to_type)
-        notes += note_on_gpu(judged, catalogue, machine)
+        search = Search(judged=judged, catalogue=catalogue, machine=machine)
+        notes += search.note_on_gpu()
         more = {
-            "room": room(judged, machine, catalogue),
-            "alternatives": alternatives(judged, catalogue, machine),
+            "room": search.room(),
+            "alternatives": search.alternatives(),
             "monthly_cost": month(load, offers, judged, machine) if load is not None else None,
         }
     if question.chosen is not None and question.workload.task == "finetune":
