@@ -36,8 +36,6 @@ from ..machine.record import Machine
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
 WORTH_BOUNDING = 0.1
-# how many times the memory that one program takes another may take (assumed)
-MORE = 1.5
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
@@ -434,18 +432,20 @@ def _takes(launch: Launch) -> bool:
     is_tagged = launch.tag is not None and workload.runtime in runtime.tags_of
     if runtime.id == workload.runtime or not (is_tagged or workload.format in runtime.formats):
         return workload.format in runtime.formats
-    held = filter(None, map(launch.judged.finding, MEMORY_CHECKS))
-    sizes = [
-        (float(each.needs or 0), float(each.has or 0)) for each in held if each.unit == "bytes"
-    ]
-    if all(MORE * needs <= has for needs, has in sizes):
-        return True
     own = {"runtime": runtime.id, "quantization": workload.quantization}
     stated = launch.question.stated.replace(format=None, **own)
     try:
         asked = ask(launch.spec, stated, launch.catalogue, launch.machine)
     except WorkloadError:
         return is_tagged
+    judged, needs = launch.question.needs, asked.needs
+    if judged and needs and judged.memory and needs.memory:
+        # what it takes beside what was judged, where each place that was judged has room for that
+        more = max(0, needs.memory.high_bytes - judged.memory.high_bytes)
+        held = filter(None, map(launch.judged.finding, MEMORY_CHECKS))
+        sizes = [(each.needs, each.has) for each in held if each.unit == "bytes"]
+        if all(float(takes or 0) + more <= float(has or 0) for takes, has in sizes):
+            return True
     return judge(asked, launch.machine).fits
 
 
