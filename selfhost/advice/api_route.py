@@ -39,39 +39,37 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     is not retired is offered by its provider, though no price be known.
     """
     question, spec = judged.question, judged.question.spec
+    offers: tuple[Offer, ...] = ()
     if question.workload.private or question.workload.task == "finetune":
-        return ()
+        return offers
     # what was read from a model's own files may be called as a model of the catalogue, and differ
     is_spec = not spec.origin or (spec.origin.endswith(".toml") and spec.lone_config is None)
     if is_spec and meets(judged.findings):
-        own = tuple(offers_of(catalogue.offers_path, spec.id, today=today))
-        if offers := _served(question, spec, own, catalogue, today):
-            return offers
-    if not judged.failed:
-        return ()
+        offers = _served(question, spec, catalogue, today)
+    if offers or not judged.failed:
+        return offers
     for model_id, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
         offers = _stand_in_offers(question, model_id, catalogue, today)
         if offers:
             figures = {"model": spec.id, "other": model_id, "why": why}
             (reason,) = remarks({"stands-in": True}, **figures)
             return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
-    return ()
+    return offers
 
 
 def _stand_in_offers(
     question: Question, model_id: str, catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
-    offers = tuple(offers_of(catalogue.offers_path, model_id, today=today))
     # what nobody serves stands in for nothing, and most models are served by nobody; nor does a
     # broken spec, on which the verdict itself does not depend
     outline = catalogue.outlines.get(model_id)
-    is_served = offers or (outline is not None and outline.closed)
-    other = next(catalogue.specs([model_id]), None) if is_served else None
-    if other is None:
-        return ()
-    checks = license_check(other, question.workload), openness_check(other, question.workload)
-    is_met = meets(finding for finding in checks if finding)
-    return _served(question, other, offers, catalogue, today) if is_met else ()
+    is_closed = outline is not None and outline.closed
+    is_served = is_closed or offers_of(catalogue.offers_path, model_id, today=today)
+    for other in catalogue.specs([model_id]) if is_served else ():
+        checks = license_check(other, question.workload), openness_check(other, question.workload)
+        if meets(filter(None, checks)):
+            return _served(question, other, catalogue, today)
+    return ()
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -81,9 +79,10 @@ def meets(findings: Iterable[Finding]) -> bool:
 
 
 def _served(
-    question: Question, spec: ModelSpec, offers: tuple[Offer, ...], catalogue: Catalogue, today: str
+    question: Question, spec: ModelSpec, catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
     """Offers of the model, or of its provider without a price, that serve the context asked for."""
+    offers = tuple(offers_of(catalogue.offers_path, spec.id, today=today))
     offers, architecture = offers or _unpriced_offers(spec, catalogue, today), spec.architecture
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
@@ -228,14 +227,14 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
     if modality == "embedding":
         # it writes nothing: of a load whose split is assumed it reads all
         read, written = read + written * load.assumed_split, 0
-    bills = (
-        OfferCost(
-            provider=offer.provider,
-            model=offer.model,
-            usd_per_month=_usd_per_month(offer, read, written),
-        )
-        for offer in offers
-    )
+    bills: list[OfferCost] = []
+    for offer in offers:
+        rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
+        billed = [pair for pair in zip((read, written), rates, strict=True) if pair[0]]
+        is_priced = all(rate is not None for _, rate in billed)
+        dollars = DAYS_PER_MONTH * sum(tokens * (rate or 0) for tokens, rate in billed) / 1e6
+        price = dollars if is_priced else None
+        bills.append(OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price))
     # nothing but its speed keeps it from running
     fails = any(each.outcome is Outcome.FAIL and each.check != "speed" for each in judged.findings)
     runs = judged.needs is not None and not fails
@@ -246,14 +245,6 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
         offers=tuple(bills),
         here=_local_cost(load, read, written, machine, judged) if runs else None,
     )
-
-
-def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
-    rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
-    billed = [(tokens, rate) for tokens, rate in zip((read, written), rates, strict=True) if tokens]
-    if any(rate is None for _, rate in billed):
-        return None
-    return DAYS_PER_MONTH * sum(tokens * (rate or 0) for tokens, rate in billed) / 1e6
 
 
 def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:

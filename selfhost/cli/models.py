@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError
@@ -21,7 +21,6 @@ from .parser import parse
 
 if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize
-    from ..catalogue.index import Catalogue
     from ..judge.record import Verdict
     from ..machine.reader import Machine
     from ..reports.layout import Block
@@ -30,14 +29,23 @@ if TYPE_CHECKING:
 def check(words: list[str]) -> int:
     """Judge each model on each machine."""
     options = parse("check", words)
-    by_machine, errors = _judge_each(options, _names(options), machines_of(options))
+    names: list[str] = list(dict.fromkeys(options.models))
+    if len(options.models) > 1:
+        from ..catalogue.index import open_catalogue
+        from ..catalogue.names import id_of, named_in_command
+
+        # several words may be one command, `ollama run llama3.2`, or one name, `gpt oss 20b`
+        line, catalogue = " ".join(options.models), open_catalogue(options.specs)
+        is_one = id_of(line, catalogue) and not all(id_of(word, catalogue) for word in names)
+        names = [line] if is_one or named_in_command(line) else names
+    by_machine, errors = _judge_each(options, names, machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
     if not write_json(options, "check", verdicts, errors):
         from ..core.units import utc_today
         from ..reports.check_text import check_document
-        from ..reports.layout import line
+        from ..reports.layout import line as empty_line
 
         again, carry = workload_of(options).options(), options_to_repeat(options)
         blocks: list[Block] = []
@@ -50,27 +58,18 @@ def check(words: list[str]) -> int:
                 today=utc_today(),
                 unjudged=len(errors),
             )
-            blocks += [*document, line()]
+            blocks += [*document, empty_line()]
         present(options, blocks)
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
+    return _ended(options, code, errors)
+
+
+def _ended(options: argparse.Namespace, code: int, errors: Mapping[str, SelfhostError]) -> int:
+    """Say after the answer why some names have none, and return the exit code."""
     if errors:
         write(flush=True)
         complain(together(errors), code, options.format == "json")
     return code
-
-
-def _names(options: argparse.Namespace) -> list[str]:
-    """Several words may be one command, `ollama run llama3.2`, or one name, `gpt oss 20b`."""
-    words: list[str] = options.models
-    if len(words) > 1:
-        from ..catalogue.index import open_catalogue
-        from ..catalogue.names import id_of, named_in_command
-
-        line, catalogue = " ".join(words), open_catalogue(options.specs)
-        is_one = id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words)
-        if is_one or named_in_command(line):
-            return [line]
-    return list(dict.fromkeys(words))
 
 
 def _judge_each(
@@ -115,12 +114,13 @@ def compare(words: list[str]) -> int:
     (verdicts,), errors = _judge_each(options, names, (one_machine(options),))
     if errors:
         raise together(errors)
-    if write_json(options, "compared", verdicts):
-        return 0
+    from ..advice.several import comparison
     from ..reports.models_text import compare_document
 
-    carry = workload_of(options).options() + options_to_repeat(options)
-    present(options, compare_document(verdicts, verbose=options.verbose, carry=carry))
+    compared = comparison(verdicts)
+    if not write_json(options, "record", compared):
+        carry = workload_of(options).options() + options_to_repeat(options)
+        present(options, compare_document(compared, verbose=options.verbose, carry=carry))
     return 0
 
 
@@ -182,8 +182,8 @@ def size(words: list[str]) -> int:
     errors: dict[str, SelfhostError] = {}
     for name in options.models:
         try:
-            sized = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
-            sizes.append(fit_to_node(sized, machine))
+            size = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
+            sizes.append(fit_to_node(size, machine))
         except SelfhostError as error:
             errors[name] = error
     if not sizes:
@@ -194,25 +194,17 @@ def size(words: list[str]) -> int:
     if options.format == "text":
         present(options, size_document(sizes, verbose=options.verbose))
     elif not write_json(options, "sizes", sizes, errors, code):
-        _refuse_without_image(sizes, options.format, catalogue)
+        for sized in sizes:
+            own = f"put the figures of `selfhost size {sized.asked}` into a container of your own"
+            what = f"{sized.runtime.name} serves {sized.model.name}"
+            why = f"no command is known with which {what} with these options"
+            remedy = f"leave out what you asked beyond its defaults, such as --context, or {own}"
+            if sized.image is None:
+                served = filter(lambda id: catalogue.runtime(id).service, catalogue.runtime_ids())
+                why = f"no image of {sized.runtime.name} is published that {sized.model.name} could"
+                why += " be served from"
+                remedy = f"with an image are {', '.join(served)} (--runtime); or {own}"
+            if sized.image is None or not sized.program:
+                raise UsageError(f"--format {options.format}: {why}", remedy=remedy)
         deliver(options, block(options.format, sizes))
-    if errors:
-        write(flush=True)
-        complain(together(errors), code, options.format == "json")
-    return code
-
-
-def _refuse_without_image(sizes: list[ContainerSize], form: str, catalogue: Catalogue) -> None:
-    for size in sizes:
-        if size.image is not None and size.program:
-            continue
-        own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
-        what = f"{size.runtime.name} serves {size.model.name}"
-        why = f"no command is known with which {what} with these options"
-        remedy = f"leave out what you asked beyond its defaults, such as --context, or {own}"
-        if size.image is None:
-            served = filter(lambda name: catalogue.runtime(name).service, catalogue.runtime_ids())
-            why = f"no image of {size.runtime.name} is published that {size.model.name} could be"
-            why += " served from"
-            remedy = f"with an image are {', '.join(served)} (--runtime); or {own}"
-        raise UsageError(f"--format {form}: {why}", remedy=remedy)
+    return _ended(options, code, errors)

@@ -87,7 +87,20 @@ def _json(audit: Audit) -> str:
             }
             for group in _machine_sets(audit).values()
         ],
-        "verdicts": [_verdict(group) for group in audit.groups],
+        # `example` is the machine of the class with the largest shortfall
+        "verdicts": [
+            {
+                "class": group.name,
+                "example": group.row.machine,
+                **_judged(group.row),
+                **record(group.row, "route result exit_code change failed findings reasons"),
+                "unknown": list(group.row.undecided),
+                "excepted": [
+                    {"rule": check, "expires": each.expires} for check, each in group.row.excepted
+                ],
+            }
+            for group in audit.groups
+        ],
         "exceptions": {
             use.value: [
                 record(each.exemption) | record(each, "rows concerned")
@@ -133,19 +146,6 @@ def _judged(row: Row) -> dict[str, Any]:
     loaded = dict.fromkeys(how.split()) if verdict is None else record(verdict.workload, how)
     model = {"model": None if verdict is None else verdict.model.id}
     return {"asked": wanted.name, **record(wanted, "label severity"), **model, **loaded}
-
-
-def _verdict(group: Group) -> dict[str, Any]:
-    """Of `example`, the machine of the class with the largest shortfall."""
-    row = group.row
-    return {
-        "class": group.name,
-        "example": row.machine,
-        **_judged(row),
-        **record(row, "route result exit_code change failed findings reasons"),
-        "unknown": list(row.undecided),
-        "excepted": [{"rule": check, "expires": each.expires} for check, each in row.excepted],
-    }
 
 
 _COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -333,17 +333,31 @@ def _sarif(audit: Audit) -> str:
         "exitCode": audit.exit_code,
         "toolExecutionNotifications": [more] if rest else [],
     }
-    results = [
-        {
-            "ruleId": issue.rule,
-            "ruleIndex": rules.index(issue.rule),
-            "level": issue.level,
-            "message": {"text": issue.sentence},
-            "locations": [_location(issue)],
-            "partialFingerprints": {"selfhostAudit/v1": digest(issue.key)},
-        }
-        for issue in listed
-    ]
+    results: list[dict[str, Any]] = []
+    for issue in listed:
+        # a relative reference as RFC 3986 wants it; a whole path as a `file` URI
+        uri = "".join(
+            chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
+            for byte in issue.path.encode("utf-8", "replace")
+        )
+        place: dict[str, Any] = {"artifactLocation": {"uri": f"{'file://' * (uri[0] == '/')}{uri}"}}
+        if issue.line is not None:
+            place["region"] = {"startLine": issue.line}
+        location: dict[str, Any] = {"physicalLocation": place}
+        if names := dict.fromkeys(hosts([name]) for name in issue.machines):
+            location["logicalLocations"] = [
+                {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
+            ]
+        results.append(
+            {
+                "ruleId": issue.rule,
+                "ruleIndex": rules.index(issue.rule),
+                "level": issue.level,
+                "message": {"text": issue.sentence},
+                "locations": [location],
+                "partialFingerprints": {"selfhostAudit/v1": digest(issue.key)},
+            }
+        )
     run = {
         "tool": {"driver": driver},
         "automationDetails": {"id": "selfhost-audit/"},
@@ -351,19 +365,6 @@ def _sarif(audit: Audit) -> str:
         "results": results,
     }
     return dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
-
-
-def _location(issue: Issue) -> dict[str, Any]:
-    # a relative reference as RFC 3986 wants it; a whole path as a `file` URI
-    uri = "".join(
-        chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
-        for byte in issue.path.encode("utf-8", "replace")
-    )
-    place: dict[str, Any] = {"artifactLocation": {"uri": f"{'file://' * (uri[0] == '/')}{uri}"}}
-    place |= {} if issue.line is None else {"region": {"startLine": issue.line}}
-    names = dict.fromkeys(hosts([name]) for name in issue.machines)
-    machines = [{"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names]
-    return {"physicalLocation": place} | ({"logicalLocations": machines} if machines else {})
 
 
 # exit codes (Monitoring Plugins Development Guidelines, "Plugin Return Codes")

@@ -230,8 +230,7 @@ def details(group: Group) -> Iterator[str]:
 
 def _exception(use: ExemptionUse) -> Paragraph:
     style = "warn" if use.use is not Use.USED and use.concerned else ""
-    if use.use is Use.EXPIRED and use.rows:
-        style = "fail"
+    style = "fail" if use.use is Use.EXPIRED and use.rows else style
     name = Span(shortened(exception_name(use)), "name")
     fate = shortened(with_remedy(*exception_fate(use)), MOST_OF_A_TEXT)
     return line(Span(use.use, style), " ", name, f": {fate}", indent=2)

@@ -76,7 +76,16 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
     yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
     yield from texts([_spare(verdict)], indent=0)
     if verbose:
-        yield from _details(verdict)
+        from . import json
+        from .machine_text import unread_blocks
+
+        yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
+        for outcome, title in words.labels("findings").items():
+            findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
+            yield from section(title, words.finding_blocks(findings))
+        yield from section("Notes", texts(verdict.fine_print))
+        yield from json.sections(json.verdict(verdict), words.labels("check"))
+        yield from unread_blocks(machine)
         return
     hidden = len(verdict.api_offers) - 1
     shows_one = hidden > 0 and verdict.route in (Route.API, Route.LOCAL)
@@ -85,32 +94,15 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
 
 
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
-    available, held = verdict.model.availability, verdict.finding("accelerator")
-    if verdict.can_run:
-        if verdict.waits_for_setting and held is not None and held.remedy:
-            fails = verdict.workload.format == "mlx"
-            until = "it may fail" if fails else "a part may run on the CPU, more slowly"
-            yield f"First {held.remedy}. Until then {until}."
-        if verdict.speed is not None:
-            yield from _pace_lines(verdict, verdict.speed, measured)
+    available = verdict.model.availability
+    yield words.limit_words(verdict)
+    if verdict.can_run and verdict.speed is not None:
+        yield from _pace_lines(verdict, verdict.speed, measured)
     yield words.asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
     yield words.planned_words(verdict.machine)
     yield " ".join(available.sentences[1:]) if available and words.is_closed(verdict) else None
     yield from verdict.understood_as
-
-
-def _details(verdict: Verdict) -> Blocks:
-    from . import json
-    from .machine_text import unread_blocks
-
-    yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
-    for outcome, title in words.labels("findings").items():
-        findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
-        yield from section(title, words.finding_blocks(findings))
-    yield from section("Notes", texts(verdict.fine_print))
-    yield from json.sections(json.verdict(verdict), words.labels("check"))
-    yield from unread_blocks(verdict.machine)
 
 
 def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:

@@ -141,25 +141,14 @@ def shown(shown: Shown) -> dict[str, Any]:
 
 def about(spec: ModelSpec) -> dict[str, Any]:
     """Return all that a spec states, and the answers on openness that follow."""
-    return {"spec": record(spec, " ".join(ModelSpec._fields)), **_openness(spec)}
-
-
-def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """`selfhost.compare/1`: the verdict of each model with its openness, in the order asked."""
-    models = [{**_openness(answer.model), "verdict": verdict(answer)} for answer in verdicts]
-    return titled("compare/1", models=models)
-
-
-def _openness(spec: ModelSpec) -> dict[str, Any]:
     rows = {"openness": openness.rows(spec), "permissions": openness.permissions(spec)}
-    return {name: list(map(_row, answers)) for name, answers in rows.items()}
+    return {"spec": record(spec, " ".join(ModelSpec._fields)), **record(rows)}
 
 
 def _row(row: openness.Row) -> dict[str, Any]:
     """One answer on openness, with the answers it follows from; `unknown` is null."""
     answer = None if row.answer == "unknown" else row.answer
-    rest = record(row, "name why sources assumed")
-    return {**rest, "answer": answer, "parts": list(map(_row, row.parts))}
+    return {**record(row, "name why sources assumed"), "answer": answer, "parts": record(row.parts)}
 
 
 def plan(answer: Plan) -> dict[str, Any]:
@@ -255,10 +244,12 @@ def _error(problem: SelfhostError) -> dict[str, Any]:
 
 # what stands for a record wherever it is; other records are walked
 _WRITERS: dict[str, Callable[[Any], Any]] = {
-    "Comparison": lambda answer: compared([model.verdict for model in answer.models]),
+    # each in the order asked
+    "Comparison": lambda answer: titled("compare/1", models=record(answer.models)),
     "Machine": lambda machine: machine.to_json(),
     "Plan": plan,
     "Ranking": ranking,
+    "Row": _row,
     "Selector": str,
     "ModelSpec": _model,
     "PaceRange": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},

@@ -92,9 +92,7 @@ def notebook(answer: Any) -> str:
 
     documents: dict[str, Callable[[], Blocks]] = {
         "Verdict": lambda: check_text.check_document([answer]),
-        "Comparison": lambda: models_text.compare_document(
-            [each.verdict for each in answer.models]
-        ),
+        "Comparison": lambda: models_text.compare_document(answer),
         "ContainerSize": lambda: size_text.size_document([answer]),
         "Plan": lambda: plan_text.plan_document(answer),
         "Ranking": lambda: models_text.list_document(answer),

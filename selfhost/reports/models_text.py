@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from ..advice.listing import Ranking
-from ..catalogue import openness
+from ..advice.several import Compared, Comparison
 from ..catalogue.offers import Offer
 from ..core import units
 from ..core.workload import Workload
@@ -64,29 +64,23 @@ def _table(answers: Sequence[Verdict], first: Sequence[str], names: Sequence[str
 def _figures(answer: Verdict, pace: str) -> dict[str, str]:
     """The figures of a model by name; a dash is what is not known. `pace`: its title."""
     model, workload = answer.model, answer.workload
-    context = f"{workload.context_tokens:,}" if workload.context_tokens else ""
+    context = units.tokens(workload.context_tokens) if workload.context_tokens else ""
     terms = model.license.id if model.license else None
+    download = words.known(answer.download_bytes, units.decimal)
+    if answer.download_bytes and answer.download_seconds is not None:
+        download += f", {units.duration(answer.download_seconds)}"
     return {
-        "judged as": " ".join(filter(None, (workload.quantization, context))),
+        "judged as": ", ".join(filter(None, (workload.quantization, context))),
         "memory": words.memory_words(answer.needs) or "-",
         "in": words.PLACES.get(answer.placement or "", ""),
         "pace": words.pace_of(answer.speed, title=pace),
-        "download": _download(answer),
+        "download": "here" if answer.download_bytes == 0 else download,
         "quant": workload.quantization or "-",
         "parameters": words.known(model.parameters.total, units.count),
         "released": model.released or "-",
         "license": "closed" if model.closed else words.license_name(terms) or "-",
         "why": words.causes(answer) or answer.why or "",
     }
-
-
-def _download(answer: Verdict) -> str:
-    """`4.37 GB, 6 minutes`, or that nothing is missing."""
-    size = answer.download_bytes
-    if not size:
-        return "-" if size is None else "here"
-    wait = words.known(answer.download_seconds, units.duration, "")
-    return ", ".join(filter(None, (units.decimal(size), wait)))
 
 
 # what the command says, or what no single command mends
@@ -116,6 +110,8 @@ def several_blocks(
     local = [verdict for verdict in verdicts if verdict.can_run]
     yield from (*texts(_sums(local) if local[1:] else (), indent=0), line())
     yield from _notes(verdicts, verbose)
+    limits = ((each.model.id, words.limit_words(each)) for each in local)
+    yield from (*texts(f"{id}: {limit}" for id, limit in limits if limit), line())
     yield from section("Worth knowing", reasons(_warnings(local)))
     lines = dict.fromkeys(typed for each in local for typed in (*each.setup, *each.commands[:1]))
     yield from section("To run them", commands(lines))
@@ -163,6 +159,7 @@ def _warnings(local: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None]]
             yield f"quality ({verdict.model.id})", verdict.quality.warning, None
         for finding in words.ordered(verdict):
             is_said = finding.code in _SAID_ELSEWHERE or words.stands_above(finding, verdict)
+            is_said |= finding.check == "accelerator" and verdict.waits_for_setting
             if finding.outcome is Outcome.WARN and not is_said:
                 topic = f"{finding.check} ({verdict.model.id})"
                 yield topic, finding.reason, finding.remedy
@@ -270,29 +267,28 @@ SIDE_BY_SIDE = 3
 _ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
 
 
-def compare_document(
-    verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = ""
-) -> Blocks:
+def compare_document(comparison: Comparison, *, verbose: bool = False, carry: str = "") -> Blocks:
     """Yield the models in the order given, three to a table, then why some do not run.
 
     `verbose` adds how each was judged and every answer on openness. `carry` goes behind the
     proposed command.
     """
+    models, verdicts = comparison.models, [each.verdict for each in comparison.models]
     if not verdicts:
         return
     head = (words.count_words(verdicts), words.planned_words(verdicts[0].machine))
     yield from texts(head, indent=0)
-    for start in range(0, len(verdicts), SIDE_BY_SIDE):
-        yield from (line(), _side_by_side(verdicts[start : start + SIDE_BY_SIDE], verbose))
+    for start in range(0, len(models), SIDE_BY_SIDE):
+        yield from (line(), _side_by_side(models[start : start + SIDE_BY_SIDE], verbose))
     yield line()
-    for verdict in verdicts:
+    for each in models:
         successors = (
             row.why.partition(":")[0]
-            for row in openness.rows(verdict.model)
+            for row in each.openness
             if row.name == "current" and row.answer == "no"
         )
-        if remark := "; ".join(filter(None, (words.causes(verdict), *successors))):
-            yield line(strong(verdict.model.id), f": {remark}")
+        if remark := "; ".join(filter(None, (words.causes(each.verdict), *successors))):
+            yield line(strong(each.verdict.model.id), f": {remark}")
     yield from (*_notes(verdicts, verbose=True), line())
     yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     names = " ".join(verdict.model.id for verdict in verdicts)
@@ -300,9 +296,9 @@ def compare_document(
     yield from texts(["" if verbose else "Every answer on licenses and openness: -v"], indent=0)
 
 
-def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
-    columns = (Column(), *(Column(title=each.model.id, wrap=True) for each in verdicts))
-    facts = [_facts(verdict, verbose) for verdict in verdicts]
+def _side_by_side(models: Sequence[Compared], verbose: bool) -> Table:
+    columns = (Column(), *(Column(title=each.verdict.model.id, wrap=True) for each in models))
+    facts = [_facts(each, verbose) for each in models]
     rows = []
     for name in dict.fromkeys(name for each in facts for name in each):
         cells = [each.get(name, "") for each in facts]
@@ -311,7 +307,8 @@ def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
     return Table(columns=columns, rows=tuple(rows), indent=0)
 
 
-def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
+def _facts(compared: Compared, verbose: bool) -> dict[str, str]:
+    verdict = compared.verdict
     pace = words.pace_title([verdict.speed])
     figures = _figures(verdict, pace)
     own = [offer for offer in verdict.api_offers if not offer.stands_in]
@@ -336,7 +333,7 @@ def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
         "API, $ per 1M": price,
         "license": figures["license"],
     }
-    for row in (*openness.permissions(verdict.model), *openness.rows(verdict.model)):
+    for row in (*compared.permissions, *compared.openness):
         if verbose or row.name in _ANSWERS_SHOWN:
             facts[row.name] = words.answer_word(row)
     return facts

@@ -109,6 +109,16 @@ def _reservation(answer: Verdict) -> str:
     return next((words for words, applies in reservations.items() if applies), "")
 
 
+def limit_words(answer: Verdict) -> str:
+    """What must be raised before it runs as judged, and what happens until then; else empty."""
+    held = answer.finding("accelerator")
+    if held is None or not (held.remedy and answer.can_run and answer.waits_for_setting):
+        return ""
+    is_mlx = answer.workload.format == "mlx"
+    until = "it may fail" if is_mlx else "a part may run on the CPU, more slowly"
+    return f"First {held.remedy}. Until then {until}."
+
+
 def is_closed(answer: Verdict) -> bool:
     """Whether it runs nowhere, because its weights were never published."""
     return answer.model.closed and not answer.can_run

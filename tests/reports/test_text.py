@@ -12,7 +12,7 @@ from helpers import report_samples as samples
 from helpers.each import each
 from selfhost import Workload, check
 from selfhost.advice.listing import Lister
-from selfhost.advice.several import describe
+from selfhost.advice.several import comparison, describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core import units
 from selfhost.core.records import Unread
@@ -39,7 +39,7 @@ def _documents() -> dict[str, Blocks]:
         for kind, document in {
             "several": check_text.check_document(samples.every(), verbose=verbose),
             "show": show_text.show_document(shown, verbose=verbose),
-            "compare": models_text.compare_document(samples.every(), verbose=verbose),
+            "compare": models_text.compare_document(comparison(samples.every()), verbose=verbose),
             "machine": machine_text.machine_document(samples.WORKSTATION, verbose=verbose),
         }.items()
     }
@@ -172,7 +172,7 @@ def test_a_stated_minimum_is_that_of_each_sequence(wanted: float | None, code: i
     assert verdict.to_json()["speed"]["judged"]["likely"] == pytest.approx(pace, abs=0.001)
     if verdict.can_run:
         assert f"{units.speed(pace, pace)}{each}" in verdict.summary
-    side_by_side = plain(models_text.compare_document([verdict, verdict]))
+    side_by_side = plain(models_text.compare_document(comparison([verdict, verdict])))
     assert f"~{units.pace(pace, pace)}" in side_by_side
     assert (" each" in side_by_side) is is_of_each
 
@@ -310,7 +310,7 @@ def test_a_tag_of_ollama_that_does_not_run_tells_its_type(typed: str, is_told: b
 def test_compare_shows_the_context_and_the_price_alone() -> None:
     """Of what does not run it had the full context, of pictures a sentence in a cell."""
     verdicts = [check(name, machine=LAPTOP) for name in ("qwen3.5-9b", "qwen3.5-4b", "sdxl")]
-    lines = plain(models_text.compare_document(verdicts)).splitlines()
+    lines = plain(models_text.compare_document(comparison(verdicts))).splitlines()
     (context,) = [re.split("  +", line) for line in lines if line.startswith("context up to")]
     assert context[1] == "-"
     assert context[2] != "-"
