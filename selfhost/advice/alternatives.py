@@ -29,7 +29,7 @@ from ..judge.files import can_be_made, local_copy
 from ..judge.judging import best_layout, judge
 from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.question import ask, needs_under
-from ..judge.record import Alternative, Judged, Question, Room
+from ..judge.record import Alternative, Judged, Room
 from ..machine.record import Machine
 from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
 from .understood import remarks
