@@ -110,16 +110,16 @@ class Search(Record):
 
     def alternative(self, judged: Judged, why: str = "") -> Alternative:
         """Without `why` it is another model, which says by itself why it is proposed."""
-        asked, question = self.judged.question, judged.question
+        own, question = self.judged.question, judged.question
         spec, runtime = question.spec, question.runtime
         if not why:
-            near = "same family" if spec.family == asked.spec.family else ""
+            near = "same family" if spec.family == own.spec.family else ""
             standing = Standings.load(self.catalogue).find(spec.id)
             parts = [
                 "closest match" if spec.id in self.named_alternatives() else near,
                 reasons(judged, standing),
             ]
-            if runtime is not None and asked.stated.runtime not in (None, runtime.id):
+            if runtime is not None and own.stated.runtime not in (None, runtime.id):
                 parts.append(f"with {runtime.name}")
             why = ", ".join(filter(None, parts))
         # by its id, or by its file where the catalogue has none of that id
@@ -186,18 +186,18 @@ class Search(Record):
         if runtime is None or question.needs is None or workload.task == "finetune":
             return []
         published: list[str] = []
-        made: list[str] = []
+        convertible: list[str] = []
         order = need.quantizations_of(spec, runtime)
         for name in reversed(order):
             if name == workload.quantization:
-                return [*reversed(published), *reversed(made)]
+                return [*reversed(published), *reversed(convertible)]
             loads = need.loads_sixteen_bits(spec, runtime, workload.format, name)
             if loads or spec.repository_of(workload.format, name) is not None:
                 published.append(name)
             elif question.local_files or can_be_made(
                 spec, runtime, workload.replace(quantization=name)
             ):
-                made.append(name)
+                convertible.append(name)
         return []
 
     # -------------------------------------------------------------- how far it goes

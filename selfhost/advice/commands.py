@@ -435,10 +435,10 @@ def _takes(launch: Launch) -> bool:
     own = {"runtime": runtime.id, "quantization": workload.quantization}
     stated = launch.question.stated.replace(format=None, **own)
     try:
-        asked = ask(launch.spec, stated, launch.catalogue, launch.machine)
+        other = ask(launch.spec, stated, launch.catalogue, launch.machine)
     except WorkloadError:
         return is_tagged
-    judged, needs = launch.question.needs, asked.needs
+    judged, needs = launch.question.needs, other.needs
     if judged and needs and judged.memory and needs.memory:
         # what it takes beside what was judged, where each place that was judged has room for that
         more = max(0, needs.memory.high_bytes - judged.memory.high_bytes)
@@ -446,7 +446,7 @@ def _takes(launch: Launch) -> bool:
         sizes = [(each.needs, each.has) for each in held if each.unit == "bytes"]
         if all(float(takes or 0) + more <= float(has or 0) for takes, has in sizes):
             return True
-    return judge(asked, launch.machine).fits
+    return judge(other, launch.machine).fits
 
 
 def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
