@@ -34,14 +34,14 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
     machine = read_machine().replace(is_this_one=True)
     if not measure or root is not None:
         return machine
-    from .probes.bandwidth import with_measured
+    from .probes.cpu import with_measured
 
     return with_measured(machine)
 
 
 def measured_at_present(machine: Machine) -> Machine:
     """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms."""
-    from .probes.bandwidth import with_measured
+    from .probes.cpu import with_measured
 
     return with_measured(machine, brief=True)
 

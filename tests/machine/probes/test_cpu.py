@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.recordings import PARTS, Build, part, recorded, text_of
 from selfhost.judge.pace.processor import bandwidth as judged
-from selfhost.machine.probes import bandwidth, cpu, read_machine
-from selfhost.machine.probes.bandwidth import Trace, joint_rate
+from selfhost.machine.probes import cpu, read_machine
+from selfhost.machine.probes.cpu import Trace, joint_rate
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import BANDWIDTH
 
@@ -85,7 +85,7 @@ HERE = Machine(
 
 def trace(rate: float) -> Trace:
     """One thread that reads so many bytes a second."""
-    step = bandwidth._CHUNK_BYTES / rate
+    step = cpu._CHUNK_BYTES / rate
     return [at * step for at in range(int(0.1 / step) + 2)], 1.0, 256 * MIB
 
 
@@ -107,9 +107,9 @@ def test_where_it_could_only_mislead_it_does_not_measure(
     changes: dict[str, object], reason: str, build: Build
 ) -> None:
     """Less than a processor, too little memory, another computer: a reason, not a figure."""
-    machine = bandwidth.with_measured(HERE, host=build({}))
+    machine = cpu.with_measured(HERE, host=build({}))
     assert "recorded one" in machine.why_unread(BANDWIDTH).reason
-    machine = bandwidth.with_measured(HERE.replace(**changes))
+    machine = cpu.with_measured(HERE.replace(**changes))
     assert machine.memory_bandwidth_bytes_per_second is None
     assert reason in machine.why_unread(BANDWIDTH).reason
     assert machine.measured_in_vain
@@ -117,8 +117,8 @@ def test_where_it_could_only_mislead_it_does_not_measure(
 
 def figures(monkeypatch: pytest.MonkeyPatch, share: float, others: int) -> None:
     one = (*trace(20e9)[:1], share, 256 * MIB)
-    monkeypatch.setattr(bandwidth, "_run", lambda *_: [one, one])
-    monkeypatch.setattr(bandwidth, "_count_other_programs", lambda _: others)
+    monkeypatch.setattr(cpu, "_run", lambda *_: [one, one])
+    monkeypatch.setattr(cpu, "_count_other_programs", lambda _: others)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_busy_machine_gives_a_lower_bound(
     """A thread that was interrupted, or another program that runs beside it: more may be there."""
     figures(monkeypatch, share, others)
     for is_at_present in (False, True):
-        machine = bandwidth.with_measured(HERE, brief=is_at_present)
+        machine = cpu.with_measured(HERE, brief=is_at_present)
         assert machine.memory_bandwidth_bytes_per_second == pytest.approx(40e9, rel=0.02)
         how = "measured-briefly" if is_at_present else "measured"
         assert (machine.memory_bandwidth_how, machine.memory_bandwidth_bound) == (how, bound)
@@ -146,8 +146,8 @@ def test_a_busy_machine_gives_a_lower_bound(
 def test_this_machine_is_measured_or_says_why_not() -> None:
     """A figure of a machine that exists, and both ways within a factor of four; else a reason."""
     machine = Machine.read()
-    careful = bandwidth.with_measured(machine)
-    brief = bandwidth.with_measured(machine, brief=True)
+    careful = cpu.with_measured(machine)
+    brief = cpu.with_measured(machine, brief=True)
     rates = [read.memory_bandwidth_bytes_per_second for read in (careful, brief)]
     for read, rate in zip((careful, brief), rates, strict=True):
         assert (rate is None) == any(entry.fact == BANDWIDTH for entry in read.unread)
