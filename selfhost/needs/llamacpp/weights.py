@@ -23,44 +23,48 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
     it replaced. `layout` None: beside a device, where weights lie as they are stored, in RAM too
     (make_cpu_buft_list in src/llama-model.cpp, select_weight_buft in src/llama-model-loader.cpp).
     """
-    spec, quantization = case.spec, case.quantization
-    read = tensors_read(spec, quantization)
+    spec, quantization, row = case.spec, case.quantization, case.row
     recipe = recipe_of_mix(quantization, spec.architecture) or quantization
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return (whole_files(files, remark="; the whole file"),), 0
-    architecture, row = case.model, case.row
-    tensors = read or usual_tensors(architecture, row, recipe, spec.released)
-    computed = recipe_file(architecture, row, spec.released, recipe)
+    read, error = tensors_read(spec, quantization), files.bytes * _OWN_MIX
+    tensors = read or usual_tensors(case.model, row, recipe, spec.released)
+    loaded = [tensor for tensor in tensors if not _passed_over(tensor, row)]
+    size, outer = _bytes_of(tensors), _outer_bytes(loaded, row)
+    computed = recipe_file(case.model, row, spec.released, recipe)
     # a published size that is not that of llama-quantize's own types
-    error = files.bytes * _OWN_MIX
     is_far = not computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
-    if not read and (recipe != quantization or (files.how is How.STATED and is_far)):
-        source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-        low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
-        weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
-        weights, total = weights.replace(low_bytes=low), _bytes_of(tensors)
-        shares = [part * files.bytes // total for part in _outer_bytes(tensors, row)]
-        return (weights,) if layout is not None else _divided_weights(weights, shares), 0
-    loaded = tuple(tensor for tensor in tensors if not _passed_over(tensor, row))
     if read:
         source = f"tensor table in the header of {spec.origin}"
-        as_stored = _stored("weights", loaded, How.EXACT, source)
+        weights = _stored("weights", loaded, How.EXACT, source)
+    elif recipe != quantization or (files.how is How.STATED and is_far):
+        source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+        weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
+        low = min(files.low_bytes, files.bytes - int(error))
+        weights, loaded = weights.replace(low_bytes=low), []
+        outer = tuple(part * files.bytes // size for part in outer)
     else:
-        as_stored = _by_recipe(case, files, loaded, _bytes_of(tensors))
+        source, (least, most) = RECIPE, spread(case.model, row, quantization)
+        if files.how is How.STATED:
+            source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+        # the file may lack multi-token prediction
+        least -= _bytes_of(each for each in loaded if each.extra) * (not row.mtp_in_gguf)
+        weights = _stored("weights", loaded, How.COMPUTED, source, size - least, most - size)
     if layout is None:
-        return _divided_weights(as_stored, _outer_bytes(loaded, row)), 0
+        return _divided_weights(weights, *outer), 0
     buffers = [Buffer(**values) for values in LAYOUTS.get(layout, ())]
-    return _layout_weights(as_stored, loaded, buffers, tied=_is_tied(loaded, row))
+    return _layout_weights(weights, loaded, buffers, tied=outer[2] > 0)
 
 
-def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int) -> Term:
-    """What is loaded of tensors that have `size` bytes in all by llama-quantize's recipe."""
-    source, (least, most) = RECIPE, spread(case.model, case.row, case.quantization)
-    if files.how is How.STATED:
-        source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-    # the file may lack multi-token prediction
-    block = 0 if case.row.mtp_in_gguf else _bytes_of(each for each in loaded if each.extra)
-    return _stored("weights", loaded, How.COMPUTED, source, size - least + block, most - size)
+def _outer_bytes(tensors: Sequence[FileTensors], row: ArchitectureRow) -> tuple[int, ...]:
+    """Bytes of the output matrix, of the input layer, and of a token table that is both, of a
+    decoder without an output matrix of its own, whatever its checkpoint has.
+    """
+    output = _bytes_of(each for each in tensors if each.name.startswith("output."))
+    tables = _bytes_of(each for each in tensors if each.name in TABLES)
+    has_own = row.embeds or any(each.name == "output.weight" for each in tensors)
+    again = 0 if has_own else _bytes_of(each for each in tensors if each.name == _TOKEN_TABLE)
+    return output, tables, again
 
 
 def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
@@ -81,20 +85,11 @@ def _stored(
     return term(name, size, how, source, line, low=size - less, high=size + more)
 
 
-def _outer_bytes(tensors: Sequence[FileTensors], row: ArchitectureRow) -> list[int]:
-    """Bytes of the output matrix, of the input layer, and of a token table that is both."""
-    output = _bytes_of(each for each in tensors if each.name.startswith("output."))
-    tables = _bytes_of(each for each in tensors if each.name in TABLES)
-    again = _bytes_of(each for each in tensors if each.name == _TOKEN_TABLE)
-    return [output, tables, again if _is_tied(tensors, row) else 0]
-
-
-def _divided_weights(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
+def _divided_weights(weights: Term, output: int, tables: int, again: int) -> tuple[Term, ...]:
     """What devices hold of the weights, the output matrix with the last layer, and the tables that
     stay mapped in RAM (src/llama-model.cpp, load_tensors). Of a token table that is the output
-    matrix too a device has a copy (TENSOR_DUPLICATED).
+    matrix too, of `again` bytes, a device has a copy (TENSOR_DUPLICATED).
     """
-    output, tables, again = parts
     if not tables:
         return (weights.replace(output_bytes=output),)
     line = weights.arithmetic
@@ -142,11 +137,6 @@ def _layout_weights(
     if len(lines) > 1:
         copies = copies.resized(copied + more + twice, summed(*lines))
     return (own, copies), copied
-
-
-def _is_tied(tensors: Iterable[FileTensors], row: ArchitectureRow) -> bool:
-    """True for a decoder without an output matrix of its own, whatever its checkpoint has."""
-    return not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
 
 
 def _passed_over(tensor: FileTensors, row: ArchitectureRow) -> bool:
