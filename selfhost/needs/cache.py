@@ -13,7 +13,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .case import Case, Cells
-from .quantization import row_bytes
+from .quantization import CACHE_BLOCKS, row_bytes
 from .records import How, Term, by_layers, term, times, times_sequences
 from .tensors import ArchitectureRow, side_length
 
@@ -51,11 +51,12 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         if row is not None and row.window_masks:
             cached = cached.replace(window_tokens=None)
         groups.append(cached)
-        if group.kind == "compressed" and (tokens := group.compression):
+        if group.kind == "compressed" and group.compression:
             # DeepSeek V4: beside a window of tokens rows that each stand for several of them
-            length = group.key_length + _indexer_elements(group)
-            elements = {"key_length": length, "key_elements": length, "tokens_per_row": tokens}
-            groups.append(cached.replace(window_tokens=None, **elements))
+            length = group.key_length + (group.indexer_length or 0)
+            elements = {"key_length": length, "key_elements": length}
+            rows = {"window_tokens": None, "tokens_per_row": group.compression}
+            groups.append(cached.replace(**rows, **elements))
     return tuple(groups)
 
 
@@ -75,12 +76,8 @@ def _group_of(group: Attention, layers: int) -> CacheGroup:
         value_elements=heads * value,
         latent=is_joint,
         window_tokens=group.window_tokens if kind != "full" else None,
-        indexer_elements=_indexer_elements(group) if kind != "compressed" else 0,
+        indexer_elements=(group.indexer_length or 0) if kind != "compressed" else 0,
     )
-
-
-def _indexer_elements(group: Attention) -> int:
-    return (group.indexer_length or 0) if group.indexer_heads else 0
 
 
 class State(Record):
@@ -111,7 +108,7 @@ def states(architecture: Architecture) -> tuple[State, ...]:
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
             twice = 2 if group.indexer_heads else 1
-            wide = twice * (group.key_length + _indexer_elements(group))
+            wide = twice * (group.key_length + (group.indexer_length or 0))
             rows, layers = 2 * twice * group.compression, len(group.layers)
             line = f"2 × {rows // 2} tokens × {wide:,}"
             kept.append(State(layers=layers, convolution=0, memory=rows * wide, arithmetic=line))
@@ -170,30 +167,44 @@ def groups_with_room(
 
 
 def cache_bytes(architecture: Architecture, row: ArchitectureRow, room: Cells) -> int:
-    """Bytes of the KV cache, with what sparse indexers keep. Without flash attention every V row
-    has the largest width of any layer, and idle layers have a row too.
-    """
-    groups, size = groups_with_room(architecture, row), 0
+    """Bytes of the KV cache, with what sparse indexers keep."""
     if room.unified and any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
         room = room.replace(unified=False, tokens=room.full * room.sequences)
+    return room.streams * sum(size for size, *_ in cache_of_stream(architecture, row, room))
+
+
+def cache_of_stream(
+    architecture: Architecture, row: ArchitectureRow, room: Cells
+) -> list[tuple[int, str, int, str]]:
+    """Bytes of one stream, and what stands before and after the number of layers. Without flash
+    attention every V row has the largest width of any layer, and idle layers have a row too.
+    """
+    groups, parts = groups_with_room(architecture, row), list[tuple[int, str, int, str]]()
     widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
+    elements, size = CACHE_BLOCKS[room.key_type.upper()]
+    each = f" × {size}/{elements} bytes" if elements > 1 else f" × {size} bytes"
     for group in groups:
         cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)
         keys = row_bytes(room.key_type, group.key_elements)
         values = row_bytes(room.value_type, max(widest, group.value_elements))
-        indexer = row_bytes(room.key_type, group.indexer_elements)
-        if row.indexer_values:
-            indexer += row_bytes(room.value_type, group.indexer_elements)
-        size += (cells * (keys + values) + room.full * indexer) * group.layers
-    size += room.full * idle_layers(architecture) * row_bytes(room.value_type, widest)
-    return size * room.streams
-
-
-def idle_layers(architecture: Architecture) -> int:
-    """Layers that do not attend and yet have a V row without flash attention."""
+        before, shape = shape_of_row(group, widest)
+        unit = "rows" if group.tokens_per_row > 1 else "tokens"
+        line = f" × {shape}{each} × {cells:,} {unit}"
+        parts.append((cells * (keys + values) * group.layers, before, group.layers, line))
+        if indexed := group.indexer_elements:
+            keys = row_bytes(room.key_type, indexed)
+            values = row_bytes(room.value_type, indexed) if row.indexer_values else 0
+            line = f" × {'2 × ' * row.indexer_values}{indexed:,}{each} of the indexer"
+            line += f" × {room.full:,} tokens"
+            parts.append((room.full * (keys + values) * group.layers, "", group.layers, line))
     attending = {layer for group in architecture.attention for layer in group.layers}
-    return 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
+    # layers that do not attend
+    idle = 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
+    if idle and widest:
+        line = f" without attention × {widest:,}{each} × {room.full:,} tokens"
+        parts.append((room.full * idle * row_bytes(room.value_type, widest), "", idle, line))
+    return parts
 
 
 def state_bytes(architecture: Architecture, sequences: int) -> int:
@@ -222,7 +233,7 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     width, is_mlx = case.cache_width, case.runtime.account.windows == "rotated"
     architecture = as_unpacked(case.model, case.row) if is_mlx else case.model
     # MLX LM stores the keys of an indexer in every layer, and for its values, too
-    indexer = max(map(_indexer_elements, case.model.attention), default=0) if is_mlx else 0
+    indexer = max((each.indexer_length or 0 for each in case.model.attention), default=0) * is_mlx
     caches = []
     for group in cache_groups(architecture, case.row):
         kept, reach = _kept_tokens(case, group.window_tokens)

@@ -26,7 +26,7 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
     name: (elements, size) for name, (elements, size) in _TYPES["blocks"].items()
 }
 # 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
-_CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
+CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
 _QUANTIZATIONS: Mapping[str, Mapping[str, Any]] = _TYPES["quantization"]
 # the file's quantization and the type of most of its tensors; best quality first
 BASE_TYPES = {name: str(values["base"]) for name, values in _QUANTIZATIONS.items()}
@@ -59,7 +59,7 @@ def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
 
 def row_bytes(type: str, length: int) -> int:
     """Bytes of one row of a cache."""
-    elements, size = _CACHE_BLOCKS[type.upper()]
+    elements, size = CACHE_BLOCKS[type.upper()]
     return length // elements * size
 
 

@@ -31,7 +31,7 @@ from .weights import weights_terms
 
 # those that need no flash attention for the values
 _PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
-_PADDED = "in steps of 256; a layer with a window keeps that and a batch"
+_PADDED = "; in steps of 256; a layer with a window keeps that and a batch"
 
 
 def parts(case: Case) -> Parts:
@@ -83,52 +83,33 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
 
 
 def _cache(case: Case) -> list[Term] | Unread:
-    groups, remedy = cache.groups_with_room(case.model, case.row), "use --kv-cache f16"
+    model, row, room = case.model, case.row, case.room
+    groups, remedy = cache.groups_with_room(model, row), "use --kv-cache f16"
     if not groups:
         return []
     refused = why_cache_refused(groups, case.cache_type, case.runtime)
-    if refused is None:
-        return [_cache_term(case, groups)]
-    if not case.runtime.flash_attention:
-        remedy += ", or --runtime llama.cpp with flash attention on"
-    return unread(refused, remedy, "memory.kv_cache")
-
-
-def _cache_term(case: Case, groups: Sequence[CacheGroup]) -> Term:
-    architecture, row, type = case.model, case.row, case.cache_type
-    room = case.room
-    widest = 0 if room.flash else max(group.value_elements for group in groups)
-    elements, size = BLOCKS[type.upper()]
-    each = f"{size}/{elements} bytes" if elements > 1 else f"{size} bytes"
-    lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
+    if refused is not None:
+        if not case.runtime.flash_attention:
+            remedy += ", or --runtime llama.cpp with flash attention on"
+        return unread(refused, remedy, "memory.kv_cache")
+    remarks, source, unsure = "", SOURCE, 0
     for group in groups:
-        window = cache.window_of(architecture, row, group)
+        window = cache.window_of(model, row, group)
         count = room.cells_of_layer(window, group.tokens_per_row)
-        before, shape = cache.shape_of_row(group, widest)
-        unit = "rows" if group.tokens_per_row > 1 else "tokens"
-        lines.append((before, group.layers, f" × {shape} × {each} × {count:,} {unit}"))
-        if group.indexer_elements:
-            shape = f"{'2 × ' * row.indexer_values}{group.indexer_elements:,} × {each}"
-            shape += f" of the indexer × {room.full:,} tokens"
-            lines.append(("", group.layers, f" × {shape}"))
         if count != case.context_tokens:
-            remarks = [_PADDED]
+            remarks = _PADDED
         if window is not None and not row.window_cache:
-            cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
+            elements = group.key_elements, group.value_elements
+            cell = sum(row_bytes(case.cache_type, each) for each in elements)
             unsure += (room.full - count) * room.streams * group.layers * cell
-    idle = cache.idle_layers(architecture) if widest else 0
-    if idle:
-        shape = f"{widest:,} × {each} × {room.full:,} tokens"
-        lines.append(("", idle, f" without attention × {shape}"))
-    how, source = How.EXACT, SOURCE
     if unsure:
-        remarks.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
-        how, source = How.COMPUTED, f"{source}; this architecture was not measured"
+        remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
+        source += "; this architecture was not measured"
     many = times_sequences(room.streams)
-    sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
-    line = "; ".join([sums, *remarks])
-    size = cache.cache_bytes(architecture, row, room)
-    return term("kv_cache", size, how, source, line, high=size + unsure)
+    parts = (part for _, *part in cache.cache_of_stream(model, row, room))
+    line = " + ".join(f"{each}{many}" for each in by_layers(parts)) + remarks
+    how, size = How.COMPUTED if unsure else How.EXACT, cache.cache_bytes(model, row, room)
+    return [term("kv_cache", size, how, source, line, high=size + unsure)]
 
 
 def why_cache_refused(
