@@ -106,7 +106,7 @@ def _cache(case: Case) -> list[Term] | Unread:
         remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
         source += "; this architecture was not measured"
     many = times_sequences(room.streams)
-    parts = (part for _, *part in cache.cache_of_stream(model, row, room))
+    parts = (each[1:] for each in cache.cache_of_stream(model, row, room))
     line = " + ".join(f"{each}{many}" for each in by_layers(parts)) + remarks
     how, size = How.COMPUTED if unsure else How.EXACT, cache.cache_bytes(model, row, room)
     return [term("kv_cache", size, how, source, line, high=size + unsure)]
