@@ -175,6 +175,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     """The layers and the tables. Raises `Unclear` where the cache does not follow."""
     _count_layers(keys)
     width, called, kinds = keys.needed("width"), TABLES["called"], _kinds(keys)
+    _spread_own_sizes(keys, kinds)
     attention = grouped([_attention(keys, n, kind) for n, kind in enumerate(kinds)], width, called)
     recurrent = grouped([_state(keys, kind) for kind in kinds], width, called)
     incomplete: str | None = None
@@ -234,18 +235,6 @@ def _count_layers(keys: Keys) -> None:
         raise Unclear("num_hidden_layers is missing")
     if keys.layers > MAX_LAYERS:
         source.refuse(keys.path, "layers", layers=keys.layers, most=MAX_LAYERS)
-    if own := keys.get("per_layer_config"):
-        _spread_own_sizes(keys, own)
-
-
-def _spread_own_sizes(keys: Keys, own: Any) -> None:
-    """List for each layer the sizes that some have otherwise (Gemma 4 of transformers 5.23)."""
-    sizes = own.values() if isinstance(own, dict) else [own]
-    if not all(isinstance(each, dict) and each.keys() <= {*_OWN_SIZES} for each in sizes):
-        raise Unclear(f"per_layer_config is {short(own)}, not understood")
-    for key in _OWN_SIZES:
-        usual, layers = keys.values.get(key), map(str, range(keys.layers))
-        keys.values[key] = [own.get(layer, {}).get(key, usual) for layer in layers]
 
 
 def _kinds(keys: Keys) -> list[str]:
@@ -305,6 +294,25 @@ def _sliding(keys: Keys) -> list[bool]:
     raise Unclear(reason("sliding_window", window=window, pattern=short(pattern)))
 
 
+def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
+    """List for each layer the sizes that some have otherwise: by a table of transformers 5.23, or
+    those without a window (Gemma 4).
+    """
+    own = keys.get("per_layer_config") or {}
+    sizes = own.values() if isinstance(own, dict) else [own]
+    if not all(isinstance(each, dict) and each.keys() <= {*_OWN_SIZES} for each in sizes):
+        raise Unclear(f"per_layer_config is {short(own)}, not understood")
+    full = {"head_dim": keys.number("global_head_dim")}
+    if full["head_dim"] and keys.get("attention_k_eq_v"):
+        full["num_key_value_heads"] = keys.number("num_global_key_value_heads", least=1)
+    for key in _OWN_SIZES if own or full["head_dim"] else ():
+        usual = keys.values.get(key)
+        keys.values[key] = [
+            (full.get(key) if kind == "full" else None) or own.get(str(number), {}).get(key, usual)
+            for number, kind in enumerate(kinds)
+        ]
+
+
 def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
     if kind not in _ATTENDING:
         return None
@@ -317,28 +325,16 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
     stated, width = keys.number("head_length", least=1, layer=number), keys.needed("width")
     if width % heads and not keys.get("head_length"):
         raise Unclear(reason("head_dim", width=width, heads=heads))
-    part = Attention(
+    return Attention(
         kind="full" if kind == "hybrid" else kind,
         heads=heads,
         kv_heads=_kv_heads(keys, number, heads),
         key_length=stated or width // heads,
         value_length=stated or width // heads,
         window_tokens=_window(keys) if kind == "sliding" else None,
+        # in place of values (Gemma 4)
+        values_from_keys=bool(kind == "full" and keys.get("attention_k_eq_v")),
         **TABLES["kind_has"].get(kind, {}),
-    )
-    length = keys.number("global_head_dim")
-    return _with_full_sizes(keys, part, length) if length and kind == "full" else part
-
-
-def _with_full_sizes(keys: Keys, part: Attention, length: int) -> Attention:
-    """Layers without a window may have their own sizes, and keep keys for values (Gemma 4)."""
-    takes_keys = bool(keys.get("attention_k_eq_v"))
-    kv_heads = keys.number("num_global_key_value_heads", least=1) if takes_keys else None
-    return part.replace(
-        kv_heads=kv_heads or part.kv_heads,
-        key_length=length,
-        value_length=length,
-        values_from_keys=takes_keys,
     )
 
 
