@@ -223,7 +223,7 @@ def stored_of(keys: Keys) -> Stored:
 def _leaves_attention(config: Mapping[str, Any]) -> bool:
     lists = map(config.get, FILES["quantization_config"]["left_out"])
     names = [str(name) for names in lists if isinstance(names, list) for name in names]
-    return any("self_attn" in name and name.endswith("*") for name in names)
+    return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
