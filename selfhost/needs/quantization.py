@@ -16,7 +16,6 @@ from typing import Any
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.quantization_names import gguf_name
 from ..catalogue.spec import FileTensors
-from ..core.records import Record
 from ..core.tables import shipped_table
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
@@ -80,13 +79,16 @@ def recipe_tensors(
     """The tensors of a GGUF file of that quantization, as llama-quantize types them. With an
     importance matrix it chooses a little differently. `earlier`: as before March 2026.
     """
-    groups, tensors = gguf_tensors(architecture, row), list[FileTensors]()
-    recipe = _Recipe(architecture, row, quantization, importance_matrix, earlier)
-    for group in groups:
+    recipe, tensors = _Recipe(architecture, row, quantization, importance_matrix, earlier), []
+    for group in gguf_tensors(architecture, row):
         name, shape, extra = group.name, group.shape, predicts_more(group, architecture)
-        for type, number in recipe.types(group):
-            size = tensor_bytes(type, shape) * number
-            sizes = {"count": number, "bytes": size}
+        kept, number = recipe.kept_type(group), len(group.layers) or 1
+        types = [kept] * number if kept else recipe.types_by_layer(group)
+        types = types or [recipe.plain_type(group)] * number
+        # those that no quantization changes fit
+        types = types if kept else [_type_that_fits(type, shape[0]) for type in types]
+        for type, count in Counter(types).items():
+            sizes = {"count": count, "bytes": tensor_bytes(type, shape) * count}
             tensors.append(FileTensors(name=name, shape=shape, type=type, extra=extra, **sizes))
     return tuple(tensors)
 
@@ -118,17 +120,6 @@ class _Recipe:
         counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
         self.down_index = {tensor: index for index, tensor in enumerate(_counted_order(downs))}
-
-    def types(self, group: TensorGroup) -> list[tuple[str, int]]:
-        """The types, each with how many of the group's tensors have it."""
-        number = len(group.layers) or 1
-        kept = self.kept_type(group)
-        if kept is not None:
-            return [(kept, number)]
-        by_layer = self.types_by_layer(group)
-        if by_layer is None:
-            return [(_type_that_fits(self.plain_type(group), group.shape[0]), number)]
-        return list(Counter(_type_that_fits(chosen, group.shape[0]) for chosen in by_layer).items())
 
     def kept_type(self, group: TensorGroup) -> str | None:
         """The type of tensors that no quantization changes; None where the quantization chooses.
@@ -263,16 +254,8 @@ def _type_that_fits(type: str, row_length: int) -> str:
     return type if row_length % BLOCKS[type][0] == 0 else "F16"
 
 
-class Buffer(Record):
-    """A kind of buffer in which llama.cpp lays out weights anew, as gguf_types.toml has it."""
-
-    rows: Mapping[str, int]
-    more_bytes: Mapping[str, int] = {}
-    stacks: bool = True
-    source: str = "ggml-cpu/repack.cpp"
-
-
-# the buffers of each, the first of which that takes a matrix has it
+# the buffers of each in which llama.cpp lays out weights anew (gguf_types.toml says how), the first
+# of which that takes a matrix has it
 LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
 
 

@@ -187,9 +187,8 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
             item = share_by_device(item, devices, share, most)
         elif not item.is_program:
-            item = share_by_device(
-                item, devices, 1 / devices if item.name == "recurrent_state" else 1.0
-            )
+            share = 1 / devices if item.name == "recurrent_state" else 1.0
+            item = share_by_device(item, devices, share)
         held.append(item)
     return tuple(held)
 

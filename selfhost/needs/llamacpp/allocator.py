@@ -60,7 +60,7 @@ class Arena:
             ends.insert(index, end)
 
 
-class Tensor:
+class Node:
     """One result, input or view. `layout`: bytes of one element, then the sides; of a view () and
     nothing is written over it. `start`: its address while the graph runs, -1 without one.
     """
@@ -73,8 +73,8 @@ class Tensor:
     def __init__(
         self,
         layout: tuple[int, ...],
-        sources: tuple[Tensor, ...] = (),
-        owner: Tensor | None = None,
+        sources: tuple[Node, ...] = (),
+        owner: Node | None = None,
         reuses: bool = False,
     ) -> None:
         self.layout, self.sources, self.owner, self.reuses = layout, sources, owner, reuses
@@ -86,42 +86,42 @@ class Tensor:
 
 
 # owner of what lies outside the buffer: the cache and the states
-_ELSEWHERE = Tensor(())
+_ELSEWHERE = Node(())
 
 
 class Recorder:
     """Writes a graph down in the order in which llama.cpp expands it."""
 
-    inputs: list[Tensor]
-    nodes: list[Tensor]
+    inputs: list[Node]
+    nodes: list[Node]
 
-    def input(self, *sides: int, width: int = 4) -> Tensor:
-        tensor = Tensor((width, *sides))
+    def input(self, *sides: int, width: int = 4) -> Node:
+        tensor = Node((width, *sides))
         tensor.given = True
         return tensor
 
-    def result(self, sides: tuple[int, ...], *sources: Tensor, width: int = 4) -> Tensor:
-        return Tensor((width, *sides), sources)
+    def result(self, sides: tuple[int, ...], *sources: Node, width: int = 4) -> Node:
+        return Node((width, *sides), sources)
 
-    def over(self, sides: tuple[int, ...], *sources: Tensor) -> Tensor:
+    def over(self, sides: tuple[int, ...], *sources: Node) -> Node:
         """Writes over the first source of the same layout that nobody else reads."""
-        return Tensor((4, *sides), sources, reuses=True)
+        return Node((4, *sides), sources, reuses=True)
 
-    def view(self, tensor: Tensor, *sources: Tensor) -> Tensor:
+    def view(self, tensor: Node, *sources: Node) -> Node:
         """The same memory, after `sources` if any, which have a view of it, wrote part of it."""
-        return Tensor((), sources or (tensor,), tensor.owner or tensor)
+        return Node((), sources or (tensor,), tensor.owner or tensor)
 
-    def part(self, tensor: Tensor) -> Tensor:
+    def part(self, tensor: Node) -> Node:
         """Part of the same memory, whose rows do not follow each other."""
         view = self.view(tensor)
         view.strided = True
         return view
 
-    def store(self, tensor: Tensor, *places: Tensor) -> None:
+    def store(self, tensor: Node, *places: Node) -> None:
         """Writes it into memory outside the buffer."""
-        self.expand(Tensor((), (tensor, *places), _ELSEWHERE))
+        self.expand(Node((), (tensor, *places), _ELSEWHERE))
 
-    def expand(self, *tensors: Tensor) -> None:
+    def expand(self, *tensors: Node) -> None:
         """Puts tensors and what they need into the graph, sources first."""
         for tensor in tensors:
             if tensor.placed:
@@ -183,7 +183,7 @@ class Recorder:
         return arena.top, [*arena.starts], [*arena.ends], older, latest
 
 
-def _leave(tensor: Tensor, arena: Arena) -> None:
+def _leave(tensor: Node, arena: Arena) -> None:
     """Gives its memory back; a view that of its owner, once nobody reads that either."""
     if tensor.owner is not None:
         tensor = tensor.owner

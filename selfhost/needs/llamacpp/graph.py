@@ -21,7 +21,7 @@ from ...catalogue.architecture import Architecture, Attention, FeedForward, Recu
 from ..cache import states, window_of
 from ..case import Cells
 from ..tensors import ArchitectureRow, Style
-from .allocator import Recorder, Tensor
+from .allocator import Node, Recorder
 from .operations import RECURRENCES, ROTATION, attention, experts_beside_dense, feed_forward, latent
 
 # norms that a model has after its feed-forward, and then after its attention too
@@ -168,11 +168,11 @@ class Shared(NamedTuple):
     """What layers share that attend alike: room in the cache, and inputs that say where."""
 
     cells: int
-    key_places: Tensor
-    value_places: Tensor
-    mask: Tensor
-    key_rotation: Tensor | None
-    value_rotation: Tensor | None
+    key_places: Node
+    value_places: Node
+    mask: Node
+    key_rotation: Node | None
+    value_rotation: Node | None
 
 
 class Layer(NamedTuple):
@@ -216,25 +216,25 @@ class Graph(Recorder):
         self.memories = dict(zip(groups, states(model), strict=False))
         # of the hidden state, in Gemma 3n
         self.versions = model.altup_inputs or 2
-        self.embedded: Tensor | None = None
-        self.slices: Tensor | None = None
+        self.embedded: Node | None = None
+        self.slices: Node | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
         self.attending: dict[tuple[bool, int], Shared] = {}
         # masks of encoders, by whether the layer has a window
-        self.masks: dict[bool, Tensor] = {}
+        self.masks: dict[bool, Node] = {}
 
-    def linear(self, length: int, read: Tensor, side: int | None = None) -> Tensor:
+    def linear(self, length: int, read: Node, side: int | None = None) -> Node:
         """The product of a matrix with so many rows and what it reads."""
         return self.result((length, self.tokens if side is None else side), read)
 
-    def norm(self, tensor: Tensor, *sides: int) -> Tensor:
+    def norm(self, tensor: Node, *sides: int) -> Node:
         return (self.result if self.style.centred else self.over)(sides, tensor)
 
-    def last_rows(self, tensor: Tensor) -> Tensor:
+    def last_rows(self, tensor: Node) -> Node:
         """The tokens whose logits the caller needs."""
         return self.result((self.width, self.logits), tensor, self.rows)
 
-    def fetch(self, elements: int) -> Tensor:
+    def fetch(self, elements: int) -> Node:
         """The states that a recurrence reads, at once."""
         fetched = self.result((elements, self.sequences), self.view(self.states))
         self.expand(fetched)
@@ -263,7 +263,7 @@ class Graph(Recorder):
             )
         return self.attending[key]
 
-    def before(self) -> Tensor:
+    def before(self) -> Node:
         """What the first layer is given."""
         width, tokens = self.width, self.tokens
         embeddings = self.linear(width, self.input(tokens))
@@ -284,7 +284,7 @@ class Graph(Recorder):
             embeddings = self.norm(embeddings, width, tokens)
         return embeddings
 
-    def after(self, hidden: Tensor) -> Tensor:
+    def after(self, hidden: Node) -> Node:
         """The logits, or vectors."""
         late = self.style.late_rows
         if self.row.embeds:
@@ -303,7 +303,7 @@ class Graph(Recorder):
         logits.kept = True
         return logits
 
-    def pooled(self, entry: Tensor) -> Tensor:
+    def pooled(self, entry: Node) -> Node:
         """One vector per sequence; another pooling differs by 4 bytes per token and sequence."""
         width, tokens, sequences = self.width, self.tokens, self.sequences
         hidden = self.norm(entry, width, tokens) if self.row.output_norm else entry
@@ -316,7 +316,7 @@ class Graph(Recorder):
         vectors.kept = True
         return vectors
 
-    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
+    def layer(self, layer: Layer, residual: Node) -> Node:
         row, feed, sides = self.row, layer.feed_forward, (self.width, self.tokens)
         normed = self.norm(residual, *sides) if layer.is_normed else residual
         if self.style.expanded:
@@ -341,7 +341,7 @@ class Graph(Recorder):
             computed, residual = self.last_rows(computed), self.last_rows(residual)
         return self.over(sides, computed, residual)
 
-    def mix(self, layer: Layer, normed: Tensor) -> Tensor:
+    def mix(self, layer: Layer, normed: Node) -> Node:
         """What attention or a recurrence gives."""
         heads, state = layer.attention, layer.recurrent
         if heads is None:
@@ -353,9 +353,7 @@ class Graph(Recorder):
             rotated = not self.windowed or window_of(self.model, self.row, heads) is not None
         return attention(self, heads, normed, rotated, layer.is_cached)
 
-    def two_parts(
-        self, layer: Layer, feed: FeedForward, normed: Tensor, residual: Tensor
-    ) -> Tensor:
+    def two_parts(self, layer: Layer, feed: FeedForward, normed: Node, residual: Node) -> Node:
         """A layer that attends or recurs, or both beside each other, and then feeds forward."""
         style, side = self.style, self.tokens
         attended, residual = self.mixed(layer, normed, residual)
@@ -383,7 +381,7 @@ class Graph(Recorder):
             total = self.over((self.width, side), total, term)
         return total
 
-    def mixed(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+    def mixed(self, layer: Layer, normed: Node, residual: Node) -> tuple[Node, Node]:
         """The output of attention or recurrence, or of both, each with a norm (Falcon-H1)."""
         sides = self.width, self.tokens
         read = self.norm(residual, *sides) if self.model.parallel_norms == 2 else normed
@@ -395,8 +393,8 @@ class Graph(Recorder):
         return attended, residual
 
     def read_by_feed_forward(
-        self, layer: Layer, normed: Tensor, attended: Tensor, residual: Tensor, side: int
-    ) -> tuple[Tensor, Tensor]:
+        self, layer: Layer, normed: Node, attended: Node, residual: Node, side: int
+    ) -> tuple[Node, Node]:
         """The input of the feed-forward, and the residual."""
         style, sides = self.style, (self.width, side)
         if style.beside:
@@ -409,7 +407,7 @@ class Graph(Recorder):
             return self.norm(residual, *sides), residual
         return residual, residual
 
-    def with_embeddings(self, layer: Layer, total: Tensor, entered: Tensor) -> Tensor:
+    def with_embeddings(self, layer: Layer, total: Node, entered: Node) -> Node:
         """What a layer gives with what is added of the embeddings; `entered`: what it was given."""
         length, sides = self.model.per_layer_embedding_length, (self.width, self.tokens)
         if length:
@@ -430,7 +428,7 @@ class Graph(Recorder):
         self.embedded = self.over((length, layers, self.tokens), self.view(slices))
         self.expand(self.embedded)
 
-    def slice_of(self, length: int, embeddings: Tensor) -> Tensor:
+    def slice_of(self, length: int, embeddings: Node) -> Node:
         """That of one layer; the first adds a projection of the tokens' embeddings for all."""
         sides = length, self.model.layers, self.tokens
         if self.slices is None:
@@ -446,7 +444,7 @@ class Gemma3n(Graph):
     others. Low-rank matrices have 64 rows; the first 10 layers keep the largest activations alone.
     """
 
-    def before(self) -> Tensor:
+    def before(self) -> Node:
         width, tokens, others = self.width, self.tokens, self.versions - 1
         self.first = self.linear(width, self.input(tokens))
         self.expand(self.first, self.input(width, tokens))
@@ -456,14 +454,14 @@ class Gemma3n(Graph):
         added = self.scaled(added, self.over((width, tokens), self.first))
         return self.result((width, tokens, self.versions), self.first, added)
 
-    def scaled(self, tensor: Tensor, squares: Tensor) -> Tensor:
+    def scaled(self, tensor: Node, squares: Node) -> Node:
         """The other versions, scaled to the magnitude of the first."""
         sides = self.width, self.tokens, self.versions - 1
         scaled = self.over(sides, tensor, self.linear(1, squares))
         magnitude = self.result((1, *sides[1:]), self.over(sides, tensor))
         return self.over(sides, scaled, magnitude)
 
-    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
+    def layer(self, layer: Layer, residual: Node) -> Node:
         width, tokens, versions = self.width, self.tokens, self.versions
         alone, every = (width, tokens), (width, tokens, versions)
         turned = self.result((versions, width, tokens), self.view(residual))
@@ -488,10 +486,10 @@ class Gemma3n(Graph):
         rest = self.over((width, tokens, versions - 1), self.view(corrected), first)
         return self.result(every, self.view(corrected), rest)
 
-    def routed(self, tensor: Tensor) -> Tensor:
+    def routed(self, tensor: Node) -> Node:
         return self.linear(self.versions, self.over((self.width, self.tokens), tensor))
 
-    def sparse(self, layer: Layer, read: Tensor) -> Tensor:
+    def sparse(self, layer: Layer, read: Node) -> Node:
         assert layer.feed_forward is not None
         sides = layer.feed_forward.length, self.tokens
         up, gate = self.result(sides, read), self.result(sides, read)
@@ -501,7 +499,7 @@ class Gemma3n(Graph):
             gate = self.over(sides, gate, self.over((1, self.tokens), mean, spread))
         return self.linear(self.width, self.over(sides, up, gate))
 
-    def after(self, hidden: Tensor) -> Tensor:
+    def after(self, hidden: Node) -> Node:
         width, tokens, others = self.width, self.tokens, self.versions - 1
         unembedded = self.result((width, tokens, others), self.view(hidden))
         unembedded = self.scaled(unembedded, self.over((width, tokens), self.view(hidden)))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Attention, FeedForward, Recurrent
-from .allocator import Tensor
+from .allocator import Node
 
 if TYPE_CHECKING:
     from .graph import Graph, Shared
@@ -18,9 +18,7 @@ Pair = tuple[int, int]
 ROTATION = 64
 
 
-def attention(
-    graph: Graph, heads: Attention, normed: Tensor, rotated: bool, cached: bool
-) -> Tensor:
+def attention(graph: Graph, heads: Attention, normed: Node, rotated: bool, cached: bool) -> Node:
     """Keys and values in a cache, or attention among the tokens of one batch, as encoders do it."""
     count, value, row = heads.heads, heads.value_length, graph.row
     queries, keys, values, joined = _projected(graph, heads, normed, rotated)
@@ -60,8 +58,8 @@ def attention(
 
 
 def _projected(
-    graph: Graph, heads: Attention, normed: Tensor, rotated: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    graph: Graph, heads: Attention, normed: Node, rotated: bool
+) -> tuple[Node, Node, Node, Node]:
     """Queries, keys and values; and the matrix product that holds the queries."""
     row, tokens = graph.row, graph.tokens
     count, groups = heads.heads, heads.kv_heads
@@ -94,8 +92,8 @@ def _projected(
 
 
 def _rotated_blocks(
-    graph: Graph, tensor: Tensor, length: int, shared: Shared, are_keys: bool = False
-) -> Tensor:
+    graph: Graph, tensor: Node, length: int, shared: Shared, are_keys: bool = False
+) -> Node:
     """Rotated in blocks to meet a quantized cache; scattered rows are copied first."""
     rotation = shared.key_rotation if are_keys else shared.value_rotation
     if rotation is None:
@@ -107,7 +105,7 @@ def _rotated_blocks(
     return graph.view(graph.result(sides, rotation, rows))
 
 
-def _gated(graph: Graph, attended: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
+def _gated(graph: Graph, attended: Node, normed: Node, count: int, value: int) -> Node:
     if graph.row.attention_gate == "element":
         sides = count * value, graph.tokens
         return graph.over(sides, attended, graph.result(sides, normed))
@@ -116,9 +114,7 @@ def _gated(graph: Graph, attended: Tensor, normed: Tensor, count: int, value: in
     return graph.view(gated)
 
 
-def _without_cache(
-    graph: Graph, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor
-) -> Tensor:
+def _without_cache(graph: Graph, heads: Attention, queries: Node, keys: Node, values: Node) -> Node:
     tokens, count, length = graph.tokens, heads.heads, heads.value_length
     graph.expand(queries, keys, values)
     windowed = heads.window_tokens is not None
@@ -141,8 +137,8 @@ def _without_cache(
 
 
 def _attended(
-    graph: Graph, shared: Shared, queries: Tensor, sizes: Pair, widths: Pair, unpacked: int = 0
-) -> Tensor:
+    graph: Graph, shared: Shared, queries: Node, sizes: Pair, widths: Pair, unpacked: int = 0
+) -> Node:
     """Attention of values of such `sizes` and so many heads, from rows of such `widths` of keys and
     values; `unpacked`: the size to which latent values are multiplied out.
     """
@@ -170,7 +166,7 @@ def _attended(
     return graph.linear(count * (unpacked or value), graph.view(attended))
 
 
-def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
+def latent(graph: Graph, heads: Attention, normed: Node) -> Node:
     """A compressed key and value, of which the cache keeps one row."""
     tokens, count, turns = graph.tokens, heads.heads, graph.style.rope != "none"
     rope, length = heads.rope_length or 0, heads.latent_length or 0
@@ -201,7 +197,7 @@ def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
     return graph.linear(graph.width, attended)
 
 
-def feed_forward(graph: Graph, feed: FeedForward, read: Tensor, side: int) -> Tensor:
+def feed_forward(graph: Graph, feed: FeedForward, read: Node, side: int) -> Node:
     """Dense, or of experts, with one beside them that all tokens share."""
     if not feed.experts:
         return _dense(graph, feed.length, read, side)
@@ -221,7 +217,7 @@ def feed_forward(graph: Graph, feed: FeedForward, read: Tensor, side: int) -> Te
     return graph.over((graph.width, side), chosen, beside)
 
 
-def _dense(graph: Graph, length: int, read: Tensor, side: int) -> Tensor:
+def _dense(graph: Graph, length: int, read: Node, side: int) -> Node:
     up = graph.linear(2 * length if graph.row.gate == "fused" else length, read, side)
     if graph.row.gate == "fused":
         up = graph.linear(length, up, side)
@@ -231,7 +227,7 @@ def _dense(graph: Graph, length: int, read: Tensor, side: int) -> Tensor:
     return graph.linear(graph.width, up, side)
 
 
-def experts_beside_dense(graph: Graph, feed: FeedForward, residual: Tensor) -> Tensor:
+def experts_beside_dense(graph: Graph, feed: FeedForward, residual: Node) -> Node:
     """Gemma 4: a dense feed-forward and experts, each with norms of its own."""
     sides = graph.width, graph.tokens
     read = graph.norm(residual, *sides)
@@ -243,8 +239,8 @@ def experts_beside_dense(graph: Graph, feed: FeedForward, residual: Tensor) -> T
 
 
 def _experts(
-    graph: Graph, feed: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
-) -> Tensor:
+    graph: Graph, feed: FeedForward, read: Node, side: int, scores: Node | None = None
+) -> Node:
     style, width, used = graph.style, feed.latent_length or graph.width, feed.used or 1
     count = feed.experts or 1
     scores = scores or graph.linear(count, read, side)
@@ -278,7 +274,7 @@ def _experts(
     return graph.linear(width, total, side) if used == 1 else total
 
 
-def _chosen(graph: Graph, feed: FeedForward, ranked: Tensor, side: int) -> Tensor:
+def _chosen(graph: Graph, feed: FeedForward, ranked: Node, side: int) -> Node:
     """The experts that rank highest, of the groups whose two best rank highest."""
     count, groups = feed.experts or 1, feed.groups
     if feed.router_bias or graph.row.router_bias:
@@ -296,7 +292,7 @@ def _chosen(graph: Graph, feed: FeedForward, ranked: Tensor, side: int) -> Tenso
     return graph.part(graph.result((count, side), ranked))
 
 
-def _weights(graph: Graph, chances: Tensor, chosen: Tensor, used: int, side: int) -> Tensor:
+def _weights(graph: Graph, chances: Node, chosen: Node, used: int, side: int) -> Node:
     style = graph.style
     weights = graph.result((1, used, side), graph.view(chances), chosen)
     if style.chosen_first:
@@ -308,11 +304,11 @@ def _weights(graph: Graph, chances: Tensor, chosen: Tensor, used: int, side: int
     return graph.over((1, used, side), weights) if style.rescaled else weights
 
 
-def _with_bias(graph: Graph, tensor: Tensor, chosen: Tensor, sides: tuple[int, ...]) -> Tensor:
+def _with_bias(graph: Graph, tensor: Node, chosen: Node, sides: tuple[int, ...]) -> Node:
     return graph.over(sides, tensor, chosen) if graph.row.expert_bias else tensor
 
 
-def _convolved(graph: Graph, group: Recurrent, past: Tensor, channels: int, read: Tensor) -> Tensor:
+def _convolved(graph: Graph, group: Recurrent, past: Node, channels: int, read: Node) -> Node:
     """The convolution over the inputs behind the last of the past, which it then stores."""
     each, taps = graph.tokens // graph.sequences, (group.convolution or 1) - 1
     joined = graph.result((taps + each, channels, graph.sequences), past, read)
@@ -320,7 +316,7 @@ def _convolved(graph: Graph, group: Recurrent, past: Tensor, channels: int, read
     return graph.result((channels, each, graph.sequences), joined)
 
 
-def _scanned(graph: Graph, inner: int, memory: int, *sources: Tensor) -> Tensor:
+def _scanned(graph: Graph, inner: int, memory: int, *sources: Node) -> Node:
     """The outputs; the new states lie behind them and are stored."""
     elements = inner * graph.tokens + memory * graph.sequences
     outputs_and_states = graph.result((elements,), *sources)
@@ -329,7 +325,7 @@ def _scanned(graph: Graph, inner: int, memory: int, *sources: Tensor) -> Tensor:
     return graph.view(outputs_and_states)
 
 
-def _mamba(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+def _mamba(graph: Graph, group: Recurrent, normed: Node) -> Node:
     tokens, state = graph.tokens, graph.memories[id(group)]
     inner, size, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
     sides = inner, tokens // graph.sequences, graph.sequences
@@ -350,7 +346,7 @@ def _mamba(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     return graph.view(graph.linear(graph.width, gated))
 
 
-def _mamba2(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
     inner, heads = group.inner_length or 0, group.heads or 1
     mixed = 2 * (group.groups or 0) * (group.state_length or 0)
     sides = inner // heads, heads, graph.tokens // graph.sequences, graph.sequences
@@ -369,7 +365,7 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     return graph.linear(graph.width, graph.view(gated))
 
 
-def _short_convolution(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+def _short_convolution(graph: Graph, group: Recurrent, normed: Node) -> Node:
     width = graph.width
     sides = width, graph.tokens // graph.sequences, graph.sequences
     three = graph.result((3 * width, *sides[1:]), graph.view(normed))
@@ -380,7 +376,7 @@ def _short_convolution(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor
     return graph.view(graph.result(sides, graph.over(sides, after, mixed)))
 
 
-def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+def _delta(graph: Graph, group: Recurrent, normed: Node) -> Node:
     tokens, state = graph.tokens, graph.memories[id(group)]
     heads, value = group.heads or 1, group.value_length or 0
     key_heads, key = group.key_heads or 1, group.key_length or 0
@@ -411,6 +407,6 @@ def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
 
 
 # how each kind of recurrent layer is computed
-RECURRENCES: Mapping[str, Callable[[Graph, Recurrent, Tensor], Tensor]] = {
+RECURRENCES: Mapping[str, Callable[[Graph, Recurrent, Node], Node]] = {
     "mamba": _mamba, "mamba2": _mamba2, "delta": _delta, "convolution": _short_convolution,
 }  # fmt: skip

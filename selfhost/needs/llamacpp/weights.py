@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec
 from ..case import Case
-from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES, Buffer
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES
 from ..records import How, Term, by_type, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
 from .files import RECIPE, SIZES, SOURCE, recipe_file, recipe_of_mix, spread, usual_tensors
@@ -52,8 +53,7 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         weights = _stored("weights", loaded, How.COMPUTED, source, size - least, most - size)
     if layout is None:
         return _divided_weights(weights, *outer), 0
-    buffers = [Buffer(**values) for values in LAYOUTS.get(layout, ())]
-    return _layout_weights(weights, loaded, buffers, tied=outer[2] > 0)
+    return _layout_weights(weights, loaded, LAYOUTS.get(layout, ()), tied=outer[2] > 0)
 
 
 def _outer_bytes(tensors: Sequence[FileTensors], row: ArchitectureRow) -> tuple[int, ...]:
@@ -105,7 +105,7 @@ def _divided_weights(weights: Term, output: int, tables: int, again: int) -> tup
 
 
 def _layout_weights(
-    whole: Term, tensors: Iterable[FileTensors], layout: Sequence[Buffer], *, tied: bool
+    whole: Term, tensors: Iterable[FileTensors], layout: Sequence[Mapping[str, Any]], *, tied: bool
 ) -> tuple[tuple[Term, ...], int]:
     """The weights as they lie in the file and those in a second layout, each with its share of the
     range; and the bytes of the originals of the second. A token table that is the output matrix
@@ -117,8 +117,9 @@ def _layout_weights(
         buffer = _buffer_of(tensor, layout, tied=tied)
         (rest if buffer is None or tensor.name == _TOKEN_TABLE else moved).append(tensor)
         if buffer is not None:
-            files[buffer.source] = None
-            more += tensor.bytes // BLOCKS[tensor.type][1] * buffer.more_bytes.get(tensor.type, 0)
+            files[buffer.get("source", "ggml-cpu/repack.cpp")] = None
+            wider = buffer.get("more_bytes", {}).get(tensor.type, 0)
+            more += tensor.bytes // BLOCKS[tensor.type][1] * wider
             twice += tensor.bytes if tensor.name == _TOKEN_TABLE else 0
     if not files:
         return (whole,), 0
@@ -145,15 +146,17 @@ def _passed_over(tensor: FileTensors, row: ArchitectureRow) -> bool:
     return tensor.extra and not tensor.name.startswith(loaded)
 
 
-def _buffer_of(tensor: FileTensors, layout: Sequence[Buffer], *, tied: bool) -> Buffer | None:
+def _buffer_of(
+    tensor: FileTensors, layout: Sequence[Mapping[str, Any]], *, tied: bool
+) -> Mapping[str, Any] | None:
     name, shape = tensor.name, tensor.shape
     is_looked_up = name.startswith(_LOOKED_UP) and not (tied and name == _TOKEN_TABLE)
     is_absorbed = name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
     if not name.endswith(".weight") or len(shape) < 2 or is_looked_up or is_absorbed:
         return None
     for buffer in layout:
-        is_divided = tensor.type in buffer.rows and shape[1] % buffer.rows[tensor.type] == 0
-        if is_divided and (buffer.stacks or len(shape) == 2):
+        rows = buffer["rows"].get(tensor.type)
+        if rows and shape[1] % rows == 0 and (buffer.get("stacks", True) or len(shape) == 2):
             return buffer
     return None
 
