@@ -75,13 +75,8 @@ def test_a_proposal_has_the_figures_that_its_command_gives(
         asked = Workload(runtime=options.get("--runtime"), quantization=options.get("--quant"))
         judged = check(other.id, asked, machine=machine)
         assert judged.route is Route.LOCAL
-        assert judged.needs is not None
-        assert judged.needs.memory is not None
-        assert judged.workload.quantization == other.quantization
-        assert judged.workload.runtime == other.runtime
-        assert judged.needs.memory.high_bytes == other.memory_high_bytes
-        assert judged.speed is not None
-        assert judged.speed.decode == other.decode_tokens_per_second
+        facts = ("quantization", "runtime", "memory_high_bytes", "decode_tokens_per_second")
+        assert [getattr(judged, fact) for fact in facts] == [getattr(other, fact) for fact in facts]
 
 
 @pytest.mark.parametrize(

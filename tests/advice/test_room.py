@@ -24,11 +24,8 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     assert verdict.model.architecture is not None
 
     def memory(*, context_tokens: int | None = None, parallel: int = 1) -> str:
-        asked = Workload(
-            context_tokens=context_tokens,
-            parallel=parallel,
-            quantization=verdict.workload.quantization,
-        )
+        type = verdict.workload.quantization
+        asked = Workload(context_tokens=context_tokens, parallel=parallel, quantization=type)
         finding = check(name, asked, machine=machine).finding("memory")
         assert finding is not None
         return finding.outcome.value
@@ -44,9 +41,9 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
             "fail",
             "unknown",
         )
+    # LLAMA_MAX_SEQ of llama.cpp is 256
     if sequences is not None:
         assert memory(parallel=sequences) in ("pass", "warn")
-        # LLAMA_MAX_SEQ of llama.cpp
         assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
 
 
@@ -80,18 +77,9 @@ def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     )  # fmt: skip
 
     def placed(*, context_tokens: int = 8192, parallel: int = 1) -> str | None:
-        wanted = Workload(
-            context_tokens=context_tokens,
-            parallel=parallel,
-            runtime=runtime,
-            quantization=quantization,
-        )
-        verdict = check("llama-3.1-8b", wanted, machine=machine)
-        return (
-            verdict.needs.placement
-            if verdict.needs is not None and verdict.route is Route.LOCAL
-            else None
-        )
+        asked = wanted.replace(context_tokens=context_tokens, parallel=parallel)
+        verdict = check("llama-3.1-8b", asked, machine=machine)
+        return verdict.placement if verdict.route is Route.LOCAL else None
 
     quantization = "bfloat16" if runtime == "transformers" else "BF16"
     wanted = Workload(context_tokens=8192, runtime=runtime, quantization=quantization)

@@ -142,12 +142,8 @@ def test_how_a_name_was_understood_is_always_said() -> None:
     assert any(verdict.understood_as for verdict in samples.every())
     for verdict in samples.every():
         alone = plain(check_text.check_document([verdict]))
-        for sentence in verdict.understood_as:
-            assert sentence in alone
-            assert sentence in several
-        for note in verdict.notes:
-            assert note in alone
-            assert note in in_full
+        assert all(sentence in alone and sentence in several for sentence in verdict.understood_as)
+        assert all(note in alone and note in in_full for note in verdict.notes)
 
 
 @pytest.mark.parametrize(("wanted", "code"), [(20.0, 1), (1.0, 0), (None, 0), (0.0, 0)])
@@ -293,6 +289,27 @@ def test_the_row_of_memory_tells_what_is_likely(model: str, is_wide: bool) -> No
     assert (f"up to {units.binary(verdict.needs.memory.high_bytes)}" in row) is is_wide
 
 
+@pytest.mark.parametrize(
+    ("model", "runtime", "words"),
+    [
+        ("llama-3.1-8b", "transformers", "In int8 the GPU would hold it: about "),
+        ("whisper-large-v3", "llama.cpp", "rtx3060-12gb: llama.cpp does not load it"),
+        ("whisper-large-v3", "llama.cpp", " same model with whisper.cpp"),
+        ("bge-m3", None, "\n  memory "),
+    ],
+)
+def test_another_way_is_named_where_it_helps(model: str, runtime: str | None, words: str) -> None:
+    """A type that the GPU would hold, the program that fails, the one that loads it, and much RAM beside a GPU."""
+    verdict = check(model, Workload(runtime=runtime), machine="desktop-rtx3060-12gb")
+    assert words in plain(check_text.check_document([verdict]))
+
+
+def test_of_several_a_limit_to_raise_is_told_before_what_is_worth_knowing() -> None:
+    text = plain(check_text.check_document([check("gemma-3-27b", machine="mac mini m4 24gb")] * 2))
+    assert "gemma-3-27b-it: First let the GPU use more" in text.partition("Worth knowing")[0]
+    assert "accelerator" not in text
+
+
 LAPTOP = "8gb windows laptop"
 
 
@@ -322,11 +339,10 @@ def test_one_memory_has_one_figure() -> None:
     verdict = check("qwen3.5-4b", machine=LAPTOP)
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
-    likely = units.binary(verdict.needs.memory.total_bytes)
     shown = describe(open_catalogue(), "qwen3.5-4b", Workload(), verdict.machine)
-    other = plain(check_text.check_document([check("llama3.1:8b", machine=LAPTOP)]))
-    for text in (plain(show_text.show_document(shown)), other):
-        assert likely in text
+    other = check_text.check_document([check("llama3.1:8b", machine=LAPTOP)])
+    for document in (show_text.show_document(shown), other):
+        assert units.binary(verdict.needs.memory.total_bytes) in plain(document)
 
 
 def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
