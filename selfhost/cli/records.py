@@ -11,7 +11,6 @@ from .output import UsageError, deliver, note, present, tell_left_aside, write_j
 from .parser import parse
 
 if TYPE_CHECKING:
-    from ..advice.runs import Run
     from ..catalogue.index import Catalogue
 
 # a server's log of some days; a longer one tells no more about the model
@@ -133,10 +132,33 @@ def _new_spec(options: argparse.Namespace, catalogue: Catalogue) -> int:
 def verify(words: list[str]) -> int:
     """Compare a prediction with a run."""
     options = parse("verify", words)
+    from ..advice.runs import run_of, run_of_process
     from ..advice.verify import verify as held_against
     from ..catalogue.index import open_catalogue
+    from ..core.errors import InputError, Problem
+    from ..core.files import LARGE, Unreadable, encoding_of, read_file
+    from ..core.records import shown
 
-    seen = _run_named(options.files[0])
+    named, seen = options.files[0], None
+    reason, remedy = "holds no figures of a run that selfhost reads", _READ
+    if named.isdecimal() and named.isascii():
+        seen = run_of_process(named)
+    else:
+        try:
+            path = "/dev/stdin" if named == "-" else named
+            # a log that was emptied while it was written begins with zeros
+            content = read_file(path, _MOST_LOG_BYTES, input_allowed=True).lstrip(b"\0")
+            # what cannot be decoded, as a letter that was cut, is replaced
+            text = content.decode(encoding_of(content), "replace")
+            if "\0" in text or not text.strip():
+                raise Unreadable("is not text" if text.strip() else "is empty")
+            seen = run_of(text)
+        except Unreadable as error:
+            reason = error.reason
+            remedy = _LAST_PART if error.kind == LARGE else error.remedy or _READ
+    if seen is None:
+        file = "standard input" if named == "-" else shown(named)
+        raise InputError([Problem(file=file, message=reason, remedy=remedy)])
     catalogue = open_catalogue(options.specs)
     machine = measured_where_unknown(options, one_machine(options))
     comparison = held_against(seen, catalogue, machine, options.model)
@@ -145,30 +167,3 @@ def verify(words: list[str]) -> int:
 
         present(options, verify_document(comparison))
     return comparison.exit_code
-
-
-def _run_named(named: str) -> Run:
-    from ..advice.runs import run_of, run_of_process
-    from ..core.errors import InputError, Problem
-    from ..core.files import LARGE, Unreadable, encoding_of, read_file
-    from ..core.records import shown
-
-    if named.isdecimal() and named.isascii():
-        return run_of_process(named)
-    seen, reason, remedy = None, "holds no figures of a run that selfhost reads", _READ
-    try:
-        path = "/dev/stdin" if named == "-" else named
-        # a log that was emptied while it was written begins with zeros
-        content = read_file(path, _MOST_LOG_BYTES, input_allowed=True).lstrip(b"\0")
-        # what cannot be decoded, as a letter that was cut, is replaced
-        text = content.decode(encoding_of(content), "replace")
-        if "\0" in text or not text.strip():
-            raise Unreadable("is not text" if text.strip() else "is empty")
-        seen = run_of(text)
-    except Unreadable as error:
-        reason = error.reason
-        remedy = _LAST_PART if error.kind == LARGE else error.remedy or _READ
-    if seen is None:
-        file = "standard input" if named == "-" else shown(named)
-        raise InputError([Problem(file=file, message=reason, remedy=remedy)])
-    return seen

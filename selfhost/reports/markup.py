@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from ..core.tables import shipped_table
-from .layout import Block, Blocks, Paragraph, Table, clean
+from .layout import Blocks, Paragraph, Table, clean
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
@@ -105,20 +105,24 @@ def _ascii(html: str) -> str:
 
 
 def _body(blocks: Blocks) -> str:
-    return _ascii("".join(_html(number, block) for number, block in enumerate(blocks)))
-
-
-def _html(number: int, block: Block) -> str:
-    if isinstance(block, Paragraph):
-        tag = _tag(number, block)
-        return f"<{tag}>{''.join(map(_marked_up, block.parts))}</{tag}>\n" if tag else ""
-    columns = [(at, block.columns[at]) for at in _shown(block)]
-    titles = "".join(f"<th>{escape(clean(column.title))}</th>" for _, column in columns)
-    head = f"<thead><tr>{titles}</tr></thead>" * any(column.title for _, column in columns)
-    starts = [(at, "<td class=n>" if column.right else "<td>") for at, column in columns]
-    rows = ([f"{start}{_marked_up(row[at])}</td>" for at, start in starts] for row in block.rows)
-    body = "".join(f"<tr>{''.join(cells)}</tr>\n" for cells in rows)
-    return f"<table>{head}<tbody>\n{body}</tbody></table>\n"
+    parts: list[str] = []
+    for number, block in enumerate(blocks):
+        if isinstance(block, Paragraph):
+            tag = _tag(number, block)
+            parts.append(f"<{tag}>{''.join(map(_marked_up, block.parts))}</{tag}>\n" if tag else "")
+            continue
+        columns = [(at, block.columns[at]) for at in _shown(block)]
+        titles = "".join(f"<th>{escape(clean(column.title))}</th>" for _, column in columns)
+        head = f"<thead><tr>{titles}</tr></thead>" * any(column.title for _, column in columns)
+        parts.append(f"<table>{head}<tbody>\n")
+        for row in block.rows:
+            cells = (
+                f"<td{' class=n' * column.right}>{_marked_up(row[at])}</td>"
+                for at, column in columns
+            )
+            parts.append(f"<tr>{''.join(cells)}</tr>\n")
+        parts.append("</tbody></table>\n")
+    return _ascii("".join(parts))
 
 
 def _marked_up(text: str) -> str:
