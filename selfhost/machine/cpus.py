@@ -25,9 +25,6 @@ _R = TypeVar("_R", bound=Record)
 
 Ends = tuple[float, float, float]
 
-# names without a number tell a series only where they have one of these words; the file is not read
-# for others, such as those that virtual machines show (`Intel Xeon Processor`)
-_WITHOUT_NUMBER = frozenset(("altra", "axion", "ii", "phenom", "snapdragon", "turion"))
 # what cores compute, by `vectors`, of a row that does not say more
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 # fewest and usual cores, as shares of those of the largest of a series of servers: a guess
@@ -175,43 +172,31 @@ def most_ram_gib(name: str) -> int | None:
     return class_of(name).get("most_gib")
 
 
-def processor_of(name: str) -> Processor | None:
-    """The series that a processor's name means; None for one without a row."""
-    words = words_of(name)
-    if not any(map(str.isdecimal, name)) and _WITHOUT_NUMBER.isdisjoint(words):
-        return None
-    return _processor(words)
-
-
 @lru_cache(maxsize=512)
-def _processor(words: frozenset[str]) -> Processor | None:
-    """The series of the row that fits best, else a whole generation."""
+def processor_of(name: str) -> Processor | None:
+    """The series that a processor's name means, of the row that fits best, else a whole generation;
+    None for one without a row.
+    """
+    words = words_of(name)
     rows = _best_rows(_table()["cpu"], words) or _best_rows(_table()["generation"], words)
     if not rows:
         return None
     row = rows[0]
     memory, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
-    shapes = row.get("kinds_of")
-    is_one_of_them = shapes is None or any(
-        any(map(_shape(shape).fullmatch, words)) for shape in shapes
+    matches = (
+        _shape(shape).fullmatch(word) for shape in row.get("kinds_of", ["*"]) for word in words
     )
-    kind = row.get("kind")
-    if kind is None:
-        # one for laptops, by where its memory sits or the letters behind its number
-        letters = tuple(_table()["mobile_letters"])
-        has_letters = any(
-            word.endswith(each) and word.removesuffix(each).isdecimal()
-            for word in words
-            for each in letters
-        )
-        kind = "mobile" if has_letters or memory in ("either", "soldered") else "client"
+    kinds = row.get("kinds", ()) if any(matches) else ()
+    # one for laptops, by where its memory sits or the letters behind its number
+    is_mobile = memory in ("either", "soldered")
+    is_mobile |= any(re.fullmatch(_table()["mobile"], word, re.ASCII) for word in words)
+    kind = row.get("kind", "mobile" if is_mobile else "client")
     share = share_of(kind, row["mts"][-1])
-    if "core_gb_per_s" in row:
-        share = share.replace(core_gb_per_s=row["core_gb_per_s"])
+    share = share.replace(core_gb_per_s=row.get("core_gb_per_s", share.core_gb_per_s))
     return record_of(
         Processor,
         row,
-        **rates_of(row, row.get("kinds", ()) if is_one_of_them else ()),
+        **rates_of(row, kinds),
         memory=memory,
         kind=kind,
         share=share,

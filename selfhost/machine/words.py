@@ -32,10 +32,6 @@ class UnknownMachineError(SelfhostError, LookupError):
     """No profile answers to the name. `nearest` are names that do, closest first."""
 
 
-class NotOneMachineError(UnknownMachineError):
-    """The name is known, but it is that of several machines, or of none with that memory."""
-
-
 class UnknownGpuError(SelfhostError, LookupError):
     """No GPU that is sold as a card answers to the name. `nearest` are names that do."""
 
@@ -46,7 +42,6 @@ class PartOfMachineError(UnknownGpuError):
 
 _ERRORS: Mapping[str, type[SelfhostError]] = {
     "machine": UnknownMachineError,
-    "several": NotOneMachineError,
     "gpu": UnknownGpuError,
     "part": PartOfMachineError,
 }
