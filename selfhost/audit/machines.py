@@ -8,19 +8,21 @@ systems.
 
 from __future__ import annotations
 
+import codecs
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
+from itertools import chain
 from typing import IO, Any
 
 from ..core.errors import MachineFileError, Problem, first_problems
-from ..core.files import Unreadable, encoding_of, open_file, open_input, read_some
-from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
+from ..core.files import LARGE, Unreadable, encoding_of, open_file, open_input, read_some, too_large
+from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, parse
 from ..core.records import FrozenDict, Record, shown
 from ..machine.record import BANDWIDTH, FACTS, MAX_FILE_BYTES, RECORDED, Machine
 from .rows import listed
-from .systems.facts import OutOfService, is_address, table_of
+from .systems.facts import Entry, OutOfService, is_address, table_of
 from .systems.hosts import read_ansible, read_prometheus
 from .systems.kubernetes import read_kubernetes
 
@@ -45,6 +47,11 @@ _START_BYTES = 1 << 16
 # value
 MAX_VALUES = 4_000_000
 _EXTENSIONS = (".json", ".jsonl")
+# of a list of records
+_MAX_LIST_SIGNS = 4 * MAX_SIGNS
+_ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
+_BLANKS = " \t\r\n"
+_CHUNK_BYTES = 1 << 20
 
 # the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
 Slot = tuple[str] | tuple[str, int, str]
@@ -303,3 +310,65 @@ def _may_hold_record(path: str) -> bool:
 def _read_commands() -> str:
     commands = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
     return f"read is the JSON of {commands} and `selfhost machine --format json`"
+
+
+def read_records(
+    stream: IO[bytes], *, max_record_bytes: int, max_signs: int = MAX_SIGNS, start: bytes = b""
+) -> Iterator[Entry]:
+    """Read the JSON values of a stream, of which `start` is read already: of one list its items,
+    else one a line (JSON Lines, of which one is in memory), else the one value. Raises `Unreadable`
+    for the whole, also after some entries; a broken line is the `fault` of its entry.
+    """
+    lines = enumerate(_lines(stream, start), 1)
+    filled = ((number, line) for number, line in lines if line.strip(_BLANKS))
+    number, first = next(filled, (0, ""))
+    if not number:
+        raise Unreadable("is empty")
+    is_list = first.lstrip(_BLANKS)[0] == "["
+    entry = Entry() if is_list else _entry(number, first, max_record_bytes)
+    if isinstance(entry.value, dict):
+        second = next(filled, None)
+        entry.line = number if second else None
+        yield entry
+        for number, line in chain(filter(None, [second]), filled):
+            yield _entry(number, line, max_record_bytes)
+        return
+    # a list, a value of several lines, or no object
+    most = MAX_TEXT_BYTES if is_list else max_record_bytes
+    parts, size = ["\n" * (number - 1) + first], len(first)
+    for _, line in lines:
+        parts.append(line)
+        size += len(line) + 1
+        if size > most:
+            raise too_large(most, _ONE_A_LINE)
+    text = "\n".join(parts)
+    if is_list:
+        items = parse(text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
+        yield from (Entry(item, place=f"[{index}]") for index, item in enumerate(items))
+    else:
+        yield Entry(parse(text, max_signs=max_signs))
+
+
+def _lines(stream: IO[bytes], start: bytes) -> Iterator[str]:
+    start += read_some(stream, _CHUNK_BYTES)
+    decoder, rest, piece = codecs.getincrementaldecoder(encoding_of(start))(), "", start
+    try:
+        while piece:
+            *lines, rest = (rest + decoder.decode(piece)).split("\n")
+            yield from lines
+            if len(rest) > MAX_TEXT_BYTES:
+                raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
+            piece = read_some(stream, _CHUNK_BYTES)
+        yield rest + decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise Unreadable("is not text") from None
+
+
+def _entry(number: int, line: str, most: int) -> Entry:
+    if len(line) > most:
+        reason = f"has a record of more than {most:,} bytes"
+        raise Unreadable(reason, line=number, kind=LARGE)
+    try:
+        return Entry(parse(line), line=number)
+    except Unreadable as error:
+        return Entry(line=number, fault=error)

@@ -21,12 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
+from selfhost.audit import machines
 from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
 from selfhost.core import json_text
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.files import Unreadable
-from selfhost.core.json_text import MAX_DEPTH, parse, read_records
+from selfhost.core.json_text import MAX_DEPTH, parse
 from selfhost.core.records import Record
 from selfhost.core.tomlfile import MAX_FILE_BYTES, TABLES, Document, Table
 from selfhost.machine.reader import Machine
@@ -160,7 +161,7 @@ def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int
     content = text.encode() if isinstance(text, str) else text
     return [
         (entry.line, entry.value if entry.fault is None else entry.fault.reason)
-        for entry in read_records(io.BytesIO(content), max_record_bytes=max_record_bytes)
+        for entry in machines.read_records(io.BytesIO(content), max_record_bytes=max_record_bytes)
     ]
 
 
@@ -176,7 +177,7 @@ def test_a_list_is_read_item_by_item(
 ) -> None:
     """Wherever the pieces that are decoded end: in a number, a letter of several bytes, between two items."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_text, "_CHUNK_BYTES", chunk)
+        patch.setattr(machines, "_CHUNK_BYTES", chunk)
         content = json.dumps(values, indent=indent, ensure_ascii=False).encode(
             encoding, "surrogatepass"
         )
@@ -200,7 +201,7 @@ def test_a_list_that_breaks_off_says_where(
     text: str | bytes, message: str, line: int | None, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line is that of the file, however many pieces came before."""
-    monkeypatch.setattr(json_text, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(machines, "_CHUNK_BYTES", chunk)
     with pytest.raises(Unreadable) as caught:
         entries(text)
     assert (caught.value.reason, caught.value.line) == (message, line)

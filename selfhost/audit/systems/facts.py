@@ -15,7 +15,6 @@ from typing import Any
 
 from ...core import units
 from ...core.files import Unreadable
-from ...core.json_text import Entry
 from ...core.records import shown
 from ...core.spelling import words_of
 from ...core.tables import expression, shipped_table
@@ -43,6 +42,20 @@ MAX_CARDS = gpus.MOST_CARDS
 NOT_JUDGED = " is not judged: "
 # a home folder where nobody says which: it lies on /home where that is a volume, else on /
 SOME_HOME = "/home/user"
+
+
+class Entry:
+    """A record of many: its value, or its `fault`; its `line`, or its `place` in a list, `[1]`."""
+
+    def __init__(
+        self,
+        value: Any = None,
+        *,
+        line: int | None = None,
+        fault: Unreadable | None = None,
+        place: str | None = None,
+    ) -> None:
+        self.value, self.line, self.fault, self.place = value, line, fault, place
 
 
 def table_of(system: str) -> Mapping[str, Any]:

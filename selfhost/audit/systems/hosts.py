@@ -17,13 +17,13 @@ from typing import Any
 
 from ...core import units
 from ...core.files import Unreadable
-from ...core.json_text import Entry
 from ...core.tables import shipped_table
 from .facts import (
     MAX_NAME,
     NOT_JUDGED,
     SOME_HOME,
     Card,
+    Entry,
     MachineDraft,
     broken,
     card_of,

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core import units
-from ...core.json_text import Entry
 from ...machine.changes import with_implied
 from ...machine.record import MAX_MEMORY_BYTES
 from .facts import (
     MAX_CARDS,
     NOT_JUDGED,
     Card,
+    Entry,
     MachineDraft,
     OutOfService,
     broken,
