@@ -29,7 +29,7 @@ from ..judge.files import can_be_made, local_copy
 from ..judge.judging import best_layout, judge
 from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.question import ask, needs_under
-from ..judge.record import Alternative, Judged, Room
+from ..judge.record import MODEL_CHECKS, Alternative, Judged, Room
 from ..machine.record import Machine
 from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
 from .understood import remarks
@@ -42,7 +42,7 @@ ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
 # what no other machine mends, so that it says nothing against a larger model
-_MODEL_CHECKS = {"weights", "license", "openness", "runtime"}
+_HELD_CHECKS = {*MODEL_CHECKS, "runtime"}
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
@@ -319,7 +319,7 @@ class Search(Record):
         spec, named = self.judged.question.spec, self.named_alternatives()
         deciding = {each.check for each in self.judged.findings if each.decides}
         # a few parameters more where the machine does not rule it out
-        factor = ALIKE_IN_SIZE if deciding <= _MODEL_CHECKS else 1
+        factor = ALIKE_IN_SIZE if deciding <= _HELD_CHECKS else 1
         most = factor * (spec.parameters.total or inf) - 1
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []

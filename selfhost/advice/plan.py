@@ -21,7 +21,7 @@ from ..judge.judging import judge, needs_left
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.record import Judged, Question, Route, Verdict, exit_code
+from ..judge.record import MODEL_CHECKS, Judged, Question, Route, Verdict, exit_code
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
@@ -41,7 +41,7 @@ CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 # of two facts that are searched for together, one must leave room for the other
 _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
-_MODEL_CHECKS = ("weights", "license", "openness", "context", "runtime")
+_NO_MACHINE_HELPS = (*MODEL_CHECKS, "context", "runtime")
 # the best first
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
@@ -259,7 +259,7 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     wanted = question.workload.min_tokens_per_second or 0.0
     machine, cores, rate = _with_wanted_pace(question, machine, wanted * runs_in_ram)
     judged = judge(question, machine)
-    if any(check in _MODEL_CHECKS for check in judged.failed):
+    if any(check in _NO_MACHINE_HELPS for check in judged.failed):
         return question, judged, None
     ram = beside + reserve_beside(beside, vast, workload) if beside else None
     least = Least(

@@ -31,7 +31,7 @@ from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .question import ask
-from .record import MEMORY_CHECKS, NO_FILES, Judged, Question
+from .record import MEMORY_CHECKS, MODEL_CHECKS, NO_FILES, Judged, Question
 
 Changes = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(6)
 _PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
 # what the model itself fails on, it fails on in every type and program
-_MODEL_CHECKS = ("weights", "license", "openness", "context")
+_WITHOUT_MACHINE = (*MODEL_CHECKS, "context")
 
 
 class Search(Record):
@@ -132,7 +132,7 @@ def takes_first_of_list(question: Question) -> bool:
     return is_free and question.spec.modality in _PICTURES
 
 
-def _place_of(judged: Judged, aside: Sequence[str] = _MODEL_CHECKS) -> int:
+def _place_of(judged: Judged, aside: Sequence[str] = _WITHOUT_MACHINE) -> int:
     """Where it runs, from ON_ACCELERATORS to _NOWHERE, if the checks `aside` held."""
     if any(each.decides for each in judged.findings if each.check not in aside):
         return _NOWHERE
@@ -143,7 +143,7 @@ def _place_of(judged: Judged, aside: Sequence[str] = _MODEL_CHECKS) -> int:
 
 def _rank(judged: Judged) -> tuple[int, int, float]:
     """Where it runs, where it would if the disk had room, and the memory that it lacks."""
-    places = _place_of(judged), _place_of(judged, (*_MODEL_CHECKS, "disk"))
+    places = _place_of(judged), _place_of(judged, (*_WITHOUT_MACHINE, "disk"))
     failed = tuple(check for check in judged.failed if check != "disk")
     lacking: float | None = 0
     if failed:
@@ -169,7 +169,7 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     usual = need.default_format_and_quantization(spec, runtime)[1]
     if own.fits:
         return own if first == usual else search.chosen(own, "published", usual=usual)
-    if any(each.decides for each in own.findings if each.check in _MODEL_CHECKS):
+    if any(each.decides for each in own.findings if each.check in _WITHOUT_MACHINE):
         return own
     tried = [own]
     for other in search.candidates(search.own.question.in_turn):
@@ -222,7 +222,7 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
     elsewhere = _types_elsewhere(search, runtime, whole)
     # in files of fewer bits the parts are smaller, and so is the download
-    own_first = is_usual and _place_of(own, (*_MODEL_CHECKS, "disk")) == _IN_RAM
+    own_first = is_usual and _place_of(own, (*_WITHOUT_MACHINE, "disk")) == _IN_RAM
     own_first = own_first or (is_first and not elsewhere)
     best = _best(search, [*elsewhere, *in_own_program], own_first=own_first)
     if best is own:

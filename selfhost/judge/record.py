@@ -159,6 +159,8 @@ class Question(Record):
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks of what memory holds
 MEMORY_CHECKS = ("memory", "accelerator")
+# those of the model itself, whatever the machine and what is asked
+MODEL_CHECKS = ("weights", "license", "openness")
 
 
 class Judged(Record):
