@@ -13,7 +13,6 @@ from ..audit.rows import Audit
 from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
-from ..core.files import write_whole
 from ..core.spelling import did_you_mean
 from ..core.tomlfile import Document
 from ..core.units import utc_today
@@ -32,6 +31,7 @@ from .output import (
     tell_left_aside,
     to_standard_error,
     write,
+    write_whole,
 )
 from .parser import parse
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import MachineFileError
-from .output import UsageError
+from .output import UsageError, check_targets
 
 if TYPE_CHECKING:
     import argparse
@@ -20,8 +20,6 @@ def refuse_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
     """Refuse targets that take no report or replace a file that was named: `WriteError`."""
-    from ..core.files import check_targets
-
     named: list[str] = []
     for option, value in vars(options).items():
         values = value if isinstance(value, list) else [value]

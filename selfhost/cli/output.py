@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -25,6 +26,9 @@ _ASCII = str.maketrans(
         "━": "#", "─": "-", "╍": "!",
     }
 )  # fmt: skip
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
+_OWN_FOLDER = "give a file in a folder that exists and is yours, or send the report to `> FILE`"
 
 
 class UsageError(SelfhostError):
@@ -101,8 +105,6 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
 def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
     """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
     if options.output is not None:
-        from ..core.files import write_whole
-
         write_whole([(options.output, text)])
     else:
         for piece in (text,) if isinstance(text, str) else text:
@@ -202,3 +204,92 @@ def tell_left_aside(catalogue: Catalogue) -> None:
 
         faults = problems_text(first_problems("--specs", catalogue.own_faults))
         note(f"ignored these spec files because of errors:\n{faults}")
+
+
+class WriteError(SelfhostError):
+    """A report cannot be written where it was asked for; what stood there is as it was."""
+
+
+def check_targets(
+    paths: Sequence[str], inputs: Iterable[str], *, with_standard_output: bool = False
+) -> None:
+    """Raise `WriteError` where a report would replace an input or another one, or has no place."""
+    read = [path for path in inputs if os.path.isfile(path)]
+    places: list[int | str] = [1] if with_standard_output else []
+    for path in paths:
+        place = _STREAMS.get(path) or os.path.realpath(path)
+        if place in places and path != os.devnull:
+            raise WriteError(f"two reports would go to {path}", remedy="give each its own file")
+        places.append(place)
+        _device_or_file(path)
+        if any(os.path.exists(path) and os.path.samefile(path, other) for other in read):
+            message = f"cannot write {path}: this run reads it"
+            raise WriteError(message, remedy="name another file for the report")
+
+
+def _device_or_file(path: str) -> bool:
+    """True for a device. Raises `WriteError` for what is no file to be written in its folder."""
+    is_device = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+    try:
+        is_fit = is_device or (stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.W_OK))
+    except FileNotFoundError as error:
+        folder = os.path.dirname(os.path.realpath(path))
+        is_fit = bool(os.path.basename(path)) and os.path.isdir(folder)
+        if not is_fit:
+            raise _unwritable(path, error) from None
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+    if not is_fit:
+        message = f"cannot write {path}: it is no file that this account may change"
+        raise WriteError(message, remedy=_OWN_FOLDER)
+    return is_device
+
+
+def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
+    """Write each (path, text): all are on the disk before the first file is replaced, which keeps
+    its permissions; a link to it stays a link. Raises `WriteError`.
+    """
+    temporary: dict[str, str] = {}
+    path = ""
+    try:
+        for path, text in reports:
+            if _device_or_file(path):
+                for stream in filter(None, (sys.stdout, sys.stderr)):
+                    stream.flush()
+                # opened anew, the shell's `> FILE` would begin anew
+                is_stream = path in _STREAMS
+                _fill(os.dup(_STREAMS[path]) if is_stream else os.open(path, os.O_WRONLY), text)
+                continue
+            place = os.path.realpath(path)
+            beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
+            temporary[beside] = place
+            mode = stat.S_IMODE(os.stat(place).st_mode) & 0o777 if os.path.exists(place) else None
+            number = os.open(beside, _NEW_FILE, 0o666 if mode is None else mode)
+            if mode is not None:
+                os.chmod(beside, mode)
+            # some file systems say only when it is synchronized that there is no room
+            _fill(number, text, sync=True)
+        for beside, path in list(temporary.items()):
+            os.replace(beside, path)
+            del temporary[beside]
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        for beside in filter(os.path.exists, temporary):
+            os.unlink(beside)
+
+
+def _fill(number: int, text: str | Iterable[str], *, sync: bool = False) -> None:
+    with open(number, "wb") as file:
+        for piece in (text,) if isinstance(text, str) else text:
+            file.write(piece.replace("\n", os.linesep).encode("utf-8", "replace"))
+        if sync:
+            file.flush()
+            os.fsync(number)
+
+
+def _unwritable(path: str, error: OSError | ValueError) -> WriteError:
+    reason = getattr(error, "strerror", None) or "that is no name of a file"
+    is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = "make room, or name a file elsewhere" if is_full else _OWN_FOLDER
+    return WriteError(f"cannot write {path}: {reason}", remedy=remedy)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import EXAMPLES, RECORDS
 from helpers.written import run
-from selfhost.core import files, units
+from selfhost.cli import output
+from selfhost.core import units
 from selfhost.core.units import (
     parse_bytes,
     parse_count,
@@ -62,8 +63,8 @@ def test_whatever_stops_a_report_leaves_the_old_file(
         raise error
 
     monkeypatch.setattr(os, at, stop)
-    with pytest.raises(files.WriteError if isinstance(error, OSError) else type(error)):
-        files.write_whole([(str(first), "new\n"), (str(second), "new\n")])
+    with pytest.raises(output.WriteError if isinstance(error, OSError) else type(error)):
+        output.write_whole([(str(first), "new\n"), (str(second), "new\n")])
     monkeypatch.undo()
     assert (first.read_text(), second.read_text()) == (OLD, OLD)
     assert names(tmp_path) == ["first.txt", "second.txt"]
@@ -135,7 +136,7 @@ def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: P
     secret.chmod(0o640)
     mask = os.umask(0o027)
     try:
-        files.write_whole([(str(secret), "a"), (str(new), "b")])
+        output.write_whole([(str(secret), "a"), (str(new), "b")])
     finally:
         os.umask(mask)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (secret, new)] == [0o640, 0o640]
