@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -22,13 +21,10 @@ from ..judge.question import ask
 from ..judge.record import NO_FILES, Here, Judged, NamedFiles, Question
 from ..machine.record import Machine
 
+# the sentences of `common/remarks.toml` that hold, filled with the figures
+remarks = partial(sentences, "remarks", "remark")
 # files that no program loads on the machine
 _NOT_LOADED_HERE = ("runtime-cannot-load", "accelerator-missing", "accelerator-unsuitable")
-
-
-def remarks(holds: Mapping[str, object], **figures: Any) -> tuple[str, ...]:
-    """Those of the sentences in `common/remarks.toml` that hold, filled with the figures."""
-    return sentences("remarks", "remark", holds, **figures)
 
 
 class Understood(Record):

@@ -134,16 +134,16 @@ def show(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     shown = describe(catalogue, options.model, workload, one_machine(options))
     # said in the answer itself, for standard error is often thrown away
-    verdict = shown.verdict.replace(notes=(*shown.verdict.notes, *options.notes))
-    options.notes = ()
-    if write_json(options, "shown", shown.replace(verdict=verdict)):
+    notes, options.notes = (*shown.verdict.notes, *options.notes), ()
+    shown = shown.replace(verdict=shown.verdict.replace(notes=notes))
+    if write_json(options, "shown", shown):
         return 0
     from ..catalogue.offers import snapshot_day
     from ..core.units import utc_today
     from ..reports.show_text import show_document
 
     document = show_document(
-        shown.replace(verdict=verdict),
+        shown,
         verbose=options.verbose,
         carry=workload.options() + options_to_repeat(options),
         today=utc_today(),

@@ -65,6 +65,9 @@ class Format(Record):
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
     policy = audit.policy
+    # each set of machines with a group of it: one that fails, so that all names are listed
+    failing = [group for group in audit.groups if group.row.result is not Result.PASS]
+    sets = {group.names: group for group in (*audit.groups, *failing)}
     members = {
         "policy": {
             **record(policy, "file fail_on on_unknown"),
@@ -85,7 +88,7 @@ def _json(audit: Audit) -> str:
                 **record(group, "name count"),
                 "names": group.names[: NAMES_SHOWN if group.row.result is Result.PASS else None],
             }
-            for group in _machine_sets(audit).values()
+            for group in sets.values()
         ],
         # `example` is the machine of the class with the largest shortfall
         "verdicts": [
@@ -114,12 +117,6 @@ def _json(audit: Audit) -> str:
         **record(audit, "notes problems outcome exit_code"),
     }
     return dumps(titled("audit/1", **members))
-
-
-def _machine_sets(audit: Audit) -> dict[tuple[str, ...], Group]:
-    """Each set of machines with a group of it: one that fails, so that all names are listed."""
-    sets = {group.names: group for group in audit.groups}
-    return sets | {each.names: each for each in audit.groups if each.row.result is not Result.PASS}
 
 
 def _json_lines(audit: Audit) -> Iterator[str]:
