@@ -7,7 +7,7 @@ from functools import partial
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.names import Resolution, bare_name, is_path, library_tag
+from ..catalogue.names import Resolution, bare_name, is_path, typed_library_tag
 from ..catalogue.searching import resolve
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
@@ -135,7 +135,7 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
 
         checked_spec(plain.origin)
     # of several tags the first is told: the one that was typed
-    if typed_tag := library_tag(typed, plain, catalogue):
+    if typed_tag := typed_library_tag(typed, plain, catalogue):
         plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
         resolved = _read_by_ollama(resolved, typed_tag, stated, catalogue)
     quantization, notes = resolved.quantization, resolved.notes

@@ -74,7 +74,7 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(name for name in catalogue.spellings() if canonical(name).startswith(start))
 
 
-def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
+def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
     """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
     key = canonical(bare_name(typed))
     tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))

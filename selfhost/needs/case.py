@@ -275,15 +275,14 @@ def published(
     if format is None or quantization is None:
         return None
     wanted = canonical_gguf(quantization) or quantization.lower()
-    own = [files for files in spec.files if files.format == format]
-    for files in own:
-        if quantization in files.bytes:
-            return files.bytes[quantization], files
-    for files in own:
-        for name, size in files.bytes.items():
-            if (canonical_gguf(name) or name.lower()) == wanted:
+    alike = None
+    for files in spec.files:
+        for name, size in files.bytes.items() if files.format == format else ():
+            if name == quantization:
                 return size, files
-    return None
+            if alike is None and (canonical_gguf(name) or name.lower()) == wanted:
+                alike = size, files
+    return alike
 
 
 def published_size(case: Case, quantization: str | None = None) -> Term | None:
