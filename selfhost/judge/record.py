@@ -196,14 +196,11 @@ class Judged(Record):
 
     def lacking_bytes(self) -> float | None:
         """What memory and accelerators lack together; None where more of it may not be enough."""
-        lacking: float = 0
-        for finding in self.findings:
-            is_unknown = finding.outcome is Outcome.UNKNOWN
-            if finding.check in MEMORY_CHECKS and (is_unknown or finding.outcome is Outcome.FAIL):
-                if is_unknown or finding.short is None:
-                    return None
-                lacking += finding.short
-        return lacking
+        own = [each for each in self.findings if each.check in MEMORY_CHECKS]
+        if any(each.outcome is Outcome.UNKNOWN for each in own):
+            return None
+        lacking = [each.short for each in own if each.outcome is Outcome.FAIL]
+        return None if None in lacking else sum(filter(None, lacking))
 
     @property
     def memory(self) -> MemoryNeed | None:

@@ -14,21 +14,15 @@ from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, phrase
 
 # of an answer, and of one that no source confirms
 _BY_ANSWER = {
-    ("yes", False): (PASS, "openness-open"),
-    ("yes", True): (WARN, "openness-assumed"),
-    ("partly", False): (WARN, "openness-partly"),
-    ("partly", True): (WARN, "openness-partly"),
-    ("unknown", False): (UNKNOWN, "openness-not-known"),
-    ("unknown", True): (UNKNOWN, "openness-not-known"),
-    ("no", False): (FAIL, "openness-closed"),
-    ("no", True): (UNKNOWN, "openness-not-known"),
+    "yes": ((PASS, "openness-open"), (WARN, "openness-assumed")),
+    "partly": ((WARN, "openness-partly"),) * 2,
+    "unknown": ((UNKNOWN, "openness-not-known"),) * 2,
+    "no": ((FAIL, "openness-closed"), (UNKNOWN, "openness-not-known")),
 }
-# of commercial use: what the license allows, and whether no source confirms it
+# the same of commercial use
 _BY_USE = {
-    (None, False): (UNKNOWN, "license-not-known"),
-    (None, True): (UNKNOWN, "license-not-known"),
-    ("no", False): (FAIL, "license-forbids"),
-    ("no", True): (UNKNOWN, "license-unconfirmed"),
+    None: ((UNKNOWN, "license-not-known"),) * 2,
+    "no": ((FAIL, "license-forbids"), (UNKNOWN, "license-unconfirmed")),
 }
 # file names that a reason lists; the others are counted
 _NAMED_FILES = 5
@@ -52,7 +46,7 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
         row = openness.auditable(spec) if is_audit else openness.permission(spec, "modification")
         purpose = "audit" if is_audit else "modification"
         answer = finding(
-            *_BY_ANSWER[row.answer, row.assumed],
+            *_BY_ANSWER[row.answer][row.assumed],
             needs=purpose,
             has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
             purpose=purpose.capitalize(),
@@ -115,8 +109,8 @@ def _license_cell(
     if accepted and license.id and not openness.satisfies(license.id, accepted):
         name = (UNKNOWN, "license-unconfirmed", "name"), (FAIL, "license-not-accepted", "")
         return name[not is_named_by_guess]
-    if workload.commercial and (allowed, is_guess) in _BY_USE:
-        return *_BY_USE[allowed, is_guess], ""
+    if workload.commercial and allowed in _BY_USE:
+        return *_BY_USE[allowed][is_guess], ""
     if allowed == "conditional":
         return WARN, "license-conditional", ""
     is_sure = not (is_guess or is_named_by_guess)

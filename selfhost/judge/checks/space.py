@@ -56,13 +56,15 @@ _STORE_VARIABLES = {
 class Given(Record):
     """What a machine gives of its RAM on that `basis`: what is free `now`, what it `could` give
     with other programs closed, beyond the `reserve`, and the most on which a verdict rests
-    (`ceiling`); None: not known. `is_stated`: the reserve was asked for.
+    (`ceiling`); None: not known. `is_stated`: the reserve was asked for. What leaves less than the
+    `margin` is tight.
     """
 
     basis: str
     reserve: int
     reserve_source: str
     is_stated: bool
+    margin: int
     now: int | None
     could: int | None
     ceiling: int | None
@@ -79,12 +81,14 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     if workload.reserve_bytes is not None:
         # a stated reserve stays free, also of what is free now
         now, is_stated = None if now is None else _least(now, could), True
+    total = machine.memory_total_bytes or _MARGIN_PART * reserve
     ceilings = {"available": (now,), "total": (could,), "default": (now, could)}
     return Given(
         basis=basis,
         reserve=reserve,
         reserve_source=source,
         is_stated=is_stated,
+        margin=0 if is_stated else min(reserve, total // _MARGIN_PART),
         now=now,
         could=could,
         ceiling=max((size for size in ceilings[basis] if size is not None), default=None),
@@ -190,7 +194,7 @@ def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell
 def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
     now, ceiling = given.now, given.ceiling
     if given.basis != "total" and now is not None and high <= now:
-        if not _leaves_margin(now - high, machine, given):
+        if now - high < given.margin:
             return PASS, "memory-tight", "now", {"has": now, "left": now - high}
         return PASS, "memory-fits", "" if given.basis == "available" else "now", {"has": now}
     bound, variant, fact = given.could, "", "limit"
@@ -209,12 +213,6 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
     return WARN, "memory-not-now", "", figures
 
 
-def _leaves_margin(left_bytes: int, machine: Machine, given: Given) -> bool:
-    """Whether the reserve is left, of a small machine a whole part of its memory."""
-    part = (machine.memory_total_bytes or inf) / _MARGIN_PART
-    return given.is_stated or left_bytes >= given.reserve or left_bytes + 1 > part
-
-
 def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
     """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
     limit = machine.memory_limit_bytes
@@ -222,7 +220,7 @@ def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
         # a guest serves no desktop
         usual = _DESKTOP_BYTES.get(machine.system or "", 4 * GB) if machine.scope == "host" else 0
         left, desktop = limit - high, min(usual, limit // 4)
-        if left < desktop or not _leaves_margin(left - given.reserve, machine, given):
+        if left < desktop or left - given.reserve < given.margin:
             # a small machine never has as much left, so that is no figure to name
             named = usual if desktop == usual else None
             figures = {"has": given.ceiling, "left": left, "desktop": named}
