@@ -441,47 +441,41 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
     single = pace.decode
     if single is None:
         return pace
-    is_drafted = companions is not None and companions.drafted_tokens > 0
-    if workload.prompt_tokens is not None:
-        pace = _with_first_token(pace, single, workload.prompt_tokens, way.batch_tokens)
-    if workload.parallel > 1 and is_drafted:
-        how = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
-        pace = pace.replace(how=pace.how + how)
-    elif workload.parallel > 1:
+    tokens, number = workload.prompt_tokens, workload.parallel
+    if tokens is not None and pace.prompt is None:
+        why = "; how fast it reads prompts is not known, so the first token is neither"
+        pace = pace.replace(how=pace.how + why)
+    elif tokens is not None and pace.prompt is not None:
+        # a part of a batch crosses to a GPU as slowly as a whole one
+        read, batches = pace.prompt.seconds * tokens, tokens / way.batch_tokens
+        rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
+        how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
+        first = PaceRange.from_durations(read + rest + single.seconds)
+        pace = pace.replace(first_token_seconds=first, how=pace.how + how)
+    if companions is not None and companions.drafted_tokens:
+        pace = _with_draft(pace, single, number, is_own_block=companions.draft is None)
+    elif number > 1:
         pace = _with_total(question, way, pace, single.seconds)
-    if is_drafted and companions is not None:
-        pace = _with_draft(pace, single, is_own_block=companions.draft is None)
     # where a minimum is stated each of the sequences must be as fast
     is_stated = question.speed_stated and workload.min_tokens_per_second
-    return pace.replace(each_of=workload.parallel if is_stated else 1)
+    return pace.replace(each_of=number if is_stated else 1)
 
 
-def _with_draft(alone: Speed, decode: PaceRange, *, is_own_block: bool) -> Speed:
-    """The pace of a model with tokens proposed for each step. A full context gains as much."""
+def _with_draft(alone: Speed, decode: PaceRange, number: int, *, is_own_block: bool) -> Speed:
+    """With tokens proposed for each step of so many sequences. A full context gains as much."""
+    how = f"; the total of {number:,} sequences at once with a draft is not known" * (number > 1)
     gain = constant("draft")["own_block" if is_own_block else "draft_model"]
     full = alone.full_context_tokens_per_second
     source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
     return alone.replace(
         decode=PaceRange.of(decode.ends * gain),
         how=(
-            f"{alone.how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}): code"
-            " gains more, free text less"
+            f"{alone.how}{how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}):"
+            " code gains more, free text less"
         ),
         full_context_tokens_per_second=full and full * gain[1],
         undrafted_tokens_per_second=decode.likely,
     )
-
-
-def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -> Speed:
-    """A part of a batch crosses to a GPU as slowly as a whole one."""
-    if pace.prompt is None:
-        why = "; how fast it reads prompts is not known, so the first token is neither"
-        return pace.replace(how=pace.how + why)
-    read, batches = pace.prompt.seconds * tokens, tokens / batch
-    rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
-    first = PaceRange.from_durations(read + rest + decode.seconds)
-    how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
-    return pace.replace(first_token_seconds=first, how=pace.how + how)
 
 
 def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) -> Speed:
