@@ -12,7 +12,7 @@ from ...core.workload import (
     DEFAULT_MIN_TOKENS_PER_SECOND,
     READING_TOKENS_PER_SECOND,
 )
-from ...machine.record import Machine
+from ...machine.record import BRIEFLY, Machine
 from ...needs.records import Needs
 from ..pace.speed import Speed
 from ..record import Judged, Question
@@ -88,8 +88,11 @@ def _pace_cell(question: Question, speed: Speed, *, is_assumed: bool) -> Cell:
 
 
 def how_to_measure(machine: Machine) -> str | None:
-    """How to measure the memory bandwidth; None where it is known or cannot be measured."""
-    is_known = machine.memory_bandwidth_bytes_per_second is not None
+    """How to measure the memory bandwidth; None where it is known, not just at present, or cannot
+    be measured.
+    """
+    is_brief = machine.memory_bandwidth_how == BRIEFLY
+    is_known = machine.memory_bandwidth_bytes_per_second is not None and not is_brief
     is_less_than_a_core = (machine.cpu_cores_usable or 0) < 1
     if is_known or machine.measured_in_vain or machine.planning or is_less_than_a_core:
         return None

@@ -231,6 +231,13 @@ def test_what_takes_more_later_warns() -> None:
     assert slow is not None
     assert (slow.outcome, slow.code) == (WARN, "speed-slow")
     assert "once all 32,768 tokens" in slow.reason
+    for how, offered in (("measured-briefly", True), ("measured", False)):
+        read = MACHINE.replace(memory_bandwidth_bytes_per_second=10**10, memory_bandwidth_how=how)
+        slower = speed_check(
+            long, needs_of(), read, full.replace(decode=PaceRange(low=1, likely=1.5, high=3))
+        )
+        assert slower is not None
+        assert ("--measure" in (slower.remedy or "")) is offered
     making = found("disk", question(making_bytes=99 * GB), with_disk(free_bytes=50 * GB))
     assert (making.outcome, making.code) == (WARN, "disk-tight")
     assert "while" in making.reason
