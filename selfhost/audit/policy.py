@@ -340,7 +340,7 @@ class Policy(Record):
 
 def read_policy(document: Document) -> Policy:
     """The policy that `document` states. `PolicyError` holds every problem."""
-    if document.problems:
+    if not document.ok:
         # a fault without a line is one of the whole file
         raise PolicyError(
             each.replace(remedy=INIT) if each.line is None and not each.remedy else each

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core.records import Misfit, Record, Sized, kind_of, read_by
+from ..core.records import Record, kind_of, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import TABLES, Table
 from .quantization_names import DTYPES, PACKED
+from .spec_values import Misfit, Sized
 
 # numbers of layers
 Places = tuple[int, ...]

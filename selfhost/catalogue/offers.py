@@ -73,7 +73,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
         table.close()
         as_of = file.days.get(values["source"], file.day)
         offers.append(Offer(model_id=model_id, as_of=as_of, **values))
-    if row.problems:
+    if not row.ok:
         problems = [each.replace(remedy=each.remedy or _REMEDY) for each in row.problems]
         raise SpecError(problems, remedy=_REMEDY)
     listed = sorted((o for o in offers if o.ends is None or o.ends > today), key=_price)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..core.records import Record, Sized, Stated, read_by, shortened, shown
+from ..core.records import Record, Stated, read_by, shortened, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
 from . import spec_values as words
 from .architecture import LAYERS, Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
+from .spec_values import Sized
 
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state

@@ -78,7 +78,7 @@ def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     if folder == shipped_folder():
         return shipped_table(name)
     document = table_at(os.path.join(folder or shipped_folder(), "common", name))
-    if document.problems:
+    if not document.ok:
         raise SpecError(document.problems)
     values = document.values
     return values if document.text is None else dict(with_text_dates(values))

@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, text_of, too_large
-from .records import Record, Sized, fault_of, kind_of, shortened, shown
+from .records import Record, fault_of, kind_of, shortened, shown
 from .spelling import did_you_mean
 
 Path = tuple[str | int, ...]
@@ -259,7 +259,8 @@ class Table:
         if check is not None:
             check(self, values)
         record = kind(**values)
-        for fault in record.misfits() if isinstance(record, Sized) else ():
+        # of a record of sizes that do not go together
+        for fault in getattr(record, "misfits", tuple)():
             self.problem(*fault)
         return record
 

@@ -141,7 +141,7 @@ def load(name: str) -> Profile:
     row = _stored()[name]
     if row is None:
         document = Document.read(os.path.join(shipped_folder(), "machines", f"{name}.toml"))
-        if document.problems:
+        if not document.ok:
             raise MachineFileError(document.problems)
         row = document.values
     values = _stated_facts(row)
