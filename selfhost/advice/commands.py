@@ -341,7 +341,7 @@ def _run_lines(launch: Launch, template: str | None = None) -> tuple[str, ...]:
     ]
     if not settings:
         return (line,)
-    address = (runtime.server_address,) if runtime.server_address else ()
+    address = (runtime.settings["address"],) if "address" in runtime.settings else ()
     server = _with_variables((*address, *settings), runtime.serve, machine)
     return server, _with_variables(address, line, machine)
 
@@ -349,16 +349,17 @@ def _run_lines(launch: Launch, template: str | None = None) -> tuple[str, ...]:
 def _templates(launch: Launch, values: Values) -> list[str]:
     """The first that can be filled is typed."""
     runtime, family, way = launch.runtime, launch.spec.family, launch.judged.offload
-    rule = launch.rule
+    rule, other_lines = launch.rule, runtime.commands
     if way is not None:
-        family_command = runtime.commands.get(family or "", "")
+        family_command = other_lines.get(family or "", "")
         is_by_itself = family_command and "{device}" not in family_command
         return [family_command if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
     if rule is not None and rule.command and not values["quantized"]:
-        return [rule.command, runtime.repository_command]
+        return [rule.command, other_lines.get("repository", "")]
     line = _command_of_model(launch)
-    lines = [line, runtime.named_command] if "{tag}" in line else [runtime.named_command, line]
-    return [*lines, runtime.repository_command]
+    named = other_lines.get("named", "")
+    lines = [line, named] if "{tag}" in line else [named, line]
+    return [*lines, other_lines.get("repository", "")]
 
 
 def _command_of_model(launch: Launch) -> str:
@@ -420,8 +421,8 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
         return ()
     if launch.spec.modality == "embedding" and launch.machine.system != "windows":
         values = _values_of(launch)
-        if values["batch_tokens"] is not None and runtime.embedding_command:
-            line = fill_blanks(runtime.embedding_command, values)
+        if values["batch_tokens"] is not None and "long_embedding" in runtime.commands:
+            line = fill_blanks(runtime.commands["long_embedding"], values)
             return (line,) if line else ()
     return _run_lines(launch, runtime.command)
 
@@ -484,7 +485,9 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
 
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    line = launch.runtime.file_command.replace("{file}", shell_path(path, launch.machine))
+    line = launch.runtime.commands.get("file", "").replace(
+        "{file}", shell_path(path, launch.machine)
+    )
     if projector and launch.setting("projector") != "none":
         line = line.replace(" -c ", f" --mmproj {shell_path(projector, launch.machine)} -c ", 1)
     return _run_lines(launch, line)

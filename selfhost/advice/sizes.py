@@ -405,7 +405,9 @@ def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> lis
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
     workload, count = verdict.workload, len(service.program.split())
     # of a repository a file is named as it is there
-    repository_option = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
+    repository_option = (
+        runtime.commands.get("named", "").partition(" {file_name}")[0].rpartition(" ")[2]
+    )
     for line in verdict.commands:
         _, program, rest = f" {line} ".partition(f" {service.program} ")
         if program:
@@ -421,4 +423,4 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
         "parallel": str(workload.parallel),
     }
-    return fill_blanks(runtime.file_command, values).split()[count:]
+    return fill_blanks(runtime.commands["file"], values).split()[count:]

@@ -265,7 +265,10 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     is_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
     is_cache = is_process or term == "kv_cache"
     runtime = verdict.question.runtime
-    unpacks = runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets)
+    sets = verdict.machine.instruction_sets
+    unpacks = (
+        runtime is not None and "unpacked" in runtime.options and bool(runtime.crashing_sets(sets))
+    )
     reasons = {
         "holds-draft": run.drafts and is_process,
         "no-context": run.context_tokens is None and (is_cache or term == "compute"),

@@ -122,7 +122,14 @@ class Catalogue:
             document = tables.table_at(os.path.join(self.folder, "runtimes", id))
         root, runtime = document.root, None
         if document.ok and schema_is_read(root):
-            runtime = RuntimeSpec(**root.fields(RuntimeSpec))
+            values = root.fields(RuntimeSpec)
+            # what it does not state is as of itself, and of any other GPU
+            for key, other in (
+                ("library", "id"),
+                ("shared_compute_capability", "compute_capability"),
+            ):
+                values[key] = values[key] or values[other]
+            runtime = RuntimeSpec(**values)
             root.close()
         if runtime is None or not document.ok:
             raise SpecError(document.problems)

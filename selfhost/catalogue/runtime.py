@@ -262,15 +262,10 @@ class RuntimeSpec(Stated):
     install_first: Mapping[str, str] = {}
     packages: Mapping[str, str] = {}
     builds: str = ""
-    command_version: str | None = None
     token_variable: str = ""
     service: Service | None = read_by(kind=Service, default=None)
     command: str = ""
     commands: Mapping[str, str] = {}
-    repository_command: str = ""
-    named_command: str = ""
-    file_command: str = ""
-    embedding_command: str = ""
     offload_commands: Mapping[str, str] = {}
     conversion: Conversion | None = read_by(kind=Conversion, default=None)
     tags: Mapping[str, str] = {}
@@ -284,7 +279,6 @@ class RuntimeSpec(Stated):
     options: Mapping[str, str] = {}
     settings: Mapping[str, str] = {}
     serve: str = ""
-    server_address: str = ""
     serves_api: str = ""
     shown_with: str = ""
     crashes_with_sets: tuple[str, ...] = ()
@@ -326,11 +320,6 @@ class RuntimeSpec(Stated):
     finetune_packages: Mapping[str, str] = {}
     sources: Mapping[str, str] = {}
 
-    @property
-    def computes_with(self) -> str:
-        """The id of the runtime whose rules for memory and pace hold."""
-        return self.library or self.id
-
     def setting(self, what: str, options: Mapping[str, str]) -> str | None:
         """What those of its options that are asked for make of that; None where none changes it."""
         for name, rule in self.named_options.items() if options else ():
@@ -341,10 +330,6 @@ class RuntimeSpec(Stated):
     def crashing_sets(self, instruction_sets: Collection[str] | None) -> tuple[str, ...]:
         """Those of a processor's instruction sets on which it may crash."""
         return tuple([name for name in self.crashes_with_sets if name in (instruction_sets or ())])
-
-    def is_unpacked_on(self, instruction_sets: Collection[str] | None) -> bool:
-        """Whether its command there leaves weights as they lie in the file, lest it crash."""
-        return "unpacked" in self.options and bool(self.crashing_sets(instruction_sets))
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
         """The rule for a quantization, whatever the size of its groups; None for a stored type."""
@@ -360,10 +345,6 @@ class RuntimeSpec(Stated):
         return max(
             filter(None, needed), key=lambda text: [*map(int, text.split("."))], default=None
         )
-
-    def least_of(self, *, shares_ram: bool) -> str | None:
-        """The least compute capability of an NVIDIA GPU, of one that shares the RAM."""
-        return (shares_ram and self.shared_compute_capability) or self.compute_capability
 
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""

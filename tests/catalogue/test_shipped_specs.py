@@ -222,7 +222,7 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
 BLANKS = {
     "repository", "quantization", "tag", "kv_cache_type", "input", "draft", "yarn_factor",
     "yarn_original_tokens", "device", "variant", "remote_code", "cast", "parts", "context_checkpoints", "context_tokens",
-    "total_context_tokens", "parallel", "batch_tokens", "memory_share", "devices",
+    "total_context_tokens", "parallel", "batch_tokens", "memory_share", "devices", "file_name",
 }  # fmt: skip
 
 
@@ -240,7 +240,9 @@ def test_runtime_is_usable(id: str) -> None:
     # what runs in the folder of its code is seen nowhere else
     runs_in_folder = runtime.command.startswith(("cd ", "conda run --cwd "))
     assert runtime.present or runtime.distributions or runs_in_folder
-    others = (*runtime.commands.values(), *filter(None, [runtime.repository_command]))
+    others = [
+        line for key, line in runtime.commands.items() if key not in ("file", "long_embedding")
+    ]
     lines = (runtime.command, *others, *runtime.options.values(), *runtime.settings.values())
     assert set().union(*map(blanks_of, lines)) <= BLANKS
     # what loads one model alone may know where that is
@@ -255,7 +257,7 @@ def test_runtime_is_usable(id: str) -> None:
     assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
     assert {"install", "command", "systems"} <= set(runtime.sources)
     asked = {"context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch", "checkpoints",
-             "shared_gpu", "memory_share", "lean", "unpacked", "tensor_parallel", "one_device", *COMPANIONS}  # fmt: skip
+             "shared_gpu", "memory_share", "lean", "unpacked", "tensor_parallel", "one_device", "address", *COMPANIONS}  # fmt: skip
     assert {*runtime.options, *runtime.settings} <= asked
     assert set(runtime.blanks) <= set(FILLED)
     assert not runtime.settings or runtime.serve
@@ -267,13 +269,10 @@ def test_runtime_is_usable(id: str) -> None:
         *runtime.no_gpu_systems,
     )
     assert all(re.fullmatch(r"\w+-\w+", system) for system in systems)
-    rules: tuple[Any, ...] = (
-        runtime,
-        *runtime.quantizations.values(),
-        *runtime.cache_rules.values(),
-    )
+    rules: list[Any] = [runtime, *runtime.quantizations.values(), *runtime.cache_rules.values()]
     assert all(re.fullmatch(r"\d+\.\d", rule.compute_capability or "8.0") for rule in rules)
-    for key in ("options", "settings", "serve", "splits_layers", "library", "crashes_with_sets"):
+    assert runtime.library == id or "library" in runtime.sources
+    for key in ("options", "settings", "serve", "splits_layers", "crashes_with_sets"):
         assert not getattr(runtime, key) or key in runtime.sources
 
 

@@ -175,7 +175,7 @@ def _version_cell(
     first = runtime.minimum_versions.get(architecture, "")
     code, variant = "runtime-too-old", ""
     if not _is_older(version, first):
-        first, variant = runtime.command_version or "", "command"
+        first, variant = runtime.minimum_versions.get("commands", ""), "command"
     if not _is_older(version, first):
         first = runtime.minimum_builds.get(architecture, "")
         code, variant = "runtime-unfamiliar", "build"

@@ -93,7 +93,7 @@ class Step(Record):
             rule = runtime.rule_of(workload.quantization)
             percent = (100, 100, 100) if rule is None else rule.launched_percent
             launched = _launched_layers(architecture, percent, parameters)
-        is_measured = runtime is None or runtime.computes_with == MEASURED_PROGRAM
+        is_measured = runtime is None or runtime.library == MEASURED_PROGRAM
         return cls(
             architecture=architecture,
             read_bytes=FrozenDict(read_bytes),
@@ -343,7 +343,7 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
     device = next((each for each in machine.accelerators or () if each.unified), None)
     if device is None and machine.accelerators is None and is_on_apple_gpu(machine):
         device = _APPLE_GPU
-    least = None if runtime is None else runtime.least_of(shares_ram=True)
+    least = None if runtime is None else runtime.shared_compute_capability
     if device is None or (least is not None and reaches(device, least) is False):
         return None
     own = device_bandwidth(device)

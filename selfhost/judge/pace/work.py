@@ -191,7 +191,7 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
     """Of what a processor computes on prompts, what the program reaches with that type."""
     by_rows = runtime is not None and runtime.multiplies_rows
-    if by_rows or (runtime is not None and runtime.computes_with == MEASURED_PROGRAM):
+    if by_rows or (runtime is not None and runtime.library == MEASURED_PROGRAM):
         key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
         rows, ends = constant("type"), Range(*constant("work")[around])
         names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
@@ -234,7 +234,7 @@ def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
     what = "one picture" if is_picture else f"{tokens} tokens"
     how = f"on {job.called}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}"
     # llama.cpp reads them as prompts, others compute them as they do pictures
-    is_measured = job.runtime is not None and job.runtime.computes_with == MEASURED_PROGRAM
+    is_measured = job.runtime is not None and job.runtime.library == MEASURED_PROGRAM
     work, launched = "prompt" if is_measured else "picture", NOTHING
     share = job.share(work)
     if job.device is not None:

@@ -49,7 +49,11 @@ def parts(case: Case) -> Parts:
         missing = files, files.replace(fact="memory.weights"), *unknown
         return Parts(files=files, terms=tuple(terms), unknown=missing)
     sets = case.instruction_sets
-    layout = "" if case.runtime.is_unpacked_on(sets) else layout_of(sets)
+    layout = (
+        ""
+        if "unpacked" in case.runtime.options and case.runtime.crashing_sets(sets)
+        else layout_of(sets)
+    )
     weights, evictable = weights_terms(case, files, None if case.device is not None else layout)
     if case.device is not None and case.setting("cpu_expert_layers"):
         weights = (*_experts_apart(case, weights[0]), *weights[1:])
