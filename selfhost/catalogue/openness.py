@@ -14,7 +14,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import nearest
 from ..core.tables import filled, shipped_table
-from .spec import ModelSpec
+from .spec import Availability, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
@@ -40,12 +40,13 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
     weights, served = spec.openness.weights, spec.availability
     use = permission(spec, "commercial use").answer
     hosting = f"host-{use}" if weights == "published" else f"weights-{weights}"
+    # that its weights are out of reach does not say whether anybody can use it where it is served
+    hosted = "unknown"
+    if served is not None:
+        hosted = "api" if served.api else "products"
+        hosted = "retired" if served.retired else hosted
     if spec.closed:
         use = "free-tier" if served and served.free_tier else "closed"
-    # that its weights are out of reach does not say whether anybody can use it where it is served
-    hosted = "api" if served and served.api else "products"
-    hosted = "retired" if served and served.retired else hosted
-    hosted = hosted if served else "unknown"
     # published weights that anybody can fetch without a login or a form
     access = f"weights-{weights}"
     if weights not in ("closed", "unknown"):
@@ -82,7 +83,7 @@ def permission(spec: ModelSpec, name: str) -> Row:
     elif row.answer == "no" and key == "commercial_use" and "-NC-" in id:
         by_id = f"{id}: NonCommercial"
     assumed = unconfirmed(source) if by_id else _is_guessed(source)
-    sources = tuple(each for each in (by_id, source) if each)
+    sources = tuple(filter(None, (by_id, source)))
     return row.replace(sources=sources, assumed=assumed and row.answer != "unknown")
 
 
@@ -150,7 +151,7 @@ def _part(spec: ModelSpec, name: str) -> Row:
         shown = {"weights": (files, read, seen), "inference_code": (program,)}.get(name, ())
         source = next((text for text in shown if not unconfirmed(text)), source)
     why = spec.unknown.get(f"openness.{name}", "not known")
-    return _row(spec, name.replace("_", " "), f"part-{state}", _source(source), why=why)
+    return _row(spec, name.replace("_", " "), f"part-{state}", (source,), why=why)
 
 
 def _with_state(part: Row) -> str:
@@ -166,13 +167,11 @@ def _safe_files(spec: ModelSpec) -> Row:
     if remote_code or (formats and not without_code):
         return _row(spec, name, "files-run-code" if remote_code else "files-pickle")
     kinds = facts["without_code" if remote_code is False else "loaded_without_code"]
-    safe = [format for format in without_code if format in kinds]
-    if safe:
+    if safe := [format for format in without_code if format in kinds]:
         return _row(spec, name, "files-safe", formats=_listed(safe), pickle="pickle" in formats)
-    files = next((files for files in spec.files if files.format in kinds), None)
-    if files is not None:
+    for files in (files for files in spec.files if files.format in kinds):
         figures = {"formats": _listed([files.format]), "of": files.repository}
-        return _row(spec, name, "files-converted", _source(files.source), **figures)
+        return _row(spec, name, "files-converted", (files.source,), **figures)
     code = "files-code-unknown" if without_code else "files-unknown"
     return _row(spec, name, code, formats=_listed(without_code))
 
@@ -188,20 +187,22 @@ def _state(spec: ModelSpec) -> str:
     return "newest" if upkeep.current else "unknown"
 
 
-def _row(spec: ModelSpec, name: str, code: str, *because: Row, **figures: object) -> Row:
+def _row(
+    spec: ModelSpec, name: str, code: str, stated: tuple[str | None, ...] = (), **figures: object
+) -> Row:
     """The answer of that code with the sources of what it rests on; assumed where that is."""
     answer, template, *keys = shipped_table("openness")["row"][code]
-    reasons, terms, upkeep = [], spec.license, spec.upkeep
-    for key in keys:
-        if key in _PARTS:
-            reasons.append(_part(spec, key))
-        elif key in PERMISSIONS:
-            reasons.append(permission(spec, key))
-        else:
-            stated = spec.sources.get(key) or spec.sources.get(key.partition(".")[0])
-            reasons.append(_source(stated))
-    reasons += because
-    served = ("provider", "retired", "successor", "free_tier")
+    rows = [
+        _part(spec, key) if key in _PARTS else permission(spec, key)
+        for key in keys
+        if key in (*_PARTS, *PERMISSIONS)
+    ]
+    others = (key for key in keys if key not in (*_PARTS, *PERMISSIONS))
+    stated += tuple(
+        spec.sources.get(key) or spec.sources.get(key.partition(".")[0]) for key in others
+    )
+    sources = [*(source for row in rows for source in row.sources), *filter(None, stated)]
+    terms, upkeep, served = spec.license, spec.upkeep, spec.availability
     values = {
         "license": ((terms and terms.id) or "its license").removeprefix("LicenseRef-"),
         "conditions": "; ".join(terms.conditions) if terms else "",
@@ -209,20 +210,16 @@ def _row(spec: ModelSpec, name: str, code: str, *because: Row, **figures: object
         "doubt": spec.unknown.get("availability.retired"),
         "by": upkeep.superseded_by,
         "note": upkeep.note,
-        **{key: getattr(spec.availability, key, None) for key in served},
+        **{key: getattr(served, key, None) for key in Availability._fields},
     }
     return Row(
         name=name,
         answer=answer,
         why=filled(template, {**values, **figures}),
-        sources=tuple(dict.fromkeys(source for reason in reasons for source in reason.sources)),
-        assumed=answer != "unknown" and any(reason.assumed for reason in reasons),
+        sources=tuple(dict.fromkeys(sources)),
+        assumed=answer != "unknown"
+        and (any(row.assumed for row in rows) or any(map(unconfirmed, stated))),
     )
-
-
-def _source(source: str | None) -> Row:
-    sources = (source,) if source else ()
-    return Row(name="", answer="unknown", why="", sources=sources, assumed=unconfirmed(source))
 
 
 def _listed(names: Sequence[str]) -> str:

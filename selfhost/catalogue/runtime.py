@@ -346,6 +346,10 @@ class RuntimeSpec(Stated):
             filter(None, needed), key=lambda text: [*map(int, text.split("."))], default=None
         )
 
+    def least_of(self, *, shares_ram: bool) -> str | None:
+        """The least compute capability of an NVIDIA GPU, of one that shares the RAM."""
+        return self.shared_compute_capability if shares_ram else self.compute_capability
+
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
         by_use = self.commands.get(uses[0]) if uses else None

@@ -138,7 +138,7 @@ def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "am
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program is not known to have no build that computes on such a GPU."""
-    least = runtime.shared_compute_capability if device.unified else runtime.compute_capability
+    least = runtime.least_of(shares_ram=device.unified is True)
     if least is not None and reaches(device, least) is False:
         return False
     patterns = amd_gpus(runtime)
