@@ -5,6 +5,7 @@ its outline. A package has `package_files` in place of the TOML files of a check
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from typing import Any
@@ -366,26 +367,19 @@ def misnamed(id: str, file: str) -> tuple[str, str]:
 
 
 def _names_of(id: str, values: Mapping[str, Any]) -> tuple[list[str], ...]:
-    """Its titles, repositories, ids and aliases, with every name that Hugging Face had or has for
-    the same weights: without `-hf`, which marks a conversion to transformers, or `-BF16`; Llama 3
-    and 3.1 were `Meta-Llama-…`.
-    """
-    owner, _, name = values.get("repository", "").partition("/")
-    names = [name] if name else []
-    if name.lower().endswith(("-hf", "-bf16")):
-        names.append(name.rpartition("-")[0])
-    if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
-        names.append(f"Meta-{name}")
-    old = tables.shipped_table("names")["old_account"]
-    owners = filter(None, (owner, old.get(owner.lower())))
-    repositories = [f"{each}/{name}" for each in owners for name in names] or [owner] * bool(owner)
+    """Its titles, repositories, ids and aliases, with all that mean the same weights."""
+    repositories = [values["repository"]] if "repository" in values else []
+    for form, other in tables.shipped_table("names")["other_repository"].items():
+        changed = [re.sub(form, other, each) for each in repositories]
+        repositories += [each for each in changed if each not in repositories]
+    titles = [name for each in repositories if (name := each.partition("/")[2])]
     for table in values.get("files", ()):
         if table["format"] == "gguf" and "repository" in table:
             repositories.append(table["repository"])
     if "availability" in values:
         # as resellers of APIs write it: openai/gpt-4o
         repositories.append(f"{values['availability']['provider']}/{id}")
-    return [values.get("name", id), *names], repositories, [id], [*values.get("aliases", ())]
+    return [values.get("name", id), *titles], repositories, [id], [*values.get("aliases", ())]
 
 
 def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
