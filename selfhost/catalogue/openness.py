@@ -111,8 +111,8 @@ def _open_source(spec: ModelSpec) -> Row:
         code = "source-restricted"
     elif any(term.answer == "unknown" for term in terms):
         code = "source-unknown"
-    figures = {"restricted": restricted, "lacks": ", ".join(lacks)}
-    return _row(spec, "open source", code, **figures).replace(parts=tuple(needed[:3]))
+    row = _row(spec, "open source", code, restricted=restricted, lacks=", ".join(lacks))
+    return row.replace(parts=tuple(needed[:3]))
 
 
 def auditable(spec: ModelSpec) -> Row:
