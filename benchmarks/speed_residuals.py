@@ -63,6 +63,7 @@ from selfhost.judge.pace.text import (
     shares_of,
 )
 from selfhost.judge.pace.work import job_of, seconds_of_picture
+from selfhost.judge.record import Question
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import named
@@ -476,11 +477,10 @@ def _split_paces(
             experts_apart=row["cpu_moe"] is not None,
             batch_tokens=int(min(row["ubatch"] or 512, row["prompt_tokens"] or 512)),
         )
-        matrices = described.expert_matrices
-        step = Step.from_program(
-            runtime, spec.architecture, weights, Workload(), expert_matrices=matrices
+        asked = Question(
+            spec=spec, workload=Workload(), runtime=runtime, row=described, read_bytes=weights
         )
-        pace = predict(step.replace(depth_tokens=depth_tokens), way)
+        pace = predict(asked.step.replace(depth_tokens=depth_tokens), way)
         yield row, weights, pace
 
 

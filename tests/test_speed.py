@@ -18,9 +18,10 @@ from selfhost import needs as need
 from selfhost.catalogue.architecture import Architecture, Attention
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
-from selfhost.judge.pace.engine import Step
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.judge.pace.text import LaidOut, predict
+from selfhost.judge.record import Question
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator, Machine
 
@@ -94,9 +95,9 @@ def pace_of(
 ) -> Speed:
     """The pace of one step, laid out like that."""
     way = LaidOut(machine=machine, runtime=program(runtime), **laid_out)
-    step = Step.from_program(
-        way.runtime, architecture, read_bytes, Workload(context_tokens=way.context_tokens)
-    )
+    spec = ModelSpec(id="any", name="any", architecture=architecture)
+    workload = Workload(context_tokens=way.context_tokens)
+    step = Question(spec=spec, workload=workload, runtime=way.runtime, read_bytes=read_bytes).step
     return predict(step if depth_tokens is None else step.replace(depth_tokens=depth_tokens), way)
 
 

@@ -10,8 +10,8 @@ from ..catalogue.offers import Offer
 from ..catalogue.quantization_names import Quality
 from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..core.records import Record
-from ..core.workload import Workload
+from ..core.records import FrozenDict, Record
+from ..core.workload import NARROW_CACHE_TYPES, Workload
 from ..machine.record import Machine
 from ..needs import trained_tokens
 from ..needs.case import Companions
@@ -19,7 +19,13 @@ from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import ArchitectureRow
 from . import Route, exit_code
 from .checks import Finding, Outcome
-from .pace.engine import WITH_A_GATE, Step
+from .pace.engine import (
+    MEASURED_PROGRAM,
+    SHORT_CHAT_TOKENS,
+    WITH_A_GATE,
+    Step,
+    launched_layers,
+)
 from .pace.speed import PaceRange, Speed
 
 __all__ = ["Finding", "Outcome", "PaceRange", "Route", "Speed", "exit_code"]
@@ -111,14 +117,29 @@ class Question(Record):
 
     @cached_property
     def step(self) -> Step:
-        """One step of decoding; only where `read_bytes` is not None."""
-        return Step.from_program(
-            self.runtime,
-            self.spec.architecture,
-            self.read_bytes or {},
-            self.workload,
-            parameters=self.spec.parameters.active,
+        """One step of decoding, behind the prompt that is stated, or in a short chat where that is
+        longer; only where `read_bytes` is not None.
+        """
+        spec, runtime, workload, launched = self.spec, self.runtime, self.workload, None
+        parameters, prompt_tokens = spec.parameters.active, workload.prompt_tokens or 0
+        chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
+        if runtime is not None and runtime.launches_layers:
+            rule = runtime.rule_of(workload.quantization)
+            percent = (100, 100, 100) if rule is None else rule.launched_percent
+            launched = launched_layers(spec.architecture, percent, parameters)
+        is_measured = runtime is None or runtime.library == MEASURED_PROGRAM
+        return Step(
+            architecture=spec.architecture,
+            read_bytes=FrozenDict(self.read_bytes or {}),
+            parameters=parameters,
             expert_matrices=WITH_A_GATE if self.row is None else self.row.expert_matrices,
+            replays=runtime is not None and runtime.replays_graphs,
+            launched_layers=launched,
+            depth_tokens=max(chat_tokens, prompt_tokens),
+            prompt_tokens=prompt_tokens,
+            # a cache in blocks counts as one of 16 bits: to unpack it takes time too
+            cached_number_bytes=1 if workload.kv_cache_type in NARROW_CACHE_TYPES else 2,
+            foreign=None if is_measured or runtime is None else runtime.id,
         )
 
     @property

@@ -16,9 +16,8 @@ from typing import Any
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
-from ...core.records import FrozenDict, Record
+from ...core.records import Record
 from ...core.spelling import words_of
-from ...core.workload import NARROW_CACHE_TYPES, Workload
 from ...machine import gpus
 from ...machine.cpus import apple_chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
@@ -73,40 +72,6 @@ class Step(Record):
     prompt_tokens: int = 0
     cached_number_bytes: int = 2
     foreign: str | None = None
-
-    @classmethod
-    def from_program(
-        cls,
-        runtime: RuntimeSpec | None,
-        architecture: Architecture | None,
-        read_bytes: Mapping[str, int],
-        workload: Workload,
-        *,
-        parameters: int | None = None,
-        expert_matrices: int = WITH_A_GATE,
-    ) -> Step:
-        """Behind the prompt that is stated, or in a short chat where that is longer."""
-        prompt_tokens = workload.prompt_tokens or 0
-        chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
-        launched = None
-        if runtime is not None and runtime.launches_layers:
-            rule = runtime.rule_of(workload.quantization)
-            percent = (100, 100, 100) if rule is None else rule.launched_percent
-            launched = _launched_layers(architecture, percent, parameters)
-        is_measured = runtime is None or runtime.library == MEASURED_PROGRAM
-        return cls(
-            architecture=architecture,
-            read_bytes=FrozenDict(read_bytes),
-            parameters=parameters,
-            expert_matrices=expert_matrices,
-            replays=runtime is not None and runtime.replays_graphs,
-            launched_layers=launched,
-            depth_tokens=max(chat_tokens, prompt_tokens),
-            prompt_tokens=prompt_tokens,
-            # a cache in blocks counts as one of 16 bits: to unpack it takes time too
-            cached_number_bytes=1 if workload.kv_cache_type in NARROW_CACHE_TYPES else 2,
-            foreign=None if is_measured or runtime is None else runtime.id,
-        )
 
     @property
     def weights_bytes(self) -> int:
@@ -191,7 +156,7 @@ def width_of(group: Attention) -> float:
     return group.key_length + group.value_length
 
 
-def _launched_layers(
+def launched_layers(
     architecture: Architecture | None, percent: tuple[int, ...], parameters: int | None
 ) -> Range | None:
     """`Step.launched_layers`, by the parameters where the layers are not known."""
