@@ -34,9 +34,9 @@ from .understood import Understood, judged_for, question_of, remarks, understand
 from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
-MOST_BANDWIDTH = 2000 * units.GB
+_MOST_BYTES_PER_SECOND = 2000 * units.GB
 # to which a bandwidth is searched
-_BANDWIDTH_STEP = units.GB // 10
+_STEP_BYTES_PER_SECOND = units.GB // 10
 CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 # of two facts that are searched for together, one must leave room for the other
 _HEADROOM = 2.0
@@ -328,7 +328,7 @@ def _with_wanted_pace(
     def with_pace(cores: int, steps: int) -> Machine:
         # a bandwidth that somebody states is a peak, of which little may be used; the plan asks
         # for what is measured
-        rate = steps * _BANDWIDTH_STEP
+        rate = steps * _STEP_BYTES_PER_SECOND
         facts = {"memory_bandwidth_bytes_per_second": rate, "memory_bandwidth_how": MEASURED}
         has_pace = machine.replace(cpu_cores_usable=float(cores))
         return has_pace.stated(facts, "measured, as it would have to be")
@@ -337,7 +337,10 @@ def _with_wanted_pace(
         speed = judge(question, with_pace(cores, steps)).speed
         return speed is not None and speed.judged is not None and speed.judged.low >= pace
 
-    unbounded, most = 2**50 // _BANDWIDTH_STEP, MOST_BANDWIDTH // _BANDWIDTH_STEP
+    unbounded, most = (
+        2**50 // _STEP_BYTES_PER_SECOND,
+        _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND,
+    )
     enough = (each for each in CORES if reaches(_HEADROOM * wanted, each, unbounded))
     cores = next(enough, None) if wanted else None
     if cores is None:

@@ -252,7 +252,7 @@ def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
     gpu_bytes = sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
     if gpu_bytes:
         yield f"{units.binary(gpu_bytes)} of GPU memory"
-    given, free = given_by(machine, workload).ceiling, machine.memory_available_bytes
+    given, free = given_by(machine, workload).ceiling_bytes, machine.memory_available_bytes
     if given is not None:
         yield f"{units.binary(given)}{' of RAM' * bool(gpu_bytes)} for models"
         if not machine.planning and free is not None and free < given:

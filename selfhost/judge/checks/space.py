@@ -54,20 +54,20 @@ _STORE_VARIABLES = {
 
 
 class Given(Record):
-    """What a machine gives of its RAM on that `basis`: what is free `now`, what it `could` give
-    with other programs closed, beyond the `reserve`, and the most on which a verdict rests
-    (`ceiling`); None: not known. `is_stated`: the reserve was asked for. What leaves less than the
-    `margin` is tight.
+    """What a machine gives of its RAM on that `basis`: what is free now, what it gives idle, with
+    other programs closed, beyond the reserve, and the ceiling, the most on which a verdict rests;
+    None: not known. `is_stated`: the reserve was asked for. What leaves less than the margin is
+    tight.
     """
 
     basis: str
-    reserve: int
+    reserve_bytes: int
     reserve_source: str
     is_stated: bool
-    margin: int
-    now: int | None
-    could: int | None
-    ceiling: int | None
+    margin_bytes: int
+    now_bytes: int | None
+    idle_bytes: int | None
+    ceiling_bytes: int | None
 
 
 def given_by(machine: Machine, workload: Workload) -> Given:
@@ -77,21 +77,21 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     basis = "total" if is_simulated else workload.memory_basis
     reserve, source = reserve_of(machine, workload)
     now, limit = machine.memory_available_bytes, machine.memory_limit_bytes
-    could, is_stated = None if limit is None else max(0, limit - reserve), False
+    idle, is_stated = None if limit is None else max(0, limit - reserve), False
     if workload.reserve_bytes is not None:
         # a stated reserve stays free, also of what is free now
-        now, is_stated = None if now is None else _least(now, could), True
+        now, is_stated = None if now is None else _least(now, idle), True
     total = machine.memory_total_bytes or _MARGIN_PART * reserve
-    ceilings = {"available": (now,), "total": (could,), "default": (now, could)}
+    ceilings = {"available": (now,), "total": (idle,), "default": (now, idle)}
     return Given(
         basis=basis,
-        reserve=reserve,
+        reserve_bytes=reserve,
         reserve_source=source,
         is_stated=is_stated,
-        margin=0 if is_stated else min(reserve, total // _MARGIN_PART),
-        now=now,
-        could=could,
-        ceiling=max((size for size in ceilings[basis] if size is not None), default=None),
+        margin_bytes=0 if is_stated else min(reserve, total // _MARGIN_PART),
+        now_bytes=now,
+        idle_bytes=idle,
+        ceiling_bytes=max((size for size in ceilings[basis] if size is not None), default=None),
     )
 
 
@@ -113,14 +113,14 @@ def memory_check(
         cell = _too_small_cell(low, high, machine, given) or _held_cell(high, machine, given)
     # parts that come to an accelerator in turn all lie in RAM
     is_shared_out = needs.placement == "split" and needs.offload is None
-    has, smaller = cell[3]["has"], what_is_smaller(host, given.ceiling)
+    has, smaller = cell[3]["has"], what_is_smaller(host, given.ceiling_bytes)
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
     judged = finding(
         *cell,
         needs=high,
         short=None if has is None else max(0, high - has),
         unit="bytes",
-        reserve_bytes=given.reserve,
+        reserve_bytes=given.reserve_bytes,
         need=(low, high),
         files=files_bytes,
         on_gpu=needs.ram_bytes(on_cards=True) if is_shared_out else None,
@@ -128,8 +128,8 @@ def memory_check(
         limit=limit if total is not None and (limit or total) < total else None,
         total=total,
         now_only=given.basis == "available",
-        asked=given.is_stated and given.could is not None,
-        reserve=given.reserve,
+        asked=given.is_stated and given.idle_bytes is not None,
+        reserve=given.reserve_bytes,
         reserve_source=given.reserve_source,
         confidence=machine.confidence,
         smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
@@ -147,9 +147,9 @@ def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Give
     if not machine.assumes("memory_total_bytes"):
         return None
     most_gib = cpus.most_ram_gib(machine.cpu_model or "") or inf
-    if least > most_gib * GIB - given.reserve:
+    if least > most_gib * GIB - given.reserve_bytes:
         return None
-    wanted_gib = -(-(high + given.reserve) // GIB)
+    wanted_gib = -(-(high + given.reserve_bytes) // GIB)
     # the next power of two, as an example
     enough_gib = min(1 << max(0, wanted_gib - 1).bit_length(), most_gib)
     return UNKNOWN, "memory-assumed", "", {"has": has, "enough_gib": enough_gib}
@@ -172,32 +172,32 @@ def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
         and not _assumed_cell(known_bytes, known_bytes, most, machine, given)
     ):  # fmt: skip
         return FAIL, "memory-too-small", "at-least", {**figures, "has": most, "why": why.reason}
-    return UNKNOWN, "memory-need-not-known", "", {**figures, "has": given.ceiling, "why": why}
+    return UNKNOWN, "memory-need-not-known", "", {**figures, "has": given.ceiling_bytes, "why": why}
 
 
 def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell | None:
     """Whether even the least is too much for the least that was read, binding or not."""
-    could, limit = given.could, machine.memory_limit_bytes or 0
-    binding = None if given.basis == "default" and could is None else given.ceiling
+    idle, limit = given.idle_bytes, machine.memory_limit_bytes or 0
+    binding = None if given.basis == "default" and idle is None else given.ceiling_bytes
     least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, binding)
     if least is None or low <= least:
         return None
     if assumed := _assumed_cell(low, high, least, machine, given):
         return assumed
     # nothing but the reserve decides, and that is assumed
-    decides = not given.is_stated and least == could and low <= limit
+    decides = not given.is_stated and least == idle and low <= limit
     would = "would" if high <= limit else "might"
     figures = {"has": least, "reserve_decides": decides, "would": would}
     return FAIL, "memory-too-small", "", figures
 
 
 def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
-    now, ceiling = given.now, given.ceiling
+    now, ceiling = given.now_bytes, given.ceiling_bytes
     if given.basis != "total" and now is not None and high <= now:
-        if now - high < given.margin:
+        if now - high < given.margin_bytes:
             return PASS, "memory-tight", "now", {"has": now, "left": now - high}
         return PASS, "memory-fits", "" if given.basis == "available" else "now", {"has": now}
-    bound, variant, fact = given.could, "", "limit"
+    bound, variant, fact = given.idle_bytes, "", "limit"
     if given.basis == "available":
         bound, variant, fact = now, "now", "available"
     if ceiling is None or bound is None:
@@ -220,12 +220,12 @@ def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
         # a guest serves no desktop
         usual = _DESKTOP_BYTES.get(machine.system or "", 4 * GB) if machine.scope == "host" else 0
         left, desktop = limit - high, min(usual, limit // 4)
-        if left < desktop or left - given.reserve < given.margin:
+        if left < desktop or left - given.reserve_bytes < given.margin_bytes:
             # a small machine never has as much left, so that is no figure to name
             named = usual if desktop == usual else None
-            figures = {"has": given.ceiling, "left": left, "desktop": named}
+            figures = {"has": given.ceiling_bytes, "left": left, "desktop": named}
             return PASS, "memory-tight", "", figures
-    return PASS, "memory-fits", "", {"has": given.ceiling}
+    return PASS, "memory-fits", "", {"has": given.ceiling_bytes}
 
 
 def _shell_limit(
@@ -239,7 +239,7 @@ def _shell_limit(
         return None
     outcome, code = (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
     figures: dict[str, Any] = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
-    figures |= {"reserve_bytes": given.reserve, "need": (least, most), "mapped": mapped}
+    figures |= {"reserve_bytes": given.reserve_bytes, "need": (least, most), "mapped": mapped}
     return finding(outcome, code, "shell", figures)
 
 
@@ -344,7 +344,7 @@ def _why_unread(machine: Machine, place: Disk) -> Unread:
     return machine.why_unread(fact)
 
 
-def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making: int) -> Cell:
+def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making_bytes: int) -> Cell:
     """Whether a size of that range fits; what should stay free beside it decides nothing."""
     free, total, margin = place.free_bytes, place.total_bytes, disk_margin_bytes(place.total_bytes)
     whole = total or inf
@@ -365,7 +365,7 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making:
         return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     left = free - high
     # of a range the most does not fit; what is made needs more for a while
-    lacks = {"range": -left, "making": making - left, "": margin - left}
+    lacks = {"range": -left, "making": making_bytes - left, "": margin - left}
     tight = next((name for name, size in lacks.items() if size > 0), None)
     if tight is not None:
         return WARN, "disk-tight", tight, {"left": left, "more": lacks[tight]}
