@@ -40,7 +40,7 @@ SHORTEST_CONTEXT_TOKENS = 1024
 # (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
-_AS_GOOD_AS = {"text": ("text", "vision")}
+_AS_GOOD_AS = {"text": GENERATING}
 # what no other machine mends, so that it says nothing against a larger model
 _HELD_CHECKS = {*MODEL_CHECKS, "runtime"}
 # nobody serves more at once from one machine, and the search needs an end

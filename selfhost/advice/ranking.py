@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot
-from ..catalogue.spec_values import MODALITIES
+from ..catalogue.spec_values import GENERATING, MODALITIES, PICTURES
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
@@ -39,7 +39,6 @@ Uses = tuple[str, ...] | None
 # sections of `Standing`; before all of them, and of the kinds, comes what was asked for
 GENERAL, SPECIAL, LAST = 0, 1, 2
 MADE_FOR_IT = -1
-_TEXT_KINDS, _PICTURE_KINDS = ("text", "vision"), ("image", "video")
 # a model that sees answers text too, so the two are one kind
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
 
@@ -84,7 +83,7 @@ class Standings:
             # what is said does its work, as one that speaks does
             listed = self._listed(outline.uses)
             makes_other = listed and (
-                listed[0]["makes"] != "text" or outline.modality not in _TEXT_KINDS
+                listed[0]["makes"] != "text" or outline.modality not in GENERATING
             )
             is_last = outline.superseded_by is not None or not self.answers(outline.uses)
             section = LAST if is_last else GENERAL
@@ -229,7 +228,7 @@ class BestCase(Record):
 
     def least_bytes(self, parameters: int | None, modality: str) -> float:
         """What so many parameters take at least."""
-        usual = _LEAST_PICTURE_BITS if modality in _PICTURE_KINDS else factors("least")["bits"]
+        usual = _LEAST_PICTURE_BITS if modality in PICTURES else factors("least")["bits"]
         return (parameters or 0) * (self.bits_stated or usual) / 8
 
     def has_room(self, outline: Outline) -> bool:
@@ -238,7 +237,7 @@ class BestCase(Record):
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, and no bound."""
-        kind = "text" if outline.modality in _TEXT_KINDS else "other"
+        kind = "text" if outline.modality in GENERATING else "other"
         bytes_each, beside_gib = shipped_table("ranking")["count"][kind]
         size = (outline.parameters_total or 0) * bytes_each
         held = size + beside_gib * units.GIB
@@ -246,7 +245,7 @@ class BestCase(Record):
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most that it may give, of one sequence; infinite where that is not known."""
-        if outline.modality not in _TEXT_KINDS:
+        if outline.modality not in GENERATING:
             return inf
         parameters = outline.parameters_active or outline.parameters_total
         read_bytes = factors("least")["share_read"] * self.least_bytes(parameters, outline.modality)
@@ -256,7 +255,7 @@ class BestCase(Record):
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
     cards = [card for card in machine.accelerators or () if card.unified is not True]
-    given, limit = given_by(machine, workload).ceiling, machine.memory_limit_bytes
+    given, limit = given_by(machine, workload).ceiling_bytes, machine.memory_limit_bytes
     if given is not None and machine.models_present and limit is not None:
         # files that lie in memory count as free where they are the model's own
         given = max(given, limit)

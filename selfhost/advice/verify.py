@@ -18,6 +18,7 @@ from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.speed import how_to_measure
 from ..judge.pace.processor import threads_range
 from ..judge.pace.speed import PaceRange, Speed
+from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed
@@ -40,9 +41,6 @@ _OTHER_COUNT = 0.05
 _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 # most ranges of speeds are no wider than this (docs/accuracy.md)
 NARROW_FACTOR = 2.0
-# llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
-# nearly as long, on a processor in proportion
-_BATCH_TOKENS = 512
 # no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
 # (benchmarks/speed_residuals.py)
 _FOREIGN_FACTOR = 3.0
@@ -214,7 +212,7 @@ def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None
     shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
     uses_gpu = shares_ram or verdict.placement not in (None, HOST)
     # fewer of a prompt take a GPU as long as a batch
-    least = _BATCH_TOKENS if is_prompt and uses_gpu else LEAST_TOKENS[seen.term]
+    least = BATCH_TOKENS if is_prompt and uses_gpu else LEAST_TOKENS[seen.term]
     reasons = {
         "no-pace": predicted is None,
         "drafts": run.drafts and not is_prompt,
@@ -279,14 +277,14 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
         "other-buffer": term == "compute" and _computes_more(run, verdict),
         "in-ram": _is_part_in_ram(run, verdict),
     }
-    return _why(reasons, batch=_BATCH_TOKENS)
+    return _why(reasons, batch=BATCH_TOKENS)
 
 
 def _computes_more(run: Run, verdict: Verdict) -> bool:
     """llama-completion has room for the logits of a whole batch, a server for one a sequence."""
     terms = verdict.memory.terms if verdict.memory is not None else ()
     return (
-        run.batch_tokens not in (None, _BATCH_TOKENS)
+        run.batch_tokens not in (None, BATCH_TOKENS)
         or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
         or 0 < len({part.where for part in terms} - {HOST}) < run.cards
     )

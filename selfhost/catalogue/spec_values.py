@@ -17,6 +17,8 @@ SOURCES_ENDING = ".sources.toml"
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
 # those whose work is counted in tokens one after another
 GENERATING = ("text", "vision")
+# those whose parts come one after the other, each a model of its own
+PICTURES = ("image", "video")
 # those that make one thing after another; a server of vectors, or of what it hears, answers several
 ONE_AT_A_TIME = ("image", "video", "music")
 # the use of a model that continues text and follows no instructions

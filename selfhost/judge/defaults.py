@@ -18,7 +18,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING
+from ..catalogue.spec_values import GENERATING, PICTURES
 from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -35,8 +35,6 @@ from .record import MEMORY_CHECKS, MODEL_CHECKS, NO_FILES, Judged, Question
 
 Changes = Mapping[str, Any]
 
-# what is made by several models that come one after the other, each a component
-_PICTURES = ("image", "video")
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
 GROWN_CONTEXT_TOKENS = 16_384
@@ -49,7 +47,7 @@ _PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
 _WITHOUT_MACHINE = (*MODEL_CHECKS, "context")
 
 
-class Search(Record):
+class DefaultSearch(Record):
     """A question judged in its usual defaults, with what asking it in others takes."""
 
     own: Judged
@@ -100,7 +98,7 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
 
 def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
     """With the defaults that suit the machine best."""
-    question, search = own.question, Search(own=own, catalogue=catalogue, machine=machine)
+    question, search = own.question, DefaultSearch(own=own, catalogue=catalogue, machine=machine)
     stated, runtime = question.stated, question.runtime
     if question.needs is None or runtime is None:
         return own
@@ -118,7 +116,7 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     """Whether types or methods are tried in turn: the route may be better than the default's."""
-    return spec.modality in _PICTURES or workload.task == "finetune"
+    return spec.modality in PICTURES or workload.task == "finetune"
 
 
 def takes_first_of_list(question: Question) -> bool:
@@ -129,7 +127,7 @@ def takes_first_of_list(question: Question) -> bool:
     if runtime is None or (stated.runtime is not None and not runtime.on_accelerators):
         return False
     is_free = stated.task == "generate" and stated.quantization is None
-    return is_free and question.spec.modality in _PICTURES
+    return is_free and question.spec.modality in PICTURES
 
 
 def _place_of(judged: Judged, aside: Sequence[str] = _WITHOUT_MACHINE) -> int:
@@ -152,7 +150,7 @@ def _rank(judged: Judged) -> tuple[int, int, float]:
     return (*places, inf if lacking is None else lacking)
 
 
-def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judged:
+def _best(search: DefaultSearch, others: Iterable[Judged], *, own_first: bool) -> Judged:
     """The first candidate in the best place, else the first by `_rank`."""
     own, tried = search.own, list[Judged]()
     ideal = ON_ACCELERATORS if search.machine.accelerators else _IN_RAM
@@ -163,7 +161,7 @@ def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judge
     return min(tried, key=_rank)
 
 
-def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
+def _first_in_turn(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """In the first type that runs, else the first that may; else in the usual one."""
     own, spec, first = search.own, search.own.question.spec, search.own.quantization
     usual = need.default_format_and_quantization(spec, runtime)[1]
@@ -180,7 +178,7 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     return next(iter(may_run or [each for each in tried if each.quantization == usual]), own)
 
 
-def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
+def _first_method(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """The first method of training that accelerators hold, the last with shorter examples too."""
     usual, stated = search.own.question.workload, search.own.question.stated
     methods = (stated.finetune_method,) if stated.finetune_method else runtime.finetune_methods
@@ -208,7 +206,7 @@ def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
     return search.chosen(best, "trained", before=before, after=after, options=options, lacks=lacks)
 
 
-def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
+def _first_picture_type(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """First of the list on accelerators, then by parts in turn, then in RAM; files of 8 bits for
     another program before 4 bits that this one makes.
     """
@@ -237,7 +235,9 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     )
 
 
-def _types_elsewhere(search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]) -> list[Judged]:
+def _types_elsewhere(
+    search: DefaultSearch, runtime: RuntimeSpec, whole: Sequence[Judged]
+) -> list[Judged]:
     """None where this program makes one of over 4 bits that is held `whole`; else of 8 bits."""
     question, rules = search.own.question, [runtime.rule_of(each.quantization) for each in whole]
     if any(not rule or "4bit" not in rule.also for rule in rules):
@@ -245,8 +245,10 @@ def _types_elsewhere(search: Search, runtime: RuntimeSpec, whole: Sequence[Judge
     others = list(search.candidates(_changes_elsewhere(question, search.catalogue, runtime)))
     # values and bytes of a block: of 8 bits or more
     blocks = [(BLOCKS.get(each.quantization or "", (1, 0)), each) for each in others]
-    in_eight = [each for (values, size), each in blocks if size >= values]
-    return [each for each in in_eight if _place_of(each) == ON_ACCELERATORS] if whole else others
+    in_eight_bits = [each for (values, size), each in blocks if size >= values]
+    return (
+        [each for each in in_eight_bits if _place_of(each) == ON_ACCELERATORS] if whole else others
+    )
 
 
 def _changes_elsewhere(
@@ -281,7 +283,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     return stated.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
-def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
+def _larger(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """A better program, unless one was named, or a larger type; never beside files here."""
     own, best = search.own, None
     question, is_preferred = own.question, runtime.preferred_from_accelerators > 0
@@ -307,7 +309,7 @@ def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
     return own
 
 
-def _program_for_many(search: Search, usual: RuntimeSpec) -> Judged | None:
+def _program_for_many(search: DefaultSearch, usual: RuntimeSpec) -> Judged | None:
     """With a program preferred on so many accelerators, in the first type that they hold."""
     number, stated = len(places(search.machine.accelerators)), search.own.question.stated
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
@@ -331,7 +333,7 @@ def _program_for_many(search: Search, usual: RuntimeSpec) -> Judged | None:
     return None
 
 
-def _largest_type(search: Search, runtime: RuntimeSpec) -> Judged | None:
+def _largest_type(search: DefaultSearch, runtime: RuntimeSpec) -> Judged | None:
     """In the largest type that accelerators hold at reading speed, with room for more context."""
     own, spec, usual = search.own, search.own.question.spec, search.own.quantization
     if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:

@@ -140,13 +140,13 @@ def _option_refused(
 
 
 def _without_effect(case: Case, changes: str) -> str:
-    model, of_picture = case.spec.architecture, changes == "picture_tokens"
+    model, is_picture = case.spec.architecture, changes == "picture_tokens"
     if changes == "cpu_expert_layers" and model is not None and model.feed_forward:
         return "" if any(part.experts for part in model.feed_forward) else "dense"
-    if (of_picture or changes == "projector") and not case.encoders:
-        return "" if why_no_encoders(case.spec) and not of_picture else "blind"
+    if (is_picture or changes == "projector") and not case.encoders:
+        return "" if why_no_encoders(case.spec) and not is_picture else "blind"
     is_known = case.encoder is not None and case.encoder.token_pixels
-    return "" if is_known or not of_picture else "unmeasured"
+    return "" if is_known or not is_picture else "unmeasured"
 
 
 def _with_runtime(question: Question, catalogue: Catalogue) -> Question:
@@ -232,7 +232,7 @@ def _with_quantization(question: Question, catalogue: Catalogue) -> Question:
         every = need.EVERY_QUANTIZATION
         # the mixes of Unsloth are typed without their first letters, too
         guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)
-        usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()
+        usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in GENERATING else ()
         listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
         figures = {"typed": typed, "guess": guess or nearest(typed, every), "model": spec.id}
         examples = [*listed][:_NAMED]

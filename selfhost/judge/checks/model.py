@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
+from ...catalogue.spec_values import GENERATING
 from ...core.workload import Workload
 from ..files import states_needs_alone
 from ..record import Question
@@ -182,7 +183,7 @@ def reads_context(spec: ModelSpec) -> bool:
         return first != "speech-synthesis" and {"audio", "text"} <= {*(spec.inputs or ())}
     if spec.modality == "embedding":
         return first not in _PICTURE_USES
-    return spec.modality in ("text", "vision")
+    return spec.modality in GENERATING
 
 
 def context_check(question: Question) -> Finding | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from ...catalogue.spec_values import GENERATING
 from ...core.records import Record
 from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
@@ -181,7 +182,7 @@ def _balanced(model: _BesideRam) -> Needs | None:
     layer would lie in RAM, from where it moves for each token.
     """
     spec, there, runtime = model.question.spec, model.there, model.question.runtime
-    is_text = spec.modality in ("text", "vision") and model.question.workload.task != "finetune"
+    is_text = spec.modality in GENERATING and model.question.workload.task != "finetune"
     if runtime is None or not runtime.spreads_layers or spec.architecture is None or not is_text:
         return None
     layers = spec.architecture.layers
