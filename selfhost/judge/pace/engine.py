@@ -133,12 +133,12 @@ class Step(Record):
             looked_up = 0 if architecture.tied_embeddings else table
             read = {"BF16": 2 * (self.parameters - looked_up)}
         for name, size in read.items():
-            values, block_bytes = BLOCKS.get(name, (8, 0))
-            of_block = block_bytes or bits_in_mlx(name)
-            if not of_block:
+            # eight numbers of so many bits take as many bytes
+            values, block_bytes = BLOCKS.get(name) or (8, bits_in_mlx(name))
+            if not block_bytes:
                 return {}
             if name != "F32":
-                met[name] = values * size / of_block
+                met[name] = values * size / block_bytes
         output = table * architecture.output_matrix
         if met:
             # llama-quantize gives the output matrix one of these types, else the file's main one

@@ -232,7 +232,7 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     if machine.memory_bandwidth_how == BRIEFLY:
-        # what ran beside it for that moment lowers it: the fast end is no lower than untold
+        # what ran beside it for that moment lowers it: the fast end is no lower than without
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
         high = max(high, high if other is None else other.ends.fast)
     shares = is_on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
@@ -317,8 +317,8 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     if _has_part(machine):
         # its neighbours have the rest
         low *= constant("reading")["guest_share"]
-    elif _modules_are_untold(machine):
-        slow, usual, _ = constant("reading")["untold_modules"]
+    elif _modules_are_unknown(machine):
+        slow, usual, _ = constant("reading")["unknown_modules"]
         low, likely = low * slow, likely * usual
     how += f", of which decoding gets about {part}, {share.source}"
     return Bandwidth(ends=Range(low, likely, high * fast * sockets), how=how)
@@ -347,7 +347,7 @@ def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
     return Bandwidth(ends=Range(*ends), how=how)
 
 
-def _modules_are_untold(machine: Machine) -> bool:
+def _modules_are_unknown(machine: Machine) -> bool:
     """Whether a laptop with slots may have one module for its two channels, or slow ones."""
     series = named_processor(machine)
     is_stated = machine.memory_bandwidth_bytes_per_second is not None

@@ -109,8 +109,8 @@ class LaidOut(Record):
             return None
         share = 1 - min(1.0, held / experts)
         own = [name for name, count in counts.items() if abs(count - used) <= 0.02 * used][:1]
-        of_read = share if own else share * used / read
-        theirs = {name: int(of_read * step.read_bytes[name]) for name in own or step.read_bytes}
+        part = share if own else share * used / read
+        theirs = {name: int(part * step.read_bytes[name]) for name in own or step.read_bytes}
         rest = {name: size - theirs.get(name, 0) for name, size in step.read_bytes.items()}
         beside = Step(architecture=None, read_bytes=FrozenDict(theirs), foreign=step.foreign)
         return beside, step.replace(read_bytes=FrozenDict(rest)), share * layers

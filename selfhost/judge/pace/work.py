@@ -174,10 +174,13 @@ def _devices_of(
     if there or placed.placement != "host" or is_guest(machine):
         return there
     sharing = (device for device in owned if device.unified)
-    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
+    return [device for device in sharing if _computes_type(device, runtime, quantization)][:1]
 
 
-def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
+def _computes_type(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    """Whether the program computes on that GPU, which shares the RAM, in that type; without one,
+    whether any does.
+    """
     vendor = device.vendor.lower()
     is_used = vendor in constant("shared_gpu")["any_program"]
     if runtime is None or runtime.cpu_only:
@@ -372,15 +375,15 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
     # on a processor the type is in the share
     taken = job.seconds(denoising.operations, share) * more
     if job.device is not None:
-        of_decoder, beside, figures = share, NOTHING, constant("pictures")
+        decoder_share, beside, figures = share, NOTHING, constant("pictures")
         if denoising.frames is None:
             # clips were timed as a whole
-            of_decoder = figures["decoder"] * share[1]
+            decoder_share = figures["decoder"] * share[1]
             beside = figures["beside"]
         blocks = denoising.steps * (denoising.blocks or figures["fewest_blocks"])
         launched = figures["block_seconds"] * blocks
         steps = job.seconds(denoising.operations - denoising.decode_operations, share)
-        decoded = job.seconds(denoising.decode_operations, of_decoder) * more
+        decoded = job.seconds(denoising.decode_operations, decoder_share) * more
         taken = longest(steps * more, launched) + decoded + beside
     if denoising.step_parameters is None:
         return taken
