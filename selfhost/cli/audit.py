@@ -27,8 +27,8 @@ from .output import (
     asks_for,
     complain,
     deliver,
+    note_faulty_specs,
     present,
-    tell_left_aside,
     to_standard_error,
     write,
     write_whole,
@@ -96,7 +96,7 @@ def _run(words: list[str]) -> int:
         baseline=baseline,
     )
     code = _answer(options, outputs, audit)
-    tell_left_aside(catalogue)
+    note_faulty_specs(catalogue)
     return code
 
 

@@ -15,7 +15,7 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from ..reports.models_text import TOP, list_document
 from .options import measured_where_unknown, one_machine, workload_of
-from .output import UsageError, extent, is_terminal, present, tell_left_aside, write_json
+from .output import UsageError, extent, is_terminal, note_faulty_specs, present, write_json
 from .parser import parse
 
 # so few models are all judged: to settle the first rows of them takes as long
@@ -56,7 +56,7 @@ def run(words: list[str]) -> int:
             notes=notes,
         )
         present(options, document)
-    tell_left_aside(catalogue)
+    note_faulty_specs(catalogue)
     return 0
 
 

@@ -61,10 +61,12 @@ def check(words: list[str]) -> int:
             blocks += [*document, empty_line()]
         present(options, blocks)
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
-    return _ended(options, code, errors)
+    return _code_beside_errors(options, code, errors)
 
 
-def _ended(options: argparse.Namespace, code: int, errors: Mapping[str, SelfhostError]) -> int:
+def _code_beside_errors(
+    options: argparse.Namespace, code: int, errors: Mapping[str, SelfhostError]
+) -> int:
     """Say after the answer why some names have none, and return the exit code."""
     if errors:
         write(flush=True)
@@ -207,4 +209,4 @@ def size(words: list[str]) -> int:
             if sized.image is None or not sized.program:
                 raise UsageError(f"--format {options.format}: {why}", remedy=remedy)
         deliver(options, block(options.format, sizes))
-    return _ended(options, code, errors)
+    return _code_beside_errors(options, code, errors)

@@ -197,7 +197,7 @@ def note(text: str) -> None:
     to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
 
 
-def tell_left_aside(catalogue: Catalogue) -> None:
+def note_faulty_specs(catalogue: Catalogue) -> None:
     """Note what is wrong with the user's own specs, where the answer has no place for it."""
     if catalogue.own_faults:
         from ..reports.layout import problems_text

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .options import measured_where_unknown, one_machine, pairs_of
-from .output import UsageError, deliver, note, present, tell_left_aside, write_json
+from .output import UsageError, deliver, note, note_faulty_specs, present, write_json
 from .parser import parse
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def spec(words: list[str]) -> int:
         good = [f"{clean(f'{each.origin}: ok ({each.name})')}\n" for each in valid_specs]
         deliver(options, problems_text(problems) if problems else "".join(good))
     if not code:
-        tell_left_aside(catalogue)
+        note_faulty_specs(catalogue)
     return code
 
 
