@@ -146,7 +146,7 @@ class PolicyJudge:
             for each in wanted.members or (wanted,)
         ]
         questions = [self._question(each, machine) for each in models]
-        # in the type and program that `check` takes, but larger ones, which change no route
+        # as `check` takes them, but for a larger type or a better program, which change no route
         all_judged = [
             suited(judged, self._catalogue, machine)
             if takes_first_of_list(judged.question) or (judged.question.in_turn and not judged.fits)
