@@ -181,9 +181,9 @@ def _encodes() -> Iterator[Run]:
         assert architecture is not None
         assert architecture.audio is not None
         rate = (
-            processor.core_rate(machine)
+            processor.cores_rate(machine)
             * shares_on_cores(machine, program, "F16")
-            * ((row["threads"] / encoder_operations(architecture),) * 3)
+            * (1 / encoder_operations(architecture))
         )
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
         yield Run(
@@ -203,9 +203,9 @@ def _computed() -> Iterator[Run]:
             "ctranslate2": sound["bits_8" if row["type"] == "int8" else "bits_32"],
         }
         rate = (
-            processor.core_rate(machine)
+            processor.cores_rate(machine)
             * by_program[row["program"]]
-            * ((row["threads"] / (row["operations_1e9"] * 1e9),) * 3)
+            * (1 / (row["operations_1e9"] * 1e9))
         )
         yield Run(
             f"{row['program']}, {row['kind']}, {row['type']}", row["machine"],

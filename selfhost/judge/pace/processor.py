@@ -175,9 +175,8 @@ def share_of_many(cores: float) -> float:
     return min(1.0, float((few / cores) ** fall))
 
 
-@lru_cache(maxsize=4096)
-def core_rate(machine: Machine) -> Range:
-    """Operations a second of one core on a prompt, weights of Q4_K."""
+def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
+    """Operations a second on a prompt, weights of Q4_K, of all cores that the program uses."""
     core, series = core_of(machine), named_processor(machine)
     less = share_of_many(machine.cpu_cores_physical or machine.cpu_cores_usable or 1)
     less /= 1 if series is None else _sockets_of(machine, series)
@@ -185,13 +184,8 @@ def core_rate(machine: Machine) -> Range:
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
         rate *= (constant("read_prompt")["thread_of_core"], 1.0, 1.0)
-    return rate
-
-
-def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
-    """As `core_rate`, of all cores that the program uses."""
     least, usual, most = threads_range(machine, runtime)
-    return core_rate(machine) * usual * (least / usual, 1.0, most / usual)
+    return rate * usual * (least / usual, 1.0, most / usual)
 
 
 class Bandwidth(Record):
