@@ -34,17 +34,17 @@ from ..machine.record import Machine
 from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
 from .understood import remarks
 
-MOST_ALTERNATIVES = 3
-SHORTEST_CONTEXT_TOKENS = 1024
+_MOST_ALTERNATIVES = 3
+_SHORTEST_CONTEXT_TOKENS = 1024
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
-ALIKE_IN_SIZE = 1.25
+_ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": GENERATING}
 # what no other machine mends, so that it says nothing against a larger model
 _HELD_CHECKS = {*MODEL_CHECKS, "runtime"}
 # nobody serves more at once from one machine, and the search needs an end
-MOST_PARALLEL = 4096
+_MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
 
@@ -72,8 +72,8 @@ class Search(Record):
                 each = self.alternative(fit, why)
                 how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
                 own.setdefault(how, each)
-        most = MOST_ALTERNATIVES - min(len(own), 1)
-        return (*[*own.values()][:MOST_ALTERNATIVES], *self.other_models(most))
+        most = _MOST_ALTERNATIVES - min(len(own), 1)
+        return (*[*own.values()][:_MOST_ALTERNATIVES], *self.other_models(most))
 
     def note_on_gpu(self) -> tuple[str, ...]:
         """That GPUs would hold a smaller type of what runs in RAM beside them."""
@@ -155,7 +155,7 @@ class Search(Record):
                 fit = self.as_checked(fit)
                 yield fit, f"same model with {getattr(fit.question.runtime, 'name', name)}"
         longest = self.longest_context() or 0
-        shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
+        shortest = max(_SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
         if shortest <= longest < (taken.context_tokens or 0):
             shorter = workload.replace(
                 runtime=taken.runtime, quantization=taken.quantization, context_tokens=longest
@@ -213,7 +213,7 @@ class Search(Record):
             longest = self.longest_context()
             # what runs is known to fit
             low = question.workload.parallel if self.judged.fits else 1
-            most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
+            most = max(low, question.runtime.most_sequences or _MOST_PARALLEL)
             most_parallel = largest(low, most, lambda number: self.fits(parallel=number))
         return Room(
             longest_context_tokens=longest,
@@ -319,7 +319,7 @@ class Search(Record):
         spec, named = self.judged.question.spec, self.named_alternatives()
         deciding = {each.check for each in self.judged.findings if each.decides}
         # a few parameters more where the machine does not rule it out
-        factor = ALIKE_IN_SIZE if deciding <= _HELD_CHECKS else 1
+        factor = _ALIKE_IN_SIZE if deciding <= _HELD_CHECKS else 1
         most = factor * (spec.parameters.total or inf) - 1
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []

@@ -20,7 +20,7 @@ from ..machine.record import Machine
 from .understood import remarks
 
 # a retired model's replacement may be retired itself
-MOST_SUCCESSORS = 4
+_MOST_SUCCESSORS = 4
 _BY_PUBLISHER = "the successor its publisher names"
 _BY_JUDGEMENT = "its successor in this catalogue's judgement, not by its publisher's word"
 _SAME_LINE = "the newest model of the same line"
@@ -120,7 +120,7 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     own = catalogue.outlines.get(spec.id)
     purpose, seen = own.purpose if own is not None else "general", {spec.id}
     chain = [own] if own is not None else []
-    while 0 < len(chain) <= MOST_SUCCESSORS:
+    while 0 < len(chain) <= _MOST_SUCCESSORS:
         after = catalogue.outlines.get(chain[-1].next or "")
         if after is None or after in chain:
             break
@@ -171,10 +171,10 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
     yield from ((outline, _LARGEST) for outline in sorted(alike, key=rank))
 
 
-DAYS_PER_MONTH = 30
-HOURS_PER_DAY = 24
+_DAYS_PER_MONTH = 30
+_HOURS_PER_DAY = 24
 # kinds of model that are used and paid by the token
-BY_TOKEN = ("text", "vision", "embedding")
+_BY_TOKEN = ("text", "vision", "embedding")
 _TIME_IT = "time a part of the load itself"
 
 
@@ -210,7 +210,7 @@ class MonthlyCost(Record):
     input_tokens_per_day: int | None = None
     output_tokens_per_day: int | None = None
     assumed_split: bool = False
-    days_per_month: int = DAYS_PER_MONTH
+    days_per_month: int = _DAYS_PER_MONTH
     offers: tuple[OfferCost, ...] = ()
     here: LocalCost | None = None
     reason: str | None = None
@@ -221,7 +221,7 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
     modality = judged.question.spec.modality
     if judged.question.workload.task == "finetune":
         return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
-    if modality not in BY_TOKEN:
+    if modality not in _BY_TOKEN:
         return MonthlyCost(reason=f"a load in tokens does not apply to models of {modality}")
     read, written = load.input_tokens_per_day, load.output_tokens_per_day
     if modality == "embedding":
@@ -232,7 +232,7 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
         rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
         billed = [pair for pair in zip((read, written), rates, strict=True) if pair[0]]
         is_priced = all(rate is not None for _, rate in billed)
-        dollars = DAYS_PER_MONTH * sum(tokens * (rate or 0) for tokens, rate in billed) / 1e6
+        dollars = _DAYS_PER_MONTH * sum(tokens * (rate or 0) for tokens, rate in billed) / 1e6
         price = dollars if is_priced else None
         bills.append(OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price))
     # nothing but its speed keeps it from running
@@ -258,15 +258,15 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
     writes = getattr(speed, "parallel_total", None)
     times = (prompt or decode).seconds, (writes or decode).seconds
     high, likely, low = times[0] * (read / 3600) + times[1] * (written / 3600)
-    is_sure = high <= HOURS_PER_DAY or low > HOURS_PER_DAY
+    is_sure = high <= _HOURS_PER_DAY or low > _HOURS_PER_DAY
     local = LocalCost(
         hours_per_day=PaceRange.of((low, likely, high)),
-        keeps_up=high <= HOURS_PER_DAY if is_sure else None,
+        keeps_up=high <= _HOURS_PER_DAY if is_sure else None,
     )
     if load.watts is None:
         return local
-    hours = Range(*(min(end, HOURS_PER_DAY) for end in (low, likely, high)))
-    kwh, price = hours * (DAYS_PER_MONTH * load.watts / 1000), load.electricity_per_kwh
+    hours = Range(*(min(end, _HOURS_PER_DAY) for end in (low, likely, high)))
+    kwh, price = hours * (_DAYS_PER_MONTH * load.watts / 1000), load.electricity_per_kwh
     bill = None if price is None else PaceRange.of(kwh * price)
     energy = PaceRange.of(kwh)
     return local.replace(watts=load.watts, kwh_per_month=energy, electricity_per_month=bill)

@@ -35,7 +35,7 @@ from ..machine.record import Machine
 
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
-WORTH_BOUNDING = 0.1
+_WORTH_BOUNDING = 0.1
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
@@ -81,7 +81,7 @@ class Launch:
         return self.runtime.setting(what, self.workload.runtime_options)
 
 
-def shell_path(path: str, machine: Machine) -> str:
+def _shell_path(path: str, machine: Machine) -> str:
     """A path as the machine's shell takes it, the home folder's sign left open to it."""
     home = "~/" if path.startswith("~/") else ""
     rest = path[len(home) :]
@@ -123,7 +123,7 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
         "batch_tokens": getattr(needs and needs.case, "whole_text_tokens", 0),
-        "device": device_word(launch),
+        "device": _device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
         "memory_share": "memory_share" in runtime.options and _memory_share(launch),
     }
@@ -232,10 +232,10 @@ def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
     if judged.memory is None:
         return 0
     more = need.more_in_conversation(question.spec, runtime, question.workload)
-    return more if more >= WORTH_BOUNDING * judged.memory.high_bytes else 0
+    return more if more >= _WORTH_BOUNDING * judged.memory.high_bytes else 0
 
 
-def device_word(launch: Launch) -> str | None:
+def _device_word(launch: Launch) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
     devices, cards = launch.runtime.devices, launch.machine.accelerators or ()
     if launch.judged.placement not in (None, "host"):
@@ -458,7 +458,7 @@ def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
     folder = (os.path.dirname(path) or ".") if is_file else path
     rule = launch.rule
     template = (rule.command if rule is not None else "") or _command_of_model(launch)
-    typed = shell_path(folder, launch.machine)
+    typed = _shell_path(folder, launch.machine)
     # within a program of Python a quoted path would end the text
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
     if "{repository}" not in template or is_misread:
@@ -486,10 +486,10 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
     line = launch.runtime.commands.get("file", "").replace(
-        "{file}", shell_path(path, launch.machine)
+        "{file}", _shell_path(path, launch.machine)
     )
     if projector and launch.setting("projector") != "none":
-        line = line.replace(" -c ", f" --mmproj {shell_path(projector, launch.machine)} -c ", 1)
+        line = line.replace(" -c ", f" --mmproj {_shell_path(projector, launch.machine)} -c ", 1)
     return _run_lines(launch, line)
 
 
@@ -567,7 +567,7 @@ def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:
     packages, texts = runtime.finetune_packages, runtime.finetune_options
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    keys = [device_word(launch) or "", workload.optimizer or ""]
+    keys = [_device_word(launch) or "", workload.optimizer or ""]
     keys += ["keeps_activations"] * (not workload.checkpointing)
     # it would start a process on each of several accelerators
     keys += ["replicated"] * (launch.leaves_cards and len(launch.cards_used) == 1)

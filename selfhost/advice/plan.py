@@ -37,7 +37,7 @@ from .verdicts import check_with
 _MOST_BYTES_PER_SECOND = 2000 * units.GB
 # to which a bandwidth is searched
 _STEP_BYTES_PER_SECOND = units.GB // 10
-CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+_CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 # of two facts that are searched for together, one must leave room for the other
 _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
@@ -341,7 +341,7 @@ def _with_wanted_pace(
         2**50 // _STEP_BYTES_PER_SECOND,
         _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND,
     )
-    enough = (each for each in CORES if reaches(_HEADROOM * wanted, each, unbounded))
+    enough = (each for each in _CORES if reaches(_HEADROOM * wanted, each, unbounded))
     cores = next(enough, None) if wanted else None
     if cores is None:
         return machine, None, None

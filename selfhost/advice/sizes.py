@@ -37,7 +37,7 @@ _PAGE_BYTES, _PAGE_ENTRY_BYTES = 4096, 8
 # where a container has a file of one's own, and where on its host it is put
 MODELS_FOLDER, OWN_FOLDER = "/models", "./models"
 # of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
-ASSUMED_RATE = 5_000_000
+_ASSUMED_BYTES_PER_SECOND = 5_000_000
 _SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
 # a runtime without `[service]`
 _NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
@@ -135,7 +135,7 @@ class ContainerSize(Report):
     @property
     def seconds_to_start(self) -> int:
         """Downloading at the stated pace or 5 MB/s, and five minutes to load."""
-        rate = self.workload.download_bytes_per_second or ASSUMED_RATE
+        rate = self.workload.download_bytes_per_second or _ASSUMED_BYTES_PER_SECOND
         return 300 + (self.disk_bytes or 0) // rate
 
 

@@ -20,16 +20,16 @@ from ..machine.record import Accelerator, Machine
 from .commands import Launch, commands, lines_by_tag, lines_of_file, recipe, training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
-LISTED = "listed"
+_LISTED = "listed"
 # nobody has seen the file: its publisher usually has it, or you make it
-UNLISTED = "unlisted"
+_UNLISTED = "unlisted"
 
 
 class Steps(Record):
     """`setup` are lines to type first, () where nothing is missing; `commands` those that download
-    and run the model, () where none is known; `commands_class` is LISTED or UNLISTED, of the first
-    of them, None where there is none. A line that begins with `#` is a comment. `runtime`: whose
-    program the commands start, None where that is the judged one.
+    and run the model, () where none is known; `commands_class` is "listed" or "unlisted", of the
+    first of them, None where there is none. A line that begins with `#` is a comment. `runtime`:
+    whose program the commands start, None where that is the judged one.
     """
 
     setup: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ def steps(
         trainer, line = training_lines(launch)
         answer = Steps(setup=trainer)
         if line:
-            answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
+            answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=_LISTED)
     elif launch.is_run:
         other = launch.with_runtime("ollama") if by_tag_first or not lines else None
         tagged = lines_by_tag(other) if other is not None else ()
@@ -107,7 +107,7 @@ def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str
     for part in parts.files if parts is not None else ():
         name = part.file_in(quantization or "")
         setup.append(f"hf download {part.repository} {name} --local-dir models")
-    kind = LISTED if is_listed else UNLISTED
+    kind = _LISTED if is_listed else _UNLISTED
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)
 
 
@@ -125,7 +125,7 @@ def _steps_by_tag(launch: Launch, lines: tuple[str, ...]) -> Steps:
         ),
         commands=lines,
         runtime=runtime,
-        commands_class=LISTED if "aliases" in launch.spec.sources else UNLISTED,
+        commands_class=_LISTED if "aliases" in launch.spec.sources else _UNLISTED,
     )
 
 
@@ -144,7 +144,7 @@ def _steps_of_files(launch: Launch, first: tuple[str, ...]) -> Steps:
     setup, path, projector = file_lines
     lines = lines_of_file(launch, path, projector)
     setup = (*first, *setup, *_server_address(launch.runtime))
-    return Steps(setup=setup, commands=lines, commands_class=UNLISTED) if lines else Steps()
+    return Steps(setup=setup, commands=lines, commands_class=_UNLISTED) if lines else Steps()
 
 
 def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ _OTHER_COUNT = 0.05
 # `.gguf`, with the number of a part before it
 _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 # most ranges of speeds are no wider than this (docs/accuracy.md)
-NARROW_FACTOR = 2.0
+_NARROW_FACTOR = 2.0
 # no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
 # (benchmarks/speed_residuals.py)
 _FOREIGN_FACTOR = 3.0
@@ -348,4 +348,4 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
 
 def is_wide(row: Figure) -> bool:
     """Inside a range so wide that it confirms little."""
-    return bool(row.inside and row.high and row.high > NARROW_FACTOR * (row.low or 0))
+    return bool(row.inside and row.high and row.high > _NARROW_FACTOR * (row.low or 0))

@@ -91,7 +91,7 @@ class CommandParser(argparse.ArgumentParser):
         self._positionals.title = "arguments"
         settings_of = arguments(command)
         is_long = len(settings_of) > _MANY_OPTIONS
-        common = option_names(shipped_table("options")["common"]) if is_long else ()
+        common = _option_names(shipped_table("options")["common"]) if is_long else ()
         more = self.add_argument_group("more options")
         for names, settings in settings_of.items():
             is_option = names.startswith("-")
@@ -248,7 +248,7 @@ _CHOICES = {"--modality": MODALITIES, "--use": USES, "--openness": OPENNESS}
 _FIELDS = {key.name: (name, key) for kind in (Load, Workload) for name, key in kind._keys.items()}
 
 
-def option_names(text: str) -> list[str]:
+def _option_names(text: str) -> list[str]:
     """Return the options of a list of options and groups, the names of each with blanks between."""
     groups = shipped_table("options")["groups"]
     words = " ".join(groups.get(word, word) for word in text.split()).split()
@@ -268,7 +268,7 @@ def arguments(command: str) -> dict[str, dict[str, Any]]:
     """Return the words and options of a command with their settings as argparse names them."""
     table = shipped_table("options")
     words = {name: {"metavar": None, **row} for name, row in table["words"][command].items()}
-    options = {names: _settings(names.split()) for names in option_names(table["taken"][command])}
+    options = {names: _settings(names.split()) for names in _option_names(table["taken"][command])}
     if "--format" in options:
         formats = formats_of(command)
         listed = f"{', '.join(formats)} (--json for short)"

@@ -37,7 +37,7 @@ Changes = Mapping[str, Any]
 
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
-GROWN_CONTEXT_TOKENS = 16_384
+_GROWN_CONTEXT_TOKENS = 16_384
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 # where a candidate runs, the best place first
@@ -47,7 +47,7 @@ _PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
 _WITHOUT_MACHINE = (*MODEL_CHECKS, "context")
 
 
-class DefaultSearch(Record):
+class _DefaultSearch(Record):
     """A question judged in its usual defaults, with what asking it in others takes."""
 
     own: Judged
@@ -98,7 +98,7 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
 
 def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
     """With the defaults that suit the machine best."""
-    question, search = own.question, DefaultSearch(own=own, catalogue=catalogue, machine=machine)
+    question, search = own.question, _DefaultSearch(own=own, catalogue=catalogue, machine=machine)
     stated, runtime = question.stated, question.runtime
     if question.needs is None or runtime is None:
         return own
@@ -150,7 +150,7 @@ def _rank(judged: Judged) -> tuple[int, int, float]:
     return (*places, inf if lacking is None else lacking)
 
 
-def _best(search: DefaultSearch, others: Iterable[Judged], *, own_first: bool) -> Judged:
+def _best(search: _DefaultSearch, others: Iterable[Judged], *, own_first: bool) -> Judged:
     """The first candidate in the best place, else the first by `_rank`."""
     own, tried = search.own, list[Judged]()
     ideal = ON_ACCELERATORS if search.machine.accelerators else _IN_RAM
@@ -161,7 +161,7 @@ def _best(search: DefaultSearch, others: Iterable[Judged], *, own_first: bool) -
     return min(tried, key=_rank)
 
 
-def _first_in_turn(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
+def _first_in_turn(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """In the first type that runs, else the first that may; else in the usual one."""
     own, spec, first = search.own, search.own.question.spec, search.own.quantization
     usual = need.default_format_and_quantization(spec, runtime)[1]
@@ -178,7 +178,7 @@ def _first_in_turn(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
     return next(iter(may_run or [each for each in tried if each.quantization == usual]), own)
 
 
-def _first_method(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
+def _first_method(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """The first method of training that accelerators hold, the last with shorter examples too."""
     usual, stated = search.own.question.workload, search.own.question.stated
     methods = (stated.finetune_method,) if stated.finetune_method else runtime.finetune_methods
@@ -206,7 +206,7 @@ def _first_method(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
     return search.chosen(best, "trained", before=before, after=after, options=options, lacks=lacks)
 
 
-def _first_picture_type(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
+def _first_picture_type(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """First of the list on accelerators, then by parts in turn, then in RAM; files of 8 bits for
     another program before 4 bits that this one makes.
     """
@@ -236,7 +236,7 @@ def _first_picture_type(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
 
 
 def _types_elsewhere(
-    search: DefaultSearch, runtime: RuntimeSpec, whole: Sequence[Judged]
+    search: _DefaultSearch, runtime: RuntimeSpec, whole: Sequence[Judged]
 ) -> list[Judged]:
     """None where this program makes one of over 4 bits that is held `whole`; else of 8 bits."""
     question, rules = search.own.question, [runtime.rule_of(each.quantization) for each in whole]
@@ -283,7 +283,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     return stated.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
-def _larger(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
+def _larger(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """A better program, unless one was named, or a larger type; never beside files here."""
     own, best = search.own, None
     question, is_preferred = own.question, runtime.preferred_from_accelerators > 0
@@ -309,7 +309,7 @@ def _larger(search: DefaultSearch, runtime: RuntimeSpec) -> Judged:
     return own
 
 
-def _program_for_many(search: DefaultSearch, usual: RuntimeSpec) -> Judged | None:
+def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec) -> Judged | None:
     """With a program preferred on so many accelerators, in the first type that they hold."""
     number, stated = len(places(search.machine.accelerators)), search.own.question.stated
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
@@ -333,7 +333,7 @@ def _program_for_many(search: DefaultSearch, usual: RuntimeSpec) -> Judged | Non
     return None
 
 
-def _largest_type(search: DefaultSearch, runtime: RuntimeSpec) -> Judged | None:
+def _largest_type(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged | None:
     """In the largest type that accelerators hold at reading speed, with room for more context."""
     own, spec, usual = search.own, search.own.question.spec, search.own.quantization
     if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:
@@ -341,7 +341,7 @@ def _largest_type(search: DefaultSearch, runtime: RuntimeSpec) -> Judged | None:
     is_file_known = spec.repository_of(own.workload.format, usual) is not None
     grown: Changes = {}
     if own.question.stated.context_tokens is None:
-        tokens = min(own.trained_tokens or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
+        tokens = min(own.trained_tokens or DEFAULT_CONTEXT_TOKENS, _GROWN_CONTEXT_TOKENS)
         grown = {"context_tokens": tokens}
     for taken in _types_of(spec, runtime):
         if taken == usual:

@@ -54,7 +54,7 @@ _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
 _NAMED = 8
 
 
-def programs_that(
+def _programs_that(
     does: Callable[[RuntimeSpec], bool], spec: ModelSpec, catalogue: Catalogue
 ) -> str:
     """What to type for the programs that load the model and do that; empty without any."""
@@ -103,12 +103,12 @@ def _limits_exceeded(question: Question, catalogue: Catalogue) -> Iterator[Probl
         yield from () if runtime is None else _option_refused(question, runtime, option, catalogue)
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
         unbound = [at for at in PACKED_RUNTIMES if not catalogue.runtime(at).most_sequences]
-        others = programs_that(lambda at: at.id in unbound, spec, catalogue)
+        others = _programs_that(lambda at: at.id in unbound, spec, catalogue)
         figures = {"most": runtime.most_sequences, "wanted": wanted, "others": others}
         yield from fault("parallel", "sequences", program=runtime.name, **figures).problems
     if is_narrow and runtime is not None and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        others = programs_that(lambda at: type in at.kv_cache_types, spec, catalogue)
+        others = _programs_that(lambda at: type in at.kv_cache_types, spec, catalogue)
         figures = {"own": own, "type": type, "others": others}
         yield from fault("kv_cache_type", "cache-type", program=runtime.name, **figures).problems
     elif is_narrow and spec.needs is not None:
@@ -123,7 +123,7 @@ def _option_refused(
     if name not in names:
         every = map(catalogue.runtime, catalogue.runtime_ids())
         figures["having"] = [at.name for at in every if at.named_options]
-        others = programs_that(lambda at: name in at.named_options, spec, catalogue)
+        others = _programs_that(lambda at: name in at.named_options, spec, catalogue)
         guess = nearest(name, names)
         figures |= {"guess": guess, "others": others, "none": not (others or guess)}
         return fault("runtime_options", "option-unknown", known=names, **figures).problems
@@ -305,7 +305,7 @@ def companions_of(question: Question, catalogue: Catalogue) -> need.Companions:
     is_own = workload.draft == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = programs_that(lambda at: kind in at.companions, spec, catalogue)
+        others = _programs_that(lambda at: kind in at.companions, spec, catalogue)
         raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
     if spec.modality not in GENERATING:
         raise fault("draft", "draft-no-text", model=spec.name)

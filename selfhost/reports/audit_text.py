@@ -214,12 +214,12 @@ def _reasons(group: Group, style: str) -> Blocks:
 
 def details(group: Group) -> Iterator[str]:
     """The machines of a group, and each reason; a figure says of which machine it is."""
-    row, of = group.row, ""
+    row, whose = group.row, ""
     if group.count > 1:
         yield f"on {hosts(group.names)}"
-        of = f"{hosts([row.machine])}: "
+        whose = f"{hosts([row.machine])}: "
     for reason in row.reasons:
-        yield f"{of}{shortened(str(reason), MOST_OF_A_TEXT)}"
+        yield f"{whose}{shortened(str(reason), MOST_OF_A_TEXT)}"
         if reason.remedy:
             yield f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
     for check, exemption in row.excepted:

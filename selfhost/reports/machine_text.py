@@ -74,7 +74,7 @@ def _disks(machine: Machine) -> list[str]:
         text = ", ".join(filter(None, (size, disk.filesystem, limit)))
         purposes.setdefault(text, []).append(disk.purpose)
     is_one = len(purposes) == 1
-    return [text if is_one else f"{text}: {', '.join(of)}" for text, of in purposes.items()]
+    return [text if is_one else f"{text}: {', '.join(stored)}" for text, stored in purposes.items()]
 
 
 def _memory_lines(machine: Machine) -> Iterator[str]:

@@ -56,7 +56,7 @@ def _build_cell(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -
     own, covered = machine.architecture, needs.architectures
     if own is None and (covered or needs.instruction_sets):
         return UNKNOWN, "cpu-unread", "", {"why": machine.why_unread("architecture")}
-    if not covered or own in (None, *covered) or is_installed(runtime, machine):
+    if not covered or own in (None, *covered) or _is_installed(runtime, machine):
         return None
     # the runtime's finding says what is known of other systems, of which the processor is a part
     if runtime is not None and runtime.elsewhere:
@@ -129,7 +129,7 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
     return next((line for line in lines if not line.startswith("#")), first and f"# {first}")
 
 
-def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
+def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
     """Whether it was found on a system that it is judged on, but for 32-bit ones."""
     if runtime is None or runtime.elsewhere or machine.architecture in _NARROW:
         return False
@@ -152,7 +152,7 @@ def _no_build_cell(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
         entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system
     ]
     has_build = for_system and (not system or not processor or platform in for_system)
-    if has_build or platform in runtime.builds_from_source or is_installed(runtime, machine):
+    if has_build or platform in runtime.builds_from_source or _is_installed(runtime, machine):
         return None
     figures = {
         "has": platform if for_system else system,

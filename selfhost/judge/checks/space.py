@@ -43,7 +43,7 @@ _OTHER_THREADS = 16
 _CONTEXT_TERMS = ("kv_cache", "compute", "activations")
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
 # the volume, whichever is less (assumed)
-DISK_MARGIN_BYTES = 5 * GIB
+_DISK_MARGIN_BYTES = 5 * GIB
 _DISK_MARGIN_PART = 20
 # the variable that moves the folder in which a runtime stores models
 _STORE_VARIABLES = {
@@ -75,7 +75,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     # of a simulated machine nothing is free now
     is_simulated = workload.memory_basis == "default" and machine.planning
     basis = "total" if is_simulated else workload.memory_basis
-    reserve, source = reserve_of(machine, workload)
+    reserve, source = _reserve_of(machine, workload)
     now, limit = machine.memory_available_bytes, machine.memory_limit_bytes
     idle, is_stated = None if limit is None else max(0, limit - reserve), False
     if workload.reserve_bytes is not None:
@@ -243,7 +243,7 @@ def _shell_limit(
     return finding(outcome, code, "shell", figures)
 
 
-def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
+def _reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     """Bytes kept for the system itself, and where the figure comes from."""
     if workload.reserve_bytes is not None:
         return workload.reserve_bytes, "set by --reserve"
@@ -264,7 +264,7 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
 
 def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
     """What the smallest machine of that system keeps which gives a model so many bytes."""
-    reserve, _ = reserve_of(machine, workload)
+    reserve, _ = _reserve_of(machine, workload)
     part = _RESERVE_PART.get(machine.system or "")
     if workload.reserve_bytes is not None or part is None:
         return reserve
@@ -375,8 +375,8 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making_
 def disk_margin_bytes(total_bytes: int | None) -> int:
     """What should stay free of a volume of that size; None is not known."""
     if not total_bytes:
-        return DISK_MARGIN_BYTES
-    return min(DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
+        return _DISK_MARGIN_BYTES
+    return min(_DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
 
 
 def bytes_to_store(

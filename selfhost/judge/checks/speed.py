@@ -19,7 +19,7 @@ from ..record import Judged, Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, table
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
-WIDE_PACE = 2
+_WIDE_PACE = 2
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
 
@@ -38,7 +38,7 @@ def speed_check(
         drafted = " with a draft" if workload.draft is not None else ""
         how = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
     elif pace is not None:
-        is_wide = pace.high > WIDE_PACE * pace.low
+        is_wide = pace.high > _WIDE_PACE * pace.low
         likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
         # the range, where its figures differ from the likely one
         about, guess = units.about(pace.low, pace.high)
@@ -109,7 +109,7 @@ _NIGHT_SECONDS = 8 * 3600
 # seconds from which the answer leads with the time: the finding is `speed-hours`. A text at the
 # lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
 # picture wants to know that first. A guess, 30 minutes to 2 hours
-HOURS_SECONDS = 3600
+_HOURS_SECONDS = 3600
 
 
 def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed) -> Finding:
@@ -153,7 +153,7 @@ def _work_cell(row: Mapping[str, Any], unit: str, likely: float | None, way: str
     what, slow, on_cpu = row.get("what"), row["code"], row.get("on_cpu")
     if what is not None and way and on_cpu is None:
         is_video = way == "processor" and unit == "seconds_per_video"
-        takes_hours = is_video if likely is None else likely >= HOURS_SECONDS
+        takes_hours = is_video if likely is None else likely >= _HOURS_SECONDS
         return WARN, "speed-hours" if takes_hours else slow, way, {"what": what}
     if likely is None and on_cpu is not None:
         return WARN, slow, "unknown-on-cpu", {"what": on_cpu}

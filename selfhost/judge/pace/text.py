@@ -224,7 +224,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=weights_by_place(placed)["host"] * (placed.placement == "split"),
+        in_ram_bytes=_weights_by_place(placed)["host"] * (placed.placement == "split"),
         batch_tokens=batch_tokens,
         at_once=program is not None and "tensor_parallel" in program.options,
         experts_apart=leaves_experts,
@@ -232,7 +232,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     )
 
 
-def weights_by_place(needs: Needs) -> Counter[str]:
+def _weights_by_place(needs: Needs) -> Counter[str]:
     """Bytes of weights by where they are placed, those in a processor's own layout among them."""
     held = Counter[str]()
     for term in needs.terms:
@@ -242,7 +242,7 @@ def weights_by_place(needs: Needs) -> Counter[str]:
 
 def shares_of(needs: Needs) -> dict[int, float]:
     """Number of an accelerator -> share of the weights on it; {} for a model in RAM."""
-    held = weights_by_place(needs)
+    held = _weights_by_place(needs)
     cards = {place: size for place, size in held.items() if place != "host" and size}
     return {index_of(place): size / held.total() for place, size in cards.items()}
 

@@ -42,7 +42,7 @@ _UNITS = {
     "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO,
     "speech": "seconds_per_audio_minute", "music": "seconds_per_music_minute",
 }  # fmt: skip
-DOCUMENT_TOKENS = 512
+_DOCUMENT_TOKENS = 512
 # a sequence that is trained on, where no length was resolved: that of trl (1,024)
 _LEAST_TOKENS = 1024
 # seconds that a recognizer's encoder reads at once
@@ -225,7 +225,7 @@ def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) 
     return None if token is None else times * token
 
 
-def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
+def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     """One document of 512 tokens after the other, or one picture."""
     spec, architecture = job.spec, job.spec.architecture
     is_picture = architecture is None and spec.picture_operations is not None

@@ -17,7 +17,7 @@ from ...needs.records import Device, Needs, Split
 DEVICE_MARGIN_BYTES = 1 * GIB
 # vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
 # vllm/config/cache.py lines 215-223)
-GPU_ONLY_PERCENT = 92
+_GPU_ONLY_PERCENT = 92
 # of its RAM a system leaves a GPU: 101 of a DGX Spark's 121.7 GiB (public reports, 2026-11)
 LEFT_PERCENT = 82
 # from here on, but for an A100 and a GB10, it works on four times as much at once
@@ -78,7 +78,7 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
 def percent_of(needs: Needs) -> float:
     """Hundredths of each device that a program which runs on these alone takes."""
     share = None if needs.case is None else needs.case.setting("memory_share")
-    return GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
+    return _GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
 
 
 def room_of(device: Accelerator, percent: float | None = None) -> int | None:
