@@ -165,11 +165,8 @@ def class_of(name: str) -> Mapping[str, Any]:
 
 def most_ram_gib(name: str) -> int | None:
     """The most RAM that a machine with such a processor takes; None where that is not known."""
-    if apple := apple_chip_of(words_of(name)):
-        own = (apple.chip, apple.variant)
-        rows = shipped_table("macs")["mac"]
-        return max((max(r["gib"]) for r in rows if (r["chip"], r["variant"]) == own), default=None)
-    return class_of(name).get("most_gib")
+    chip = chip_of(words_of(name))
+    return max(chip.mac["gib"]) if chip and chip.mac else class_of(name).get("most_gib")
 
 
 @lru_cache(maxsize=512)
@@ -358,16 +355,15 @@ def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
     return Cores(physical=ends[0], performance=ends[1], threads=row.get("threads", threads))
 
 
-# Every row of `chip` has one of these words. A name without them is not looked up, and the file is
-# not read for it
-_CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson", "bc"))
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
 # them, without matrix units and with
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
 class Chip(Record):
-    """A chip whose memory is soldered beside it: a row of `chip`."""
+    """A chip whose memory is soldered beside it: a row of `chip`; `smaller`: the same chip with
+    fewer cores and narrower memory; `mac`: how Apple sells it.
+    """
 
     name: str
     gb_per_s: float
@@ -377,54 +373,24 @@ class Chip(Record):
     kind: str | None = None
     core: str | None = None
     ghz: float | None = None
-
-
-class AppleChip(Record):
-    """A row of `apple`; `smaller`: the same chip with fewer cores and narrower memory."""
-
-    chip: str
-    variant: str
-    gb_per_s: float
-    least_share: float
-    smaller: Mapping[str, Any] = {}
     tflops: float | None = None
     neural: bool = False
-
-    @property
-    def title(self) -> str:
-        """As Apple writes it: `M1 Pro`."""
-        return f"{self.chip.upper()} {self.variant.title()}".strip()
+    smaller: Mapping[str, Any] = {}
+    mac: Mapping[str, Any] = {}
 
     @property
     def gpu_cycles_per_second(self) -> float | None:
-        """Cycles that all cores of its largest GPU have in a second, by its peak."""
+        """Cycles that all cores of Apple's largest GPU have in a second, by its peak."""
         if self.tflops is None:
             return None
         return self.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if self.neural else _FLOPS_OF_CORE)
 
 
-def soldered_chip(words: frozenset[str]) -> Chip | None:
-    """The chip that the words of a processor's name mean; None for others and for Apple's."""
-    if _CHIP_HINTS.isdisjoint(words):
-        return None
-    rows = shipped_table("gpus")["chip"]
-    row = next((row for row in rows if words.issuperset(row["words"].split())), None)
-    return None if row is None else record_of(Chip, row)
-
-
-@cache
-def apple_chips() -> tuple[AppleChip, ...]:
-    """Apple's chips: each generation and variant."""
-    return tuple(record_of(AppleChip, row) for row in shipped_table("gpus")["apple"])
-
-
-def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
-    """The Apple chip that the words of a name mean; None where they do not say."""
-    variant = words & {"pro", "max", "ultra"}
-    named = (
-        each for each in apple_chips() if each.chip in words and {each.variant} - {""} == variant
-    )
-    return next(named, None)
+@lru_cache(maxsize=512)
+def chip_of(words: frozenset[str]) -> Chip | None:
+    """The chip that the words of a processor's or a GPU's name mean; None for others."""
+    rows = _best_rows(shipped_table("gpus")["chip"], words)
+    return record_of(Chip, rows[0]) if rows else None
 
 
 def metal_share(ram_bytes: int) -> tuple[float, float]:

@@ -250,7 +250,7 @@ def peak_flops(name: str, capability: str | None) -> float | None:
         return cycles * each
     whole, share = _whole_and_share(name)
     tflops: float | None = fact_of(whole, "tflops")
-    if tflops is None and (chip := cpus.apple_chip_of(words_of(name))) is not None:
+    if tflops is None and (chip := cpus.chip_of(words_of(name))) is not None:
         tflops = chip.tflops
     return None if tflops is None else tflops * 1e12 * share
 
@@ -426,9 +426,9 @@ def refuse_parts(text: str) -> None:
 def unknown_gpu(name: Sequence[str]) -> Exception:
     """The error for words that are no GPU's name, with names that are spelled alike."""
     text = " ".join(name)
-    for chip in cpus.apple_chips():
-        if {*name} - {"apple"} == {chip.chip, chip.variant} - {""}:
-            return refusal("gpu_of_machine", f"Apple {chip.title}")
+    of_apple = frozenset(("apple", *name))
+    if (chip := cpus.chip_of(of_apple)) and of_apple == words_of(chip.name):
+        return refusal("gpu_of_machine", chip.name)
     if clause := why_unserved(text):
         return refusal("unserved_gpu", text, clause=clause)
     sold = [card for card in cards() if not card.unified]

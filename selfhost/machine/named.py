@@ -204,24 +204,24 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
 
 
 def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
-    """The product that a row of macs.toml means with so much RAM."""
-    gib = ram_gib or row["gib"][0]
-    is_smaller = gib in row.get("smaller", ())
-    chip = cpus.apple_chip_of(frozenset((row["chip"], row["variant"])))
-    assert chip is not None
-    if gib not in row["gib"]:
-        sizes = ", ".join(f"{size} GB" for size in row["gib"])
-        raise refusal("mac_size", chip.title, chip=chip.title, gib=gib, sizes=sizes)
+    """The product that a chip of Apple's means with so much RAM."""
+    mac, chip = row["mac"], row["name"]
+    gib = ram_gib or mac["gib"][0]
+    is_smaller = gib in mac.get("smaller_gib", ())
+    if gib not in mac["gib"]:
+        sizes = ", ".join(f"{size} GB" for size in mac["gib"])
+        raise refusal("mac_size", chip, gib=gib, sizes=sizes)
     return {
-        **row,
-        "title": f"a Mac with Apple {chip.title}",
-        "processor": f"Apple {chip.title}",
-        "shared": f"Apple {chip.title} GPU",
+        **mac,
+        "mac": mac,
+        "title": f"a Mac with {chip}",
+        "processor": chip,
+        "shared": f"{chip} GPU",
         "system": "macos",
         "architecture": "aarch64",
-        "cores": row["smaller_cores"] if is_smaller else row["cores"],
+        "cores": mac["smaller_cores"] if is_smaller else mac["cores"],
         "source": "macs",
-        "gb_per_s": (chip.smaller if is_smaller else {}).get("gb_per_s", chip.gb_per_s),
+        "gb_per_s": (row.get("smaller", row) if is_smaller else row)["gb_per_s"],
     }
 
 
@@ -239,7 +239,7 @@ class _Parts:
         self.cards = joined(stated_cards or own_cards)
         name = self.processor or ""
         self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
-        self.chip = cpus.soldered_chip(words_of(name))
+        self.chip = cpus.chip_of(words_of(name))
         self.accelerators = self._accelerators()
         self.guest_cores, self.has_stated_cores = 0, False
         self.has_stated_ram = about.ram_gib is not None

@@ -41,7 +41,7 @@ class Description:
     """What a text tells of a machine; None and empty for what it does not.
 
     `taken`: places of words that a step has taken. `is_line`: it names a line of computers with
-    several processors. `product`: a row of products.toml, or of macs.toml, with a `chip`.
+    several processors. `product`: a row of products.toml, or of `chip` in gpus.toml.
     `has_no_card`: it says that there is no GPU beside the processor, `has_no_gpu`: none at all.
     `cards_at`: GPUs by the places of their names; `vram_gib`: of a GPU of which nothing else is
     told but perhaps `gpu_maker`. `numbers`: cores, threads, vcpus, mts, channels and sticks, by
@@ -68,7 +68,7 @@ class Description:
     @property
     def has_chip(self) -> bool:
         """Whether it has one of Apple's chips, which no other processor or GPU stands beside."""
-        return "chip" in self.product
+        return "mac" in self.product
 
     @property
     def cards(self) -> list[NamedCards]:
@@ -230,9 +230,9 @@ def _take_mac(about: Description) -> None:
     chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
     if about.product or not (is_mac or chip):
         return
-    rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*texts})]
+    rows = [row for row in shipped_table("gpus")["chip"] if _is_mac(row, chip, {*texts})]
     if len(rows) > 1:
-        near = [f"{row['chip']} {row['variant']}".strip() for row in rows]
+        near = [row["words"].removeprefix("apple ") for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near))
     if rows:
         about.product = rows[0]
@@ -246,9 +246,9 @@ def _take_mac(about: Description) -> None:
 
 def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
     """Whether a row is that chip or, where none is named, was sold under a name of these words."""
-    if chip:
-        return [row["chip"], row["variant"]] == [*chip, ""][:2]
-    kinds, names = words & role("macs"), map(set[str], map(str.split, row["years"]))
+    if chip or "mac" not in row:
+        return row["words"].split() == ["apple", *chip]
+    kinds, names = words & role("macs"), map(set[str], map(str.split, row["mac"]["sold_as"]))
     # `macbook 16gb` is every kind
     idle = (role("idle") - {*cpus.MAKERS}) | kinds
     is_bare = all(word in idle or SIZE.fullmatch(word) for word in words)
@@ -286,7 +286,7 @@ def _may_be_of_processor(word: str) -> bool:
 
 def _series_name(name: Sequence[str]) -> str | None:
     """Of the soldered chip, else of the series; None of a generation."""
-    chip = cpus.soldered_chip(frozenset(name))
+    chip = cpus.chip_of(frozenset(name))
     series = chip or cpus.processor_of(" ".join(name))
     is_told = series is not None and not getattr(series, "is_a_generation", False)
     return series.name if series is not None and is_told else None

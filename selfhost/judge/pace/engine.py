@@ -19,7 +19,7 @@ from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpus
-from ...machine.cpus import apple_chip_of
+from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.quantization import BLOCKS
 from ..placement.devices import computes_on_shared, reaches
@@ -178,7 +178,7 @@ def efficiency(
 ) -> Mapping[str, Any]:
     """The first row of a table of `specs/common/pace.toml` that fits a device."""
     name, words = device.name, words_of(device.name)
-    capability, chip = gpus.capability_of(device), apple_chip_of(words)
+    capability, chip = gpus.capability_of(device), chip_of(words)
     peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
     flops_of_cycle = peak / cycles if peak is not None and cycles is not None else inf
     facts = {
@@ -239,7 +239,7 @@ class Gpu(Record):
             slow, fast = constant("unseen")
             ends = min(ends[0], slow), 1.0, max(ends[2], fast)
         # where llama.cpp's kernels set a limit
-        chip, name = apple_chip_of(words_of(self.device.name)), self.device.name
+        chip, name = chip_of(words_of(self.device.name)), self.device.name
         cycles = chip.gpu_cycles_per_second if chip else gpus.cycles_per_second(name)
         per_cycle = inf if step.foreign else row.get("unpacked_per_cycle", inf)
         counted = [size * rows.get(type, {}).get("unpack", 1) for type, size in packed.items()]

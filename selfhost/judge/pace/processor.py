@@ -15,7 +15,7 @@ from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...machine import cpus, gpus
-from ...machine.cpus import apple_chip_of, soldered_chip
+from ...machine.cpus import chip_of
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .speed import SAME, Range, constant, longest
 
@@ -81,25 +81,21 @@ def is_on_apple_gpu(machine: Machine) -> bool:
 def chip_memory(machine: Machine) -> Memory | None:
     """Of a chip with its memory soldered beside it; None where it is none."""
     words, figures = words_of(machine.cpu_model or ""), constant("reading")
-    apple = apple_chip_of(words)
-    if "apple" not in words and not is_on_apple_gpu(machine):
-        chip = soldered_chip(words)
-        if chip is None:
+    chip = chip_of(words)
+    if chip is None:
+        if "apple" not in words and not is_on_apple_gpu(machine):
             return None
-        low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
-    elif apple is None:
         low, high, name = figures["any_apple_low"], figures["any_apple"][2], ANY_APPLE
     else:
-        low = high = apple.gb_per_s
-        name, cores = f"Apple {apple.title}", machine.cpu_cores_physical or machine.cpu_cores_usable
-        few, narrow = apple.smaller.get("cores", 0), apple.smaller.get("gb_per_s", 0.0)
+        low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
+        few, cores = chip.smaller.get("cores"), machine.cpu_cores_physical
+        cores = cores or machine.cpu_cores_usable
         # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
-        if few and (is_guest(machine) or cores is None or cores < few):
-            low = narrow
-        elif few and cores == few:
-            low = high = narrow
-            name = f"{name} with {few} cores"
-        low, name = low * apple.least_share, f"{name}, by its cores or its GPU"
+        if few and (is_guest(machine) or cores is None or cores <= few):
+            low = chip.smaller["least_gb_per_s"]
+            if cores == few and not is_guest(machine):
+                high, name = chip.smaller["gb_per_s"], f"{name} with {few} cores"
+        name += ", by its cores or its GPU" * bool(chip.mac)
     low *= figures["guest_share"] if is_guest(machine) else 1.0
     return Memory(low=int(low * _GB), high=int(high * _GB), called=name)
 
@@ -128,7 +124,7 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
 def core_of(machine: Machine) -> cpus.Core:
     """What its cores compute, at the clock that the processor's name tells."""
     series, sets = named_processor(machine), machine.instruction_sets
-    for named in (soldered_chip(words_of(machine.cpu_model or "")), series):
+    for named in (chip_of(words_of(machine.cpu_model or "")), series):
         if named is not None and named.core is not None:
             return cpus.core_called(named.core, named.ghz)
     by_series = sets is None and series is not None
@@ -257,7 +253,7 @@ class _Named(Record):
 
 def _named_memory(machine: Machine, rate: int | None) -> _Named | None:
     """By the chip, the series or the computer around its cards."""
-    chip, series = soldered_chip(words_of(machine.cpu_model or "")), named_processor(machine)
+    chip, series = chip_of(words_of(machine.cpu_model or "")), named_processor(machine)
     if is_guest(machine) and (series is None or rate is not None):
         return None
     if chip is not None:
