@@ -153,7 +153,7 @@ def _described(about: Description) -> tuple[Machine, str]:
     if known := _known_with(about, parts):
         return known
     gib, title = parts.memory_gib(), _title(about, parts)
-    facts = _stated_facts(parts)
+    facts = _facts(parts)
     source = shipped_table("products")["sources"][row["source"]] if row else ""
     machine = _planned(
         facts,
@@ -178,7 +178,7 @@ def _described(about: Description) -> tuple[Machine, str]:
         machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
         assumed = (*machine.assumed, *_RAM)
         machine = machine.replace(scope="vm", system="linux", assumed=assumed)
-        notes += sentences("words", "note", {"wsl": True}, half=half)
+        notes.extend(sentences("words", "note", {"wsl": True}, half=half))
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:8])}.")
     return machine, " ".join(notes)
@@ -309,60 +309,34 @@ def _is_kind_of(named: str, own: str) -> bool:
 
 
 def _known_with(about: Description, parts: _Parts) -> tuple[Machine, str] | None:
-    """Of GPUs alone the laptop or desktop that has them and the least memory, else the server; for
-    several of a kind that none has the one with one of them, and as much RAM as they have memory.
-    """
+    """Of GPUs alone the laptop or desktop that has them and the least memory, else the server."""
     others = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
     if not parts.cards.label or any(others) or "cores" in about.numbers:
         return None
-    cards, quoted, notes = parts.cards.accelerators, f'"{about.text}"', parts.cards.notes
-    kinds = ("laptop",) if about.is_laptop else ("desktop", "server")
-    known = {
-        _sizes(profile.machine.accelerators or ()): profile.machine
-        for kind in reversed(kinds)
-        for profile in reversed(beginning_with(kind))
-    }
-    if machine := known.get(_sizes(cards)):
-        note = f"{quoted} is a GPU: judged as {machine.name}, which has it."
-        return machine, " ".join([note, *notes])
-    machine = known.get(_sizes(cards[:1]))
-    if machine is None or len({*cards}) > 1:
-        return None
-    ram = max(machine.memory_total_bytes or 0, round(parts.memory_gib() * units.GIB))
-    title = f"{machine.name} with {parts.cards.label}"
-    machine = machine.stated({"accelerators": cards, **dict.fromkeys(_RAM, ram)}, quoted)
-    machine = machine.replace(name=title, assumed=(*machine.assumed, *_RAM))
-    note = f"{quoted} is judged as {title}, and {_ram_words(ram / units.GIB)}, assumed."
-    return machine, " ".join([note, *notes])
+    own = [(card.name, card.memory_total_bytes) for card in parts.accelerators]
+    for kind in ("laptop",) if about.is_laptop else ("desktop", "server"):
+        for machine in (profile.machine for profile in beginning_with(kind)):
+            cards = machine.accelerators or ()
+            if own == [(card.name, card.memory_total_bytes) for card in cards]:
+                note = f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'
+                return machine, " ".join([note, *parts.cards.notes])
+    return None
 
 
-def _sizes(cards: Sequence[Accelerator]) -> tuple[tuple[str, int | None], ...]:
-    return tuple((card.name, card.memory_total_bytes) for card in cards)
-
-
-def _stated_facts(parts: _Parts) -> dict[str, Any]:
+def _facts(parts: _Parts) -> dict[str, Any]:
     """What is told, and the cores and the rate of memory that come with the product or the chip."""
-    row, series = parts.row, parts.series
-    own = (
-        row.get("architecture"),
-        series and series.architecture,
-        parts.around.get("architecture"),
-    )
+    row, series, cores = parts.row, parts.series, parts.guest_cores
+    own = row.get("architecture"), series and series.architecture, parts.around.get("architecture")
     facts: dict[str, Any] = {
         "system": parts.system(),
         "architecture": next(filter(None, own), "x86_64"),
         "accelerators": parts.accelerators,
         "cpu_model": parts.processor,
     }
-    if cores := parts.guest_cores:
-        return facts | {"cpu_cores_usable": float(cores), "cpu_cores_physical": cores}
-    if parts.is_of_product:
-        facts |= {BANDWIDTH: round(row["gb_per_s"] * units.GB)} if "gb_per_s" in row else {}
-        if "cores" in row:
-            physical, listed = row.get("physical"), cpus.cores_of(parts.processor or "")
-            facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": physical}
-            if listed and listed.are_known and listed.physical[1] == physical:
-                facts["cpu_cores_performance"] = listed.performance[1]
+    if cores:
+        facts |= {"cpu_cores_usable": float(cores), "cpu_cores_physical": cores}
+    elif parts.is_of_product:
+        facts |= _facts_of_product(row)
     elif series is not None and not row and not parts.cards.label and series.memory == "soldered":
         # memory that is sold at one rate alone
         facts[BANDWIDTH] = round(series.usual) if series.least == series.most else None
@@ -371,26 +345,36 @@ def _stated_facts(parts: _Parts) -> dict[str, Any]:
 
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
     """The facts that no word tells."""
-    row, has_no_ram = parts.row, not parts.has_stated_ram
+    row, series, is_guest = parts.row, parts.series, parts.guest_cores > 0
+    is_bare = not row and not is_guest
+    is_cards_alone = all((is_bare, parts.processor is None, not parts.has_stated_ram))
     is_sold_so = len(row.get("gib", ())) == 1 and "guest" not in row
-    is_on_package = parts.series is not None and parts.series.on_package_gib is not None
+    is_on_package = series is not None and series.on_package_gib is not None
+    is_some_count = is_guest and not parts.has_stated_cores
     assumed = {
         BANDWIDTH: not facts.get(BANDWIDTH),
-        "memory_total_bytes": has_no_ram and not (is_sold_so or is_on_package),
+        "memory_total_bytes": not any((parts.has_stated_ram, is_sold_so, is_on_package)),
+        "memory_limit_bytes": is_cards_alone,
+        "architecture": is_guest or is_cards_alone,
+        "accelerators": not any((row, parts.accelerators, about.has_no_card)),
+        "cpu_cores_usable": is_some_count,
+        "cpu_cores_physical": is_some_count,
+        "system": is_bare and not about.system and (is_cards_alone or not parts.cards.label),
+        "cpu_model": parts.processor == _UNNAMED_PROCESSOR,
     }
-    if parts.guest_cores:
-        assumed |= {"architecture": True, "accelerators": not parts.accelerators}
-        assumed |= dict.fromkeys(
-            ("cpu_cores_usable", "cpu_cores_physical"), not parts.has_stated_cores
-        )
-    elif not row:
-        is_cards_alone = parts.processor is None and has_no_ram
-        has_gpu = any((parts.cards.label, about.vram_gib, about.has_no_card))
-        assumed |= dict.fromkeys(("architecture", "memory_limit_bytes"), is_cards_alone)
-        assumed["accelerators"] = not has_gpu
-        assumed["system"] = about.system is None and (not parts.cards.label or is_cards_alone)
-        assumed["cpu_model"] = parts.processor == _UNNAMED_PROCESSOR
-    return [fact for fact, is_assumed in assumed.items() if is_assumed]
+    return [fact for fact in assumed if assumed[fact]]
+
+
+def _facts_of_product(row: Mapping[str, Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    if "gb_per_s" in row:
+        facts[BANDWIDTH] = round(row["gb_per_s"] * units.GB)
+    if "cores" in row:
+        physical, listed = row.get("physical"), cpus.cores_of(row.get("processor", ""))
+        facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": physical}
+        if listed and listed.are_known and listed.physical[1] == physical:
+            facts["cpu_cores_performance"] = listed.performance[1]
+    return facts
 
 
 def _title(about: Description, parts: _Parts) -> str:
@@ -415,31 +399,25 @@ def _doubts(about: Description, parts: _Parts) -> tuple[str, ...]:
     row, processor, series, label = parts.row, parts.processor, parts.series, parts.cards.label
     is_usual = processor in (None, _UNNAMED_PROCESSOR, _GUEST_PROCESSOR)
     is_listed = any((parts.chip, about.has_chip, series and not series.is_a_generation))
-    graphics = None if series is None else series.graphics
     no_gpu = not any((parts.accelerators, about.has_no_card, row, about.vram_gib))
     sizes = row.get("gib", ())[1:] if about.ram_gib is None else ()
-    holds = {
-        "gpu": all(("guest" in row, label, words_of(label).isdisjoint(about.words))),
+    is_named_alone = "guest" in row and words_of(label).isdisjoint(about.words)
+    is_system_told = any((about.system, about.has_chip, about.scope == "container"))
+    first_card = next((each.label for each in about.cards), "")
+    other_kind = f"{about.processor} it has is not told: judged with {processor}"
+    values = {
+        "gpu": label * is_named_alone,
         "unnamed": is_usual and processor is not None,
-        "processor": processor is None and not row,
-        "series": not (is_usual or is_listed),
-        "kind": about.processor not in (None, processor),
-        "system": about.system is None and not about.has_chip and about.scope != "container",
+        "unsaid": processor is None and not row,
+        "series": not any((is_usual, is_listed)) and processor,
+        "kind": other_kind * (about.processor not in (None, processor)),
+        "system": parts.system().capitalize() * (not is_system_told),
         "vram": about.vram_gib is not None,
-        "graphics": no_gpu and graphics,
-        "card": about.has_chip and about.cards,
-        "sizes": sizes,
-    }
-    figures = {
-        "gpu": label,
-        "processor": processor,
-        "kind": about.processor,
-        "system": parts.system().capitalize(),
-        "graphics": graphics,
-        "card": about.cards and about.cards[0].label,
+        "graphics": no_gpu and series and series.graphics,
+        "card": first_card * about.has_chip,
         "sizes": [f"{size:g} GB" for size in sizes],
     }
-    return *parts.cards.notes, *sentences("words", "note", holds, **figures)
+    return *parts.cards.notes, *sentences("words", "note", values, **values)
 
 
 def _ram_words(gib: float) -> str:
@@ -462,8 +440,10 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, list[
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
-    how = _how_known(about, series, used)
-    facts, assumed = {BANDWIDTH: bandwidth, "memory_bandwidth_how": how}, machine.assumed
+    facts, assumed = (
+        {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)},
+        machine.assumed,
+    )
     machine = machine.stated(facts, f"{what}, as its description says")
     # the rate of a kind is a guess
     machine = machine if "mts" in stated else machine.replace(assumed=assumed)
@@ -471,12 +451,12 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, list[
 
 
 def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
-    stated = about.numbers.keys()
-    if "mts" not in stated and not (about.ram_kind and series.slowest < series.fastest):
+    stated, kind = about.numbers.keys(), about.ram_kind or ""
+    if "mts" not in stated and not (kind and series.slowest < series.fastest):
         return RATE_ASSUMED
     # of two channels one may be empty
-    is_filled = channels != 2 or (about.ram_kind or "").startswith("lp")
-    return FILLED_ASSUMED if not is_filled and stated.isdisjoint(("sticks", "channels")) else None
+    is_filled = channels != 2 or kind.startswith("lp") or stated & {"sticks", "channels"}
+    return None if is_filled else FILLED_ASSUMED
 
 
 def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int | None:

@@ -247,7 +247,7 @@ def _take_mac(about: Description) -> None:
 def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
     """Whether a row is that chip or, where none is named, was sold under a name of these words."""
     if chip or "mac" not in row:
-        return row["words"].split() == ["apple", *chip]
+        return bool(row["words"].split() == ["apple", *chip])
     kinds, names = words & role("macs"), map(set[str], map(str.split, row["mac"]["sold_as"]))
     # `macbook 16gb` is every kind
     idle = (role("idle") - {*cpus.MAKERS}) | kinds

@@ -81,15 +81,14 @@ def is_on_apple_gpu(machine: Machine) -> bool:
 def chip_memory(machine: Machine) -> Memory | None:
     """Of a chip with its memory soldered beside it; None where it is none."""
     words, figures = words_of(machine.cpu_model or ""), constant("reading")
-    chip = chip_of(words)
+    chip, usable = chip_of(words), machine.cpu_cores_usable
     if chip is None:
         if "apple" not in words and not is_on_apple_gpu(machine):
             return None
         low, high, name = figures["any_apple_low"], figures["any_apple"][2], ANY_APPLE
     else:
         low, high, name = chip.least_gb_per_s, chip.gb_per_s, chip.name
-        few, cores = chip.smaller.get("cores"), machine.cpu_cores_physical
-        cores = cores or machine.cpu_cores_usable
+        few, cores = chip.smaller.get("cores"), machine.cpu_cores_physical or usable
         # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
         if few and (is_guest(machine) or cores is None or cores <= few):
             low = chip.smaller["least_gb_per_s"]
