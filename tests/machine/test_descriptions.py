@@ -110,7 +110,7 @@ def test_two_readings_are_asked_about(text: str) -> None:
         ("gtx 1080 ti", {"memory_total_bytes", "system", "architecture"}),
         ("gtx 1080 ti 32gb", set()),
         ("mac mini m4", {"memory_total_bytes"}),
-        ("2x rtx 3060", {"memory_total_bytes"}),
+        ("2x rtx 3060", {"memory_total_bytes", "system", "architecture"}),
     ],
 )
 def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:

@@ -26,7 +26,7 @@ from selfhost.machine.words import PartOfMachineError, UnknownGpuError
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 
 
-@each("table", ("gpu", "chip", "apple"))
+@each("table", ("gpu", "chip"))
 def test_a_row_names_a_source(table: str) -> None:
     for row in TABLE[table]:
         figures = [row, *row.get("other", ()), *([row["smaller"]] if "smaller" in row else [])]
