@@ -90,7 +90,7 @@ def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> It
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     needs, workload = question.needs, question.workload
     cost = quality_of_workload(workload, catalogue, question.spec)
-    if needs is None or needs.download_bytes is None or workload.runtime is None:
+    if needs is None or needs.files is None or workload.runtime is None:
         return None
     if workload.quantization is None or cost is None:
         return None
@@ -104,9 +104,9 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         quantization=workload.quantization,
         family=workload.format or "",
         runtime=workload.runtime,
-        bytes=needs.download_bytes,
-        how=needs.download_how.value if needs.download_how else "assumed",
-        source=needs.download_source or "",
+        bytes=needs.files.bytes,
+        how=needs.files.how.value,
+        source=needs.files.source,
         memory_bytes=getattr(memory, "high_bytes", None),
         memory_likely_bytes=getattr(memory, "total_bytes", None),
         fits=None if is_open and not judged.failed else not judged.failed,

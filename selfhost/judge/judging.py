@@ -13,7 +13,7 @@ from math import ceil
 
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import MemoryNeed, Needs
+from ..needs.records import How, Needs, Term, term
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
 from .checks.model import context_check, license_check, openness_check, weights_check
@@ -53,8 +53,7 @@ def judge(question: Question, machine: Machine) -> Judged:
 def needs_left(question: Question, needs: Needs) -> Needs:
     """With what still has to be downloaded, and without what the needs were counted from."""
     missing = question.missing_bytes
-    needs = needs.replace(case=None)
-    return needs if missing is None else needs.replace(download_bytes=missing, download_range=None)
+    return needs.replace(case=None, missing_bytes=missing)
 
 
 def best_layout(
@@ -203,15 +202,15 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     counted: list[Needs] = []
     for judged in members:
         question = judged.question
-        assert question.needs is not None
-        # as `judge` placed it, but with all of the download
-        needs = question.needs.replace(memory=judged.memory, placement=judged.placement)
+        assert judged.needs is not None
+        # with all of the download
+        needs = judged.needs.replace(missing_bytes=None)
         workload, runtime = question.workload, question.runtime
         key = question.spec.id, workload.format, workload.quantization, question.store
         is_shared = key in stored and runtime is not None and runtime.maps_files
         counted.append(_without_mapped(needs) if is_shared else needs)
         stored.setdefault(key, (needs, question))
-    total = _sum_of(names, counted)
+    total = _sum_of(names, counted, [each for each, _ in stored.values()])
     findings = {finding.check: finding for finding in _worst_of_members(names, members)}
     findings["disk"] = _disk_check_of_all(list(stored.values()), machine)
     files_bytes = sum(stored_in_memory(each, machine, asked) for each, asked in stored.values())
@@ -223,35 +222,26 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     return SideBySide(
         question=members[0].question,
         findings=tuple(findings[name] for name in CHECKS if name in findings),
-        needs=total.replace(
-            download_bytes=_added(each.download_bytes for each, _ in stored.values()),
-            disk_bytes=_added(each.disk_bytes for each, _ in stored.values()),
-        ),
+        needs=total,
         members=tuple(members),
     )
 
 
 def _without_mapped(needs: Needs) -> Needs:
-    if needs.memory is None:
-        return needs
     apart = [t for t in needs.terms if not t.may_be_mapped or t.name.startswith("draft_")]
     own = tuple(term for term in needs.terms if term.where != "host" or term in apart)
-    return needs.replace(memory=MemoryNeed(terms=own))
+    return needs.replace(terms=own, evictable_bytes=0)
 
 
-def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
-    memories = [each.memory for each in needs if each.memory is not None]
-    terms = tuple(term for memory in memories for term in memory.terms)
-    evictable_bytes = sum(memory.evictable_bytes for memory in memories)
-    is_known = len(memories) == len(needs)
+def _sum_of(names: Sequence[str], needs: Sequence[Needs], stored: Sequence[Needs]) -> Needs:
     places = {each.placement for each in needs}
     return Needs(
-        download_bytes=None,
-        disk_bytes=None,
+        files=_all_files(each.download_bytes for each in stored),
+        checkpoint_bytes=sum(each.checkpoint_bytes or 0 for each in stored),
         cpu=needs[0].cpu,
         placement=places.pop() if len(places) == 1 else "split",
-        memory=MemoryNeed(terms=terms, evictable_bytes=evictable_bytes) if is_known else None,
-        known_terms=(*terms, *(term for each in needs for term in each.known_terms)),
+        terms=tuple(term for each in needs for term in each.terms),
+        evictable_bytes=sum(each.evictable_bytes for each in needs),
         unknown=tuple(
             why.replace(reason=f"of {name}, {why.reason}")
             for name, each in zip(names, needs, strict=True)
@@ -260,9 +250,11 @@ def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
     )
 
 
-def _added(sizes: Iterable[int | None]) -> int | None:
+def _all_files(sizes: Iterable[int | None]) -> Term | None:
+    """The files of several models as one; None where the size of some is not known."""
     each = [*sizes]
-    return None if None in each else sum(filter(None, each))
+    size = sum(filter(None, each))
+    return None if None in each else term("files", size, How.COMPUTED, "each model's", "")
 
 
 def _disk_check_of_all(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding:
@@ -276,10 +268,9 @@ def _disk_check_of_all(stored: Sequence[tuple[Needs, Question]], machine: Machin
     for each in by_volume.values():
         needs, question = each[0]
         if len(each) > 1:
-            size = _added(bytes_to_store(one, asked.missing_bytes)[0] for one, asked in each)
+            files = _all_files(bytes_to_store(one, asked.missing_bytes)[0] for one, asked in each)
             largest = max(one.largest_file_bytes or 0 for one, _ in each) or None
-            needs = needs.replace(download_bytes=size, disk_bytes=size, largest_file_bytes=largest)
-            needs = needs.replace(download_range=None)
+            needs = Needs(files=files, largest_file_bytes=largest)
             question = question.replace(here=None, local_files=False)
         findings.append(disk_check(needs, machine, question))
     return _worst(findings)

@@ -1,5 +1,5 @@
-"""One model in one program under one workload, in the terms of this package; what its modules
-return; and what is asked of a model's files everywhere.
+"""One model in one program under one workload, in the terms of this package; and what is asked of a
+model's files everywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .quantization import canonical_gguf
-from .records import CpuNeed, Device, How, Offloaded, Term, middle_of, term, unread
+from .records import CpuNeed, Device, How, Needs, Term, middle_of, term, unread
 from .tensors import ArchitectureRow, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
@@ -244,21 +244,9 @@ class Case(Record):
         return 1 if self.cache_type == "fp8" else self.width
 
 
-class Parts(Record):
-    """Files, terms, and what is not known. With a `memory…` in `unknown` the terms are no total."""
-
-    files: Term | Unread
-    terms: tuple[Term, ...] = ()
-    evictable_bytes: int = 0
-    largest_file_bytes: int | None = None
-    tensor_parallel: tuple[int, ...] = ()
-    offloaded: tuple[Offloaded, ...] = ()
-    unknown: tuple[Unread, ...] = ()
-
-
-def without_files(files: Unread) -> Parts:
+def without_files(why: Unread) -> Needs:
     """Neither the files nor the weights are known."""
-    return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+    return Needs(unknown=(why, why.replace(fact="memory.weights")))
 
 
 def components_type(spec: ModelSpec) -> str:
@@ -342,7 +330,7 @@ def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
     """The processors that the program has builds for; without one those that the spec states."""
     if runtime is None:
         sets = spec.needs.instruction_sets if spec.needs else ()
-        return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
+        return CpuNeed(instruction_sets={"x86_64": sets} if sets else {})
     systems = (*runtime.systems, *runtime.builds_from_source)
     names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in systems if "-" in system))
     return CpuNeed(

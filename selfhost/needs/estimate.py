@@ -11,7 +11,7 @@ from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
 from .cache import groups_with_room
-from .case import Case, Companions, Parts, cpu_of, is_cast
+from .case import Case, Companions, cpu_of, is_cast
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
@@ -24,7 +24,6 @@ from .records import (
     TENSOR_PARALLEL,
     Device,
     How,
-    MemoryNeed,
     Needs,
     Split,
     Term,
@@ -65,8 +64,7 @@ def needs_of(
 
 def needs_on(needs: Needs, device: Device) -> Needs:
     """The same needs, of known memory, where accelerators hold the model."""
-    assert needs.memory is not None
-    terms, case, devices = needs.memory.terms, needs.case, device.devices
+    terms, case, devices = needs.terms, needs.case, device.devices
     if case is None:
         # nothing says more of it than its terms
         shares = {Split.LAYERS: 1 / devices}
@@ -80,75 +78,47 @@ def needs_on(needs: Needs, device: Device) -> Needs:
             device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
         terms = _counted(case.replace(device=device)).terms
     there = (each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms)
-    memory = MemoryNeed(terms=tuple(there))
-    return needs.replace(placement="accelerator", memory=memory, is_lean=device.is_lean)
+    return needs.replace(
+        placement="accelerator", terms=tuple(there), evictable_bytes=0, is_lean=device.is_lean
+    )
 
 
 def _counted(case: Case) -> Needs:
-    spec, runtime, device = case.spec, case.program, case.device
-    needs = Needs(
-        download_bytes=None,
-        disk_bytes=None,
-        cpu=cpu_of(runtime, spec),
-        memory=None,
-        case=case.replace(device=None),
-    )
+    needs = _files_and_memory(case)
+    if needs.known_terms:
+        # the first part of the memory that is not known says how much is
+        least = units.binary(sum(each.low_bytes for each in needs.terms))
+        first = next(each for each in needs.unknown if each.fact.startswith("memory"))
+        more = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
+        unknown = (more if each == first else each for each in needs.unknown)
+        needs = needs.replace(unknown=tuple(unknown))
+    return needs.replace(cpu=cpu_of(case.program, case.spec), case=case.replace(device=None))
+
+
+def _files_and_memory(case: Case) -> Needs:
+    spec, runtime = case.spec, case.program
     if spec.closed:
-        return _unknown_needs(needs, "the weights were never published", "use an API")
+        return _unknown_needs("the weights were never published", "use an API")
     if case.workload.task == "finetune":
         from .training import finetune_needs
 
-        return finetune_needs(case, needs)
+        return finetune_needs(case)
     # something to compute from, or a published size to start from
     described = spec.architecture, spec.components, spec.parameters.total, spec.files
     if runtime is None or not any(described):
-        if (stated := _stated(case)) is not None:
-            return _with_parts(needs, stated)
         why = "the spec states neither an architecture nor [needs]"
         why = spec.unknown.get("architecture", why)
-        return _unknown_needs(needs, why, "state it under [needs] in a spec")
+        return _stated(case) or _unknown_needs(why, "state it under [needs] in a spec")
     held = parts(case)
     if case.companions.own_block and case.format != "gguf":
         held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))
     if case.draft is not None:
-        draft = parts(case.draft.replace(device=device))
+        draft = parts(case.draft.replace(device=case.device))
         held = with_draft(held, draft, case, runtime.sources.get("companions", runtime.name))
-    is_total = held.terms and not any(each.fact.startswith("memory") for each in held.unknown)
-    return _with_parts(needs, held if is_total else _stated(case, held) or held)
+    return held if held.memory is not None else _stated(case, held) or held
 
 
-def _with_parts(needs: Needs, parts: Parts) -> Needs:
-    needs = needs.replace(
-        largest_file_bytes=parts.largest_file_bytes,
-        tensor_parallel=parts.tensor_parallel,
-        unknown=parts.unknown,
-        offloaded=parts.offloaded,
-    )
-    files = parts.files
-    if not isinstance(files, Unread):
-        is_guess = files.how is How.ASSUMED
-        needs = needs.replace(
-            download_bytes=files.bytes,
-            disk_bytes=files.bytes,
-            download_how=files.how,
-            download_source=files.source,
-            download_range=(files.low_bytes, files.high_bytes) if is_guess else None,
-        )
-    missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
-    if not missing:
-        total = MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
-        return needs.replace(memory=total)
-    if not parts.terms:
-        return needs
-    # the first part of the memory that is not known says how much is
-    least = units.binary(sum(each.low_bytes for each in parts.terms))
-    reason = f"{missing[0].reason}; the known parts need at least {least}"
-    first = {missing[0]: missing[0].replace(reason=reason)}
-    unknown = tuple(first.get(entry, entry) for entry in parts.unknown)
-    return needs.replace(known_terms=parts.terms, unknown=unknown)
-
-
-def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
+def _stated(case: Case, counted: Needs | None = None) -> Needs | None:
     """What the spec states itself; files and ways of offloading as counted where it does not."""
     spec, stated = case.spec, case.spec.needs
     if stated is None:
@@ -166,13 +136,12 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
     files = None if counted is None else counted.files
     if size is not None:
         files = stated_range("files", size, size, source)
-    if not isinstance(files, Term):
-        files = unread("the spec states no disk_bytes", "add disk_bytes to [needs]")
-        unknown.append(files)
-    return Parts(
+    if files is None:
+        unknown.append(unread("the spec states no disk_bytes", "add disk_bytes to [needs]"))
+    return Needs(
         files=files,
         terms=tuple(terms),
-        largest_file_bytes=files.bytes if isinstance(files, Term) else None,
+        largest_file_bytes=files.bytes if files is not None else None,
         tensor_parallel=TENSOR_PARALLEL if divides else (),
         offloaded=() if counted is None else counted.offloaded,
         unknown=tuple(unknown),
@@ -196,10 +165,10 @@ def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
     return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
 
 
-def _unknown_needs(needs: Needs, reason: str, remedy: str) -> Needs:
+def _unknown_needs(reason: str, remedy: str) -> Needs:
     """The needs of a model of which neither files nor memory are known."""
     facts = "download_bytes", "memory"
-    return needs.replace(unknown=tuple(unread(reason, remedy, fact) for fact in facts))
+    return Needs(unknown=tuple(unread(reason, remedy, fact) for fact in facts))
 
 
 def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> int:

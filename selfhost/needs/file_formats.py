@@ -27,7 +27,6 @@ from .cache import why_not_known, with_every_head
 from .case import (
     Case,
     Encoder,
-    Parts,
     components_type,
     from_sixteen_bits,
     is_cast,
@@ -38,7 +37,7 @@ from .case import (
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
-from .records import Term, unread
+from .records import Needs, Term, unread
 from .tensors import ArchitectureRow, checkpoint_tensors, row_of
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
@@ -262,7 +261,7 @@ def size_of(case: Case) -> Term | Unread:
     return _functions_of(case)[0](case)
 
 
-def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Parts]]:
+def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Needs]]:
     """The functions that count the files of a format, and files and memory together."""
     if case.format == "gguf":
         return gguf_files.size_of, gguf_memory.parts
@@ -282,7 +281,7 @@ def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable
 
 # asked of the same models again and again, for what stands in for one and how far one could go
 @lru_cache(maxsize=512)
-def parts(case: Case) -> Parts:
+def parts(case: Case) -> Needs:
     """The files and the memory of a case, as the program of its format counts them."""
     if case.runtime.parts:
         files = parts_of(case.spec, case.runtime)

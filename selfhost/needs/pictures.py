@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from ..catalogue.runtime import ComponentFile, ModelParts
 from ..core.records import Unread
 from ..core.tables import shipped_table
-from .case import Case, Parts, components_type, overhead, published_size, without_files
+from .case import Case, components_type, overhead, published_size, without_files
 from .checkpoints import DTYPES
 from .quantization import BASE_TYPES, BLOCKS
 from .records import (
     Device,
     How,
+    Needs,
     Offloaded,
     Term,
     files_of,
@@ -69,7 +70,7 @@ def size_of(case: Case) -> Term | Unread:
     return term("files", size, How.ASSUMED, source, line, low=total * 2, high=total * 4)
 
 
-def parts(case: Case) -> Parts:
+def parts(case: Case) -> Needs:
     """Files and memory of diffusers: every component is resident, and the decoder of `parallel`
     images holds most beside them (tests/truth/diffusers.json).
     """
@@ -81,13 +82,13 @@ def parts(case: Case) -> Parts:
         # no rule says what it takes beside its weights: the spec states the whole
         why, remedy = "the memory beside its weights does not follow from them", "read its needs"
         whole = unread(why, remedy, "memory.activations")
-        return Parts(files=files, unknown=(whole,), offloaded=offloaded)
+        return Needs(files=files, unknown=(whole,), offloaded=offloaded)
     decoder, stored, mapped = _decoder(case), spec.components_dtype or "float32", 0
     if case.quantization != stored:
         # converted one component after the other: the pages of the largest one's file lie beside
         # all copies until it is done, and may go
         mapped = int(max(spec.components.values()) * DTYPES[stored] / 8)
-    return Parts(
+    return Needs(
         files=files,
         terms=(_weights(case), decoder, overhead(case.runtime, on_gpu=case.device is not None)),
         evictable_bytes=max(0, mapped - decoder.bytes),
@@ -222,7 +223,7 @@ def _device_terms(
     return (weights, working_on), (held,)
 
 
-def parts_in_files(case: Case, parts: ModelParts) -> Parts:
+def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
     components, computed = case.spec.components, _CPP["computed"]
     quantization = case.quantization
@@ -250,7 +251,7 @@ def parts_in_files(case: Case, parts: ModelParts) -> Parts:
         offloaded.append(Offloaded(way=way, host=host, device=device))
     terms = host[0], max(buffers, key=lambda each: each.bytes), host[1]
     size = largest.bytes
-    return Parts(files=files, terms=terms, largest_file_bytes=size, offloaded=tuple(offloaded))
+    return Needs(files=files, terms=terms, largest_file_bytes=size, offloaded=tuple(offloaded))
 
 
 def file_size(file: ComponentFile, components: Mapping[str, int], quantization: str) -> Term:

@@ -11,8 +11,8 @@ from ..core.records import Unread
 from ..core.tables import shipped_table
 from . import checkpoints
 from .cache import as_unpacked, cache_terms
-from .case import Case, Parts, is_cast, loads_sixteen_bits, overhead, unread_cache
-from .records import How, Term, share_of, summed, taken_off, term
+from .case import Case, is_cast, loads_sixteen_bits, overhead, unread_cache
+from .records import How, Needs, Term, share_of, summed, taken_off, term
 from .servers import devices_of, terms_by_device, terms_of_server
 
 _TORCH = shipped_table("memory")["torch"]
@@ -20,13 +20,14 @@ SHARD_BYTES: int = _TORCH["shard_bytes"]
 _PAGE_BYTES = 4096
 
 
-def parts(case: Case) -> Parts:
+def parts(case: Case) -> Needs:
     """Files and memory. What is cast while it loads is downloaded as published."""
     spec, runtime, own = case.spec, case.runtime, case.replace(quantization=case.own_type)
     if is_cast(spec, runtime, case.quantization):
         wide, narrow = checkpoints.size_of(own), parts(checkpoints.cast_to(case))
-        most = None if isinstance(wide, Unread) else min(wide.bytes, SHARD_BYTES)
-        return narrow.replace(files=wide, largest_file_bytes=most or narrow.largest_file_bytes)
+        if isinstance(wide, Unread):
+            return narrow.replace(files=None)
+        return narrow.replace(files=wide, largest_file_bytes=min(wide.bytes, SHARD_BYTES))
     loaded = files = checkpoints.size_of(case)
     at_load = loads_sixteen_bits(spec, runtime, case.format, case.quantization)
     is_narrowed = at_load and not case.is_own
@@ -39,11 +40,14 @@ def parts(case: Case) -> Parts:
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
-        return Parts(files=files, terms=tuple(beside), unknown=unknown)
+        known = None if isinstance(files, Unread) else files
+        return Needs(files=known, terms=tuple(beside), unknown=unknown)
     download = checkpoints.download_of(spec, files)
-    answer = Parts(files=download, largest_file_bytes=min(files.bytes, SHARD_BYTES))
-    if isinstance(download, Unread):
-        answer = Parts(files=download, unknown=(download,))
+    answer = (
+        Needs(unknown=(download,))
+        if isinstance(download, Unread)
+        else Needs(files=download, largest_file_bytes=min(files.bytes, SHARD_BYTES))
+    )
     weights = _quantized_while_loading(case, loaded) if is_narrowed else _weights(case, loaded)
     if not case.has_layers:
         terms = (weights, overhead(runtime, on_gpu=case.device is not None))

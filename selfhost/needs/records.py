@@ -172,8 +172,8 @@ class CpuNeed(Record):
     which that build crashes.
     """
 
-    architectures: tuple[str, ...]
-    instruction_sets: Mapping[str, tuple[str, ...]]
+    architectures: tuple[str, ...] = ()
+    instruction_sets: Mapping[str, tuple[str, ...]] = {}
     recommended: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -192,25 +192,23 @@ class Offloaded(Record):
 class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
-    `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the
-    largest single file (file systems have limits). `download_range`: the least and the most of a
-    size that is a guess. `tensor_parallel`: over how many devices the runtime can divide it, beside
-    one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the fastest
-    first; `offload` is the `way` that this placement takes. `is_lean`: with the runtime's
-    option `lean`. `known_terms`: those of a memory that is not known in all its terms. `case`: what
-    it was counted from, for other places; None of a sum, which lies as it is.
+    `files` are what is downloaded, `missing_bytes` what is left of it to do; `checkpoint_bytes` are
+    written beside them. `largest_file_bytes` is the largest single file (file systems have limits).
+    `terms` are the memory, or what is known of it. `tensor_parallel`: over how many devices the
+    runtime can divide it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an
+    accelerator, the fastest first; `offload` is the `way` that this placement takes. `is_lean`:
+    with the runtime's option `lean`. `case`: what it was counted from, for other places; None of a
+    sum, which lies as it is.
     """
 
-    download_bytes: int | None
-    disk_bytes: int | None
+    files: Term | None = None
+    missing_bytes: int | None = None
+    checkpoint_bytes: int | None = 0
     largest_file_bytes: int | None = None
-    download_how: How | None = None
-    download_source: str | None = None
-    download_range: tuple[int, int] | None = None
-    cpu: CpuNeed
+    cpu: CpuNeed = CpuNeed()
     placement: str = "host"
-    memory: MemoryNeed | None
-    known_terms: tuple[Term, ...] = ()
+    terms: tuple[Term, ...] = ()
+    evictable_bytes: int = 0
     tensor_parallel: tuple[int, ...] = ()
     offloaded: tuple[Offloaded, ...] = ()
     offload: str | None = None
@@ -219,9 +217,44 @@ class Needs(Record):
     case: Case | None = None
 
     @property
-    def terms(self) -> tuple[Term, ...]:
-        """Those of its memory; () where that is not known."""
-        return self.memory.terms if self.memory is not None else ()
+    def download_bytes(self) -> int | None:
+        """What still travels."""
+        whole = self.files.bytes if self.files is not None else None
+        return whole if self.missing_bytes is None else self.missing_bytes
+
+    @property
+    def download_how(self) -> How | None:
+        return self.files.how if self.files is not None else None
+
+    @property
+    def download_source(self) -> str | None:
+        return self.files.source if self.files is not None else None
+
+    @property
+    def download_range(self) -> tuple[int, int] | None:
+        """The least and the most of a size that is a guess."""
+        files = self.files if self.missing_bytes is None else None
+        is_guess = files is not None and files.how is How.ASSUMED
+        return (files.low_bytes, files.high_bytes) if files is not None and is_guess else None
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """What it occupies once all is there."""
+        if self.files is None or self.checkpoint_bytes is None:
+            return None
+        return self.files.bytes + self.checkpoint_bytes
+
+    @cached_property
+    def memory(self) -> MemoryNeed | None:
+        """None where a part of it is not known."""
+        if any(each.fact.startswith("memory") for each in self.unknown):
+            return None
+        return MemoryNeed(terms=self.terms, evictable_bytes=self.evictable_bytes)
+
+    @property
+    def known_terms(self) -> tuple[Term, ...]:
+        """Those of a memory that is not known in all its terms."""
+        return self.terms if self.memory is None else ()
 
     def ram_bytes(self, end: str = "high_bytes", *, on_cards: bool = False) -> int | None:
         """What stays in RAM, or lies on cards, by that end of each term; None where not known."""

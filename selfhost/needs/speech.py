@@ -9,9 +9,9 @@ from math import prod
 from ..catalogue.architecture import Audio
 from ..core.records import Unread
 from ..core.tables import shipped_table
-from .case import Case, Parts, overhead, published_size, without_files
+from .case import Case, overhead, published_size, without_files
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, Split, Term, term, times, times_sequences, unread, whole_files
+from .records import How, Needs, Split, Term, term, times, times_sequences, unread, whole_files
 from .tensors import checkpoint_tensors
 
 _BEAMS, _FRAMES_PER_SECOND, _SAMPLES_PER_SECOND = 5, 100, 16_000
@@ -57,7 +57,7 @@ def _counted(case: Case, elements: int) -> tuple[int, int, int, int]:
     return matrices, convolutions, others, rows
 
 
-def parts(case: Case) -> Parts:
+def parts(case: Case) -> Needs:
     """Files and memory. `parallel`: states or pieces of 30 seconds that are heard at once."""
     files = size_of(case)
     if isinstance(files, Unread):
@@ -67,14 +67,14 @@ def parts(case: Case) -> Parts:
         if case.format != "ggml":
             remedy = "state [architecture] in a spec of the model"
             why = unread("the architecture is not known", remedy, "memory.weights")
-            return Parts(files=files, unknown=(why,))
+            return Needs(files=files, unknown=(why,))
         program = overhead(case.runtime, on_gpu=case.device is not None).replace(how=How.ASSUMED)
         terms: tuple[Term, ...] = (whole_files(files), program)
     elif case.format == "ggml":
         terms = whole_files(files), *_whisper_cpp(case, audio)
     else:
         terms = _ctranslate2(case, audio, files)
-    return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
+    return Needs(files=files, terms=terms, largest_file_bytes=files.bytes)
 
 
 def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:

@@ -18,7 +18,7 @@ from .cache import why_not_known
 from .case import Case, is_cast, overhead, why_no_encoders
 from .checkpoints import linear_layers, size_of
 from .python import SHARD_BYTES
-from .records import How, MemoryNeed, Needs, Term, term, times, unread
+from .records import How, Needs, Term, term, times, unread
 from .tensors import checkpoint_tensors, count
 
 _RULES = shipped_table("memory")["training"]
@@ -38,25 +38,22 @@ class Training(Record):
     trains_all: bool
 
 
-def finetune_needs(case: Case, needs: Needs) -> Needs:
+def finetune_needs(case: Case) -> Needs:
     """What one training step and the checkpoints of a run take: `parallel` sequences at once;
     adapters count as weights; `disk_bytes` has the checkpoints that are kept.
     """
-    refused = _why_no_figures(case)
+    needs, refused = Needs(), _why_no_figures(case)
     if refused is None:
         format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
         files = size_of(case.replace(format=format, quantization=case.own_type))
-        if isinstance(files, Unread):
-            needs = needs.replace(unknown=(files,))
-        else:
-            origin = {"download_how": files.how, "download_source": files.source}
-            needs = needs.replace(download_bytes=files.bytes, **origin)
+        needs = Needs(unknown=(files,)) if isinstance(files, Unread) else Needs(files=files)
         refused = _why_not_computed(case)
     if refused is not None:
         first = "disk_bytes" if needs.download_bytes else "download_bytes"
         unknown = (unread(refused[0], refused[1] or None, fact) for fact in (first, "memory"))
-        return needs.replace(unknown=(*needs.unknown, *unknown))
-    training, download, kept = training_of(case), needs.download_bytes, _RULES["kept_checkpoints"]
+        return needs.replace(checkpoint_bytes=None, unknown=(*needs.unknown, *unknown))
+    training, stored, kept = training_of(case), needs.files, _RULES["kept_checkpoints"]
+    download = stored.bytes if stored is not None else None
     program = overhead(case.runtime, on_gpu=case.device is not None)
     terms = *_model_states(training, download), _activations(training), program
     bytes_of = {each.name: each.bytes for each in terms}
@@ -64,12 +61,15 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
     state = bytes_of.get("optimizer", 0)
     trained = bytes_of["weights"] if training.trains_all else 4 * training.adapters[0]
     largest = max(state, min(trained, SHARD_BYTES), min(download or 0, SHARD_BYTES))
-    needs = needs.replace(memory=MemoryNeed(terms=terms), largest_file_bytes=largest)
-    if not download:
-        return needs
-    line = f"on disk also {times(kept, 'checkpoint')} of {trained + state:,} bytes"
-    size, source = download + kept * (trained + state), f"{needs.download_source}; {line}"
-    return needs.replace(disk_bytes=size, download_source=source)
+    if stored is not None:
+        line = f"on disk also {times(kept, 'checkpoint')} of {trained + state:,} bytes"
+        stored = stored.replace(source=f"{stored.source}; {line}")
+    return needs.replace(
+        files=stored,
+        checkpoint_bytes=kept * (trained + state),
+        terms=terms,
+        largest_file_bytes=largest,
+    )
 
 
 def training_of(case: Case) -> Training:

@@ -20,7 +20,16 @@ from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import Speed
 from selfhost.judge.record import Judged, Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
-from selfhost.needs.records import SPLITS, CpuNeed, How, MemoryNeed, Needs, Split, Term
+from selfhost.needs.records import (
+    SPLITS,
+    CpuNeed,
+    How,
+    MemoryNeed,
+    Needs,
+    Split,
+    Term,
+    stated_range,
+)
 from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
@@ -66,8 +75,7 @@ def needs_of(
     cpu: CpuNeed | None = None,
 ) -> Needs:
     return Needs(
-        download_bytes=disk,
-        disk_bytes=disk,
+        files=None if disk is None else stated_range("files", disk, disk, "test"),
         largest_file_bytes=largest or disk,
         cpu=cpu
         or CpuNeed(
@@ -75,7 +83,7 @@ def needs_of(
             instruction_sets={"x86_64": ("sse4_2",)},
             recommended={"x86_64": ("avx2",)},
         ),
-        memory=MemoryNeed(terms=(term(low, high),)),
+        terms=(term(low, high),),
         tensor_parallel=(2, 4, 8),
     )
 

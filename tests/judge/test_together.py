@@ -11,7 +11,7 @@ from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.judging import SideBySide, judge_together
 from selfhost.judge.record import Question
 from selfhost.machine.record import Accelerator
-from selfhost.needs.records import Needs
+from selfhost.needs.records import unread
 
 ROOMY = MACHINE.replace(
     memory_total_bytes=128 * GIB, memory_limit_bytes=128 * GIB, memory_available_bytes=120 * GIB
@@ -109,7 +109,7 @@ def test_ram_and_cards_are_summed_apart() -> None:
 
 def test_a_need_that_is_not_known_is_not_known_of_the_sum() -> None:
     """The reason names the model; nothing is taken for zero."""
-    unknown: Needs = needs_of().replace(memory=None)
+    unknown = needs_of().replace(unknown=(unread("nobody knows", None, "memory"),))
     models = [model(4, "a"), question(needs=unknown)]
     finding = found(judge_together(models, ["a", "b"], ROOMY), "memory")
     assert (finding.outcome, finding.code) == (Outcome.UNKNOWN, "memory-need-not-known")

@@ -156,12 +156,7 @@ def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Give
 
 
 def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
-    unstated = Unread(
-        fact="memory",
-        reason="the spec does not state enough",
-        remedy="state it under [needs] in a spec",
-    )
-    why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), unstated)
+    why = next(entry for entry in needs.unknown if entry.fact.startswith("memory"))
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
     most = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
     cards = machine.accelerators
@@ -232,7 +227,7 @@ def _shell_limit(
     low: int, high: int, needs: Needs, machine: Machine, given: Given
 ) -> Finding | None:
     """That a `ulimit -v` is or may be too low: it counts mapped files, too."""
-    left, mapped = machine.address_space_bytes, needs.memory.evictable_bytes if needs.memory else 0
+    left, mapped = machine.address_space_bytes, needs.evictable_bytes
     threads = 2 * ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
     least, most = low + mapped, high + mapped + threads * _STACK_BYTES
     if needs.memory is None or left is None or most <= left:

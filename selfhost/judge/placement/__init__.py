@@ -19,7 +19,6 @@ from ...needs.records import (
     ACCELERATOR,
     Device,
     How,
-    MemoryNeed,
     Needs,
     Split,
     Term,
@@ -89,7 +88,7 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
 
 
 def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
-    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms)))
+    return needs.replace(placement=placement, terms=tuple(terms), evictable_bytes=0)
 
 
 def whole_on_one(there: Needs, where: str) -> Needs:
@@ -316,10 +315,7 @@ def _layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> 
         plain = needs_on(needs, Device(devices=len(nearest)))
         less = needs_on(needs, Device(devices=len(nearest), is_lean=True))
         lean = _equal_parts(needs, nearest, owned, is_lean=True)
-        if (
-            less.memory != plain.memory
-            and _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0
-        ):
+        if less.terms != plain.terms and _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
             yield lean
     for cards in states:
         yield from _parts_in_turn(needs, roomiest(_rooms(needs, machine, cards)))

@@ -9,11 +9,11 @@ the model's is, it asks for one row of logits per sequence, and the model for `1
 from __future__ import annotations
 
 from ...catalogue.spec import ModelSpec
-from ...core.records import Unread
 from ..cache import cache_groups, shape_of_row
-from ..case import Case, Parts
+from ..case import Case
 from ..records import (
     How,
+    Needs,
     Split,
     Term,
     share_by_device,
@@ -52,7 +52,7 @@ def why_no_own_block(model: ModelSpec) -> str | None:
     return None
 
 
-def with_draft(model: Parts, draft: Parts, case: Case, source: str) -> Parts:
+def with_draft(model: Needs, draft: Needs, case: Case, source: str) -> Needs:
     """The model with another that drafts for it, on the first of several accelerators."""
     name = case.draft.spec.name if case.draft is not None else ""
     terms = [
@@ -68,8 +68,8 @@ def with_draft(model: Parts, draft: Parts, case: Case, source: str) -> Parts:
     ]
     unknown = [each.replace(reason=f"{name}, the draft: {each.reason}") for each in draft.unknown]
     files, more, largest = model.files, draft.files, model.largest_file_bytes or 0
-    if not case.companions.draft_is_here and not isinstance(files, Unread):
-        files = more if isinstance(more, Unread) else with_files(files, more, f"the draft, {name}")
+    if not case.companions.draft_is_here and files is not None:
+        files = None if more is None else with_files(files, more, f"the draft, {name}")
         largest = max(largest, draft.largest_file_bytes or 0)
     parallel = [each for each in model.tensor_parallel if each in draft.tensor_parallel]
     return model.replace(

@@ -18,12 +18,22 @@ from ..case import (
     MEGAPIXEL_SIDE,
     Case,
     Cells,
-    Parts,
     unread_cache,
     why_no_encoders,
 )
 from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, layout_of, row_bytes
-from ..records import How, Split, Term, by_layers, term, times, times_sequences, unread, with_files
+from ..records import (
+    How,
+    Needs,
+    Split,
+    Term,
+    by_layers,
+    term,
+    times,
+    times_sequences,
+    unread,
+    with_files,
+)
 from .drafts import block_terms
 from .files import SIZES, SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual_tensors
 from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
@@ -34,7 +44,7 @@ _PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
 _PADDED = "; in steps of 256; a layer with a window keeps that and a batch"
 
 
-def parts(case: Case) -> Parts:
+def parts(case: Case) -> Needs:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     files, terms = size_of(case), list[Term]()
     kept = _cache(case) if case.has_layers else unread_cache(case.spec)
@@ -47,7 +57,7 @@ def parts(case: Case) -> Parts:
             terms += block_terms(case, compute)
     if isinstance(files, Unread):
         missing = files, files.replace(fact="memory.weights"), *unknown
-        return Parts(files=files, terms=tuple(terms), unknown=missing)
+        return Needs(terms=tuple(terms), unknown=missing)
     sets = case.instruction_sets
     layout = (
         ""
@@ -60,8 +70,8 @@ def parts(case: Case) -> Parts:
     known_files, seeing = _with_projector(case, files)
     if isinstance(known_files, Unread):
         unknown += [known_files.replace(fact="memory.projector"), known_files]
-    return Parts(
-        files=known_files,
+    return Needs(
+        files=None if isinstance(known_files, Unread) else known_files,
         terms=(*weights, *terms, *seeing),
         evictable_bytes=evictable,
         largest_file_bytes=min(files.bytes, SIZES["largest_file_bytes"]),

@@ -39,7 +39,7 @@ from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
-from selfhost.needs.records import MemoryNeed
+from selfhost.needs.records import How, stated_range, unread
 
 
 def heard(audio_seconds: int, longest_seconds: int | None = None) -> tuple[Question, Machine]:
@@ -151,14 +151,14 @@ def test_a_size_that_is_a_range_fails_by_its_least(
     free_gb: int, outcome: Outcome, words: str
 ) -> None:
     """What surely does not fit rules a model out; what may not fit is told."""
-    needs = needs_of(disk=10 * GB).replace(
-        download_bytes=10 * GB, download_range=(8 * GB, 12 * GB), largest_file_bytes=GB
-    )
+    files = stated_range("files", 8 * GB, 12 * GB, "test").replace(how=How.ASSUMED)
+    needs = needs_of().replace(files=files, largest_file_bytes=GB)
     finding = found("disk", question(needs=needs), with_disk(free_bytes=free_gb * GB))
     assert finding.outcome is outcome
     assert re.search(words, finding.reason)
 
 
+UNSIZED = needs_of().replace(unknown=(unread("nobody knows", None, "memory"),))
 PASS, WARN, UNKNOWN, FAIL = Outcome.PASS, Outcome.WARN, Outcome.UNKNOWN, Outcome.FAIL
 Range = tuple[float, float, float]
 
@@ -279,7 +279,7 @@ CELLS: Cells = {
     ("unknown", "memory-assumed"): at(
         BIG, MACHINE.replace(planning=True, assumed=("memory_total_bytes",))
     ),
-    ("unknown", "memory-need-not-known"): at(question(needs=needs_of().replace(memory=None))),
+    ("unknown", "memory-need-not-known"): at(question(needs=UNSIZED)),
     ("fail", "memory-too-small"): at(BIG),
 }
 
@@ -337,9 +337,7 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
         term(GIB, GIB, "repacked_weights"),
         term(GIB, 2 * GIB, "kv_cache"),
     )
-    asked = question(
-        needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB))
-    )
+    asked = question(needs=needs_of().replace(terms=terms, evictable_bytes=3 * GIB))
     machine = MACHINE.replace(cpu_cores_usable=4, address_space_bytes=address_space)
     finding = found("memory", asked, machine)
     assert (finding.code, finding.needs) == (code, needs * GIB + (24 * 8 * 2**20 if told else 0))
@@ -354,8 +352,7 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
 
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     """On a disk the originals of repacked weights may leave the page cache; where the store is RAM they cannot, so the least is more."""
-    memory = MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB)
-    twice = question(needs=needs_of().replace(memory=memory))
+    twice = question(needs=needs_of().replace(evictable_bytes=3 * GIB))
     sizes = {"memory_limit_bytes": 7 * GIB, "memory_available_bytes": 6 * GIB}
     ram = with_disk(filesystem="tmpfs").replace(**sizes)
     assert found("memory", twice, with_disk().replace(**sizes)).code == "memory-fits"
