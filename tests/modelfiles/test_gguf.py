@@ -95,10 +95,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
             is_f32 = "f32" in (case["type_k"], case["type_v"])
             assert is_f32 or 0.3 * guess <= case["compute_bytes"] <= 4 * guess, case
             buffer = case["compute_bytes"]
-        assert (cached + state, buffer) == (
-            case["context_bytes"],
-            case["compute_bytes"],
-        ), case
+        assert (cached + state, buffer) == (case["context_bytes"], case["compute_bytes"]), case
     sizes = {
         tensor[0]: prod(tensor[1]) // TYPES[tensor[2]][1] * TYPES[tensor[2]][2]
         for tensor in placed(model)

@@ -80,11 +80,11 @@ def _read_linux(host: Host, facts: Facts) -> tuple[list[Cards], _Why | None]:
 def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
     """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
     folders: dict[str, list[str]] = {}
-    why = None
+    slots, why = host.listdir(PCI), None
     # a board or small virtual machine without a PCI bus has /sys/bus all the same
-    if not host.exists(PCI) and not host.listdir("/sys/bus"):
+    if PCI in host.why and (host.exists(PCI) or not host.listdir("/sys/bus")):
         why = f"{PCI} cannot be listed"
-    for slot in host.listdir(PCI):
+    for slot in slots:
         folder = f"{PCI}/{slot}"
         kind, vendor = host.read_word(f"{folder}/class"), host.read_word(f"{folder}/vendor")
         if not kind or (kind.startswith(_DISPLAYS) and not vendor):

@@ -174,14 +174,17 @@ class Host:
         return value if isinstance(value, dict) else {}
 
     def listdir(self, path: str) -> list[str]:
-        """The names in a folder, sorted; none where it cannot be listed."""
+        """The names in a folder, sorted; none where it cannot be listed: `why` says."""
         try:
             return sorted(map(self._decoded, os.listdir(self.real(path))))
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            self.why[path] = f"{path} {fault_at(path, error).reason}"
             return []
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
-        """Bytes of each file in a folder, None of a folder, 0 of what leads nowhere. `OSError`."""
+        """Bytes of each file in a folder, None of a folder, 0 of a link that leads nowhere. Raises
+        `OSError` for what is there and cannot be looked at.
+        """
         sizes: dict[str, int | None] = {}
         try:
             entries = os.scandir(self.real(self.paths.join(*parts)))
@@ -191,7 +194,7 @@ class Host:
             for entry in entries:
                 name = self._decoded(entry.name)
                 sizes[name] = 0
-                with suppress(OSError):
+                with suppress(FileNotFoundError, NotADirectoryError):
                     if entry.is_symlink():
                         self.real(entry.path)
                     size = entry.stat().st_size if entry.is_file() else 0

@@ -266,24 +266,28 @@ def test_time_is_bounded_and_that_is_said(tmp_path: Path) -> None:
 
 
 class Closed(Host):
-    """A live host on which one folder may not be read."""
+    """A live host on which one file or folder may not be looked at."""
 
     def __init__(self, home: Path, closed: Path) -> None:
-        super().__init__(env={"HOME": str(home)}, system="linux")
         self.closed = str(closed)
+        super().__init__(env={"HOME": str(home)}, system="linux")
 
-    def sizes(self, *parts: str) -> dict[str, int | None]:
-        if parts[0].startswith(self.closed):
+    def real(self, path: str) -> str:
+        if path.startswith(self.closed):
             raise PermissionError(13, "Permission denied")
-        return super().sizes(*parts)
+        return path
 
 
 def test_a_store_of_another_account_is_unread(tmp_path: Path) -> None:
-    """Ollama's service keeps its folder to itself: the others are found."""
-    Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
+    """Ollama's service keeps its folder to itself: the others are found. A file that may not be looked at is no file of 0 bytes."""
+    hub = Hub(tmp_path, MISTRAL)
+    hub.add(MISTRAL_FILE, MISTRAL_BYTES)
     found = read(Closed(tmp_path, tmp_path / ".ollama"))
     assert [model.repository for model in found.values["models_present"]] == [MISTRAL]
     assert "Permission denied" in found.unread["models_present.ollama"].reason
+    found = read(Closed(tmp_path, hub.snapshot / MISTRAL_FILE))
+    assert found.values["models_present"] == ()
+    assert "could not be read" in found.unread["models_present.huggingface"].reason
 
 
 def test_a_recorded_tree_holds_what_it_holds(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +116,31 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
         # the corpus holds what decides: each of these facts rests on at least one of its files
         memory = {"memory_total_bytes", "memory_limit_bytes", "memory_available_bytes"}
         assert {*memory, "instruction_sets", "cpu_cores_usable"} <= lost
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes a file of Linux that cannot be read")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_what_the_system_refuses_is_unread(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and folders of another account, or of a broken disk: each fact has the system's reason, and none is zero or empty."""
+    root = str(MACHINES / "linux-vm-no-limit" / "root")
+    host, real_open = RecordedHost(root), os.open
+    words = "may not be read" if number == errno.EACCES else "cannot be read: Input/output error"
+
+    def refuse(path: str, *flags: int, own: Any) -> Any:
+        if path.startswith(root) and (number == errno.EACCES or own is not real_open):
+            raise OSError(number, os.strerror(number))
+        # at the begin of which nothing is mapped, so that reading it fails
+        return own("/proc/self/mem" if path.startswith(root) else path, *flags)
+
+    for name in ("open", "listdir", "scandir"):
+        monkeypatch.setattr(os, name, partial(refuse, own=getattr(os, name)))
+    machine = read_machine(host)
+    lawful(machine)
+    assert not any("failed" in entry.reason for entry in machine.unread)
+    memory = [f"memory_{size}_bytes" for size in ("total", "limit", "available")]
+    for fact in (*memory, "swap_free_bytes", "cpu_model", "instruction_sets", "cpu_cores_usable"):
+        assert words in machine.why_unread(fact).reason, fact
+    assert machine.accelerators is None
 
 
 NUMBERS = [b"0", b"-1", b"max", b"9" * 23, b"1.5", "٣".encode(), b"18446744073709551615"]
