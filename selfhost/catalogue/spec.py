@@ -9,7 +9,7 @@ from typing import Any
 from ..core.records import Record, Stated, read_by, shortened, shown
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
-from . import spec_values as words
+from . import spec_values
 from .architecture import LAYERS, Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import Sized
@@ -68,7 +68,7 @@ class PublishedFiles(Record):
 
     format: str = read_by(choices=FORMATS)
     source: str = read_by(lines=True)
-    repository: str | None = read_by(form=words.REPOSITORY, default=None)
+    repository: str | None = read_by(form=spec_values.REPOSITORY, default=None)
     bytes: Mapping[str, int] = read_by(minimum=1, default={})
     unsized: tuple[str, ...] = read_by(default=())
     names: Mapping[str, str] = read_by(default={})
@@ -129,7 +129,7 @@ class License(Stated):
     """SPDX expression or `LicenseRef-…`, and what it allows, each one of ANSWERS."""
 
     id: str | None = None
-    url: str | None = read_by(form=words.ADDRESS, default=None)
+    url: str | None = read_by(form=spec_values.ADDRESS, default=None)
     commercial_use: str | None = read_by(choices=ANSWERS, default=None)
     modification: str | None = read_by(choices=ANSWERS, default=None)
     redistribution: str | None = read_by(choices=ANSWERS, default=None)
@@ -140,11 +140,11 @@ class License(Stated):
 class Openness(Stated):
     """What was published, each one of OPENNESS."""
 
-    weights: str = read_by(choices=words.OPENNESS, default="unknown")
-    inference_code: str = read_by(choices=words.OPENNESS, default="unknown")
-    training_code: str = read_by(choices=words.OPENNESS, default="unknown")
-    training_data: str = read_by(choices=words.OPENNESS, default="unknown")
-    paper: str = read_by(choices=words.OPENNESS, default="unknown")
+    weights: str = read_by(choices=spec_values.OPENNESS, default="unknown")
+    inference_code: str = read_by(choices=spec_values.OPENNESS, default="unknown")
+    training_code: str = read_by(choices=spec_values.OPENNESS, default="unknown")
+    training_data: str = read_by(choices=spec_values.OPENNESS, default="unknown")
+    paper: str = read_by(choices=spec_values.OPENNESS, default="unknown")
 
 
 class Parameters(Sized):
@@ -198,7 +198,7 @@ class Upkeep(Stated):
     """Whether the model is still the one to take."""
 
     current: bool | None = None
-    superseded_by: str | None = read_by(form=words.ID, default=None)
+    superseded_by: str | None = read_by(form=spec_values.ID, default=None)
     note: str | None = read_by(lines=True, default=None)
 
 
@@ -215,11 +215,11 @@ class Availability(Stated):
     why: str = read_by(lines=True)
     provider: str
     retired: str | None = read_by(Table.date, partial=True, default=None)
-    successor: str | None = read_by(form=words.ID, default=None)
+    successor: str | None = read_by(form=spec_values.ID, default=None)
     free_tier: str | None = read_by(lines=True, default=None)
     fine_tuning: str | None = read_by(lines=True, default=None)
     api: bool = True
-    open_alternatives: tuple[str, ...] = read_by(form=words.ID, default=())
+    open_alternatives: tuple[str, ...] = read_by(form=spec_values.ID, default=())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -291,18 +291,18 @@ class ModelSpec(Record):
     `refused` is the sentence why no program loads that file.
     """
 
-    id: str = read_by(form=words.ID)
+    id: str = read_by(form=spec_values.ID)
     name: str = read_by()
     family: str | None = read_by(default=None)
     developer: str | None = read_by(default=None)
     released: str | None = read_by(Table.date, partial=True, default=None)
-    modality: str = read_by(choices=words.MODALITIES, default="text")
-    uses: tuple[str, ...] | None = read_by(choices=words.USES, default=None)
-    inputs: tuple[str, ...] | None = read_by(choices=words.INPUTS, default=None)
-    tuned_from: str | None = read_by(form=words.ORIGIN, default=None)
-    runtimes: tuple[str, ...] = read_by(form=words.ID, default=())
-    aliases: tuple[str, ...] = read_by(form=words.ALIAS, default=())
-    repository: str | None = read_by(form=words.REPOSITORY, default=None)
+    modality: str = read_by(choices=spec_values.MODALITIES, default="text")
+    uses: tuple[str, ...] | None = read_by(choices=spec_values.USES, default=None)
+    inputs: tuple[str, ...] | None = read_by(choices=spec_values.INPUTS, default=None)
+    tuned_from: str | None = read_by(form=spec_values.ORIGIN, default=None)
+    runtimes: tuple[str, ...] = read_by(form=spec_values.ID, default=())
+    aliases: tuple[str, ...] = read_by(form=spec_values.ALIAS, default=())
+    repository: str | None = read_by(form=spec_values.REPOSITORY, default=None)
     gated: bool | None = read_by(default=None)
     tokenizer: bool | None = read_by(default=None)
     license: License | None = read_by(_license, default=None)
@@ -389,7 +389,7 @@ class ModelSpec(Record):
 
 def read_spec_file(path: str) -> Document:
     """The file of a spec, with `<id>.sources.toml` beside it."""
-    document, beside = Document.read(path), path.removesuffix(".toml") + words.SOURCES_ENDING
+    document, beside = Document.read(path), path.removesuffix(".toml") + spec_values.SOURCES_ENDING
     if document.ok and os.path.exists(beside):
         if "sources" in document.values:
             document.add(("sources",), f"stands here and in {shown(beside)}", "keep one of them")
@@ -402,7 +402,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     """The spec that `document` states; where that has faults, what is right in it. None where it is
     no TOML or of another schema.
     """
-    if not document.ok or not words.schema_is_read(root := document.root):
+    if not document.ok or not spec_values.schema_is_read(root := document.root):
         return None
     values = root.fields(ModelSpec)
     # a key that was merely misspelt is not missing
@@ -410,13 +410,13 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     for rule, path, is_broken in _rules(root, values, is_whole):
         if is_broken:
             message, remedy = shipped_table("model_files")["spec_rules"][rule]
-            document.add(path, message, remedy, absent=not words.is_stated(root.values, path))
+            document.add(path, message, remedy, absent=not spec_values.is_stated(root.values, path))
     # what a file does not repeat: a dense model uses all its parameters, a repository holds weights
     counts, model = values["parameters"], values["architecture"]
     is_dense = model is not None and model.feed_forward and not model.has_experts
     if is_dense and counts.active is None and "parameters.active" not in values["unknown"]:
         values["parameters"] = counts.replace(active=counts.total)
-    if values["repository"] and not words.is_stated(root.values, ("openness", "weights")):
+    if values["repository"] and not spec_values.is_stated(root.values, ("openness", "weights")):
         values["openness"] = values["openness"].replace(weights="published")
     # whoever publishes a model publishes a tokenizer with it
     is_untold = "tokenizer" in values["unknown"]
@@ -470,7 +470,7 @@ def _rules(
     if values["license"] is not None:
         yield from _license_rules(root, values["license"])
     for key in unknown:
-        yield "known", ("unknown", key), words.is_stated(root.values, key.split("."))
+        yield "known", ("unknown", key), spec_values.is_stated(root.values, key.split("."))
 
 
 def _license_rules(root: Table, terms: License) -> Iterator[tuple[str, Path, bool]]:
@@ -486,4 +486,4 @@ def _license_rules(root: Table, terms: License) -> Iterator[tuple[str, Path, boo
 
 def _lacks(root: Table, key: str) -> bool:
     paths = (key.split("."), ("unknown", key))
-    return not any(words.is_stated(root.values, path) for path in paths)
+    return not any(spec_values.is_stated(root.values, path) for path in paths)

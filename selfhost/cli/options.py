@@ -96,11 +96,11 @@ def _machines_named(options: argparse.Namespace) -> tuple[tuple[Machine, ...], s
     named: str | None = options.machine
     if named is None:
         return (Machine.read(measure=options.measure),), None
-    from ..machine.profiles import called
+    from ..machine.profiles import machine_called
 
     # a file that happens to be called as a machine changes nothing, unless it is named as a path
     is_there = os.path.lexists(named)
-    profile = None if "/" in named and is_there else called(named)
+    profile = None if "/" in named and is_there else machine_called(named)
     is_path = is_there or named in ("", "-") or named.endswith((".json", ".jsonl"))
     if profile is None and not (is_path or ("/" in named and " " not in named.strip())):
         from ..machine.named import named as described

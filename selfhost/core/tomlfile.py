@@ -243,8 +243,10 @@ class Table:
             key, limits = stated.name or field, stated.limits
             values[field] = stated.default
             if key in self.values or "required" in limits:
-                own = stated.read and stated.read(self, key, **limits)
-                value = own if stated.read else self.get(key, kind._kinds[field], **limits)
+                if stated.read is not None:
+                    value = stated.read(self, key, **limits)
+                else:
+                    value = self.get(key, kind._kinds[field], **limits)
                 values[field] = stated.default if value is None else value
             # also where it is missing, as most of the 140 keys of a runtime are
             self._known[key] = None

@@ -1,7 +1,7 @@
 """Bytes, tokens, speeds and times: printed so that the unit is always seen, and read as people type
 them. A reader raises `ValueError` with what is wrong and what to write.
 
-A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a number.
+A GiB is 2**30 bytes and a GB is 10**9.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Load(Record):
         return f" --tokens-per-day {tokens}{''.join(stated)}"
 
     def _check(self) -> None:
-        stated = _stated_in(self)
+        stated = _stated_values(self)
         if stated.ok and not self.input_tokens_per_day + self.output_tokens_per_day:
             stated.add(("input_tokens_per_day",), "must be more than no tokens")
         if self.electricity_per_kwh is not None and self.watts is None:
@@ -205,7 +205,7 @@ class Workload(Record):
         # before anything compares it: fp8_e4m3 is fp8
         if isinstance(self.kv_cache_type, str):
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
-        stated, is_tuning = _stated_in(self), self.task == "finetune"
+        stated, is_tuning = _stated_values(self), self.task == "finetune"
         message, remedy = "applies only to the task finetune", "add --task finetune"
         if is_tuning:
             message, remedy = "does not apply to fine-tuning", "leave it out"
@@ -230,7 +230,7 @@ def cache_type(text: str) -> str:
     return name if name in KV_CACHE_TYPES else text
 
 
-def _stated_in(record: Workload | Load) -> Document:
+def _stated_values(record: Workload | Load) -> Document:
     """The values that are no defaults, as a file that states them, with what is wrong with each."""
     kind = type(record)
     values = {field: getattr(record, field) for field in kind._fields}

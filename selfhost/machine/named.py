@@ -16,7 +16,7 @@ from ..core.tables import sentences, shipped_table
 from . import cpus, gpus
 from .changes import planned
 from .gpus import joined
-from .profiles import beginning_with, called, unknown
+from .profiles import machine_called, profiles_beginning_with, unknown_machine
 from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, cards_named, understand
 from .words import BREAK, UnknownGpuError, refusal, tokens
@@ -47,13 +47,13 @@ def named(text: str) -> tuple[Machine, str | None]:
     `MachineFileError` for a profile's faulty file.
     """
     own = _without_provider(text)
-    match = called(text) or called(own) or rented(text)
+    match = machine_called(text) or machine_called(own) or rented(text)
     if match is None:
         unlisted: str = shipped_table("cloud_types")["unlisted"]
         if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
             raise refusal("unlisted_gpu", text)
         words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
-        match = called(" ".join(words)) or _described(understand(text))
+        match = machine_called(" ".join(words)) or _described(understand(text))
     machine, note = match
     if note is not None:
         total = machine.sources.get("memory_total_bytes", machine.name)
@@ -253,7 +253,7 @@ class _Parts:
         if about.is_line or self.row:
             raise refusal("product", about.text)
         if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-            raise unknown(about.text)
+            raise unknown_machine(about.text)
         self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _complete_guest(self) -> None:
@@ -315,7 +315,7 @@ def _known_with(about: Description, parts: _Parts) -> tuple[Machine, str] | None
         return None
     own = [(card.name, card.memory_total_bytes) for card in parts.accelerators]
     for kind in ("laptop",) if about.is_laptop else ("desktop", "server"):
-        for machine in (profile.machine for profile in beginning_with(kind)):
+        for machine in (profile.machine for profile in profiles_beginning_with(kind)):
             cards = machine.accelerators or ()
             if own == [(card.name, card.memory_total_bytes) for card in cards]:
                 note = f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'

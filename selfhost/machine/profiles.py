@@ -82,7 +82,7 @@ def _labels() -> Mapping[str, Mapping[str, str]]:
     return {canonical(label): row for row in reversed(rows) for label in row["labels"]}
 
 
-def unknown(typed: str) -> SelfhostError:
+def unknown_machine(typed: str) -> SelfhostError:
     """The error for what is no known machine, with names that are spelled alike or hold it."""
     wanted, names_of_key = canonical(typed), _names_by_spelling()
     if nearest := names_of_key.get(wanted, ()):
@@ -94,7 +94,7 @@ def unknown(typed: str) -> SelfhostError:
     return refusal("machine", typed, nearest, meant=meant)
 
 
-def called(text: str) -> tuple[Machine, str | None] | None:
+def machine_called(text: str) -> tuple[Machine, str | None] | None:
     """The known machine of this name in any spelling, without its first word where that leaves no
     doubt, or of this label of hosted runners, `ubuntu-latest`, also behind who hosts it, with a
     note on what a label means; None where it is that of none or of several.
@@ -110,7 +110,7 @@ def called(text: str) -> tuple[Machine, str | None] | None:
     return load(row["profile"]).machine, f'"{text}": {row["note"]}{other}'
 
 
-def beginning_with(first_word: str) -> list[Profile]:
+def profiles_beginning_with(first_word: str) -> list[Profile]:
     """The profiles whose name begins so, from the smallest to the largest memory."""
     profiles = [load(name) for name in names() if name.startswith(first_word)]
     return sorted(profiles, key=lambda each: (*size_of(each.machine), each.name))
@@ -120,7 +120,7 @@ def all_profiles() -> tuple[Profile, ...]:
     """Every profile, by kind and from the smallest to the largest memory. Raises
     `MachineFileError`.
     """
-    return tuple(sorted(beginning_with(""), key=lambda each: KINDS.index(each.kind)))
+    return tuple(sorted(profiles_beginning_with(""), key=lambda each: KINDS.index(each.kind)))
 
 
 def size_of(machine: Machine) -> tuple[int, float]:

@@ -288,8 +288,8 @@ def _series_name(name: Sequence[str]) -> str | None:
     """Of the soldered chip, else of the series; None of a generation."""
     chip = cpus.chip_of(frozenset(name))
     series = chip or cpus.processor_of(" ".join(name))
-    is_told = series is not None and not getattr(series, "is_a_generation", False)
-    return series.name if series is not None and is_told else None
+    is_generation = getattr(series, "is_a_generation", False)
+    return None if series is None or is_generation else series.name
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:

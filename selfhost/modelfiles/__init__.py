@@ -10,10 +10,11 @@ import stat
 from collections.abc import Sequence
 
 from ..core.files import numbered_files, status_of
+from ..core.records import shown
 from . import safetensors, source
 from .gguf import read_gguf
 from .safetensors import stored_notes
-from .source import FILES, LocalModel, listed, reason, shown
+from .source import FILES, LocalModel, listed, reason
 from .specfiles import spec_text
 
 __all__ = ["LocalModel", "read_local", "spec_text", "stored_notes"]

@@ -15,6 +15,7 @@ from typing import Any
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Quantized, Safety
+from ..core.records import shown
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
@@ -81,17 +82,17 @@ def _spec(
     modality = "vision" if keys.sees else "text"
     if architecture is not None and not architecture.output_matrix:
         modality = "embedding"
-    shown = source.shown(keys.path)
+    file = shown(keys.path)
     # classes that transformers has of its own do not need the code that auto_map names
     is_foreign = not keys.in_gguf or keys.type.get("own_code")
     has_own_code = bool(is_foreign and isinstance(keys.outer.get("auto_map"), dict))
-    sources = {"architecture": shown}
+    sources = {"architecture": file}
     if counts.total:
         sources["parameters"] = "sum over the architecture"
     if counts.encoders:
         sources["parameters.encoders"] = "estimated from the widths and layers of config.json"
     if has_own_code:
-        sources["safety"] = f"auto_map in {shown}"
+        sources["safety"] = f"auto_map in {file}"
     # no narrow type that models are published in and that converters read
     is_published = stored.format != "mlx" and (stored.name or "").startswith(_PUBLISHED)
     quantized = None

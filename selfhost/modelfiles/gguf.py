@@ -14,6 +14,7 @@ from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedFo
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
 from ..core.files import numbered_files
+from ..core.records import shown
 from ..core.tables import shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count, gguf_tensors, idle, row_of
@@ -152,7 +153,7 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     architecture, refused = None, None
     try:
         architecture = _architecture(model)
-        _hold_to_row(model, architecture)
+        _check_against_row(model, architecture)
     except Malformed:
         raise
     except Unclear as why:
@@ -160,10 +161,10 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
         refused = f"llama.cpp refuses this file: {why}." if why.refused else None
     tag, link = (clean(model.values.get(f"general.license{key}")) for key in ("", ".link"))
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
-    headers = f"header of {source.shown(model.path)}{more}"
+    headers = f"header of {shown(model.path)}{more}"
     embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
     modality = "embedding" if embeds else "text"
-    size_source = SIZE_OF + source.shown(model.path)
+    size_source = SIZE_OF + shown(model.path)
     return source.spec_of(
         model.path,
         clean(model.values.get("general.name")),
@@ -255,7 +256,7 @@ def _architecture(model: GgufModel) -> Architecture:
         deepstack_layers=min(model.number("n_deepstack_layers") or 0, layers) or None,
         mtp_layers=model.blocks - layers or None,
         **_tables(model),
-        **_departures(model, attention, has_states=any(states)),
+        **_differences_from_row(model, attention, has_states=any(states)),
     )
     if context is None:
         why = f"the header says {model.name}.context_length = 0"
@@ -316,7 +317,7 @@ def _tables(model: GgufModel) -> dict[str, Any]:
     }
 
 
-def _departures(
+def _differences_from_row(
     model: GgufModel, attention: tuple[Attention, ...], *, has_states: bool
 ) -> dict[str, Any]:
     """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
@@ -332,13 +333,13 @@ def _departures(
     tables = {"rope_freqs.weight": "freqs", "rope_factors_long.weight": "long_short"}
     factors = next((kind for tensor, kind in tables.items() if tensor in names), row.rope_factors)
     own = {"gate": gate, "attention_bias": bias, "rope_factors": factors}
-    departures = {key: value for key, value in own.items() if value != getattr(row, key)}
+    different = {key: value for key, value in own.items() if value != getattr(row, key)}
     norm = _query_key_norm(model, attention)
     if norm not in (None, row.query_key_norm or "none"):
-        departures["query_key_norm"] = norm
+        different["query_key_norm"] = norm
     if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
-        departures["parallel_norms"] = 2
-    return departures
+        different["parallel_norms"] = 2
+    return different
 
 
 def _query_key_norm(model: GgufModel, attention: tuple[Attention, ...]) -> str | None:
@@ -357,9 +358,9 @@ def _query_key_norm(model: GgufModel, attention: tuple[Attention, ...]) -> str |
 
 def _state(model: GgufModel, layer: int) -> Recurrent | None:
     """The state that a layer keeps. Raises `Unclear` for one of an unknown kind."""
-    shown = model.row.state_kind
-    is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
-    is_possible = {"delta": is_delta, "lightning": shown == "lightning"}
+    row_kind = model.row.state_kind
+    is_delta = row_kind == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
+    is_possible = {"delta": is_delta, "lightning": row_kind == "lightning"}
     for kind, rule in _TABLE["states"].items():
         has_all = all(model.has(layer, tensor) for tensor in rule["tensors"])
         if has_all and is_possible.get(kind, True):
@@ -502,7 +503,7 @@ def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | Non
     return None
 
 
-def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
+def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
     """Note tensors of the file that are not quite those of its row. Raises where it is another."""
     row = row_of(architecture)
     if row is None:
@@ -515,13 +516,13 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     merged = {layer for name, layer in actual.keys() - expected if name in _TABLE["instead"]}
     optional = re.compile("|".join(_TABLE["optional"]))
     names = [clean(name.replace("*", str(layer))) for name, layer in differing]
-    for place, shown in zip(differing, names, strict=True):
+    for place, tensor in zip(differing, names, strict=True):
         name, layer = place
         # blocks that predict more tokens are left out
         if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
         stored = _size_text(actual.get(place, ())) or "missing"
-        what = f"its tensor {shown} is {stored}, and in {model.name} models it is"
+        what = f"its tensor {tensor} is {stored}, and in {model.name} models it is"
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
         if place not in expected:

@@ -19,10 +19,10 @@ from typing import Any
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Quantized, Safety
 from ..core.files import MAX_PARTS, read_some
-from ..core.records import Record
+from ..core.records import Record, shown
 from . import source
 from .config import read_config
-from .source import FILES, LocalModel, clean, parse_json, reason, refuse, shown
+from .source import FILES, LocalModel, clean, parse_json, reason, refuse
 
 MAX_HEADER_BYTES = 100_000_000
 # Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of
@@ -106,7 +106,7 @@ def read_weights(
         )
     weights = _weights_in(path, files)
     described = read_config(config) if config is not None else _undescribed(path, weights)
-    model = _mended_by(described, weights)
+    model = _with_weights(described, weights)
     spec, format = model.spec, model.format
     unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
     published: tuple[PublishedFiles, ...] = ()
@@ -139,7 +139,7 @@ def _undescribed(path: str, weights: Weights) -> LocalModel:
     return LocalModel(spec=source.spec_of(path, unknown=unknown), quantization=weights.dtype)
 
 
-def _mended_by(model: LocalModel, weights: Weights) -> LocalModel:
+def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     """What a config.json says, mended by its weights; where these contradict it, no layers."""
     spec, notes, held, name = model.spec, model.notes, weights.total, model.quantization
     unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters

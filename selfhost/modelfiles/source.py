@@ -15,8 +15,7 @@ from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedFo
 from ..catalogue.spec import License, ModelSpec
 from ..core import files, json_text
 from ..core.errors import Problem, SpecError
-from ..core.records import Record, shortened
-from ..core.records import shown as shown
+from ..core.records import Record, shortened, shown
 from ..core.tables import shipped_table
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)

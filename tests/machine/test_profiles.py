@@ -13,7 +13,7 @@ from selfhost import check
 from selfhost.judge.checks import Outcome
 from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import named
-from selfhost.machine.profiles import Profile, all_profiles, called, load, names
+from selfhost.machine.profiles import Profile, all_profiles, load, machine_called, names
 from selfhost.machine.record import Machine
 
 GIB, GB = 2**30, 10**9
@@ -117,7 +117,7 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
 )  # fmt: skip
 def test_names(typed: str, name: str) -> None:
     """Any case, any separator, and without the provider's name."""
-    assert [machine.name for machine, _ in filter(None, [called(typed)])] == [name]
+    assert [machine.name for machine, _ in filter(None, [machine_called(typed)])] == [name]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_names(typed: str, name: str) -> None:
 )
 def test_what_is_no_name(typed: str) -> None:
     """Nothing outside the list is found or read."""
-    assert called(typed) is None
+    assert machine_called(typed) is None
 
 
 def test_an_unknown_machine_names_both_ways(

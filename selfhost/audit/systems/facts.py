@@ -196,7 +196,7 @@ class MachineDraft:
 
 @lru_cache(512)
 def _rented(name: str) -> Machine | None:
-    rented = profiles.called(name) or named.rented(name)
+    rented = profiles.machine_called(name) or named.rented(name)
     return rented[0] if rented is not None and rented[0].scope == "vm" else None
 
 

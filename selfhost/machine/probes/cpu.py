@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter, thread_time
+from typing import NamedTuple
 
 from ...core import units
 from ...core.records import Unread
@@ -183,11 +184,11 @@ def _read_usable(host: Host, facts: Facts, cpus: frozenset[int], source: str) ->
             words = text.split() if text.endswith("\n") else []
             quota, period = (*(parse_limit(f"{word}\n") for word in words), None, None)[:2]
             if not quota or not period:
-                raise ValueError(host.why[f"{folder}/{names[0]}"])
+                raise ValueError(host.why[f"{folder}/{names[-1] if quota else names[0]}"])
             if quota / period < least:
                 least = quota / period
-                of = f"{least:g} of {len(cpus)} CPUs ({names[0]})"
-                source = f"limited by control group {group}: {of}"
+                share = f"{least:g} of {len(cpus)} CPUs ({names[0]})"
+                source = f"limited by control group {group}: {share}"
         facts.put(USABLE, least, source)
     except ValueError as error:
         facts.miss(USABLE, f"a limit may exist unseen: {error}")
@@ -284,14 +285,23 @@ def _by_firmware(words: Mapping[str, str]) -> tuple[bool | None, str]:
 # how fast memory that no cache holds is read, by the C library's memchr: that of a C probe within
 # 20 % on AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells
 _CHUNK_BYTES = 2 * units.MIB
-# four times the caches of which the system tells, or 64 MiB of them
-_LEAST_BYTES, _MOST_BYTES, _CACHES, _USUAL_CACHE_BYTES = 64 << 20, 4 << 30, 4, 64 << 20
+# how much is read: so many times the caches, or those that are usual where the system tells none
+_TIMES_CACHES, _USUAL_CACHE_BYTES = 4, 64 * units.MIB
+_LEAST_BYTES, _MOST_BYTES = 64 * units.MIB, 4 * units.GIB
 # what filling and reading may take, with care and within 60 ms
 _CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
 # of its processor, what an undisturbed thread gets; more threads than so many add nothing
 _LEAST_CPU_SHARE, _MAX_THREADS = 0.95, 16
-# when a thread was done with each chunk, its part of a processor, and the bytes it read of
-Trace = tuple[list[float], float, int]
+
+
+class Trace(NamedTuple):
+    """When a thread began and was done with each chunk, its share of a processor, and the bytes
+    that it read over and over.
+    """
+
+    seconds: list[float]
+    cpu_share: float
+    area_bytes: int
 
 
 def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
@@ -321,15 +331,16 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     if reason := next((reason for reason, holds in refusals.items() if holds), None):
         raise ValueError(reason)
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
-    beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
-    part_bytes = min(beyond, free // 8, _MOST_BYTES) // count
+    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
+    part_bytes = min(wanted_bytes, free // 8, _MOST_BYTES) // count
     traces = _run(count, part_bytes, *(_BRIEF_SECONDS if brief else _CAREFUL_SECONDS))
-    filled = sum(trace[2] for trace in traces)
-    if filled < beyond // 2:
-        raise ValueError(f"of {units.binary(filled)}, which was had, caches may hold too much")
-    is_busy = bool(others) or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE
+    filled_bytes = sum(trace.area_bytes for trace in traces)
+    if filled_bytes < wanted_bytes // 2:
+        size = units.binary(filled_bytes)
+        raise ValueError(f"of {size}, which was had, caches may hold too much")
+    is_busy = bool(others) or min(trace.cpu_share for trace in traces) < _LEAST_CPU_SHARE
     source = f"measured{' at present' * brief}: {count} thread{'s' * (count > 1)} reading"
-    source += f" {units.binary(filled)}{'; busy, so a lower bound' * is_busy}"
+    source += f" {units.binary(filled_bytes)}{'; busy, so a lower bound' * is_busy}"
     return int(joint_rate(traces)), source, is_busy
 
 
@@ -354,25 +365,30 @@ def _count_other_programs(host: Host) -> int:
 
 def joint_rate(traces: Sequence[Trace]) -> float:
     """Bytes per second of all threads together, while all ran; `ValueError` where never."""
-    start, end = max(trace[0][0] for trace in traces), min(trace[0][-1] for trace in traces)
-    chunks = sum(start < moment <= end for trace in traces for moment in trace[0])
+    start = max(trace.seconds[0] for trace in traces)
+    end = min(trace.seconds[-1] for trace in traces)
+    chunks = sum(start < moment <= end for trace in traces for moment in trace.seconds)
     if end <= start or not chunks:
         raise ValueError("the threads did not run at the same time")
     return chunks * _CHUNK_BYTES / (end - start)
 
 
-def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:
+def _run(count: int, part_bytes: int, fill_seconds: float, read_seconds: float) -> list[Trace]:
     """One trace of each thread. Raises what the first one raised."""
     from concurrent.futures import ThreadPoolExecutor
     from threading import Barrier
 
     wait = Barrier(count, timeout=10).wait
     with ThreadPoolExecutor(count) as pool:
-        running = [pool.submit(_read, part_bytes, fill, read, wait) for _ in range(count)]
+        running = [
+            pool.submit(_read, part_bytes, fill_seconds, read_seconds, wait) for _ in range(count)
+        ]
         return [each.result() for each in running]
 
 
-def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object]) -> Trace:
+def _read(
+    part_bytes: int, fill_seconds: float, read_seconds: float, wait: Callable[[], object]
+) -> Trace:
     """Fills memory until the time is up, waits for the others, and reads it over and over."""
     import ctypes
     import mmap
@@ -381,7 +397,7 @@ def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object])
         if hasattr(mmap, "MADV_HUGEPAGE"):
             area.madvise(mmap.MADV_HUGEPAGE)
         view = (ctypes.c_char * len(area)).from_buffer(area)
-        address, filled, until = ctypes.addressof(view), 0, perf_counter() + fill
+        address, filled, until = ctypes.addressof(view), 0, perf_counter() + fill_seconds
         # the area cannot be closed while something points into it
         del view
         while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
@@ -391,8 +407,8 @@ def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object])
         memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
         wait()
         used, done = thread_time(), [perf_counter()]
-        while done[-1] < done[0] + read or len(done) < 4:
+        while done[-1] < done[0] + read_seconds or len(done) < 4:
             # a byte that is not there
             memchr(address + len(done) * _CHUNK_BYTES % filled, 2, _CHUNK_BYTES)
             done.append(perf_counter())
-        return done, (thread_time() - used) / (done[-1] - done[0]), filled
+        return Trace(done, (thread_time() - used) / (done[-1] - done[0]), filled)

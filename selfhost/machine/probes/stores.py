@@ -156,9 +156,10 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
         reason = "no record says whether such files are complete: their size is compared"
         facts.miss(f"{MODELS}.complete", reason)
     source = f"names and sizes in the folders of {', '.join(stores)}"
-    nowhere = "the recorded tree has none of the folders where models are stored"
-    nowhere = "no home folder is set" if host.live else nowhere
-    facts.put(MODELS, tuple(models) if stores else None, source, nowhere)
+    why = "the recorded tree has none of the folders where models are stored"
+    if host.live:
+        why = "no home folder is set"
+    facts.put(MODELS, tuple(models) if stores else None, source, why)
 
 
 def _add_models(models: list[PresentModel], entries: Models, until: float) -> str:

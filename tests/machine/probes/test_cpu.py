@@ -83,10 +83,10 @@ HERE = Machine(
 )  # fmt: skip
 
 
-def trace(rate: float) -> Trace:
+def trace(rate: float, share: float = 1.0) -> Trace:
     """One thread that reads so many bytes a second."""
     step = cpu._CHUNK_BYTES / rate
-    return [at * step for at in range(int(0.1 / step) + 2)], 1.0, 256 * MIB
+    return Trace([at * step for at in range(int(0.1 / step) + 2)], share, 256 * MIB)
 
 
 @given(st.floats(5e9, 60e9), st.floats(5e9, 60e9))
@@ -115,12 +115,6 @@ def test_where_it_could_only_mislead_it_does_not_measure(
     assert machine.measured_in_vain
 
 
-def figures(monkeypatch: pytest.MonkeyPatch, share: float, others: int) -> None:
-    one = (*trace(20e9)[:1], share, 256 * MIB)
-    monkeypatch.setattr(cpu, "_run", lambda *_: [one, one])
-    monkeypatch.setattr(cpu, "_count_other_programs", lambda _: others)
-
-
 @pytest.mark.parametrize(
     ("share", "others", "bound"), [(1.0, 0, None), (0.5, 0, "least"), (1.0, 1, "least")]
 )
@@ -128,7 +122,8 @@ def test_a_busy_machine_gives_a_lower_bound(
     monkeypatch: pytest.MonkeyPatch, share: float, others: int, bound: str | None
 ) -> None:
     """A thread that was interrupted, or another program that runs beside it: more may be there."""
-    figures(monkeypatch, share, others)
+    monkeypatch.setattr(cpu, "_run", lambda *_: [trace(20e9, share)] * 2)
+    monkeypatch.setattr(cpu, "_count_other_programs", lambda _: others)
     for is_at_present in (False, True):
         machine = cpu.with_measured(HERE, brief=is_at_present)
         assert machine.memory_bandwidth_bytes_per_second == pytest.approx(40e9, rel=0.02)
