@@ -118,11 +118,14 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
 
 def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | None]:
     """The nearest folder upwards that exists, its volume, and whether it can be stored there."""
-    folder = host.resolve(place.path)
+    folder = whole = host.resolve(place.path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)
     if host.exists(folder) and not host.exists(folder, os.path.isdir):
         raise NotADirectoryError("it is a file, not a folder")
+    volume = host.mount_of(whole)
+    if host.live and volume != host.mount_of(folder):
+        raise OSError(f"the volume at {volume.point if volume else whole} cannot be looked at")
     space = host.ask("space", folder)
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
     if space and "microsoft" in host.release and host.exists("/mnt/c"):

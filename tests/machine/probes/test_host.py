@@ -17,7 +17,7 @@ from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tables import shipped_table
 from selfhost.machine.probes import Host, host, read_machine
-from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.probes.host import Mount, RecordedHost
 from selfhost.machine.probes.memory import read_process
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import PURPOSES
@@ -77,7 +77,16 @@ def test_a_dead_network_volume_is_unread(monkeypatch: pytest.MonkeyPatch) -> Non
         never.set()
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_a_volume_that_cannot_be_looked_at_is_unread(tmp_path: Path) -> None:
+    """Nor is its space that of the volume around it."""
+    seen = Host({"HOME": str(tmp_path / "broken")})
+    seen.mounts = (Mount("/", "ext4"), Mount(str(tmp_path / "broken"), "ext4"))
+    machine = read_machine(seen)
+    assert place(machine, "huggingface").free_bytes is None
+    assert "cannot be looked at" in machine.why_unread("disks.huggingface.free_bytes").reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_this_process_with_a_mapped_file(tmp_path: Path) -> None:
     """The pages that were read are counted as the file's; of no process nothing is."""
     assert read_process("4194305", Host()) is None
