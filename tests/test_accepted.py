@@ -192,14 +192,7 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
     assert "NaN" not in report.dumps(report.verdict(plain))
     for asked in workloads(chance):
         try:
-            answer = check_with(
-                shelf(),
-                model,
-                asked,
-                here,
-                instead=False,
-                today="2026-11-20",
-            )
+            answer = check_with(shelf(), model, asked, here, instead=False, today="2026-11-20")
         except WorkloadError:
             continue
         assert "NaN" not in report.dumps(report.verdict(answer))

@@ -329,8 +329,7 @@ def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "machines"),
-    [("ansible", ["edge-01", "edge-02", "edge-03"]), ("slurm", ["n1", "n2"])],
+    ("name", "machines"), [("ansible", ["edge-01", "edge-02", "edge-03"]), ("slurm", ["n1", "n2"])]
 )
 def test_records_that_engines_gathered(
     name: str, machines: list[str], capsys: pytest.CaptureFixture[str]

@@ -55,12 +55,7 @@ json.dump({
 
 def run(*command: str, cwd: Path) -> str:
     done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
+        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -149,10 +144,7 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
         }
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
     specs = checkout / "specs"
-    expected = {
-        "README.md": (specs / "README.md").read_bytes(),
-        **package_files(str(specs)),
-    }
+    expected = {"README.md": (specs / "README.md").read_bytes(), **package_files(str(specs))}
     assert held.keys() == expected.keys()
     assert [name for name, content in held.items() if content != expected[name]] == []
     assert "selfhost/py.typed" in others

@@ -89,8 +89,7 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     size = least.memory_bytes - 1
     # stated, for without them a smaller machine gets the next method, or a file to be made
     same = workload.replace(
-        finetune_method=verdict.workload.finetune_method,
-        quantization=verdict.workload.quantization,
+        finetune_method=verdict.workload.finetune_method, quantization=verdict.workload.quantization
     )
     smaller = least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
     assert judged(model, same, smaller).route is not Route.LOCAL
@@ -105,10 +104,7 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     )
 
 
-@pytest.mark.parametrize(
-    "case",
-    ["default", "mixture of experts", "a pace of each"],
-)
+@pytest.mark.parametrize("case", ["default", "mixture of experts", "a pace of each"])
 def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> None:
     """With it the slow end is as wanted; a tenth of a gigabyte less is not enough."""
     model, workload = CASES[case]

@@ -32,10 +32,7 @@ def workload_of(run: dict[str, Any]) -> Workload:
     parallel = run.get("parallel", run.get("users", 1))
     context = run["n_ctx"] // parallel if "parallel" in run else run["n_ctx"]
     return Workload(
-        runtime="llama.cpp",
-        quantization=run["quant"],
-        context_tokens=context,
-        parallel=parallel,
+        runtime="llama.cpp", quantization=run["quant"], context_tokens=context, parallel=parallel
     )
 
 

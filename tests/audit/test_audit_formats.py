@@ -372,11 +372,7 @@ def test_a_monitoring_system_gets_its_own_exit_codes(
 )
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_could_not_be_judged_never_looks_like_an_answer(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    policy: str | None,
-    fault: str,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, policy: str | None, fault: str
 ) -> None:
     """On standard output: a report that is red, or nothing where nothing was judged. In a file, be it of --output or of the format: a report that is red and says why."""
     path = tmp_path / "audit.toml"

@@ -113,10 +113,7 @@ def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
     text = '[[model]]\nname = "mistral-7b"\ncontext_tokens = 32768\n' + TOGETHER
     rows = list(judged(text, VM).rows)
     assert [row.wanted.label for row in rows] == ["mistral-7b", "mistral-7b + bge-m3"]
-    sizes = [
-        high_bytes(alone("mistral-7b", context_tokens=32768)),
-        high_bytes(alone("bge-m3")),
-    ]
+    sizes = [high_bytes(alone("mistral-7b", context_tokens=32768)), high_bytes(alone("bge-m3"))]
     assert [high_bytes(row.verdict) for row in rows if row.verdict is not None] == [
         sizes[0],
         sum(sizes),
@@ -151,10 +148,7 @@ REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
 )
 @pytest.mark.parametrize("text", [REQUIRED, REQUIRED + TOGETHER])
 def test_a_runtime_that_must_be_there(
-    text: str,
-    runtimes: tuple[PresentRuntime, ...] | None,
-    result: Result,
-    remedy: str | None,
+    text: str, runtimes: tuple[PresentRuntime, ...] | None, result: Result, remedy: str | None
 ) -> None:
     """Installing is a first step elsewhere; here its absence fails with the line that installs it, alone and beside others."""
     for row in judged(text, VM.replace(runtimes=runtimes)).rows:

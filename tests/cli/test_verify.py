@@ -22,9 +22,7 @@ def answered(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str,
 
 
 # samples of another model than Qwen2.5 0.5B that tell its parameters
-_MODELS = {
-    "llama_log-gpu": "llama-3.1-8b-instruct",
-}
+_MODELS = {"llama_log-gpu": "llama-3.1-8b-instruct"}
 
 
 @pytest.mark.parametrize("path", sorted(LOGS.glob("*.txt")), ids=lambda path: path.stem)
@@ -95,8 +93,7 @@ def test_what_is_no_log_is_refused(
 
 
 @pytest.mark.parametrize(
-    "words",
-    [("no-such.log",), (".",), ("4194305",), ("0",), ("9" * 400,), ("1", "2"), ()],
+    "words", [("no-such.log",), (".",), ("4194305",), ("0",), ("9" * 400,), ("1", "2"), ()]
 )
 def test_bad_usage_is_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """A missing file, a folder, no such process, too many words, none."""

@@ -49,11 +49,7 @@ def finding(check: str, outcome: Outcome, said: str = "", number: int = 0) -> Fi
 
 
 def verdict_of(
-    asked: str,
-    workload: Workload,
-    machine: Machine,
-    route: Route,
-    findings: tuple[Finding, ...],
+    asked: str, workload: Workload, machine: Machine, route: Route, findings: tuple[Finding, ...]
 ) -> Verdict:
     """Of a model of which nothing is known but its name, `NAME-id`."""
     return Verdict(

@@ -77,10 +77,7 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
         assert in_bytes(limits["ephemeral-storage"]) >= 2 * (about.disk_bytes or 0)
     cards = {key: value for key, value in limits.items() if "/" in key}
     assert cards == {key: value for key, value in requests.items() if "/" in key}
-    wanted = {
-        "amd": {"amd.com/gpu": "1"},
-        "nvidia": {"nvidia.com/gpu": "1"},
-    }
+    wanted = {"amd": {"amd.com/gpu": "1"}, "nvidia": {"nvidia.com/gpu": "1"}}
     if "four" in case and about.accelerators:
         assert cards == {"nvidia.com/gpu": "4"}
     elif "xe" in case:
