@@ -116,16 +116,22 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     return disk
 
 
-def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | None]:
-    """The nearest folder upwards that exists, its volume, and whether it can be stored there."""
-    folder = whole = host.resolve(place.path)
+def _nearest_folder(host: Host, path: str) -> str:
+    """The nearest one upwards that exists. `OSError` where it is a file, or of another volume."""
+    folder = whole = host.resolve(path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)
     if host.exists(folder) and not host.exists(folder, os.path.isdir):
         raise NotADirectoryError("it is a file, not a folder")
     volume = host.mount_of(whole)
-    if host.live and volume != host.mount_of(folder):
-        raise OSError(f"the volume at {volume.point if volume else whole} cannot be looked at")
+    if host.live and volume is not None and volume != host.mount_of(folder):
+        raise OSError(f"the volume at {volume.point} cannot be looked at")
+    return folder
+
+
+def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | None]:
+    """The nearest folder upwards that exists, its volume, and whether it can be stored there."""
+    folder = _nearest_folder(host, place.path)
     space = host.ask("space", folder)
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
     if space and "microsoft" in host.release and host.exists("/mnt/c"):
