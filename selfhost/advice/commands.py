@@ -412,14 +412,14 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     it has none, fetches or serves no such model, has no build for the machine, or may crash there.
     A tag that was typed may hold files of other runtimes.
     """
-    runtime = launch.runtime
-    place = launch.machine.system, launch.machine.architecture
-    has_build = None in place or "-".join(map(str, place)) in runtime.systems
+    runtime, machine = launch.runtime, launch.machine
+    is_open = None in (machine.system, machine.architecture)
+    has_build = is_open or machine.platform in runtime.systems
     is_served = launch.spec.modality in runtime.modalities and has_build
     is_typed = launch.is_run and not launch.question.is_here and not launch.may_crash
     if not (is_typed and is_served and _takes(launch)):
         return ()
-    if launch.spec.modality == "embedding" and launch.machine.system != "windows":
+    if launch.spec.modality == "embedding" and machine.system != "windows":
         values = _values_of(launch)
         if values["batch_tokens"] is not None and "long_embedding" in runtime.commands:
             line = fill_blanks(runtime.commands["long_embedding"], values)

@@ -170,7 +170,7 @@ def _runtime_lines(
     """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
-    if f"{machine.system}-{machine.architecture}" in runtime.builds_from_source:
+    if machine.platform in runtime.builds_from_source:
         return (f"# build {runtime.name} from source: {runtime.source_build}",)
     lines = install_lines(runtime, places)
     if not lines and runtime.builds:
@@ -212,7 +212,7 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
 
 def _keys_of_first(launch: Launch, cards: Sequence[Accelerator]) -> Iterator[str]:
     """A vendor, or `below-7.5` with or without the system before it."""
-    here = f"{launch.machine.system}-{launch.machine.architecture}-"
+    here = f"{launch.machine.platform}-"
     for key in launch.runtime.install_first:
         place, below, least = key.partition("below-")
         is_old = below and place in ("", here)

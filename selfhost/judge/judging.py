@@ -118,7 +118,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judg
         owned = emptied(owned)
     if owned and runtime is not None and not runtime.gpu_only:
         # on some systems every build leaves GPUs unused
-        is_used = f"{machine.system}-{machine.architecture}" not in runtime.no_gpu_systems
+        is_used = machine.platform not in runtime.no_gpu_systems
         owned = tuple(
             device
             if device.unified is not False or (is_used and runs_on(runtime, device))

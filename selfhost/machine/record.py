@@ -1,6 +1,6 @@
 """Machine: what was read of a computer, as plain values or None, each with where it was read or
-why it could not be. The annotation of a field states its kind, `limited` and `one_of` what it may
-be; a fault of a record names its key.
+why it could not be. The annotation of a field states its kind, `read_by` what it may be; a
+fault of a record names its key.
 """
 
 from __future__ import annotations
@@ -341,6 +341,11 @@ class Machine(Record):
     def is_bandwidth_measured(self) -> bool:
         """The cores of that machine read its memory: the figure is nobody's word."""
         return self.memory_bandwidth_how in (MEASURED, BRIEFLY)
+
+    @property
+    def platform(self) -> str:
+        """`linux-x86_64`, as the files of runtimes name those of their builds."""
+        return f"{self.system}-{self.architecture}"
 
     def assumes(self, fact: str) -> bool:
         """Whether `fact` was taken from the machine's class."""

@@ -78,7 +78,7 @@ def _left_unused(
 ) -> Finding | None:
     """That none of the builds computes on these, though the model runs beside them."""
     code, device, program = "accelerator-not-needed", devices[0], runtime.name
-    is_unused = f"{machine.system}-{machine.architecture}" in runtime.no_gpu_systems
+    is_unused = machine.platform in runtime.no_gpu_systems
     if is_unused and not device.unified:
         figures = {"device": device.name, "program": program, "processor": machine.architecture}
         return finding(WARN, code, "unused", figures)

@@ -86,7 +86,7 @@ def _sets_cell(machine: Machine, required: tuple[str, ...], recommended: tuple[s
 def runtime_check(question: Question, machine: Machine) -> Finding:
     """Is there a program that loads it, installed where it must be, and new enough?"""
     runtime, is_required = question.runtime, question.requires_runtime
-    platform, unfamiliar = f"{machine.system}-{machine.architecture}", question.unfamiliar
+    unfamiliar = question.unfamiliar
     if runtime is None and is_required:
         return finding(UNKNOWN, "runtime-any", "required")
     if runtime is None:
@@ -100,7 +100,7 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
         cell = no_build
     elif is_required and present is None:
         cell = _not_installed_cell(machine, runtime, is_required=True)
-    elif platform in runtime.big_endian_systems:
+    elif machine.platform in runtime.big_endian_systems:
         cell = WARN, "runtime-other-byte-order", "", {"processor": machine.architecture}
     elif unfamiliar is not None:
         cell = WARN, "runtime-unfamiliar", "", {"architecture": unfamiliar}
@@ -146,8 +146,7 @@ def other_runtime(runtime: RuntimeSpec | None) -> str:
 
 
 def _no_build_cell(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
-    system, processor = machine.system, machine.architecture
-    platform = f"{system}-{processor}"
+    system, processor, platform = machine.system, machine.architecture, machine.platform
     for_system = [
         entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system
     ]
@@ -193,7 +192,7 @@ def _version_cell(
 def _not_installed_cell(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Cell:
     """It passes, unless it must be built from source first, or must be installed already."""
     is_searched = machine.runtimes is not None
-    is_built = f"{machine.system}-{machine.architecture}" in runtime.builds_from_source
+    is_built = machine.platform in runtime.builds_from_source
     outcome, line = WARN if is_built else PASS, _install_line(runtime, machine)
     remedy = phrase("install", line=line) if line else None
     if is_built:
