@@ -184,8 +184,8 @@ def size(words: list[str]) -> int:
     errors: dict[str, SelfhostError] = {}
     for name in options.models:
         try:
-            size = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
-            sizes.append(fit_to_node(size, machine))
+            sized = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
+            sizes.append(fit_to_node(sized, machine))
         except SelfhostError as error:
             errors[name] = error
     if not sizes:

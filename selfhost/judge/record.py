@@ -20,9 +20,9 @@ from ..needs.tensors import ArchitectureRow
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .pace.engine import (
+    GATED_MATRICES,
     MEASURED_PROGRAM,
     SHORT_CHAT_TOKENS,
-    WITH_A_GATE,
     Step,
     launched_layers,
 )
@@ -132,7 +132,7 @@ class Question(Record):
             architecture=spec.architecture,
             read_bytes=FrozenDict(self.read_bytes or {}),
             parameters=parameters,
-            expert_matrices=WITH_A_GATE if self.row is None else self.row.expert_matrices,
+            expert_matrices=GATED_MATRICES if self.row is None else self.row.expert_matrices,
             replays=runtime is not None and runtime.replays_graphs,
             launched_layers=launched,
             depth_tokens=max(chat_tokens, prompt_tokens),

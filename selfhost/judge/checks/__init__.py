@@ -93,7 +93,7 @@ def finding(
     values = {**dict.fromkeys((*_FIELDS, "why", "remedy")), **common, **(figures or {})}
     remedy, why = values["remedy"], values["why"]
     if values.get("confidence") == "high":
-        # only what is not sure is told
+        # a reason names a confidence only where it is lower
         values["confidence"] = None
     if isinstance(why, Unread):
         remedy, values["why"] = remedy or why.remedy, why.reason

@@ -24,7 +24,7 @@ from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 # processes in there.
 _CONTAINER_RESERVE_BYTES = 64 * MIB
 _SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
-# What serves without a desktop keeps of a small machine one part in so many at most: Debian 12's
+# A system without a desktop keeps at most one part in so many of a small machine: Debian 12's
 # installation guide asks for 256 MB without a desktop, and boards and instances of 1 GiB run it.
 _RESERVE_PART = {"linux": 4}
 # What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for

@@ -42,7 +42,7 @@ _PLAIN = frozenset((
 # types of safetensors files by their names in GGUF
 _IN_GGUF = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 # matrices of an expert in most architectures: gate, up and down
-WITH_A_GATE = 3
+GATED_MATRICES = 3
 # the program whose runs were measured: its rules hold for those that compute with its code
 MEASURED_PROGRAM = "llama.cpp"
 # what people compare with: a question and the answer to it
@@ -65,7 +65,7 @@ class Step(Record):
     architecture: Architecture | None
     read_bytes: Mapping[str, int]
     parameters: int | None = None
-    expert_matrices: int = WITH_A_GATE
+    expert_matrices: int = GATED_MATRICES
     replays: bool = False
     launched_layers: Range | None = None
     depth_tokens: float = 0

@@ -55,7 +55,7 @@ def is_guest(machine: Machine) -> bool:
     return machine.scope in ("vm", "container")
 
 
-def _has_part(machine: Machine) -> bool:
+def _has_some_threads(machine: Machine) -> bool:
     """A guest with some threads of its processor, unlike WSL or a container without a limit."""
     own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
     has_all = own is not None and own.are_known and usable is not None and usable >= own.usable
@@ -111,7 +111,7 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
     elif core == "avx":
         has_avx = "avx" in sets or "avx2" in sets if series is None else series.vectors != "sse"
         name = name if has_avx else "sse"
-    if name in ("avx2", "avx512") and _has_part(machine):
+    if name in ("avx2", "avx512") and _has_some_threads(machine):
         name = f"{name}_shared"
     elif series is not None and series.kind == "mobile" and name in ("avx2", "avx512", "zen"):
         name = f"{name}_mobile"
@@ -268,7 +268,7 @@ def _named_memory(machine: Machine, rate: int | None) -> _Named | None:
             called=f"a processor of the series {series.name}",
             share=series.share,
             peaks=(series.least, series.slowest, likely, series.fastest, series.most),
-            sockets=1 if _has_part(machine) else _sockets_of(machine, series),
+            sockets=1 if _has_some_threads(machine) else _sockets_of(machine, series),
         )
     computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
@@ -303,7 +303,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     likely = share.likely * read[2] * usual
     high = min(max(share.high * read[3], share.likely * read[4]), peaks[4] / BANDWIDTH_SHARE)
     part = units.percent(BANDWIDTH_SHARE * likely / (peaks[2] * sockets))
-    if _has_part(machine):
+    if _has_some_threads(machine):
         # its neighbours have the rest
         low *= constant("reading")["guest_share"]
     elif _modules_are_unknown(machine):

@@ -137,7 +137,7 @@ def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "am
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
-    """Whether the program is not known to have no build that computes on such a GPU."""
+    """False where every build of the program is known not to compute on such a GPU."""
     least = runtime.least_of(shares_ram=device.unified is True)
     if least is not None and reaches(device, least) is False:
         return False
