@@ -18,6 +18,7 @@ from ..core.spelling import canonical
 from ..core.tables import sentences, shipped_table
 from .index import Catalogue
 from .quantization_names import TRAINED_FOR, Form, splits
+from .spec_values import PICTURES
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -250,7 +251,7 @@ def _with_form(
 
 def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
     """Whether the program of that form may be one for the model: vLLM makes no pictures."""
-    is_text = form.runtime is None or spec.modality not in ("image", "video")
+    is_text = form.runtime is None or spec.modality not in PICTURES
     return is_text or spec.modality in catalogue.runtime(form.runtime or "").modalities
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.records import Record
 from ..core.tables import shipped_table
+from .spec_values import GENERATING
 
 if TYPE_CHECKING:
     from ..core.workload import Workload
@@ -235,9 +236,6 @@ LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
 # in needs/training.py
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
 
-# kinds of model that the figures are of: those that write a text
-_MEASURED_KINDS = ("text", "vision")
-
 
 class Quality(Record):
     """What one quantization costs: `cost` is a word of the file's scale, `text` a sentence.
@@ -278,7 +276,8 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     if own is not None and quantization in (own, *_NAMES["same"].get(own, ())):
         quality = Quality(quantization=quantization, cost=AS_PUBLISHED, source=quality.source)
         return quality.replace(text="no loss: the model was published in this type")
-    if spec is None or spec.modality in _MEASURED_KINDS or quality.model in (None, "any"):
+    # the figures are of models that write a text
+    if spec is None or spec.modality in GENERATING or quality.model in (None, "any"):
         return quality
     text = f"in text models {quality.text}; not measured in {spec.modality}"
     return quality.replace(

@@ -19,6 +19,7 @@ from ..catalogue.quantization_names import (
 )
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
+from ..catalogue.spec_values import GENERATING
 from ..core.records import Unread
 from ..core.tables import shipped_table
 from ..core.workload import Workload
@@ -203,7 +204,7 @@ def _quantizations(
     casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
     own: tuple[str, ...] = ()
     # weights that are narrow already lose twice by being quantized again
-    if spec.modality in ("text", "vision") and from_sixteen_bits(spec.architecture):
+    if spec.modality in GENERATING and from_sixteen_bits(spec.architecture):
         own = tuple(runtime.quantizations)
     return (stored_type(spec.architecture), *casts, *own, *listed)
 
