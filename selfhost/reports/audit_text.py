@@ -9,7 +9,7 @@ from hashlib import sha256
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..judge.checks import Outcome, table
 from . import words
-from .layout import Blocks, Column, Paragraph, Span, Table, clean, line, section, strong, texts
+from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 
 # by exit code: the word of the outcome, its style, and the sentence
 ANSWERS: Mapping[int, tuple[str, str, str]] = {
@@ -135,16 +135,10 @@ def _models(audit: Audit, verbose: bool) -> Blocks:
     by_model: dict[int, list[Group]] = {}
     for group in audit.groups:
         by_model.setdefault(group.row.wanted.index, []).append(group)
-    columns = (
-        Column(),
-        Column(title="model", wrap=True),
-        Column(title="judged as", drop=1),
-        Column(title="runs on" if audit.since is None else "of what changed, runs on", right=True),
-        Column(title="why not", wrap=True),
-    )
+    runs = "runs on" if audit.since is None else "of what changed, runs on"
     rows = sorted(map(_model, by_model.values()), key=lambda each: each[0])
-    shown = tuple(cells for _, cells in rows[: None if verbose else _SHOWN])
-    yield from (line(), Table(columns=columns, rows=shown, indent=0)) if shown else ()
+    shown = [cells for _, cells in rows[: None if verbose else _SHOWN]]
+    yield from (line(), Table.of("audit", shown, runs=runs)) if shown else ()
     if len(shown) < len(rows):
         yield line(f"{len(rows) - len(shown):,} more: -v")
 

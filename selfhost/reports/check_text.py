@@ -10,19 +10,7 @@ from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.record import Finding, Outcome, Route, Verdict
 from . import words
-from .layout import (
-    Blocks,
-    Column,
-    Span,
-    Table,
-    command,
-    commands,
-    line,
-    reasons,
-    section,
-    strong,
-    texts,
-)
+from .layout import Blocks, Span, Table, command, commands, line, reasons, section, strong, texts
 
 if TYPE_CHECKING:
     from ..judge.pace.speed import PaceRange, Speed
@@ -64,7 +52,7 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
     yield words.answer_line(verdict)
     yield from texts(_first_lines(verdict, measured))
     if rows := tuple(_rows(verdict)):
-        yield from (line(), Table(columns=(Column(), Column(), Column(wrap=True)), rows=rows))
+        yield from (line(), Table.of("check", rows))
     if measured and machine.memory_bandwidth_bytes_per_second is None:
         why = machine.why_unread("memory_bandwidth_bytes_per_second")
         yield from reasons([("memory bandwidth", why.reason, why.remedy)])
@@ -332,11 +320,9 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
         rows.append((name, *(figure or "" for figure in figures), license, other.why))
     if rows:
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
-        drops = (Column(drop=1), Column(drop=3), Column(drop=2, wrap=True))
-        table = Table(columns=(Column(), Column(right=True), *drops), rows=tuple(rows))
         typed = command(verdict.alternatives[0].command + carry)
         title = f"What {runs} {words.place_words(verdict.machine)} instead"
-        yield from section(title, (table, typed))
+        yield from section(title, (Table.of("instead", rows), typed))
 
 
 def _by_api(verdict: Verdict, today: str | None) -> Blocks:

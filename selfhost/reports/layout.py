@@ -11,6 +11,7 @@ from itertools import zip_longest
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
+from ..core.tables import shipped_table
 
 _BAR_WIDTH, _GAP = 20, "  "
 # a terminal narrower than this has figures without bars, and tables whose columns may all wrap
@@ -75,6 +76,21 @@ class Table(Record):
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     indent: int = 2
+
+    @classmethod
+    def of(cls, name: str, rows: Iterable[tuple[str, ...]], **stated: str) -> Table:
+        """The table of that name in `specs/common/labels.toml`, with what is stated filled in."""
+        row = shipped_table("labels")["tables"][name]
+        columns = (
+            Column(
+                title=title.format(**stated),
+                right=">" in how,
+                wrap=how.format(**stated)[-1:] == "~",
+                drop=drop,
+            )
+            for title, how, drop in row["columns"]
+        )
+        return cls(columns=tuple(columns), rows=tuple(rows), indent=row["indent"])
 
 
 Block = Paragraph | Table

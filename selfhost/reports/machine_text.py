@@ -8,7 +8,7 @@ from ..core import units
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from . import words
-from .layout import Blocks, Column, Table, line, reasons, section, strong, texts
+from .layout import Blocks, Table, line, reasons, section, strong, texts
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
@@ -35,7 +35,7 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
         shown = filter(None, [*lines[:_SHOWN], *more])
         # the label stands in the first row of its kind
         rows += [("" if at else label, text) for at, text in enumerate(shown)]
-    yield Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows))
+    yield Table.of("machine", rows)
     hint = "What runs on it: selfhost list"
     if machine.planning and not machine.is_this_one:
         assumed = ", ".join(dict.fromkeys(map(_label, machine.assumed)))
@@ -106,7 +106,7 @@ def _full_blocks(machine: Machine) -> Blocks:
 
     from .json import sections, value_words
 
-    columns, rows = (Column(), Column(wrap=True), Column(title="read from", wrap=True)), []
+    rows: list[tuple[str, str, str]] = []
     for fact, label in words.labels("facts").items():
         value = getattr(machine, fact)
         is_list = fact == "instruction_sets" and value
@@ -114,7 +114,7 @@ def _full_blocks(machine: Machine) -> Blocks:
         parts = wrap(" ".join(value)) if is_list else [value_words(fact, value)]
         rows += [(label, parts[0], machine.sources.get(fact, ""))] if parts[0] else []
         rows += [("", part, "") for part in parts[1:]]
-    yield Table(columns=columns, rows=tuple(rows), indent=0)
+    yield Table.of("facts", rows)
     yield from sections(machine.to_json(), words.labels("machine"))
     yield from unread_blocks(machine)
 
@@ -182,13 +182,6 @@ def profiles_document(profiles: Sequence[Profile]) -> Blocks:
     if not profiles:
         yield line("No machine matches. `selfhost machine --profiles` lists all.")
         return
-    columns = (
-        Column(title="machine"),
-        Column(title="RAM", right=True),
-        Column(title="GPU memory", right=True),
-        Column(title="bandwidth", right=True, drop=2),
-        Column(title="what it is", drop=1),
-    )
     rows = []
     for profile in profiles:
         rate = profile.machine.memory_bandwidth_bytes_per_second
@@ -197,5 +190,5 @@ def profiles_document(profiles: Sequence[Profile]) -> Blocks:
         rows.append((strong(profile.name), *cells, bandwidth, profile.title))
     count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
     yield line(f"{count} to ask about with --machine NAME; the first word may be left out.")
-    yield from (line(), Table(columns=columns, rows=tuple(rows), indent=0), line())
+    yield from (line(), Table.of("profiles", rows), line())
     yield line("Check them against your configuration. --format json has sources and confidence.")

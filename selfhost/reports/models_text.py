@@ -31,34 +31,27 @@ from .layout import (
 # rows of the first screen of `list`
 TOP = 20
 _TIGHT = Span("!", Outcome.WARN)
-_COLUMNS = {
-    "memory": Column(title="memory", right=True, drop=2),
-    "in": Column(title="in", drop=5),
-    "quant": Column(title="quant", drop=3),
-    "download": Column(title="download", right=True, drop=4),
-    "license": Column(title="license", drop=6, wrap=True),
-    "parameters": Column(title="parameters", right=True, drop=7),
-    "released": Column(title="released", drop=8),
-    "why": Column(title="why", drop=9),
-    "judged as": Column(title="judged as", drop=3),
-}
-_LISTED = ("memory", "in", "quant", "pace", "download", "license")
-_LISTED_WIDE = (*_LISTED, "parameters", "released", "why")
+# the figures in the columns of a table in `specs/common/labels.toml`
+_SHOWN = {
+    "models": ("memory", "pace", "judged as"),
+    "listed": ("memory", "in", "quant", "pace", "download", "license"),
+    "listed wide": (
+        "memory", "in", "quant", "pace", "download", "license", "parameters", "released", "why",
+    ),
+}  # fmt: skip
 
 
-def _table(answers: Sequence[Verdict], first: Sequence[str], names: Sequence[str]) -> Table:
+def _table(name: str, answers: Sequence[Verdict], first: Sequence[str]) -> Table:
     pace = words.pace_title(answer.speed for answer in answers)
     facts = [_figures(answer, pace) for answer in answers]
     if len({each["in"] for each in facts}) == 1:
-        # all in one place: nothing to tell apart
-        names = [name for name in names if name != "in"]
-    rows = tuple(
-        (sign, strong(answer.model.id), *(each[name] for name in names))
+        # all in one place: nothing to tell apart, and an empty column is not shown
+        facts = [each | {"in": ""} for each in facts]
+    rows = (
+        (sign, strong(answer.model.id), *(each[key] for key in _SHOWN[name]))
         for sign, answer, each in zip(first, answers, facts, strict=True)
     )
-    columns = _COLUMNS | {"pace": Column(title=pace, drop=1, wrap=pace == words.PACES)}
-    shown = (Column(), Column(title="model"), *(columns[name] for name in names))
-    return Table(columns=shown, rows=rows, indent=0)
+    return Table.of(name, rows, pace=pace, wraps="~" if pace == words.PACES else "")
 
 
 def _figures(answer: Verdict, pace: str) -> dict[str, str]:
@@ -106,7 +99,7 @@ def several_blocks(
     yield line(words.count_words(verdicts, unjudged))
     yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
     answers = list(map(words.answer_cell, verdicts))
-    yield from (line(), _table(verdicts, answers, ("memory", "pace", "judged as")))
+    yield from (line(), _table("models", verdicts, answers))
     local = [verdict for verdict in verdicts if verdict.can_run]
     yield from (*texts(_sums(local) if local[1:] else (), indent=0), line())
     yield from _notes(verdicts, verbose)
@@ -207,7 +200,7 @@ def list_document(
     yield from texts([*head, *notes], indent=0)
     if rows:
         signs = list(map(_sign, rows))
-        yield from (line(), _table(rows, signs, _LISTED_WIDE if wide else _LISTED), line())
+        yield from (line(), _table("listed wide" if wide else "listed", rows, signs), line())
         candidates = (only_running and counts.running) or counts.models
         about = "about " * (only_running and counts.is_estimate)
         are_more = candidates < counts.models or len(rows) < candidates

@@ -12,7 +12,7 @@ from ..core import units
 from ..judge.checks import Outcome
 from ..judge.record import Route
 from . import words
-from .layout import Blocks, Column, Span, Table, command, figures, line, section, strong, texts
+from .layout import Blocks, Span, Table, command, figures, line, section, strong, texts
 from .machine_text import memory_cells
 
 # machines of the first screen
@@ -126,17 +126,8 @@ def _shown(plan: Plan, verbose: bool) -> list[Known]:
 
 def _known(plan: Plan, shown: Sequence[Known]) -> Blocks:
     """A row a machine, with the likely pace and what is judged otherwise there."""
-    columns = (
-        Column(),
-        Column(title="machine"),
-        Column(title="RAM", right=True),
-        Column(title="GPU memory", right=True, drop=3),
-        Column(title=words.pace_title(candidate.speed for candidate in shown)),
-        Column(title="kind", drop=4),
-        Column(title="where", drop=1),
-        Column(title="judged as", drop=5),
-    )
-    yield Table(columns=columns, rows=tuple(_row(plan, each) for each in shown), indent=0)
+    pace = words.pace_title(candidate.speed for candidate in shown)
+    yield Table.of("plan", (_row(plan, each) for each in shown), pace=pace)
     rest = len(plan.fitting) - len(shown)
     unsure = "?: little memory left, or slow; slow?: perhaps slower than you need"
     unsure *= any(_doubts(each) for each in shown)
@@ -179,14 +170,6 @@ _HEADS = {
     "nothing": Span("? NOTHING TO COMPARE", "unknown"),
 }
 _MARKS = {True: ("inside", "pass"), False: ("outside", "fail"), None: ("not compared", "unknown")}
-_VERIFY_COLUMNS = (
-    Column(wrap=True),
-    Column(title="seen", right=True),
-    Column(title="likely", right=True),
-    Column(title="range", right=True, drop=1),
-    Column(title="difference", right=True, drop=2),
-    Column(),
-)
 
 
 def verify_document(comparison: Verification) -> Blocks:
@@ -200,7 +183,7 @@ def verify_document(comparison: Verification) -> Blocks:
     yield line(_HEADS[comparison.outcome], "  ", strong(verdict.model.name), f": {conclusion}")
     judged = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
     yield line(", ".join((*judged, f"seen in: {run.tool}")), indent=2)
-    yield from (line(), Table(columns=_VERIFY_COLUMNS, rows=tuple(map(_figure, rows))), line())
+    yield from (line(), Table.of("verify", map(_figure, rows)), line())
     reasons: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.why is not None:

@@ -13,7 +13,7 @@ from ..catalogue.spec_values import SCRATCH
 from ..core import units
 from ..judge.record import Outcome
 from . import words
-from .layout import Blocks, Column, Span, Table, command, line, section, strong, texts
+from .layout import Blocks, Span, Table, command, line, section, strong, texts
 
 _MOST_SIZES = 6
 _FITS = {
@@ -38,8 +38,7 @@ def show_document(
     """
     verdict, spec, offers = shown.verdict, shown.verdict.model, shown.verdict.api_offers
     yield from (*_title(spec, verbose), words.answer_line(verdict), *texts(verdict.understood_as))
-    columns = (Column(), Column(), Column(wrap=True, drop=1))
-    yield from (line(), Table(columns=columns, rows=tuple(_rows(spec))))
+    yield from (line(), Table.of("show", _rows(spec)))
     if served := spec.availability:
         stated = {
             "retired": served.retired,
@@ -100,15 +99,7 @@ def _sizes_table(shown: Shown) -> Table:
     if len(listed) > _MOST_SIZES:
         usual = (*words.labels("show_first")["types"], shown.verdict.workload.quantization)
         listed = [size for size in listed if size.quantization in usual] or listed
-    where = words.place_words(shown.verdict.machine)
-    columns = (
-        Column(title="quant"),
-        Column(title="download", right=True),
-        Column(title="memory", right=True, drop=2),
-        Column(title=f"runs {where}"),
-        Column(title="loss of quality"),
-    )
-    rows = tuple(
+    rows = (
         (
             size.quantization,
             units.decimal(size.bytes),
@@ -118,7 +109,7 @@ def _sizes_table(shown: Shown) -> Table:
         )
         for size in listed
     )
-    return Table(columns=columns, rows=rows)
+    return Table.of("sizes", rows, where=words.place_words(shown.verdict.machine))
 
 
 def _full_blocks(shown: Shown) -> Blocks:

@@ -15,7 +15,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..machine.gpus import fact_of
-from .layout import Blocks, Column, Table, clean, commands, figures, line, section, strong, texts
+from .layout import Blocks, Table, clean, commands, figures, line, section, strong, texts
 from .words import format_words, known
 
 _TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
@@ -31,11 +31,7 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> B
             for key in ("request_bytes", "limit_bytes")
         )
         yield line(strong(f"{len(sizes)} containers: request {request}, limit {limit} in all"))
-        titles = {"model": 0, "request": 0, "limit": 0, "disk": 2, "GPUs": 1}
-        columns = tuple(
-            Column(title=title, right=title != "model", drop=drop) for title, drop in titles.items()
-        )
-        rows = tuple(
+        rows = (
             (
                 size.model.id,
                 _up(size.request_bytes),
@@ -45,7 +41,7 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> B
             )
             for size in sizes
         )
-        yield from (line(), Table(columns=columns, rows=rows), line())
+        yield from (line(), Table.of("containers", rows), line())
         notes = (f"{size.model.name}: {note}" for size in sizes for note in size.notes)
         yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
     for size in sizes if verbose or len(sizes) == 1 else ():
