@@ -19,22 +19,9 @@ from .. import __version__
 from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
 from ..core.errors import one_line
 from ..core.records import Record
+from . import audit_text as words
 from . import markup
-from .audit_text import (
-    ANSWERS,
-    COUNTED,
-    MOST_OF_A_TEXT,
-    details,
-    digest,
-    document,
-    exception_fate,
-    exception_name,
-    hosts,
-    many,
-    scope,
-    shortened,
-    with_remedy,
-)
+from .audit_text import MOST_OF_A_TEXT, document, hosts, many, scope, shortened
 from .json import dumps, keys_of, record, titled
 from .layout import clean, plain
 
@@ -64,54 +51,40 @@ class Format(Record):
 
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
-    policy = audit.policy
+    policy, groups = audit.policy, audit.groups
     # each set of machines with a group of it: one that fails, so that all names are listed
-    failing = [group for group in audit.groups if group.row.result is not Result.PASS]
-    sets = {group.names: group for group in (*audit.groups, *failing)}
+    failing = [group for group in groups if group.row.result is not Result.PASS]
+    sets = {group.names: group for group in (*groups, *failing)}
+    needs = record(policy.needs, "private commercial modify auditable license")
+    models = [
+        record(each, "name label severity require_runtime machines")
+        | record(each.asked, keys_of("audit-asked"))
+        | {"members": [member.name for member in each.members]}
+        for each in policy.models
+    ]
+    classes = [record(each, "name count names") for each in sets.values()]
+    for shown, each in zip(classes, sets.values(), strict=True):
+        # of machines where the model runs the first names alone
+        if each.row.result is Result.PASS:
+            del shown["names"][NAMES_SHOWN:]
+    # `example` is the machine of the class with the largest shortfall
+    verdicts = [
+        {"class": each.name, "example": each.row.machine}
+        | _judged(each.row)
+        | record(each.row, "route result exit_code change failed findings reasons")
+        | {"unknown": list(each.row.undecided)}
+        | {"excepted": [{"rule": rule, "expires": by.expires} for rule, by in each.row.excepted]}
+        for each in groups
+    ]
+    exceptions: dict[str, list[Any]] = {use.value: [] for use in Use}
+    for use in audit.exceptions:
+        exceptions[use.use].append(record(use.exemption) | record(use, "rows concerned"))
     members = {
-        "policy": {
-            **record(policy, "file fail_on on_unknown"),
-            "needs": record(policy.needs, "private commercial modify auditable license"),
-            "models": [
-                {
-                    **record(wanted, "name label severity require_runtime machines"),
-                    **record(wanted.asked, keys_of("audit-asked")),
-                    "members": [member.name for member in wanted.members],
-                }
-                for wanted in policy.models
-            ],
-        },
+        "policy": record(policy, "file fail_on on_unknown") | {"needs": needs, "models": models},
         **record(audit, "today machines"),
-        "classes": [
-            # of machines where the model runs the first names alone
-            {
-                **record(group, "name count"),
-                "names": group.names[: NAMES_SHOWN if group.row.result is Result.PASS else None],
-            }
-            for group in sets.values()
-        ],
-        # `example` is the machine of the class with the largest shortfall
-        "verdicts": [
-            {
-                "class": group.name,
-                "example": group.row.machine,
-                **_judged(group.row),
-                **record(group.row, "route result exit_code change failed findings reasons"),
-                "unknown": list(group.row.undecided),
-                "excepted": [
-                    {"rule": check, "expires": each.expires} for check, each in group.row.excepted
-                ],
-            }
-            for group in audit.groups
-        ],
-        "exceptions": {
-            use.value: [
-                record(each.exemption) | record(each, "rows concerned")
-                for each in audit.exceptions
-                if each.use is use
-            ]
-            for use in Use
-        },
+        "classes": classes,
+        "verdicts": verdicts,
+        "exceptions": exceptions,
         "results": {result.value: audit.count(result) for result in Result},
         "baseline": record(audit.since),
         **record(audit, "notes problems outcome exit_code"),
@@ -123,11 +96,8 @@ def _json_lines(audit: Audit) -> Iterator[str]:
     import json
 
     # a line that is of no machine has the same keys
-    empty: dict[str, Any] = {
-        **dict.fromkeys(keys_of("audit-line").split()),
-        "failed": [],
-        "excepted": [],
-    }
+    empty: dict[str, Any] = dict.fromkeys(keys_of("audit-line").split())
+    empty |= {"failed": [], "excepted": []}
     for row in audit.rows:
         excepted = [check for check, _ in row.excepted]
         members = record(row, "machine route failed result change") | {"excepted": excepted}
@@ -176,7 +146,7 @@ def _junit(audit: Audit) -> str:
 
 def _add_outcome(case: Element, group: Group, name: str) -> None:
     """What a group's row says in a case of that name: figures of another machine say so."""
-    row, lines = group.row, [*details(group)]
+    row, lines = group.row, [*words.details(group)]
     if group.count > 1 and name != group.name:
         # without the names of all
         lines = lines[1:]
@@ -210,7 +180,7 @@ class Issue(Record):
     @property
     def sentence(self) -> str:
         """The text and what to do, on one line."""
-        return shortened(with_remedy(self.text, self.remedy), MOST_OF_A_TEXT)
+        return shortened(words.with_remedy(self.text, self.remedy), MOST_OF_A_TEXT)
 
     @property
     def path(self) -> str:
@@ -247,7 +217,7 @@ def issues(audit: Audit) -> list[Issue]:
     for use in audit.exceptions:
         if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
             rule, index = f"exception-{use.use}", use.exemption.index
-            name, (state, remedy) = exception_name(use), exception_fate(use)
+            name, (state, remedy) = words.exception_name(use), words.exception_fate(use)
             exceptions.append(
                 Issue(
                     level="warning",
@@ -265,7 +235,7 @@ def issues(audit: Audit) -> list[Issue]:
 
 def _issues_of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
     times: Counter[str] = Counter()
-    counted = COUNTED if audit.policy.on_unknown != "ignore" else (Result.FAIL,)
+    counted = words.COUNTED if audit.policy.on_unknown != "ignore" else (Result.FAIL,)
     for group in audit.groups:
         row = group.row
         if row.result not in counted:
@@ -304,7 +274,7 @@ def _github(audit: Audit) -> str:
         on = f"; on {hosts(names)}" if names else ""
         more = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
         lines.append(_command(rest[0].level, {"title": title}, f"{more}{on}"))
-    word, _, sentence = ANSWERS[audit.exit_code]
+    word, _, sentence = words.ANSWERS[audit.exit_code]
     outcome = _command("notice", {"title": title}, f"{word}: {sentence}; {scope(audit)}")
     return "".join(f"{line}\n" for line in lines or [outcome])
 
@@ -338,21 +308,18 @@ def _sarif(audit: Audit) -> str:
             for byte in issue.path.encode("utf-8", "replace")
         )
         place: dict[str, Any] = {"artifactLocation": {"uri": f"{'file://' * (uri[0] == '/')}{uri}"}}
-        if issue.line is not None:
-            place["region"] = {"startLine": issue.line}
-        location: dict[str, Any] = {"physicalLocation": place}
-        if names := dict.fromkeys(hosts([name]) for name in issue.machines):
-            location["logicalLocations"] = [
-                {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
-            ]
+        place |= {} if issue.line is None else {"region": {"startLine": issue.line}}
+        names = dict.fromkeys(hosts([name]) for name in issue.machines)
+        machines = [{"name": each, "kind": "machine", "fullyQualifiedName": each} for each in names]
+        located = {"logicalLocations": machines} if machines else {}
         results.append(
             {
                 "ruleId": issue.rule,
                 "ruleIndex": rules.index(issue.rule),
                 "level": issue.level,
                 "message": {"text": issue.sentence},
-                "locations": [location],
-                "partialFingerprints": {"selfhostAudit/v1": digest(issue.key)},
+                "locations": [{"physicalLocation": place, **located}],
+                "partialFingerprints": {"selfhostAudit/v1": words.digest(issue.key)},
             }
         )
     run = {
@@ -379,12 +346,12 @@ def state_of(audit: Audit) -> State:
 
 def _nagios(audit: Audit) -> str:
     """The line of a monitoring plugin with performance data, then the issues as long output."""
-    words, entries = f"{ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
+    text, entries = f"{words.ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
     if entries:
         worst, others = entries[0], len(entries) - 1
         # of a model what to do stands in the other reports
         issue = worst.sentence if worst.rule.startswith("exception-") else worst.text
-        words += f"; {issue}" + f" (and {many(others, 'more issue')})" * (others > 0)
+        text += f"; {issue}" + f" (and {many(others, 'more issue')})" * (others > 0)
     # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
     thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
     expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
@@ -393,15 +360,15 @@ def _nagios(audit: Audit) -> str:
     figures = [f"{each}={counts[each]};{thresholds.get(each, ';')};0;{most}" for each in Result]
     figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
     figures += [f"expired_exceptions={expired};0;;0;"]
-    lines = [f"{plugin_line(state_of(audit), words)} | {' '.join(figures)}"]
+    lines = [f"{plugin_line(state_of(audit), text)} | {' '.join(figures)}"]
     lines += [issue.with_hosts.replace("|", "/") for issue in entries if issue.machines]
     return "".join(f"{line}\n" for line in lines)
 
 
-def plugin_line(state: State, words: str) -> str:
+def plugin_line(state: State, text: str) -> str:
     """Return what a monitoring system shows, also of a run that came to no audit at all."""
     # what follows a bar is read as performance data
-    shown = shortened(words, _MOST_OF_THE_WORDS).replace("|", "/")
+    shown = shortened(text, _MOST_OF_THE_WORDS).replace("|", "/")
     return f"SELFHOST {state.name} - {shown}"
 
 
