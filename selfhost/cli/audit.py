@@ -21,7 +21,6 @@ from ..machine.reader import Machine
 from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, state_of
 from ..reports.audit_text import document
 from ..reports.layout import clean
-from .options import refuse_targets
 from .output import (
     UsageError,
     asks_for,
@@ -29,6 +28,7 @@ from .output import (
     deliver,
     note_faulty_specs,
     present,
+    refuse_targets,
     to_standard_error,
     write,
     write_whole,

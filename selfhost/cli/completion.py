@@ -64,9 +64,8 @@ def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
     if flag == "--machine":
         return names()
-    if flag == "--family":
-        return sorted({row.family for row in catalogue.outlines.values() if row.family})
     listed: dict[str, Iterable[str]] = {
+        "--family": sorted({row.family for row in catalogue.outlines.values() if row.family}),
         "--set": [f"{key}=" for key in SETTINGS],
         "--format": FORMATS,
         "--gpu": [row["words"] for row in catalogue.common("gpus")["gpu"]],

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..catalogue.index import open_catalogue
 from ..core.errors import SelfhostError
+from ..core.units import utc_today
 from ..judge import exit_code
 from .options import (
     changed,
@@ -17,7 +19,7 @@ from .options import (
     workload_of,
 )
 from .output import UsageError, complain, deliver, present, together, write, write_json
-from .parser import parse
+from .parser import help_text, parse
 
 if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize
@@ -31,7 +33,6 @@ def check(words: list[str]) -> int:
     options = parse("check", words)
     names: list[str] = list(dict.fromkeys(options.models))
     if len(options.models) > 1:
-        from ..catalogue.index import open_catalogue
         from ..catalogue.names import id_of, named_in_command
 
         # several words may be one command, `ollama run llama3.2`, or one name, `gpt oss 20b`
@@ -43,7 +44,6 @@ def check(words: list[str]) -> int:
     if not verdicts:
         raise together(errors)
     if not write_json(options, "check", verdicts, errors):
-        from ..core.units import utc_today
         from ..reports.check_text import check_document
         from ..reports.layout import line as empty_line
 
@@ -80,7 +80,6 @@ def _judge_each(
     """Judge every model on each machine; return also, by name, why one could not be judged."""
     from ..advice.understood import understand
     from ..advice.verdicts import check_with
-    from ..catalogue.index import open_catalogue
 
     workload, catalogue = workload_of(options), open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
@@ -131,7 +130,6 @@ def show(words: list[str]) -> int:
     options = parse("show", words)
     workload = workload_of(options)
     from ..advice.several import describe
-    from ..catalogue.index import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     shown = describe(catalogue, options.model, workload, one_machine(options))
@@ -141,7 +139,6 @@ def show(words: list[str]) -> int:
     if write_json(options, "shown", shown):
         return 0
     from ..catalogue.offers import snapshot_day
-    from ..core.units import utc_today
     from ..reports.show_text import show_document
 
     document = show_document(
@@ -160,7 +157,6 @@ def plan(words: list[str]) -> int:
     options = parse("plan", words)
     workload = workload_of(options)
     from ..advice.plan import plan_with
-    from ..catalogue.index import open_catalogue
 
     planned = plan_with(open_catalogue(options.specs), options.model, workload)
     if not write_json(options, "plan", planned):
@@ -175,7 +171,6 @@ def size(words: list[str]) -> int:
     """Size the container or service in which each model will live."""
     options = parse("size", words)
     from ..advice.sizes import fit_to_node, node, size_with
-    from ..catalogue.index import open_catalogue
     from ..judge.record import Route
 
     workload, catalogue = workload_of(options), open_catalogue(options.specs)
@@ -197,16 +192,13 @@ def size(words: list[str]) -> int:
         present(options, size_document(sizes, verbose=options.verbose))
     elif not write_json(options, "sizes", sizes, errors, code):
         for sized in sizes:
-            own = f"put the figures of `selfhost size {sized.asked}` into a container of your own"
-            what = f"{sized.runtime.name} serves {sized.model.name}"
-            why = f"no command is known with which {what} with these options"
-            remedy = f"leave out what you asked beyond its defaults, such as --context, or {own}"
-            if sized.image is None:
-                served = filter(lambda id: catalogue.runtime(id).service, catalogue.runtime_ids())
-                why = f"no image of {sized.runtime.name} is published that {sized.model.name} could"
-                why += " be served from"
-                remedy = f"with an image are {', '.join(served)} (--runtime); or {own}"
-            if sized.image is None or not sized.program:
-                raise UsageError(f"--format {options.format}: {why}", remedy=remedy)
+            if sized.image is not None and sized.program:
+                continue
+            served = filter(lambda id: catalogue.runtime(id).service, catalogue.runtime_ids())
+            named = {"program": sized.runtime.name, "model": sized.model.name}
+            named |= {"asked": sized.asked, "served": ", ".join(served)}
+            texts = help_text("no_image" if sized.image is None else "no_command")
+            why, remedy = (texts[key].format(**named) for key in ("message", "remedy"))
+            raise UsageError(f"--format {options.format}: {why}", remedy=remedy)
         deliver(options, block(options.format, sizes))
     return _code_beside_errors(options, code, errors)

@@ -7,26 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import MachineFileError
-from .output import UsageError, check_targets
+from .output import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
     from ..core.workload import Workload
     from ..machine.reader import Machine
-
-
-def refuse_targets(
-    options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
-) -> None:
-    """Refuse targets that take no report or replace a file that was named: `WriteError`."""
-    named: list[str] = []
-    for option, value in vars(options).items():
-        values = value if isinstance(value, list) else [value]
-        if option not in ("output", "format", "given"):
-            named += [text for text in values if isinstance(text, str)]
-    read = ["/dev/stdin" if name == "-" else name for name in named]
-    check_targets(targets, read, with_standard_output=with_standard_output)
 
 
 def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:

@@ -210,11 +210,16 @@ class WriteError(SelfhostError):
     """A report cannot be written where it was asked for; what stood there is as it was."""
 
 
-def check_targets(
-    paths: Sequence[str], inputs: Iterable[str], *, with_standard_output: bool = False
+def refuse_targets(
+    options: argparse.Namespace, paths: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
     """Raise `WriteError` where a report would replace an input or another one, or has no place."""
-    read = [path for path in inputs if os.path.isfile(path)]
+    named: list[str] = []
+    for option, value in vars(options).items():
+        if option not in ("output", "format", "given"):
+            named += value if isinstance(value, list) else [value]
+    inputs = ["/dev/stdin" if name == "-" else name for name in named if isinstance(name, str)]
+    read = list(filter(os.path.isfile, inputs))
     places: list[int | str] = [1] if with_standard_output else []
     for path in paths:
         place = _STREAMS.get(path) or os.path.realpath(path)

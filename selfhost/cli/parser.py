@@ -21,7 +21,7 @@ from ..core.units import (
 )
 from ..core.workload import Load, Workload, cache_type
 from . import COMMANDS
-from .output import UsageError, extent, write
+from .output import UsageError, extent, refuse_targets, write
 
 # of more options than this the help has two parts
 _MANY_OPTIONS = 15
@@ -45,8 +45,6 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
         return options
     if "format" not in options.given and suffix in formats_of(command):
         options.format = suffix
-    from .options import refuse_targets
-
     refuse_targets(options, [output])
     return options
 

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
 
+from ..catalogue.index import Catalogue, misnamed, open_catalogue
 from .options import measured_where_unknown, one_machine, pairs_of
 from .output import UsageError, deliver, note, note_faulty_specs, present, write_json
-from .parser import parse
-
-if TYPE_CHECKING:
-    from ..catalogue.index import Catalogue
+from .parser import help_text, parse
 
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
 _LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
-_READ = (
-    "give what llama-bench prints (its table), the log of llama-server, llama-cli"
-    " (-lv 4 shows the memory), Ollama's runner or `vllm serve`, what `ollama run --verbose`"
-    " prints, the JSON of an answer of Ollama or llama-server, or the id of a process of llama.cpp;"
-    " verify reads no other program's output"
-)
 
 
 def machine(words: list[str]) -> int:
@@ -78,7 +69,6 @@ def _profiles(options: argparse.Namespace) -> int:
 def spec(words: list[str]) -> int:
     """Check spec files, or make one from a model file."""
     options = parse("spec", words)
-    from ..catalogue.index import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.action == "new":
@@ -110,7 +100,6 @@ def _new_spec(options: argparse.Namespace, catalogue: Catalogue) -> int:
         if os.path.isfile(options.output):
             remedy = "name another file; what a person may have edited is not replaced"
             raise UsageError(f"{options.output} is there already", remedy=remedy)
-        from ..catalogue.index import misnamed
         from ..catalogue.spec_values import is_id
 
         # folders of specs find a model by the name of its file
@@ -134,13 +123,12 @@ def verify(words: list[str]) -> int:
     options = parse("verify", words)
     from ..advice.runs import run_of, run_of_process
     from ..advice.verify import verify as held_against
-    from ..catalogue.index import open_catalogue
     from ..core.errors import InputError, Problem
     from ..core.files import LARGE, Unreadable, encoding_of, read_file
     from ..core.records import shown
 
     named, seen = options.files[0], None
-    reason, remedy = "holds no figures of a run that selfhost reads", _READ
+    reason, remedy = "holds no figures of a run that selfhost reads", help_text("runs")
     if named.isdecimal() and named.isascii():
         seen = run_of_process(named)
     else:
@@ -155,7 +143,7 @@ def verify(words: list[str]) -> int:
             seen = run_of(text)
         except Unreadable as error:
             reason = error.reason
-            remedy = _LAST_PART if error.kind == LARGE else error.remedy or _READ
+            remedy = _LAST_PART if error.kind == LARGE else error.remedy or help_text("runs")
     if seen is None:
         file = "standard input" if named == "-" else shown(named)
         raise InputError([Problem(file=file, message=reason, remedy=remedy)])
