@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
@@ -74,9 +73,8 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does:
     `can_run("mistral-7b", context_tokens=8192)`.
     """
-    catalogue, workload, machine, _ = _with_defaults([model], workload, machine, specs, fields)
-    understood = understand(catalogue, model, workload, machine)
-    return judged_for(catalogue, understood, machine).fits
+    verdict = check(model, workload, machine=machine, specs=specs, alternatives=False, **fields)
+    return verdict.can_run
 
 
 def rank(
