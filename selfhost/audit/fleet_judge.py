@@ -271,7 +271,9 @@ _judges: list[Judge] = []
 
 def _task_results(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Outcomes]]]:
     """Each task with what its entries come to."""
-    processes = min(len(tasks), _processors())
+    usable = getattr(os, "sched_getaffinity", None)
+    # more than 32 gain nothing
+    processes = min(len(tasks), 32, len(usable(0)) if usable else os.cpu_count() or 1)
     if processes < 2 or sum(task.work for task in tasks) < _WORK_OF_TASK:
         yield from ((task, task.results(judge)) for task in tasks)
         return
@@ -288,12 +290,6 @@ def _task_results(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, l
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _processors() -> int:
-    """How many this process may use; more processes than 32 gain nothing."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return min(32, len(usable(0)) if usable else os.cpu_count() or 1)
 
 
 def _start_process(judge: Judge) -> None:

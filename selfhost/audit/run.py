@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from ..advice.api_route import meets, offers_for
@@ -119,10 +118,6 @@ def _refuse_if_nothing_judged(audit: Audit) -> Audit:
     return audit.replace(problems=(nothing,))
 
 
-# questions that are kept; a policy may state thousands of entries
-_MOST_KEPT = 4_096
-
-
 class PolicyJudge:
     """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
 
@@ -132,7 +127,7 @@ class PolicyJudge:
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue, self._today = catalogue, today
-        self._usual_question = lru_cache(_MOST_KEPT)(self._new_question)
+        self._questions: dict[object, Question] = {}
         self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -171,8 +166,11 @@ class PolicyJudge:
         if machine.models_present or machine.is_this_one:
             return self._new_question(model, machine)
         sets = sets_alike(instruction_sets_for_layout(machine))
-        like = Machine(instruction_sets=sets, accelerators=(), models_present=())
-        return self._usual_question(model, like)
+        key = model, sets
+        if key not in self._questions:
+            like = Machine(instruction_sets=sets, accelerators=(), models_present=())
+            self._questions[key] = self._new_question(model, like)
+        return self._questions[key]
 
     def _new_question(self, model: Wanted, machine: Machine) -> Question:
         meaning = understand(self._catalogue, model.name, model.asked)
