@@ -21,18 +21,7 @@ from ..machine.reader import Machine
 from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, state_of
 from ..reports.audit_text import document
 from ..reports.layout import clean
-from .output import (
-    UsageError,
-    asks_for,
-    complain,
-    deliver,
-    note_faulty_specs,
-    present,
-    refuse_targets,
-    to_standard_error,
-    write,
-    write_whole,
-)
+from . import output
 from .parser import parse
 
 # the name of a format, and the file for it; None is standard output
@@ -47,14 +36,14 @@ def run(words: list[str]) -> int:
         return _run(words)
     except (MemoryError, SelfhostError) as error:
         writes_a_file = any(word.partition("=")[0] == "--output" for word in words)
-        if writes_a_file or not asks_for(words, MONITORING):
+        if writes_a_file or not output.asks_for(words, MONITORING):
             raise
         message = "there is too little memory to answer"
         if isinstance(error, SelfhostError):
             shown = as_typed(error)
             message = str(shown.problems[0]) if isinstance(shown, InputError) else shown.message
-            complain(shown, State.UNKNOWN, wants_json=False)
-    write(f"{plugin_line(State.UNKNOWN, message)}\n")
+            output.complain(shown, State.UNKNOWN, wants_json=False)
+    output.write(f"{plugin_line(State.UNKNOWN, message)}\n")
     return State.UNKNOWN
 
 
@@ -63,14 +52,14 @@ def _run(words: list[str]) -> int:
     if options.init or options.validate is not None:
         if options.format or options.output:
             name = "--init" if options.init else "--validate"
-            raise UsageError(
+            raise output.UsageError(
                 f"{name} writes no report: --format and --output do not go with it",
                 remedy="leave them out; --init writes the file that POLICY names",
             )
         return _init(options.policy) if options.init else _validate(options)
     outputs = _outputs(options)
     targets = [path for _, path in outputs if path is not None]
-    refuse_targets(options, targets, with_standard_output=len(targets) < len(outputs))
+    output.refuse_targets(options, targets, with_standard_output=len(targets) < len(outputs))
     today = options.today or utc_today()
     file = Document.read(options.policy)
     catalogue = open_catalogue(options.specs)
@@ -79,14 +68,17 @@ def _run(words: list[str]) -> int:
     except PolicyError as error:
         unread = Policy(file=options.policy)
         return _answer(options, outputs, Audit(policy=unread, today=today, problems=error.problems))
-    # a program that wants JSON finds no progress on standard error
-    is_silent = asks_for(words, "json")
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     if options.machines:
         fleet = load_machines(*options.machines)
     else:
         fleet = Fleet(machines=Machines([Machine.read()]))
-    say = (lambda _line: None) if is_silent else (lambda line: to_standard_error(f"{line}\n"))
+
+    def say(line: str) -> None:
+        # a program that wants JSON finds no progress on standard error
+        if not output.asks_for(words, "json"):
+            output.to_standard_error(f"{line}\n")
+
     audit = run_audit(
         policy,
         fleet,
@@ -96,20 +88,20 @@ def _run(words: list[str]) -> int:
         baseline=baseline,
     )
     code = _answer(options, outputs, audit)
-    note_faulty_specs(catalogue)
+    output.note_faulty_specs(catalogue)
     return code
 
 
 def _init(path: str) -> int:
     if path == "-":
-        write(starter_policy())
+        output.write(starter_policy())
         return 0
     if os.path.lexists(path):
         remedy = "name another file: `selfhost audit --init other.toml`"
-        raise UsageError(f"{path} is there already", remedy=remedy)
-    write_whole([(path, starter_policy())])
+        raise output.UsageError(f"{path} is there already", remedy=remedy)
+    output.write_whole([(path, starter_policy())])
     named = "" if path == _POLICY else f" {clean(shlex.quote(path))}"
-    write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
+    output.write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
     return 0
 
 
@@ -120,7 +112,7 @@ def _validate(options: argparse.Namespace) -> int:
     for path in paths:
         problems = problems_of(path, judge)
         faults += problems
-        write("" if problems else f"{clean(path)} is valid\n")
+        output.write("" if problems else f"{clean(path)} is valid\n")
     if faults:
         raise InputError(first_problems(paths[0], faults))
     return 0
@@ -132,18 +124,18 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
         name, equals, path = text.partition("=")
         if name not in FORMATS:
             remedy = did_you_mean(name, tuple(FORMATS), f"one of {', '.join(FORMATS)}")
-            raise UsageError(f"unknown format {name!r}", remedy=remedy)
+            raise output.UsageError(f"unknown format {name!r}", remedy=remedy)
         if equals and path in ("", "-"):
             remedy = f"write --format {name}=FILE"
-            raise UsageError(f"--format {text} names no file", remedy=remedy)
+            raise output.UsageError(f"--format {text} names no file", remedy=remedy)
         outputs.append((name, path or None))
     bare = [name for name, path in outputs if path is None]
     if options.output and not bare:
         message = "--output has nothing to write: every --format names its own file"
-        raise UsageError(message, remedy="leave --output out")
+        raise output.UsageError(message, remedy="leave --output out")
     if len(bare) > 1:
         remedy = "write the others to files: --format junit=report.xml"
-        raise UsageError("only one --format can go to standard output", remedy=remedy)
+        raise output.UsageError("only one --format can go to standard output", remedy=remedy)
     return [(name, path or options.output) for name, path in outputs]
 
 
@@ -151,18 +143,18 @@ def _answer(options: argparse.Namespace, outputs: list[Output], audit: Audit) ->
     """Write the files, all or none, then standard output. Returns the exit code, or raises."""
     files = [(path, FORMATS[name].render(audit)) for name, path in outputs if path]
     if files:
-        write_whole(files)
+        output.write_whole(files)
     shown = next((name for name, path in outputs if path is None), None)
     # what was judged goes to standard output, whatever could not be
     is_shown = not audit.problems or bool(audit.groups) or audit.since is not None
     if shown == "text" and is_shown:
         # standard error has the faults
-        present(options, document(audit, verbose=options.verbose, lists_problems=False))
+        output.present(options, document(audit, verbose=options.verbose, lists_problems=False))
     elif shown is not None and (is_shown or FORMATS[shown].shows_problems):
-        deliver(options, FORMATS[shown].render(audit))
+        output.deliver(options, FORMATS[shown].render(audit))
     if shown == MONITORING:
         if audit.problems:
-            complain(InputError(audit.problems), audit.exit_code, wants_json=False)
+            output.complain(InputError(audit.problems), audit.exit_code, wants_json=False)
         return state_of(audit)
     if audit.problems:
         # nothing on standard output is an answer for the whole policy
