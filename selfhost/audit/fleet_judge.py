@@ -52,11 +52,7 @@ class Alike:
 
 
 class FleetJudge:
-    """Judges the entries of a policy on machines.
-
-    `placed` are the entries that are for one of the machines, `refused` those that cannot be
-    judged.
-    """
+    """Judges a policy's entries: `placed` are for a machine, `refused` could not be judged."""
 
     def __init__(
         self, policy: Policy, machines: Machines, judge: Judge, exceptions: Exceptions
@@ -169,16 +165,14 @@ class FleetJudge:
 
 
 class Task(Record):
-    """Machines of one kind to be judged for entries of the policy under one basis of memory, with
-    their numbers. With each entry stand the exceptions for it; `work` is about how many judgements
-    it takes.
-    """
+    """Machines of one kind, to be judged for entries of the policy, each with its exceptions."""
 
     template: Machine
     slots: tuple[Slot, ...]
     basis: str
     rows: dict[int, Numbers]
     entries: tuple[tuple[Wanted, tuple[int, ...]], ...]
+    # about how many judgements it takes
     work: float
 
     def results(self, judge: Judge) -> list[Outcomes]:
@@ -313,11 +307,7 @@ _WATCHED_PART = 0.2
 
 
 class Progress:
-    """Says how far an audit is: nothing in its first two seconds, then a line every two.
-
-    `say` takes a line without its end; `clock` gives seconds. `is_bounded`: a job that would take
-    longer than MOST_SECONDS is refused.
-    """
+    """Says how far an audit is, a line every two seconds; `is_bounded`: refuses a long one."""
 
     def __init__(
         self,

@@ -85,9 +85,7 @@ def with_numbers(
 
 class Machines(Sequence[Machine]):
     """The machines of a fleet in the order they were read; each is made when it is asked for.
-
-    By number: `names`, `labels`, `times`, `kind_of` and `numbers`, in which machines of one kind
-    differ. `kinds` have the first machine of each kind and the slots of its numbers.
+    `kinds` have the first machine of each kind and the slots of the `numbers` in which all differ.
     """
 
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
@@ -143,11 +141,8 @@ class Fleet(Record):
 
 def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
     """Recorded machines of all paths: of a file (one record, a list of them, or one per line),
-    every `*.json` and `*.jsonl` of a folder, or `-`. A path that is named again adds nothing.
-
-    `-` reads standard input, or the bytes `stdin` instead. Nothing raises: what cannot be used is
-    in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of
-    its own takes its file's name, and its line's number where the file holds several.
+    of a folder, or of `-`, which is standard input or the bytes `stdin`. Nothing raises. A record
+    without a name takes its file's, and its line's number where the file holds several.
     """
     loader = _Loader()
     for path in dict.fromkeys(paths):
@@ -315,9 +310,8 @@ def _read_commands() -> str:
 def read_records(
     stream: IO[bytes], *, max_record_bytes: int, max_signs: int = MAX_SIGNS, start: bytes = b""
 ) -> Iterator[Entry]:
-    """Read the JSON values of a stream, of which `start` is read already: of one list its items,
-    else one a line (JSON Lines, of which one is in memory), else the one value. Raises `Unreadable`
-    for the whole, also after some entries; a broken line is the `fault` of its entry.
+    """Read the values of a stream that begins with `start`: items of a list, lines, or the one.
+    Raises `Unreadable` for the whole, also after some entries; a broken line is an entry's `fault`.
     """
     lines = enumerate(_lines(stream, start), 1)
     filled = ((number, line) for number, line in lines if line.strip(_BLANKS))

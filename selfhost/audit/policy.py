@@ -207,11 +207,8 @@ class Match(Record):
 
 
 class MachineClass(Record):
-    """One `[[class]]`.
-
-    `memory` is the basis on which its machines are judged, `total` or `available`; None: the usual
-    one. `facts` stand where its machines' records have none: by key the text and what
-    `changes.value_of` reads in it.
+    """One `[[class]]`; `memory` is the basis on which its machines are judged, None the usual one.
+    `facts` stand where records have none: by key the text and what `changes.value_of` reads in it.
     """
 
     name: str = read_by()
@@ -246,14 +243,11 @@ class MachineClass(Record):
 
 
 class Wanted(Record):
-    """One `[[model]]`, or one `[[together]]`: what must run, how, and where; () of `machines` means
-    every machine.
+    """One `[[model]]`, or one `[[together]]`: what must run, how, and where; () means everywhere.
 
-    `asked` is the entry with what the policy needs of every model. `label` is the name, with the
-    conditions after it where the policy names the model several times. `index` is the entry's place
-    in `Policy.models`. `require_runtime`: the runtime must be installed already. `members` are the
-    models that a `[[together]]` wants side by side, each as its `[[model]]` asks for it or by its
-    name alone, () of a `[[model]]`; its name is theirs, joined by " + ".
+    `asked` has what the policy needs of every model, too. `label` tells entries of one name apart.
+    `index` is the place in `Policy.models`. `members` are what a `[[together]]` wants side by side,
+    each as its `[[model]]` asks for it; its name is theirs, joined by " + ".
     """
 
     index: int
@@ -279,12 +273,9 @@ class Exemption(Record):
 
 
 class Policy(Record):
-    """A whole `audit.toml`. `needs` holds for every model; `models` are the `[[model]]` entries,
-    then the `[[together]]` ones; `text` is the content, so that later problems can name a line.
-
-    `fail_on` is the severity from which on the audit fails; `never` reports only. `on_unknown`
-    is what a verdict that cannot be given counts as. `out_of_service`: `skip` leaves out machines
-    that are down or take no new work.
+    """A whole `audit.toml`; `text` is its content, so that later problems can name a line.
+    `models` are the `[[model]]` entries, then the `[[together]]` ones. `fail_on` is the severity
+    from which on the audit fails; `on_unknown` is what a verdict that cannot be given counts as.
     """
 
     file: str

@@ -48,10 +48,9 @@ class Reason(Record):
 class Row(Record):
     """One model on one machine.
 
-    `verdict` is None where it is not known whether the policy asks for the model there; it is that
-    of a machine that fares alike and lacks most. `failed` and `undecided` are the names of findings
-    that no exception covers, `excepted` those one does, each with it. `exit_code` is this row's
-    part in the audit's: 0, 1 or 3. `change` since a baseline is `new`, `fixed` or `changed`.
+    `verdict`: None where it is not known whether the policy asks for the model there, else that of
+    a machine that fares alike and lacks most. `failed` and `undecided` are checks that no exception
+    covers. `exit_code` is this row's part in the audit's. `change`: `new`, `fixed` or `changed`.
     """
 
     machine: str
@@ -77,10 +76,8 @@ class Row(Record):
 
 
 class Group(Record):
-    """Machines that fare alike under one entry of the policy: the same result for the same reasons.
-
-    `numbers` are their places among the audit's machines, in that order. `row` is that of the
-    machine with the largest shortfall.
+    """Machines that fare alike under an entry of the policy, `numbers` their places in the audit's;
+    `row` is that of the machine with the largest shortfall.
     """
 
     row: Row
@@ -126,12 +123,10 @@ class Since(Record):
 
 
 class Audit(Record):
-    """The answer. `names` are the machines that were judged, `today` (`YYYY-MM-DD`, UTC) is the day
-    that exceptions were held against.
+    """The answer of `today` (`YYYY-MM-DD`, UTC) for the machines of these `names`.
 
-    With `since`, `groups` hold only what changed. `problems` are faults of the policy or of machine
-    records that showed only here: with any of them the exit code is 2. `notes` say what the answer
-    rests on: facts that the policy states, and records that are old.
+    With `since`, `groups` hold only what changed. With `problems`, faults of the policy or of
+    records that showed only here, the exit code is 2. `notes` say what the answer rests on.
     """
 
     policy: Policy

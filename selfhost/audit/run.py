@@ -59,12 +59,10 @@ def run_audit(
     progress: Progress | None = None,
     baseline: Baseline | None = None,
 ) -> Audit:
-    """Judge each model on each machine that the policy names for it.
+    """Judge each model on each machine that the policy names for it; with a baseline, what changed.
 
-    `judge` takes the policy's entry, the basis of memory and the machine; a `SelfhostError` of it
-    becomes a problem at the policy's line. Of many machines it is called in other processes, and
-    must be one that can be pickled. `today` is `YYYY-MM-DD` in UTC. With a baseline the audit holds
-    what changed since. Raises `SelfhostError` where it takes too long.
+    A `SelfhostError` of `judge`, which is pickled for other processes, becomes a problem at the
+    policy's line. `today` is `YYYY-MM-DD` in UTC. Raises `SelfhostError` where it takes too long.
     """
     machines, notes, problems = _serving_machines(policy, fleet)
     machines, stated = _with_stated_facts(policy, machines)
@@ -120,9 +118,7 @@ def _refuse_if_nothing_judged(audit: Audit) -> Audit:
 
 class PolicyJudge:
     """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
-
-    `today` is `YYYY-MM-DD` in UTC, on which offers end. Of 100,000 machines each model is asked for
-    some 10,000 times: questions and offers, which take longer than a judgement, are kept.
+    Questions and offers, which take longer than a judgement, are kept: a fleet asks 10,000 times.
     """
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:

@@ -178,11 +178,7 @@ def sizes(
 
 
 def verification(comparison: Verification) -> dict[str, Any]:
-    """`selfhost.verify/1`: a prediction compared with a run, fit for a bug report.
-
-    It holds no name, no path and no address: a model of the catalogue by its id, another by its
-    shape, for its name may be its owner's.
-    """
+    """`selfhost.verify/1`: it has no path and no address, nor the name of an owner's own model."""
     verdict, machine = comparison.verdict, comparison.verdict.machine
     spec, inside, cards = verdict.model, verdict.model.architecture, machine.accelerators
     card_keys = "vendor name memory_total_bytes unified"
