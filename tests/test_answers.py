@@ -1,8 +1,8 @@
-"""What `check` answers to the questions of `tests/answers/questions.jsonl` stays what it is: the facts that decide, and none of the wording.
+"""What the program answers to the questions of `tests/answers/questions.txt`, a command a line, stays what it is: figures, names and commands, and none of the wording.
 
 How they came to be right is tested elsewhere (`tests/truth`); these hold a change inside to them.
 
-    python tests/test_answers.py > tests/answers/answers.jsonl
+    pytest -n 0 tests/test_answers.py --update-golden
 
 writes them anew. A change that moves one says in its commit which kind, how many and why.
 """
@@ -10,94 +10,96 @@ writes them anew. A change that moves one says in its commit which kind, how man
 from __future__ import annotations
 
 import json
-import sys
+import re
+import shlex
 from collections.abc import Iterator
+from itertools import zip_longest
+from math import isclose
 from typing import Any
 
+import pytest
+
 from helpers.paths import TESTS
-from selfhost import SelfhostError, Workload, check
+from helpers.written import Golden, run
 
 FOLDER = TESTS / "answers"
-# how far apart bytes may lie: memory of programs that are not llama.cpp is a range
-WITHIN = 0.005
+# how far apart two figures may lie
+WITHIN = 0.001
+# wording, and what follows from other facts
+LEFT_OUT = {
+    "schema", "selfhost_version", "reason", "remedy", "source", "sources", "arithmetic", "notes", "note", "confidence",
+    "places", "path", "asked", "title", "text", "why", "download_source", "as_of", "can_run", "exit_code", "kind", "unit",
+    "cpu", "family", "modality", "judged_tokens_per_second", "how", "label", "developer", "released", "file", "uses",
+    "machine",
+}  # fmt: skip
+# of a list so many records
+MOST = 10
+# lines to type, which hold spaces as wording does
+TYPED = {"commands", "command", "setup", "flags"}
 
 
-def questions() -> list[dict[str, Any]]:
-    text = (FOLDER / "questions.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+def facts(document: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Each record with the values that it has, by its path; of API offers how many there are."""
+    own = []
+    for key in document.keys() - LEFT_OUT:
+        values = document[key] if isinstance(document[key], list) else [document[key]]
+        values = [len(values)] if key == "api_offers" else values
+        records = [each for each in values if isinstance(each, dict)]
+        for number, record in enumerate(records[:MOST]):
+            yield from facts(record, f"{path}{key}.{number}.")
+        words = [word_of(each, key) for each in values if not records]
+        own += [f"{key}={' | '.join(filter(None, words))}"] if any(words) else []
+    yield path, "; ".join(sorted(own))
 
 
-def answers() -> dict[str, dict[str, Any]]:
-    text = (FOLDER / "answers.jsonl").read_text(encoding="utf-8")
-    return {row["id"]: row for row in map(json.loads, text.splitlines())}
+def word_of(value: Any, key: str) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = "" if value is None or value is False else str(value)
+    return "" if text.startswith("#") or (" " in text and key not in TYPED) else text
 
 
-def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """The facts of one answer; the kind of the error and the nearest names where there is none."""
-    workload = Workload(**question.get("workload", {}))
+def answer(line: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """The facts of one answer, or of the error."""
+    code, out, err = run(capsys, *shlex.split(line), "--json")
+    document = json.loads(out or err)
+    machine = document.get("machine") or {}
+    keys = "memory_total_bytes", "cpu_cores_usable", "memory_bandwidth_bytes_per_second"
+    document["on"] = {key: machine.get(key) for key in keys}
+    return {"exit": str(code), **dict(sorted(facts(document)))}
+
+
+def differences(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
+    """The facts of an answer that are others."""
+    for path in dict.fromkeys((*before, *after)):
+        old, new = (re.split(r"[\s=;]+", each.get(path, "")) for each in (before, after))
+        pairs = zip_longest(old, new, fillvalue="")
+        if not all(one == other or _is_near(one, other) for one, other in pairs):
+            yield f"{path}: {before.get(path)} -> {after.get(path)}"
+
+
+def _is_near(one: str, other: str) -> bool:
     try:
-        verdict = check(question["model"], workload, machine=question["machine"]).to_json()
-    except SelfhostError as error:
-        nearest = list(getattr(error, "nearest", ()))[:1]
-        return {"id": question["id"], "error": type(error).__name__, "nearest": nearest}
-    asked, needs, machine = verdict["workload"], verdict["needs"] or {}, verdict["machine"]
-    memory = needs.get("memory") or {}
-    return {
-        "id": question["id"],
-        "model": verdict["model"]["id"],
-        "machine": [machine["memory_total_bytes"], machine["cpu_cores_usable"]],
-        "route": verdict["route"],
-        "runs_as": [asked[key] for key in ("runtime", "format", "quantization", "context_tokens")],
-        "placement": needs.get("placement"),
-        "download_bytes": needs.get("download_bytes"),
-        "memory_bytes": memory.get("total_bytes"),
-        "cache_bytes": sum(term["bytes"] for term in memory.get("terms", ()) if _is_kept(term)),
-        "not_passed": sorted(
-            f"{each['check']}: {each['outcome']}"
-            for each in verdict["findings"]
-            if each["outcome"] in ("fail", "unknown")
-        ),
-    }
+        return isclose(float(one), float(other), rel_tol=WITHIN)
+    except ValueError:
+        return False
 
 
-def _is_kept(term: dict[str, Any]) -> bool:
-    name = term["name"].lower()
-    return "cache" in name or "state" in name
-
-
-def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    """The facts of an answer that are others; bytes may differ by half a percent."""
-    for fact in before.keys() | after.keys():
-        old, new = before.get(fact), after.get(fact)
-        if fact.endswith("_bytes") and old and new and abs(old - new) <= WITHIN * max(old, new):
-            continue
-        if old != new:
-            yield f"{before['id']} {fact}: {old} -> {new}"
-
-
-def test_no_fact_that_decides_has_moved() -> None:
-    """Every other question is asked."""
-    before = answers()
+def test_no_fact_that_decides_has_moved(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, golden: Golden
+) -> None:
+    monkeypatch.chdir(FOLDER)
+    lines = (FOLDER / "questions.txt").read_text(encoding="utf-8").splitlines()
+    after = {line: answer(line, capsys) for line in lines}
+    path = FOLDER / "answers.json"
+    if golden.update:
+        path.write_text(json.dumps(after, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+    before = json.loads(path.read_text(encoding="utf-8"))
+    assert [*before] == lines
     moved = [
-        line
-        for question in questions()[::2]
-        for line in differences(before[question["id"]], answer(question))
+        f"{line}\n    {each}" for line in lines for each in differences(before[line], after[line])
     ]
     assert not moved, (
-        f"{len(moved)} facts moved; where that is wanted, write them anew"
-        " (tests/test_answers.py) and say in the commit which and why:\n" + "\n".join(moved[:40])
+        f"{len(moved)} facts moved; where that is wanted, write them anew (--update-golden)"
+        " and say in the commit which and why:\n" + "\n".join(moved[:40])
     )
-
-
-def test_each_kind_of_question_is_there() -> None:
-    """Every route, models without memory and with, other runtimes than llama.cpp, and names that nobody knows."""
-    rows = answers().values()
-    assert {row.get("route") for row in rows} >= {"local", "api", "neither", "unknown"}
-    assert len({row["runs_as"][0] for row in rows if "runs_as" in row}) >= 8
-    assert sum("error" in row for row in rows) >= 5
-    assert len(list(rows)) == len(questions())
-
-
-if __name__ == "__main__":
-    for question in questions():
-        sys.stdout.write(json.dumps(answer(question), ensure_ascii=False) + "\n")

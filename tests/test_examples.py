@@ -328,30 +328,6 @@ def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "two.toml:3" in err
 
 
-@pytest.mark.parametrize(
-    ("name", "machines"), [("ansible", ["edge-01", "edge-02", "edge-03"]), ("slurm", ["n1", "n2"])]
-)
-def test_records_that_engines_gathered(
-    name: str, machines: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What Ansible and Slurm really brought home is judged, each machine by its name. The host had 24 GB, enough for mistral-7b."""
-    records = DATA / "engines" / f"{name}.jsonl"
-    words = ["audit", str(EXAMPLES / "audit.toml"), "--machines", str(records), "--format", "jsonl"]
-    assert cli.main([*words, "--today", "2026-11-20"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["machine"] for row in rows if row["asked"] == "gpt2"] == machines
-    assert {row["route"] for row in rows} == {"local"}
-
-
-def test_a_local_fact_of_ansible_is_a_record() -> None:
-    """The role takes `ansible_local.selfhost` as it stands."""
-    from selfhost.machine.record import Machine
-
-    facts = json.loads((DATA / "engines" / "ansible_local.json").read_text(encoding="utf-8"))
-    record = facts["ansible_facts"]["ansible_local"]["selfhost"]
-    assert Machine.from_json(record).name in ("edge-01", "edge-02")
-
-
 def test_recordings_name_nobody() -> None:
     """No address of the network that they were made in, and no home folder's owner."""
     for path in (DATA / "engines").iterdir():

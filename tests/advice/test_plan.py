@@ -195,6 +195,7 @@ def test_known_machines_fare_as_check_says(model: str) -> None:
         verdict = check(model, machine=candidate.machine, alternatives=False)
         assert (candidate.route, candidate.workload) == (verdict.route, verdict.workload)
     assert plan.machines[: len(plan.fitting)] == plan.fitting != ()
+    assert not any(each.is_tight and each.is_comfortable for each in plan.machines)
 
 
 def test_a_need_that_is_not_known_is_no_plan(tmp_path: Path) -> None:

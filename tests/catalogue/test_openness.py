@@ -12,7 +12,7 @@ from selfhost.api import check
 from selfhost.catalogue import openness
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.openness import Row, canonical_expression, satisfies
-from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness
+from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness, Safety
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
 from selfhost.judge.record import Verdict
@@ -76,6 +76,14 @@ def test_the_license_decides_who_may_use_it(commercial: str | None, free: str, h
     terms = License(id="LicenseRef-X", commercial_use=commercial, conditions=("a form",))
     found = SPEC.replace(license=terms)
     assert (row("free to use", found).answer, row("self-hostable", found).answer) == (free, hosted)
+
+
+@pytest.mark.parametrize("format", ["safetensors", "gguf"])
+def test_code_that_a_model_brings_makes_its_files_unsafe(format: str) -> None:
+    """Whatever the files themselves are."""
+    for remote_code, answer in ((True, "no"), (False, "yes")):
+        safety = Safety(formats=(format,), remote_code=remote_code)
+        assert row("safe files", SPEC.replace(safety=safety)).answer == answer
 
 
 def test_a_closed_model_is_open_in_no_respect() -> None:

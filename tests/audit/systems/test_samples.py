@@ -112,6 +112,18 @@ def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
     assert machine.memory_available_bytes is None
 
 
+def test_a_card_that_mig_divides_counts_by_its_instances_alone() -> None:
+    """DCGM tells of the card too, of which no program gets anything but an instance."""
+    rows: list[object] = []
+    for part in ("", "1", "2"):
+        for what, size in (("FREE", "40000"), ("USED", "192")):
+            name = f"DCGM_FI_DEV_FB_{what}"
+            metric = {"__name__": name, "instance": "n:1", "UUID": "G", "GPU_I_ID": part}
+            rows.append({"metric": metric, "value": [0, size]})
+    (machine,) = machines_of({"status": "success", "data": {"result": rows}}).values()
+    assert [card.is_part for card in machine.accelerators or ()] == [True, True]
+
+
 KUBERNETES = FLEET / "kubernetes"
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.paths import RECORDS
 from judge.small import (
     BIG,
     GB,
@@ -401,3 +402,19 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
     assert found("memory", machine=inside).reserve_bytes == 64 * 2**20
     whole = inside.replace(memory_limit_bytes=24 * GIB)
     assert found("memory", machine=whole).reserve_bytes == 1 * GIB
+
+
+@pytest.mark.parametrize(("quantization", "is_here"), [("Q4_K_M", True), ("Q4_K_S", False)])
+def test_a_file_in_another_type_is_not_the_file(quantization: str, is_here: bool) -> None:
+    """Mistral 7B in Q4_K_M lies there; in Q4_K_S it is 5 % smaller, as another conversion may be."""
+    machine = Machine.from_file(RECORDS / "vm-24gib-models.json")
+    verdict = check("mistral-7b", machine=machine, quantization=quantization, alternatives=False)
+    assert (verdict.here is not None) is is_here
+
+
+@pytest.mark.parametrize(("quantization", "is_made"), [("Q4_0", False), ("Q5_0", True)])
+def test_what_ollamas_library_has_is_not_made(quantization: str, is_made: bool) -> None:
+    """`aya:8b` is in Q4_0, and no repository of GGUF files is known."""
+    asked = Workload(runtime="llama.cpp", quantization=quantization)
+    verdict = check("aya-23-8b", asked, machine="laptop-ddr4-16gb", alternatives=False)
+    assert (verdict.question.making_bytes > 0) is is_made
