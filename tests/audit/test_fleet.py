@@ -133,7 +133,7 @@ def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines are taken together however few they are, in this process and by tasks of a few."""
     monkeypatch.setattr(fleet_judge, "_FEW", 0)
     monkeypatch.setattr(fleet_judge, "_WORK_OF_TASK", 100)
-    monkeypatch.setattr(fleet_judge, "_processors", lambda: 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
 
 
 def test_a_fleet_gets_the_verdicts_of_one_by_one(
@@ -141,9 +141,9 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(
 ) -> None:
     """Each row with its deciding findings, each count and the fate of each exception is the same; of each group the machines and the largest shortfall."""
     machines = load_machines("-", stdin=fleet(100).encode())
-    monkeypatch.setattr(fleet_judge, "_processors", lambda: 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(2), raising=False)
     audit = run_audit(policy(), machines, judge(), today=TODAY)
-    monkeypatch.setattr(fleet_judge, "_processors", lambda: 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
     monkeypatch.setattr(fleet_judge, "_FEW", 1_000)
     alone = run_audit(policy(), machines, judge(), today=TODAY)
     assert not audit.problems
