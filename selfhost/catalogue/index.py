@@ -284,7 +284,7 @@ class _Folder:
 class _Package(_Folder):
     def __init__(self, path: str) -> None:
         self.path, self._specs = path, {}
-        # where in a file each spec lies, as which file it is told, and the names
+        # the place of each spec in the one file, the file that its faults name, and the names
         self._places, self.files, self.names = tables.read_stored(os.path.join(path, INDEX_FILE))
 
     def document(self, id: str) -> Document:

@@ -32,8 +32,8 @@ _ENDLESS_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KE
 
 class Document:
     """A parsed file and the problems found in it so far. `values` is empty when the text is no
-    TOML; the syntax error is then the only problem. `text` is None for values of an installed
-    package: their problems have no line, their dates are strings.
+    TOML; the syntax error is then the only problem. `text` is None for values of no TOML file
+    (an installed package, JSON, a `Workload`): their problems have no line, their dates are text.
     """
 
     def __init__(

@@ -402,16 +402,16 @@ def _doubts(about: Description, parts: _Parts) -> tuple[str, ...]:
     no_gpu = not any((parts.accelerators, about.has_no_card, row, about.vram_gib))
     sizes = row.get("gib", ())[1:] if about.ram_gib is None else ()
     is_named_alone = "guest" in row and words_of(label).isdisjoint(about.words)
-    is_system_told = any((about.system, about.has_chip, about.scope == "container"))
+    is_system_stated = any((about.system, about.has_chip, about.scope == "container"))
     first_card = next((each.label for each in about.cards), "")
-    other_kind = f"{about.processor} it has is not told: judged with {processor}"
+    other_kind = f"{about.processor} it has is not stated: judged with {processor}"
     values = {
         "gpu": label * is_named_alone,
         "unnamed": is_usual and processor is not None,
         "unsaid": processor is None and not row,
         "series": not any((is_usual, is_listed)) and processor,
         "kind": other_kind * (about.processor not in (None, processor)),
-        "system": parts.system().capitalize() * (not is_system_told),
+        "system": parts.system().capitalize() * (not is_system_stated),
         "vram": about.vram_gib is not None,
         "graphics": no_gpu and series and series.graphics,
         "card": first_card * about.has_chip,
@@ -434,7 +434,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, list[
     name = (kind or "RAM").upper()
     rate = None if series is None else _rate(series, kind, stated.get("mts"))
     if series is None or rate is None:
-        return machine, [f"{name} is left aside: it fits no processor that is told."]
+        return machine, [f"{name} is left aside: it fits no processor that is named."]
     used = min(series.channels, stated.get("channels", series.channels))
     if "sticks" in stated and series.bits == 64:
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))

@@ -43,8 +43,8 @@ class Description:
     `taken`: places of words that a step has taken. `is_line`: it names a line of computers with
     several processors. `product`: a row of products.toml, or of `chip` in gpus.toml.
     `has_no_card`: it says that there is no GPU beside the processor, `has_no_gpu`: none at all.
-    `cards_at`: GPUs by the places of their names; `vram_gib`: of a GPU of which nothing else is
-    told but perhaps `gpu_maker`. `numbers`: cores, threads, vcpus, mts, channels and sticks, by
+    `cards_at`: GPUs by the places of their names; `vram_gib`: of a GPU of which no more is
+    stated, but perhaps `gpu_maker`. `numbers`: cores, threads, vcpus, mts, channels and sticks, by
     these words.
     """
 

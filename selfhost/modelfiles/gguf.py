@@ -82,9 +82,9 @@ def read_gguf(path: str) -> LocalModel:
     headers = _headers(path, numbered_files(path))
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = headers[0].values.get("split.tensors.count", len(tensors))
-    unlike = len({tensor.name for tensor in tensors})
-    if len(headers) > 1 and {promised, unlike} != {len(tensors)}:
-        source.refuse(path, "mixed", unlike=unlike, parts=len(headers), promised=str(promised))
+    distinct = len({tensor.name for tensor in tensors})
+    if len(headers) > 1 and {promised, distinct} != {len(tensors)}:
+        source.refuse(path, "mixed", unlike=distinct, parts=len(headers), promised=str(promised))
     model = GgufModel(path, headers[0], tensors)
     if not model.name:
         source.refuse(path, "unusable", what="general.architecture is missing")
@@ -95,7 +95,9 @@ def read_gguf(path: str) -> LocalModel:
         source.refuse(path, "no-tensors")
     quantization = _quantization(model)
     try:
-        spec = _spec(model, {quantization: sum(header.size for header in headers)}, len(headers))
+        spec = _spec(
+            model, {quantization: sum(header.file_bytes for header in headers)}, len(headers)
+        )
     except Malformed as fault:
         # no converter writes it
         source.refuse(path, "unusable", what=fault)

@@ -58,7 +58,7 @@ class Tensor(Record):
 class Header(Record):
     """What a file says of itself. `counts` has the lengths of arrays that were not kept."""
 
-    size: int
+    file_bytes: int
     values: Mapping[str, Any]
     counts: Mapping[str, int]
     tensors: tuple[Tensor, ...]
@@ -67,8 +67,8 @@ class Header(Record):
 class _Reader:
     """Reads a header's bytes in order. It raises `SpecError` and `Unreadable`."""
 
-    def __init__(self, path: str, stream: IO[bytes], size: int, read: bytes) -> None:
-        self.path, self.stream, self.size, self.content = path, stream, size, read
+    def __init__(self, path: str, stream: IO[bytes], file_bytes: int, read: bytes) -> None:
+        self.path, self.stream, self.file_bytes, self.content = path, stream, file_bytes, read
         self.place = self.kept = 0
 
     def damaged(self, what: str) -> NoReturn:
@@ -77,8 +77,8 @@ class _Reader:
     def skip(self, count: int) -> None:
         """Go on by that many bytes; all up to there are read."""
         end = self.place = self.place + count
-        if end > self.size:
-            what = f"it has {self.size:,} bytes and ends inside its header"
+        if end > self.file_bytes:
+            what = f"it has {self.file_bytes:,} bytes and ends inside its header"
             source.refuse(self.path, "cut-short", what=what)
         if end > MAX_HEADER_BYTES:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
@@ -145,7 +145,7 @@ def read_header(path: str) -> Header:
             else:
                 values[key] = value
         tensors = _tensors(reader, tensor_count, values.get("general.alignment", 32))
-        return Header(size=size, values=values, counts=counts, tensors=tensors)
+        return Header(file_bytes=size, values=values, counts=counts, tensors=tensors)
 
 
 def _value(reader: _Reader, key: str) -> tuple[Any, int]:
@@ -191,8 +191,8 @@ def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[Tensor, ...]:
         data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
         tensors[tensor.name] = tensor
     whole = -(-reader.place // alignment) * alignment + data_bytes if tensors else 0
-    if whole > reader.size:
-        missing = f"{whole - reader.size:,} of its {whole:,} bytes are missing"
+    if whole > reader.file_bytes:
+        missing = f"{whole - reader.file_bytes:,} of its {whole:,} bytes are missing"
         source.refuse(reader.path, "cut-short", what=missing)
     return tuple(tensors.values())
 

@@ -49,7 +49,7 @@ _PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.
 
 
 class Weights(Record):
-    """The weights of one model: `size` of all files in bytes, and elements by dtype.
+    """The weights of one model: the bytes of all files, and their types.
 
     `predict_more`: there are tensors of layers that predict more tokens; `is_scaled`: there are
     scales of weights; `plain`: no tensor is of a type that quantized weights are stored in.
@@ -57,7 +57,7 @@ class Weights(Record):
     `dtype`: the type of most elements, in the words of DTYPES, None for packed ones.
     """
 
-    size: int
+    size_bytes: int
     types: str
     predict_more: bool
     is_scaled: bool
@@ -112,9 +112,9 @@ def read_weights(
     published: tuple[PublishedFiles, ...] = ()
     quantization = model.quantization if model.quantization in QUANTIZATIONS[format] else None
     if quantization is None:
-        unknown["files"] = reason("unnamed-type", size=weights.size, types=weights.types)
+        unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=weights.types)
     else:
-        sizes, headers = {quantization: weights.size}, SIZE_OF + shown(path)
+        sizes, headers = {quantization: weights.size_bytes}, SIZE_OF + shown(path)
         published = (PublishedFiles(format=format, source=headers, bytes=sizes),)
     headers = f"headers of the safetensors files of {shown(path)}"
     spec = spec.replace(
@@ -220,7 +220,7 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
         refuse(named, "no-weights")
     counted = _PLAIN if is_scaled else _PLAIN | {"F8_E4M3"}
     return Weights(
-        size=size_bytes,
+        size_bytes=size_bytes,
         types=", ".join(sorted(elements)),
         predict_more=predict_more,
         is_scaled=is_scaled,

@@ -81,7 +81,7 @@ def masks(host: Host) -> Masks:
     users = [host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
     common = shipped_table("platforms")["common_names"]
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
-    # whose folder it is
+    # named after its owner, unless that is nobody in particular
     folder = rf"(?!(?:{'|'.join(common)})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
     homes = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}"
     patterns = [(homes, r"\1\2USER"), *_MASKS]

@@ -110,7 +110,7 @@ class Host:
         self.env: Mapping[str, str] = os.environ if env is None else env
         self.system = system or normal_system(sys.platform)
         self.paths: Any = ntpath if self.system == "windows" else posixpath
-        # by path: its text, and why it does not say what is looked for
+        # by path: its text, and why it does not say what is looked for or cannot be listed
         self._texts: dict[str, str] = {}
         self.why: dict[str, str] = {}
         self._has_hung = False
@@ -135,7 +135,9 @@ class Host:
         return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
-        """At most `limit` bytes as text, read once; empty where it cannot be read: `why` says."""
+        """At most `limit` bytes as text, read once, by the first limit; empty where it cannot be
+        read: `why` says.
+        """
         if path not in self._texts:
             text = self.read_bytes(path, limit).decode("utf-8", "replace")
             # device tree files end in a zero; names of firmware may be in an encoding of their own

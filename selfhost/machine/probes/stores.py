@@ -79,7 +79,7 @@ def read_disks(host: Host, facts: Facts) -> None:
     folders = host.within(lambda: places(host))
     disks = [_read_disk(host, facts, name, folders[name]) for name in PURPOSES if name in folders]
     for purpose in set(PURPOSES) - folders.keys():
-        reason = "its folder is not known: no home folder is set"
+        reason = "its folder is not known: no home folder of its account is known"
         facts.miss(f"disks.{purpose}", reason, SET_DISK)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
