@@ -282,6 +282,6 @@ def _read_rate(machine: Machine) -> float:
     gpus = [gpu_of(card) for card in machine.accelerators or () if card.unified is not True]
     return max(
         inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
-        0 if shared is None else max(shared.peak),
-        sum(inf if gpu is None else gpu.peak[2] for gpu in gpus),
+        0 if shared is None else max(shared.peak_bandwidth),
+        sum(inf if gpu is None else gpu.peak_bandwidth[2] for gpu in gpus),
     )

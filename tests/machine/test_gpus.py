@@ -82,7 +82,7 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
         compute = gpus.cycles_per_second(name) or gpus.peak_flops(name, capability)
         if gpu is None or compute is None:
             continue
-        rated = (name, gpu.peak[1], compute, gpu.seconds(step)[1])
+        rated = (name, gpu.peak_bandwidth[1], compute, gpu.seconds(step)[1])
         generation = f"{capability} {gpus.fact_of(name, 'generation')}"
         by_generation.setdefault((maker, generation), []).append(rated)
     compared = 0

@@ -223,7 +223,7 @@ class Gpu(Record):
     """Bytes per second of its memory, and where a guess is from; `host`: the processor's kind."""
 
     device: Accelerator
-    peak: Range
+    peak_bandwidth: Range
     guessed: str | None = None
     host: str | None = None
 
@@ -246,7 +246,7 @@ class Gpu(Record):
         unpacking = sum(counted) / (per_cycle * (cycles or inf))
         packed_bytes = sum(packed.values())
         read_bytes = step.weights_bytes - packed_bytes + step.context()[0]
-        least = share * step.weights_bytes / (constant("most_of_peak") * self.peak[2])
+        least = share * step.weights_bytes / (constant("most_of_peak") * self.peak_bandwidth[2])
         launching = step.launched_layers and step.launched_layers * layer_from_python(self.device)
         if launching is None:
             hears = getattr(step.architecture, "audio", None) is not None
@@ -254,7 +254,7 @@ class Gpu(Record):
             layers = step.layers * (constant("large_layer") if is_large else 1)
             launching = SAME * (layers * row["layer_us"] * 1e-6)
         taken = []
-        for end, peak, launched in zip(ends, self.peak, launching, strict=True):
+        for end, peak, launched in zip(ends, self.peak_bandwidth, launching, strict=True):
             rate = peak * row["share"]
             computed = share * (max(packed_bytes / rate, unpacking) + read_bytes / rate) / end
             # Python launches while the GPU computes
@@ -266,9 +266,12 @@ class Gpu(Record):
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
         row = self.row(step)
-        rate = f"{units.decimal(int(self.peak[2]))}/s at most"
+        rate = f"{units.decimal(int(self.peak_bandwidth[2]))}/s at most"
         if self.guessed is not None:
-            ends = [f"{units.decimal(int(end))}/s" for end in (self.peak[0], self.peak[2])]
+            ends = [
+                f"{units.decimal(int(end))}/s"
+                for end in (self.peak_bandwidth[0], self.peak_bandwidth[2])
+            ]
             rate = f"{' to '.join(ends)}, {self.guessed}"
         return (
             f"{self.device.name} ({rate}); weights are read at {units.percent(row['share'])} of"
@@ -281,7 +284,7 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     """By its name, else between its maker's cards with as much memory; None where neither tells."""
     rate = device_bandwidth(device)
     if rate is not None:
-        return Gpu(device=device, peak=SAME * rate, host=host)
+        return Gpu(device=device, peak_bandwidth=SAME * rate, host=host)
     if device.unified or not device.memory_total_bytes:
         return None
     ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
@@ -291,7 +294,7 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
     slow, fast = ends
     peak = Range(slow, (slow * fast) ** 0.5, fast) * units.GB
-    return Gpu(device=device, peak=peak, guessed=how, host=host)
+    return Gpu(device=device, peak_bandwidth=peak, guessed=how, host=host)
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
@@ -313,7 +316,7 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
         return None
     own = device_bandwidth(device)
     peak, guessed = (SAME * own, None) if own is not None else _peak_of_ram(machine)
-    return peak and Gpu(device=device, peak=peak, guessed=guessed)
+    return peak and Gpu(device=device, peak_bandwidth=peak, guessed=guessed)
 
 
 def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:

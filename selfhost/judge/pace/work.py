@@ -54,8 +54,9 @@ _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 class Job(Record):
     """What is asked of a model that does no text: where, by which program, in which type.
 
-    `peak`: operations per second of what computes it: of `number` GPUs, of which one is `device`,
-    in 16 bits; of a processor (None) what its cores compute on prompts. `called` names it.
+    `peak_flops`: operations per second of what computes it: of `number` GPUs, of which one is
+    `device`, in 16 bits; of a processor (None) what its cores compute on prompts. `called` names
+    it.
     """
 
     machine: Machine
@@ -63,7 +64,7 @@ class Job(Record):
     placed: Needs
     runtime: RuntimeSpec | None
     quantization: str = ""
-    peak: Range
+    peak_flops: Range
     device: Accelerator | None = None
     number: int = 1
     called: str
@@ -75,7 +76,7 @@ class Job(Record):
 
     def seconds(self, operations: float, share: Range) -> Range:
         """Of so many operations, where the work reaches that share of the peak."""
-        return operations / (self.peak * share)
+        return operations / (self.peak_flops * share)
 
     def share(self, work: str) -> Range:
         """Of the peak, what work of that kind reaches."""
@@ -160,7 +161,7 @@ def job_of(
         called = f"{units.cores(threads)} of the processor (about {computed[1] / 1e12:.3g} TFLOPS)"
     return Job(
         machine=machine, spec=spec, placed=placed, runtime=runtime, quantization=quantization,
-        peak=computed, device=device, number=max(1, len(peaks)), called=called,
+        peak_flops=computed, device=device, number=max(1, len(peaks)), called=called,
     )  # fmt: skip
 
 
