@@ -75,18 +75,16 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     except UnknownGpuError as error:
         if error.nearest and ":" not in text:
             raise ValueError(str(error), error.remedy) from None
-    size, _, name = text.partition(":")
-    head, _, last = name.rpartition(":")
-    rate = None
-    if last.strip().lower().endswith("/s"):
-        name, rate = head, _bandwidth(last)[0]
+    size, *words = text.split(":")
+    has_rate = words and words[-1].strip().lower().endswith("/s")
+    rate = _bandwidth(words.pop())[0] if has_rate else None
     many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
     count, size = (int(many[1]), many[2]) if many else (1, size)
     if "," in size or not 1 <= count <= MOST_CARDS:
         what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
         raise ValueError(what, "write for example gpu=2x24GiB, or one setting for each")
     memory = _size(size)
-    name = name.strip() or f"GPU with {units.binary(memory)}"
+    name = ":".join(words).strip() or f"GPU with {units.binary(memory)}"
     if fault := fault_of(name, str):
         raise ValueError(fault[0], "give it plain text, without line breaks")
     name = gpus.spelled(name)
@@ -111,10 +109,9 @@ def _choice(name: str, typed: str, key: str) -> str:
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII):
-            example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
-            raise ValueError(f"{shortened(name)!r} is not an instruction set", example)
+    if odd := [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]:
+        example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
+        raise ValueError(f"{shortened(odd[0])!r} is not an instruction set", example)
     return () if names == ("none",) else names
 
 
@@ -143,9 +140,9 @@ def value_of(key: str, text: str) -> Any:
     """The value of one setting; of `gpu` a tuple of cards. `SettingError` says what is wrong."""
     example = f"write for example {_setting(key)['example']}"
     try:
-        if not text:
-            raise ValueError("has no value")
-        return _READERS[key](text)
+        if text:
+            return _READERS[key](text)
+        raise ValueError("has no value")
     except ValueError as error:
         message, remedy = (*error.args, example)[:2]
         raise _fault(key, message.partition(": write for")[0], remedy) from None
@@ -192,16 +189,14 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
 def _faults_of_cards(named: Sequence[NamedCards], are_set: bool) -> list[Problem]:
     """The first fault of all GPUs together."""
     counts = [len(each.accelerators) for each in named]
-    faults = (
-        (named and are_set, "is given, and --set gpu=… as well: both say which GPUs there are"),
-        (len(counts) > 1 and not all(counts), "none is no GPU: give it alone"),
-        (sum(counts) > MOST_CARDS, f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"),
-    )
-    return [
-        Problem(file="--gpu", message=message, remedy="leave one of them out")
-        for is_so, message in faults
-        if is_so
-    ][:1]
+    faults = {
+        "is given, and --set gpu=… as well: both say which GPUs there are": named and are_set,
+        "none is no GPU: give it alone": len(counts) > 1 and not all(counts),
+        f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged": sum(counts) > MOST_CARDS,
+    }
+    remedy = "leave one of them out"
+    first = [message for message, is_so in faults.items() if is_so][:1]
+    return [Problem(file="--gpu", message=message, remedy=remedy) for message in first]
 
 
 def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> None:
@@ -240,15 +235,17 @@ def _read_settings(
 
 def _misplaced(key: str, value: str | None) -> SettingError:
     """The error for a key that cannot be set, or not twice."""
-    if key in SETTINGS:
-        return _fault(key, "is set several times", "set it once")
     meant = (name for name in SETTINGS if key in _setting(name)["also"])
     guess = next(meant, None) or nearest(key, SETTINGS)
-    if value is None:
-        example = _setting(guess or "memory")["example"]
-        return _fault(key, "is no KEY=VALUE", f"write for example {example}")
-    hint = f"did you mean {guess}={shortened(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
-    return _fault(key, "cannot be set", hint)
+    if key in SETTINGS:
+        message, hint = "is set several times", "set it once"
+    elif value is None:
+        message = "is no KEY=VALUE"
+        hint = f"write for example {_setting(guess or 'memory')['example']}"
+    else:
+        message, hint = "cannot be set", f"one of {', '.join(SETTINGS)}"
+        hint = f"did you mean {guess}={shortened(value)}?" if guess else hint
+    return _fault(key, message, hint)
 
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:

@@ -419,9 +419,7 @@ def _take_card(
 def _size_behind(
     about: Description, end: int, cards: Sequence[gpus.Card], *, alone: bool
 ) -> float | None:
-    """The card's size behind its name; 0 where a size there is none of its own, None where there is
-    no size.
-    """
+    """The card's size behind its name; 0 where a size there is none of its own, None for none."""
     at = end + (about.word(end) in (BREAK, "vram", "with"))
     size = about.free_gib(at)
     if not size:
@@ -526,9 +524,7 @@ def _take_memory(about: Description) -> None:
 
 
 def _sizes(about: Description) -> dict[str, list[float]]:
-    """Take cores and rates, too; the sizes in GiB by what they are of: ram, vram, disk, or plain
-    where no word tells.
-    """
+    """Take cores and rates, too; the sizes in GiB by what they are of, `plain` if no word tells."""
     sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
     series = cpus.processor_of(about.processor or "")
     is_server = series is not None and series.kind == "server"

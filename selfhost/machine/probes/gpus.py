@@ -295,15 +295,13 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
 
 
 def _selected(mask: str, gpus: list[list[Any]], *, is_by_bus: bool) -> list[int] | None:
-    """What CUDA_VISIBLE_DEVICES leaves: a word that is no number, or one again, ends it (CUDA C++
-    Programming Guide). None where nobody can tell: of UUIDs, and of unlike GPUs, of which CUDA puts
-    the fastest first.
-    """
+    """What CUDA_VISIBLE_DEVICES leaves; None of UUIDs and of unlike GPUs, the fastest first."""
     numbers: list[int] = []
     for word in (word.strip() for word in mask.split(",")):
         number = whole(word, 5)
         if word.lower().startswith(("gpu-", "mig-")):
             return None
+        # a word that is no number, or one again, ends it (CUDA C++ Programming Guide)
         if number is None or number in numbers or number >= len(gpus):
             break
         numbers.append(number)
@@ -334,9 +332,7 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> A
 
 
 def _peak_rate(part: Mapping[str, Any]) -> int | None:
-    """Bytes per second: two transfers a clock, as in NVIDIA's deviceQuery. An instance of MIG has
-    the same part of the channels as of the memory.
-    """
+    """Two transfers a clock; an instance of MIG has the same part of channels as of memory."""
     names = ("memory_clock_mhz", "bus_width_bits", "memory_total_bytes")
     clock_mhz, width_bits, size = (part.get(name) or 0 for name in names)
     whole_bytes = part.get("part_of_bytes", size)

@@ -93,10 +93,7 @@ def _mounts_of(host: Host, filesystem: str, controller: str = "") -> list[Mount]
 
 
 def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]:
-    """Folder and name, from the process's own up to the mount point, in the first of `mounts` that
-    shows them. Paths are relative to the root of the process's namespace, and may lead out of it
-    (cgroup_namespaces(7)).
-    """
+    """Folder and name of each in the first mount that shows them, the process's own first."""
     for mount in mounts:
         root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
         below = [part for part in path[len(root) :].split("/") if part]
@@ -141,9 +138,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
 
 
 def _room(limit_bytes: int, used: int | None, stat: dict[str, int], prefix: str) -> int | None:
-    """A limit less what its group could not give up: its use less file pages, active or not, and
-    reclaimable slab. tmpfs, shared memory and locked pages are on other lists.
-    """
+    """A limit less what its group could not give up: its use less file pages and free slab."""
     inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
     if used is None or inactive is None or active is None:
         return None

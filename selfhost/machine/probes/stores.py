@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from time import monotonic
 from typing import Any, NamedTuple
 
 from ...core.files import SHARD, numbered_files
@@ -18,8 +17,6 @@ from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel,
 from .host import Facts, Host, reason_of
 
 MODELS = "models_present"
-# for all stores together; a repository takes 0.1 to 0.3 ms
-SECONDS = 0.5
 _MAX_SNAPSHOTS = 20
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 # the models of a store, None for one that could not be read
@@ -144,21 +141,24 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
     return folder, space, bool(place.account and space) or host.ask("writable", folder)
 
 
-def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
+def read_models(host: Host, facts: Facts) -> None:
     """Every model in a store; `models_present.<store>` says why one was not read whole."""
-    until, models = monotonic() + seconds, list[PresentModel]()
-    folders = host.within(lambda: places(host))
+    models, folders = list[PresentModel](), host.within(lambda: places(host))
     stores = {store: folders[store].path for store in _SEARCHES if store in folders}
     if stores.get("llama.cpp") == stores.get("huggingface"):
         stores.pop("llama.cpp", None)
     # what a recorded tree does not hold is not known to be missing on its machine
     stores = {store: at for store, at in stores.items() if host.live or host.exists(at)}
     for store, folder in stores.items():
-        entries = _SEARCHES[store](host, folder, store)
+        entries: list[PresentModel | None]
         try:
-            why = host.within(partial(_add_models, models, entries, until))
+            entries = host.within(partial(list, _SEARCHES[store](host, folder, store)))
         except (OSError, ValueError) as error:
             why = f"its folder could not be read: {reason_of(error)}"
+        else:
+            models += filter(None, entries)
+            unreadable = entries.count(None)
+            why = f"{unreadable:,} of its models could not be read" if unreadable else ""
         if why:
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in models):
@@ -169,17 +169,6 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     if host.live:
         why = "no home folder is set"
     facts.put(MODELS, tuple(models) if stores else None, source, why)
-
-
-def _add_models(models: list[PresentModel], entries: Models, until: float) -> str:
-    """Why not all of one store were read; empty where they were."""
-    unreadable = 0
-    for model in entries:
-        if monotonic() > until:
-            return "not all of its models were looked at: the time limit was reached"
-        models.extend([model] if model else [])
-        unreadable += model is None
-    return f"{unreadable:,} of its models could not be read" if unreadable else ""
 
 
 def _files(host: Host, folder: str, depth: int) -> dict[str, int]:
@@ -219,7 +208,7 @@ def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
     """Whether names say that nothing is missing; None where none does."""
     is_indexed = any(name.endswith(".index.json") for name in files) and not SHARD.fullmatch(first)
     is_whole = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
-    return True if is_whole else None
+    return is_whole or None
 
 
 def _search_hub(host: Host, hub: str, store: str) -> Models:
@@ -310,8 +299,8 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing was searched."""
     table, join = shipped_table("present"), host.paths.join
     usual, apps = (
-        [path.replace("~", host.home, 1) for path in paths if host.home or path[0] != "~"]
-        for paths in (table[key].get(host.system, ()) for key in ("folders", "lm_studio"))
+        [path.replace("~", host.home, 1) for path in table[key].get(host.system, ())]
+        for key in ("folders", "lm_studio")
     )
     listed = dict.fromkeys((*host.env.get("PATH", "").split(host.paths.pathsep), *usual))
     folders, suffix = list(filter(host.paths.isabs, listed)), ".exe" * (host.system == "windows")
@@ -330,9 +319,7 @@ def read_runtimes(host: Host, facts: Facts) -> None:
 
 
 def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, PresentRuntime]:
-    """By programs and by packages of the Python environments: those of the programs first, for the
-    version of one lies beside it, then the active one and the one beside the work, then this one.
-    """
+    """By programs and by packages beside them, in the active environment, beside the work, here."""
     runtimes: dict[str, PresentRuntime] = {}
     join, dirname = host.paths.join, host.paths.dirname
     prefixes = [host.env.get("VIRTUAL_ENV", ""), host.env.get("CONDA_PREFIX", "")]

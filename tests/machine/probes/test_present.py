@@ -108,9 +108,9 @@ def host_of(home: Path) -> Host:
     return Host(env={"HOME": str(home)}, system="linux")
 
 
-def read(host: Host, seconds: float = 30) -> Facts:
+def read(host: Host) -> Facts:
     found = Facts({}, {}, {})
-    read_models(host, found, seconds)
+    read_models(host, found)
     return Facts(*masked(found, masks(host)))
 
 
@@ -253,16 +253,6 @@ def test_a_partial_file_is_never_here(name: str, tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------ bounds, links, accounts
-
-
-def test_time_is_bounded_and_that_is_said(tmp_path: Path) -> None:
-    """What there was no time for is unread: never silently missing."""
-    for number in range(30):
-        Hub(tmp_path, f"org/model-{number:02d}").add("m-Q4_K_M.gguf", 10)
-    none = read(host_of(tmp_path), seconds=-1)
-    assert none.values["models_present"] == ()
-    assert "time" in none.unread["models_present.huggingface"].reason
-    assert len(models(tmp_path)) == 30
 
 
 class Closed(Host):
