@@ -1,8 +1,8 @@
 """Many models x many machines x a policy -> `Audit`: rows in a fixed order, all faults, and what
 changed since an earlier audit.
 
-Models are judged in the type and program that `check` takes on each machine, but in no larger type
-and no better program where their own default runs: the route is the same.
+Models are judged in their own defaults, so that a policy means the same on every machine; pictures
+and video in the first type and program that run there, as `check` does.
 """
 
 from __future__ import annotations
@@ -137,10 +137,10 @@ class PolicyJudge:
             for each in wanted.members or (wanted,)
         ]
         questions = [self._question(each, machine) for each in models]
-        # as `check` takes them, but for a larger type or a better program, which change no route
+        # in the model's own defaults, but pictures in the first type and program that run there
         all_judged = [
             suited(judged, self._catalogue, machine)
-            if takes_first_of_list(judged.question) or (judged.question.in_turn and not judged.fits)
+            if takes_first_of_list(judged.question)
             else judged
             for judged in (judge(each, machine) for each in questions)
         ]
