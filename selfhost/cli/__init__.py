@@ -1,22 +1,16 @@
 """The command line: arguments in, a report out, one exit code."""
 
-# what each command is for, in the order in which `--help` lists them
+# module and function of each command, and what it is for, in the order in which `--help` lists them
 COMMANDS = {
-    "check": "can a model run here, or is an API the practical route",
-    "list": "what runs on this machine, best first",
-    "show": "what is known of a model: license, openness, sizes, needs",
-    "compare": "models side by side",
-    "plan": "find the smallest machine that can run a model",
-    "size": "memory request, limit and flags of a container or service",
-    "verify": "hold a prediction against a run: a log, or a process of yours",
-    "machine": "what was read of this machine, and the machines known by name",
-    "audit": "for CI: judge machines against a policy file",
-    "spec": "validate specs of your own, or make one from a model file",
-    "completion": "print a completion script for bash, zsh or fish",
-}
-# the module and the function of each
-HOMES = {
-    **{name: f"models.{name}" for name in ("check", "compare", "show", "plan", "size")},
-    **{name: f"records.{name}" for name in ("machine", "spec", "verify")},
-    **{name: f"{name}.run" for name in ("list", "audit", "completion")},
+    "check": ("models.check", "can a model run here, or is an API the practical route"),
+    "list": ("list.run", "what runs on this machine, best first"),
+    "show": ("models.show", "what is known of a model: license, openness, sizes, needs"),
+    "compare": ("models.compare", "models side by side"),
+    "plan": ("models.plan", "find the smallest machine that can run a model"),
+    "size": ("models.size", "memory request, limit and flags of a container or service"),
+    "verify": ("records.verify", "hold a prediction against a run: a log, or a process of yours"),
+    "machine": ("records.machine", "what was read of this machine, and the machines known by name"),
+    "audit": ("audit.run", "for CI: judge machines against a policy file"),
+    "spec": ("records.spec", "validate specs of your own, or make one from a model file"),
+    "completion": ("completion.run", "print a completion script for bash, zsh or fish"),
 }

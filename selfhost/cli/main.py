@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
-from . import COMMANDS, HOMES
+from . import COMMANDS
 from .output import UsageError, asks_for, bug, complain, to_standard_error, write
 
 # options without a value, which may stand before the command too
@@ -69,7 +69,7 @@ def _dispatch(words: list[str]) -> int:
     if command not in COMMANDS:
         _refuse_misspelled(command, rest)
         command, rest = "check", words
-    module, _, name = HOMES[command].partition(".")
+    module, _, name = COMMANDS[command][0].partition(".")
     answer = getattr(__import__(f"{__package__}.{module}", fromlist=(name,)), name)
     return int(answer([*everywhere, *rest]))
 
@@ -104,6 +104,6 @@ def _overview() -> str:
     from .parser import examples, help_text
 
     width = max(map(len, COMMANDS))
-    lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
+    lines = "".join(f"  {name:<{width}}  {job}\n" for name, (_, job) in COMMANDS.items())
     parts = (help_text("overview"), lines, examples("overview"), help_text("exit_codes"))
     return "\n".join([*parts, ""])

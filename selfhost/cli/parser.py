@@ -76,7 +76,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, command: str) -> None:
         # argparse loads shutil to ask for the width, and makes a formatter for each option
         width = max(40, min(100, extent("COLUMNS") or 80))
-        form, job = argparse.RawDescriptionHelpFormatter, COMMANDS[command]
+        form, job = argparse.RawDescriptionHelpFormatter, COMMANDS[command][1]
         super().__init__(
             prog=f"selfhost {command}",
             allow_abbrev=False,
