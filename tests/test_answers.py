@@ -30,7 +30,7 @@ LEFT_OUT = {
     "schema", "selfhost_version", "reason", "remedy", "source", "sources", "arithmetic", "notes", "note", "confidence",
     "places", "path", "asked", "title", "text", "why", "download_source", "as_of", "can_run", "exit_code", "kind", "unit",
     "cpu", "family", "modality", "judged_tokens_per_second", "how", "label", "developer", "released", "file", "uses",
-    "machine",
+    "machine", "origin",
 }  # fmt: skip
 # of a list so many records
 MOST = 10
