@@ -259,7 +259,7 @@ def _allocated() -> Iterator[Error]:
         model = record["model"]
         made, row, room = truth.architecture(model), truth.row(model), truth.room(record)
         name = made.row
-        tensors = recipe_tensors(made, row, record["quant"], record["quant"][0] == "I")
+        tensors = recipe_tensors(made, record["quant"], record["quant"][0] == "I")
         yield (
             "tensor bytes",
             name,
@@ -339,9 +339,9 @@ def _of_the_catalogue() -> Iterator[Error]:
             yield "catalogue: cache and state", made.row, _off(kept, case["context_bytes"])
             yield "catalogue: compute buffer", made.row, _off(buffer, case["compute_bytes"])
     for name, sizes in found["tensor_bytes"].items():
-        made, row = catalogue.model(name)
+        made, _ = catalogue.model(name)
         for quantization, size in sizes.items():
-            tensors = recipe_tensors(made, row, quantization, quantization.startswith("IQ"))
+            tensors = recipe_tensors(made, quantization, quantization.startswith("IQ"))
             yield (
                 "catalogue: tensor bytes",
                 made.row,

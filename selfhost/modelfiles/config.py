@@ -117,7 +117,7 @@ def _parameters(
     """Those of the language model."""
     if architecture is None or row is None:
         return Parameters()
-    groups = checkpoint_tensors(architecture, row)
+    groups = checkpoint_tensors(architecture)
     total = count(groups)
     if total > source.MAX_PARAMETERS:
         source.refuse(keys.path, "parameters", total=total)
@@ -125,7 +125,7 @@ def _parameters(
     return Parameters(
         total=total,
         active=max(1, total - idle(groups, architecture)),
-        mtp=count(block_tensors(architecture, row)) or None if predicts else None,
+        mtp=count(block_tensors(architecture)) or None if predicts else None,
     )
 
 

@@ -218,7 +218,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     active = None if has_experts else total
     row = row_of(architecture) if architecture is not None else None
     if architecture is not None and row is not None:
-        groups = checkpoint_tensors(architecture, row)
+        groups = checkpoint_tensors(architecture)
         total = count(groups) if model.is_as_row else total
         active = total - idle(groups, architecture)
     if total > source.MAX_PARAMETERS:
@@ -510,7 +510,7 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
     row = row_of(architecture)
     if row is None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
-    groups = gguf_tensors(architecture, row)
+    groups = gguf_tensors(architecture)
     expected = _shapes((each.name, each.layers or (-1,), each.shape) for each in groups)
     actual = _shapes((each.place[0], each.place[1:], each.shape) for each in model.tensors)
     model.is_as_row = expected == actual

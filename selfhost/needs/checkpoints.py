@@ -21,7 +21,7 @@ from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from .case import ENCODER_REMEDY, Case, is_cast, published_size, unread_size, why_no_encoders
 from .records import How, Term, by_type, term, unread
-from .tensors import ArchitectureRow, checkpoint_tensors
+from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of
 
 # bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
 # one per 16, two bytes per 32
@@ -64,12 +64,12 @@ class Linear(Record):
 
 
 @lru_cache(maxsize=256)
-def linear_layers(architecture: Architecture, row: ArchitectureRow) -> tuple[Linear, ...]:
+def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
     """The checkpoint's linear layers, as its modules have them."""
     attending = {layer for part in architecture.attention for layer in part.layers}
     layers = []
-    for group in checkpoint_tensors(architecture, row):
-        if not _is_linear(group, row):
+    for group in checkpoint_tensors(architecture):
+        if not _is_linear(group, architecture):
             continue
         inputs, outputs, more = _sides(group)
         part = next((part for mark, part in _PARTS.items() if mark in group.name), "feed_forward")
@@ -92,10 +92,11 @@ def _sides(group: TensorGroup) -> tuple[int, int, int]:
     return (inputs, outputs * more, 1) if "attn_v_b" in group.name else (inputs, outputs, more)
 
 
-def _is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
+def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers take it: no router, nor what the class keeps wide."""
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
+    row = row_of(architecture) or UNKNOWN_ROW
     wide = "ffn_gate_inp", *filter(None, (row.torch_wide_matrix,))
     return is_inside and _is_matrix(group) and not any(part in group.name for part in wide)
 
@@ -108,7 +109,6 @@ def _is_matrix(group: TensorGroup) -> bool:
 @lru_cache(maxsize=512)
 def typed_tensors(
     architecture: Architecture,
-    row: ArchitectureRow,
     mlx: str | None = None,
     in_8_bits: tuple[str, ...] = (),
 ) -> tuple[tuple[TensorGroup, str, float], ...]:
@@ -116,10 +116,10 @@ def typed_tensors(
     that type, with what it keeps in 8 bits.
     """
     plain, typed = architecture.dtype or "bfloat16", []
-    for group in checkpoint_tensors(architecture, row):
+    for group in checkpoint_tensors(architecture):
         own = "8bit" if group.name in in_8_bits else mlx
         find = _type_in_mlx if own else _type_of
-        type = find(group, architecture, row, own or plain)
+        type = find(group, architecture, own or plain)
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
@@ -129,27 +129,23 @@ def typed_tensors(
     return tuple(typed)
 
 
-def _type_of(
-    group: TensorGroup, architecture: Architecture, row: ArchitectureRow, plain: str
-) -> str:
+def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
     type = architecture.matrix_dtype or plain
     is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
     if type in _BITSANDBYTES or scheme_of(type) is not None:
-        is_block = _is_linear(group, row)
+        is_block = _is_linear(group, architecture)
     if not is_block or "ffn_gate_inp" in group.name:
         return plain
     return architecture.expert_dtype or type if "_exps." in group.name else type
 
 
-def _type_in_mlx(
-    group: TensorGroup, architecture: Architecture, row: ArchitectureRow, name: str
-) -> str:
+def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> str:
     """What does not divide into groups keeps 16 bits, or torch_dtype (mlx_lm.convert)."""
     scheme, is_wide = mlx_scheme(name), architecture.dtype == "float32"
     plain = "float32" if is_wide and scheme is not None else "bfloat16"
     if not _is_matrix(group) or (scheme is not None and group.shape[0] % (scheme.group or 1)):
         return plain
-    if architecture.matrix_dtype == "ternary" and _is_linear(group, row):
+    if architecture.matrix_dtype == "ternary" and _is_linear(group, architecture):
         return "ternary"
     return plain if scheme is None else name
 
@@ -248,7 +244,7 @@ def _by_tensors(case: Case) -> Term:
 def _tensor_bytes(case: Case) -> Term:
     """What is loaded: every tensor in its stored type, with encoders."""
     architecture, encoders = case.model, case.encoders
-    size, line = _sum_of(typed_tensors(architecture, case.row))
+    size, line = _sum_of(typed_tensors(architecture))
     encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
     size += encoder_bytes
     line += f" + {encoder_bytes:,} bytes of encoders" if encoders else ""
@@ -298,7 +294,7 @@ def _packed_size(case: Case) -> Term | Unread:
     model = case.model.packed_with(method)
     model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
     if scheme is not None and method == "awq":
-        for each in linear_layers(model, row):
+        for each in linear_layers(model):
             if each.inputs % (scheme.group or 1) or each.outputs % 8:
                 why = f"{each.inputs:,} inputs do not divide into groups of {scheme.group}"
                 return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
@@ -313,7 +309,7 @@ def _packed_files(case: Case, method: str) -> Term:
     third is assumed.
     """
     model, files, left = case.model, _tensor_bytes(case), {"recurrent", "shared_expert"}
-    kinds = {each.part for each in linear_layers(model, case.row)}
+    kinds = {each.part for each in linear_layers(model)}
     if method == "nvfp4" or "expert" in kinds:
         left |= {"attention", "latent values"}
     more, kept, line = more_in_16_bits(case, left), 0, files.arithmetic
@@ -331,7 +327,7 @@ def _packed_files(case: Case, method: str) -> Term:
 
 def more_in_16_bits(case: Case, parts: set[str]) -> int:
     """By how many bytes these linear layers are larger in 16 bits than in its quantization."""
-    left = [each for each in linear_layers(case.model, case.row) if each.part in parts]
+    left = [each for each in linear_layers(case.model) if each.part in parts]
     packed = (
         linear_bytes(case.quantization, each.inputs, each.outputs) * each.number for each in left
     )
@@ -352,13 +348,13 @@ def _mlx_size(case: Case) -> Term | Unread:
         return unread(why, "name the folder with its files, or the original model")
     if case.whole:
         model, row = case.model, case.row
-        size, line = _sum_of(typed_tensors(model, row, name))
+        size, line = _sum_of(typed_tensors(model, name))
         low = high = size
         if scheme is not None and own is None:
             narrow = model.replace(dtype="bfloat16") if model.dtype == "float32" else model
             eight = row.mlx_in_8_bits if scheme.bits < 8 else ()
-            low, _ = _sum_of(typed_tensors(narrow, row, name))
-            high, _ = _sum_of(typed_tensors(model, row, name, eight))
+            low, _ = _sum_of(typed_tensors(narrow, name))
+            high, _ = _sum_of(typed_tensors(model, name, eight))
     elif weights > 0:
         bits = _bits(name)
         low = high = size = int(weights * bits / 8)

@@ -201,7 +201,7 @@ def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
     case = case_of(spec)
     if not case.whole:
         return None
-    groups = checkpoint_tensors(case.model, case.row)
+    groups = checkpoint_tensors(case.model)
     total = count(groups)
     return total, total - idle(groups, case.model)
 
@@ -225,7 +225,7 @@ def decode_bytes_by_type(
     if runtime is not None and experts in runtime.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
         return {}
-    tensors = typed_tensors(case.model, case.row)
+    tensors = typed_tensors(case.model)
     return _read_of_tensors(case.model, ((each.name, type, size) for each, type, size in tensors))
 
 
@@ -258,7 +258,7 @@ def _read_of_gguf(case: Case) -> dict[str, int] | None:
             return {}
         name, tensors, size, whole = recipe, (), mix.bytes, like.bytes
     released = case.spec.released
-    usual = tensors or gguf_files.usual_tensors(case.model, case.row, name, released)
+    usual = tensors or gguf_files.usual_tensors(case.model, name, released)
     sizes = ((each.name, each.type, each.bytes) for each in usual if not each.extra)
     read = _read_of_tensors(case.model, sizes)
     return {type: part * size // whole for type, part in read.items()}

@@ -39,7 +39,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import Needs, Term, unread
-from .tensors import ArchitectureRow, checkpoint_tensors, row_of
+from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
@@ -68,13 +68,13 @@ def case_of(
         quantization = canonical_gguf(quantization) or quantization
     elif model is not None and row is not None and (why := why_not_known(model, row, runtime)):
         # its weights are known, not what this program makes of its cache
-        tensors = checkpoint_tensors(model, row)
+        tensors = checkpoint_tensors(model)
         model = model.replace(tensors=tensors, attention=(), recurrent=())
         unknown = {**spec.unknown, "architecture.attention": why}
         spec = spec.replace(architecture=model, unknown=unknown)
     case = Case(
         spec=spec,
-        row=row or ArchitectureRow(name=""),
+        row=row or UNKNOWN_ROW,
         has_row=row is not None,
         encoder=_encoder(spec),
         encoders=spec.parameters.encoders or 0,

@@ -17,7 +17,7 @@ from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.quantization_names import gguf_name
 from ..catalogue.spec import FileTensors
 from ..core.tables import shipped_table
-from .tensors import ArchitectureRow, gguf_tensors, predicts_more
+from .tensors import UNKNOWN_ROW, ArchitectureRow, gguf_tensors, predicts_more, row_of
 
 _TYPES = shipped_table("gguf_types")
 # elements and bytes of one block
@@ -63,15 +63,14 @@ def row_bytes(type: str, length: int) -> int:
 
 
 @lru_cache(maxsize=512)
-def has_fused(architecture: Architecture, row: ArchitectureRow) -> bool:
+def has_fused(architecture: Architecture) -> bool:
     """True where the type of some matrices depends on when the files were made."""
-    return any(_is_fused(group.name) for group in gguf_tensors(architecture, row))
+    return any(_is_fused(group.name) for group in gguf_tensors(architecture))
 
 
 @lru_cache(maxsize=1024)
 def recipe_tensors(
     architecture: Architecture,
-    row: ArchitectureRow,
     quantization: str,
     importance_matrix: bool,
     earlier: bool = False,
@@ -79,8 +78,8 @@ def recipe_tensors(
     """The tensors of a GGUF file of that quantization, as llama-quantize types them. With an
     importance matrix it chooses a little differently. `earlier`: as before March 2026.
     """
-    recipe, tensors = _Recipe(architecture, row, quantization, importance_matrix, earlier), []
-    for group in gguf_tensors(architecture, row):
+    recipe, tensors = _Recipe(architecture, quantization, importance_matrix, earlier), []
+    for group in gguf_tensors(architecture):
         name, shape, extra = group.name, group.shape, predicts_more(group, architecture)
         kept, number = recipe.kept_type(group), len(group.layers) or 1
         types = [kept] * number if kept else recipe.types_by_layer(group)
@@ -97,12 +96,11 @@ class _Recipe:
     def __init__(
         self,
         architecture: Architecture,
-        row: ArchitectureRow,
         quantization: str,
         importance_matrix: bool,
         earlier: bool,
     ) -> None:
-        groups = gguf_tensors(architecture, row)
+        groups, row = gguf_tensors(architecture), row_of(architecture) or UNKNOWN_ROW
         self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
         self.rules = _QUANTIZATIONS[quantization]
         self.importance_matrix, self.falcon = importance_matrix, row.falcon_types

@@ -208,7 +208,7 @@ def _share_of_weights(case: Case, devices: int) -> float:
         return 1 / devices
     kv_heads = {layer: part.kv_heads for part in case.model.attention for layer in part.layers}
     shares: list[tuple[int, float]] = [(1, _table_bytes(case))]
-    for tensor, _, tensor_bytes in typed_tensors(case.model, case.row):
+    for tensor, _, tensor_bytes in typed_tensors(case.model):
         most = 0
         if any(part in f"{tensor.name}." for part in _VLLM["replicated"]):
             most = 1
@@ -230,7 +230,7 @@ def _with_additions(case: Case, weights: Term) -> Term:
     if (architecture.expert_dtype or "").startswith("mxfp4"):
         # its kernels give them a width in multiples of 256, and a length of 128 or 256
         # (layers/quantization/mxfp4.py; its logs of both gpt-oss models)
-        tensors = typed_tensors(architecture, case.row)
+        tensors = typed_tensors(architecture)
         experts = sum(size for _, type, size in tensors if type == architecture.expert_dtype)
         wide = architecture.embedding_length
         length = max(group.length for group in architecture.feed_forward if group.experts)

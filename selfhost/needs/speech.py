@@ -45,7 +45,7 @@ def size_of(case: Case) -> Term | Unread:
 def _counted(case: Case, elements: int) -> tuple[int, int, int, int]:
     """Numbers of matrices in blocks of `elements`, convolutions, and the rest; rows of matrices."""
     matrices = convolutions = others = rows = 0
-    for group in checkpoint_tensors(case.model, case.row):
+    for group in checkpoint_tensors(case.model):
         shape, number = group.shape, prod(group.shape) * (len(group.layers) or 1)
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
         if len(shape) == 2 and is_weight and shape[0] % elements == 0:

@@ -152,6 +152,10 @@ class ArchitectureRow(Record):
         return cls(name=name, flags=flags, **own)
 
 
+# of models of which no row tells more
+UNKNOWN_ROW = ArchitectureRow(name="")
+
+
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -214,20 +218,20 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
 
 
 @lru_cache(maxsize=512)
-def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
+def gguf_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
     """The tensors of the GGUF file, multi-token-prediction blocks last."""
-    return tuple(_Tensors(architecture, row, gguf=True).build())
+    return tuple(_Tensors(architecture, gguf=True).build())
 
 
 @lru_cache(maxsize=512)
-def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
+def checkpoint_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
     """The published parameters under GGUF names: tied matrices once, no prediction blocks."""
-    return architecture.tensors or tuple(_Tensors(architecture, row, gguf=False).build())
+    return architecture.tensors or tuple(_Tensors(architecture, gguf=False).build())
 
 
-def block_tensors(architecture: Architecture, row: ArchitectureRow) -> list[TensorGroup]:
+def block_tensors(architecture: Architecture) -> list[TensorGroup]:
     """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
-    groups = gguf_tensors(architecture, row)
+    groups = gguf_tensors(architecture)
     return [group for group in groups if predicts_more(group, architecture)]
 
 
@@ -263,7 +267,8 @@ class _Tensors:
     for the number of each of the `layers` at hand.
     """
 
-    def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
+    def __init__(self, architecture: Architecture, *, gguf: bool) -> None:
+        row = row_of(architecture) or UNKNOWN_ROW
         self.architecture, self.row, self.gguf = architecture, row, gguf
         self.layers = tuple(range(architecture.layers))
         self.groups: list[TensorGroup] = []

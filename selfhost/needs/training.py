@@ -73,7 +73,7 @@ def finetune_needs(case: Case) -> Needs:
 
 
 def training_of(case: Case) -> Training:
-    model, row, workload = case.model, case.row, case.workload.with_finetuning_defaults()
+    model, workload = case.model, case.workload.with_finetuning_defaults()
     trains_all, kind = workload.finetune_method == "full", workload.quantization or ""
     case = case.replace(workload=workload)
     if not trains_all and is_cast(case.spec, case.program, kind):
@@ -83,13 +83,13 @@ def training_of(case: Case) -> Training:
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
     weights, adapters = [0, 0], [0, 0]
-    for each in linear_layers(model, row):
+    for each in linear_layers(model):
         weights[each.part == "expert"] += each.weights
         # keys and values of latent attention come from one matrix
         inputs = 0 if each.part == "latent values" else each.inputs
         adapters[each.part == "expert"] += rank * (inputs + each.outputs) * each.number
     # encoders have narrower matrices: up to four times as many adapter parameters a weight
-    parameters = count(checkpoint_tensors(model, row)) + case.encoders
+    parameters = count(checkpoint_tensors(model)) + case.encoders
     seeing = 4 * case.encoders * adapters[0] // max(1, parameters)
     return Training(
         case=case,

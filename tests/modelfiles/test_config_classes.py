@@ -202,7 +202,7 @@ def test_linear_layers_are_those_of_the_class(tmp_path: Path) -> None:
         row = row_of(made) if made is not None else None
         if made is None or row is None:
             continue
-        own = sum(one.weights for one in linear_layers(made, row) if one.part != "expert")
+        own = sum(one.weights for one in linear_layers(made) if one.part != "expert")
         assert own == pytest.approx(weights, rel=_OWN_LINEAR.get(kind, 0.002)), kind
         seen += 1
     assert seen >= 95

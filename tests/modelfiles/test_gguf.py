@@ -46,7 +46,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
     row = row_of(spec.architecture)
     assert row is not None
-    by_shape = gguf_tensors(spec.architecture.replace(tensors=()), row)
+    by_shape = gguf_tensors(spec.architecture.replace(tensors=()))
     block = [group for group in by_shape if predicts_more(group, spec.architecture)]
     assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
     for case in model["cases"]:
@@ -102,7 +102,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     }
     assert sum(sizes.values()) == model["tensor_bytes"]
     assert sum(
-        prod(group.shape) * (len(group.layers) or 1) for group in gguf_tensors(architecture, row)
+        prod(group.shape) * (len(group.layers) or 1) for group in gguf_tensors(architecture)
     ) == sum(prod(shape) for _, shape, _ in placed(model))
     assert local.spec.files[0].bytes == {
         model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size

@@ -19,7 +19,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters
 from selfhost.modelfiles.config import read_config
 from selfhost.needs.records import MemoryNeed
-from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
+from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -49,12 +49,11 @@ def spec(name: str) -> ModelSpec:
 
 
 @cache
-def model(name: str) -> tuple[Architecture, ArchitectureRow]:
+def model(name: str) -> Architecture:
     architecture = spec(name).architecture
     assert architecture is not None
-    row = row_of(architecture)
-    assert row is not None
-    return architecture, row
+    assert row_of(architecture) is not None
+    return architecture
 
 
 def is_converted(run: dict[str, Any]) -> bool:
@@ -81,8 +80,8 @@ def answered(run: dict[str, Any]) -> MemoryNeed:
     tokens = run.get("prompt_tokens") or run["tokens"]
     quantization = "float32" if told.architecture.dtype == "float32" else None
     if run["kind"] == "see":
-        architecture, row = model(run["model"])
-        language = count(checkpoint_tensors(architecture, row))
+        architecture = model(run["model"])
+        language = count(checkpoint_tensors(architecture))
         seeing = run["weights_bytes"] // WIDTH[run["dtype"]] - language
         total = language + seeing
         told = told.replace(
@@ -108,9 +107,9 @@ def peak(run: dict[str, Any]) -> int:
     stages = ("warm", "first_token", "second_token", "last_token", "encoded")
     held = [run["stages"][name] for name in stages if name in run["stages"]]
     most = max(held, key=lambda stage: int(stage["peak_bytes"]))
-    architecture, row = model(run["model"])
+    architecture = model(run["model"])
     experts = WIDTH[run["dtype"]] * count(
-        group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name
+        group for group in checkpoint_tensors(architecture) if "_exps." in group.name
     )
     mapped = max(0, int(most["file_bytes"]) - 100_000_000)
     copied = int(most["anonymous_bytes"]) > experts

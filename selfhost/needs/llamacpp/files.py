@@ -19,7 +19,7 @@ from ...core.tables import shipped_table
 from ..case import Case, published_size, unread_size
 from ..quantization import BITS_PER_WEIGHT, FUSED_AS_VALUES, has_fused, recipe_tensors, tensor_bytes
 from ..records import How, Term, by_type, term, unread
-from ..tensors import ArchitectureRow
+from ..tensors import UNKNOWN_ROW, row_of
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
@@ -43,7 +43,7 @@ def size_of(case: Case) -> Term | Unread:
     recipe = quantization if is_recipe else recipe_of_mix(quantization, spec.architecture)
     if case.whole and recipe:
         own_block = case.companions.own_block
-        file = recipe_file(case.model, case.row, spec.released, recipe, own_block)
+        file = recipe_file(case.model, spec.released, recipe, own_block)
         return file if is_recipe else _mixed(case, recipe, file)
     if not is_recipe:
         why = f"no source states the size of {quantization}, no quantization of llama-quantize"
@@ -63,17 +63,17 @@ def size_of(case: Case) -> Term | Unread:
 @lru_cache(maxsize=1024)
 def recipe_file(
     architecture: Architecture,
-    row: ArchitectureRow,
     released: str | None,
     quantization: str,
     own_block: bool = False,
 ) -> Term:
     """The file of a model that came out on that date, in a quantization of llama-quantize."""
-    tensors = usual_tensors(architecture, row, quantization, released)
-    less, more = spread(architecture, row, quantization)
-    low, high = header_bytes(architecture, row, tensors)
+    tensors = usual_tensors(architecture, quantization, released)
+    less, more = spread(architecture, quantization)
+    low, high = header_bytes(architecture, tensors)
     # most byte pairs have one merge a token
     header = low + (high - low) // 4
+    row = row_of(architecture) or UNKNOWN_ROW
     brings = row.mtp_in_gguf
     if released is not None and released < row.mtp_in_gguf_since:
         brings = False
@@ -90,43 +90,43 @@ def recipe_file(
 
 
 def usual_tensors(
-    architecture: Architecture, row: ArchitectureRow, quantization: str, released: str | None
+    architecture: Architecture, quantization: str, released: str | None
 ) -> tuple[FileTensors, ...]:
     """The tensors as published: with an importance matrix for the IQ types, which need one; of a
     model that came out before March 2026 (`released` is an ISO date) by the rules of then.
     """
     imatrix, is_old = quantization.startswith("IQ"), bool(released and released < FUSED_AS_VALUES)
-    earlier = is_old and has_fused(architecture, row)
-    return recipe_tensors(architecture, row, quantization, imatrix, earlier)
+    earlier = is_old and has_fused(architecture)
+    return recipe_tensors(architecture, quantization, imatrix, earlier)
 
 
 @lru_cache(maxsize=1024)
-def spread(architecture: Architecture, row: ArchitectureRow, quantization: str) -> tuple[int, int]:
+def spread(architecture: Architecture, quantization: str) -> tuple[int, int]:
     """Tensor bytes with and without an importance matrix, and of fused matrices by two versions of
     llama-quantize, less and more the error of the recipe; multi-token prediction included.
     """
     imatrix = quantization.startswith("IQ")
     ways = (imatrix, not imatrix) if imatrix or quantization in ("Q4_0", "Q5_0") else (imatrix,)
-    versions = (False, True) if has_fused(architecture, row) else (False,)
-    files = (recipe_tensors(architecture, row, quantization, w, v) for w in ways for v in versions)
+    versions = (False, True) if has_fused(architecture) else (False,)
+    files = (recipe_tensors(architecture, quantization, w, v) for w in ways for v in versions)
     sizes = [sum(tensor.bytes for tensor in file) for file in files]
     error = SIZES["recipe_error"]
     return int(min(sizes) * (1 - error)), int(max(sizes) * (1 + error))
 
 
-def header_bytes(
-    architecture: Architecture, row: ArchitectureRow, tensors: Iterable[FileTensors]
-) -> tuple[int, int]:
+def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> tuple[int, int]:
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary."""
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     table = sum((26 + len(each.name) + 8 * len(each.shape)) * each.count for each in tensors)
-    least, most = SIZES["token_bytes"][tokenizer_kind(row, vocabulary)]
+    least, most = SIZES["token_bytes"][tokenizer_kind(architecture)]
     keys, most_keys = SIZES["keys_bytes"]
     return table + keys + int(vocabulary * least), table + most_keys + int(vocabulary * most)
 
 
-def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
+def tokenizer_kind(architecture: Architecture) -> str:
     """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
+    row = row_of(architecture) or UNKNOWN_ROW
+    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     if row.tokenizer == "wpm" and vocabulary > 100_000:
         return "unigram"
     if row.tokenizer or not vocabulary:
@@ -152,7 +152,7 @@ def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
 def _mixed(case: Case, recipe: str, file: Term) -> Term:
     """The file of a mix: computed where only its tables are apart, else a published range."""
     architecture, mix = case.model, case.quantization
-    tensors = recipe_tensors(architecture, case.row, recipe, importance_matrix=False)
+    tensors = recipe_tensors(architecture, recipe, importance_matrix=False)
     tables = [each for each in tensors if each.name in ("token_embd.weight", "output.weight")]
     table_bytes = sum(table.bytes for table in tables)
     type = MIXES[mix].get("tables")

@@ -223,7 +223,7 @@ def _expert_tensors(case: Case) -> list[FileTensors]:
     recipe = recipe_of_mix(case.quantization, case.model) or case.quantization
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return []
-    tensors = usual_tensors(case.model, case.row, recipe, case.spec.released)
+    tensors = usual_tensors(case.model, recipe, case.spec.released)
     return [each for each in tensors if each.name.endswith("_exps.weight") and not each.extra]
 
 
@@ -253,7 +253,7 @@ def _program(case: Case) -> Term:
     """
     runtime, row = case.runtime, case.row
     vocabulary = case.model.vocabulary_gguf or case.model.vocabulary or 0
-    least, most = SIZES["vocabulary_bytes"][tokenizer_kind(row, vocabulary)]
+    least, most = SIZES["vocabulary_bytes"][tokenizer_kind(case.model)]
     middle = (least + most) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
     work, work_line = _work_buffer(case, case.room)

@@ -29,10 +29,10 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return (whole_files(files, remark="; the whole file"),), 0
     read, error = tensors_read(spec, quantization), files.bytes * _OWN_MIX
-    tensors = read or usual_tensors(case.model, row, recipe, spec.released)
+    tensors = read or usual_tensors(case.model, recipe, spec.released)
     loaded = [tensor for tensor in tensors if not _passed_over(tensor, row)]
     size, outer = _bytes_of(tensors), _outer_bytes(loaded, row)
-    computed = recipe_file(case.model, row, spec.released, recipe)
+    computed = recipe_file(case.model, spec.released, recipe)
     # a published size that is not that of llama-quantize's own types
     is_far = not computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
     if read:
@@ -45,7 +45,7 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         weights, loaded = weights.replace(low_bytes=low), []
         outer = tuple(part * files.bytes // size for part in outer)
     else:
-        source, (least, most) = RECIPE, spread(case.model, row, quantization)
+        source, (least, most) = RECIPE, spread(case.model, quantization)
         if files.how is How.STATED:
             source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
         # the file may lack multi-token prediction
@@ -165,7 +165,7 @@ def own_block_weights(case: Case) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     row, name, tensors = case.row, case.quantization, list[FileTensors]()
     if name in BITS_PER_WEIGHT:
-        whole = usual_tensors(case.model, row, name, case.spec.released)
+        whole = usual_tensors(case.model, name, case.spec.released)
         tensors = [tensor for tensor in whole if _passed_over(tensor, row)]
     error = int(_bytes_of(tensors) * SIZES["recipe_error"])
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)

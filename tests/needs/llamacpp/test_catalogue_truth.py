@@ -70,12 +70,12 @@ def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> Non
 @each("name", sorted(truth()["tensor_bytes"]))
 def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str) -> None:
     """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
-    architecture, row = model(name)
+    architecture, _ = model(name)
     found = {}
     for quantization in truth()["tensor_bytes"][name]:
         # the dry run was of a file in 16 bits, also where experts were published in MXFP4
         wide = architecture.replace(expert_dtype=None)
-        tensors = recipe_tensors(wide, row, quantization, quantization.startswith("IQ"))
+        tensors = recipe_tensors(wide, quantization, quantization.startswith("IQ"))
         found[quantization] = sum(tensor.bytes for tensor in tensors)
     assert found == truth()["tensor_bytes"][name]
 

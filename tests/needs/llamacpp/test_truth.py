@@ -38,7 +38,7 @@ def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
         for shape, type, count in entries:
             wanted[_name(name), _plain(name, shape), type] += count
     found: Counter[tuple[str, tuple[int, ...], str]] = Counter()
-    for tensor in recipe_tensors(architecture(model), row(model), "Q4_K_M", False):
+    for tensor in recipe_tensors(architecture(model), "Q4_K_M", False):
         found[_name(tensor.name), _plain(tensor.name, tensor.shape), tensor.type] += tensor.count
     assert found == wanted
 
@@ -59,7 +59,6 @@ def test_tensor_bytes_equal_every_measured_file() -> None:
             item.bytes
             for item in recipe_tensors(
                 architecture(record["model"]),
-                row(record["model"]),
                 record["quant"],
                 record["quant"][0] == "I",
             )
@@ -153,13 +152,13 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
         known, type = row_of(made), canonical_gguf(quantization) or quantization
         assert known is not None
         ways = [
-            recipe_tensors(made, known, type, imatrix, earlier)
+            recipe_tensors(made, type, imatrix, earlier)
             for imatrix in (False, True)
             for earlier in (False, True)
         ]
         plain = [tuple(tensor for tensor in tensors if not tensor.extra) for tensors in ways]
         bounds = [
-            (sum(tensor.bytes for tensor in tensors), gguf.header_bytes(made, known, tensors))
+            (sum(tensor.bytes for tensor in tensors), gguf.header_bytes(made, tensors))
             for tensors in plain
         ]
         if not any(low <= size - tensors <= high for tensors, (low, high) in bounds):
@@ -200,9 +199,7 @@ README_BITS = {
 def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
     """Every type that llama.cpp's own table lists has its bits per weight, to the last digit printed there."""
     model = "measured/llama-3.1-8b"
-    tensors = recipe_tensors(
-        architecture(model), row(model), quantization, quantization == "IQ3_XXS"
-    )
+    tensors = recipe_tensors(architecture(model), quantization, quantization == "IQ3_XXS")
     elements = sum(prod(tensor.shape) * tensor.count for tensor in tensors)
     assert (
         round(sum(tensor.bytes for tensor in tensors) * 8 / elements, 4)
