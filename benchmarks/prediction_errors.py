@@ -265,7 +265,7 @@ def _allocated() -> Iterator[Error]:
             name,
             _off(sum(tensor.bytes for tensor in tensors), record["tensor_bytes"]),
         )
-        cache = llamacpp.cache_bytes(made, row, room)
+        cache = llamacpp.cache_bytes(made, room)
         state = llamacpp.state_bytes(made, record["n_seq_max"])
         yield "KV cache", name, _off(cache, record["kv_bytes"])
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
@@ -369,7 +369,7 @@ def _of_headers() -> Iterator[Error]:
                 yield (
                     "headers: cache and state",
                     row.name,
-                    _off(sum(headers.kept(made, row, case)), case["context_bytes"]),
+                    _off(sum(headers.kept(made, case)), case["context_bytes"]),
                 )
                 buffer = graph.exact_compute_bytes(made, row, room, rows)
                 quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")

@@ -15,7 +15,7 @@ from ..core.tables import shipped_table
 from .case import Case, Cells
 from .quantization import CACHE_BLOCKS, row_bytes
 from .records import How, Term, by_layers, term, times, times_sequences
-from .tensors import ArchitectureRow, side_length
+from .tensors import UNKNOWN_ROW, row_of, row_or_plain, side_length
 
 
 class CacheGroup(Record):
@@ -37,9 +37,14 @@ class CacheGroup(Record):
 
 
 @lru_cache(512)
-def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
-    """The caches of a model; () for encoders and for models that keep a state alone, or nothing."""
-    if row is not None and (row.encoder or row.recomputes):
+def cache_groups(architecture: Architecture, *, with_idle: bool = False) -> tuple[CacheGroup, ...]:
+    """The caches of a model; () for encoders and for models that keep a state alone, or nothing.
+    `with_idle`: those too that llama.cpp makes and no layer reads.
+    """
+    row = row_or_plain(architecture)
+    if with_idle and row.idle_cache:
+        row = UNKNOWN_ROW
+    if row.encoder or row.recomputes:
         return ()
     last, groups = architecture.cache_layers, list[CacheGroup]()
     for group in architecture.attention:
@@ -48,7 +53,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         if not layers or group.kind == "cross":
             continue
         cached = _group_of(group, layers)
-        if row is not None and row.window_masks:
+        if row.window_masks:
             cached = cached.replace(window_tokens=None)
         groups.append(cached)
         if group.kind == "compressed" and group.compression:
@@ -115,14 +120,13 @@ def states(architecture: Architecture) -> tuple[State, ...]:
     return tuple(kept)
 
 
-def why_not_known(
-    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec | None
-) -> str | None:
+def why_not_known(architecture: Architecture, runtime: RuntimeSpec | None) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
     if any(group.kind == "compressed" for group in architecture.attention):
         return "how much memory compressed attention needs outside llama.cpp is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
+    row = row_or_plain(architecture)
     if row.rewrites and (runtime is None or not runtime.keeps_read_text):
         program = "this program" if runtime is None else runtime.name
         return f"what {program} keeps of the text that the encoder read is not known"
@@ -144,48 +148,44 @@ def with_every_head(architecture: Architecture) -> Architecture:
 # measurements, exact to the byte
 
 
-def window_of(
-    architecture: Architecture, row: ArchitectureRow, group: CacheGroup | Attention
-) -> int | None:
+def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:
     """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
+    row = row_or_plain(architecture)
     if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
         return None
     return group.window_tokens
 
 
-def groups_with_room(
-    architecture: Architecture, row: ArchitectureRow | None
-) -> tuple[CacheGroup, ...]:
+def groups_with_room(architecture: Architecture) -> tuple[CacheGroup, ...]:
     """What has room in llama.cpp's cache: in some encoders too, which read none, and in Ling 3 the
     multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
     """
-    groups = cache_groups(architecture, None if row is not None and row.idle_cache else row)
+    groups, row = cache_groups(architecture, with_idle=True), row_of(architecture)
     if row is None or not row.mtp_cached or not groups:
         return groups
     layers = groups[-1].layers + (architecture.mtp_layers or 0)
     return *groups[:-1], groups[-1].replace(layers=layers)
 
 
-def cache_bytes(architecture: Architecture, row: ArchitectureRow, room: Cells) -> int:
+def cache_bytes(architecture: Architecture, room: Cells) -> int:
     """Bytes of the KV cache, with what sparse indexers keep."""
     if room.unified and any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
         room = room.replace(unified=False, tokens=room.full * room.sequences)
-    return room.streams * sum(size for size, *_ in cache_of_stream(architecture, row, room))
+    return room.streams * sum(size for size, *_ in cache_of_stream(architecture, room))
 
 
-def cache_of_stream(
-    architecture: Architecture, row: ArchitectureRow, room: Cells
-) -> list[tuple[int, str, int, str]]:
+def cache_of_stream(architecture: Architecture, room: Cells) -> list[tuple[int, str, int, str]]:
     """Bytes of one stream, and what stands before and after the number of layers. Without flash
     attention every V row has the largest width of any layer, and idle layers have a row too.
     """
-    groups, parts = groups_with_room(architecture, row), list[tuple[int, str, int, str]]()
+    groups, parts = groups_with_room(architecture), list[tuple[int, str, int, str]]()
+    row = row_or_plain(architecture)
     widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
     elements, size = CACHE_BLOCKS[room.key_type.upper()]
     each = f" × {size}/{elements} bytes" if elements > 1 else f" × {size} bytes"
     for group in groups:
-        cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)
+        cells = room.cells_of_layer(window_of(architecture, group), group.tokens_per_row)
         keys = row_bytes(room.key_type, group.key_elements)
         values = row_bytes(room.value_type, max(widest, group.value_elements))
         before, shape = shape_of_row(group, widest)
@@ -231,11 +231,11 @@ class CacheSize(Record):
 def cache_sizes(case: Case) -> list[CacheSize]:
     """What each group of layers keeps of keys and values."""
     width, is_mlx = case.cache_width, case.runtime.account.windows == "rotated"
-    architecture = as_unpacked(case.model, case.row) if is_mlx else case.model
+    architecture = as_unpacked(case.model) if is_mlx else case.model
     # MLX LM stores the keys of an indexer in every layer, and for its values, too
     indexer = max((each.indexer_length or 0 for each in case.model.attention), default=0) * is_mlx
     caches = []
-    for group in cache_groups(architecture, case.row):
+    for group in cache_groups(architecture):
         kept, reach = _kept_tokens(case, group.window_tokens)
         elements, indexed = group.key_elements + group.value_elements, group.indexer_elements
         before, line = shape_of_row(group)
@@ -262,10 +262,11 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     return caches
 
 
-def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architecture:
+def as_unpacked(architecture: Architecture) -> Architecture:
     """The model as MLX LM attends: some of its classes unpack a latent for every head."""
     # mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias
     is_biased = any(group.router_bias for group in architecture.feed_forward)
+    row = row_or_plain(architecture)
     return with_every_head(architecture) if row.mlx_unpacked and not is_biased else architecture
 
 

@@ -192,7 +192,7 @@ def why_cache_type_refused(
     case, type = case_of(spec), workload.kv_cache_type
     if workload.format != "gguf" or type is None or not case.has_row:
         return None
-    groups = groups_with_room(case.model, case.row)
+    groups = groups_with_room(case.model)
     return why_cache_refused(groups or case.model.attention, type, None if groups else runtime)
 
 

@@ -66,7 +66,7 @@ def case_of(
     row = row_of(model) if model is not None else None
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
-    elif model is not None and row is not None and (why := why_not_known(model, row, runtime)):
+    elif model is not None and row is not None and (why := why_not_known(model, runtime)):
         # its weights are known, not what this program makes of its cache
         tensors = checkpoint_tensors(model)
         model = model.replace(tensors=tensors, attention=(), recurrent=())

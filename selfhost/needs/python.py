@@ -208,7 +208,7 @@ def _score_bytes(case: Case, piece: int) -> int:
     """Bytes of a score for each pair of tokens and head, where attention stores them."""
     architecture, account, most = case.model, case.runtime.account, 0
     if account.windows == "rotated":
-        architecture = as_unpacked(architecture, case.row)
+        architecture = as_unpacked(architecture)
     for group in architecture.attention:
         stores = case.row.torch_scores or case.row.relative_positions
         if account.fused_heads:

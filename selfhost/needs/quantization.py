@@ -17,7 +17,7 @@ from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.quantization_names import gguf_name
 from ..catalogue.spec import FileTensors
 from ..core.tables import shipped_table
-from .tensors import UNKNOWN_ROW, ArchitectureRow, gguf_tensors, predicts_more, row_of
+from .tensors import ArchitectureRow, gguf_tensors, predicts_more, row_or_plain
 
 _TYPES = shipped_table("gguf_types")
 # elements and bytes of one block
@@ -100,7 +100,7 @@ class _Recipe:
         importance_matrix: bool,
         earlier: bool,
     ) -> None:
-        groups, row = gguf_tensors(architecture), row_of(architecture) or UNKNOWN_ROW
+        groups, row = gguf_tensors(architecture), row_or_plain(architecture)
         self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
         self.rules = _QUANTIZATIONS[quantization]
         self.importance_matrix, self.falcon = importance_matrix, row.falcon_types

@@ -168,6 +168,11 @@ def row_of(architecture: Architecture) -> ArchitectureRow | None:
     return None if missing else row
 
 
+def row_or_plain(architecture: Architecture) -> ArchitectureRow:
+    """The row of a model's architecture; where there is none, one that says nothing."""
+    return row_of(architecture) or UNKNOWN_ROW
+
+
 def lacking(architecture: Architecture) -> str | None:
     """`attention` or `feed_forward`, where all others of the architecture have it."""
     return _row_and_missing_part(architecture)[1]
@@ -268,7 +273,7 @@ class _Tensors:
     """
 
     def __init__(self, architecture: Architecture, *, gguf: bool) -> None:
-        row = row_of(architecture) or UNKNOWN_ROW
+        row = row_or_plain(architecture)
         self.architecture, self.row, self.gguf = architecture, row, gguf
         self.layers = tuple(range(architecture.layers))
         self.groups: list[TensorGroup] = []

@@ -129,7 +129,7 @@ def _why_not_computed(case: Case) -> tuple[str, str] | None:
         return _refused("kind", kind=kind, elsewhere=elsewhere)
     if model is None or not case.whole:
         return _refused("no_tensors")
-    if case.row.rewrites or why_not_known(model, case.row, case.program) is not None:
+    if case.row.rewrites or why_not_known(model, case.program) is not None:
         return _refused("row", row=model.row)
     if "nvfp4" in (model.matrix_dtype, model.expert_dtype):
         return _refused("nvfp4")

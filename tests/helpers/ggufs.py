@@ -15,7 +15,6 @@ from helpers.llamacpp_truth import room
 from helpers.paths import COMMON, HEADERS
 from selfhost.catalogue.architecture import Architecture
 from selfhost.needs import cache as llamacpp
-from selfhost.needs.tensors import ArchitectureRow
 
 ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
@@ -139,9 +138,7 @@ def make(folder: Path, name: str, **more: object) -> Path:
     return write(folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model)))
 
 
-def kept(
-    architecture: Architecture, row: ArchitectureRow, case: Mapping[str, Any]
-) -> tuple[int, int]:
+def kept(architecture: Architecture, case: Mapping[str, Any]) -> tuple[int, int]:
     """Bytes of the cache, with what indexers keep, and of states."""
-    cached = llamacpp.cache_bytes(architecture, row, room(case))
+    cached = llamacpp.cache_bytes(architecture, room(case))
     return cached, llamacpp.state_bytes(architecture, case["n_seq_max"])

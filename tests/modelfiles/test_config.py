@@ -52,7 +52,7 @@ def test_published_configs_give_the_published_facts() -> None:
             if spec.architecture is None:
                 assert spec.unknown["architecture"]
             else:
-                groups = cache_groups(spec.architecture, row_of(spec.architecture))
+                groups = cache_groups(spec.architecture)
                 elements = sum(
                     group.layers * (group.key_elements + group.value_elements) for group in groups
                 )
@@ -190,7 +190,7 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
     assert (
         sum(
             group.layers * (group.key_elements + group.value_elements)
-            for group in cache_groups(spec.architecture, None)
+            for group in cache_groups(spec.architecture)
         )
         == 65_536
     )

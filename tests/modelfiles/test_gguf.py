@@ -55,7 +55,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
         if buffer is None:
             # no graph of it is written down
             buffer = case["compute_bytes"]
-        assert (sum(kept(spec.architecture, row, case)), buffer) == (
+        assert (sum(kept(spec.architecture, case)), buffer) == (
             case["context_bytes"],
             case["compute_bytes"],
         ), case
@@ -82,7 +82,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     assert row is not None
     for case in model["cases"]:
         settings = room(case), rows_of_logits(case)
-        cached, state = kept(architecture, row, case)
+        cached, state = kept(architecture, case)
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
             continue

@@ -33,7 +33,7 @@ def trainable() -> tuple[ModelSpec, ...]:
         if spec.architecture is not None
         and spec.modality in ("text", "vision", "embedding")
         and (row := row_of(spec.architecture))
-        and why_not_known(spec.architecture, row, runtime("transformers")) is None
+        and why_not_known(spec.architecture, runtime("transformers")) is None
         # what training an encoder with a decoder takes is not computed, and said to be unknown
         and not row.rewrites
     )

@@ -22,7 +22,6 @@ from ..records import (
     times_sequences,
     with_files,
 )
-from ..tensors import row_of
 from .files import SIZES, SOURCE
 from .weights import own_block_weights
 
@@ -47,7 +46,7 @@ def why_no_own_block(model: ModelSpec) -> str | None:
     architecture = model.architecture
     if architecture is None or not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
-    if not cache_groups(architecture, row_of(architecture)):
+    if not cache_groups(architecture):
         return "keeps no cache of tokens, so the size of its block's cache is not known"
     return None
 
@@ -107,7 +106,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
     weights = term("mtp_weights", parameters * 2, How.COMPUTED, source, line, low=low)
     cache = _block_cache(case, case.context_tokens, case.workload.parallel).replace(source=source)
     devices = case.device.devices if case.device is not None else 1
-    heads = max(1, min(group.kv_heads for group in cache_groups(architecture, case.row)))
+    heads = max(1, min(group.kv_heads for group in cache_groups(architecture)))
     return [
         share_by_device(weights, devices, 1 / devices),
         share_by_device(cache, devices, 1 / min(devices, heads)),
@@ -116,7 +115,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
 
 def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token."""
-    groups, blocks = cache_groups(case.model, case.row), case.model.mtp_layers or 0
+    groups, blocks = cache_groups(case.model), case.model.mtp_layers or 0
     group = next((group for group in reversed(groups) if group.window_tokens is None), groups[-1])
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
     before, shape = shape_of_row(group)

@@ -19,7 +19,7 @@ from ...core.tables import shipped_table
 from ..case import Case, published_size, unread_size
 from ..quantization import BITS_PER_WEIGHT, FUSED_AS_VALUES, has_fused, recipe_tensors, tensor_bytes
 from ..records import How, Term, by_type, term, unread
-from ..tensors import UNKNOWN_ROW, row_of
+from ..tensors import row_or_plain
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
@@ -73,7 +73,7 @@ def recipe_file(
     low, high = header_bytes(architecture, tensors)
     # most byte pairs have one merge a token
     header = low + (high - low) // 4
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_or_plain(architecture)
     brings = row.mtp_in_gguf
     if released is not None and released < row.mtp_in_gguf_since:
         brings = False
@@ -125,7 +125,7 @@ def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> 
 
 def tokenizer_kind(architecture: Architecture) -> str:
     """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_or_plain(architecture)
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     if row.tokenizer == "wpm" and vocabulary > 100_000:
         return "unigram"

@@ -218,7 +218,7 @@ class Graph(Recorder):
         self.versions = model.altup_inputs or 2
         self.embedded: Node | None = None
         self.slices: Node | None = None
-        self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
+        self.windowed = any(window_of(model, group) is not None for group in model.attention)
         self.attending: dict[tuple[bool, int], Shared] = {}
         # masks of encoders, by whether the layer has a window
         self.masks: dict[bool, Node] = {}
@@ -242,7 +242,7 @@ class Graph(Recorder):
 
     def shared(self, heads: Attention, value_width: int) -> Shared:
         """The inputs of these layers; made once for all layers with the same cells."""
-        window = window_of(self.model, self.row, heads)
+        window = window_of(self.model, heads)
         key = window is None, heads.key_length
         if key not in self.attending:
             # the largest power of two in the length
@@ -350,7 +350,7 @@ class Graph(Recorder):
             return latent(self, heads, normed)
         rotated = self.style.rope in ("all", "three of four") and not layer.is_fourth
         if self.style.rope == "sliding":
-            rotated = not self.windowed or window_of(self.model, self.row, heads) is not None
+            rotated = not self.windowed or window_of(self.model, heads) is not None
         return attention(self, heads, normed, rotated, layer.is_cached)
 
     def two_parts(self, layer: Layer, feed: FeedForward, normed: Node, residual: Node) -> Node:

@@ -98,7 +98,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
 
 def _cache(case: Case) -> list[Term] | Unread:
     model, row, room = case.model, case.row, case.room
-    groups, remedy = cache.groups_with_room(model, row), "use --kv-cache f16"
+    groups, remedy = cache.groups_with_room(model), "use --kv-cache f16"
     if not groups:
         return []
     refused = why_cache_refused(groups, case.cache_type, case.runtime)
@@ -108,7 +108,7 @@ def _cache(case: Case) -> list[Term] | Unread:
         return unread(refused, remedy, "memory.kv_cache")
     remarks, source, unsure = "", SOURCE, 0
     for group in groups:
-        window = cache.window_of(model, row, group)
+        window = cache.window_of(model, group)
         count = room.cells_of_layer(window, group.tokens_per_row)
         if count != case.context_tokens:
             remarks = _PADDED
@@ -120,9 +120,9 @@ def _cache(case: Case) -> list[Term] | Unread:
         remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
         source += "; this architecture was not measured"
     many = times_sequences(room.streams)
-    parts = (each[1:] for each in cache.cache_of_stream(model, row, room))
+    parts = (each[1:] for each in cache.cache_of_stream(model, room))
     line = " + ".join(f"{each}{many}" for each in by_layers(parts)) + remarks
-    how, size = How.COMPUTED if unsure else How.EXACT, cache.cache_bytes(model, row, room)
+    how, size = How.COMPUTED if unsure else How.EXACT, cache.cache_bytes(model, room)
     return [term("kv_cache", size, how, source, line, high=size + unsure)]
 
 
@@ -208,8 +208,8 @@ def _with_copies(case: Case, compute: Term) -> Term:
     """Each of several devices has four copies of a graph's inputs (GGML_SCHED_MAX_COPIES), mostly
     masks; the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
     """
-    model, row, room = case.model, case.row, case.room
-    windows = {cache.window_of(model, row, group) for group in cache.cache_groups(model, row)}
+    model, room = case.model, case.room
+    windows = {cache.window_of(model, group) for group in cache.cache_groups(model)}
     cells = sum({room.cells_of_layer(window) for window in windows})
     masks = (2 if room.flash else 4) * room.micro_batch * cells
     largest: dict[str, int] = {}
@@ -316,8 +316,8 @@ def copy_bytes(case: Case) -> int:
     if row.encoder or case.embeds:
         return 0
     size = cache.state_bytes(architecture, 1)
-    for group in cache.cache_groups(architecture, row):
-        window = cache.window_of(architecture, row, group)
+    for group in cache.cache_groups(architecture):
+        window = cache.window_of(architecture, group)
         if window is not None:
             cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
             size += min(window, case.room.full) * group.layers * cell

@@ -49,7 +49,7 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
     architecture, row = model(name)
     for values in cases:
         case = dict(zip(truth()["columns"], values, strict=True))
-        kept = llamacpp.cache_bytes(architecture, row, room(case))
+        kept = llamacpp.cache_bytes(architecture, room(case))
         kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
         buffer = graph.exact_compute_bytes(architecture, row, room(case), rows_of_logits(case))
         assert (buffer is None) == (name in WITHOUT_GRAPH), name

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.llamacpp_truth import architecture, judged, read, records, room, row
+from helpers.llamacpp_truth import architecture, judged, read, records, room
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -73,8 +73,8 @@ def test_cache_and_state_equal_every_measurement() -> None:
     wrong = []
     for record in records("memory"):
         model = record["model"]
-        made, of = architecture(model), row(model)
-        size = llamacpp.cache_bytes(made, of, room(record))
+        made = architecture(model)
+        size = llamacpp.cache_bytes(made, room(record))
         state = llamacpp.state_bytes(made, record["n_seq_max"])
         if (size, state) != (record["kv_bytes"], record["recurrent_state_bytes"]):
             wrong.append((model, record["n_ctx"], size, state))
