@@ -33,7 +33,7 @@ LEFT_OUT = {
     "machine", "origin",
 }  # fmt: skip
 # of a list so many records
-MOST = 10
+MOST = 25
 # lines to type, which hold spaces as wording does
 TYPED = {"commands", "command", "setup", "flags"}
 
