@@ -84,6 +84,7 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=partial(form, max_help_position=27, width=width),
         )
         self.command = command
+        self.words: Sequence[str] = ()
         self.register("action", None, _Once)
         self.usage = "%(prog)s [OPTIONS]"
         self._positionals.title = "arguments"
@@ -105,6 +106,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the options of a command line."""
+        self.words = words
         for word in words:
             if word.startswith("-") and word.endswith("=--"):
                 # argparse makes no value of it in one version of Python, and a name in another
@@ -153,8 +155,9 @@ class CommandParser(argparse.ArgumentParser):
         remedy = f"see `{self.prog} --help`"
         flag, colon, rest = message.partition(": ")
         if flag.startswith("-"):
-            # the first of several names
-            flag = flag.partition("/")[0]
+            # of several names the one that was typed
+            typed = {word.partition("=")[0] for word in self.words}
+            flag = next((name for name in flag.split("/") if name in typed), flag.partition("/")[0])
             message = f"{flag}{colon}{rest}"
         ignored = rest.removeprefix("ignored explicit argument ")
         if flag == "unrecognized arguments":

@@ -95,6 +95,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "list --use image": ("image", "did you mean --use image-generation?"),
     "check opt-1.3b --quant Q4_K_M": ("Q4_K_M", "float16"),
     "check gpt2 --context 0": ("--context", "at least 1"),
+    "check gpt2 --users 1.5": ("error: --users: '1.5'", "write for example 1"),
     "list --max-size 8": ("the unit is missing", "16GB"),
     "list --family mistrall": ("mistrall", "mistral"),
     "check gpt2 --tokens-per-day many": ("many", "2M:500k"),
