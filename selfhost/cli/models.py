@@ -18,7 +18,16 @@ from .options import (
     options_to_repeat,
     workload_of,
 )
-from .output import UsageError, complain, deliver, present, together, write, write_json
+from .output import (
+    UsageError,
+    complain,
+    deliver,
+    note_faulty_specs,
+    present,
+    together,
+    write,
+    write_json,
+)
 from .parser import help_text, parse
 
 if TYPE_CHECKING:
@@ -60,6 +69,9 @@ def check(words: list[str]) -> int:
             )
             blocks += [*document, empty_line()]
         present(options, blocks)
+        if len(verdicts) > 1:
+            # the document of one says so
+            note_faulty_specs(open_catalogue(options.specs))
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     return _code_beside_errors(options, code, errors)
 
@@ -201,4 +213,5 @@ def size(words: list[str]) -> int:
             why, remedy = (texts[key].format(**named) for key in ("message", "remedy"))
             raise UsageError(f"--format {options.format}: {why}", remedy=remedy)
         deliver(options, block(options.format, sizes))
+    note_faulty_specs(catalogue)
     return _code_beside_errors(options, code, errors)
