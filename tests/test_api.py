@@ -78,6 +78,21 @@ def test_a_workload_may_be_given_by_its_fields() -> None:
             wrong(contxt_tokens=4096)
 
 
+def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
+    """Pictures made at once are counted in the memory; cache and weights of a closed model are not there."""
+    for model, told in (
+        ("gpt-4o", ["--kv-cache has no effect: the weights of GPT-4o are not published."]),
+        (
+            "musicgen-small",
+            ["--parallel (--users) has no effect: MusicGen small writes no tokens."],
+        ),
+        ("sdxl", []),
+    ):
+        asked = Workload(parallel=4, kv_cache_type="f16" if model == "gpt-4o" else None)
+        notes = check(model, asked, machine=VM).notes
+        assert [note for note in notes if "no effect" in note] == told
+
+
 def test_without_alternatives_what_decides_is_the_same() -> None:
     """A script that asks thousands of questions leaves out what only a report shows."""
     whole = check("llama-3.3-70b", machine=SMALL)

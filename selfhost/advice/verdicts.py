@@ -137,14 +137,19 @@ def _notes(
 def _without_effect(question: Question) -> tuple[str, ...]:
     spec, stated, usual = question.spec, question.stated, Workload()
     writes_tokens = spec.closed or stated.task != "generate" or spec.modality in GENERATING
+    # what the decoder holds of pictures that are made at once; files of stable-diffusion.cpp are
+    # counted for one
+    terms = {term.name for term in getattr(question.needs, "terms", ())}
+    are_made_at_once = spec.modality == "image" and "activations" in terms
+    makes_one = spec.modality in ONE_AT_A_TIME and not are_made_at_once
     options = [
-        FLAGS[key]
-        for key in _TOKEN_OPTIONS
-        if getattr(stated, key) != getattr(usual, key)
-        and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
+        FLAGS[key] + " (--users)" * (key == "parallel")
+        for key in (_WEIGHT_OPTIONS if spec.closed else _TOKEN_OPTIONS)
+        if getattr(stated, key) != getattr(usual, key) and (key != "parallel" or makes_one)
     ]
     cache_type, runtime = stated.kv_cache_type, question.runtime
     holds = {
+        "no-weights": spec.closed and options,
         "no-tokens": options and not writes_tokens,
         "no-context": stated.context_tokens is not None and not reads_context(spec),
         "no-cache": cache_type and runtime and question.workload.kv_cache_type is None,
@@ -170,24 +175,20 @@ def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
 
 def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
     spec, workload, runtime = question.spec, question.workload, question.runtime
-    options = [FLAGS[key] for key in _WEIGHT_OPTIONS if getattr(question.stated, key)]
     trains, type = workload.task == "finetune", workload.quantization
-    figures: dict[str, object] = {"options": options, "several": len(options) > 1}
-    figures["model"] = spec.name
-    holds: dict[str, object] = {"no-weights": spec.closed and options}
-    holds["training"] = trains and not spec.closed
-    yield from remarks(holds, **figures)
+    yield from remarks({"training": trains and not spec.closed})
     if question.chosen is not None and not trains:
         yield question.chosen
     is_of_files = question.local_files or understood.tag
     if runtime is None or type is None or is_of_files or workload.task != "generate":
         return
     packages = getattr(runtime.rule_of(type), "needs", "")
-    holds = {
+    holds: dict[str, object] = {
         "text-alone": need.takes_text_alone(spec, runtime),
         "made-while-loading": need.loads_sixteen_bits(spec, runtime, workload.format, type),
         "packages": packages,
     }
     bits = 32 if getattr(spec.architecture, "dtype", None) == "float32" else 16
-    figures |= {"runtime": runtime.name, "type": type, "bits": bits, "packages": packages}
+    figures = {"runtime": runtime.name, "type": type, "bits": bits, "packages": packages}
+    figures["model"] = spec.name
     yield from remarks(holds, **figures)
