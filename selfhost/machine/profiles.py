@@ -70,7 +70,10 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     """Names, and names without their first word, as `canonical` writes them -> what they can be."""
     names_of_key: dict[str, list[str]] = {}
     for name in names():
-        names_of_key.setdefault(canonical(name.partition("-")[2]), []).append(name)
+        rest = name.partition("-")[2]
+        # `desktop 8gb` describes a computer, not `docker-desktop-8gb`
+        if rest.partition("-")[0] not in KINDS:
+            names_of_key.setdefault(canonical(rest), []).append(name)
     names_of_key.pop("", None)
     return names_of_key | {canonical(name): [name] for name in names()}
 
