@@ -130,8 +130,11 @@ def understand(text: str) -> Description:
     except UnknownGpuError as error:
         message = f"{shortened(text)!r}: {error}"
         raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
+    has_processor = about.product or about.processor
+    if "arm" in about.words and not has_processor:
+        raise refusal("arm", text)
     # `2x dgx spark`
-    is_named = about.product or about.processor or about.cards_at
+    is_named = has_processor or about.cards_at
     for count in filter(None, (COUNT.fullmatch(word) for _, word in about.free_words())):
         # `32x` ends a processor's name
         if is_named and 1 < int(count[1] or count[2]) <= 16:
