@@ -267,7 +267,10 @@ def remedy_of_id(text: str) -> str:
     plain = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
     begun = [id for id in ids if id.lower().startswith(plain)] if re.search(r"\d", plain) else []
-    meant = min(begun, key=len) if begun else nearest(plain, ids)
+    # `Llama-3.1-Community`, as reports show it
+    own = {id.removeprefix("LicenseRef-").lower(): id for id in shipped_table("licenses")}
+    guess = nearest(plain, [*ids, *own])
+    meant = own.get(plain) or (min(begun, key=len) if begun else own.get(guess or "", guess))
     if meant and not re.search(r"-(?:and|or|with)(?:-|$)", plain):
         return f"did you mean {meant}?"
     return "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
