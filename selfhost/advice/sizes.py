@@ -188,6 +188,7 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     stored = bytes_to_store(size.needs, None)[1]
     if memory is not None and size.request_bytes > memory:
         figures = {"model": size.model.name, "given": memory, "takes": size.request_bytes}
+        figures["several"] = size.workload.parallel > 1
         raise refusal("sizes", "node-memory", **figures)
     if free is not None and stored is not None and stored > free:
         figures = {"model": size.model.name, "given": free, "takes": stored}
