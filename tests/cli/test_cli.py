@@ -73,6 +73,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "check no-such": ("no-such", "selfhost list"),
     "check tiktoken": ("tokenizer", "gpt2"),
     "check gpt2 --contxt 5": ("--contxt", "--context"),
+    "check gpt2 --root /": ("--root", "`selfhost machine --root DIR --format json`"),
     "check gpt2 -q": ("-q", "the exit code is the answer"),
     "--context 8k gpt2": ("--context", "stands behind its command"),
     "run gpt2 --set 'gpu=8GiB:RTX 4060'": (
