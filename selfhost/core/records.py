@@ -137,7 +137,9 @@ class Record(metaclass=_RecordType):
             from .spelling import nearest
 
             name = min(values.keys() - kind._kinds.keys())
-            near = nearest(name, kind._fields)
+            # `quant` for `quantization`
+            begun = (field for field in kind._fields if field.startswith(name))
+            near = nearest(name, kind._fields) or next(begun, None)
             meant = f": did you mean {near}?" if near else ""
             raise kind._unknown_field(f"{kind.__name__} has no {name}{meant}")
         for name in kind._mappings:
