@@ -215,6 +215,10 @@ def _with_defaults(
         remedy = 'name it by machine: machine="RTX 3060 32GB"'
         raise WrongTypeError(f"{min(parts)} is no argument; {remedy}", remedy=remedy)
     asked = Workload(**fields) if workload is None else workload.replace(**fields)
+    for field in fields if workload is not None else ():
+        if getattr(workload, field) not in (Workload._defaults[field], fields[field]):
+            remedy = "give it in the workload or as a keyword"
+            raise WorkloadError.of((field, "is given twice", remedy))
     note: str | None = None
     if isinstance(machine, str):
         machine, note = _machine_named(machine)

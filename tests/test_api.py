@@ -120,6 +120,10 @@ def test_errors_are_what_the_contract_says() -> None:
     assert len(wrong.value.problems) == 2
     with pytest.raises(WorkloadError, match="Q9_X"):
         check("gpt2", Workload(quantization="Q9_X"), machine=VM)
+    with pytest.raises(WorkloadError, match="context_tokens: is given twice"):
+        check("gpt2", Workload(context_tokens=512), machine=VM, context_tokens=256)
+    with pytest.raises(SelfhostError, match="did you mean quantization"):
+        check("gpt2", machine=VM, quant="Q4_K_M")
 
 
 def test_a_machine_is_named_as_people_name_it() -> None:
