@@ -335,7 +335,10 @@ def _facts(compared: Compared, verbose: bool) -> dict[str, str]:
 def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
     """The longest context here, of a closed model what it has or an API takes; else none."""
     longest = None
-    if verdict.can_run and verdict.workload.context_tokens is not None:
+    if verdict.model.modality == "embedding":
+        # whatever length of them is asked for
+        longest = verdict.trained_tokens
+    elif verdict.can_run and verdict.workload.context_tokens is not None:
         room = verdict.room.longest_context_tokens if verdict.room is not None else None
         longest = max(room or 0, verdict.workload.context_tokens)
     elif verdict.can_run or verdict.model.closed:
