@@ -15,7 +15,7 @@ from ..catalogue.searching import holds_words
 from ..core import units
 from ..core.errors import InputError, SpecError, WorkloadError, one_line
 from ..core.records import Record
-from ..core.workload import Workload, as_typed
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import license_check, openness_check, reads_context
 from ..judge.checks.speed import is_slow, is_too_slow
@@ -112,6 +112,10 @@ class Lister:
         self._use, self._modality, self._today = use, modality, units.utc_today()
         self._bounds = best_case(machine, workload)
         self._standings = Standings.load(catalogue)
+        # what has room is estimated for one sequence of the default context
+        tokens = workload.context_tokens or workload.tokens_with_prompt or 0
+        is_stated = workload.runtime or workload.quantization or workload.parallel > 1
+        self._is_usual = not is_stated and tokens <= DEFAULT_CONTEXT_TOKENS
 
     def first(
         self, most: int, ids: Collection[str] | None = None, *, only_running: bool = True
@@ -140,9 +144,8 @@ class Lister:
                 heappush(waiting, (self.key(judged), judged))
         # of those judged more may run than likely have room
         likely, run = map(self._bounds.has_likely_room, outlines), (row.can_run for row in rows)
-        is_free = not (self._workload.runtime or self._workload.quantization)
-        running = max(sum(likely), sum(run)) if is_free else None
-        counts = Counts(models=len(outlines), running=running, is_estimate=is_free)
+        running = max(sum(likely), sum(run)) if self._is_usual else None
+        counts = Counts(models=len(outlines), running=running, is_estimate=self._is_usual)
         return self._ranking(rows, refused, counts, len(ruled_out))
 
     def all(self, ids: Collection[str] | None = None) -> Ranking:

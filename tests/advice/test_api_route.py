@@ -106,11 +106,8 @@ def test_a_context_that_is_too_small_or_not_stated_does_not_count(
 
 def test_a_license_is_asked_of_the_model_that_is_served() -> None:
     """Under `--license MIT` neither Llama's own offer nor a stand-in under another license counts; one under MIT does."""
-    own, apache, mit = (
-        offer("llama-3.1-8b-instruct"),
-        offer("mixtral-8x7b-instruct-v0.1"),
-        offer("deepseek-r1"),
-    )
+    names = ("llama-3.1-8b-instruct", "mixtral-8x7b-instruct-v0.1", "deepseek-r1")
+    own, apache, mit = map(offer, names)
     assert served("llama-3.1-8b-instruct", own, apache, license="MIT") == []
     assert served("llama-3.1-8b-instruct", own, apache, mit, license="MIT") == [
         ("deepseek-r1", True)
@@ -132,12 +129,8 @@ def test_whatever_meets_the_needs_stands_in_for_a_closed_model(
     asked: str, needs: dict[str, Any]
 ) -> None:
     """The contract: `neither` only where no offer of a named stand-in meets what was asked, whether or not the spec names it."""
-    offers = (
-        offer(asked),
-        offer("olmo-3-7b-instruct"),
-        offer("olmo-3.1-32b-instruct"),
-        offer("whisper-large-v3"),
-    )
+    names = (asked, "olmo-3-7b-instruct", "olmo-3.1-32b-instruct", "whisper-large-v3")
+    offers = tuple(map(offer, names))
     assert served(asked, *offers[:2], offers[3], **needs) == [("olmo-3-7b-instruct", True)]
     assert served(asked, *offers, **needs) == [("olmo-3.1-32b-instruct", True)]
     assert served(asked, *offers) == [(asked, False)]

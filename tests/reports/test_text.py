@@ -326,10 +326,11 @@ def test_a_tag_of_ollama_that_does_not_run_tells_its_type(typed: str, is_told: b
 
 def test_compare_shows_the_context_and_the_price_alone() -> None:
     """Of what does not run it had the full context, of pictures a sentence in a cell."""
-    verdicts = [check(name, machine=LAPTOP) for name in ("qwen3.5-9b", "qwen3.5-4b", "sdxl")]
+    verdicts = [check(id, machine=LAPTOP) for id in ("qwen3.5-9b", "qwen3.5-4b", "bge-m3", "sdxl")]
     lines = plain(models_text.compare_document(comparison(verdicts))).splitlines()
     (context,) = [re.split("  +", line) for line in lines if line.startswith("context up to")]
-    assert context[1] == "-"
+    # of an embedding model its own
+    assert (context[1], context[3]) == ("-", "8,192")
     assert context[2] != "-"
     assert any(re.search(r"\$[\d.]+ per image *$", line) for line in lines), lines
 
@@ -351,10 +352,11 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     listing = Lister(open_catalogue(), Workload(), small).first(20)
     assert 0 < sum(row.can_run for row in listing.models) <= (listing.counts.running or 0)
     assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing))
-    # of what a program loads there is no estimate
-    listing = Lister(open_catalogue(), Workload(runtime="llama.cpp"), small).first(1)
-    text = plain(models_text.list_document(listing))
-    assert text.startswith(f"{listing.counts.models:,} models, best first, on ")
+    # of what a program loads, or of longer contexts, there is no estimate
+    for asked in (Workload(runtime="llama.cpp"), Workload(context_tokens=131_072)):
+        listing = Lister(open_catalogue(), asked, small).first(1)
+        text = plain(models_text.list_document(listing))
+        assert text.startswith(f"{listing.counts.models:,} models, best first, on ")
 
 
 def test_the_slow_models_are_among_those_that_run() -> None:
