@@ -124,15 +124,15 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 38_374,
-    "files": 144,
-    "functions": 2_178,
-    "short functions": 766,
-    "functions mentioned once": 581,
-    "classes": 230,
-    "lines of tests": 22_714,
+    "lines": 37_651,
+    "files": 141,
+    "functions": 2_090,
+    "short functions": 718,
+    "functions mentioned once": 549,
+    "classes": 226,
+    "lines of tests": 22_692,
 }
-ONE_CHECK = {"functions": 721, "files": 76, "judgements": 1}
+ONE_CHECK = {"functions": 684, "files": 75, "judgements": 1}
 
 
 def test_the_house_only_becomes_smaller() -> None:
@@ -225,7 +225,7 @@ def test_functions_stay_short_and_simple() -> None:
 
 def test_names_say_what_they_hold() -> None:
     """Few locals are called `found` or `made`, and no conditional stands in another."""
-    assert figures.vague_names() <= 50
+    assert figures.vague_names() <= 46
     assert figures.nested_conditionals() == 0
 
 
