@@ -103,7 +103,7 @@ def test_the_summary_is_one_line_that_any_console_prints(model: str) -> None:
     assert ("RUNS" in verdict.summary) == verdict.can_run
 
 
-@pytest.mark.parametrize("command", ["check mistral-7b", "compare gpt2 phi-4", "list --all"])
+@pytest.mark.parametrize("command", ["check mistral-7b", "compare gpt2 phi-4", "list phi-4 --all"])
 def test_a_file_that_ends_in_html_is_a_page(command: str, tmp_path: Path) -> None:
     """It says what the terminal says, with the quantization that was judged."""
     path = tmp_path / "page.html"
