@@ -44,8 +44,8 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
         # with two of its words as one, where that is a single model: `tiny llama`
         joints = re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name)
         joined = [name[: joint.start(1)] + name[joint.end() :] for joint in joints]
-        known = {id: each for each in joined if (id := naming.id_of(each, catalogue))}
-        reading = known.popitem()[1] if len(known) == 1 else None
+        by_id = {id: each for each in joined if (id := naming.id_of(each, catalogue))}
+        reading = by_id.popitem()[1] if len(by_id) == 1 else None
     if reading is not None:
         resolution = resolve(reading, catalogue)
         return resolution.replace(notes=(f"{name} is read as {reading}.", *resolution.notes))
