@@ -29,7 +29,7 @@ from ..judge.files import can_be_made, local_copy
 from ..judge.judging import best_layout, judge
 from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.question import ask, needs_under
-from ..judge.record import MODEL_CHECKS, Alternative, Judged, Room
+from ..judge.record import MACHINELESS_CHECKS, TIGHT_CODES, Alternative, Judged, Room
 from ..machine.record import Machine
 from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
 from .understood import remarks
@@ -41,8 +41,6 @@ _SHORTEST_CONTEXT_TOKENS = 1024
 _ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": GENERATING}
-# what no other machine mends, so that it says nothing against a larger model
-_HELD_CHECKS = {*MODEL_CHECKS, "runtime"}
 # nobody serves more at once from one machine, and the search needs an end
 _MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
@@ -129,7 +127,7 @@ class Search(Record):
             self.machine,
             asked=spec.id,
             offered=False,
-            why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
+            why=f"{why}, {TIGHT}" if judged.has(*TIGHT_CODES) and TIGHT not in why else why,
             command=f"selfhost check {typed}{question.stated.options()}",
         )
 
@@ -231,7 +229,7 @@ class Search(Record):
         if architecture is None or question.workload.context_tokens is None or not question.needs:
             return None
         asked_tokens = question.workload.context_tokens or 1
-        most = need.trained_tokens(architecture, row) or asked_tokens
+        most = question.trained_tokens or asked_tokens
         if asked_tokens > most:
             most = max(most, architecture.scaled_context_tokens or 0)
         if row is not None and row.rewrites and not row.bounds_texts:
@@ -319,7 +317,7 @@ class Search(Record):
         spec, named = self.judged.question.spec, self.named_alternatives()
         deciding = {each.check for each in self.judged.findings if each.decides}
         # a few parameters more where the machine does not rule it out
-        factor = _ALIKE_IN_SIZE if deciding <= _HELD_CHECKS else 1
+        factor = _ALIKE_IN_SIZE if deciding <= {*MACHINELESS_CHECKS} else 1
         most = factor * (spec.parameters.total or inf) - 1
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []

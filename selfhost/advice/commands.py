@@ -296,12 +296,10 @@ def _must_state_context(launch: Launch) -> bool:
     model was trained for (llm/server.go of Ollama), and takes more by itself on large GPUs.
     """
     usual, tokens = launch.runtime.default_context_tokens, launch.workload.context_tokens
-    architecture, least = launch.spec.architecture, launch.runtime.longer_context_gpu_bytes
+    least = launch.runtime.longer_context_gpu_bytes
     if usual is None or tokens is None:
         return False
-    trained = None
-    if tokens <= usual and architecture is not None:
-        trained = need.trained_tokens(architecture, launch.question.row)
+    trained = launch.question.trained_tokens if tokens <= usual else None
     if tokens == trained or tokens != usual or least is None:
         return tokens not in (trained, usual)
     lent = lent_to_gpu(launch.machine)

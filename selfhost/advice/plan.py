@@ -21,7 +21,15 @@ from ..judge.judging import judge, needs_left
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.record import MODEL_CHECKS, Judged, Question, Route, Verdict, exit_code
+from ..judge.record import (
+    MACHINELESS_CHECKS,
+    TIGHT_CODES,
+    Judged,
+    Question,
+    Route,
+    Verdict,
+    exit_code,
+)
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
@@ -40,8 +48,6 @@ _STEP_BYTES_PER_SECOND = units.GB // 10
 _CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 # of two facts that are searched for together, one must leave room for the other
 _HEADROOM = 2.0
-# what a machine must be like whatever its size; a `fail` of these no larger machine mends
-_NO_MACHINE_HELPS = (*MODEL_CHECKS, "context", "runtime")
 # the best first
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
@@ -201,7 +207,7 @@ def plan_with(
 def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     machine, wanted = profile.machine, best.question.workload.min_tokens_per_second
     pace, decode = getattr(best.speed, "judged", None), getattr(best.speed, "decode", None)
-    slow, tight = is_slow(best), best.leaves_little or best.waits_for_setting
+    slow, tight = is_slow(best), best.has(*TIGHT_CODES) or best.waits_for_setting
     is_paced = not wanted or (pace is not None and pace.low >= wanted)
     is_fast = is_paced and (decode is not None or not slow)
     as_one_reads = decode is None or decode.likely >= READING_TOKENS_PER_SECOND
@@ -259,7 +265,7 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     wanted = question.workload.min_tokens_per_second or 0.0
     machine, cores, rate = _with_wanted_pace(question, machine, wanted * runs_in_ram)
     judged = judge(question, machine)
-    if any(check in _NO_MACHINE_HELPS for check in judged.failed):
+    if any(check in MACHINELESS_CHECKS for check in judged.failed):
         return question, judged, None
     ram = beside + reserve_beside(beside, vast, workload) if beside else None
     least = Least(

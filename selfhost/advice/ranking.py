@@ -210,7 +210,7 @@ def reasons(judged: Judged, standing: Standing | None) -> str:
         "in Ollama's library" if outline.is_in_ollama else by_api,
         f"{'likely ' * is_likely}fits the GPU" * (judged.placement == "accelerator"),
         "fits the GPU once its limit is raised" * judged.waits_for_setting,
-        TIGHT * judged.leaves_little,
+        TIGHT * judged.has(*TIGHT_CODES),
     )
     return ", ".join(filter(None, parts))
 

@@ -43,8 +43,6 @@ _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 # where a candidate runs, the best place first
 ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(6)
 _PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
-# what the model itself fails on, it fails on in every type and program
-_WITHOUT_MACHINE = (*MODEL_CHECKS, "context")
 
 
 class _DefaultSearch(Record):
@@ -130,7 +128,7 @@ def takes_first_of_list(question: Question) -> bool:
     return is_free and question.spec.modality in PICTURES
 
 
-def _place_of(judged: Judged, aside: Sequence[str] = _WITHOUT_MACHINE) -> int:
+def _place_of(judged: Judged, aside: Sequence[str] = MODEL_CHECKS) -> int:
     """Where it runs, from ON_ACCELERATORS to _NOWHERE, if the checks `aside` held."""
     if any(each.decides for each in judged.findings if each.check not in aside):
         return _NOWHERE
@@ -141,7 +139,7 @@ def _place_of(judged: Judged, aside: Sequence[str] = _WITHOUT_MACHINE) -> int:
 
 def _rank(judged: Judged) -> tuple[int, int, float]:
     """Where it runs, where it would if the disk had room, and the memory that it lacks."""
-    places = _place_of(judged), _place_of(judged, (*_WITHOUT_MACHINE, "disk"))
+    places = _place_of(judged), _place_of(judged, (*MODEL_CHECKS, "disk"))
     failed = tuple(check for check in judged.failed if check != "disk")
     lacking: float | None = 0
     if failed:
@@ -167,7 +165,7 @@ def _first_in_turn(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     usual = need.default_format_and_quantization(spec, runtime)[1]
     if own.fits:
         return own if first == usual else search.chosen(own, "published", usual=usual)
-    if any(each.decides for each in own.findings if each.check in _WITHOUT_MACHINE):
+    if any(each.decides for each in own.findings if each.check in MODEL_CHECKS):
         return own
     tried = [own]
     for other in search.candidates(search.own.question.in_turn):
@@ -220,7 +218,7 @@ def _first_picture_type(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
     elsewhere = _types_elsewhere(search, runtime, whole)
     # in files of fewer bits the parts are smaller, and so is the download
-    own_first = is_usual and _place_of(own, (*_WITHOUT_MACHINE, "disk")) == _IN_RAM
+    own_first = is_usual and _place_of(own, (*MODEL_CHECKS, "disk")) == _IN_RAM
     own_first = own_first or (is_first and not elsewhere)
     best = _best(search, [*elsewhere, *in_own_program], own_first=own_first)
     if best is own:
@@ -341,7 +339,7 @@ def _largest_type(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged | None
     is_file_known = spec.repository_of(own.workload.format, usual) is not None
     grown: Changes = {}
     if own.question.stated.context_tokens is None:
-        tokens = min(own.trained_tokens or DEFAULT_CONTEXT_TOKENS, _GROWN_CONTEXT_TOKENS)
+        tokens = min(own.question.trained_tokens or DEFAULT_CONTEXT_TOKENS, _GROWN_CONTEXT_TOKENS)
         grown = {"context_tokens": tokens}
     for taken in _types_of(spec, runtime):
         if taken == usual:

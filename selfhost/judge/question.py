@@ -68,6 +68,14 @@ def _question(
         files=files,
         local_files=files.are_here,
     )
+    if spec.architecture is not None:
+        name, row = spec.architecture.row, need.row_of(spec.architecture)
+        rows = catalogue.common("architectures")["architecture"]
+        question = question.replace(
+            row=row,
+            trained_tokens=need.trained_tokens(spec.architecture, row),
+            unfamiliar=None if name.removesuffix(INCOMPLETE) in rows else name,
+        )
     question = with_program(question, catalogue)
     workload, runtime = question.workload, question.runtime
     if spec.closed:
@@ -79,7 +87,10 @@ def _question(
             return question
     elif workload.quantization is not None:
         raise fault("quantization", "no-quantizations", model=spec.name)
-    question = _with_needs(_with_parts(question, catalogue), machine)
+    question = question.replace(workload=_filled_in(question))
+    if workload.draft:
+        question = question.replace(companions=companions_of(question, catalogue))
+    question = _with_needs(question, machine)
     return _with_files(question, catalogue, machine)
 
 
@@ -90,14 +101,13 @@ def _with_type(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -
     why, remedy = _refusal(question, runtime)
     if why is not None:
         return question.replace(workload=workload, why_not_loaded=why, load_remedy=remedy)
-    quantization = workload.quantization
+    quantization, types = workload.quantization, tuple[str, ...]()
     if files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded; converters read
         # such a type, and write another
         question = question.replace(local_files=False)
         quantization = None if quantization in DTYPES else quantization
     format, usual = need.default_format_and_quantization(spec, runtime)
-    types: tuple[str, ...] = ()
     # a spec that states needs alone may name no type of the weights
     if quantization is None and not states_needs_alone(spec):
         is_free = files == NO_FILES and workload.task == "generate"
@@ -149,39 +159,27 @@ def _refused_training(
     return why_not_trained(spec, method) or (None, remedy)
 
 
-def _with_parts(question: Question, catalogue: Catalogue) -> Question:
-    """With the row of its architecture, what is loaded beside it, and the defaults of tokens."""
-    spec, architecture = question.spec, question.spec.architecture
-    if architecture is not None:
-        rows = catalogue.common("architectures")["architecture"]
-        is_known = architecture.row.removesuffix(INCOMPLETE) in rows
-        unfamiliar = architecture.row if question.local_files and not is_known else None
-        question = question.replace(row=need.row_of(architecture), unfamiliar=unfamiliar)
-    if question.workload.draft:
-        question = question.replace(companions=companions_of(question, catalogue))
-    workload, generates = question.workload, spec.modality in GENERATING
+def _filled_in(question: Question) -> Workload:
+    """The workload with the defaults of tokens, where these make sense."""
+    spec, workload = question.spec, question.workload
+    generates, is_layered = spec.modality in GENERATING, spec.architecture is not None
     if workload.context_tokens is None:
-        workload = workload.replace(context_tokens=_usual_context(question))
+        # what holds the prompt and an answer, or what is usual
+        tokens = workload.tokens_with_prompt if generates else None
+        if is_layered and (generates or spec.modality == "embedding"):
+            trained = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
+            tokens = max(min(DEFAULT_CONTEXT_TOKENS, trained), tokens or 0)
+        # whether it can use so many is a question even where nothing is known of its layers
+        elif not question.context_asked:
+            tokens = None
+        workload = workload.replace(context_tokens=tokens)
     if workload.task == "finetune":
-        return question.replace(workload=workload.with_finetuning_defaults())
-    if generates and architecture is not None and workload.kv_cache_type is None:
+        return workload.with_finetuning_defaults()
+    if generates and is_layered and workload.kv_cache_type is None:
         workload = workload.replace(kv_cache_type="f16")
     if generates and workload.min_tokens_per_second is None:
         workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
-    return question.replace(workload=workload)
-
-
-def _usual_context(question: Question) -> int | None:
-    """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
-    modality, architecture = question.spec.modality, question.spec.architecture
-    tokens = question.workload.tokens_with_prompt if modality in GENERATING else None
-    if architecture is None:
-        # whether it can use so many is a question even where nothing is known of its layers
-        return tokens if question.context_asked else None
-    if modality not in (*GENERATING, "embedding"):
-        return tokens
-    trained = need.trained_tokens(architecture, question.row) or DEFAULT_CONTEXT_TOKENS
-    return max(min(DEFAULT_CONTEXT_TOKENS, trained), tokens or 0)
+    return workload
 
 
 def needs_under(question: Question, workload: Workload, machine: Machine) -> Needs:

@@ -13,7 +13,6 @@ from ..catalogue.spec import ModelSpec
 from ..core.records import FrozenDict, Record
 from ..core.workload import NARROW_CACHE_TYPES, Workload
 from ..machine.record import Machine
-from ..needs import trained_tokens
 from ..needs.case import Companions
 from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import ArchitectureRow
@@ -84,6 +83,7 @@ class Question(Record):
     - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
       where a pace makes no sense.
     - `row`: that of its architecture; `unfamiliar`: an architecture that no row describes.
+      `trained_tokens`: the context it was trained for, with a decoder that of both together.
     - `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
       on it, whole or in part. `kept_by`: who has them beside a publisher with a gate.
     - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
@@ -105,6 +105,7 @@ class Question(Record):
     context_asked: bool = False
     speed_stated: bool = False
     row: ArchitectureRow | None = None
+    trained_tokens: int | None = None
     local_files: bool = False
     companions: Companions | None = None
     beside_bytes: int = 0
@@ -177,11 +178,14 @@ class Question(Record):
         return None if own is None else own + self.beside_bytes
 
 
+# it fits, and leaves the system or the accelerator little
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks of what memory holds
 MEMORY_CHECKS = ("memory", "accelerator")
-# those of the model itself, whatever the machine and what is asked
-MODEL_CHECKS = ("weights", "license", "openness")
+# those of the model itself: what it fails on, it fails on in every type, program and machine
+MODEL_CHECKS = ("weights", "license", "openness", "context")
+# those that no other machine mends
+MACHINELESS_CHECKS = (*MODEL_CHECKS, "runtime")
 
 
 class Judged(Record):
@@ -199,13 +203,7 @@ class Judged(Record):
 
     @property
     def quantization(self) -> str | None:
-        return self.workload.quantization
-
-    @property
-    def trained_tokens(self) -> int | None:
-        """The context it was trained for, as the finding counts it."""
-        architecture = self.question.spec.architecture
-        return None if architecture is None else trained_tokens(architecture, self.question.row)
+        return self.question.workload.quantization
 
     def finding(self, name: str) -> Finding | None:
         """The finding of that check, None where it was not asked for."""
@@ -239,11 +237,6 @@ class Judged(Record):
         return self.needs.offload if self.needs is not None else None
 
     @property
-    def leaves_little(self) -> bool:
-        """It fits, and leaves the system or the accelerator little."""
-        return self.has(*TIGHT_CODES)
-
-    @property
     def waits_for_setting(self) -> bool:
         """A GPU that shares the RAM holds all of it only once a limit of the system is raised."""
         return self.placement == "host" and self.has("accelerator-partly")
@@ -262,12 +255,6 @@ class Judged(Record):
     def is_on_accelerators(self) -> bool:
         """They hold all that can lie there, in memory of their own or in RAM that they share."""
         return self.placement == "accelerator" or self.has("accelerator-fits")
-
-    def route_if(self, *, offered: bool) -> Route:
-        """The route, given whether an API may be used and one is offered."""
-        if self.failed:
-            return Route.API if offered else Route.NEITHER
-        return Route.LOCAL if self.fits else Route.UNKNOWN
 
 
 class Verdict(Judged):
@@ -303,7 +290,10 @@ class Verdict(Judged):
     def conclude(cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any) -> Self:
         """As judged on that machine; `offered`: whether an API may be used and one is offered."""
         own = {name: getattr(judged, name) for name in Judged._fields}
-        return cls(**own, machine=machine, route=judged.route_if(offered=offered), **fields)
+        route = Route.LOCAL if judged.fits else Route.UNKNOWN
+        if judged.failed:
+            route = Route.API if offered else Route.NEITHER
+        return cls(**own, machine=machine, route=route, **fields)
 
     @property
     def model(self) -> ModelSpec:

@@ -289,7 +289,7 @@ def _spare(verdict: Verdict) -> str:
     longest, parallel = room.longest_context_tokens or 0, room.most_parallel or 0
     parts = []
     if longest > (judged.context_tokens or 0):
-        full = "full " if longest == verdict.trained_tokens else ""
+        full = "full " if longest == verdict.question.trained_tokens else ""
         parts.append(f"{full}context ({units.tokens(longest)})")
     if parallel > judged.parallel:
         parts.append(f"{parallel:,} sequences")

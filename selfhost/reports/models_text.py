@@ -11,7 +11,7 @@ from ..catalogue.offers import Offer
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
-from ..judge.record import Outcome, Route, Verdict
+from ..judge.record import TIGHT_CODES, Outcome, Route, Verdict
 from ..machine.record import Machine
 from . import words
 from .layout import (
@@ -216,7 +216,7 @@ def list_document(
 
 
 def _sign(row: Verdict) -> Span:
-    is_tight = row.can_run and (row.leaves_little or row.waits_for_setting)
+    is_tight = row.can_run and (row.has(*TIGHT_CODES) or row.waits_for_setting)
     return _TIGHT if is_tight else Span(words.ANSWERS[row.route][0], row.route)
 
 
@@ -337,11 +337,11 @@ def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
     longest = None
     if verdict.model.modality == "embedding":
         # whatever length of them is asked for
-        longest = verdict.trained_tokens
+        longest = verdict.question.trained_tokens
     elif verdict.can_run and verdict.workload.context_tokens is not None:
         room = verdict.room.longest_context_tokens if verdict.room is not None else None
         longest = max(room or 0, verdict.workload.context_tokens)
     elif verdict.can_run or verdict.model.closed:
         served = (offer.context_tokens or 0 for offer in own)
-        longest = verdict.trained_tokens or max(served, default=0)
+        longest = verdict.question.trained_tokens or max(served, default=0)
     return f"{longest:,}" if longest else ""

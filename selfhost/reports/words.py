@@ -16,7 +16,7 @@ from ..core.workload import (
     Workload,
 )
 from ..judge.checks.speed import is_slow
-from ..judge.record import Finding, Outcome, Route, Verdict
+from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
 from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, section, strong, texts
 
@@ -104,7 +104,7 @@ def _reservation(answer: Verdict) -> str:
         "RUNS, PACE NOT KNOWN": is_unread,
         "RUNS ON THE CPU": on_cpu and answer.workload.task == "finetune",
         ONCE_RAISED: answer.waits_for_setting,
-        "LIKELY RUNS": answer.leaves_little,
+        "LIKELY RUNS": answer.has(*TIGHT_CODES),
     }
     return next((words for words, applies in reservations.items() if applies), "")
 
@@ -298,9 +298,9 @@ def run_words(workload: Workload) -> list[str]:
 
 def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
-    here, needs, seconds = verdict.here, verdict.needs, verdict.download_seconds
+    here, needs = verdict.question.here, verdict.needs
     codes = {finding.code for finding in verdict.findings}
-    size = verdict.download_bytes
+    size = needs.download_bytes if needs is not None else None
     if size == 0 or "disk-nothing-missing" in codes:
         where = f": {here.path}" if here is not None and size == 0 else ""
         return f"the files are here{where}"
@@ -311,6 +311,7 @@ def _download_words(verdict: Verdict) -> str:
         return f"{amount} of weights, yours to get"
     if here is not None and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+    seconds = verdict.question.workload.seconds_to_download(size)
     wait = "" if seconds is None else f" in about {units.duration(seconds)}"
     return f"{amount} to download{wait}"
 

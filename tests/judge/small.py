@@ -18,7 +18,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome, table
 from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import Speed
-from selfhost.judge.record import Judged, Question, Verdict
+from selfhost.judge.record import Judged, Question, Route, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import (
     SPLITS,
@@ -40,6 +40,10 @@ def finding_of(judged: Judged, check: str) -> Finding:
     finding = judged.finding(check)
     assert finding is not None
     return finding
+
+
+def route_of(judged: Judged, *, offered: bool) -> Route:
+    return Verdict.conclude(judged, MACHINE, asked="m", offered=offered).route
 
 
 def memory_of(judged: Judged) -> MemoryNeed:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.machines import IDS, VM
+from judge.small import route_of
 from selfhost import Route, Workload, check, rank
 from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
@@ -191,7 +192,7 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
         machine = profiles[index * 5 % len(profiles)].machine
         own = judge(ask(CATALOGUE.spec(id), Workload(), CATALOGUE, machine), machine)
         ways = suited(own, CATALOGUE, machine), own
-        best, usual = (ROUTES.index(each.route_if(offered=False)) for each in ways)
+        best, usual = (ROUTES.index(route_of(each, offered=False)) for each in ways)
         assert best <= usual, (id, machine.name)
 
 

@@ -18,6 +18,7 @@ from judge.small import (
     memory_of,
     needs_of,
     question,
+    route_of,
 )
 from selfhost import Route, Workload, api, check
 from selfhost.catalogue.index import open_catalogue
@@ -36,8 +37,8 @@ def test_an_unread_accelerator_decides_only_where_the_ram_is_too_small() -> None
     unread = MACHINE.replace(
         accelerators=None, unread=(Unread(fact="accelerators", reason="no driver"),)
     )
-    assert judge(BIG, unread).route_if(offered=True) is Route.UNKNOWN
-    assert judge(question(), unread).route_if(offered=True) is Route.LOCAL
+    assert route_of(judge(BIG, unread), offered=True) is Route.UNKNOWN
+    assert route_of(judge(question(), unread), offered=True) is Route.LOCAL
 
 
 def test_unified_memory_is_no_second_pool() -> None:
@@ -51,20 +52,19 @@ def test_a_busy_card_holds_it_once_others_have_left() -> None:
     busy = MACHINE.replace(
         accelerators=(GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=GIB // 2),)
     )
-    judged = judge(BIG, busy)
-    assert judged.route_if(offered=True) is Route.LOCAL
+    assert route_of(judge(BIG, busy), offered=True) is Route.LOCAL
     finding = found("accelerator", BIG, busy)
     assert (finding.code, finding.has) == ("accelerator-not-now", 0)
     assert "512 MiB are free now" in finding.reason
     now = BIG.replace(workload=WORK.replace(memory_basis="available"))
-    assert judge(now, busy).route_if(offered=True) is Route.API
+    assert route_of(judge(now, busy), offered=True) is Route.API
     total = BIG.replace(workload=WORK.replace(memory_basis="total"))
     assert found("accelerator", total, busy).code == "accelerator-fits"
-    small = MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),))
-    huge = BIG.replace(needs=needs_of(80 * GIB, 81 * GIB))
-    assert judge(huge, small).route_if(offered=True) is Route.API
+    card = GPU.replace(memory_free_bytes=GIB)
+    small, huge = MACHINE.replace(accelerators=(card,)), needs_of(80 * GIB, 81 * GIB)
+    assert route_of(judge(BIG.replace(needs=huge), small), offered=True) is Route.API
     # tensor parallelism on two busy cards
-    pair = MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),) * 2)
+    pair = MACHINE.replace(accelerators=(card, card))
     asked = question(needs=needs_of(39 * GIB, 40 * GIB), runtime=GPU_ONLY)
     assert found("accelerator", asked, pair).code == "accelerator-not-now"
 
@@ -93,7 +93,7 @@ def test_two_cards_share_the_layers_out() -> None:
     """40 GiB on two cards of 24: whole layers on each, for a runtime that splits; one that does not needs it on one card."""
     pair = MACHINE.replace(accelerators=(GPU, GPU))
     judged = judge(BIG, pair)
-    assert judged.route_if(offered=True) is Route.LOCAL
+    assert route_of(judged, offered=True) is Route.LOCAL
     wheres = {one.where for one in memory_of(judged).terms if one.bytes}
     assert wheres == {"accelerator:0", "accelerator:1"}
     assert "2 × Test GPU" in found("accelerator", BIG, pair).reason
@@ -106,13 +106,13 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     one = MACHINE.replace(accelerators=(GPU,))
     assert found("accelerator", asked, one).code == "accelerator-too-small"
     pair = judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU, GPU)))
-    assert pair.route_if(offered=True) is Route.LOCAL
+    assert route_of(pair, offered=True) is Route.LOCAL
     held = {
         where: sum(each.high_bytes for each in memory_of(pair).terms if each.where == where)
         for where in ("accelerator:0", "accelerator:1")
     }
     assert held == {"accelerator:0": 20 * GIB, "accelerator:1": 20 * GIB}
-    assert judge(BIG.replace(runtime=GPU_ONLY), one).route_if(offered=True) is Route.API
+    assert route_of(judge(BIG.replace(runtime=GPU_ONLY), one), offered=True) is Route.API
 
 
 def test_a_split_takes_as_many_whole_layers_as_fit() -> None:

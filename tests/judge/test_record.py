@@ -15,13 +15,14 @@ from judge.small import (
     WORK,
     found,
     question,
+    route_of,
     with_disk,
     work,
 )
 from selfhost.core.tables import RANGES, UNITS
 from selfhost.judge.checks import Finding, table
 from selfhost.judge.judging import judge
-from selfhost.judge.record import Question, Route, Verdict, exit_code
+from selfhost.judge.record import Judged, Question, Route, Verdict, exit_code
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,7 @@ from selfhost.judge.record import Question, Route, Verdict, exit_code
 def test_the_route_follows_from_the_findings(
     asked: Question, machine: dict[str, None], offered: bool, route: str
 ) -> None:
-    judged = judge(asked, MACHINE.replace(**machine))
-    assert judged.route_if(offered=offered) == route
+    assert route_of(judge(asked, MACHINE.replace(**machine)), offered=offered) == route
 
 
 def test_a_closed_model_gets_only_the_findings_that_make_sense() -> None:
@@ -73,9 +73,9 @@ def test_exit_code_order(routes: list[Route], code: int) -> None:
     assert exit_code(routes, no_answer=True) == 2
 
 
-def verdict(route: Route = Route.LOCAL, listed: tuple[Finding, ...] = ()) -> Verdict:
-    asked = question(needs=None)
-    return Verdict(asked="m", question=asked, machine=MACHINE, route=route, findings=listed)
+def verdict(*listed: Finding) -> Verdict:
+    judged = Judged(question=question(), findings=listed)
+    return Verdict.conclude(judged, MACHINE, asked="m", offered=False)
 
 
 def test_a_verdict_has_no_truth_value() -> None:
@@ -89,31 +89,30 @@ def test_can_download_is_null_where_it_is_not_known() -> None:
     weights, closed = found("weights"), found("weights", question(spec=CLOSED, needs=None))
     unread = found("disk", machine=with_disk(free_bytes=None))
     refused = found("disk", machine=with_disk(writable=False))
-    assert verdict(listed=(weights, found("disk"))).can_download is True
-    assert verdict(listed=(weights, unread)).can_download is None
-    assert verdict(listed=(weights, refused)).can_download is False
-    assert verdict(listed=(closed,)).can_download is False
+    assert verdict(weights, found("disk")).can_download is True
+    assert verdict(weights, unread).can_download is None
+    assert verdict(weights, refused).can_download is False
+    assert verdict(closed).can_download is False
 
 
 def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fast() -> None:
     """One that holds the model is judged; one that was not read makes it unknown, with the reason; none at all leaves the API."""
     held = SLOW.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
-    assert judge(question(), SLOW).route_if(offered=True) is Route.API
-    assert judge(question(), held).route_if(offered=True) is Route.LOCAL
+    assert route_of(judge(question(), SLOW), offered=True) is Route.API
+    assert route_of(judge(question(), held), offered=True) is Route.LOCAL
     for unread in (
         SLOW.replace(accelerators=None),
         SLOW.replace(accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)),
         SLOW.replace(accelerators=(GPU.replace(unified=None),)),
     ):
-        judged = judge(question(), unread)
-        assert judged.route_if(offered=True) is Route.UNKNOWN
+        assert route_of(judge(question(), unread), offered=True) is Route.UNKNOWN
         assert found("accelerator", machine=unread).code == "accelerator-unread"
         # where the RAM is enough and fast enough, an unread accelerator decides nothing
-        any_speed = judge(work(min_tokens_per_second=0), unread)
-        assert any_speed.route_if(offered=True) is Route.LOCAL
+        any_speed = work(min_tokens_per_second=0)
+        assert route_of(judge(any_speed, unread), offered=True) is Route.LOCAL
     # busy now: still no API
     busy = SLOW.replace(accelerators=(GPU.replace(memory_free_bytes=0),))
-    assert judge(question(), busy).route_if(offered=True) is Route.LOCAL
+    assert route_of(judge(question(), busy), offered=True) is Route.LOCAL
 
 
 def test_every_code_has_words_and_every_words_a_code() -> None:

@@ -86,7 +86,8 @@ def _sets_cell(machine: Machine, required: tuple[str, ...], recommended: tuple[s
 def runtime_check(question: Question, machine: Machine) -> Finding:
     """Is there a program that loads it, installed where it must be, and new enough?"""
     runtime, is_required = question.runtime, question.requires_runtime
-    unfamiliar = question.unfamiliar
+    # files of one's own: a model of the catalogue was looked at
+    unfamiliar = question.unfamiliar if question.local_files else None
     if runtime is None and is_required:
         return finding(UNKNOWN, "runtime-any", "required")
     if runtime is None:

@@ -21,6 +21,7 @@ from judge.small import (
     needs_of,
     of_llama_cpp,
     question,
+    route_of,
     spec,
     work,
 )
@@ -137,13 +138,11 @@ test_cell_of_weights, test_every_code_of_weights = cell_tests("weights", WEIGHTS
 def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     """It warns and no more: the route is of the other findings, and where to download nobody knows."""
     result = judge(question(spec=LONE_CONFIG), MACHINE)
-    assert result.route_if(offered=False) is Route.LOCAL
-    assert judge(BIG.replace(spec=LONE_CONFIG), MACHINE).route_if(offered=False) is Route.NEITHER
     answer = Verdict.conclude(result, MACHINE, asked="m", offered=False)
-    assert answer.can_download is None
-    assert (
-        found("weights", question(spec=LONE_CONFIG.replace(origin="m.toml"))).outcome == "unknown"
-    )
+    assert (answer.route, answer.can_download) == (Route.LOCAL, None)
+    assert route_of(judge(BIG.replace(spec=LONE_CONFIG), MACHINE), offered=False) is Route.NEITHER
+    own = question(spec=LONE_CONFIG.replace(origin="m.toml"))
+    assert found("weights", own).outcome == "unknown"
 
 
 RUNTIME_CELLS: Cells = {
@@ -155,7 +154,7 @@ RUNTIME_CELLS: Cells = {
         question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
         MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
     ),
-    ("warn", "runtime-unfamiliar"): at(question(unfamiliar="zorglub")),
+    ("warn", "runtime-unfamiliar"): at(question(unfamiliar="zorglub", local_files=True)),
     ("warn", "runtime-other-byte-order"): at(
         question(
             runtime=RUNTIME.replace(systems=("linux-s390x",), big_endian_systems=("linux-s390x",))
