@@ -365,12 +365,12 @@ def test_a_machine_without_accelerators_loads_no_table_of_them() -> None:
 
 
 def test_a_check_loads_what_it_needs() -> None:
-    """What runs here asks nothing of other models, of faulty JSON, of the list or of an API."""
+    """What runs here asks nothing of other models, of the list or of an API."""
     modules = loaded(
         "import os, selfhost.cli.main\n"
         "selfhost.cli.main.main(['check', 'mistral-7b', '--machine', 'desktop-i3-8gb-no-gpu', '--output', os.devnull])"
     )
-    others = ("catalogue.openness", "core.json_text", "advice.listing")
+    others = ("catalogue.openness", "advice.listing")
     assert "selfhost.judge.judging" in modules
     assert not modules & {f"selfhost.{name}" for name in others}
     # an installed package has an index in place of the names that are read of the specs

@@ -192,7 +192,6 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
         "from selfhost.cli.main import main\n"
         f"main({[*words, '--no-measure'] if words != ['machine'] else words})\n"
         "unwanted = {'json', 'tomllib', 'rich'}\n"
-        "unwanted |= {'selfhost.core.json_text'}\n"
         "print(sorted(unwanted & set(sys.modules)))"
     )
     said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)

@@ -17,8 +17,17 @@ from itertools import chain
 from typing import IO, Any
 
 from ..core.errors import MachineFileError, Problem, first_problems
-from ..core.files import LARGE, Unreadable, encoding_of, open_file, open_input, read_some, too_large
-from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, parse
+from ..core.files import (
+    LARGE,
+    MAX_SIGNS,
+    MAX_TEXT_BYTES,
+    Unreadable,
+    encoding_of,
+    open_file,
+    parse_json,
+    read_some,
+    too_large,
+)
 from ..core.records import FrozenDict, Record, shown
 from ..machine.record import BANDWIDTH, FACTS, MAX_FILE_BYTES, RECORDED, Machine
 from .rows import listed
@@ -194,7 +203,7 @@ class _Loader:
     def add_file(self, path: str, shown: str = "", content: bytes | None = None) -> None:
         file, faults = shown or path, list[Problem]()
         try:
-            stream = open_input(path)[0] if content is None else BytesIO(content)
+            stream = open_file(path, input_allowed=True)[0] if content is None else BytesIO(content)
             with stream:
                 self._add_all(file, stream, faults)
         except Unreadable as error:
@@ -337,10 +346,10 @@ def read_records(
             raise too_large(most, _ONE_A_LINE)
     text = "\n".join(parts)
     if is_list:
-        items = parse(text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
+        items = parse_json(text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
         yield from (Entry(item, place=f"[{index}]") for index, item in enumerate(items))
     else:
-        yield Entry(parse(text, max_signs=max_signs))
+        yield Entry(parse_json(text, max_signs=max_signs))
 
 
 def _lines(stream: IO[bytes], start: bytes) -> Iterator[str]:
@@ -363,6 +372,6 @@ def _entry(number: int, line: str, most: int) -> Entry:
         reason = f"has a record of more than {most:,} bytes"
         raise Unreadable(reason, line=number, kind=LARGE)
     try:
-        return Entry(parse(line), line=number)
+        return Entry(parse_json(line), line=number)
     except Unreadable as error:
         return Entry(line=number, fault=error)

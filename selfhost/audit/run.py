@@ -27,8 +27,7 @@ from ..core.errors import (
     WorkloadError,
     first_problems,
 )
-from ..core.files import Unreadable, read_file, text_of
-from ..core.json_text import parse
+from ..core.files import Unreadable, parse_json, read_file, text_of
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document
@@ -345,7 +344,7 @@ def read_baseline(path: str) -> Baseline:
     try:
         for line in text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines():
             number += 1
-            row = parse(line)
+            row = parse_json(line)
             if not isinstance(row, dict) or "schema" in row:
                 raise Unreadable("is no row of an audit: JSON Lines have one object a line")
             if row.get("problem") is not None:

@@ -124,7 +124,7 @@ def verify(words: list[str]) -> int:
     from ..advice.runs import run_of, run_of_process
     from ..advice.verify import verify as held_against
     from ..core.errors import InputError, Problem
-    from ..core.files import LARGE, Unreadable, encoding_of, read_file
+    from ..core.files import LARGE, Unreadable, read_file, text_of
     from ..core.records import shown
 
     named, seen = options.files[0], None
@@ -137,10 +137,7 @@ def verify(words: list[str]) -> int:
             # a log that was emptied while it was written begins with zeros
             content = read_file(path, _MOST_LOG_BYTES, input_allowed=True).lstrip(b"\0")
             # what cannot be decoded, as a letter that was cut, is replaced
-            text = content.decode(encoding_of(content), "replace")
-            if "\0" in text or not text.strip():
-                raise Unreadable("is not text" if text.strip() else "is empty")
-            seen = run_of(text)
+            seen = run_of(text_of(content, "replace"))
         except Unreadable as error:
             reason = error.reason
             remedy = _LAST_PART if error.kind == LARGE else error.remedy or help_text("runs")

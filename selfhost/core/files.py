@@ -1,4 +1,6 @@
-"""The one way to open and read what a person names, standard input too."""
+"""The one way to open and read what a person names, standard input too, and JSON that nobody
+vouches for: what it may hold is counted before it is parsed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import os
 import re
 import stat
 import sys
-from typing import IO
+from collections.abc import Callable
+from typing import IO, Any
 
 from .errors import Problem
 
@@ -68,36 +71,30 @@ def _refuse_other_than_files(status: os.stat_result) -> None:
         raise Unreadable(reason, "write what it gives to a file")
 
 
-def open_file(path: str) -> tuple[IO[bytes], int]:
-    """Open an ordinary file, unbuffered; return it and its size in bytes. Raises `Unreadable`."""
-    try:
-        # before it is opened, for opening a device may do something, and after, for it may be
-        # another by then
-        _refuse_other_than_files(os.stat(path))
-        stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
-        status = os.fstat(stream.fileno())
-        _refuse_other_than_files(status)
-    except (OSError, ValueError) as error:
-        raise fault_at(path, error) from None
-    return stream, status.st_size
-
-
-def open_input(path: str) -> tuple[IO[bytes], int | None]:
-    """As `open_file`, also what a shell passes for a pipe, whose size is None: not known."""
-    descriptor = _STANDARD_INPUT.fullmatch(path)
-    if descriptor is None:
-        return open_file(path)
-    number = int(descriptor[1] or 0)
+def open_file(path: str, *, input_allowed: bool = False) -> tuple[IO[bytes], int | None]:
+    """Open an ordinary file, unbuffered; return it and its size in bytes. With `input_allowed`
+    also what a shell passes for a pipe, whose size is None. Raises `Unreadable`.
+    """
+    descriptor = _STANDARD_INPUT.fullmatch(path) if input_allowed else None
+    number = int(descriptor[1] or 0) if descriptor else -1
     # where Python found none, another file may have its number by now
     if number == 0 and sys.__stdin__ is None:
         raise Unreadable("is closed: there is no standard input", kind=MISSING)
     try:
+        if number < 0:
+            # before it is opened, for opening a device may do something, and after, for it may be
+            # another by then
+            _refuse_other_than_files(os.stat(path))
+            stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
+            status = os.fstat(stream.fileno())
+            _refuse_other_than_files(status)
+            return stream, status.st_size
         # from where it stands: a socket cannot be opened by its path, a file would begin anew
         stream = os.fdopen(os.dup(number), "rb", buffering=0)
         status = os.fstat(number)
         if os.name == "posix":
             os.set_blocking(stream.fileno(), True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise fault_at(path, error) from None
     is_file = stat.S_ISREG(status.st_mode)
     return stream, max(0, status.st_size - stream.tell()) if is_file else None
@@ -122,8 +119,8 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
 
 
 def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> bytes:
-    """All of a file, with `input_allowed` also of standard input. Raises `Unreadable`."""
-    stream, size = open_input(path) if input_allowed else open_file(path)
+    """All of what `open_file` opens. Raises `Unreadable`."""
+    stream, size = open_file(path, input_allowed=input_allowed)
     with stream:
         content = b"" if (size or 0) > limit_bytes else read_some(stream, limit_bytes + 1)
     if max(len(content), size or 0) > limit_bytes:
@@ -141,10 +138,10 @@ def encoding_of(start: bytes) -> str:
     return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
-def text_of(content: bytes) -> str:
+def text_of(content: bytes, errors: str = "strict") -> str:
     """Decode a text in either encoding. Raises `Unreadable` for what is no text, or nothing."""
     try:
-        text = content.decode(encoding_of(content))
+        text = content.decode(encoding_of(content), errors)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unreadable("is not text", "save the file as UTF-8", line=line) from None
@@ -174,3 +171,59 @@ def can_be_passed_on(text: str) -> bool:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         return False
+
+
+# deeper is nobody's record; Python's own limit differs from version to version
+MAX_DEPTH = 64
+# Before parsing, the signs `[ { , :` are counted, of which each value and each key follows one.
+# CPython 3.11 to 3.14 takes up to 125 bytes a sign (an object of one new key, or an entry of two
+# short strings), so a million of them stay under 125 MB.
+MAX_SIGNS = 1_000_000
+# One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
+MAX_TEXT_BYTES = 128 << 20
+_BLANKS = " \t\r\n"
+
+
+def parse_json(
+    text: str,
+    *,
+    max_signs: int = MAX_SIGNS,
+    constant: Callable[[str], Any] | None = None,
+    remedy: str = "give the file as its program wrote it",
+) -> Any:
+    """The value of a text; `constant` makes what stands for NaN and Infinity, which are refused
+    without it. Raises `Unreadable`, with `remedy` for more than `max_signs`.
+    """
+    import json
+
+    if sys.getsizeof(text) > MAX_TEXT_BYTES:
+        raise Unreadable(f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE)
+    count = sum(map(text.count, "[{,:"))
+    if count > max_signs:
+        reason = f"holds about {count:,} values, and at most {max_signs:,} are read"
+        raise Unreadable(reason, remedy, kind=LARGE)
+
+    def refused(word: str) -> Any:
+        reason = f"holds {word}, which is no number in JSON"
+        raise Unreadable(reason, "write null where a value is not known")
+
+    try:
+        value = json.loads(text, parse_constant=constant or refused)
+    except json.JSONDecodeError as error:
+        reason, instead = error.msg.removesuffix(" at"), ""
+        is_cut_off = text.strip(_BLANKS) and not text[error.pos :].strip(_BLANKS)
+        if is_cut_off or reason.startswith("Unterminated string"):
+            reason = "it ends too early"
+            instead = "it may have been cut off while it was written: write it anew"
+        raise Unreadable(f"is not JSON: {reason}", instead or None, line=error.lineno) from None
+    except RecursionError:
+        raise Unreadable("is nested too deeply") from None
+    except ValueError:
+        raise Unreadable("holds a number of thousands of digits") from None
+    level = [value] if text.count("[") + text.count("{") > MAX_DEPTH else []
+    for _ in range(MAX_DEPTH):
+        inner = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [below for part in inner for below in part if isinstance(below, list | dict)]
+    if level:
+        raise Unreadable("is nested too deeply")
+    return value

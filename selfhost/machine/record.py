@@ -287,14 +287,13 @@ class Machine(Record):
         Where the record gives no name the machine is called `the recorded machine`.
         `MachineFileError` carries the problems, as `from_json` has them.
         """
-        from ..core.files import LARGE, Unreadable, read_file, text_of
-        from ..core.json_text import parse
+        from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
 
         expect_type("path", path, (str, os.PathLike))
         file = shown(os.fsdecode(path)) or "machine"
         try:
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
-            return cls.from_json(parse(text_of(content)), file)
+            return cls.from_json(parse_json(text_of(content)), file)
         except Unreadable as error:
             few = ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
             problem = error.problem(file, WRITE_ONE)

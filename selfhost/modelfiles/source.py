@@ -13,7 +13,7 @@ from typing import IO, Any, NoReturn, TypeVar
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
-from ..core import files, json_text
+from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shortened, shown
 from ..core.tables import shipped_table
@@ -140,7 +140,7 @@ def parse_json(
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise files.Unreadable("is not UTF-8 text") from None
-        return json_text.parse(text, constant=float, **bounds)
+        return files.parse_json(text, constant=float, **bounds)
 
 
 def beside(path: str, name: str) -> str | None:

@@ -24,10 +24,8 @@ from helpers.each import each
 from selfhost.audit import machines
 from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
-from selfhost.core import json_text
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
-from selfhost.core.files import Unreadable
-from selfhost.core.json_text import MAX_DEPTH, parse
+from selfhost.core.files import MAX_DEPTH, MAX_SIGNS, Unreadable, parse_json
 from selfhost.core.records import Record
 from selfhost.core.tomlfile import MAX_FILE_BYTES, TABLES, Document, Table
 from selfhost.machine.reader import Machine
@@ -137,7 +135,7 @@ json_values = st.recursive(
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "is nested too deeply", None),
         ("[" * 100_000 + "]" * 100_000, "is nested too deeply", None),
         (
-            "[" + "1," * json_text.MAX_SIGNS + "1]",
+            "[" + "1," * MAX_SIGNS + "1]",
             "holds about 1,000,001 values, and at most 1,0",
             None,
         ),
@@ -151,10 +149,10 @@ json_values = st.recursive(
 def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | None) -> None:
     """Depth, number of values and grammar each have their message; a depth of 64 is read."""
     with pytest.raises(Unreadable) as caught:
-        parse(text)
+        parse_json(text)
     assert caught.value.reason.startswith(message)
     assert caught.value.line == line
-    assert parse("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+    assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)
 
 
 def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int | None, Any]]:

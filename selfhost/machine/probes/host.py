@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from ...core.errors import MachineFileError, Problem
-from ...core.files import fault_at, open_file, read_some, text_of
+from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Unread
 from ...core.tables import shipped_table
 from ..record import Machine, normal_system
@@ -167,10 +167,8 @@ class Host:
 
     def read_object(self, path: str) -> dict[str, Any]:
         """The JSON object in a small file; empty where it is none."""
-        from ...core.json_text import parse
-
         try:
-            value = parse(text_of(self.read_bytes(path, MAX_READ_BYTES)), constant=float)
+            value = parse_json(text_of(self.read_bytes(path, MAX_READ_BYTES)), constant=float)
         except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}
