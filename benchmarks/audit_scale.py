@@ -35,7 +35,7 @@ from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
 from selfhost.audit.run import PolicyJudge
 from selfhost.catalogue.index import open_catalogue
-from selfhost.core.tomlfile import Document
+from selfhost.core.tables import Document
 from selfhost.machine import profiles, reader
 
 ROOT = Path(__file__).resolve().parent.parent

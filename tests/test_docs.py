@@ -27,7 +27,7 @@ from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.parser import CommandParser, formats_of
-from selfhost.core.tomlfile import Document
+from selfhost.core.tables import Document
 from selfhost.core.workload import FLAGS
 from selfhost.judge.checks import CHECKS, table
 from selfhost.machine import profiles

@@ -18,7 +18,8 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.records import Record
-from ..core.tables import filled, refusal, sentences, shipped_table
+from ..core.tables import refusal, sentences, shipped_table
+from ..core.units import filled
 from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list

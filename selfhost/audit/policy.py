@@ -12,9 +12,8 @@ from typing import Any
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, Problem, WorkloadError
-from ..core.records import Record, read_by, shortened
-from ..core.tables import shipped_table
-from ..core.tomlfile import TABLES, Document, Table
+from ..core.records import DATE, Record, read_by, shortened
+from ..core.tables import TABLES, Document, Table, shipped_table
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
@@ -157,7 +156,7 @@ def _needs(root: Table, key: str) -> Workload:
 
 
 def _match(root: Table, key: str, *, required: bool) -> Any:
-    if required and key not in root:
+    if required and key not in root.values:
         remedy = "name a condition, or write match = {} to take every machine"
         root.problem(key, "is missing", remedy)
     return root.get(key, "Match", kind=Match)
@@ -268,7 +267,7 @@ class Exemption(Record):
     rule: str = read_by(choices=CHECKS)
     reason: str = read_by(example="16 GiB kits arrive in the spring")
     owner: str = read_by(example="infra@example.com")
-    expires: str = read_by(Table.date)
+    expires: str = read_by(form=DATE, example="YYYY-MM-DD")
     machines: tuple[Selector, ...] = read_by(_selectors, default=())
 
 
@@ -370,7 +369,7 @@ def _model(table: Table, needs: Workload) -> Wanted:
 def _together(root: Table, needs: Workload, models: Sequence[Wanted]) -> list[Wanted]:
     kept: list[Wanted] = []
     by_name: dict[str, list[Wanted]] = {}
-    labelled = _labelled(models) if "together" in root else ()
+    labelled = _labelled(models) if "together" in root.values else ()
     for wanted in labelled:
         by_name.setdefault(wanted.name, []).append(wanted)
     # a label goes before a name

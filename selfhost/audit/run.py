@@ -29,8 +29,7 @@ from ..core.errors import (
 )
 from ..core.files import Unreadable, parse_json, read_file, text_of
 from ..core.records import Record
-from ..core.tables import shipped_table
-from ..core.tomlfile import Document
+from ..core.tables import Document, shipped_table
 from ..core.workload import Workload
 from ..judge.defaults import suited, takes_first_of_list
 from ..judge.judging import judge

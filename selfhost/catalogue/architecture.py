@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.records import Record, kind_of, read_by
-from ..core.tables import shipped_table
-from ..core.tomlfile import TABLES, Table
+from ..core.tables import TABLES, Table, shipped_table
 from .quantization_names import DTYPES, PACKED
 from .spec_values import Misfit, Sized
 
@@ -258,7 +257,7 @@ def _read_part(
         # every head of latent attention has its own key once it is unpacked
         values["kv_heads"] = values["kv_heads"] or (values["heads"] if kind == "latent" else None)
         values["value_length"] = values["value_length"] or values["key_length"]
-        if values["heads"] is None and "heads" not in line:
+        if values["heads"] is None and "heads" not in line.values:
             line.problem("heads", "is missing, here and in [architecture]")
     # without a size that every such part has it is left out
     if not at or any(values[key] is None for key in values if "None" not in part._kinds[key]):
@@ -266,7 +265,7 @@ def _read_part(
     record = part(layers=at, **values)
     for key, message, remedy in record.misfits(model["embedding_length"]):
         # what was taken from another key is a fault of that
-        if key in line:
+        if key in line.values:
             line.problem(key, message, remedy)
     return record
 
@@ -276,7 +275,7 @@ def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
     rules = shipped_table("model_files")["layer_keys"]
     stated = rules.get(part.__name__, {}).get(kind, {})
     required, allowed = stated.get("required", []), stated.get("allowed", [])
-    beside = [other for key, other in rules["beside"].items() if key in line]
+    beside = [other for key, other in rules["beside"].items() if key in line.values]
     for key in dict.fromkeys([*required, *beside]):
         line.get(key, "Any", required=key in part._keys)
     known = (*required, *allowed, *rules["of_all_kinds"])
@@ -299,14 +298,14 @@ def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places
             message = f"is line {len(lines):,} of a list for {layers:,} layers"
             lines[-1].problem(None, message, "write one line for each kind of layer")
         for line in lines:
-            places[line] = _numbers(line, layers) if "at" in line and is_bounded else ()
+            places[line] = _numbers(line, layers) if "at" in line.values and is_bounded else ()
             if twice := sorted(taken.intersection(places[line])):
                 message = f"names {', '.join(map(str, twice[:5]))}, which an earlier line names"
                 line.problem("at", message, "name each layer once")
             taken.update(places[line])
     rest = tuple(sorted(set(range(layers)).difference(*places.values())))
     for lines in lists:
-        for number, line in enumerate(line for line in lines if "at" not in line):
+        for number, line in enumerate(line for line in lines if "at" not in line.values):
             places[line] = () if number else rest
             if layers and not places[line]:
                 message = "has no `at`, and no layer is left for it"

@@ -14,7 +14,7 @@ from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.spelling import canonical
-from ..core.tomlfile import Document
+from ..core.tables import Document
 from .offers import ROWS_ENDING, snapshot
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_model_spec, read_spec_file
@@ -258,10 +258,7 @@ class _Folder:
     def values(self) -> Mapping[str, Mapping[str, Any]]:
         """What each file states, by id; of a user's faulty one nothing."""
         faulty = self.faults if self._is_own else {}
-        return {
-            id: {} if id in faulty else tables.with_text_dates(self.document(id).values)
-            for id in self.files
-        }
+        return {id: {} if id in faulty else self.document(id).values for id in self.files}
 
     @cached_property
     def names(self) -> Mapping[str, Mapping[str, str]]:
@@ -332,7 +329,8 @@ def package_files(source: str) -> dict[str, bytes]:
     contents[f"machines{tables.STORED}"] = stored(machines)
     offers = snapshot(os.path.join(source, "common", "offers.jsonl"))
     places, contents[f"common/offers{ROWS_ENDING}"] = _packed(offers.rows)
-    index = tables.with_text_dates({**offers.__getstate__(), "rows": places})
+    index = offers.replace(rows=places).__getstate__()
+    index = {key: dict(part) if isinstance(part, dict) else part for key, part in index.items()}
     contents[f"common/offers{tables.STORED}"] = stored(index)
     return contents
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
-from ..core.records import Record, read_by
-from ..core.tables import STORED, read_stored, shipped_table
-from ..core.tomlfile import TABLES, Document, Table
+from ..core.records import DATE, Record, read_by
+from ..core.tables import STORED, TABLES, Document, read_stored, shipped_table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
@@ -43,7 +42,7 @@ class Offer(Record):
     usd_per_image: float | None = _DOLLARS
     price_is_for: str | None = read_by(default=None)
     as_of: str
-    ends: str | None = read_by(Table.date, default=None)
+    ends: str | None = read_by(form=DATE, default=None)
     source: str = read_by()
 
 

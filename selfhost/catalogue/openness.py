@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import nearest
-from ..core.tables import filled, shipped_table
+from ..core.tables import shipped_table
+from ..core.units import filled
 from .spec import Availability, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")

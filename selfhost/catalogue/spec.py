@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..core.records import Record, Stated, read_by, shortened, shown
-from ..core.tables import shipped_table
-from ..core.tomlfile import Document, Path, Table
+from ..core.records import DATE, Record, Stated, read_by, shortened, shown
+from ..core.tables import Document, Path, Table, shipped_table
 from . import spec_values
 from .architecture import LAYERS, Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
@@ -106,7 +105,7 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
     if not unsized and sizes in (None, {}):
         missing = "is missing" if sizes is None else "is empty"
         table.problem("bytes", missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }")
-    if unsized and "repository" not in table:
+    if unsized and "repository" not in table.values:
         message = "names files that lie in no repository"
         table.problem("unsized", message, "write repository, or bytes with their sizes")
     sized = [(("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())]
@@ -214,7 +213,7 @@ class Availability(Stated):
 
     why: str = read_by(lines=True)
     provider: str
-    retired: str | None = read_by(Table.date, partial=True, default=None)
+    retired: str | None = read_by(form=DATE, default=None)
     successor: str | None = read_by(form=spec_values.ID, default=None)
     free_tier: str | None = read_by(lines=True, default=None)
     fine_tuning: str | None = read_by(lines=True, default=None)
@@ -276,7 +275,7 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
     needs: StatedNeeds = table.as_record(StatedNeeds)
-    stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table]
+    stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table.values]
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
         remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
         table.problem(None, f"states {' and '.join(stated) or 'no memory'}", remedy)
@@ -295,7 +294,7 @@ class ModelSpec(Record):
     name: str = read_by()
     family: str | None = read_by(default=None)
     developer: str | None = read_by(default=None)
-    released: str | None = read_by(Table.date, partial=True, default=None)
+    released: str | None = read_by(form=DATE, default=None)
     modality: str = read_by(choices=spec_values.MODALITIES, default="text")
     uses: tuple[str, ...] | None = read_by(choices=spec_values.USES, default=None)
     inputs: tuple[str, ...] | None = read_by(choices=spec_values.INPUTS, default=None)

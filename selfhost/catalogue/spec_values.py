@@ -8,8 +8,7 @@ from operator import ge, gt, le
 from typing import Any
 
 from ..core.records import Record
-from ..core.tables import shipped_table
-from ..core.tomlfile import Table
+from ..core.tables import Table, shipped_table
 
 SCHEMA = 1
 # of the file beside `<id>.toml` that says where its facts come from

@@ -14,7 +14,7 @@ from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
 from ..core.spelling import did_you_mean
-from ..core.tomlfile import Document
+from ..core.tables import Document
 from ..core.units import utc_today
 from ..core.workload import as_typed
 from ..machine.reader import Machine

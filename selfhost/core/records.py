@@ -198,6 +198,12 @@ Fault = tuple[str, str | None]
 # what a text must match, what is wrong with another as a clause that follows it, and a remedy
 Form = tuple[re.Pattern[str], str, str | None]
 
+DATE: Form = (
+    re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII),
+    "is no date",
+    "write YYYY-MM-DD, or as much of it as is known",
+)
+
 _KINDS: dict[type, tuple[str, str | None]] = {
     str: ("a string", 'write it in quotes: "…"'),
     int: ("a whole number", None),

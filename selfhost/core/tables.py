@@ -1,57 +1,368 @@
-"""The files that come with the program, `specs/`, and the templates of sentences in them."""
+"""TOML files, read key by key: every fault becomes a `Problem` with its line, and reading goes on;
+and the tables that come with the program, `specs/`, with the sentences in them.
+
+`tomllib` parses a file and gives a position for syntax errors only. The line of a wrong value is
+looked for where there is a fault to print.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from . import units
-from .errors import Problem, SelfhostError, SpecError
-from .tomlfile import Document
+from .errors import Problem, SelfhostError, SpecError, first_problems
+from .files import Unreadable, read_file, text_of, too_large
+from .records import Record, fault_of, shortened, shown
+from .spelling import did_you_mean
+from .units import filled
 
-UNITS: Mapping[str, Callable[[Any], str]] = {
-    "binary": units.binary,
-    # rounded up
-    "most": partial(units.binary, up=True),
-    "decimal": units.decimal,
-    "tokens": units.tokens,
-    "duration": units.duration,
-    "count": units.count,
-    "number": "{:,}".format,
-    "and": " and ".join,
-    "or": " or ".join,
-    "list": ", ".join,
-}
-RANGES: Mapping[str, Callable[[Any, Any], str]] = {
-    "binary": partial(units.between, units.binary),
-    "decimal": partial(units.between, units.decimal),
-    "speed": units.speed,
-}
+Path = tuple[str | int, ...]
+
+# 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
+MAX_FILE_BYTES = 6 << 20
+# `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
+MAX_KEY_PARTS = 64
+# faults of a file for which names are guessed: of a hundred thousand it would take minutes
+_MOST_GUESSED = 1_000
+# begins at the start of a word and never steps back, so that its time grows with the text alone
+_ENDLESS_KEY = (
+    r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
+    f"{{{MAX_KEY_PARTS}}}"
+)
 
 
-_OPTIONAL = re.compile(r"\[\[(!?)(\w+)\?(.*?)\]\]", re.DOTALL)
-_FIGURE = re.compile(r"\{([^:}]*):?([^}]*)\}")
-
-
-def filled(template: str, figures: Mapping[str, Any]) -> str:
-    """The template with its figures, `{name:unit}`, and the words of each `[[name?words]]` whose
-    figure is there, of `[[!name?words]]` whose is not. `KeyError` for a figure that is missing.
+class Document:
+    """A parsed file and the problems found in it so far. `values` is empty when the text is no
+    TOML; the syntax error is then the only problem. Dates are text. `text` is None for values of no
+    TOML file (an installed package, JSON, a `Workload`): their problems have no line.
     """
 
-    def figure(match: re.Match[str]) -> str:
-        value, unit = figures[match[1]], match[2]
-        if isinstance(value, tuple) and unit in RANGES:
-            return RANGES[unit](*value)
-        return UNITS[unit](value) if unit else str(value)
+    def __init__(
+        self,
+        file: str,
+        values: Mapping[str, Any],
+        text: str | None = None,
+        unusable: Unreadable | None = None,
+    ) -> None:
+        self.file, self.values, self.text = file, values, text
+        # the whole file as one table
+        self.root = Table(self, (), values)
+        # path, whether the key is missing, message and remedy
+        self._faults: list[tuple[Path, bool, str, str | None]] = []
+        self._unusable = unusable
+        self._lines: Mapping[Path, int] = {}
+        # by the key that it states: a file beside this one
+        self.parts: dict[str, Document] = {}
 
-    said = _OPTIONAL.sub(
-        lambda match: match[3] if bool(figures.get(match[2])) is not bool(match[1]) else "",
-        template,
-    )
-    return _FIGURE.sub(figure, said)
+    @classmethod
+    def read(cls, path: str) -> Document:
+        """The file at `path`; that it cannot be read is a problem of it."""
+        try:
+            return cls.parse(shown(path), read_file(path, MAX_FILE_BYTES))
+        except Unreadable as error:
+            return cls(shown(path), {}, unusable=error)
+
+    @classmethod
+    def parse(cls, file: str, content: bytes) -> Document:
+        """Never raises: bad encoding and bad syntax are problems of the document."""
+        import tomllib
+
+        text = ""
+        try:
+            if len(content) > MAX_FILE_BYTES:
+                raise too_large(MAX_FILE_BYTES)
+            text = text_of(content).replace("\r\n", "\n")
+            if text.count(".") > MAX_KEY_PARTS and re.search(_ENDLESS_KEY, text):
+                raise Unreadable(f"has a key of more than {MAX_KEY_PARTS} parts")
+            return cls(file, _with_text_dates(tomllib.loads(text)), text)
+        except Unreadable as error:
+            fault = error
+        except tomllib.TOMLDecodeError as error:
+            fault = _syntax_fault(str(error), text)
+        except RecursionError:
+            fault = Unreadable("is nested too deeply")
+        except ValueError:  # int() has a limit of its own
+            fault = Unreadable("has a number of more than 4,300 digits")
+        return cls(file, {}, unusable=fault)
+
+    def add(
+        self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False
+    ) -> None:
+        """Note a fault of the value at `path`; `absent`: its line is that of the table it lacks."""
+        self._faults.append((path, absent, message, remedy))
+
+    def take(self, key: str, part: Document) -> None:
+        """Let what another file states stand under `key`; faults in it name that file."""
+        self.root.values = self.values = {**self.values, key: part.values}
+        self.parts[key] = part
+
+    @property
+    def ok(self) -> bool:
+        """True while no fault was found."""
+        files = (self, *self.parts.values())
+        return not self._faults and all(file._unusable is None for file in files)
+
+    def has_faults(self, *tables: str) -> bool:
+        """Whether a fault was found in one of these tables, or the file is no TOML."""
+        faulty = {path[0] for path, *_ in self._faults if path}
+        return self._unusable is not None or not faulty.isdisjoint(tables)
+
+    def did_you_mean(
+        self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
+    ) -> str | None:
+        """As `spelling.did_you_mean`, while few faults were found."""
+        if len(self._faults) >= _MOST_GUESSED:
+            return otherwise
+        return did_you_mean(word, choices, otherwise, form)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The first faults so far in the order of their lines, and a count of the others."""
+        return first_problems(self.file, self.all_problems)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Every fault so far, in the order of their lines."""
+        for file in (self, *self.parts.values()):
+            if file._unusable is not None:
+                return (file._unusable.problem(file.file),)
+        lined: list[tuple[bool, int, Problem]] = []
+        for path, absent, message, remedy in self._faults:
+            file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
+            path = path if file is self else path[1:]
+            line, key = file.line(path[:-1] if absent else path), key_name(path) or None
+            problem = Problem(file=file.file, line=line, key=key, message=message, remedy=remedy)
+            lined.append((file is not self, line or 0, problem))
+        lined.sort(key=lambda entry: entry[:2])
+        return tuple([problem for *_, problem in lined])
+
+    def line(self, path: Path) -> int | None:
+        """The line of what stands at `path` or around it; None for the file and of a package."""
+        if self.text is not None and not self._lines:
+            self._lines = _lines_of(self.text)
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path)
+
+
+class Table:
+    """One table: getters that note a problem and return None, of lists what is right in them, where
+    the value is missing or wrong. What it may be is said as `fault_of` takes it; `required`: a
+    missing key is noted too. `close()` notes every key that nobody asked for.
+    """
+
+    def __init__(self, document: Document, path: Path, values: Mapping[str, Any]) -> None:
+        self.document, self.path, self.values = document, path, values
+        # as a set that keeps its order
+        self._known: dict[str, None] = {}
+
+    def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
+        """Note a fault of `key`, or of the whole table."""
+        absent = bool(key) and key not in self.values
+        path = (*self.path, key) if key else self.path
+        self.document.add(path, message, remedy, absent=absent)
+
+    def get(
+        self,
+        key: str,
+        annotation: str,
+        *,
+        required: bool = False,
+        example: object = None,
+        **limits: Any,
+    ) -> Any:
+        """The value of a field with that annotation: text, a number, a `Table`, `Any`, several of
+        one, or a record of the `kind` in `limits`; `example` is what to write if it is missing.
+        """
+        self._known[key] = None
+        if (value := self.values.get(key)) is not None:
+            return self._right((*self.path, key), value, annotation.removesuffix(" | None"), limits)
+        if required and key not in self.values:
+            remedy = f"one of {', '.join(limits['choices'])}" if "choices" in limits else None
+            if example:
+                quote = '"' if annotation == "str" else ""
+                remedy = f"write {key} = {quote}{example}{quote}"
+            self.problem(key, "is missing", remedy)
+        return _EMPTY.get(annotation.partition("[")[0])
+
+    def _right(self, path: Path, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
+        """What is right of a value; what is wrong in it is noted."""
+        outer, _, inner = annotation.removesuffix("]").partition("[")
+        kind, is_plain = _KINDS.get(outer, dict), outer in _PLAIN
+        if outer == "Any":
+            return value
+        if fault := fault_of(value, kind, **(limits if is_plain else {})):
+            message, remedy = fault
+            if is_plain and isinstance(value, str) and "choices" in limits:
+                remedy = self.document.did_you_mean(value, limits["choices"], None, '"{}"')
+            self.document.add(path, message, remedy)
+            return _EMPTY.get(outer)
+        if is_plain:
+            return " ".join(value.split()) if limits.get("lines") else kind(value)
+        if outer not in _EMPTY:
+            table = Table(self.document, path, value)
+            return table if outer == "Table" else table.as_record(**limits)
+        pairs = value.items() if kind is dict else enumerate(value)
+        inner = inner.removesuffix(", ...").removeprefix("str, ")
+        parts = {name: self._right((*path, name), part, inner, limits) for name, part in pairs}
+        right = {name: part for name, part in parts.items() if part is not None}
+        return right if kind is dict else tuple(right.values())
+
+    def fields(self, kind: type[Record]) -> dict[str, Any]:
+        """The values of the fields that a file states (`read_by`). The default stands for one that
+        is missing or wrong, None for a required one.
+        """
+        values: dict[str, Any] = {}
+        for field, stated in kind._keys.items():
+            key, limits = stated.name or field, stated.limits
+            values[field] = stated.default
+            if key in self.values or "required" in limits:
+                if stated.read is not None:
+                    value = stated.read(self, key, **limits)
+                else:
+                    value = self.get(key, kind._kinds[field], **limits)
+                values[field] = stated.default if value is None else value
+            # also where it is missing, as most of the 140 keys of a runtime are
+            self._known[key] = None
+        return values
+
+    def as_record(
+        self, kind: type[Record], check: Callable[[Table, dict[str, Any]], None] | None = None
+    ) -> Any:
+        """The table as a record; `check` gets table and values, for what no field tells alone."""
+        values = self.fields(kind)
+        self.close()
+        if check is not None:
+            check(self, values)
+        record = kind(**values)
+        # of a record of sizes that do not go together
+        for fault in getattr(record, "misfits", tuple)():
+            self.problem(*fault)
+        return record
+
+    def close(self, elsewhere: Mapping[str, str] = {}) -> bool:
+        """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""
+        unknown = [key for key in self.values if key not in self._known]
+        for key in unknown:
+            known = tuple(self._known)
+            remedy = self.document.did_you_mean(key, known, f"known here: {', '.join(known)}")
+            self.problem(key, "is not a known key", elsewhere.get(key, remedy))
+        return not unknown
+
+
+TABLES = "tuple[Table, ...]"
+_PLAIN = ("str", "int", "float", "bool")
+# of what is no table or record
+_KINDS: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple": list}
+# what stands for several that are missing or wrong
+_EMPTY: Mapping[str, Any] = {"tuple": (), "Mapping": {}}
+
+
+def key_name(path: Path) -> str:
+    """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
+    text = ""
+    for part in path:
+        is_bare = isinstance(part, int) or re.fullmatch("[A-Za-z0-9_-]{1,60}", part)
+        name = part if is_bare else f'"{shortened(str(part))}"'
+        text += f"[{name}]" if isinstance(part, int) else f".{name}"
+    return text.removeprefix(".")
+
+
+def _with_text_dates(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_text_dates(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_with_text_dates(part) for part in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _syntax_fault(message: str, text: str) -> Unreadable:
+    """tomllib's `… (at line 3, column 5)` as the line, the message, and a remedy."""
+    head, _, tail = message.rpartition(" (at ")
+    digits = tail.removeprefix("line ").split(",")[0]
+    line = int(digits) if digits.isdecimal() else 0
+    # a value may span many lines
+    if not line:
+        line = next((at for at, statement, _ in _statements(text) if not _parsed(statement)), 1)
+        head, remedy = (
+            "what begins here does not end",
+            "close it with the bracket or quote it began with",
+        )
+    elif head.startswith(("Cannot overwrite", "Cannot declare")):
+        line, statement, _ = [each for each in _statements(text) if each[0] <= line][-1]
+        head = f"{shortened(statement.partition('=')[0])} is there already"
+        remedy = "write it once"
+    elif head.endswith("'\\n'"):
+        head, remedy = "a string does not end on its line", "close it with the quote it began with"
+    else:
+        remedy = _SYNTAX_REMEDIES.get(head, "")
+    return Unreadable(f"not valid TOML: {head}", remedy or None, line=line)
+
+
+_SYNTAX_REMEDIES = {
+    "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
+    "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
+}
+# what may hold the end of a line, or a bracket that opens nothing, before these
+_SIGN = re.compile(
+    r"""(?s)\"{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|[][{}\n]"""
+)
+
+
+def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
+    """Each header and each key with its value: the line where it begins, its text, and the lines of
+    the texts, lists and tables in its outermost list.
+    """
+    first, line, start, depth, rows = 1, 1, 0, 0, list[int]()
+    for sign in _SIGN.finditer(text + "\n"):
+        if depth == 1 and sign[0][0] in "\"'[{":
+            rows.append(line)
+        depth = max(0, depth + (sign[0] in "[{") - (sign[0] in "]}"))
+        line += sign[0].count("\n")
+        if sign[0] == "\n" and (not depth or sign.end() > len(text)):
+            statement = text[start : sign.start()].strip()
+            if statement and statement[0] != "#":
+                yield first, statement, rows
+            first, start, rows = line, sign.end(), []
+
+
+def _parsed(statement: str) -> Any:
+    """The tables of one statement; None of a wrong one."""
+    import tomllib
+
+    try:
+        return tomllib.loads(statement)
+    except ValueError:
+        return None
+
+
+def _lines_of(text: str) -> dict[Path, int]:
+    """The line of each table and each key, which is that of what else stands in its value; of the
+    rows of a list where each has a line.
+    """
+    lines: dict[Path, int] = {}
+    # of each list of tables, how many there were
+    counts: Counter[Path] = Counter()
+    table: Path = ()
+    for line, statement, rows in _statements(text):
+        value, is_header = _parsed(statement), statement[0] == "["
+        path = () if is_header else table
+        while isinstance(value, dict) and len(value) == 1:
+            ((key, value),) = value.items()
+            path = (*path, key)
+            lines.setdefault(path, line)
+            counts[path] += is_header and value == [{}]
+            if is_header and counts[path]:
+                path = (*path, counts[path] - 1)
+        lines[path] = line
+        table = path if is_header else table
+        if isinstance(value, list) and len(rows) == len(value):
+            lines.update(((*path, index), row) for index, row in enumerate(rows))
+    return lines
 
 
 # what the files of a package end in
@@ -80,8 +391,7 @@ def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     document = table_at(os.path.join(folder or shipped_folder(), "common", name))
     if not document.ok:
         raise SpecError(document.problems)
-    values = document.values
-    return values if document.text is None else dict(with_text_dates(values))
+    return document.values
 
 
 @cache
@@ -139,12 +449,3 @@ def to_stored(value: Any, *, is_packed: bool = False) -> bytes:
     # later versions of the format write down which objects are shared, which differs between builds
     content = dumps(value, 2)
     return zlib.compress(content, 9) if is_packed else content
-
-
-def with_text_dates(value: Any) -> Any:
-    """The value with dates and times, which only TOML has, as text."""
-    if isinstance(value, dict):
-        return {key: with_text_dates(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [with_text_dates(part) for part in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value

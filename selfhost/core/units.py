@@ -223,6 +223,46 @@ def cores(number: float) -> str:
     return "1 core" if f"{number:g}" == "1" else f"{number:g} cores"
 
 
+UNITS: Mapping[str, Callable[[Any], str]] = {
+    "binary": binary,
+    # rounded up
+    "most": partial(binary, up=True),
+    "decimal": decimal,
+    "tokens": tokens,
+    "duration": duration,
+    "count": count,
+    "number": "{:,}".format,
+    "and": " and ".join,
+    "or": " or ".join,
+    "list": ", ".join,
+}
+RANGES: Mapping[str, Callable[[Any, Any], str]] = {
+    "binary": partial(between, binary),
+    "decimal": partial(between, decimal),
+    "speed": speed,
+}
+_OPTIONAL = re.compile(r"\[\[(!?)(\w+)\?(.*?)\]\]", re.DOTALL)
+_FIGURE = re.compile(r"\{([^:}]*):?([^}]*)\}")
+
+
+def filled(template: str, figures: Mapping[str, Any]) -> str:
+    """The template with its figures, `{name:unit}`, and the words of each `[[name?words]]` whose
+    figure is there, of `[[!name?words]]` whose is not. `KeyError` for a figure that is missing.
+    """
+
+    def figure(match: re.Match[str]) -> str:
+        value, unit = figures[match[1]], match[2]
+        if isinstance(value, tuple) and unit in RANGES:
+            return RANGES[unit](*value)
+        return UNITS[unit](value) if unit else str(value)
+
+    said = _OPTIONAL.sub(
+        lambda match: match[3] if bool(figures.get(match[2])) is not bool(match[1]) else "",
+        template,
+    )
+    return _FIGURE.sub(figure, said)
+
+
 def utc_today() -> str:
     """Today's date in UTC, `YYYY-MM-DD`."""
     from time import gmtime, strftime

@@ -9,7 +9,7 @@ from typing import Any
 from . import units
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .records import Record, kind_of, read_by
-from .tomlfile import Document
+from .tables import Document
 from .units import parse_bytes, parse_count, parse_tokens
 
 TASKS = ("generate", "finetune")

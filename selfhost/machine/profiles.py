@@ -13,8 +13,7 @@ from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
 from ..core.spelling import all_near, canonical
-from ..core.tables import STORED, read_stored, shipped_folder, shipped_table
-from ..core.tomlfile import Document
+from ..core.tables import STORED, Document, read_stored, shipped_folder, shipped_table
 from . import gpus
 from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, fault_of, kind_of, read_by, shown
-from ..core.tables import shipped_table
-from ..core.tomlfile import TABLES, Document, Table
+from ..core.tables import TABLES, Document, Table, shipped_table
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -272,7 +271,7 @@ class Machine(Record):
         if not document.ok:
             raise MachineFileError(document.problems)
         values |= {name: cls._defaults[name] for name in _NOT_IN_JSON}
-        if "scope" in table and "scope" not in values:
+        if "scope" in table.values and "scope" not in values:
             reason = f"the record says {data['scope']!r}, which this version does not know"
             values["unread"] = (Unread(fact="scope", reason=reason), *values.get("unread", ()))
         # a machine read without `--name` is recorded so
@@ -447,7 +446,7 @@ def _values(table: Table, record: type[Record]) -> dict[str, Any]:
     """The fields of a record that a JSON object states; what is wrong is noted."""
     values: dict[str, Any] = {}
     for name, kind in record._kinds.items():
-        if name not in table:
+        if name not in table.values:
             if name not in record._defaults:
                 table.problem(name, "is missing")
         elif part := _PARTS.get(kind.removesuffix(" | None")):

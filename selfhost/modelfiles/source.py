@@ -116,11 +116,11 @@ def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
     """An ordinary file, unbuffered, its size in bytes, and its first ones."""
     with readable(path, _NEEDED):
         stream, size = files.open_file(path)
-        start = files.read_some(stream, min(size, 4096))
+        start = files.read_some(stream, 4096)
     if path.lower().endswith(UNFINISHED):
         stream.close()
         refuse(path, "unfinished-file")
-    return stream, size, start
+    return stream, size or 0, start
 
 
 def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:

@@ -19,7 +19,7 @@ from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened
 from ..core.spelling import canonical
-from ..core.tomlfile import Document, Path
+from ..core.tables import Document, Path
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
-from ..core.tables import filled, shipped_table
+from ..core.tables import shipped_table
+from ..core.units import filled
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
 from .cache import why_not_known
 from .case import Case, is_cast, overhead, why_no_encoders

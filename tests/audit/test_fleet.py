@@ -18,7 +18,7 @@ from selfhost.audit.rows import Row
 from selfhost.audit.run import PolicyJudge, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
-from selfhost.core.tomlfile import Document
+from selfhost.core.tables import Document
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
 

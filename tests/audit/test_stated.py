@@ -11,7 +11,7 @@ from selfhost.audit import run
 from selfhost.audit.machines import Machines
 from selfhost.audit.policy import read_policy
 from selfhost.core.errors import PolicyError
-from selfhost.core.tomlfile import Document
+from selfhost.core.tables import Document
 from selfhost.machine.record import Disk, Machine
 
 GIB = 2**30

@@ -19,7 +19,7 @@ from helpers.paths import GOOD_SPECS, SCHEMAS, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import MAX_LAYERS
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
-from selfhost.core.tomlfile import Document
+from selfhost.core.tables import Document
 
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPEC_FILES.values())

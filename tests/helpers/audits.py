@@ -14,7 +14,7 @@ from selfhost.audit.rows import Audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import Problem
-from selfhost.core.tomlfile import Document
+from selfhost.core.tables import Document
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
 from selfhost.judge.record import Question, Route, Verdict

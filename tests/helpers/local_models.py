@@ -17,7 +17,7 @@ from selfhost import Machine
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
 from selfhost.core.errors import Problem, SpecError
-from selfhost.core.tomlfile import Document
+from selfhost.core.tables import Document
 from selfhost.modelfiles import read_local, spec_text
 
 # of which nothing is known but its processor and memory

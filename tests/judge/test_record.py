@@ -19,7 +19,7 @@ from judge.small import (
     with_disk,
     work,
 )
-from selfhost.core.tables import RANGES, UNITS
+from selfhost.core.units import RANGES, UNITS
 from selfhost.judge.checks import Finding, table
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Judged, Question, Route, Verdict, exit_code

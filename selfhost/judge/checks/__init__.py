@@ -14,7 +14,8 @@ from typing import Any
 
 from ...core.errors import WorkloadError
 from ...core.records import Record, Unread
-from ...core.tables import filled, shipped_table
+from ...core.tables import shipped_table
+from ...core.units import filled
 
 
 class Outcome(StrEnum):
