@@ -11,7 +11,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
-from ..core.units import utc_today
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
@@ -187,7 +186,7 @@ def plan_with(
         best = judged_for(catalogue, there, profile.machine)
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
-            offered = bool(offers_for(catalogue, best, utc_today()))
+            offered = bool(offers_for(catalogue, best, units.utc_today()))
         machines.append(_known(profile, best, offered=bool(offered)))
     making = remarks({"made-file": question.making_bytes}, type=question.workload.quantization)
     machines.sort(key=lambda each: (_ROUTES.index(each.route), *size_of(each.machine), each.name))
