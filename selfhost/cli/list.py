@@ -14,9 +14,8 @@ from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from ..reports.models_text import TOP, list_document
-from .options import measured_where_unknown, one_machine, workload_of
 from .output import UsageError, extent, is_terminal, note_faulty_specs, present, write_json
-from .parser import parse
+from .parser import measured_where_unknown, one_machine, parse, workload_of
 
 # so few models are all judged: to settle the first rows of them takes as long
 _FEW = 60
@@ -38,7 +37,8 @@ def run(words: list[str]) -> int:
     notes = (*options.notes, *list_notes(listing, workload, named=ids is not None))
     # the document has them already
     options.notes = ()
-    if not write_json(options, "ranking", listing.replace(notes=notes)):
+    first = listing.models[: options.top]
+    if not write_json(options, "ranking", listing.replace(notes=notes, models=first)):
         near: tuple[str, ...] = ()
         if not (listing.counts.models or listing.refused):
             guesses = words_in_names(options.words, catalogue)
@@ -48,7 +48,7 @@ def run(words: list[str]) -> int:
         document = list_document(
             listing,
             workload,
-            top=None if options.all or is_page else options.top or _rows_of_the_screen(options),
+            top=options.top or (None if is_page or options.all else _rows_of_the_screen(options)),
             wide=options.wide or is_page,
             only_running=not is_all or options.route == "local",
             near=near,

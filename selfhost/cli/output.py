@@ -258,22 +258,27 @@ def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
     path = ""
     try:
         for path, text in reports:
-            if _device_or_file(path):
+            is_device = _device_or_file(path)
+            if is_device:
                 for stream in filter(None, (sys.stdout, sys.stderr)):
                     stream.flush()
                 # opened anew, the shell's `> FILE` would begin anew
                 is_stream = path in _STREAMS
-                _fill(os.dup(_STREAMS[path]) if is_stream else os.open(path, os.O_WRONLY), text)
-                continue
-            place = os.path.realpath(path)
-            beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
-            temporary[beside] = place
-            mode = stat.S_IMODE(os.stat(place).st_mode) & 0o777 if os.path.exists(place) else None
-            number = os.open(beside, _NEW_FILE, 0o666 if mode is None else mode)
-            if mode is not None:
-                os.chmod(beside, mode)
-            # some file systems say only when it is synchronized that there is no room
-            _fill(number, text, sync=True)
+                number = os.dup(_STREAMS[path]) if is_stream else os.open(path, os.O_WRONLY)
+            else:
+                place = os.path.realpath(path)
+                beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
+                temporary[beside] = place
+                number = os.open(beside, _NEW_FILE, 0o666)
+                if os.path.exists(place):
+                    os.chmod(beside, stat.S_IMODE(os.stat(place).st_mode) & 0o777)
+            with open(number, "wb") as file:
+                for piece in (text,) if isinstance(text, str) else text:
+                    file.write(piece.replace("\n", os.linesep).encode("utf-8", "replace"))
+                if not is_device:
+                    # some file systems say only when it is synchronized that there is no room
+                    file.flush()
+                    os.fsync(number)
         for beside, path in list(temporary.items()):
             os.replace(beside, path)
             del temporary[beside]
@@ -282,15 +287,6 @@ def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
     finally:
         for beside in filter(os.path.exists, temporary):
             os.unlink(beside)
-
-
-def _fill(number: int, text: str | Iterable[str], *, sync: bool = False) -> None:
-    with open(number, "wb") as file:
-        for piece in (text,) if isinstance(text, str) else text:
-            file.write(piece.replace("\n", os.linesep).encode("utf-8", "replace"))
-        if sync:
-            file.flush()
-            os.fsync(number)
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> WriteError:

@@ -1,13 +1,17 @@
-"""The parser of a command: argparse, options of `specs/common/options.toml`, clear refusals."""
+"""The command line read: argparse with the options of `specs/common/options.toml`, clear refusals,
+and what the options of a command name: machines, workloads and files of users.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
+from ..core.errors import MachineFileError, WorkloadError
 from ..core.files import can_be_passed_on
 from ..core.tables import shipped_table
 from ..core.units import (
@@ -19,9 +23,12 @@ from ..core.units import (
     parse_tokens,
     parse_whole,
 )
-from ..core.workload import Load, Workload, cache_type
+from ..core.workload import FLAGS, Load, Workload, as_typed, cache_type
 from . import COMMANDS
 from .output import UsageError, extent, refuse_targets, write
+
+if TYPE_CHECKING:
+    from ..machine.reader import Machine
 
 # of more options than this the help has two parts
 _MANY_OPTIONS = 15
@@ -90,13 +97,14 @@ class CommandParser(argparse.ArgumentParser):
         self._positionals.title = "arguments"
         settings_of = arguments(command)
         is_long = len(settings_of) > _MANY_OPTIONS
-        common = _option_names(shipped_table("options")["common"]) if is_long else ()
+        common = shipped_table("options")["common"].split() if is_long else ()
         more = self.add_argument_group("more options")
         for names, settings in settings_of.items():
             is_option = names.startswith("-")
             if is_option and settings["help"] is None:
                 settings = {**settings, "help": argparse.SUPPRESS}
-            group = more if is_option and is_long and names not in common else self
+            is_rare = is_option and is_long and names.replace(" ", "/") not in common
+            group = more if is_rare else self
             group.add_argument(*names.split(), **settings)
             if not is_option:
                 nargs, shown = settings.get("nargs"), settings["metavar"]
@@ -126,28 +134,13 @@ class CommandParser(argparse.ArgumentParser):
                 raise ValueError(f"expected a value, not {text!r}")
             if action.option_strings and not can_be_passed_on(text):
                 raise ValueError(f"{text!r} holds a character that no file or name has")
-            return action.type(text) if callable(action.type) else text
+            value = action.type(text) if callable(action.type) else text
         except ValueError as error:
             raise argparse.ArgumentError(action, str(error)) from None
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is None or value in action.choices:
-            return
-        from ..catalogue.searching import kind_meant
-        from ..core.spelling import canonical, nearest
-
-        flag = f"{action.option_strings[0]} " if action.option_strings else ""
-        choices, word = list(map(str, action.choices)), str(value).strip().lower()
-        # `image` begins image-generation, and `generation` is a part of it
-        named = [
-            kind_meant(word),
-            *(choice for choice in choices if choice.startswith(word or "-")),
-        ]
-        named += [choice for choice in choices if word in canonical(choice).split("-")]
-        meant = next((name for name in named if name in choices), None) or nearest(word, choices)
-        remedy = f"did you mean {flag}{meant}?" if meant else f"see `{self.prog} --help`"
-        place = f"{flag.strip()}: " if flag else ""
-        raise UsageError(f"{place}{value!r} is not one of {', '.join(choices)}", remedy=remedy)
+        # argparse reads a default, too
+        if action.choices is not None and value not in (*action.choices, action.default):
+            self._refuse_choice(action, value)
+        return value
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
@@ -192,6 +185,23 @@ class CommandParser(argparse.ArgumentParser):
         kind = "unknown option" if words[0].startswith("-") else "unexpected"
         see = f"see `{self.prog} --help`"
         raise UsageError(f"{kind} {' '.join(words)}", remedy=remedy or see)
+
+    def _refuse_choice(self, action: argparse.Action, value: Any) -> NoReturn:
+        from ..catalogue.searching import kind_meant
+        from ..core.spelling import canonical, nearest
+
+        flag = f"{action.option_strings[0]} " if action.option_strings else ""
+        choices, word = list(map(str, action.choices or ())), str(value).strip().lower()
+        # `image` begins image-generation, and `generation` is a part of it
+        named = [
+            kind_meant(word),
+            *(choice for choice in choices if choice.startswith(word or "-")),
+        ]
+        named += [choice for choice in choices if word in canonical(choice).split("-")]
+        meant = next((name for name in named if name in choices), None) or nearest(word, choices)
+        remedy = f"did you mean {flag}{meant}?" if meant else f"see `{self.prog} --help`"
+        place = f"{flag.strip()}: " if flag else ""
+        raise UsageError(f"{place}{value!r} is not one of {', '.join(choices)}", remedy=remedy)
 
     def print_help(self, file: Any = None) -> None:
         """Print the help; argparse says nothing where it cannot be written."""
@@ -249,13 +259,6 @@ _CHOICES = {"--modality": MODALITIES, "--use": USES, "--openness": OPENNESS}
 _FIELDS = {key.name: (name, key) for kind in (Load, Workload) for name, key in kind._keys.items()}
 
 
-def _option_names(text: str) -> list[str]:
-    """Return the options of a list of options and groups, the names of each with blanks between."""
-    groups = shipped_table("options")["groups"]
-    words = " ".join(groups.get(word, word) for word in text.split()).split()
-    return [word.replace("/", " ") for word in words]
-
-
 def formats_of(command: str) -> tuple[str, ...]:
     """Return the formats in which a command answers."""
     if command == "audit":
@@ -269,7 +272,9 @@ def arguments(command: str) -> dict[str, dict[str, Any]]:
     """Return the words and options of a command with their settings as argparse names them."""
     table = shipped_table("options")
     words = {name: {"metavar": None, **row} for name, row in table["words"][command].items()}
-    options = {names: _settings(names.split()) for names in _option_names(table["taken"][command])}
+    taken = [table["groups"].get(word, word) for word in table["taken"][command].split()]
+    names_of_each = [names.replace("/", " ") for names in " ".join(taken).split()]
+    options = {names: _settings(names.split()) for names in names_of_each}
     if "--format" in options:
         formats = formats_of(command)
         listed = f"{', '.join(formats)} (--json for short)"
@@ -305,3 +310,135 @@ def _settings(names: list[str]) -> dict[str, Any]:
         settings.setdefault("choices", choices)
         settings["help"] = settings["help"].replace("{choices}", ", ".join(choices))
     return settings
+
+
+def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    """Return what a repeated option states, by its keys. Raises `UsageError`."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            remedy = f"write for example {flag} {example}"
+            raise UsageError(f"{flag} {text!r} is no KEY=VALUE", remedy=remedy)
+        if key.strip() in pairs:
+            raise UsageError(f"{flag} {key.strip()} is given twice", remedy="give it one value")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def workload_of(options: argparse.Namespace) -> Workload:
+    """Return what is asked of the models. Raises `WorkloadError` where that makes no sense."""
+    given = vars(options)
+    fields = {field: given[field] for field in Workload._keys if field in given}
+    pairs = fields.get("runtime_options", ())
+    fields["runtime_options"] = pairs_of("--runtime-option", pairs, "ub=1024")
+    figures = {field: given[field] for field in Load._keys if given.get(field) is not None}
+    if given.get("load") is not None:
+        fields["load"] = Load.parse(options.load, **figures)
+    elif figures:
+        raise UsageError(
+            f"{FLAGS[next(iter(figures))]} is for a load, and none is stated",
+            remedy="add for example --tokens-per-day 2M:500k",
+        )
+    try:
+        return Workload(**fields)
+    except WorkloadError as error:
+        # under the name that was typed: --users is --parallel
+        raise as_typed(error, {**FLAGS, **getattr(options, "given", {})}) from None
+
+
+def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
+    """Return the machine to judge, or each of a folder; other meanings go into `options.notes`."""
+    other = options.machine is not None and "--machine judges another machine"
+    if options.measure and (other or getattr(options, "no_measure", False)):
+        why = other or "--no-measure forbids it"
+        message = f"--measure measures this machine, and {why}"
+        raise UsageError(message, remedy="leave one of them out")
+    options.notes = ()
+    machines, note = _machines_named(options)
+    if options.set or options.gpu:
+        machines = tuple(changed(options, machine) for machine in machines)
+    options.notes = tuple(dict.fromkeys((*filter(None, (note,)), *options.notes)))
+    return machines
+
+
+def changed(options: argparse.Namespace, machine: Machine) -> Machine:
+    """Return the machine as --set and --gpu say; other meanings go into `options.notes`."""
+    from ..machine.changes import apply
+    from ..machine.understand import cards_named
+
+    named = [cards_named(text) for text in options.gpu]
+    notes = [note for cards in named for note in cards.notes]
+    options.notes = tuple(dict.fromkeys(notes))
+    return apply(machine, options.set, named)
+
+
+def _machines_named(options: argparse.Namespace) -> tuple[tuple[Machine, ...], str | None]:
+    """Return the machines of a name, a path or a description, and what else the name can mean."""
+    from ..machine.reader import Machine
+
+    named: str | None = options.machine
+    if named is None:
+        return (Machine.read(measure=options.measure),), None
+    from ..machine.profiles import machine_called
+
+    # a file that happens to be called as a machine changes nothing, unless it is named as a path
+    is_there = os.path.lexists(named)
+    profile = None if "/" in named and is_there else machine_called(named)
+    is_path = is_there or named in ("", "-") or named.endswith((".json", ".jsonl"))
+    if profile is None and not (is_path or ("/" in named and " " not in named.strip())):
+        from ..machine.named import named as described
+
+        profile = described(named)
+    if profile is not None:
+        return (profile[0],), profile[1]
+    if not os.path.isdir(named):
+        return (Machine.from_file("/dev/stdin" if named == "-" else named),), None
+    from ..audit.machines import load_machines
+
+    fleet = load_machines(named)
+    if problems := (*fleet.problems, *fleet.down):
+        raise MachineFileError(problems)
+    return tuple(fleet.machines), None
+
+
+def one_machine(options: argparse.Namespace) -> Machine:
+    """Return the machine to judge. Raises `UsageError` where a folder holds several."""
+    machines = machines_of(options)
+    if len(machines) > 1:
+        remedy = "name one of its files; `check` and `audit --machines` judge them all"
+        raise UsageError(f"{options.machine} holds {len(machines)} machines", remedy=remedy)
+    return machines[0]
+
+
+def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
+    """Return this machine with its bandwidth measured in 60 ms where nothing else tells it."""
+    from ..judge.pace.processor import chip_memory
+
+    if (
+        not machine.is_this_one
+        or machine.planning
+        or options.no_measure
+        or machine.measured_in_vain
+        or machine.memory_bandwidth_bytes_per_second is not None
+        # what fits a GPU rests on no RAM
+        or machine.accelerators
+        or chip_memory(machine) is not None
+    ):
+        return machine
+    from ..machine.reader import measured_at_present
+
+    return measured_at_present(machine)
+
+
+def options_to_repeat(options: argparse.Namespace) -> str:
+    """Return the options that a proposed next call needs too, besides those of the workload."""
+    from shlex import quote
+
+    given = vars(options)
+    words = [f"--{name}" for name in ("measure", "no-measure") if given.get(name.replace("-", "_"))]
+    if given.get("machine"):
+        words += ["--machine", options.machine]
+    for name in ("gpu", "set", "specs"):
+        words += [word for text in given.get(name, ()) for word in (f"--{name}", text)]
+    return "".join(f" {quote(word)}" for word in words)

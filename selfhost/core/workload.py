@@ -252,13 +252,13 @@ def _stated_values(record: Workload | Load) -> Document:
     return table.document
 
 
-def as_typed(error: SelfhostError) -> SelfhostError:
+def as_typed(error: SelfhostError, flags: Mapping[str, str | None] = FLAGS) -> SelfhostError:
     """Return the error with the faults of a workload under the names of their options."""
     problems = error.problems if isinstance(error, InputError) else ()
     if not any(problem.file == "workload" for problem in problems):
         return error
     return WorkloadError(
-        problem.replace(file="command line", key=FLAGS.get(problem.key or "", problem.key))
+        problem.replace(file="command line", key=flags.get(problem.key or "", problem.key))
         if problem.file == "workload"
         else problem
         for problem in problems

@@ -249,7 +249,7 @@ def test_an_interrupt_is_130(
     def interrupted(_: list[str]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("selfhost.cli.models.check", interrupted)
+    monkeypatch.setattr("selfhost.cli.commands.check", interrupted)
     assert run(capsys, "check", "gpt2") == (130, "", "")
 
 

@@ -156,7 +156,7 @@ def test_a_traceback_is_there_for_whoever_asks(
 ) -> None:
     """A bug is exit 70 with and without SELFHOST_DEBUG, which its message recommends and which shows the lines that led to it."""
     broken = (
-        "import selfhost.cli.audit as audit, selfhost.cli.models as models\n"
+        "import selfhost.cli.audit as audit, selfhost.cli.commands as models\n"
         "def run(words): raise IndexError('out of range')\n"
         f"audit.run = models.check = run\nsys.argv[1:] = {words!r}\nstart()\n"
     )
@@ -184,7 +184,7 @@ def test_too_little_memory_is_no_bug(
     def scarce(_: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr("selfhost.cli.models.check", scarce)
+    monkeypatch.setattr("selfhost.cli.commands.check", scarce)
     code, out, err = run(capsys, "check", "gpt2")
     assert (code, out) == (2, "")
     assert err.startswith("error: not enough memory to answer")
