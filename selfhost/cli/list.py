@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ..advice.listing import Lister, Ranking, chosen, count_rows, list_notes
 from ..catalogue.index import Catalogue, open_catalogue
@@ -21,6 +22,15 @@ from .parser import measured_where_unknown, one_machine, parse, workload_of
 _FEW = 60
 # lines of a terminal that are no rows, and the rows on one too low for both
 _OTHER_LINES, _LEAST_ROWS = 6, 5
+# what each column is sorted by, the least first
+_COLUMNS: Mapping[str, Callable[[Verdict], Any]] = {
+    "speed": lambda row: row.speed and row.speed.decode and -row.speed.decode.likely,
+    "memory": lambda row: row.memory and row.memory.high_bytes,
+    "download": lambda row: row.download_bytes,
+    "parameters": lambda row: -(row.model.parameters.total or 0) or None,
+    "released": lambda row: -int((row.model.released or "").replace("-", "").ljust(8, "0")) or None,
+    "name": lambda row: row.model.id,
+}
 
 
 def run(words: list[str]) -> int:
@@ -101,32 +111,25 @@ def _ranking(
             return first
     # where nothing runs, how each fails tells what to change
     listing = lister.all(ids)
-    rows = [row for row in listing.models if _passes(row, options.route, options.max_size)]
-    if options.sort != "best":
-        rows.sort(key=lambda row: _place(row, options.sort))
+    rows = _selected(listing.models, options)
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
 
 
-def _passes(row: Verdict, route: str | None, most_bytes: int | None) -> bool:
-    size = row.download_bytes
-    is_small = most_bytes is None or (size is not None and size <= most_bytes)
-    return route in (None, row.route) and is_small
-
-
-def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
-    """Return the place of a row in the order of one column; what is not known comes last."""
-    pace = row.decode_tokens_per_second
-    released = (row.model.released or "").replace("-", "").ljust(8, "0")
-    values: dict[str, float | str | None] = {
-        "speed": -pace.likely if pace is not None else None,
-        "memory": row.memory_high_bytes,
-        "download": row.download_bytes,
-        "parameters": -(row.model.parameters.total or 0) or None,
-        "released": -int(released) or None,
-        "name": row.model.id,
-    }
-    value = values[column]
-    return value is None, 0 if value is None else value
+def _selected(rows: Iterable[Verdict], options: argparse.Namespace) -> list[Verdict]:
+    """Return those that pass the filters, in the order asked for; what is not known comes last."""
+    route, most_bytes, value = options.route, options.max_size, _COLUMNS.get(options.sort)
+    kept = [
+        row
+        for row in rows
+        if route in (None, row.route)
+        and (
+            most_bytes is None
+            or (row.download_bytes is not None and row.download_bytes <= most_bytes)
+        )
+    ]
+    if value is None:
+        return kept
+    return sorted(kept, key=lambda row: (value(row) is None, value(row) or 0))
 
 
 def _rows_of_the_screen(options: argparse.Namespace) -> int:

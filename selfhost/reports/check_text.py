@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..catalogue.offers import provider_name
 from ..core import units
-from ..core.workload import DEFAULT_CONTEXT_TOKENS
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from ..judge.record import Finding, Outcome, Route, Verdict
 from . import words
 from .layout import Blocks, Span, Table, command, commands, line, reasons, section, strong, texts
@@ -68,11 +68,11 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
         from .machine_text import unread_blocks
 
         yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
-        for outcome, title in words.labels("findings").items():
+        for outcome, title in words.LABELS["findings"].items():
             findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
             yield from section(title, words.finding_blocks(findings))
         yield from section("Notes", texts(verdict.fine_print))
-        yield from json.sections(json.verdict(verdict), words.labels("check"))
+        yield from json.sections(json.verdict(verdict), words.LABELS["check"])
         yield from unread_blocks(machine)
         return
     hidden = len(verdict.api_offers) - 1
@@ -83,13 +83,16 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
 
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     available = verdict.model.availability
-    yield words.limit_words(verdict)
-    if verdict.can_run and verdict.speed is not None:
-        yield from _pace_lines(verdict, verdict.speed, measured)
+    workload, speed = verdict.workload, verdict.speed
+    yield words.limit_words(verdict) if verdict.waits_for_setting else None
+    if verdict.can_run and speed is not None:
+        yield from _pace_lines(verdict, speed, measured)
+        if (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS:
+            yield _full_context_pace(workload, speed)
     yield words.asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
     yield words.planned_words(verdict.machine)
-    yield " ".join(available.sentences[1:]) if available and words.is_closed(verdict) else None
+    yield " ".join(available.sentences[1:]) if available and verdict.model.closed else None
     yield from verdict.understood_as
 
 
@@ -98,7 +101,6 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
     if pace is not None:
         alone = "one sequence alone: " if workload.parallel > 1 else ""
         yield f"{alone}{words.pace_words(pace)}{_what_narrows(verdict, pace, measured)}"
-        yield _full_context_pace(verdict, speed, pace)
         undrafted = speed.undrafted_tokens_per_second
         if workload.draft is not None and undrafted is not None:
             yield f"about {units.speed(undrafted)} without the draft"
@@ -122,22 +124,23 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         yield f"the answer to a prompt of {prompt} begins after {wait}"
 
 
-def _full_context_pace(verdict: Verdict, speed: Speed, pace: PaceRange) -> str | None:
+def _full_context_pace(workload: Workload, speed: Speed) -> str | None:
     """The pace once the context is full, where that is far below it or below what is wanted."""
-    full, tokens = speed.full_context_tokens_per_second, verdict.workload.context_tokens or 0
-    wanted = (verdict.workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
-    if full is None or tokens <= DEFAULT_CONTEXT_TOKENS:
+    full, pace, tokens = speed.full_context_tokens_per_second, speed.decode, workload.context_tokens
+    wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
+    if full is None or pace is None:
         return None
     if full >= pace.likely / 2 and not full < wanted <= pace.likely:
         return None
     below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
-    context = f"once all {units.tokens(tokens)} of context are in use"
+    context = f"once all {units.tokens(tokens or 0)} of context are in use"
     return f"{context}: about {units.speed(full)}{below}"
 
 
 def _what_narrows(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
     machine, is_on_card = verdict.machine, verdict.placement == "accelerator"
-    if units.is_telling(pace.low, pace.high) or is_on_card or not words.is_here(machine):
+    is_elsewhere = words.place_words(machine) != words.HERE
+    if units.is_telling(pace.low, pace.high) or is_on_card or is_elsewhere:
         return ""
     if machine.memory_bandwidth_bound is not None:
         return "; run it again when other programs are quiet for a narrower range"
@@ -154,7 +157,7 @@ def _wait_words(wait: PaceRange | None) -> str:
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     """Need against machine, a row a fact: those that always decide, and what did not pass."""
-    names, terms, has_row = words.labels("rows"), verdict.model.license, False
+    names, terms, has_row = words.LABELS["rows"], verdict.model.license, False
     for finding in words.ordered(verdict):
         figures_of = _pace if finding.check == "speed" else _size
         amount, note = figures_of(finding, verdict) if _has_a_row(finding, verdict) else ("", "")
@@ -164,8 +167,8 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
             yield name, Span(amount, style), note
             has_row = True
     if has_row and terms is not None and terms.id is not None:
-        allowed = words.labels("commercial")[terms.commercial_use or "unknown"]
-        yield "license", words.license_name(terms.id), allowed
+        allowed = words.LABELS["commercial"][terms.commercial_use or "unknown"]
+        yield "license", terms.id.replace("LicenseRef-", ""), allowed
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
@@ -211,7 +214,7 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
     is_wide = float(finding.needs or 0) > (1 if short else _MUCH_MORE) * float(likely)
     up_to = f"up to {most}" if is_wide and most != needs else ""
-    label = ", ".join(filter(None, (up_to, words.labels("doubts").get(finding.code, short))))
+    label = ", ".join(filter(None, (up_to, words.LABELS["doubts"].get(finding.code, short))))
     return amount, Span(label, finding.outcome, float(likely) / float(limit))
 
 
@@ -299,8 +302,7 @@ def _spare(verdict: Verdict) -> str:
     is_read = verdict.machine.memory_available_bytes is not None
     closed = ", with other programs closed" if is_read else ""
     listed = " or ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
-    slower = ", at a slower pace" if verdict.placement == "split" else ""
-    return f"There is room for more{slower}{closed}: {listed}." if parts else ""
+    return f"There is room for more, at a slower pace{closed}: {listed}." if parts else ""
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
@@ -315,7 +317,7 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
         if other.context_tokens and asked_tokens and other.context_tokens != asked_tokens:
             how.append(units.tokens(other.context_tokens))
         figures = words.memory_words(other.needs), pace and f"{words.likely_speed(pace)}{each}"
-        license = "" if is_same else words.license_name(other.license)
+        license = "" if is_same else (other.license or "").replace("LicenseRef-", "")
         name = strong(" ".join(filter(None, how)))
         rows.append((name, *(figure or "" for figure in figures), license, other.why))
     if rows:

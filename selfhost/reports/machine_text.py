@@ -107,7 +107,7 @@ def _full_blocks(machine: Machine) -> Blocks:
     from .json import sections, value_words
 
     rows: list[tuple[str, str, str]] = []
-    for fact, label in words.labels("facts").items():
+    for fact, label in words.LABELS["facts"].items():
         value = getattr(machine, fact)
         is_list = fact == "instruction_sets" and value
         # in rows of their own: piped, nothing wraps
@@ -115,7 +115,7 @@ def _full_blocks(machine: Machine) -> Blocks:
         rows += [(label, parts[0], machine.sources.get(fact, ""))] if parts[0] else []
         rows += [("", part, "") for part in parts[1:]]
     yield Table.of("facts", rows)
-    yield from sections(machine.to_json(), words.labels("machine"))
+    yield from sections(machine.to_json(), words.LABELS["machine"])
     yield from unread_blocks(machine)
 
 
@@ -144,7 +144,7 @@ def _model(model: PresentModel) -> str:
 
 def _label(fact: str) -> str:
     """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
-    if name := words.labels("facts").get(fact):
+    if name := words.LABELS["facts"].get(fact):
         return name
     kind, _, rest = fact.partition(".")
     if kind == "disks" and rest:

@@ -71,7 +71,7 @@ def _figures(answer: Verdict, pace: str) -> dict[str, str]:
         "quant": workload.quantization or "-",
         "parameters": words.known(model.parameters.total, units.count),
         "released": model.released or "-",
-        "license": "closed" if model.closed else words.license_name(terms) or "-",
+        "license": "closed" if model.closed else (terms or "-").replace("LicenseRef-", ""),
         "why": words.causes(answer) or answer.why or "",
     }
 
@@ -233,6 +233,7 @@ def _summary(listing: Ranking, workload: Workload) -> str:
         f"{running}{counts.models:,} {'model' if counts.models == 1 else 'models'}{verb}"
         f" {words.place_words(machine)}{f' ({memory})' if memory else ''}"
         f"{f', {counts.slow:,} of them likely slow' if counts.slow else ''}",
+        "--all judges each" * counts.is_estimate,
         f"{counts.unknown:,} unknown" if counts.unknown else "",
         f"{listing.ruled_out:,} ruled out by your conditions" if listing.ruled_out else "",
     )

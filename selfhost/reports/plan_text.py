@@ -203,7 +203,7 @@ def _figure_name(row: Figure) -> str:
         f"{units.tokens(depth)} in the context" if is_deeper else "",
     )
     said = ", ".join(filter(None, about))
-    name = words.labels("verified").get(row.term, row.term.replace("_", " "))
+    name = words.LABELS["verified"].get(row.term, row.term.replace("_", " "))
     return f"{name} ({said})" if said else name
 
 

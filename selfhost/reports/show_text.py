@@ -79,10 +79,10 @@ def _title(spec: ModelSpec, verbose: bool) -> Blocks:
 def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     """Its license, how open it is, its context and what it was tuned from, each with why."""
     if not spec.closed:
-        terms = words.license_name(spec.license.id) if spec.license is not None else ""
-        yield "license", terms or "not known", ""
+        terms = spec.license and spec.license.id
+        yield "license", (terms or "not known").replace("LicenseRef-", ""), ""
     for row in openness.rows(spec):
-        if row.name in words.labels("show_first")["openness"]:
+        if row.name in words.LABELS["show_first"]["openness"]:
             yield row.name, words.answer_word(row), row.why
     inside = spec.architecture
     if inside is not None and inside.context_tokens is not None:
@@ -97,7 +97,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
 def _sizes_table(shown: Shown) -> Table:
     listed = list(shown.sizes)
     if len(listed) > _MOST_SIZES:
-        usual = (*words.labels("show_first")["types"], shown.verdict.workload.quantization)
+        usual = (*words.LABELS["show_first"]["types"], shown.verdict.workload.quantization)
         listed = [size for size in listed if size.quantization in usual] or listed
     rows = (
         (
@@ -122,6 +122,6 @@ def _full_blocks(shown: Shown) -> Blocks:
         for each in json.record(shown.sizes)
     ]
     about = {**json.about(verdict.model), "sizes": listed}
-    yield from json.sections(about, words.labels("show"))
+    yield from json.sections(about, words.LABELS["show"])
     yield from section("Losses of quality, by the model's size", texts(shown.loss_by_size))
-    yield from json.sections(json.verdict(verdict), words.labels("show_verdict"))
+    yield from json.sections(json.verdict(verdict), words.LABELS["show_verdict"])

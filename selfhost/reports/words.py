@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
+# by kind, the words of `specs/common/labels.toml`
+LABELS: Mapping[str, Mapping[str, str]] = shipped_table("labels")
+# where the computer that asks is
+HERE = "here"
+
 # what decides comes first; the other findings are rows only where they are not `pass`
 MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
 ORDER = (*MACHINE, "weights", "license", "openness")
@@ -55,38 +60,38 @@ _OLD_CATALOGUE_MONTHS = 6
 
 def answer_line(verdict: Verdict) -> Paragraph:
     """The route in words, and why it is not local where it is not."""
-    why, where, before = causes(verdict), f" {place_words(verdict.machine)}", ""
-    after = f" does not run{where}: {why}"
-    if is_closed(verdict):
+    place, before = place_words(verdict.machine), ""
+    if verdict.can_run:
+        after = f" {place}" * (place != HERE)
+    elif verdict.model.closed:
         available = verdict.model.availability
-        why = available.why.partition("; ")[0] if available else labels("why_not")["weights"]
+        why = available.why.partition("; ")[0] if available else LABELS["why_not"]["weights"]
         after = f" is closed: {why}"
-    elif verdict.route is Route.LOCAL:
-        after = "" if is_here(verdict.machine) else where
     elif verdict.route is Route.UNKNOWN:
-        before, after = "whether ", f" runs{where}: {why}"
-    elif is_ruled_out(verdict):
-        after = f": {why}"
+        before, after = "whether ", f" runs {place}: {causes(verdict)}"
+    else:
+        after = f" does not run {place}" * (not is_ruled_out(verdict)) + f": {causes(verdict)}"
     return line(answer_cell(verdict), "  ", before, strong(verdict.model.name), after)
 
 
 def answer_cell(answer: Verdict) -> Span:
     """Sign and words alone."""
-    here = is_here(answer.machine)
+    is_here = place_words(answer.machine) == HERE
     sign, local, elsewhere = ANSWERS[answer.route]
-    words, style = local if here else elsewhere, str(answer.route)
+    words, style = local if is_here else elsewhere, str(answer.route)
     available, private = answer.model.availability, answer.workload.private
-    if is_ruled_out(answer):
+    if answer.can_run:
+        if reservation := _reservation(answer):
+            words, style = reservation, Outcome.WARN
+    elif is_ruled_out(answer):
         words = "RULED OUT"
-    elif reservation := _reservation(answer) if answer.can_run else "":
-        words, style = reservation, Outcome.WARN
-    elif is_closed(answer) and answer.route is Route.NEITHER:
+    elif answer.model.closed and answer.route is Route.NEITHER:
         # that no offer is known does not show that there is none
         words = "NO WAY HERE" if private else "NO OFFER KNOWN"
-    elif is_closed(answer) and available is not None and not available.api:
+    elif answer.model.closed and available is not None and not available.api:
         words = "USE ANOTHER MODEL"
     elif answer.route is Route.NEITHER and not private:
-        words = "NOT HERE" if here else "DOES NOT RUN"
+        words = "NOT HERE" if is_here else "DOES NOT RUN"
     return Span(f"{sign} {words}", style)
 
 
@@ -94,12 +99,13 @@ def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
     speed, pace = answer.speed, answer.finding("speed")
     training = None if speed is None else speed.dataset_seconds
-    card = answer.finding("accelerator")
+    card, cost = answer.finding("accelerator"), answer.monthly_cost and answer.monthly_cost.here
     on_cpu = card and (card.code, card.outcome) == ("accelerator-not-needed", Outcome.WARN)
     is_unread = answer.has("speed-not-known") and pace and pace.unit != "tokens_per_second"
     reservations = {
         "RUNS, TAKES HOURS": answer.has("speed-hours"),
         "RUNS, TAKES WEEKS": training is not None and training.likely > _WEEK_SECONDS,
+        "RUNS, TOO SLOW FOR THE LOAD": cost is not None and cost.keeps_up is False,
         "RUNS SLOWLY": is_slow(answer),
         "RUNS, PACE NOT KNOWN": is_unread,
         "RUNS ON THE CPU": on_cpu and answer.workload.task == "finetune",
@@ -111,17 +117,12 @@ def _reservation(answer: Verdict) -> str:
 
 def limit_words(answer: Verdict) -> str:
     """What must be raised before it runs as judged, and what happens until then; else empty."""
-    held = answer.finding("accelerator")
-    if held is None or not (held.remedy and answer.can_run and answer.waits_for_setting):
+    held = answer.finding("accelerator") if answer.can_run and answer.waits_for_setting else None
+    if held is None or not held.remedy:
         return ""
     is_mlx = answer.workload.format == "mlx"
     until = "it may fail" if is_mlx else "a part may run on the CPU, more slowly"
     return f"First {held.remedy}. Until then {until}."
-
-
-def is_closed(answer: Verdict) -> bool:
-    """Whether it runs nowhere, because its weights were never published."""
-    return answer.model.closed and not answer.can_run
 
 
 def is_ruled_out(answer: Verdict) -> bool:
@@ -146,7 +147,7 @@ def causes(answer: Verdict) -> str:
         return ""
     if answer.route is Route.UNKNOWN:
         left_open = [finding for finding in ordered(answer) if finding.decides]
-        words = labels("why_open")
+        words = LABELS["why_open"]
         names = [each.check for each in left_open if each.code not in words]
         unread = ", ".join(names).replace("accelerator", "GPU")
         others = [words[each.code] for each in left_open if each.code in words]
@@ -161,16 +162,10 @@ def causes(answer: Verdict) -> str:
     asked = answer.question.stated.runtime and answer.question.runtime
     # of a program that was asked for nothing is said of others
     return (
-        why.replace(labels("why_not")["runtime"], f"{asked.name} does not load it")
+        why.replace(LABELS["why_not"]["runtime"], f"{asked.name} does not load it")
         if asked
         else why
     )
-
-
-def labels(kind: str) -> Mapping[str, str]:
-    """Return one table of `specs/common/labels.toml`."""
-    table: Mapping[str, str] = shipped_table("labels")[kind]
-    return table
 
 
 def failed_words(codes: Iterable[str]) -> str:
@@ -179,7 +174,7 @@ def failed_words(codes: Iterable[str]) -> str:
     if "runtime-no-build" in left and "cpu-no-build" in left:
         # of a system without a build the processor is a part
         left.remove("cpu-no-build")
-    words = labels("why_not")
+    words = LABELS["why_not"]
     reasons = [words.get(code) or words[code.partition("-")[0]] for code in left]
     short = [reason for reason in reasons if reason.startswith(_TOO_LITTLE)]
     together = _TOO_LITTLE + " and ".join(reason.removeprefix(_TOO_LITTLE) for reason in short)
@@ -189,8 +184,7 @@ def failed_words(codes: Iterable[str]) -> str:
 
 def ordered(verdict: Verdict) -> list[Finding]:
     """The findings, those that decide first."""
-    places = {check: at for at, check in enumerate(ORDER)}
-    return sorted(verdict.findings, key=lambda each: places.get(each.check, len(ORDER)))
+    return sorted(verdict.findings, key=lambda each: ORDER.index(each.check))
 
 
 def answer_word(row: Row) -> Span:
@@ -321,24 +315,14 @@ def known(value: Number | None, write: Callable[[Number], str], absent: str = "-
     return absent if value is None else write(value)
 
 
-def license_name(name: str | None) -> str:
-    """A license's id as a person reads it; empty where it is not known."""
-    return (name or "").replace("LicenseRef-", "")
-
-
 def finding_blocks(findings: Iterable[Finding]) -> Blocks:
     """Each finding with its reason and remedy."""
     return reasons((each.check, each.reason, each.remedy) for each in findings)
 
 
-def is_here(machine: Machine) -> bool:
-    """Whether it is the computer that asks, as it is."""
-    return machine.is_this_one and not machine.planning
-
-
 def place_words(machine: Machine) -> str:
-    """`here`, or `on` with its name."""
-    return "here" if is_here(machine) else f"on {machine.name}"
+    """HERE of the computer that asks, as it is, or `on` with its name."""
+    return HERE if machine.is_this_one and not machine.planning else f"on {machine.name}"
 
 
 def planned_words(machine: Machine) -> str:
@@ -406,10 +390,11 @@ def month_blocks(verdict: Verdict) -> Blocks:
     split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
     load = f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
     local, rows, remarks = cost.here, [("by API", *_bill(verdict, cost))], list[str]()
+    place = place_words(verdict.machine)
     if local is None:
-        rows.append((place_words(verdict.machine), "", "it does not run"))
+        rows.append((place, "", "it does not run"))
     else:
-        rows += _local_rows(local, "here" if is_here(verdict.machine) else "there")
+        rows += _local_rows(local, place if place == HERE else "there")
         remedies = dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy)
         remarks += [f"→ {remedy}" for remedy in remedies]
     if local is not None and local.hours_per_day is not None:
