@@ -118,14 +118,12 @@ def _ranking(
 def _selected(rows: Iterable[Verdict], options: argparse.Namespace) -> list[Verdict]:
     """Return those that pass the filters, in the order asked for; what is not known comes last."""
     route, most_bytes, value = options.route, options.max_size, _COLUMNS.get(options.sort)
+    sized = (row for row in rows if most_bytes is None or row.download_bytes is not None)
     kept = [
         row
-        for row in rows
+        for row in sized
         if route in (None, row.route)
-        and (
-            most_bytes is None
-            or (row.download_bytes is not None and row.download_bytes <= most_bytes)
-        )
+        and (most_bytes is None or (row.download_bytes or 0) <= most_bytes)
     ]
     if value is None:
         return kept
