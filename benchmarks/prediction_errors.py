@@ -33,7 +33,6 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
-from selfhost.needs import cache as llamacpp
 from selfhost.needs import weights_bytes
 from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import recipe_tensors
@@ -265,8 +264,7 @@ def _allocated() -> Iterator[Error]:
             name,
             _off(sum(tensor.bytes for tensor in tensors), record["tensor_bytes"]),
         )
-        cache = llamacpp.cache_bytes(made, room)
-        state = llamacpp.state_bytes(made, record["n_seq_max"])
+        cache, state = truth.kept(made, record)
         yield "KV cache", name, _off(cache, record["kv_bytes"])
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = truth.rows_of_logits(record)
@@ -369,7 +367,7 @@ def _of_headers() -> Iterator[Error]:
                 yield (
                     "headers: cache and state",
                     row.name,
-                    _off(sum(headers.kept(made, case)), case["context_bytes"]),
+                    _off(sum(truth.kept(made, case)), case["context_bytes"]),
                 )
                 buffer = graph.exact_compute_bytes(made, row, room, rows)
                 quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")

@@ -18,7 +18,7 @@ from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
 from ..core.spelling import canonical, nearest
 from ..core.workload import Workload
-from ..needs.case import Case, why_no_encoders
+from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
 from .checks import fault
@@ -145,7 +145,8 @@ def _without_effect(case: Case, changes: str) -> str:
         return "" if any(part.experts for part in model.feed_forward) else "dense"
     if (is_picture or changes == "projector") and not case.encoders:
         return "" if why_no_encoders(case.spec) and not is_picture else "blind"
-    is_known = case.encoder is not None and case.encoder.token_pixels
+    encoder = encoder_of(case.spec)
+    is_known = encoder is not None and encoder.token_pixels
     return "" if is_known or not is_picture else "unmeasured"
 
 

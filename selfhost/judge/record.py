@@ -133,7 +133,7 @@ class Question(Record):
             architecture=spec.architecture,
             read_bytes=FrozenDict(self.read_bytes or {}),
             parameters=parameters,
-            expert_matrices=GATED_MATRICES if self.row is None else self.row.expert_matrices,
+            expert_matrices=2 if self.row and self.row.gate == "none" else GATED_MATRICES,
             replays=runtime is not None and runtime.replays_graphs,
             launched_layers=launched,
             depth_tokens=max(chat_tokens, prompt_tokens),

@@ -19,7 +19,7 @@ from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened
 from ..core.spelling import canonical
-from ..core.tables import Document, Path
+from ..core.tables import Document, Path, shipped_table
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 
@@ -246,8 +246,9 @@ def _check_counts(document: Document, spec: ModelSpec) -> None:
     """
     counts, model = spec.parameters, spec.architecture
     is_countable = not document.has_faults("architecture", "quantized")
-    key = need.lacking(model) if model and is_countable else None
-    if key and model:
+    rows = shipped_table("architectures")["architecture"]
+    if is_countable and model and model.row in rows and need.row_of(model) is None:
+        key = "feed_forward" if model.attention else "attention"
         message = f"is missing, and every {model.row} model has it"
         remedy = f"write {key} = [{{ … }}], or another architecture"
         document.add(("architecture", key), message, remedy, absent=True)

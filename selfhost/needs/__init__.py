@@ -24,4 +24,4 @@ from .file_formats import (
 )
 from .llamacpp.drafts import OWN_BLOCK, vocabularies_differ, why_no_own_block
 from .llamacpp.files import files_of_maker
-from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
+from .tensors import ArchitectureRow, row_of, trained_tokens

@@ -13,9 +13,9 @@ from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .case import Case, Cells
-from .quantization import CACHE_BLOCKS, row_bytes
-from .records import How, Term, by_layers, term, times, times_sequences
-from .tensors import UNKNOWN_ROW, row_of, row_or_plain, side_length
+from .quantization import CACHE_BLOCKS, bytes_of
+from .records import How, Term, by_layers, term, times
+from .tensors import UNKNOWN_ROW, row_of, side_length, sizes_of
 
 
 class CacheGroup(Record):
@@ -41,7 +41,7 @@ def cache_groups(architecture: Architecture, *, with_idle: bool = False) -> tupl
     """The caches of a model; () for encoders and for models that keep a state alone, or nothing.
     `with_idle`: those too that llama.cpp makes and no layer reads.
     """
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     if with_idle and row.idle_cache:
         row = UNKNOWN_ROW
     if row.encoder or row.recomputes:
@@ -86,9 +86,12 @@ def _group_of(group: Attention, layers: int) -> CacheGroup:
 
 
 class State(Record):
-    """The state of a recurrent layer and sequence: a convolution's last inputs, and the rest."""
+    """The state of a recurrent layer and sequence: numbers of a convolution's last inputs, and the
+    rest; `bytes` of all `layers` in llama.cpp, in 32-bit floats.
+    """
 
     layers: int
+    bytes: int
     convolution: int
     memory: int
     arithmetic: str
@@ -100,8 +103,7 @@ def states(architecture: Architecture) -> tuple[State, ...]:
     for recurrent in architecture.recurrent:
         if not recurrent.layers:
             continue
-        sizes = {key: getattr(recurrent, key) or 0 for key in type(recurrent)._fields}
-        sizes["width"] = architecture.embedding_length
+        sizes = {**sizes_of(recurrent), "width": architecture.embedding_length}
         # inputs that a convolution remembers
         sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
         parts: list[str] = rules[recurrent.kind]
@@ -109,14 +111,16 @@ def states(architecture: Architecture) -> tuple[State, ...]:
         line = f"({' + '.join(filter(None, parts)).replace('*', '×')})"
         line = re.sub(r"[a-z_]+", lambda key: f"{sizes[key[0]]:,}", line)  # noqa: B023
         layers, ends = len(recurrent.layers), {"convolution": convolution, "memory": memory}
-        kept.append(State(layers=layers, arithmetic=line, **ends))
+        size = 4 * (convolution + memory) * layers
+        kept.append(State(layers=layers, bytes=size, arithmetic=line, **ends))
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
             twice = 2 if group.indexer_heads else 1
             wide = twice * (group.key_length + (group.indexer_length or 0))
             rows, layers = 2 * twice * group.compression, len(group.layers)
             line = f"2 × {rows // 2} tokens × {wide:,}"
-            kept.append(State(layers=layers, convolution=0, memory=rows * wide, arithmetic=line))
+            ends = {"bytes": 4 * rows * wide * layers, "memory": rows * wide}
+            kept.append(State(layers=layers, convolution=0, arithmetic=line, **ends))
     return tuple(kept)
 
 
@@ -126,7 +130,7 @@ def why_not_known(architecture: Architecture, runtime: RuntimeSpec | None) -> st
         return "how much memory compressed attention needs outside llama.cpp is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     if row.rewrites and (runtime is None or not runtime.keeps_read_text):
         program = "this program" if runtime is None else runtime.name
         return f"what {program} keeps of the text that the encoder read is not known"
@@ -150,7 +154,7 @@ def with_every_head(architecture: Architecture) -> Architecture:
 
 def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:
     """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
         return None
     return group.window_tokens
@@ -167,52 +171,40 @@ def groups_with_room(architecture: Architecture) -> tuple[CacheGroup, ...]:
     return *groups[:-1], groups[-1].replace(layers=layers)
 
 
-def cache_bytes(architecture: Architecture, room: Cells) -> int:
-    """Bytes of the KV cache, with what sparse indexers keep."""
-    if room.unified and any(group.kind == "compressed" for group in architecture.attention):
-        # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
-        room = room.replace(unified=False, tokens=room.full * room.sequences)
-    return room.streams * sum(size for size, *_ in cache_of_stream(architecture, room))
-
-
-def cache_of_stream(architecture: Architecture, room: Cells) -> list[tuple[int, str, int, str]]:
-    """Bytes of one stream, and what stands before and after the number of layers. Without flash
-    attention every V row has the largest width of any layer, and idle layers have a row too.
+def cache_parts(architecture: Architecture, room: Cells) -> list[tuple[int, str, int, str]]:
+    """Bytes of the KV cache, with what sparse indexers keep, and what stands before and after the
+    number of layers. Without flash attention every V row has the largest width of any layer, and
+    idle layers have a row too.
     """
     groups, parts = groups_with_room(architecture), list[tuple[int, str, int, str]]()
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
     elements, size = CACHE_BLOCKS[room.key_type.upper()]
     each = f" × {size}/{elements} bytes" if elements > 1 else f" × {size} bytes"
     for group in groups:
         cells = room.cells_of_layer(window_of(architecture, group), group.tokens_per_row)
-        keys = row_bytes(room.key_type, group.key_elements)
-        values = row_bytes(room.value_type, max(widest, group.value_elements))
+        keys = bytes_of(room.key_type, group.key_elements)
+        values = bytes_of(room.value_type, max(widest, group.value_elements))
         before, shape = shape_of_row(group, widest)
         unit = "rows" if group.tokens_per_row > 1 else "tokens"
         line = f" × {shape}{each} × {cells:,} {unit}"
-        parts.append((cells * (keys + values) * group.layers, before, group.layers, line))
+        taken = cells * (keys + values) * group.layers
+        parts.append((room.streams * taken, before, group.layers, line))
         if indexed := group.indexer_elements:
-            keys = row_bytes(room.key_type, indexed)
-            values = row_bytes(room.value_type, indexed) if row.indexer_values else 0
+            keys = bytes_of(room.key_type, indexed)
+            values = bytes_of(room.value_type, indexed) if row.indexer_values else 0
             line = f" × {'2 × ' * row.indexer_values}{indexed:,}{each} of the indexer"
             line += f" × {room.full:,} tokens"
-            parts.append((room.full * (keys + values) * group.layers, "", group.layers, line))
+            taken = room.full * (keys + values) * group.layers
+            parts.append((room.streams * taken, "", group.layers, line))
     attending = {layer for group in architecture.attention for layer in group.layers}
     # layers that do not attend
     idle = 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
     if idle and widest:
         line = f" without attention × {widest:,}{each} × {room.full:,} tokens"
-        parts.append((room.full * idle * row_bytes(room.value_type, widest), "", idle, line))
+        taken = room.full * idle * bytes_of(room.value_type, widest)
+        parts.append((room.streams * taken, "", idle, line))
     return parts
-
-
-def state_bytes(architecture: Architecture, sequences: int) -> int:
-    """Bytes of the recurrent state: 32-bit floats, one state per sequence."""
-    return sum(
-        4 * (state.convolution + state.memory) * state.layers * sequences
-        for state in states(architecture)
-    )
 
 
 class CacheSize(Record):
@@ -266,7 +258,7 @@ def as_unpacked(architecture: Architecture) -> Architecture:
     """The model as MLX LM attends: some of its classes unpack a latent for every head."""
     # mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias
     is_biased = any(group.router_bias for group in architecture.feed_forward)
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     return with_every_head(architecture) if row.mlx_unpacked and not is_biased else architecture
 
 
@@ -319,7 +311,7 @@ def _keys_and_values(case: Case) -> Term | None:
     architecture, width, sequences = case.model, case.cache_width, case.sequences
     caches = cache_sizes(case)
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
-    ending, low = times_sequences(sequences), size
+    ending, low = f" × {sequences:,} sequences" * (sequences > 1), size
     lines = [(each.before, each.layers, f" × {each.line}{ending}") for each in caches]
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
@@ -334,7 +326,7 @@ def _keys_and_values(case: Case) -> Term | None:
     if any(group.latent_length and group.kind == "full" for group in architecture.attention):
         # a class of transformers may keep the latent alone
         low //= 20
-    line, step = " + ".join(by_layers(lines)), case.runtime.cache_step_tokens
+    line, step = by_layers(lines), case.runtime.cache_step_tokens
     line += f"; in steps of {step} tokens" if step > 1 else ""
     kind = "the type of the model" if width > 1 else "FP8"
     source = f"{case.runtime.name}: keys and values in {kind}"
@@ -355,11 +347,12 @@ def _recurrent_states(case: Case) -> Term | None:
             inputs = inputs * taps // max(1, taps - 1)
         size += state.layers * (inputs * width + state.memory * wide) * sequences
         product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
-        lines.append(("", state.layers, f" × {product}{times_sequences(sequences)}"))
+        many = f" × {sequences:,} sequences" * (sequences > 1)
+        lines.append(("", state.layers, f" × {product}{many}"))
     if not size:
         return None
     source = f"{case.runtime.name}: inputs of convolutions in the type of the model, states in 32"
     # some runtimes halve it
     low = size if account.typed_states else size // 2
-    line = " + ".join(by_layers(lines))
-    return term("recurrent_state", size, How.COMPUTED, f"{source} bits", line, low=low)
+    source += " bits"
+    return term("recurrent_state", size, How.COMPUTED, source, by_layers(lines), low=low)

@@ -11,9 +11,10 @@ from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
+from ..core.tables import shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .quantization import canonical_gguf
-from .records import CpuNeed, Device, How, Needs, Term, middle_of, term, unread
+from .records import Device, How, Needs, Term, middle_of, term, unread
 from .tensors import ArchitectureRow, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
@@ -56,6 +57,19 @@ class Encoder(Record):
         return round(pixels * (each + growth * (pixels - usual)))
 
 
+def encoder_of(spec: ModelSpec) -> Encoder | None:
+    """None where the model has none, or none that was measured."""
+    parameters, row = spec.parameters.encoders, spec.architecture and spec.architecture.row
+    for entry in shipped_table("architectures").get("encoder", ()) if parameters else ():
+        most = entry.get("most_parameters", parameters)
+        fits = entry.get("least_parameters", 0) <= (parameters or 0) <= most
+        is_typed = spec.parameters.encoder_type in entry.get("types", ())
+        is_alike = spec.family in entry.get("families", ()) or row in entry.get("rows", ())
+        if is_typed or (fits and is_alike):
+            return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
+    return None
+
+
 class Companions(Record):
     """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the
     model that does, stored as `draft_quantization`.
@@ -66,30 +80,23 @@ class Companions(Record):
     draft_is_here: bool = False
     own_block: bool = False
 
-    @property
-    def drafted_tokens(self) -> int:
-        return DRAFTED_TOKENS if self.draft is not None or self.own_block else 0
-
 
 class Cells(Record):
     """The cells of llama.cpp's cache, `full` of each stream: `tokens` is `n_ctx`, of all sequences
-    together; a unified cache is one stream that all share. `batch` as set. `whole_windows`: layers
-    with a window keep the whole context (`swa_full`: the library's default, not its programs').
-    `flash`: attention without stored scores.
+    together; in a unified cache they share one stream. `states` are the recurrent ones of each.
+    `batch` as set. `whole_windows`: layers with a window keep the whole context (`swa_full`: the
+    library's default, not its programs'). `flash`: attention without stored scores.
     """
 
     tokens: int
     sequences: int = 1
-    unified: bool = False
+    streams: int = 1
+    states: int = 1
     batch: int = MICRO_BATCH_TOKENS
     whole_windows: bool = False
     flash: bool = True
     key_type: str = "f16"
     value_type: str = "f16"
-
-    @property
-    def streams(self) -> int:
-        return 1 if self.unified else self.sequences
 
     @cached_property
     def full(self) -> int:
@@ -110,7 +117,7 @@ class Cells(Record):
             return padded(-(-self.full // tokens_per_row))
         if window_tokens is None or self.whole_windows:
             return self.full
-        room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
+        room = window_tokens * (self.sequences // self.streams) + self.micro_batch
         return padded(min(self.full, room))
 
 
@@ -120,16 +127,15 @@ def padded(tokens: int) -> int:
 
 
 class Case(Record):
-    """What needs are counted from. `has_row`: its architecture is known. `encoder`: None where the
-    model has none, or none that was measured; `encoders`: parameters of all. `text_alone`: what it
-    sees with is not loaded. `draft`: the model that drafts for it. `instruction_sets` of the
-    machine, None where they are not known. `device` holds the model; None: the RAM.
+    """What needs are counted from. `has_row`: its architecture is known. `encoders`: parameters of
+    all. `text_alone`: what it sees with is not loaded. `draft`: the model that drafts for it.
+    `instruction_sets` of the machine, None where they are not known. `device` holds the model;
+    None: the RAM.
     """
 
     spec: ModelSpec
     row: ArchitectureRow
     has_row: bool = False
-    encoder: Encoder | None = None
     encoders: int = 0
     embeds: bool = False
     format: str = "gguf"
@@ -194,9 +200,13 @@ class Case(Record):
         """The cells of llama.cpp's cache; no batch is smaller than its parts."""
         tokens = int(self.setting("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.setting("batch_tokens") or BATCH_TOKENS))
+        rolls_back = self.companions.own_block and self.row.rolls_back
         return Cells(
             tokens=self.context_tokens * self.workload.parallel,
             sequences=self.workload.parallel,
+            streams=self.workload.parallel,
+            # with its own block one a token to roll back
+            states=1 + DRAFTED_TOKENS * rolls_back,
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.whole_windows,
@@ -210,11 +220,6 @@ class Case(Record):
         """A batch of llama.cpp that has to hold a whole text, where that is more than usual."""
         is_encoder = self.format == "gguf" and self.row.encoder
         return self.room.batch if is_encoder and self.room.batch > MICRO_BATCH_TOKENS else None
-
-    @property
-    def kept_states(self) -> int:
-        """Recurrent states of one sequence: with its own block one a token to roll back."""
-        return 1 + DRAFTED_TOKENS if self.companions.own_block and self.row.rolls_back else 1
 
     @property
     def sequences(self) -> int:
@@ -324,20 +329,6 @@ def loads_sixteen_bits(
 def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
     """The files that the program loads the model from; None where none are known."""
     return next((parts for parts in runtime.parts if parts.model == spec.id), None)
-
-
-def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
-    """The processors that the program has builds for; without one those that the spec states."""
-    if runtime is None:
-        sets = spec.needs.instruction_sets if spec.needs else ()
-        return CpuNeed(instruction_sets={"x86_64": sets} if sets else {})
-    systems = (*runtime.systems, *runtime.builds_from_source)
-    names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in systems if "-" in system))
-    return CpuNeed(
-        architectures=names,
-        instruction_sets=runtime.instruction_sets,
-        recommended=runtime.recommended_instruction_sets,
-    )
 
 
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:

@@ -21,7 +21,7 @@ from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from .case import ENCODER_REMEDY, Case, is_cast, published_size, unread_size, why_no_encoders
 from .records import How, Term, by_type, term, unread
-from .tensors import checkpoint_tensors, row_or_plain
+from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of
 
 # bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
 # one per 16, two bytes per 32
@@ -96,7 +96,7 @@ def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers take it: no router, nor what the class keeps wide."""
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     wide = "ffn_gate_inp", *filter(None, (row.torch_wide_matrix,))
     return is_inside and _is_matrix(group) and not any(part in group.name for part in wide)
 

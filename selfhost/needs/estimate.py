@@ -11,7 +11,7 @@ from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
 from .cache import groups_with_room
-from .case import Case, Companions, cpu_of, is_cast
+from .case import Case, Companions, is_cast
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
@@ -22,6 +22,7 @@ from .quantization import GGUF_QUANTIZATIONS, TABLES
 from .records import (
     ACCELERATOR,
     TENSOR_PARALLEL,
+    CpuNeed,
     Device,
     How,
     Needs,
@@ -59,7 +60,26 @@ def needs_of(
         draft = case_of(beside.draft, runtime, alone)
         draft = draft.replace(instruction_sets=instruction_sets)
     case = case.replace(companions=beside, draft=draft, instruction_sets=instruction_sets)
-    return _counted(case)
+    needs = _files_and_memory(case)
+    if needs.terms and needs.memory is None:
+        # the first part of the memory that is not known says how much is
+        least = units.binary(sum(each.low_bytes for each in needs.terms))
+        first = next(each for each in needs.unknown if each.fact.startswith("memory"))
+        more = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
+        unknown = (more if each == first else each for each in needs.unknown)
+        needs = needs.replace(unknown=tuple(unknown))
+    if runtime is None:
+        sets = spec.needs.instruction_sets if spec.needs else ()
+        cpu = CpuNeed(instruction_sets={"x86_64": sets} if sets else {})
+    else:
+        systems = (*runtime.systems, *runtime.builds_from_source)
+        names = (system.split("-", 1)[1] for system in systems if "-" in system)
+        cpu = CpuNeed(
+            architectures=tuple(dict.fromkeys(names)),
+            instruction_sets=runtime.instruction_sets,
+            recommended=runtime.recommended_instruction_sets,
+        )
+    return needs.replace(cpu=cpu, case=case)
 
 
 def needs_on(needs: Needs, device: Device) -> Needs:
@@ -76,23 +96,11 @@ def needs_on(needs: Needs, device: Device) -> Needs:
         elif not runtime.reserves_by_device:
             # so that all devices of a kind are one
             device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
-        terms = _counted(case.replace(device=device)).terms
+        terms = _files_and_memory(case.replace(device=device)).terms
     there = (each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms)
     return needs.replace(
         placement="accelerator", terms=tuple(there), evictable_bytes=0, is_lean=device.is_lean
     )
-
-
-def _counted(case: Case) -> Needs:
-    needs = _files_and_memory(case)
-    if needs.known_terms:
-        # the first part of the memory that is not known says how much is
-        least = units.binary(sum(each.low_bytes for each in needs.terms))
-        first = next(each for each in needs.unknown if each.fact.startswith("memory"))
-        more = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
-        unknown = (more if each == first else each for each in needs.unknown)
-        needs = needs.replace(unknown=tuple(unknown))
-    return needs.replace(cpu=cpu_of(case.program, case.spec), case=case.replace(device=None))
 
 
 def _files_and_memory(case: Case) -> Needs:

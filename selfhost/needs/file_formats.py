@@ -27,7 +27,6 @@ from . import checkpoints
 from .cache import why_not_known, with_every_head
 from .case import (
     Case,
-    Encoder,
     components_type,
     from_sixteen_bits,
     is_cast,
@@ -76,7 +75,6 @@ def case_of(
         spec=spec,
         row=row or UNKNOWN_ROW,
         has_row=row is not None,
-        encoder=_encoder(spec),
         encoders=spec.parameters.encoders or 0,
         embeds=spec.modality == "embedding",
         format=format,
@@ -102,18 +100,6 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
         file = PublishedFiles(format="gguf", source=source, bytes=size)
         spec = spec.replace(files=(file, *spec.files))
     return spec
-
-
-def _encoder(spec: ModelSpec) -> Encoder | None:
-    parameters, row = spec.parameters.encoders, spec.architecture and spec.architecture.row
-    for entry in shipped_table("architectures").get("encoder", ()) if parameters else ():
-        most = entry.get("most_parameters", parameters)
-        fits = entry.get("least_parameters", 0) <= (parameters or 0) <= most
-        is_typed = spec.parameters.encoder_type in entry.get("types", ())
-        is_alike = spec.family in entry.get("families", ()) or row in entry.get("rows", ())
-        if is_typed or (fits and is_alike):
-            return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
-    return None
 
 
 def comes_in(spec: ModelSpec, format: str) -> bool:

@@ -17,7 +17,7 @@ from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.quantization_names import gguf_name
 from ..catalogue.spec import FileTensors
 from ..core.tables import shipped_table
-from .tensors import ArchitectureRow, gguf_tensors, predicts_more, row_or_plain
+from .tensors import UNKNOWN_ROW, ArchitectureRow, gguf_tensors, row_of
 
 _TYPES = shipped_table("gguf_types")
 # elements and bytes of one block
@@ -38,6 +38,9 @@ _TYPE_BESIDE_EXPERTS = {"MXFP4": "Q8_0"}
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
+# matrices of values, alone and fused with others
+_FUSED = "attn_qkv.weight", "attn_kv_b.weight"
+_VALUES = ("attn_v.weight", *_FUSED)
 # tables that llama-quantize leaves as they are
 _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
@@ -51,21 +54,16 @@ def canonical_gguf(text: str) -> str | None:
     return name if name in BASE_TYPES else None
 
 
-def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
-    elements, size = BLOCKS[type]
-    return prod(shape) // elements * size
-
-
-def row_bytes(type: str, length: int) -> int:
-    """Bytes of one row of a cache."""
+def bytes_of(type: str, number: int) -> int:
+    """Bytes of so many elements of a tensor, or of one row of a cache."""
     elements, size = CACHE_BLOCKS[type.upper()]
-    return length // elements * size
+    return number // elements * size
 
 
 @lru_cache(maxsize=512)
 def has_fused(architecture: Architecture) -> bool:
     """True where the type of some matrices depends on when the files were made."""
-    return any(_is_fused(group.name) for group in gguf_tensors(architecture))
+    return any(_is_value(group.name, _FUSED) for group in gguf_tensors(architecture))
 
 
 @lru_cache(maxsize=1024)
@@ -80,14 +78,16 @@ def recipe_tensors(
     """
     recipe, tensors = _Recipe(architecture, quantization, importance_matrix, earlier), []
     for group in gguf_tensors(architecture):
-        name, shape, extra = group.name, group.shape, predicts_more(group, architecture)
+        name, shape = group.name, group.shape
+        # of a multi-token-prediction block: in the file, by default not in memory
+        extra = max(group.layers, default=-1) >= architecture.layers
         kept, number = recipe.kept_type(group), len(group.layers) or 1
         types = [kept] * number if kept else recipe.types_by_layer(group)
         types = types or [recipe.plain_type(group)] * number
         # those that no quantization changes fit
         types = types if kept else [_type_that_fits(type, shape[0]) for type in types]
         for type, count in Counter(types).items():
-            sizes = {"count": count, "bytes": tensor_bytes(type, shape) * count}
+            sizes = {"count": count, "bytes": bytes_of(type, prod(shape)) * count}
             tensors.append(FileTensors(name=name, shape=shape, type=type, extra=extra, **sizes))
     return tuple(tensors)
 
@@ -100,11 +100,11 @@ class _Recipe:
         importance_matrix: bool,
         earlier: bool,
     ) -> None:
-        groups, row = gguf_tensors(architecture), row_or_plain(architecture)
+        groups, row = gguf_tensors(architecture), row_of(architecture) or UNKNOWN_ROW
         self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
         self.rules = _QUANTIZATIONS[quantization]
         self.importance_matrix, self.falcon = importance_matrix, row.falcon_types
-        self.in_mxfp4 = (architecture.expert_dtype or "").startswith("mxfp4")
+        self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
@@ -115,7 +115,7 @@ class _Recipe:
         downs = (group for group in groups if "ffn_down" in group.name and _is_quantized(group))
         self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
-        counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
+        counted = [tensor for tensor in values if not (earlier and _is_value(tensor[1], _FUSED))]
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
         self.down_index = {tensor: index for index, tensor in enumerate(_counted_order(downs))}
 
@@ -142,7 +142,7 @@ class _Recipe:
         name, layers = group.name, group.layers
         if self.name == "MXFP4":
             return None
-        if self.earlier and _is_fused(name):
+        if self.earlier and _is_value(name, _FUSED):
             return [self.rules.get("earlier", self.base)] * len(layers)
         if _is_value(name):
             return [self.value_type(self.value_index[layer, name]) for layer in layers]
@@ -227,13 +227,8 @@ def _counted_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
     return [tensor for _, tensor in sorted(placed)]
 
 
-def _is_value(name: str) -> bool:
-    is_value = name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight"))
-    return is_value and name.startswith(("blk.", "enc.blk.", "dec.blk."))
-
-
-def _is_fused(name: str) -> bool:
-    return _is_value(name) and not name.endswith("attn_v.weight")
+def _is_value(name: str, endings: tuple[str, ...] = _VALUES) -> bool:
+    return name.endswith(endings) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
 
 
 def _is_quantized(group: TensorGroup) -> bool:

@@ -314,20 +314,15 @@ def times(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def times_sequences(number: int) -> str:
-    """The end of a line of arithmetic: of each of so many sequences."""
-    return f" × {number:,} sequences" if number > 1 else ""
-
-
-def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
-    """A line for each number of layers, by what stands before and after; of equal words one."""
+def by_layers(parts: Iterable[tuple[str, int, str]]) -> str:
+    """A sum over numbers of layers with what stands before and after each, once of equal words."""
     layers_by_line: dict[tuple[str, str], int] = {}
     for before, layers, after in parts:
         layers_by_line[before, after] = layers_by_line.get((before, after), 0) + layers
-    return [
+    return " + ".join(
         f"{before}{times(layers, 'layer')}{after}"
         for (before, after), layers in layers_by_line.items()
-    ]
+    )
 
 
 def by_type(sizes: Iterable[tuple[str, float]]) -> str:

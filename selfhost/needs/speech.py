@@ -11,7 +11,7 @@ from ..core.records import Unread
 from ..core.tables import shipped_table
 from .case import Case, overhead, published_size, without_files
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, Needs, Split, Term, term, times, times_sequences, unread, whole_files
+from .records import How, Needs, Split, Term, term, times, unread, whole_files
 from .tensors import checkpoint_tensors
 
 _BEAMS, _FRAMES_PER_SECOND, _SAMPLES_PER_SECOND = 5, 100, 16_000
@@ -89,7 +89,8 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     size = 4 * layers * wide * ((_BEAMS + 2) * written + cells) + 4 * audio.embedding_length * cells
     line = f"2 × {times(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
     line += f" {cells:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {cells:,} cells"
-    ending, source = times_sequences(states), f"{_CPP['source']}; {_BEAMS} beams, the default"
+    ending, source = f" × {states:,} sequences" * (states > 1), _CPP["source"]
+    source += f"; {_BEAMS} beams, the default"
     line = f"({line}){ending}" if ending else line
     cache = term("kv_cache", size * states, How.COMPUTED, source, line)
 

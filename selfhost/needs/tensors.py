@@ -118,21 +118,10 @@ class ArchitectureRow(Record):
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
     graph: Style | None = None
-
-    @property
-    def embeds(self) -> bool:
-        """Whether it is an encoder whose output is vectors, not text."""
-        return self.encoder and not self.diffusion
-
-    @property
-    def expert_matrices(self) -> int:
-        """How many matrices of its width and length an expert has: up, down, mostly a gate."""
-        return 2 if self.gate == "none" else 3
-
-    @property
-    def rewrites(self) -> bool:
-        """An encoder reads a text and a decoder writes another, each with positions of its own."""
-        return "dec" in self.stacks
+    # what follows: its output is vectors, not text; and an encoder reads a text and a decoder
+    # writes another, each with positions of its own
+    embeds: bool = False
+    rewrites: bool = False
 
     @property
     def bounds_texts(self) -> bool:
@@ -144,9 +133,11 @@ class ArchitectureRow(Record):
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file."""
-        stated = {key: _frozen(value) for key, value in values.items()}
+        stated = _frozen(values)
         if "graph" in values:
-            stated["graph"] = Style(**{key: _frozen(each) for key, each in values["graph"].items()})
+            stated["graph"] = Style(**_frozen(values["graph"]))
+        stated["embeds"] = bool(values.get("encoder")) and not values.get("diffusion")
+        stated["rewrites"] = "dec" in values.get("stacks", ())
         own = {key: value for key, value in stated.items() if key in cls._fields}
         flags = {key: value for key, value in stated.items() if key not in own}
         return cls(name=name, flags=flags, **own)
@@ -156,45 +147,30 @@ class ArchitectureRow(Record):
 UNKNOWN_ROW = ArchitectureRow(name="")
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def row_of(architecture: Architecture) -> ArchitectureRow | None:
-    """The row of a model's architecture, with what this model has beside others of it, and without
-    what it lacks. None where there is none, or the model lacks a part that all others have.
-    """
-    row, missing = _row_and_missing_part(architecture)
-    return None if missing else row
-
-
-def row_or_plain(architecture: Architecture) -> ArchitectureRow:
-    """The row of a model's architecture; where there is none, one that says nothing."""
-    return row_of(architecture) or UNKNOWN_ROW
-
-
-def lacking(architecture: Architecture) -> str | None:
-    """`attention` or `feed_forward`, where all others of the architecture have it."""
-    return _row_and_missing_part(architecture)[1]
+def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
 
 
 @lru_cache(1024)
-def _row_and_missing_part(architecture: Architecture) -> tuple[ArchitectureRow | None, str | None]:
+def row_of(architecture: Architecture) -> ArchitectureRow | None:
+    """The row of a model's architecture, with what this model has beside others of it, and without
+    what it lacks. None where there is none, or the model lacks attention or a feed-forward that all
+    others have.
+    """
     values = shipped_table("architectures")["architecture"].get(architecture.row)
     if values is None:
-        return None, None
+        return None
     # the last norm is a name in the row
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
     departs = {**dict.fromkeys(architecture.also, True), **lacks}
     departs |= {} if architecture.gate is None else {"gate": architecture.gate}
     row = ArchitectureRow.from_values(architecture.row, {**values, **departs})
     if architecture.tensors:
-        return row, None
-    if not architecture.attention and (row.rewrites or row.relative_positions):
-        return row, "attention"
+        return row
+    attends = architecture.attention or not (row.rewrites or row.relative_positions)
     compressed = any(group.kind == "compressed" for group in architecture.attention)
-    is_missing = not architecture.feed_forward and (row.rewrites or compressed)
-    return row, "feed_forward" if is_missing else None
+    feeds = architecture.feed_forward or not (row.rewrites or compressed)
+    return row if attends and feeds else None
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
@@ -225,24 +201,19 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
 @lru_cache(maxsize=512)
 def gguf_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
     """The tensors of the GGUF file, multi-token-prediction blocks last."""
-    return tuple(_Tensors(architecture, gguf=True).build())
+    return tuple(_Tensors(architecture, gguf=True).groups)
 
 
 @lru_cache(maxsize=512)
 def checkpoint_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
     """The published parameters under GGUF names: tied matrices once, no prediction blocks."""
-    return architecture.tensors or tuple(_Tensors(architecture, gguf=False).build())
+    return architecture.tensors or tuple(_Tensors(architecture, gguf=False).groups)
 
 
 def block_tensors(architecture: Architecture) -> list[TensorGroup]:
     """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
-    groups = gguf_tensors(architecture)
-    return [group for group in groups if predicts_more(group, architecture)]
-
-
-def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
-    """Whether it is of a multi-token-prediction block: in the file, by default not in memory."""
-    return bool(group.layers) and group.layers[0] >= architecture.layers
+    groups, first = gguf_tensors(architecture), architecture.layers
+    return [group for group in groups if max(group.layers, default=-1) >= first]
 
 
 _TABLES: Mapping[str, Any] = shipped_table("tensors")
@@ -261,7 +232,8 @@ def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
     return total
 
 
-def _sizes_of(record: Record | None) -> dict[str, Any]:
+def sizes_of(record: Record | None) -> dict[str, Any]:
+    """The fields of a record, 0 for those that it does not state."""
     fields = type(record)._fields if record is not None else ()
     return {key: getattr(record, key) or 0 for key in fields}
 
@@ -272,60 +244,16 @@ class _Tensors:
     for the number of each of the `layers` at hand.
     """
 
-    def __init__(self, architecture: Architecture, *, gguf: bool) -> None:
-        row = row_or_plain(architecture)
-        self.architecture, self.row, self.gguf = architecture, row, gguf
-        self.layers = tuple(range(architecture.layers))
+    def __init__(self, model: Architecture, *, gguf: bool) -> None:
+        row, every = row_of(model) or UNKNOWN_ROW, tuple(range(model.layers))
+        self.architecture, self.row, self.gguf, self.layers = model, row, gguf, every
         self.groups: list[TensorGroup] = []
         # converters pad or cut the table
-        tokens, width = architecture.vocabulary or 0, architecture.embedding_length
-        padded = architecture.vocabulary_gguf or tokens
+        tokens, width = model.vocabulary or 0, model.embedding_length
+        padded = model.vocabulary_gguf or tokens
         own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
-        own |= {"padded": padded, "rewrites": row.rewrites, "embeds": row.embeds}
-        self.sizes = {**_sizes_of(architecture), **_sizes_of(row), **row.flags, **own}
-
-    def add(self, name: str, shape: tuple[int, ...]) -> None:
-        """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
-        limit, every = self.architecture.stored_layers, self.layers
-        stored = every if limit is None else tuple(layer for layer in every if layer < limit)
-        layers, stacks = stored if "*" in name else (), self.row.stacks or ("",)
-        if "*" in name and not layers:
-            return
-        if not name.startswith(("blk.", ".")):
-            stacks = ("",)
-        elif "cross_attn" in name:
-            stacks = stacks[-1:]
-        for stack in stacks:
-            whole = name.removeprefix(".")
-            if stack:
-                whole = f"{stack}.{whole.replace('attn_output.', 'attn_o.')}"
-            self.groups.append(TensorGroup(name=whole, layers=layers, shape=shape))
-
-    def table(self, name: str, group: Record | None = None, /, **more: Any) -> None:
-        """The tensors of a table of specs/common/tensors.toml; `more`: sizes of no record."""
-        sizes = self.sizes | _sizes_of(group) | more
-        sizes |= {f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)}
-        every = self.layers
-        for tensor, *sides in _TABLES["tensors"][name]:
-            rule = sides.pop() if isinstance(sides[-1], dict) else {}
-            needed = rule.get("if", "always").split(" and ")
-            if any(map(sizes.get, rule.get("unless", ()))) or not all(map(sizes.get, needed)):
-                continue
-            self.layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
-            shape = tuple(side_length(side, sizes) for side in sides)
-            self.add(tensor, shape)
-            if sizes.get(rule.get("bias", "")):
-                self.add(f"{tensor.removesuffix('.weight')}.bias", shape[1:] or shape)
-            self.layers = every
-
-    def build(self) -> list[TensorGroup]:
-        model, every = self.architecture, self.layers
+        self.sizes = {**sizes_of(model), **sizes_of(row), **row.flags, **own, "padded": padded}
         self.outside_of_blocks()
-        if model.audio:
-            self.layers = tuple(range(model.audio.layers))
-            self.table("audio", model.audio)
-            self.layers = every
-            self.table("attention to audio")
         self.every_layer()
         for attention in model.attention:
             self.layers = attention.layers
@@ -340,9 +268,45 @@ class _Tensors:
         for feed_forward in model.feed_forward:
             self.layers = feed_forward.layers
             self.feed_forward(feed_forward)
-        if self.gguf and model.mtp_layers and model.attention and model.feed_forward:
+        if gguf and model.mtp_layers and model.attention and model.feed_forward:
             self.prediction_blocks(model.mtp_layers)
-        return self.groups
+
+    def add(self, name: str, shape: tuple[int, ...], *, biased: Any = False) -> None:
+        """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
+        limit, layers, stacks = self.architecture.stored_layers, self.layers, self.row.stacks
+        if limit is not None:
+            layers = tuple(layer for layer in layers if layer < limit)
+        if "*" in name and not layers:
+            return
+        if not name.startswith(("blk.", ".")):
+            stacks = ()
+        elif "cross_attn" in name:
+            stacks = stacks[-1:]
+        names = {name: shape}
+        if biased:
+            names[f"{name.removesuffix('.weight')}.bias"] = shape[1:] or shape
+        for each, sides in names.items():
+            for stack in stacks or ("",):
+                whole = each.removeprefix(".")
+                if stack:
+                    whole = f"{stack}.{whole.replace('attn_output.', 'attn_o.')}"
+                group = TensorGroup(name=whole, layers=layers if "*" in name else (), shape=sides)
+                self.groups.append(group)
+
+    def table(self, name: str, group: Record | None = None, /, **more: Any) -> None:
+        """The tensors of a table of specs/common/tensors.toml; `more`: sizes of no record."""
+        sizes = self.sizes | sizes_of(group) | more
+        sizes |= {f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)}
+        every = self.layers
+        for tensor, *sides in _TABLES["tensors"][name]:
+            rule = sides.pop() if isinstance(sides[-1], dict) else {}
+            needed = rule.get("if", "always").split(" and ")
+            if any(map(sizes.get, rule.get("unless", ()))) or not all(map(sizes.get, needed)):
+                continue
+            self.layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
+            shape = tuple(side_length(side, sizes) for side in sides)
+            self.add(tensor, shape, biased=sizes.get(rule.get("bias", "")))
+            self.layers = every
 
     def outside_of_blocks(self) -> None:
         model, row, width = self.architecture, self.row, self.sizes["width"]
@@ -364,7 +328,12 @@ class _Tensors:
             half=max(turned, default=0) // 2,
         )
         if row.output_norm:
-            self.norm(f".{row.output_norm}")
+            self.add(f".{row.output_norm}.weight", (width,), biased=row.norm_bias)
+        if model.audio:
+            every, self.layers = self.layers, tuple(range(model.audio.layers))
+            self.table("audio", model.audio)
+            self.layers = every
+            self.table("attention to audio")
 
     def every_layer(self) -> None:
         """The norms, and tensors of every layer whatever its attention and feed-forward."""
@@ -376,7 +345,7 @@ class _Tensors:
                 self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
             elif name == "attn_norm" and not row.first_norm:
                 self.layers = every[1:]
-            self.norm(f"blk.*.{name}")
+            self.add(f"blk.*.{name}.weight", (self.sizes["width"],), biased=row.norm_bias)
             self.layers = every
         inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
         rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
@@ -385,10 +354,6 @@ class _Tensors:
         more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}
         self.table("every layer", **more)
 
-    def norm(self, name: str) -> None:
-        for part in ("weight", "bias") if self.row.norm_bias else ("weight",):
-            self.add(f"{name}.{part}", (self.sizes["width"],))
-
     def prediction_blocks(self, blocks: int) -> None:
         """Blocks shaped like the last layer, or the last of some kind."""
         model, row = self.architecture, self.row
@@ -396,7 +361,7 @@ class _Tensors:
         # where layers attend or feed forward, the block does both and has a second norm
         second = () if len(row.norms) > 1 else ("post_attention_norm",)
         for name in (*row.norms, *second):
-            self.norm(f"blk.*.{name}")
+            self.add(f"blk.*.{name}.weight", (self.sizes["width"],), biased=row.norm_bias)
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
         windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
         attention = [each for each in model.attention if not windowed or each.window_tokens]

@@ -11,10 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from helpers.llamacpp_truth import room
 from helpers.paths import COMMON, HEADERS
-from selfhost.catalogue.architecture import Architecture
-from selfhost.needs import cache as llamacpp
 
 ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
@@ -136,9 +133,3 @@ def make(folder: Path, name: str, **more: object) -> Path:
     """The GGUF file of a measured model."""
     model = measured()[name]
     return write(folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model)))
-
-
-def kept(architecture: Architecture, case: Mapping[str, Any]) -> tuple[int, int]:
-    """Bytes of the cache, with what indexers keep, and of states."""
-    cached = llamacpp.cache_bytes(architecture, room(case))
-    return cached, llamacpp.state_bytes(architecture, case["n_seq_max"])

@@ -14,6 +14,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
 from selfhost.needs import needs_of
+from selfhost.needs.cache import cache_parts, states
 from selfhost.needs.records import Needs
 from selfhost.needs.tensors import ArchitectureRow, row_of
 
@@ -60,12 +61,22 @@ def room(record: Mapping[str, Any]) -> needs_case.Cells:
     return needs_case.Cells(
         tokens=record["n_ctx"],
         sequences=record["n_seq_max"],
-        unified=bool(record["kv_unified"]),
+        streams=1 if record["kv_unified"] else record["n_seq_max"],
         batch=min(record.get("n_batch", 2048), record["n_ubatch"]),
         flash=record["flash_attn"] != 0,
         key_type=record["type_k"],
         value_type=record["type_v"],
     )
+
+
+def kept(architecture: Architecture, record: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of the cache, with what indexers keep, and of states."""
+    cells = room(record)
+    if any(group.kind == "compressed" for group in architecture.attention):
+        # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
+        cells = cells.replace(streams=cells.sequences, tokens=cells.full * cells.sequences)
+    cached = sum(size for size, *_ in cache_parts(architecture, cells))
+    return cached, record["n_seq_max"] * sum(state.bytes for state in states(architecture))
 
 
 def rows_of_logits(record: Mapping[str, Any]) -> int:

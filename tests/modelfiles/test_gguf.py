@@ -15,7 +15,6 @@ from helpers.each import each
 from helpers.ggufs import (
     TYPES,
     gguf,
-    kept,
     make,
     measured,
     metadata,
@@ -24,7 +23,7 @@ from helpers.ggufs import (
     text,
     write,
 )
-from helpers.llamacpp_truth import room, rows_of_logits
+from helpers.llamacpp_truth import kept, room, rows_of_logits
 from helpers.local_models import WITHOUT_GPU, again, bytes_of, said, shipped_catalogue
 from selfhost import Workload, check
 from selfhost.advice.verdicts import check_with
@@ -33,7 +32,7 @@ from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
 from selfhost.needs.llamacpp import graph
-from selfhost.needs.tensors import gguf_tensors, predicts_more, row_of
+from selfhost.needs.tensors import block_tensors, gguf_tensors, row_of
 
 
 @pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
@@ -46,8 +45,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
     row = row_of(spec.architecture)
     assert row is not None
-    by_shape = gguf_tensors(spec.architecture.replace(tensors=()))
-    block = [group for group in by_shape if predicts_more(group, spec.architecture)]
+    block = block_tensors(spec.architecture.replace(tensors=()))
     assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
     for case in model["cases"]:
         settings = room(case), rows_of_logits(case)

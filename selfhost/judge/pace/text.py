@@ -452,7 +452,7 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
         first = PaceRange.from_durations(read + rest + single.seconds)
         pace = pace.replace(first_token_seconds=first, how=pace.how + how)
-    if companions is not None and companions.drafted_tokens:
+    if companions is not None:
         pace = _with_draft(pace, single, number, is_own_block=companions.draft is None)
     elif number > 1:
         pace = _with_total(question, way, pace, single.seconds)

@@ -19,7 +19,6 @@ from ..records import (
     share_by_device,
     term,
     times,
-    times_sequences,
     with_files,
 )
 from .files import SIZES, SOURCE
@@ -120,5 +119,5 @@ def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
     before, shape = shape_of_row(group)
     line = f"{before}{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
-    line += times_sequences(sequences)
+    line += f" × {sequences:,} sequences" * (sequences > 1)
     return term("mtp_kv_cache", size, How.COMPUTED, _SOURCE, line)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from ...catalogue.architecture import Architecture
@@ -17,9 +18,9 @@ from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ...core.tables import shipped_table
 from ..case import Case, published_size, unread_size
-from ..quantization import BITS_PER_WEIGHT, FUSED_AS_VALUES, has_fused, recipe_tensors, tensor_bytes
+from ..quantization import BITS_PER_WEIGHT, FUSED_AS_VALUES, bytes_of, has_fused, recipe_tensors
 from ..records import How, Term, by_type, term, unread
-from ..tensors import row_or_plain
+from ..tensors import UNKNOWN_ROW, row_of
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
@@ -73,7 +74,7 @@ def recipe_file(
     low, high = header_bytes(architecture, tensors)
     # most byte pairs have one merge a token
     header = low + (high - low) // 4
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     brings = row.mtp_in_gguf
     if released is not None and released < row.mtp_in_gguf_since:
         brings = False
@@ -125,7 +126,7 @@ def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> 
 
 def tokenizer_kind(architecture: Architecture) -> str:
     """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
-    row = row_or_plain(architecture)
+    row = row_of(architecture) or UNKNOWN_ROW
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     if row.tokenizer == "wpm" and vocabulary > 100_000:
         return "unigram"
@@ -157,7 +158,8 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
     table_bytes = sum(table.bytes for table in tables)
     type = MIXES[mix].get("tables")
     if type is not None:
-        more = sum(tensor_bytes(type, table.shape) * table.count for table in tables) - table_bytes
+        own = sum(bytes_of(type, prod(table.shape)) * table.count for table in tables)
+        more = own - table_bytes
         source = "llama-quantize's rules but for the token table and the output matrix, whose type"
         source += " the publisher states on the model's card"
         line = f"{recipe} of {file.bytes:,} bytes {more:+,} for tables in {type}"

@@ -14,14 +14,17 @@ from ...core.records import Unread
 from .. import cache
 from ..cache import CacheGroup
 from ..case import (
+    DRAFTED_TOKENS,
     ENCODER_REMEDY,
     MEGAPIXEL_SIDE,
     Case,
     Cells,
+    Companions,
+    encoder_of,
     unread_cache,
     why_no_encoders,
 )
-from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, layout_of, row_bytes
+from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, bytes_of, layout_of
 from ..records import (
     How,
     Needs,
@@ -30,7 +33,6 @@ from ..records import (
     by_layers,
     term,
     times,
-    times_sequences,
     unread,
     with_files,
 )
@@ -114,16 +116,16 @@ def _cache(case: Case) -> list[Term] | Unread:
             remarks = _PADDED
         if window is not None and not row.window_cache:
             elements = group.key_elements, group.value_elements
-            cell = sum(row_bytes(case.cache_type, each) for each in elements)
+            cell = sum(bytes_of(case.cache_type, each) for each in elements)
             unsure += (room.full - count) * room.streams * group.layers * cell
     if unsure:
         remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
         source += "; this architecture was not measured"
-    many = times_sequences(room.streams)
-    parts = (each[1:] for each in cache.cache_of_stream(model, room))
-    line = " + ".join(f"{each}{many}" for each in by_layers(parts)) + remarks
-    how, size = How.COMPUTED if unsure else How.EXACT, cache.cache_bytes(model, room)
-    return [term("kv_cache", size, how, source, line, high=size + unsure)]
+    parts, many = cache.cache_parts(model, room), f" × {room.streams:,} sequences"
+    many *= room.streams > 1
+    line = by_layers((before, layers, after + many) for _, before, layers, after in parts)
+    how, size = How.COMPUTED if unsure else How.EXACT, sum(each for each, *_ in parts)
+    return [term("kv_cache", size, how, source, line + remarks, high=size + unsure)]
 
 
 def why_cache_refused(
@@ -142,22 +144,22 @@ def why_cache_refused(
 
 
 def _state(case: Case) -> list[Term]:
-    architecture, sequences, kept = case.model, case.workload.parallel, case.kept_states
-    size = cache.state_bytes(architecture, sequences * kept)
+    sequences, kept, states = case.workload.parallel, case.room.states, cache.states(case.model)
+    size = sum(each.bytes for each in states) * sequences * kept
     if not size:
         return []
-    rest = f" × 4 bytes{times_sequences(sequences)}"
+    rest = " × 4 bytes" + f" × {sequences:,} sequences" * (sequences > 1)
     rest += f" × {kept} states to roll drafted tokens back to" if kept > 1 else ""
-    held = cache.states(architecture)
-    lines = (("", each.layers, f" × {each.arithmetic}{rest}") for each in held)
-    return [term("recurrent_state", size, How.EXACT, SOURCE, " + ".join(by_layers(lines)))]
+    line = by_layers(("", each.layers, f" × {each.arithmetic}{rest}") for each in states)
+    return [term("recurrent_state", size, How.EXACT, SOURCE, line)]
 
 
 def _compute(case: Case) -> Term:
     """The buffer once the context is full; in RAM as it is touched, on a device all of it."""
     # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
     # one for each token of a batch
-    rows = case.workload.parallel * (1 + case.companions.drafted_tokens)
+    drafts = case.companions != Companions()
+    rows = case.workload.parallel * (1 + DRAFTED_TOKENS * drafts)
     if case.embeds or case.row.diffusion:
         rows = case.room.micro_batch
     whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
@@ -170,7 +172,8 @@ def _compute(case: Case) -> Term:
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
     # at most what the states of several sequences add where each drafted token leaves one: 0.8 to
     # 1.15 times those of one layer, of three models
-    extra_states = case.kept_states * case.workload.parallel if case.kept_states > 1 else 0
+    kept = case.room.states
+    extra_states = kept * case.workload.parallel if kept > 1 else 0
     more = 5 * extra_states * max((each.memory for each in cache.states(case.model)), default=0)
     if case.device is not None:
         source, line = f"{source}; {SIZES['on_a_device']}", f"{reserved:,} bytes"
@@ -189,7 +192,7 @@ def _one_batch(case: Case) -> Cells:
     """The cells in use once each sequence has had one batch; of an encoder one sequence."""
     number = 1 if case.row.encoder else case.room.sequences
     tokens = min(case.context_tokens, case.room.batch) * number
-    return case.room.replace(tokens=tokens, sequences=number)
+    return case.room.replace(tokens=tokens, sequences=number, streams=number)
 
 
 def _guessed(case: Case, rows: int) -> Term:
@@ -315,11 +318,11 @@ def copy_bytes(case: Case) -> int:
     architecture, row, type = case.model, case.row, case.cache_type
     if row.encoder or case.embeds:
         return 0
-    size = cache.state_bytes(architecture, 1)
+    size = sum(each.bytes for each in cache.states(architecture))
     for group in cache.cache_groups(architecture):
         window = cache.window_of(architecture, group)
         if window is not None:
-            cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
+            cell = bytes_of(type, group.key_elements) + bytes_of(type, group.value_elements)
             size += min(window, case.room.full) * group.layers * cell
     return size
 
@@ -344,7 +347,7 @@ def _picture(case: Case) -> Term:
     a megapixel, or of as many tokens as an option allows. A device reserves it at load: for one of
     a fixed size, or for the largest (clip-model.h, set_warmup_n_tokens, set_limit_image_tokens).
     """
-    encoder = case.encoder
+    encoder = encoder_of(case.spec)
     if encoder is None:
         others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
         source, (size, most) = f"this encoder was not measured; {others}", SIZES["picture_bytes"]

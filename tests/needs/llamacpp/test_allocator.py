@@ -110,9 +110,8 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
         attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
     )
     sequences = data.draw(st.integers(1, 100))
-    cells = needs_case.Cells(
-        tokens=data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences
-    )
+    tokens = data.draw(st.integers(1, 10**7)) * sequences
+    cells = needs_case.Cells(tokens=tokens, sequences=sequences, streams=sequences)
     found = graph.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length

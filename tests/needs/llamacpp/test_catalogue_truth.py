@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.llamacpp_truth import BARE, room, rows_of_logits
+from helpers.llamacpp_truth import BARE, kept, room, rows_of_logits
 from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
-from selfhost.needs import cache as llamacpp
 from selfhost.needs import more_in_conversation, needs_of
 from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import recipe_tensors
@@ -49,11 +48,13 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
     architecture, row = model(name)
     for values in cases:
         case = dict(zip(truth()["columns"], values, strict=True))
-        kept = llamacpp.cache_bytes(architecture, room(case))
-        kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
         buffer = graph.exact_compute_bytes(architecture, row, room(case), rows_of_logits(case))
         assert (buffer is None) == (name in WITHOUT_GRAPH), name
-        yield kept, case["compute_bytes"] if buffer is None else buffer, case
+        yield (
+            sum(kept(architecture, case)),
+            case["compute_bytes"] if buffer is None else buffer,
+            case,
+        )
 
 
 @each("name", sorted(truth()["memory"]))

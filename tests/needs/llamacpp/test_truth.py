@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.llamacpp_truth import architecture, judged, read, records, room
+from helpers.llamacpp_truth import architecture, judged, kept, read, records
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, needs_of, weights_bytes
-from selfhost.needs import cache as llamacpp
 from selfhost.needs.llamacpp import files as gguf
 from selfhost.needs.quantization import canonical_gguf, recipe_tensors
 from selfhost.needs.records import Term
@@ -74,8 +73,7 @@ def test_cache_and_state_equal_every_measurement() -> None:
     for record in records("memory"):
         model = record["model"]
         made = architecture(model)
-        size = llamacpp.cache_bytes(made, room(record))
-        state = llamacpp.state_bytes(made, record["n_seq_max"])
+        size, state = kept(made, record)
         if (size, state) != (record["kv_bytes"], record["recurrent_state_bytes"]):
             wrong.append((model, record["n_ctx"], size, state))
     assert len(records("memory")) == 968
@@ -219,7 +217,7 @@ def test_every_row_documents_its_keys() -> None:
         )
         explained.pop("key", None)
         defaults = {"false": False, "true": True, '""': "", "0": 0, "none": None, "unknown": None}
-        fields = {*kind._fields} - {"name", "flags"}
+        fields = {*kind._fields} - {"name", "flags", "embeds", "rewrites"}
         # those that tensors.toml alone asks for have no field
         asked = (COMMON / "tensors.toml").read_text(
             encoding="utf-8"
