@@ -463,7 +463,7 @@ def _split_paces(
         assert spec.architecture is not None
         described = row_of(spec.architecture)
         assert described is not None
-        share = _share_on_card(row, spec, described.expert_matrices)
+        share = _share_on_card(row, spec, 2 if described.gate == "none" else 3)
         files = need.weights_bytes(spec, "gguf", row["quantization"])
         size = 0 if isinstance(files, Unread) else files.bytes
         # llama-bench starts at that depth and decodes some 128 tokens

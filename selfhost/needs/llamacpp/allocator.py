@@ -14,52 +14,6 @@ _ALIGNMENT = 32
 _ENDLESS = 1 << 80
 
 
-class Arena:
-    """A stretch of memory and its holes. Best fit, of two equal holes the later; else it grows."""
-
-    __slots__ = ("ends", "starts", "top")
-
-    def __init__(self) -> None:
-        # holes in order of address, the last of them endless
-        self.starts = [0]
-        self.ends = [_ENDLESS]
-        self.top = 0
-
-    def take(self, size: int) -> int:
-        """The address of `size` bytes; sizes are aligned already."""
-        starts, ends = self.starts, self.ends
-        best, room = -1, _ENDLESS
-        for index in range(len(starts) - 1):
-            here = ends[index] - starts[index]
-            if size <= here <= room:
-                best, room = index, here
-        start = starts[best]
-        end = start + size
-        if end == ends[best]:
-            del starts[best], ends[best]
-        else:
-            starts[best] = end
-        self.top = max(self.top, end)
-        return start
-
-    def give(self, start: int, end: int) -> None:
-        """Takes a stretch back; it becomes one with the holes beside it."""
-        starts, ends = self.starts, self.ends
-        index = bisect_left(starts, start)
-        touches = index > 0 and ends[index - 1] == start
-        if starts[index] == end:
-            if touches:
-                ends[index - 1] = ends[index]
-                del starts[index], ends[index]
-            else:
-                starts[index] = start
-        elif touches:
-            ends[index - 1] = end
-        else:
-            starts.insert(index, start)
-            ends.insert(index, end)
-
-
 class Node:
     """One result, input or view. `layout`: bytes of one element, then the sides; of a view () and
     nothing is written over it. `start`: its address while the graph runs, -1 without one.
@@ -85,15 +39,17 @@ class Node:
         self.start = -1
 
 
-# owner of what lies outside the buffer: the cache and the states
-_ELSEWHERE = Node(())
+# owner of what lies outside the buffer: the cache and the states, which are written to
+ELSEWHERE = Node(())
 
 
 class Recorder:
     """Writes a graph down in the order in which llama.cpp expands it."""
 
-    inputs: list[Node]
-    nodes: list[Node]
+    def __init__(self) -> None:
+        self.inputs, self.nodes = list[Node](), list[Node]()
+        # holes of the buffer in order of address, the last of them endless
+        self.starts, self.ends, self.top = [0], [_ENDLESS], 0
 
     def input(self, *sides: int, width: int = 4) -> Node:
         tensor = Node((width, *sides))
@@ -117,10 +73,6 @@ class Recorder:
         view.strided = True
         return view
 
-    def store(self, tensor: Node, *places: Node) -> None:
-        """Writes it into memory outside the buffer."""
-        self.expand(Node((), (tensor, *places), _ELSEWHERE))
-
     def expand(self, *tensors: Node) -> None:
         """Puts tensors and what they need into the graph, sources first."""
         for tensor in tensors:
@@ -142,22 +94,21 @@ class Recorder:
         repeated. None unless each time the repetition left all as it was: then as many more of it
         would change nothing.
         """
-        arena, done = Arena(), 0
-        for tensor in self.inputs:
-            tensor.start = arena.take(tensor.size)
+        nodes, done = self.nodes, 0
+        self._run(self.inputs)
         for first, second, third in rounds:
-            self._run(arena, done, second)
-            before = self._state(arena, first, first, second)
-            self._run(arena, second, third)
-            is_over = not any(node.readers or node.views for node in self.nodes[first:second])
-            if not is_over or before != self._state(arena, first, second, third):
+            self._run(nodes[done:second])
+            before = self._state(first, first, second)
+            self._run(nodes[second:third])
+            is_over = not any(node.readers or node.views for node in nodes[first:second])
+            if not is_over or before != self._state(first, second, third):
                 return None
             done = third
-        self._run(arena, done, len(self.nodes))
-        return arena.top
+        self._run(nodes[done:])
+        return self.top
 
-    def _run(self, arena: Arena, begin: int, end: int) -> None:
-        for node in self.nodes[begin:end]:
+    def _run(self, nodes: list[Node]) -> None:
+        for node in nodes:
             if node.owner is None:
                 for over in node.sources if node.reuses else ():
                     is_free = over.readers == 1 and not over.views and not over.kept
@@ -165,13 +116,54 @@ class Recorder:
                         node.start, over.start = over.start, -1
                         break
                 else:
-                    node.start = arena.take(node.size)
+                    node.start = self.take(node.size)
             for source in node.sources:
                 source.readers -= 1
-                if not source.readers and not source.views:
-                    _leave(source, arena)
+                if not (source.readers or source.views):
+                    owner = source.owner or source
+                    owner.views -= source.owner is not None
+                    self.give(owner)
 
-    def _state(self, arena: Arena, old: int, begin: int, end: int) -> tuple[object, ...]:
+    def take(self, size: int) -> int:
+        """The address of `size` aligned bytes: best fit, of two equal holes the later; else the
+        buffer grows.
+        """
+        starts, ends = self.starts, self.ends
+        best, room = -1, _ENDLESS
+        for index in range(len(starts) - 1):
+            here = ends[index] - starts[index]
+            if size <= here <= room:
+                best, room = index, here
+        start = starts[best]
+        end = start + size
+        if end == ends[best]:
+            del starts[best], ends[best]
+        else:
+            starts[best] = end
+        self.top = max(self.top, end)
+        return start
+
+    def give(self, tensor: Node) -> None:
+        """Takes its memory back once nobody reads it; that becomes one with the holes beside it."""
+        if tensor.start < 0 or tensor.kept or tensor.readers or tensor.views:
+            return
+        start, end, tensor.start = tensor.start, tensor.start + tensor.size, -1
+        starts, ends = self.starts, self.ends
+        index = bisect_left(starts, start)
+        touches = index > 0 and ends[index - 1] == start
+        if starts[index] == end:
+            if touches:
+                ends[index - 1] = ends[index]
+                del starts[index], ends[index]
+            else:
+                starts[index] = start
+        elif touches:
+            ends[index - 1] = end
+        else:
+            starts.insert(index, start)
+            ends.insert(index, end)
+
+    def _state(self, old: int, begin: int, end: int) -> tuple[object, ...]:
         """What decides how the allocator goes on: the holes, the latest nodes with all that is left
         to read of them, and where older ones lie, which later layers may read as often as they do.
         """
@@ -180,16 +172,4 @@ class Recorder:
             for each in (*self.inputs, *self.nodes[:old])
         ]
         latest = [(each.start, each.readers, each.views) for each in self.nodes[begin:end]]
-        return arena.top, [*arena.starts], [*arena.ends], older, latest
-
-
-def _leave(tensor: Node, arena: Arena) -> None:
-    """Gives its memory back; a view that of its owner, once nobody reads that either."""
-    if tensor.owner is not None:
-        tensor = tensor.owner
-        tensor.views -= 1
-        if tensor.readers or tensor.views:
-            return
-    if tensor.start >= 0 and not tensor.kept:
-        arena.give(tensor.start, tensor.start + tensor.size)
-        tensor.start = -1
+        return self.top, [*self.starts], [*self.ends], older, latest

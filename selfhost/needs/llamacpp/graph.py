@@ -195,7 +195,7 @@ class Graph(Recorder):
     def __init__(
         self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
     ) -> None:
-        self.inputs, self.nodes = [], []
+        super().__init__()
         self.model, self.row, self.room = model, row, room
         self.style = row.graph or Style()
         types = room.key_type, room.value_type

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Attention, FeedForward, Recurrent
-from .allocator import Node
+from .allocator import ELSEWHERE, Node
 
 if TYPE_CHECKING:
     from .graph import Graph, Shared
@@ -37,12 +37,12 @@ def attention(graph: Graph, heads: Attention, normed: Node, rotated: bool, cache
         if cached or tensor is queries:
             graph.expand(tensor)
     if cached:
-        graph.store(graph.view(keys), shared.key_places)
+        graph.expand(graph.view(ELSEWHERE, graph.view(keys), shared.key_places))
         if not graph.flash and values.strided:
             values = graph.linear(length, values)
         if length < widest:
             values = graph.linear(widest, values)
-        graph.store(graph.view(values), shared.value_places)
+        graph.expand(graph.view(ELSEWHERE, graph.view(values), shared.value_places))
     widths = heads.kv_heads * heads.key_length, length
     attended = _attended(graph, shared, queries, (value, count), widths)
     graph.expand(attended)
@@ -188,7 +188,7 @@ def latent(graph: Graph, heads: Attention, normed: Node) -> Node:
     queries = graph.result((length + rope, count, tokens), graph.view(absorbed), turned)
     keys = graph.result((length + rope, 1, tokens), values, rotated)
     graph.expand(queries, values, keys)
-    graph.store(graph.view(keys), shared.key_places)
+    graph.expand(graph.view(ELSEWHERE, graph.view(keys), shared.key_places))
     widths, unpacked = (length + rope, length), heads.value_length
     attended = _attended(graph, shared, queries, (length, count), widths, unpacked)
     graph.expand(attended)
@@ -312,7 +312,7 @@ def _convolved(graph: Graph, group: Recurrent, past: Node, channels: int, read: 
     """The convolution over the inputs behind the last of the past, which it then stores."""
     each, taps = graph.tokens // graph.sequences, (group.convolution or 1) - 1
     joined = graph.result((taps + each, channels, graph.sequences), past, read)
-    graph.store(graph.part(joined))
+    graph.expand(graph.view(ELSEWHERE, graph.part(joined)))
     return graph.result((channels, each, graph.sequences), joined)
 
 
@@ -321,7 +321,7 @@ def _scanned(graph: Graph, inner: int, memory: int, *sources: Node) -> Node:
     elements = inner * graph.tokens + memory * graph.sequences
     outputs_and_states = graph.result((elements,), *sources)
     graph.expand(outputs_and_states)
-    graph.store(graph.view(outputs_and_states))
+    graph.expand(graph.view(ELSEWHERE, graph.view(outputs_and_states)))
     return graph.view(outputs_and_states)
 
 

@@ -19,7 +19,7 @@ from selfhost.core.tables import shipped_table
 from selfhost.needs import canonical_quantization, weights_bytes
 from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp import graph
-from selfhost.needs.llamacpp.allocator import Arena
+from selfhost.needs.llamacpp.allocator import Node, Recorder
 from selfhost.needs.records import Term
 
 
@@ -63,23 +63,23 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
 @given(st.data())
 def test_no_two_live_buffers_overlap(data: st.DataObject) -> None:
     """Buffers never overlap, addresses are multiples of 32, and the top is at least what is alive and never sinks."""
-    arena = Arena()
-    live: list[tuple[int, int]] = []
+    arena = Recorder()
+    live: list[Node] = []
     for _ in range(data.draw(st.integers(1, 60))):
         before = arena.top
         gives = data.draw(st.booleans())
         if gives and live:
-            arena.give(*live.pop(data.draw(st.integers(0, len(live) - 1))))
+            arena.give(live.pop(data.draw(st.integers(0, len(live) - 1))))
         else:
-            size = 32 * data.draw(st.integers(1, 64))
-            start = arena.take(size)
-            live.append((start, start + size))
-        assert all(start % 32 == 0 for start, _ in live)
-        assert all(first[1] <= second[0] for first, second in pairwise(sorted(live)))
-        assert arena.top >= max([before, *(end for _, end in live)])
-        assert arena.top >= sum(end - start for start, end in live)
-    for start, end in live:
-        arena.give(start, end)
+            live.append(Node((data.draw(st.integers(1, 2048)),)))
+            live[-1].start = arena.take(live[-1].size)
+        ends = sorted((node.start, node.start + node.size) for node in live)
+        assert all(start % 32 == 0 for start, _ in ends)
+        assert all(first[1] <= second[0] for first, second in pairwise(ends))
+        assert arena.top >= max([before, *(end for _, end in ends)])
+        assert arena.top >= sum(end - start for start, end in ends)
+    for node in live:
+        arena.give(node)
     assert arena.take(arena.top) == 0, "after all is given back there is one hole"
 
 
