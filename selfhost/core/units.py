@@ -100,17 +100,20 @@ def tokens(count: int) -> str:
     return "1 token" if count == 1 else f"{count:,} tokens"
 
 
-def speed(low: float, high: float | None = None) -> str:
+def speed(low: float, high: float | None = None, unit: str = " tokens/s") -> str:
     """`8-12 tokens/s`; one figure where it is alone or both print alike."""
-    return f"{pace(low, high)} tokens/s"
+    ends: list[str] = []
+    for value in (low, low if high is None else high):
+        if 0 < value < 0.0095:
+            ends.append("<0.01")
+        else:
+            places = (value < 9.95) + (0 < value < 0.095)
+            ends.append(f"{value:,.{places}f}")
+    return "-".join(dict.fromkeys(ends)) + unit
 
 
-def pace(low: float, high: float | None = None) -> str:
-    """A speed under a heading that names the unit: `8-12`, as `speed` has it."""
-    first, last = _pace(low), _pace(low if high is None else high)
-    return first if first == last else f"{first}-{last}"
-
-
+# under a heading that names the unit: `8-12`
+pace = partial(speed, unit="")
 # the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
 # apart than this lie on both sides of more than one, so that no single figure stands for them
 _TELLING_RATIO = 3
@@ -121,17 +124,8 @@ def is_telling(low: float, high: float) -> bool:
     return high <= _TELLING_RATIO * low
 
 
-def about(low: float, high: float) -> tuple[str, str]:
-    """The words before and behind a likely figure between such ends."""
-    return ("about", "") if is_telling(low, high) else ("perhaps", ", a guess")
-
-
-def _pace(value: float) -> str:
-    if 0 < value < 0.0095:
-        return "<0.01"
-    if value >= 9.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 0.095 or not value else f"{value:.2f}"
+# by whether it is telling, the words before and behind a likely figure
+ABOUT = (("perhaps", ", a guess"), ("about", ""))
 
 
 def duration(seconds: float) -> str:
@@ -152,12 +146,12 @@ def duration(seconds: float) -> str:
 
 # the unit of training's pace
 TRAINED = "trained_tokens_per_second"
-# work that is counted in seconds, and of what
+# what work is counted in: text behind a length of time, or behind a pace
 _A_PIECE = {
     "seconds_per_image": " a picture",
     "seconds_per_video": " a clip",
     "seconds_per_music_minute": " for a minute of music",
-    "seconds_per_audio_minute": "",
+    "seconds_per_audio_minute": " for {} of audio",
 }
 _A_SECOND = {"documents_per_second": " documents/s", "pictures_per_second": " pictures/s"}
 
@@ -167,9 +161,8 @@ def work(likely: float, unit: str, audio_seconds: int | None = None, *, cell: bo
     audio`, or for as much audio as is stated. In the cell of a table `~4.2 seconds a picture`.
     """
     what = _A_PIECE.get(unit) or _A_SECOND.get(unit, " tokens/s")
-    if unit == "seconds_per_audio_minute":
-        what = f" for {duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
-    figure = f"{_work(likely, unit, audio_seconds)}{what}"
+    what = what.format(duration(audio_seconds) if audio_seconds else "an hour")
+    figure = f"{work_ends(likely, likely, unit, audio_seconds)}{what}"
     if unit == TRAINED and not cell:
         figure += f" in training, {wait(1e6 / likely)} for a million"
     return f"~{figure}" if cell else figure
@@ -179,13 +172,8 @@ def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = No
     """The ends around what `work` shows: `13 to 75 minutes`, `0.1-1.2`."""
     if unit not in _A_PIECE:
         return pace(low, high)
-    return between(lambda figure: _work(figure, unit, audio_seconds), low, high)
-
-
-def _work(figure: float, unit: str, audio_seconds: int | None) -> str:
-    if unit == "seconds_per_audio_minute":
-        figure *= (audio_seconds or 3600) / 60
-    return wait(figure) if unit in _A_PIECE else _pace(figure)
+    minutes = (audio_seconds or 3600) / 60 if unit == "seconds_per_audio_minute" else 1
+    return between(wait, low * minutes, high * minutes)
 
 
 # `81 frames of 832 × 480 pixels`
@@ -210,20 +198,13 @@ def dollars(amount: float) -> str:
     return f"${whole}.{decimals.rstrip('0'):0<2}"
 
 
-def tenths(low: float, high: float, unit: str) -> str:
-    """`1.4 hours`, `19 to 640 hours`, `under 0.1 hours`."""
-    first, last = (f"{end:,.0f}" if end >= 9.95 else f"{end:.1f}" for end in (low, high))
-    if last == "0.0":
-        return f"under 0.1 {unit}" if high else f"0 {unit}"
-    return f"{last} {unit}" if first == last else f"{first} to {last} {unit}"
-
-
 def cores(number: float) -> str:
     """`2 cores`, `1 core`, `0.5 cores`."""
     return "1 core" if f"{number:g}" == "1" else f"{number:g} cores"
 
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
+    "": str,
     "binary": binary,
     # rounded up
     "most": partial(binary, up=True),
@@ -249,18 +230,17 @@ def filled(template: str, figures: Mapping[str, Any]) -> str:
     """The template with its figures, `{name:unit}`, and the words of each `[[name?words]]` whose
     figure is there, of `[[!name?words]]` whose is not. `KeyError` for a figure that is missing.
     """
-
-    def figure(match: re.Match[str]) -> str:
-        value, unit = figures[match[1]], match[2]
-        if isinstance(value, tuple) and unit in RANGES:
-            return RANGES[unit](*value)
-        return UNITS[unit](value) if unit else str(value)
-
     said = _OPTIONAL.sub(
         lambda match: match[3] if bool(figures.get(match[2])) is not bool(match[1]) else "",
         template,
     )
-    return _FIGURE.sub(figure, said)
+    text, end = "", 0
+    for match in _FIGURE.finditer(said):
+        value, unit = figures[match[1]], match[2]
+        is_range = isinstance(value, tuple) and unit in RANGES
+        written = RANGES[unit](*value) if is_range else UNITS[unit](value)
+        text, end = f"{text}{said[end : match.start()]}{written}", match.end()
+    return text + said[end:]
 
 
 def utc_today() -> str:
@@ -271,11 +251,10 @@ def utc_today() -> str:
 
 
 # at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit
-_QUANTITY = re.compile(
+_QUANTITY = (
     r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,24})?"
     r"(?: *([A-Za-z][A-Za-z /]*?))? *"
 )
-_DECIMAL_COMMA = re.compile(r" *[0-9]+,[0-9]+[A-Za-z/ ]*")
 # a bare K, M, G or T is binary, as `docker run -m` and `systemd` read it
 _SIZES = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
@@ -288,38 +267,36 @@ _SECONDS = {
     **dict.fromkeys(("h", "hour", "hours"), 3600),
 }
 # a small b is a bit and a capital B a byte, but not behind a small m, g or t
-_RATE = re.compile(
-    r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)"
-)
+_RATE = r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)"
 
 
-def _parts(text: str, refusal: str) -> tuple[int, int, str]:
-    """`1.5 GiB` as a numerator, a denominator and the unit as it was typed."""
-    if match := _QUANTITY.fullmatch(text):
+def _amount(
+    text: str, what: str, example: str, units: Mapping[str, int] | None
+) -> tuple[int, int, str]:
+    """`1.5 GiB` as a numerator and a denominator; without `units` not in them, but with its own."""
+    refusal = f"is not a {what}: write for example {example}"
+    if match := re.fullmatch(_QUANTITY, text):
         sign, whole, fraction, unit = match.groups(default="")
-        digits = re.sub("[,_]", "", whole) + fraction[1:]
-        return int(sign + digits), 10 ** max(0, len(fraction) - 1), unit
-    if odd := next((letter for letter in text if not letter.isascii()), None):
+        number, scale = (
+            int(sign + re.sub("[,_]", "", whole) + fraction[1:]),
+            10 ** len(fraction[1:]),
+        )
+        if units is None:
+            return number, scale, unit
+        # what has no unit may be negative, for whoever says what the least is
+        if unit.lower() in units and (number >= 0 or len(units) == 1):
+            return number * units[unit.lower()], scale, ""
+    elif odd := next((letter for letter in text if not letter.isascii()), None):
         refusal = f"holds {odd!r}: write a number with the digits 0 to 9"
-    elif _DECIMAL_COMMA.fullmatch(text):
+    elif re.fullmatch(" *[0-9]+,[0-9]+[A-Za-z/ ]*", text):
         refusal = f"is not a number: write a decimal point, {text.strip().replace(',', '.')}"
     elif "," in text or "_" in text:
         refusal = "is not a number: write one number, such as 8192"
     raise ValueError(f"{text!r} {refusal}")
 
 
-def _amount(text: str, what: str, example: str, units: Mapping[str, int]) -> tuple[int, int]:
-    """A number with one of those units, as a numerator and a denominator."""
-    refusal = f"is not a {what}: write for example {example}"
-    number, scale, unit = _parts(text, refusal)
-    # what has no unit may be negative, for whoever says what the least is
-    if unit.lower() not in units or (number < 0 and len(units) > 1):
-        raise ValueError(f"{text!r} {refusal}")
-    return number * units[unit.lower()], scale
-
-
 def _whole(text: str, what: str, example: str, units: Mapping[str, int]) -> int:
-    number, scale = _amount(text, what, example, units)
+    number, scale, _ = _amount(text, what, example, units)
     if number % scale:
         raise ValueError(f"{text!r} is not a whole {what}: write for example {number // scale}")
     return number // scale
@@ -341,13 +318,13 @@ parse_seconds = partial(_whole, what="length of time", example="30s, 10m or 1.5h
 
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number, also a negative one."""
-    number, scale = _amount(text, "number", "2 or 0.5", {"": 1})
+    number, scale, _ = _amount(text, "number", "2 or 0.5", {"": 1})
     return number / scale
 
 
 def parse_bytes(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes."""
-    number, scale = _amount(text, "size", "16GiB or 16GB", _SIZES)
+    number, scale, _ = _amount(text, "size", "16GiB or 16GB", _SIZES)
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
     return (2 * number + scale) // (2 * scale)
 
@@ -363,11 +340,11 @@ def parse_size(text: str) -> int:
 
 def parse_rate(text: str) -> int:
     """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second."""
-    refusal = "is not a speed: write for example 100Mbit/s or 12MB/s"
-    number, scale, typed = _parts(text, refusal)
-    if (match := _RATE.fullmatch(typed.replace(" ", ""))) and number > 0:
+    example = "100Mbit/s or 12MB/s"
+    number, scale, typed = _amount(text, "speed", example, None)
+    if (match := re.fullmatch(_RATE, typed.replace(" ", ""))) and number > 0:
         prefix, unit = match.groups(default="")
         bits = 8 if unit[0] == "b" and "y" not in unit else 1
         if rate := number * _SIZES[f"{prefix.lower()}b"] // (scale * bits):
             return rate
-    raise ValueError(f"{text!r} {refusal}")
+    raise ValueError(f"{text!r} is not a speed: write for example {example}")

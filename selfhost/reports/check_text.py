@@ -107,7 +107,7 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
     elif work is not None:
         clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
         likely = units.work(work.likely, speed.unit, speed.audio_seconds)
-        about, guess = units.about(work.low, work.high)
+        about, guess = units.ABOUT[units.is_telling(work.low, work.high)]
         yield f"{about} {likely}{clip}{guess}"
     if pace is not None and workload.parallel > 1:
         at_once = "a pace that is not known (see -v)"
@@ -152,7 +152,8 @@ def _wait_words(wait: PaceRange | None) -> str:
     if wait is None:
         return "a time that is not known (see -v)"
     ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
-    return f"{units.about(wait.low, wait.high)[0]} {units.wait(wait.likely)} ({ends})"
+    about, _ = units.ABOUT[units.is_telling(wait.low, wait.high)]
+    return f"{about} {units.wait(wait.likely)} ({ends})"
 
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:

@@ -418,16 +418,16 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
     for entry in local.unknown:
         yield f"{place}: time a day", "", f"not known: {entry.reason}"
     if (kwh := local.kwh_per_month) is not None:
-        spent = f"{units.tenths(kwh.low, kwh.high, 'kWh')} at {local.watts:g} W"
-        figure = units.tenths(kwh.likely, kwh.likely, "kWh")
+        spent = f"{units.pace(kwh.low, kwh.high)} kWh at {local.watts:g} W"
+        figure = units.speed(kwh.likely, unit=" kWh")
         if (bill := local.electricity_per_month) is not None:
             figure, spent = f"{bill.likely:,.2f}", f"in your currency, for {spent}"
         yield f"{place}: energy", figure, spent
     if (hours := local.hours_per_day) is not None:
         keeps = "keeps" if hours.likely <= 24 else "cannot keep"
         surely = "probably " if local.keeps_up is None else ""
-        work = f"{units.tenths(hours.low, hours.high, 'hours')} of work"
-        likely = units.tenths(hours.likely, hours.likely, "hours")
+        work = f"{units.pace(hours.low, hours.high)} hours of work"
+        likely = units.speed(hours.likely, unit=" hours")
         yield f"{place}: time a day", likely, f"{work}: it {surely}{keeps} up"
 
 

@@ -41,7 +41,7 @@ def speed_check(
         is_wide = pace.high > _WIDE_PACE * pace.low
         likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
         # the range, where its figures differ from the likely one
-        about, guess = units.about(pace.low, pace.high)
+        about, guess = units.ABOUT[units.is_telling(pace.low, pace.high)]
         ends = f" ({units.pace(pace.low, pace.high)}{guess})"
         figures = {
             "pace": f"{about} {likely}{ends * (span != likely)}",
@@ -126,7 +126,7 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
         # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
         usual = units.work(work.likely, unit, speed.audio_seconds)
         ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
-        about, guess = units.about(work.low, work.high)
+        about, guess = units.ABOUT[units.is_telling(work.low, work.high)]
         long = f"{about} {usual} ({ends}{guess})"
     cell = _work_cell(row, unit, None if work is None else work.likely, way)
     return finding(
