@@ -151,14 +151,14 @@ def test_the_guides_policy_is_one() -> None:
     text = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
     shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert shown is not None
-    assert read_policy(Document.parse("audit.toml", shown[1].encode())).models
+    assert read_policy(Document.read("audit.toml", shown[1].encode())).models
 
 
 def test_the_contracts_policy_and_python_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The policy is read without a fault; the Python runs as it stands; the names are public."""
-    read_policy(Document.parse("audit.toml", block("toml").encode()))
+    read_policy(Document.read("audit.toml", block("toml").encode()))
     shutil.copy(MACHINE, tmp_path / "ci.json")
     monkeypatch.chdir(tmp_path)
     code = block("python")

@@ -314,7 +314,7 @@ class Policy(Record):
 
     def document(self) -> Document:
         """The file anew, for the lines of what shows only later."""
-        return Document.parse(self.file, self.text.encode())
+        return Document.read(self.file, self.text.encode())
 
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
         """Faults of entries of `models` that show only later, each at its key and line."""

@@ -393,7 +393,8 @@ def read_spec_file(path: str) -> Document:
         if "sources" in document.values:
             document.add(("sources",), f"stands here and in {shown(beside)}", "keep one of them")
         else:
-            document.take("sources", Document.read(beside))
+            part = document.parts["sources"] = Document.read(beside)
+            document.values = document.root.values = {**document.values, "sources": part.values}
     return document
 
 

@@ -32,7 +32,7 @@ SCRATCH = "scratch"
 _FORMS = shipped_table("names")["form"]
 # what an id, a repository, either of these, an address and an alias must look like
 ID, REPOSITORY, ORIGIN, ADDRESS, ALIAS = (
-    (re.compile(_FORMS[name][0]), _FORMS[name][1], (_FORMS[name][2:] or [None])[0])
+    (_FORMS[name][0], _FORMS[name][1], (_FORMS[name][2:] or [None])[0])
     for name in ("id", "repository", "origin", "address", "alias")
 )
 
@@ -55,7 +55,7 @@ def is_stated(values: Any, path: Sequence[str | int]) -> bool:
 
 def is_id(text: str) -> bool:
     """True for what may be the id of a spec."""
-    return ID[0].fullmatch(text) is not None
+    return re.fullmatch(ID[0], text) is not None
 
 
 # what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,

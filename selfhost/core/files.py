@@ -17,8 +17,9 @@ from .errors import Problem
 _CHUNK_BYTES = 96 << 10
 # what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
 # without end
-_STANDARD_INPUT = re.compile(r"/dev/(?:stdin|fd/([0-9]{1,6}))")
+_STANDARD_INPUT = "/dev/(?:stdin|fd/([0-9]{1,6}))"
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+_KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
 
 MISSING, LARGE = "missing", "large"
 
@@ -61,33 +62,29 @@ def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
     return Unreadable(f"cannot be read: {reason}")
 
 
-def _refuse_other_than_files(status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise Unreadable("is a folder, not a file", "name the file in it")
-    if not stat.S_ISREG(status.st_mode):
-        kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
-        kind = kinds.get(stat.S_IFMT(status.st_mode), "device")
-        reason = f"is not an ordinary file: it is a {kind}"
-        raise Unreadable(reason, "write what it gives to a file")
-
-
 def open_file(path: str, *, input_allowed: bool = False) -> tuple[IO[bytes], int | None]:
     """Open an ordinary file, unbuffered; return it and its size in bytes. With `input_allowed`
     also what a shell passes for a pipe, whose size is None. Raises `Unreadable`.
     """
-    descriptor = _STANDARD_INPUT.fullmatch(path) if input_allowed else None
+    descriptor = re.fullmatch(_STANDARD_INPUT, path) if input_allowed else None
     number = int(descriptor[1] or 0) if descriptor else -1
     # where Python found none, another file may have its number by now
     if number == 0 and sys.__stdin__ is None:
         raise Unreadable("is closed: there is no standard input", kind=MISSING)
     try:
         if number < 0:
-            # before it is opened, for opening a device may do something, and after, for it may be
-            # another by then
-            _refuse_other_than_files(os.stat(path))
-            stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
-            status = os.fstat(stream.fileno())
-            _refuse_other_than_files(status)
+            # before it is opened, for opening a device may do something
+            kind = stat.S_IFMT(os.stat(path).st_mode)
+            if kind == stat.S_IFDIR:
+                raise Unreadable("is a folder, not a file", "name the file in it")
+            if kind == stat.S_IFREG:
+                stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
+                status = os.fstat(stream.fileno())
+                # it may be another by then
+                kind = stat.S_IFMT(status.st_mode)
+            if kind != stat.S_IFREG:
+                reason = f"is not an ordinary file: it is a {_KINDS.get(kind, 'device')}"
+                raise Unreadable(reason, "write what it gives to a file")
             return stream, status.st_size
         # from where it stands: a socket cannot be opened by its path, a file would begin anew
         stream = os.fdopen(os.dup(number), "rb", buffering=0)

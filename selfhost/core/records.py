@@ -8,9 +8,10 @@ a `Workload`, a key of a file), and why a fact is not known.
 from __future__ import annotations
 
 import re
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 from .units import parse_whole
 
@@ -35,13 +36,8 @@ class FrozenDict(dict):  # type: ignore[type-arg]
 _NO_DEFAULT = object()
 
 
-class FileKey(NamedTuple):
-    """How a file states a field, as `read_by` declares it."""
-
-    read: Callable[..., Any] | None
-    name: str | None
-    default: Any
-    limits: dict[str, Any]
+# how a file states a field, as `read_by` declares it
+FileKey = namedtuple("FileKey", ("read", "name", "default", "limits"))
 
 
 def read_by(
@@ -147,10 +143,9 @@ class Record(metaclass=_RecordType):
                 values[name] = FrozenDict(values[name])
         # all fields at once, and not copied: thousands of records are made in one run
         object.__setattr__(self, "__dict__", values)
-        self._check()
-
-    def _check(self) -> None:
-        """Raise where some values make no sense; records that have such override it."""
+        # what raises where some values make no sense
+        if hasattr(self, "_check"):
+            self._check()
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
@@ -196,10 +191,10 @@ class Unread(Record):
 
 Fault = tuple[str, str | None]
 # what a text must match, what is wrong with another as a clause that follows it, and a remedy
-Form = tuple[re.Pattern[str], str, str | None]
+Form = tuple[str, str, str | None]
 
 DATE: Form = (
-    re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII),
+    r"(?a)\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?",
     "is no date",
     "write YYYY-MM-DD, or as much of it as is known",
 )
@@ -254,7 +249,7 @@ def _text_fault(text: str, choices: Sequence[str], lines: bool, form: Form | Non
         return "is empty", None
     elif not (" ".join(text.split()) if lines else text).isprintable():
         message, remedy = "has a line break or a control character", "write it on one line"
-    elif form is not None and not form[0].fullmatch(text):
+    elif form is not None and not re.fullmatch(form[0], text):
         _, message, remedy = form
     return (f'"{shortened(text)}" {message}', remedy) if message else None
 

@@ -59,26 +59,21 @@ class Document:
         self.parts: dict[str, Document] = {}
 
     @classmethod
-    def read(cls, path: str) -> Document:
-        """The file at `path`; that it cannot be read is a problem of it."""
-        try:
-            return cls.parse(shown(path), read_file(path, MAX_FILE_BYTES))
-        except Unreadable as error:
-            return cls(shown(path), {}, unusable=error)
-
-    @classmethod
-    def parse(cls, file: str, content: bytes) -> Document:
-        """Never raises: bad encoding and bad syntax are problems of the document."""
+    def read(cls, path: str, content: bytes | None = None) -> Document:
+        """The file at `path`, or its content where that was read. Never raises: that it cannot be
+        read, bad encoding and bad syntax are problems of the document.
+        """
         import tomllib
 
         text = ""
         try:
+            content = read_file(path, MAX_FILE_BYTES) if content is None else content
             if len(content) > MAX_FILE_BYTES:
                 raise too_large(MAX_FILE_BYTES)
             text = text_of(content).replace("\r\n", "\n")
             if text.count(".") > MAX_KEY_PARTS and re.search(_ENDLESS_KEY, text):
                 raise Unreadable(f"has a key of more than {MAX_KEY_PARTS} parts")
-            return cls(file, _with_text_dates(tomllib.loads(text)), text)
+            return cls(shown(path), _with_text_dates(tomllib.loads(text)), text)
         except Unreadable as error:
             fault = error
         except tomllib.TOMLDecodeError as error:
@@ -87,18 +82,13 @@ class Document:
             fault = Unreadable("is nested too deeply")
         except ValueError:  # int() has a limit of its own
             fault = Unreadable("has a number of more than 4,300 digits")
-        return cls(file, {}, unusable=fault)
+        return cls(shown(path), {}, unusable=fault)
 
     def add(
         self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False
     ) -> None:
         """Note a fault of the value at `path`; `absent`: its line is that of the table it lacks."""
         self._faults.append((path, absent, message, remedy))
-
-    def take(self, key: str, part: Document) -> None:
-        """Let what another file states stand under `key`; faults in it name that file."""
-        self.root.values = self.values = {**self.values, key: part.values}
-        self.parts[key] = part
 
     @property
     def ok(self) -> bool:
@@ -308,8 +298,9 @@ _SYNTAX_REMEDIES = {
     "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
 }
 # what may hold the end of a line, or a bracket that opens nothing, before these
-_SIGN = re.compile(
-    r"""(?s)\"{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|[][{}\n]"""
+_SIGN = (
+    r"""(?s)\"{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}"""
+    r"""|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|[][{}\n]"""
 )
 
 
@@ -318,7 +309,7 @@ def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
     the texts, lists and tables in its outermost list.
     """
     first, line, start, depth, rows = 1, 1, 0, 0, list[int]()
-    for sign in _SIGN.finditer(text + "\n"):
+    for sign in re.finditer(_SIGN, text + "\n"):
         if depth == 1 and sign[0][0] in "\"'[{":
             rows.append(line)
         depth = max(0, depth + (sign[0] in "[{") - (sign[0] in "]}"))

@@ -203,7 +203,7 @@ class Workload(Record):
 
     def _check(self) -> None:
         # before anything compares it: fp8_e4m3 is fp8
-        if isinstance(self.kv_cache_type, str):
+        if isinstance(self.kv_cache_type, str) and self.kv_cache_type not in KV_CACHE_TYPES:
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
         stated, is_tuning = _stated_values(self), self.task == "finetune"
         message, remedy = "applies only to the task finetune", "add --task finetune"

@@ -125,7 +125,7 @@ def judge() -> PolicyJudge:
 
 @cache
 def policy(more: str = "") -> Policy:
-    return read_policy(Document.parse("audit.toml", (POLICY + more).encode()))
+    return read_policy(Document.read("audit.toml", (POLICY + more).encode()))
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ CONTRACT = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8").split("``
 
 
 def policy(text: str) -> Policy:
-    return read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
+    return read_policy(Document.read("audit.toml", ("schema = 1\n" + text).encode()))
 
 
 def as_json(text: str) -> Any:
@@ -43,7 +43,7 @@ def as_json(text: str) -> Any:
 def faults(content: bytes) -> tuple[Problem, ...] | None:
     """None where the content is a policy."""
     try:
-        read_policy(Document.parse("audit.toml", content))
+        read_policy(Document.read("audit.toml", content))
     except PolicyError as error:
         return error.problems
     return None
@@ -51,7 +51,7 @@ def faults(content: bytes) -> tuple[Problem, ...] | None:
 
 def test_the_contracts_example_is_read_whole() -> None:
     """Every key of the published schema means what its comment there says."""
-    read = read_policy(Document.parse("audit.toml", CONTRACT.split("```")[0].encode()))
+    read = read_policy(Document.read("audit.toml", CONTRACT.split("```")[0].encode()))
     needs = read.needs
     assert (read.fail_on, read.on_unknown) == ("error", "unknown")
     assert (needs.private, needs.commercial, needs.license) == (True, False, None)
@@ -79,7 +79,7 @@ def test_the_contracts_example_is_read_whole() -> None:
 def test_each_bad_policy_says_exactly_what_is_wrong_and_where(path: Path) -> None:
     """All faults of a file in one run, each with its line, its key and what to write instead."""
     with pytest.raises(PolicyError) as caught:
-        read_policy(Document.parse(path.name, path.read_bytes()))
+        read_policy(Document.read(path.name, path.read_bytes()))
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     assert [str(problem) for problem in caught.value.problems] == expected
 
@@ -100,7 +100,7 @@ def test_editors_see_the_same_faults(path: Path) -> None:
 
 def test_the_starter_policy_reads_itself() -> None:
     """What --init writes is valid as it stands."""
-    read = read_policy(Document.parse("audit.toml", starter_policy().encode()))
+    read = read_policy(Document.read("audit.toml", starter_policy().encode()))
     assert [wanted.name for wanted in read.models] == ["mistral-7b"]
 
 

@@ -25,7 +25,7 @@ def machine(name: str, **facts: Any) -> Machine:
 
 def filled(facts: str, *machines: Machine) -> tuple[list[Machine], list[str]]:
     """Machines with the facts of their class, and the notes on them."""
-    policy = read_policy(Document.parse("audit.toml", f"schema = 1\n{MODEL}{POOL}{facts}".encode()))
+    policy = read_policy(Document.read("audit.toml", f"schema = 1\n{MODEL}{POOL}{facts}".encode()))
     made, notes = run._with_stated_facts(policy, Machines(machines))
     return list(made), notes
 

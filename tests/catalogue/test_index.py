@@ -88,7 +88,7 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
     common = [plain.common(name) for name in ("architectures", "families", "things")]
     names = plain._shipped.names, plain.spellings(), plain.outlines
     package = open_folder(packed(folder))
-    monkeypatch.setattr("selfhost.core.tables.Document.parse", None)
+    monkeypatch.setattr("selfhost.core.tables.Document.read", None)
     assert package.ids() == plain.ids()
     assert (package._shipped.names, package.spellings(), package.outlines) == names
     assert [spec.replace(origin="") for spec in package.specs()] == specs

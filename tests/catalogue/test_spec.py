@@ -42,7 +42,7 @@ def _good(name: str) -> ModelSpec:
 
 
 def _from_text(text: str) -> tuple[Document, ModelSpec | None]:
-    document = Document.parse("x.toml", text.encode())
+    document = Document.read("x.toml", text.encode())
     spec = read_model_spec(document, "x.toml")
     return document, spec if document.ok else None
 

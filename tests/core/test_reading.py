@@ -280,7 +280,7 @@ def test_a_record_of_nothing_but_faults_prints_little(
 def test_a_missing_key_has_the_line_of_its_table() -> None:
     """A key that is not there points at the header, list element or dotted key that should hold it; the whole file has no line."""
     text = b"a.b = 1\n\n[t.u]\nx = 1\n[t]\ny = 1\n[[l]]\n[[l]]\nz = [\n  {},\n]\n"
-    document = Document.parse("x.toml", text)
+    document = Document.read("x.toml", text)
     root = document.root
     root.get("nothing", "str", required=True)
     for table in (root.get("a", "Table"), root.get("t", "Table"), *root.get("l", TABLES)):
@@ -318,7 +318,7 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
 )
 def test_what_is_no_toml_is_one_clear_problem(content: bytes, problem: str) -> None:
     """Exactly one, at the line to mend, which is not the end of the file or of a long value; no values and no exception."""
-    document = Document.parse("x.toml", content)
+    document = Document.read("x.toml", content)
     (found,) = document.problems
     assert str(found).startswith(problem)
     assert not document.ok
@@ -346,7 +346,7 @@ def test_a_wrong_value_is_one_problem_and_no_value(
     getter: str, value: str, arguments: dict[str, Any], message: str
 ) -> None:
     """Each getter notes what is wrong, in the words of the file, and gives nothing for it."""
-    document = Document.parse("x.toml", f"\na = {value}\n".encode())
+    document = Document.read("x.toml", f"\na = {value}\n".encode())
     got = document.root.get("a", getter, **arguments)
     (problem,) = document.problems
     assert (problem.line, problem.message) == (2, message)
@@ -359,7 +359,7 @@ def test_a_wrong_value_is_one_problem_and_no_value(
 )
 def test_no_bytes_raise(content: bytes) -> None:
     """Any content is a document, with values or with a problem whose line is in the file."""
-    document = Document.parse("x.toml", content)
+    document = Document.read("x.toml", content)
     if document.ok:
         root = document.root
         root.close()

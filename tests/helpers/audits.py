@@ -75,7 +75,7 @@ def audit(
     """`names` are those of the machines, or machines; `said` is the reason of every finding that does
     not pass.
     """
-    policy = read_policy(Document.parse(file, ("schema = 1\n" + text).encode()))
+    policy = read_policy(Document.read(file, ("schema = 1\n" + text).encode()))
     rows = table or {}
     own = [Machine(name=each) if isinstance(each, str) else each for each in names]
     # each of a kind of its own, by which the judge knows it
@@ -106,7 +106,7 @@ def audit(
 
 def judged(text: str, *machines: Machine, fleet: Fleet | None = None) -> Audit:
     """The audit of these machines against a policy by the judge itself."""
-    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
+    policy = read_policy(Document.read("audit.toml", ("schema = 1\n" + text).encode()))
     of = fleet or Fleet(machines=Machines(machines))
     return run.run_audit(policy, of, run.PolicyJudge(open_catalogue(), TODAY), today=TODAY)
 
