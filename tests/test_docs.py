@@ -27,9 +27,9 @@ from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.parser import CommandParser, formats_of
-from selfhost.core.tables import Document
+from selfhost.core.tables import Document, shipped_table
 from selfhost.core.workload import FLAGS
-from selfhost.judge.checks import CHECKS, table
+from selfhost.judge.checks import CHECKS
 from selfhost.machine import profiles
 from selfhost.reports.audit_formats import FORMATS
 from selfhost.reports.check_text import check_document
@@ -344,7 +344,7 @@ def test_reason_codes_are_the_codes() -> None:
     assert set(rows) == set(CHECKS)
     for check, text in rows.items():
         assert set(re.findall(r"`([a-z-]+)`", text)) == {
-            code for code in table("codes") if code.startswith(f"{check}-")
+            code for code in shipped_table("findings")["codes"] if code.startswith(f"{check}-")
         }
 
 

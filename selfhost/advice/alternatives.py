@@ -25,9 +25,8 @@ from ..judge.checks.model import openness_check
 from ..judge.checks.space import disk_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
-from ..judge.files import can_be_made, local_copy
 from ..judge.judging import best_layout, judge
-from ..judge.programs import RUNTIMES_BY_MODALITY
+from ..judge.programs import RUNTIMES_BY_MODALITY, can_be_made, local_copy
 from ..judge.question import ask, needs_under
 from ..judge.record import MACHINELESS_CHECKS, TIGHT_CODES, Alternative, Judged, Room
 from ..machine.record import Machine

@@ -19,7 +19,6 @@ from ..catalogue.runtime import BLANKS, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_LORA_RANK, Workload
-from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.judging import judge
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import (
@@ -29,6 +28,7 @@ from ..judge.placement.devices import (
     lent_to_gpu,
     runs_on,
 )
+from ..judge.programs import can_be_made, is_published, listing_of
 from ..judge.question import ask
 from ..judge.record import MEMORY_CHECKS, Judged, Question
 from ..machine.record import Machine

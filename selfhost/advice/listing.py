@@ -21,7 +21,6 @@ from ..judge.checks.model import license_check, openness_check, reads_context
 from ..judge.checks.speed import is_slow, is_too_slow
 from ..judge.defaults import suited
 from ..judge.judging import judge
-from ..judge.programs import with_canonical_license
 from ..judge.question import ask
 from ..judge.record import Route, Verdict
 from ..machine.record import Machine
@@ -219,7 +218,11 @@ class Lister:
         return Verdict.conclude(judged, machine, asked=id, offered=is_offered)
 
     def _ruled_out(self) -> set[str]:
-        workload = with_canonical_license(self._workload)
+        workload = self._workload
+        if workload.license is not None:
+            from ..catalogue.openness import canonical_expression
+
+            workload = workload.replace(license=canonical_expression(workload.license))
         if not (workload.license or workload.commercial or workload.modify or workload.auditable):
             return set()
         return {

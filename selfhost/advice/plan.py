@@ -16,7 +16,7 @@ from ..judge.checks import Finding, Outcome
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import smallest_of_list
-from ..judge.judging import judge, needs_left
+from ..judge.judging import judge
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
@@ -194,7 +194,8 @@ def plan_with(
         asked=meant.asked,
         model=meant.spec,
         workload=question.workload,
-        needs=question.needs and needs_left(question, question.needs),
+        needs=question.needs
+        and question.needs.replace(case=None, missing_bytes=question.missing_bytes),
         least=least,
         reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=tuple(machines),

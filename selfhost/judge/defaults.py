@@ -24,12 +24,12 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..needs.file_formats import FOUR_BITS
 from ..needs.quantization import BLOCKS
 from .checks import phrase
-from .files import loads_by_tag
 from .judging import judge
 from .placement.devices import index_of, places
-from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
+from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, loads_by_tag
 from .question import ask
 from .record import MEMORY_CHECKS, MODEL_CHECKS, NO_FILES, Judged, Question
 
@@ -38,6 +38,9 @@ Changes = Mapping[str, Any]
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
+# where a third of the file is lacking, no file of four bits fits: it is an eighth smaller than that
+# of the usual type, and no need is so wide a range that the rest would count
+_MOST_SAVED_PART = 3
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 # where a candidate runs, the best place first
@@ -102,7 +105,7 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
         return own
     if question.in_turn and question.here is None:
         first = _first_in_turn(search, runtime)
-        if first.quantization != own.quantization:
+        if first.question.workload != question.workload:
             return first
         search = search.replace(own=first)
     if takes_first_of_list(question):
@@ -161,14 +164,19 @@ def _best(search: _DefaultSearch, others: Iterable[Judged], *, own_first: bool) 
 
 def _first_in_turn(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """In the first type that runs, else the first that may; else in the usual one."""
-    own, spec, first = search.own, search.own.question.spec, search.own.quantization
-    usual = need.default_format_and_quantization(spec, runtime)[1]
+    own, question = search.own, search.own.question
+    first = question.workload.quantization
+    usual = need.default_format_and_quantization(question.spec, runtime)[1]
     if own.fits:
         return own if first == usual else search.chosen(own, "published", usual=usual)
     if any(each.decides for each in own.findings if each.check in MODEL_CHECKS):
         return own
+    whole = own.needs and own.needs.download_bytes
+    is_alone = first == usual and question.in_turn == (FOUR_BITS,)
+    if is_alone and whole and (own.lacking_bytes() or 0) > whole // _MOST_SAVED_PART:
+        return own
     tried = [own]
-    for other in search.candidates(search.own.question.in_turn):
+    for other in search.candidates(question.in_turn):
         if other.fits:
             return search.chosen(other, "smaller", first=first)
         tried.append(other)
@@ -287,12 +295,12 @@ def _larger(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     question, is_preferred = own.question, runtime.preferred_from_accelerators > 0
     if question.here is not None or question.files != NO_FILES:
         return own
-    spec, workload = question.spec, question.workload
-    if question.stated.quantization is None and spec.modality in GENERATING:
-        if is_preferred:
-            best = _program_for_many(search, runtime)
-        elif own.fits:
-            best = _program_for_many(search, runtime) or _largest_type(search, runtime)
+    spec, workload, cards = question.spec, question.workload, search.machine.accelerators
+    if cards and question.stated.quantization is None and spec.modality in GENERATING:
+        if is_preferred or own.fits:
+            best = _program_for_many(search, runtime, len(places(cards)))
+        if best is None and own.fits and not is_preferred:
+            best = _largest_type(search, runtime)
     if best is not None or question.stated.runtime is not None:
         return best or own
     # with Ollama, where its tag alone is known to have the file that is asked for, and it runs
@@ -307,9 +315,9 @@ def _larger(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     return own
 
 
-def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec) -> Judged | None:
+def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec, number: int) -> Judged | None:
     """With a program preferred on so many accelerators, in the first type that they hold."""
-    number, stated = len(places(search.machine.accelerators)), search.own.question.stated
+    stated = search.own.question.stated
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
         is_free = stated.runtime in (None, runtime.id)
         if not (is_free and 0 < runtime.preferred_from_accelerators <= number):

@@ -47,13 +47,9 @@ def judge(question: Question, machine: Machine) -> Judged:
         runtime_check(question, machine),
     ]
     kept = sorted(filter(None, findings), key=lambda finding: CHECKS.index(finding.check))
-    return layout.replace(findings=tuple(kept), needs=needs_left(question, layout.needs or needs))
-
-
-def needs_left(question: Question, needs: Needs) -> Needs:
-    """With what still has to be downloaded, and without what the needs were counted from."""
-    missing = question.missing_bytes
-    return needs.replace(case=None, missing_bytes=missing)
+    # without what the needs were counted from
+    left = (layout.needs or needs).replace(case=None, missing_bytes=question.missing_bytes)
+    return layout.replace(findings=tuple(kept), needs=left)
 
 
 def best_layout(

@@ -16,9 +16,17 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
-from .files import bytes_to_make, loads_by_tag, local_copy, states_needs_alone, types_in_turn
 from .pace.engine import instruction_sets_for_layout
-from .programs import companions_of, quantization_there, with_program
+from .programs import (
+    bytes_to_make,
+    companions_of,
+    loads_by_tag,
+    local_copy,
+    quantization_there,
+    states_needs_alone,
+    types_in_turn,
+    with_program,
+)
 from .record import NO_FILES, NamedFiles, Question
 
 # bytes of a parameter, by the type of the weights
@@ -242,20 +250,18 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
         part = local_copy(question, alone, machine, catalogue)
     return question.replace(
         here=part,
-        kept_by=_kept_by(question),
+        kept_by=_kept_by(question) if question.spec.gated else None,
         beside_bytes=max(0, (needs.download_bytes or 0) - download),
         making_bytes=0 if question.local_files or part else bytes_to_make(question, catalogue),
     )
 
 
 def _kept_by(question: Question) -> str | None:
-    """Who has the files beside the publisher, whose gate does not keep them."""
+    """Who has the files beside the publisher with a gate."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
     parts = None if runtime is None else need.parts_of(spec, runtime)
     if parts is not None:
         return parts.files[0].repository
-    if not spec.gated:
-        return None
     format, quantization = workload.format, workload.quantization
     repository = spec.repository_of(format, quantization) or ""
     if repository and repository.split("/")[0] != (spec.repository or "").split("/")[0]:

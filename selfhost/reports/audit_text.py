@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
-from ..judge.checks import Outcome, table
+from ..core.tables import shipped_table
+from ..judge.checks import Outcome
 from . import words
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 
@@ -168,7 +169,7 @@ def _judged_as(rows: Iterable[Row]) -> str:
 def _warnings(row: Row) -> str:
     """The checks that warn, each with its reason: `warns: license (…), speed (…)`."""
     warned = [each for each in row.findings if each.outcome is Outcome.WARN]
-    reasons = dict(table("codes"))
+    reasons = dict(shipped_table("findings")["codes"])
     if row.verdict is not None and row.verdict.waits_for_setting:
         reasons["accelerator-partly"] = words.ONCE_RAISED.lower()
     listed = (f"{each.check} ({reasons.get(each.code, each.code)})" for each in warned)

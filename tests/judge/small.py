@@ -14,8 +14,9 @@ from selfhost import api
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.runtime import QuantizationRule, RuntimeSpec
 from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness, Parameters
+from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
-from selfhost.judge.checks import Finding, Outcome, table
+from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import Speed
 from selfhost.judge.record import Judged, Question, Route, Verdict
@@ -252,7 +253,7 @@ def cell_tests(
     def test_every_code_is_walked() -> None:
         """The list of reason codes is closed: the table reaches each of this check, and its outcomes."""
         assert {code for _, code in cells} == {
-            code for code in table("codes") if code.startswith(f"{check}-")
+            code for code in shipped_table("findings")["codes"] if code.startswith(f"{check}-")
         }
         assert {outcome for outcome, _ in cells} == set(outcomes)
 

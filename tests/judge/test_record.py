@@ -19,10 +19,13 @@ from judge.small import (
     with_disk,
     work,
 )
+from selfhost.core.tables import shipped_table
 from selfhost.core.units import RANGES, UNITS
-from selfhost.judge.checks import Finding, table
+from selfhost.judge.checks import Finding
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Judged, Question, Route, Verdict, exit_code
+
+TABLE = shipped_table("findings")
 
 
 @pytest.mark.parametrize(
@@ -117,15 +120,15 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
 
 def test_every_code_has_words_and_every_words_a_code() -> None:
     """The table of words is compared with the closed list of codes."""
-    assert {key.partition("/")[0] for key in table("findings")} == table("codes").keys()
+    assert {key.partition("/")[0] for key in TABLE["findings"]} == TABLE["codes"].keys()
 
 
 def test_every_template_can_be_filled_in() -> None:
     """Parts in brackets are closed and not nested, and every figure is of a known unit."""
-    worded = [(key, each) for key, row in table("findings").items() for each in row.values()]
-    for key, template in (*worded, *table("phrases").items()):
+    worded = [(key, each) for key, row in TABLE["findings"].items() for each in row.values()]
+    for key, template in (*worded, *TABLE["phrases"].items()):
         while part := re.search(r"<(\w+)>", template):
-            template = template.replace(part[0], table("parts")[part[1]])
+            template = template.replace(part[0], TABLE["parts"][part[1]])
         plain = re.sub(r"\[\[!?[a-z_]+\?((?:(?!\[\[).)*?)\]\]", r"\1", template)
         assert "[[" not in plain, key
         assert "]]" not in plain, key

@@ -98,7 +98,7 @@ def finding(
         values["confidence"] = None
     if isinstance(why, Unread):
         remedy, values["why"] = remedy or why.remedy, why.reason
-    rows = table("findings")
+    rows = shipped_table("findings")["findings"]
     worded_as = rows.get(code, {}).get("like", code)
     words = rows[f"{worded_as}/{variant}" if variant else worded_as]
     return Finding(
@@ -111,22 +111,16 @@ def finding(
     )
 
 
-def table(name: str) -> Mapping[str, Any]:
-    """That table of the file."""
-    values: Mapping[str, Any] = shipped_table("findings")[name]
-    return values
-
-
 def fault(option: str, key: str, **figures: Any) -> WorkloadError:
     """What makes no sense of that option, in the words of that key, and what to type instead."""
-    words = table("faults")[key]
+    words = shipped_table("findings")["faults"][key]
     remedy = sentence(words.get("remedy", ""), figures) or None
     return WorkloadError.of((option, sentence(words["reason"], figures), remedy))
 
 
 def phrase(key: str, **figures: Any) -> str:
     """A sentence that several findings share, with its figures."""
-    return sentence(table("phrases")[key], figures)
+    return sentence(shipped_table("findings")["phrases"][key], figures)
 
 
 def sentence(template: str, figures: Mapping[str, Any]) -> str:
@@ -134,5 +128,5 @@ def sentence(template: str, figures: Mapping[str, Any]) -> str:
     while "<" in template:
         first, _, rest = template.partition("<")
         name, _, behind = rest.partition(">")
-        template = first + table("parts")[name] + behind
+        template = first + shipped_table("findings")["parts"][name] + behind
     return filled(template, figures)

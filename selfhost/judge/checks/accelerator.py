@@ -45,7 +45,8 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
         return _missing(needs, machine, question, runtime)
     if devices:
         return _unneeded(needs, machine, runtime)
-    if names := _placing_options(question):
+    names = _placing_options(question) if question.workload.runtime_options else []
+    if names:
         return finding(WARN, "accelerator-not-needed", "ignored", names=names)
     return finding(PASS, "accelerator-not-needed")
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
 from ...core.workload import Workload
-from ..files import states_needs_alone
+from ..programs import states_needs_alone
 from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, phrase
 

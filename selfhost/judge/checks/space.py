@@ -80,7 +80,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     idle, is_stated = None if limit is None else max(0, limit - reserve), False
     if workload.reserve_bytes is not None:
         # a stated reserve stays free, also of what is free now
-        now, is_stated = None if now is None else _least(now, idle), True
+        now, is_stated = None if now is None else min(now, now if idle is None else idle), True
     total = machine.memory_total_bytes or _MARGIN_PART * reserve
     ceilings = {"available": (now,), "total": (idle,), "default": (now, idle)}
     return Given(
@@ -134,12 +134,10 @@ def memory_check(
         confidence=machine.confidence,
         smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
     )
+    if memory is None or machine.address_space_bytes is None:
+        return judged
     shell = _shell_limit(low, high - files_bytes, needs, machine, given)
     return max(judged, shell or judged, key=lambda finding: finding.severity)
-
-
-def _least(*sizes: int | None) -> int | None:
-    return min((size for size in sizes if size is not None), default=None)
 
 
 def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Given) -> Cell | None:
@@ -158,7 +156,8 @@ def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Give
 def _unknown_need_cell(needs: Needs, machine: Machine, given: Given) -> Cell:
     why = next(entry for entry in needs.unknown if entry.fact.startswith("memory"))
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
-    most = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
+    sizes = machine.memory_total_bytes, machine.memory_limit_bytes
+    most = min((size for size in sizes if size is not None), default=None)
     cards = machine.accelerators
     is_host_alone = cards is not None and all(card.unified for card in cards)
     figures = {"needs": None, "short": None}
@@ -174,7 +173,8 @@ def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell
     """Whether even the least is too much for the least that was read, binding or not."""
     idle, limit = given.idle_bytes, machine.memory_limit_bytes or 0
     binding = None if given.basis == "default" and idle is None else given.ceiling_bytes
-    least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, binding)
+    sizes = machine.memory_total_bytes, machine.memory_limit_bytes, binding
+    least = min((size for size in sizes if size is not None), default=None)
     if least is None or low <= least:
         return None
     if assumed := _assumed_cell(low, high, least, machine, given):
@@ -227,10 +227,10 @@ def _shell_limit(
     low: int, high: int, needs: Needs, machine: Machine, given: Given
 ) -> Finding | None:
     """That a `ulimit -v` is or may be too low: it counts mapped files, too."""
-    left, mapped = machine.address_space_bytes, needs.evictable_bytes
+    left, mapped = machine.address_space_bytes or 0, needs.evictable_bytes
     threads = 2 * ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
     least, most = low + mapped, high + mapped + threads * _STACK_BYTES
-    if needs.memory is None or left is None or most <= left:
+    if most <= left:
         return None
     outcome, code = (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
     figures: dict[str, Any] = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}

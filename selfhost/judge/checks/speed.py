@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core import units
+from ...core.tables import shipped_table
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_CONTEXT_TOKENS,
@@ -16,7 +17,7 @@ from ...machine.record import BRIEFLY, Machine
 from ...needs.records import Needs
 from ..pace.speed import Speed
 from ..record import Judged, Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, table
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 _WIDE_PACE = 2
@@ -115,7 +116,7 @@ _HOURS_SECONDS = 3600
 def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed) -> Finding:
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
     unit, work, dataset_tokens = speed.unit, speed.work, question.workload.dataset_tokens
-    row = dict(table("work")[unit])
+    row = dict(shipped_table("findings")["work"][unit])
     if unit == units.TRAINED and dataset_tokens is not None:
         row["limit"] = dataset_tokens / _NIGHT_SECONDS
     way = _way_computed(question, placed, machine)
