@@ -38,9 +38,9 @@ Changes = Mapping[str, Any]
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
-# where a third of the file is lacking, no file of four bits fits: it is an eighth smaller than that
-# of the usual type, and no need is so wide a range that the rest would count
-_MOST_SAVED_PART = 3
+# where a third of what it takes is lacking, four bits do not fit either: the file is an eighth
+# smaller than in the usual type, and no need of text is so wide a range
+_SAVED_PART = 3
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 # where a candidate runs, the best place first
@@ -171,9 +171,8 @@ def _first_in_turn(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
         return own if first == usual else search.chosen(own, "published", usual=usual)
     if any(each.decides for each in own.findings if each.check in MODEL_CHECKS):
         return own
-    whole = own.needs and own.needs.download_bytes
-    is_alone = first == usual and question.in_turn == (FOUR_BITS,)
-    if is_alone and whole and (own.lacking_bytes() or 0) > whole // _MOST_SAVED_PART:
+    memory, lacking = own.memory, own.lacking_bytes() or 0
+    if question.in_turn == (FOUR_BITS,) and memory and lacking > memory.high_bytes / _SAVED_PART:
         return own
     tried = [own]
     for other in search.candidates(question.in_turn):
@@ -291,16 +290,11 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
 
 def _larger(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     """A better program, unless one was named, or a larger type; never beside files here."""
-    own, best = search.own, None
-    question, is_preferred = own.question, runtime.preferred_from_accelerators > 0
+    own, question = search.own, search.own.question
     if question.here is not None or question.files != NO_FILES:
         return own
-    spec, workload, cards = question.spec, question.workload, search.machine.accelerators
-    if cards and question.stated.quantization is None and spec.modality in GENERATING:
-        if is_preferred or own.fits:
-            best = _program_for_many(search, runtime, len(places(cards)))
-        if best is None and own.fits and not is_preferred:
-            best = _largest_type(search, runtime)
+    spec, workload = question.spec, question.workload
+    best = _on_accelerators(search, runtime) if search.machine.accelerators else None
     if best is not None or question.stated.runtime is not None:
         return best or own
     # with Ollama, where its tag alone is known to have the file that is asked for, and it runs
@@ -315,9 +309,19 @@ def _larger(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     return own
 
 
-def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec, number: int) -> Judged | None:
+def _on_accelerators(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged | None:
+    """Text in no stated type with the program for many of them, or in the largest type."""
+    own, is_preferred = search.own, runtime.preferred_from_accelerators > 0
+    is_free = own.question.stated.quantization is None and (is_preferred or own.fits)
+    if not is_free or own.question.spec.modality not in GENERATING:
+        return None
+    best = _program_for_many(search, runtime)
+    return best if best is not None or is_preferred else _largest_type(search, runtime)
+
+
+def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec) -> Judged | None:
     """With a program preferred on so many accelerators, in the first type that they hold."""
-    stated = search.own.question.stated
+    number, stated = len(places(search.machine.accelerators)), search.own.question.stated
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
         is_free = stated.runtime in (None, runtime.id)
         if not (is_free and 0 < runtime.preferred_from_accelerators <= number):

@@ -93,7 +93,7 @@ def needs_of(
     )
 
 
-T5 = ArchitectureRow(name="t5", stacks=("enc", "dec"), relative_positions=32)
+T5 = ArchitectureRow(name="t5", stacks=("enc", "dec"), rewrites=True, relative_positions=32)
 
 RUNTIME = RuntimeSpec(
     id="llama.cpp",

@@ -115,7 +115,7 @@ def memory_check(
     is_shared_out = needs.placement == "split" and needs.offload is None
     has, smaller = cell[3]["has"], what_is_smaller(host, given.ceiling_bytes)
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
-    judged = finding(
+    held = finding(
         *cell,
         needs=high,
         short=None if has is None else max(0, high - has),
@@ -134,10 +134,9 @@ def memory_check(
         confidence=machine.confidence,
         smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
     )
-    if memory is None or machine.address_space_bytes is None:
-        return judged
-    shell = _shell_limit(low, high - files_bytes, needs, machine, given)
-    return max(judged, shell or judged, key=lambda finding: finding.severity)
+    if machine.address_space_bytes is None:
+        return held
+    return _within_shell(held, (low, high - files_bytes), needs, machine)
 
 
 def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Given) -> Cell | None:
@@ -223,19 +222,18 @@ def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
     return PASS, "memory-fits", "", {"has": given.ceiling_bytes}
 
 
-def _shell_limit(
-    low: int, high: int, needs: Needs, machine: Machine, given: Given
-) -> Finding | None:
-    """That a `ulimit -v` is or may be too low: it counts mapped files, too."""
+def _within_shell(held: Finding, need: tuple[int, int], needs: Needs, machine: Machine) -> Finding:
+    """The finding, or the worse one that a `ulimit -v` is or may be too low: mapped files count."""
     left, mapped = machine.address_space_bytes or 0, needs.evictable_bytes
     threads = 2 * ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
-    least, most = low + mapped, high + mapped + threads * _STACK_BYTES
-    if most <= left:
-        return None
+    least, most = need[0] + mapped, need[1] + mapped + threads * _STACK_BYTES
+    if needs.memory is None or most <= left:
+        return held
     outcome, code = (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
     figures: dict[str, Any] = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
-    figures |= {"reserve_bytes": given.reserve_bytes, "need": (least, most), "mapped": mapped}
-    return finding(outcome, code, "shell", figures)
+    figures |= {"reserve_bytes": held.reserve_bytes, "need": (least, most), "mapped": mapped}
+    shell = finding(outcome, code, "shell", figures)
+    return max(held, shell, key=lambda finding: finding.severity)
 
 
 def _reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
