@@ -68,6 +68,7 @@ from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
+from selfhost.machine.words import every_card
 from selfhost.needs import case
 from selfhost.needs.tensors import row_of
 
@@ -435,7 +436,7 @@ def of_split_prompts(use: str) -> Iterator[Run]:
 
 def _name_of_driver(device: str) -> str:
     """As the table of GPUs has it, for a source leaves its first words out."""
-    names = (card.name for card in gpus.cards())
+    names = (card.name for card in every_card())
     return next((name for name in names if name.endswith(f" {device}")), device)
 
 

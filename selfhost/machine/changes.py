@@ -13,7 +13,6 @@ from ..core.spelling import did_you_mean, nearest, words_of
 from ..core.tables import shipped_table
 from ..core.units import parse_number, parse_size
 from . import cpus, gpus
-from .gpus import MOST_CARDS, NamedCards
 from .record import (
     BANDWIDTH,
     MAX_CORES,
@@ -29,7 +28,7 @@ from .record import (
     normal_system,
 )
 from .understand import cards_named
-from .words import UnknownGpuError
+from .words import MOST_CARDS, NamedCards, UnknownGpuError, joined, spelled
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
@@ -87,7 +86,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     name = ":".join(words).strip() or f"GPU with {units.binary(memory)}"
     if fault := fault_of(name, str):
         raise ValueError(fault[0], "give it plain text, without line breaks")
-    name = gpus.spelled(name)
+    name = spelled(name)
     card = Accelerator(
         vendor=gpus.vendor_of(name),
         name=name,
@@ -176,7 +175,7 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
         changed = changed.stated(_facts_of_setting(changed, key, values[key]), source)
     if named:
         notes = (text for each in named for text in (*each.notes, each.source))
-        facts: dict[str, Any] = {"accelerators": gpus.joined(named).accelerators}
+        facts: dict[str, Any] = {"accelerators": joined(named).accelerators}
         # the disk of the computer that was read says nothing about the one that has these GPUs
         facts |= {} if "disk" in texts else {"disks": None}
         changed = changed.stated(facts, "; ".join(notes))

@@ -1,7 +1,5 @@
 """What a processor's name tells of its memory and its cores: `specs/common/cpus.toml` and
-`cpu_cores.toml`; and chips with their memory soldered beside them, Apple's among them: `gpus.toml`.
-
-Each file is read when something in it is looked up, once.
+`cpu_cores.toml`; and chips with their memory beside them, Apple's among them: `chips.toml`.
 """
 
 from __future__ import annotations
@@ -9,7 +7,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from math import hypot, inf, prod
 from typing import Any, TypeVar
 
@@ -17,7 +15,6 @@ from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from .words import COUNT, word_table
 
 _table = partial(shipped_table, "cpus")
 
@@ -29,6 +26,10 @@ Ends = tuple[float, float, float]
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 # fewest and usual cores, as shares of those of the largest of a series of servers: a guess
 _SHARES_OF_LARGEST = (0.125, 0.5)
+# what stands for a sign in the shape of a model number; `?` is any
+_LETTERS_OF = {"#": "0123456789", "+": "123456789"}
+# `2x`, `x2`
+COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # makers as people type them, also before a bare number
 MAKERS = ("amd", "intel")
 
@@ -180,9 +181,7 @@ def processor_of(name: str) -> Processor | None:
         return None
     row = rows[0]
     memory, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
-    matches = (
-        _shape(shape).fullmatch(word) for shape in row.get("kinds_of", ["*"]) for word in words
-    )
+    matches = (_fits(shape, word) for shape in row.get("kinds_of", ["*"]) for word in words)
     kinds = row.get("kinds", ()) if any(matches) else ()
     # one for laptops, by where its memory sits or the letters behind its number
     is_mobile = memory in ("either", "soldered")
@@ -221,18 +220,21 @@ def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
     signs = [
         sum(shape.count(sign) for sign in "#+?*")
         for shape in shapes
-        if any(map(_shape(shape).fullmatch, words))
+        if any(_fits(shape, word) for word in words)
     ]
     return (len(wanted), -min(signs)) if signs else None
 
 
-@cache
-def _shape(shape: str) -> re.Pattern[str]:
-    """A shape of a model number; the header of the table explains its signs."""
-    plain = re.escape(shape).replace("\\#\\*", r"\d(?!\d).*").replace("\\*", ".*")
-    for sign, means in (("\\#", r"\d"), ("\\+", "[1-9]"), ("\\?", ".")):
-        plain = plain.replace(sign, means)
-    return re.compile(plain, re.ASCII)
+def _fits(shape: str, word: str) -> bool:
+    """Whether a word has the shape of a model number; its signs are those of the table."""
+    start = shape.removesuffix("*")
+    rest = word[len(start) :]
+    if len(word) < len(start) or (rest and start == shape):
+        return False
+    if start.endswith("#") and rest[:1].isdecimal():
+        return False
+    pairs = zip(start, word, strict=False)
+    return all(sign == "?" or letter in _LETTERS_OF.get(sign, sign) for sign, letter in pairs)
 
 
 def maker_of(name: str) -> str | None:
@@ -282,7 +284,7 @@ def count_of(name: str) -> int:
 def _count_in(word: str) -> int:
     """2 of `2x`, `x2` and `dual`; 0 of any other word."""
     count = COUNT.fullmatch(word)
-    return int(count[1] or count[2]) if count else word_table()["counts"].get(word, 0)
+    return int(count[1] or count[2]) if count else shipped_table("words")["counts"].get(word, 0)
 
 
 class Core(Record):
@@ -389,7 +391,7 @@ class Chip(Record):
 @lru_cache(maxsize=512)
 def chip_of(words: frozenset[str]) -> Chip | None:
     """The chip that the words of a processor's or a GPU's name mean; None for others."""
-    rows = _best_rows(shipped_table("gpus")["chip"], words)
+    rows = _best_rows(shipped_table("chips")["chip"], words)
     return record_of(Chip, rows[0]) if rows else None
 
 
@@ -397,7 +399,7 @@ def metal_share(ram_bytes: int) -> tuple[float, float]:
     """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
     least, most = next(
         row["share"]
-        for row in shipped_table("gpus")["metal"]
+        for row in shipped_table("chips")["metal"]
         if ram_bytes <= row.get("up_to_gib", ram_bytes) * units.GIB
     )
     return least, most

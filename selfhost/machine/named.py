@@ -15,11 +15,10 @@ from ..core.spelling import words_of
 from ..core.tables import sentences, shipped_table
 from . import cpus, gpus
 from .changes import planned
-from .gpus import joined
 from .profiles import machine_called, profiles_beginning_with, unknown_machine
 from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, cards_named, understand
-from .words import BREAK, UnknownGpuError, refusal, tokens
+from .words import BREAK, UnknownGpuError, joined, refusal, tokens
 
 _MOST_LETTERS = 120
 _RAM = ("memory_total_bytes", "memory_limit_bytes")
@@ -143,66 +142,6 @@ def _planned(
     return planned(Machine(**facts, **own, assumed=tuple(assumed), sources=sources))
 
 
-def _described(about: Description) -> tuple[Machine, str]:
-    if about.has_chip:
-        about.product = _mac_product(about.product, about.ram_gib)
-    row, stated_gib = about.product, about.ram_gib
-    if row and stated_gib:
-        about.ram_gib = _usable_ram_gib(row, stated_gib)
-    parts, quoted = _Parts(about), f'"{about.text}"'
-    if known := _known_with(about, parts):
-        return known
-    gib, title = parts.memory_gib(), _title(about, parts)
-    facts = _facts(parts)
-    source = shipped_table("products")["sources"][row["source"]] if row else ""
-    machine = _planned(
-        facts,
-        gib,
-        _assumed(about, parts, facts),
-        f"{quoted}: {source}" if row else quoted,
-        name=title,
-        scope="vm" if row.get("guest") else about.scope,
-        confidence="medium" if row else "low",
-    )
-    has_assumed = ", assumed" * machine.assumes("memory_total_bytes")
-    ram = _ram_words(gib)
-    notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
-    notes += _doubts(about, parts)
-    if about.has_no_gpu:
-        machine = machine.stated({"accelerators": ()}, quoted)
-    machine, rate_notes = _with_ram_rate(_with_cores(machine, about), about)
-    notes += rate_notes
-    if about.is_wsl:
-        # the virtual machine in which Windows runs Linux
-        half = (machine.memory_total_bytes or 0) // 2
-        machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
-        assumed = (*machine.assumed, *_RAM)
-        machine = machine.replace(scope="vm", system="linux", assumed=assumed)
-        notes.extend(sentences("words", "note", {"wsl": True}, half=half))
-    if about.left:
-        notes.append(f"Not understood, so left aside: {', '.join(about.left[:8])}.")
-    return machine, " ".join(notes)
-
-
-def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float) -> float | None:
-    """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
-    usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
-    is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
-    return usable if usable or is_of_disk else stated_gib
-
-
-def _with_cores(machine: Machine, about: Description) -> Machine:
-    """With those that are stated, if fewer than its processor has."""
-    stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
-    processor = machine.cpu_model or ""
-    cores = cpus.cores_of(processor)
-    listed = cores.physical[1] // cpus.count_of(processor) if cores and cores.are_known else None
-    if not stated or (listed and stated >= listed) or about.has_chip or machine.scope != "host":
-        return machine
-    facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
-    return machine.stated({**facts, "cpu_cores_performance": None}, f'"{about.text}"')
-
-
 def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
     """The product that a chip of Apple's means with so much RAM."""
     mac, chip = row["mac"], row["name"]
@@ -225,46 +164,34 @@ def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, 
     }
 
 
-class _Parts:
-    """What a computer is made of: of the description, else of its product."""
+class _Computer:
+    """What a described computer is made of: of the description, else of its product."""
 
     def __init__(self, about: Description) -> None:
-        row, self.about, self.processor = about.product, about, about.processor
-        own: str = row.get("processor", "")
-        if own and (self.processor is None or _is_kind_of(self.processor, own)):
-            self.processor = own
-        self.row, self.is_of_product = row, self.processor == row.get("processor")
+        self.about, row, name = about, about.product, about.processor
+        own: str | None = row.get("processor")
+        self.processor = own if own and _is_kind_of(name, own) else name
+        self.row, self.is_of_product = row, self.processor == own
         own_cards = [cards_named(row["gpu"])] if "gpu" in row and not about.has_no_card else []
-        stated_cards = [] if about.has_chip else about.cards
-        self.cards = joined(stated_cards or own_cards)
+        self.cards = joined([] if about.has_chip else about.cards or own_cards)
+        self.is_ram_stated, self.guest_cores, self.has_stated_cores = bool(about.ram_gib), 0, False
+        if about.scope != "host" and not row:
+            self._complete_guest()
+        elif not any((self.processor, self.cards.label, "shared" in row, about.vram_gib)):
+            self.processor = _unnamed_processor(about)
         name = self.processor or ""
         self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
         self.chip = cpus.chip_of(words_of(name))
         self.accelerators = self._accelerators()
-        self.guest_cores, self.has_stated_cores = 0, False
-        self.has_stated_ram = about.ram_gib is not None
-        if about.scope != "host" and not row:
-            self._complete_guest()
-        elif self.processor is None and not self.accelerators:
-            self._complete_computer()
-
-    def _complete_computer(self) -> None:
-        about = self.about
-        if about.is_line or self.row:
-            raise refusal("product", about.text)
-        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-            raise unknown_machine(about.text)
-        self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _complete_guest(self) -> None:
         about = self.about
-        counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
+        counts = (about.numbers.get(each) for each in ("vcpus", "threads", "cores"))
         stated = next(filter(None, counts), 0)
         if not about.ram_gib and not (self.processor and stated):
             raise refusal("guest", about.text)
-        self.has_stated_cores = bool(stated)
         usual = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
-        self.guest_cores = stated or usual
+        self.guest_cores, self.has_stated_cores = stated or usual, bool(stated)
         about.ram_gib = about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
         self.processor = self.processor or _GUEST_PROCESSOR
 
@@ -300,106 +227,177 @@ class _Parts:
         inside = self.series and (self.series.on_package_gib or self.series.memory_gib)
         return float((self.chip and self.chip.memory_gib) or inside or usual)
 
+    def facts(self) -> dict[str, Any]:
+        """What is told, and the cores and rate of memory that come with the product or chip."""
+        row, series, cores = self.row, self.series, self.guest_cores
+        own = row.get("architecture"), series and series.architecture
+        facts: dict[str, Any] = {
+            "system": self.system(),
+            "architecture": next(filter(None, own), self.around.get("architecture", "x86_64")),
+            "accelerators": self.accelerators,
+            "cpu_model": self.processor,
+        }
+        if cores:
+            facts |= {"cpu_cores_usable": float(cores), "cpu_cores_physical": cores}
+        elif self.is_of_product:
+            facts[BANDWIDTH] = round(row.get("gb_per_s", 0) * units.GB) or None
+            if "cores" in row:
+                physical, listed = row.get("physical"), cpus.cores_of(self.processor or "")
+                facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": physical}
+                if listed and listed.are_known and listed.physical[1] == physical:
+                    facts["cpu_cores_performance"] = listed.performance[1]
+        elif series and not row and not self.cards.label and series.memory == "soldered":
+            # memory that is sold at one rate alone
+            facts[BANDWIDTH] = round(series.usual) if series.least == series.most else None
+        return facts
 
-def _is_kind_of(named: str, own: str) -> bool:
-    """Whether words tell only the kind of the product's own processor: `r720 dual xeon`."""
-    kind = {*named.split()} - {"2x", "dual"}
-    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
-    return is_alike and cpus.names_a_kind_alone(kind)
+    def assumed(self, facts: Mapping[str, Any]) -> list[str]:
+        """The facts that no word tells."""
+        row, series, is_guest = self.row, self.series, self.guest_cores > 0
+        is_bare = not row and not is_guest
+        is_cards_alone = is_bare and self.processor is None and not self.is_ram_stated
+        is_sold_so = len(row.get("gib", ())) == 1 and "guest" not in row
+        is_on_package = series is not None and series.on_package_gib is not None
+        has_some_ram = not any((self.is_ram_stated, is_sold_so, is_on_package))
+        has_some_cores = is_guest and not self.has_stated_cores
+        assumed = {
+            BANDWIDTH: not facts.get(BANDWIDTH),
+            **dict.fromkeys(_RAM, has_some_ram),
+            "architecture": is_guest or is_cards_alone,
+            "accelerators": not any((row, self.accelerators, self.about.has_no_card)),
+            "cpu_cores_usable": has_some_cores,
+            "cpu_cores_physical": has_some_cores,
+            "system": is_bare
+            and not self.about.system
+            and (is_cards_alone or not self.cards.label),
+            "cpu_model": self.processor == _UNNAMED_PROCESSOR,
+        }
+        return [fact for fact in assumed if assumed[fact]]
 
 
-def _known_with(about: Description, parts: _Parts) -> tuple[Machine, str] | None:
+def _unnamed_processor(about: Description) -> str:
+    if about.is_line or about.product:
+        raise refusal("product", about.text)
+    if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+        raise unknown_machine(about.text)
+    return _UNNAMED_PROCESSOR
+
+
+def _is_kind_of(named: str | None, own: str) -> bool:
+    """Whether no word or only its kind tells the product's own processor: `r720 dual xeon`."""
+    kind = {*(named or "").split()} - {"2x", "dual"}
+    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named or "") == cpus.maker_of(own)
+    return named is None or (is_alike and cpus.names_a_kind_alone(kind))
+
+
+def _described(about: Description) -> tuple[Machine, str]:
+    if about.has_chip:
+        about.product = _mac_product(about.product, about.ram_gib)
+    row, quoted = about.product, f'"{about.text}"'
+    about.ram_gib = _usable_ram_gib(row, about.ram_gib)
+    computer = _Computer(about)
+    if known := _profile_with(computer):
+        return known
+    gib, title, facts = computer.memory_gib(), _title(computer), computer.facts()
+    machine = _planned(
+        facts,
+        gib,
+        computer.assumed(facts),
+        f"{quoted}: {shipped_table('products')['sources'][row['source']]}" if row else quoted,
+        name=title,
+        scope="vm" if row.get("guest") else about.scope,
+        confidence="medium" if row else "low",
+    )
+    has_assumed = ", assumed" * machine.assumes("memory_total_bytes")
+    ram = _ram_words(gib)
+    notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
+    notes += _doubts(computer)
+    machine = machine.stated({"accelerators": ()} if about.has_no_gpu else {}, quoted)
+    machine = machine.stated(_stated_cores(machine, about), quoted)
+    machine, rate_note = _with_ram_rate(machine, about)
+    notes += [rate_note] if rate_note else []
+    if about.is_wsl:
+        # the virtual machine in which Windows runs Linux
+        half = (machine.memory_total_bytes or 0) // 2
+        machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
+        assumed = (*machine.assumed, *_RAM)
+        machine = machine.replace(scope="vm", system="linux", assumed=assumed)
+        notes.extend(sentences("words", "note", {"wsl": True}, half=half))
+    if about.left:
+        notes.append(f"Not understood, so left aside: {', '.join(about.left[:8])}.")
+    return machine, " ".join(notes)
+
+
+def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float | None:
+    """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
+    if not row or not stated_gib:
+        return stated_gib
+    usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
+    is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
+    return usable if usable or is_of_disk else stated_gib
+
+
+def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     """Of GPUs alone the laptop or desktop that has them and the least memory, else the server."""
-    others = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
-    if not parts.cards.label or any(others) or "cores" in about.numbers:
+    about, cards = computer.about, computer.cards
+    others = (computer.processor, computer.row, about.system, about.is_line, about.ram_gib)
+    if not cards.label or any(others) or "cores" in about.numbers:
         return None
-    own = [(card.name, card.memory_total_bytes) for card in parts.accelerators]
+    own = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
     for kind in ("laptop",) if about.is_laptop else ("desktop", "server"):
         for machine in (profile.machine for profile in profiles_beginning_with(kind)):
-            cards = machine.accelerators or ()
-            if own == [(card.name, card.memory_total_bytes) for card in cards]:
+            if own == [(each.name, each.memory_total_bytes) for each in machine.accelerators or ()]:
                 note = f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'
-                return machine, " ".join([note, *parts.cards.notes])
+                machine = machine.replace(assumed=(*machine.assumed, *_RAM))
+                return machine, " ".join([note, *cards.notes])
     return None
 
 
-def _facts(parts: _Parts) -> dict[str, Any]:
-    """What is told, and the cores and the rate of memory that come with the product or the chip."""
-    row, series, cores = parts.row, parts.series, parts.guest_cores
-    own = row.get("architecture"), series and series.architecture, parts.around.get("architecture")
-    facts: dict[str, Any] = {
-        "system": parts.system(),
-        "architecture": next(filter(None, own), "x86_64"),
-        "accelerators": parts.accelerators,
-        "cpu_model": parts.processor,
+def _stated_cores(machine: Machine, about: Description) -> dict[str, Any]:
+    """The facts of those that are stated, if fewer than its processor has."""
+    stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
+    processor = machine.cpu_model or ""
+    cores = cpus.cores_of(processor)
+    listed = cores.physical[1] // cpus.count_of(processor) if cores and cores.are_known else None
+    if not stated or (listed and stated >= listed) or about.has_chip or machine.scope != "host":
+        return {}
+    return {
+        "cpu_cores_physical": stated,
+        "cpu_cores_usable": float(max(threads, stated)),
+        "cpu_cores_performance": None,
     }
-    if cores:
-        facts |= {"cpu_cores_usable": float(cores), "cpu_cores_physical": cores}
-    elif parts.is_of_product:
-        facts |= _facts_of_product(row)
-    elif series is not None and not row and not parts.cards.label and series.memory == "soldered":
-        # memory that is sold at one rate alone
-        facts[BANDWIDTH] = round(series.usual) if series.least == series.most else None
-    return facts
 
 
-def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
-    """The facts that no word tells."""
-    row, series, is_guest = parts.row, parts.series, parts.guest_cores > 0
-    is_bare = not row and not is_guest
-    is_cards_alone = all((is_bare, parts.processor is None, not parts.has_stated_ram))
-    is_sold_so = len(row.get("gib", ())) == 1 and "guest" not in row
-    is_on_package = series is not None and series.on_package_gib is not None
-    is_some_count = is_guest and not parts.has_stated_cores
-    assumed = {
-        BANDWIDTH: not facts.get(BANDWIDTH),
-        "memory_total_bytes": not any((parts.has_stated_ram, is_sold_so, is_on_package)),
-        "memory_limit_bytes": is_cards_alone,
-        "architecture": is_guest or is_cards_alone,
-        "accelerators": not any((row, parts.accelerators, about.has_no_card)),
-        "cpu_cores_usable": is_some_count,
-        "cpu_cores_physical": is_some_count,
-        "system": is_bare and not about.system and (is_cards_alone or not parts.cards.label),
-        "cpu_model": parts.processor == _UNNAMED_PROCESSOR,
-    }
-    return [fact for fact in assumed if assumed[fact]]
-
-
-def _facts_of_product(row: Mapping[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    if "gb_per_s" in row:
-        facts[BANDWIDTH] = round(row["gb_per_s"] * units.GB)
-    if "cores" in row:
-        physical, listed = row.get("physical"), cpus.cores_of(row.get("processor", ""))
-        facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": physical}
-        if listed and listed.are_known and listed.physical[1] == physical:
-            facts["cpu_cores_performance"] = listed.performance[1]
-    return facts
-
-
-def _title(about: Description, parts: _Parts) -> str:
-    if cores := parts.guest_cores:
+def _title(computer: _Computer) -> str:
+    about = computer.about
+    if cores := computer.guest_cores:
         kind = "a container" if about.scope == "container" else "a virtual machine"
         beside = [f"{cores} processor{'s' * (cores > 1)}", *(each.label for each in about.cards)]
         return f"{kind} with {' and '.join(beside)}"
-    is_said = parts.row and parts.is_of_product
-    names = [parts.processor or ""] * (not is_said and parts.processor != _UNNAMED_PROCESSOR)
-    if parts.cards.label:
-        names += [parts.cards.label] if about.cards or not parts.row else []
+    is_said = computer.row and computer.is_of_product
+    names = [computer.processor or ""] * (not is_said and computer.processor != _UNNAMED_PROCESSOR)
+    if computer.cards.label:
+        names += [computer.cards.label] if about.cards or not computer.row else []
     elif about.vram_gib is not None:
-        names += [card.name for card in parts.accelerators]
-    title, what = parts.row.get("title", "a machine"), " and ".join(filter(None, names))
-    if about.ram_gib is not None and not any((what, parts.row)):
+        names += [card.name for card in computer.accelerators]
+    title, what = computer.row.get("title", "a machine"), " and ".join(filter(None, names))
+    if about.ram_gib is not None and not any((what, computer.row)):
         return f"a computer with {_ram_words(about.ram_gib)}"
     return f"{title} with {what}" if what else title
 
 
-def _doubts(about: Description, parts: _Parts) -> tuple[str, ...]:
+def _doubts(computer: _Computer) -> tuple[str, ...]:
     """What else the description can mean, by its GPUs and by `note` of words.toml."""
-    row, processor, series, label = parts.row, parts.processor, parts.series, parts.cards.label
+    about = computer.about
+    row, processor, series, label = (
+        computer.row,
+        computer.processor,
+        computer.series,
+        computer.cards.label,
+    )
     is_usual = processor in (None, _UNNAMED_PROCESSOR, _GUEST_PROCESSOR)
-    is_listed = any((parts.chip, about.has_chip, series and not series.is_a_generation))
-    no_gpu = not any((parts.accelerators, about.has_no_card, row, about.vram_gib))
+    is_listed = any((computer.chip, about.has_chip, series and not series.is_a_generation))
+    no_gpu = not any((computer.accelerators, about.has_no_card, row, about.vram_gib))
     sizes = row.get("gib", ())[1:] if about.ram_gib is None else ()
     is_named_alone = "guest" in row and words_of(label).isdisjoint(about.words)
     is_system_stated = any((about.system, about.has_chip, about.scope == "container"))
@@ -411,13 +409,13 @@ def _doubts(about: Description, parts: _Parts) -> tuple[str, ...]:
         "unsaid": processor is None and not row,
         "series": not any((is_usual, is_listed)) and processor,
         "kind": other_kind * (about.processor not in (None, processor)),
-        "system": parts.system().capitalize() * (not is_system_stated),
+        "system": computer.system().capitalize() * (not is_system_stated),
         "vram": about.vram_gib is not None,
         "graphics": no_gpu and series and series.graphics,
         "card": first_card * about.has_chip,
         "sizes": [f"{size:g} GB" for size in sizes],
     }
-    return *parts.cards.notes, *sentences("words", "note", values, **values)
+    return *computer.cards.notes, *sentences("words", "note", values, **values)
 
 
 def _ram_words(gib: float) -> str:
@@ -425,29 +423,27 @@ def _ram_words(gib: float) -> str:
     return f"{gib:,g} {'GB' if gib == int(gib) else 'GiB'} of RAM"
 
 
-def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, list[str]]:
+def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
-    series, kind, stated = gpus.series_in(machine), about.ram_kind, about.numbers
+    series, kind, stated = gpus.series_in(machine), about.ram_kind or "", about.numbers
     is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
     if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
-        return machine, []
+        return machine, ""
     name = (kind or "RAM").upper()
     rate = None if series is None else _rate(series, kind, stated.get("mts"))
     if series is None or rate is None:
-        return machine, [f"{name} is left aside: it fits no processor that is named."]
+        return machine, f"{name} is left aside: it fits no processor that is named."
     used = min(series.channels, stated.get("channels", series.channels))
     if "sticks" in stated and series.bits == 64:
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
-    facts, assumed = (
-        {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)},
-        machine.assumed,
-    )
-    machine = machine.stated(facts, f"{what}, as its description says")
     # the rate of a kind is a guess
-    machine = machine if "mts" in stated else machine.replace(assumed=assumed)
-    return machine, [f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."]
+    assumed = [BANDWIDTH] if machine.assumes(BANDWIDTH) and "mts" not in stated else []
+    facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
+    machine = machine.stated(facts, f"{what}, as its description says")
+    note = f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+    return machine.replace(assumed=(*assumed, *machine.assumed)), note
 
 
 def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
@@ -459,7 +455,7 @@ def _how_known(about: Description, series: cpus.Processor, channels: int) -> str
     return None if is_filled else FILLED_ASSUMED
 
 
-def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int | None:
+def _rate(series: cpus.Processor, kind: str, stated: int | None) -> int | None:
     """The rate that is stated, else that of the kind of RAM; None where it does not fit."""
     slowest, usual, fastest = (
         round(rate * 8 / series.bits / series.channels / units.MB)

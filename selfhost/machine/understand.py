@@ -8,27 +8,36 @@ fills the gaps.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.records import shortened
 from ..core.tables import shipped_table
 from . import cpus, gpus
-from .gpus import MOST_CARDS, NamedCards, matches, named_card, not_sold_so, spelled
+from .cpus import COUNT
 from .words import (
     BREAK,
-    COUNT,
     KIND_OF_RAM,
     MODULES,
+    MOST_CARDS,
     NUMBERED,
     SIZE,
+    Card,
+    NamedCards,
     UnknownGpuError,
     UnknownMachineError,
+    joined,
     kinds_of_words,
+    matches,
+    named_card,
+    not_sold_so,
     refusal,
+    refuse_parts,
     role,
     shape,
+    spelled,
     tokens,
+    unknown_gpu,
     word_table,
 )
 
@@ -40,22 +49,21 @@ _LEAST_DISK_GIB, _MOST_GIB_OF_CLIENTS = 240, 256
 class Description:
     """What a text tells of a machine; None and empty for what it does not.
 
-    `taken`: places of words that a step has taken. `is_line`: it names a line of computers with
-    several processors. `product`: a row of products.toml, or of `chip` in gpus.toml.
-    `has_no_card`: it says that there is no GPU beside the processor, `has_no_gpu`: none at all.
-    `cards_at`: GPUs by the places of their names; `vram_gib`: of a GPU of which no more is
-    stated, but perhaps `gpu_maker`. `numbers`: cores, threads, vcpus, mts, channels and sticks, by
-    these words.
+    `free`: words that no step has taken, by their places. `is_of_gpus`: it names GPUs and nothing
+    else. `is_line`: it names a line of computers with several processors. `product`: a row of
+    products.toml, or of `chip` in chips.toml. `has_no_card`: it says that there is no GPU beside
+    the processor, `has_no_gpu`: none at all. `cards_at`: GPUs by the places of their names;
+    `vram_gib`: of a GPU of which no more is stated, but perhaps `gpu_maker`. `numbers`: cores,
+    threads, vcpus, mts, channels and sticks, by these words.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, *, is_of_gpus: bool = False) -> None:
+        self.text, self.is_of_gpus = text, is_of_gpus
         self.words = tokens(text)
-        self.taken: set[int] = set()
+        self.free = dict(enumerate(self.words))
         self.system: str | None = None
         self.scope = "host"
         self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
-
         self.product: Mapping[str, Any] = {}
         self.processor: str | None = None
         self.cards_at: dict[int, NamedCards] = {}
@@ -79,24 +87,21 @@ class Description:
     def left(self) -> list[str]:
         """The words that mean nothing here and are no fillers."""
         idle = role("idle") | role("gpu_idle") | role("computers") | {*cpus.MAKERS, BREAK}
-        free = (word for _, word in self.free_words() if word not in idle)
+        free = (word for word in self.free.values() if word not in idle)
         return [word for word in free if not shape("nothing").fullmatch(word)]
 
     def word(self, at: int) -> str:
-        """The word at that place; empty where there is none."""
+        """The word at that place, taken or not; empty where there is none."""
         return self.words[at] if 0 <= at < len(self.words) else ""
 
-    def free(self, at: int) -> str:
-        """The word at that place; empty where there is none, or a step has taken it."""
-        return "" if at in self.taken else self.word(at)
-
-    def free_words(self) -> Iterator[tuple[int, str]]:
-        """The words that no step has taken by now, with their places."""
-        return ((at, word) for at, word in enumerate(self.words) if at not in self.taken)
+    def take(self, places: Iterable[int]) -> None:
+        """Let no later step have the words at these places."""
+        for at in places:
+            self.free.pop(at, None)
 
     def free_gib(self, at: int) -> float:
         """The size at that place, which no step has taken; 0 where there is none."""
-        match = SIZE.fullmatch(self.free(at))
+        match = SIZE.fullmatch(self.free.get(at, ""))
         return float(match[1]) if match and match[2] == "gb" else 0.0
 
     def free_runs(self, longest: int = _LONGEST_NAME) -> Iterator[tuple[int, int, list[str]]]:
@@ -104,14 +109,8 @@ class Description:
         for length in range(min(longest, len(self.words)), 0, -1):
             for start in range(len(self.words) - length + 1):
                 run = self.words[start : start + length]
-                if BREAK not in run and self.taken.isdisjoint(range(start, start + length)):
+                if BREAK not in run and all(at in self.free for at in range(start, start + length)):
                     yield start, start + length, run
-
-    def ambiguity(self, word: str, readings: Sequence[str]) -> Exception:
-        """The error for a word that has several readings."""
-        texts = [self.text.lower().replace(word, each, 1) for each in readings]
-        whole, both = ", ".join(f"--machine '{text}'" for text in texts), " or ".join(readings)
-        return refusal("two_readings", self.text, readings, word=word, readings=both, whole=whole)
 
 
 def understand(text: str) -> Description:
@@ -124,7 +123,7 @@ def understand(text: str) -> Description:
     if not 0 < len(about.words) <= _MOST_WORDS:
         raise refusal("long", text)
     try:
-        gpus.refuse_parts(text)
+        refuse_parts(text)
         for step in _STEPS:
             step(about)
     except UnknownGpuError as error:
@@ -133,11 +132,9 @@ def understand(text: str) -> Description:
     has_processor = about.product or about.processor
     if "arm" in about.words and not has_processor:
         raise refusal("arm", text)
-    # `2x dgx spark`
-    is_named = has_processor or about.cards_at
-    for count in filter(None, (COUNT.fullmatch(word) for _, word in about.free_words())):
-        # `32x` ends a processor's name
-        if is_named and 1 < int(count[1] or count[2]) <= 16:
+    # `2x dgx spark`; `32x` ends a processor's name
+    for count in filter(None, map(COUNT.fullmatch, about.free.values())):
+        if (has_processor or about.cards_at) and 1 < int(count[1] or count[2]) <= 16:
             raise refusal("count", text, count=count[0])
     return about
 
@@ -152,17 +149,18 @@ def cards_named(text: str) -> NamedCards:
     """
     if text.strip().lower() in ("none", "no gpu"):
         return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
-    gpus.refuse_parts(text)
-    about = Description(re.sub("[()]", " ", text[:_MOST_LETTERS]))
-    _take_cards(about, alone=True)
-    rest = [word for _, word in about.free_words() if word not in role("gpu_idle") | {BREAK, "and"}]
+    refuse_parts(text)
+    about = Description(re.sub("[()]", " ", text[:_MOST_LETTERS]), is_of_gpus=True)
+    _take_cards(about)
+    idle = role("gpu_idle") | {BREAK, "and"}
+    rest = [word for word in about.free.values() if word not in idle]
     names = [part.split() for part in " ".join(about.words).split(BREAK)]
     for word in rest:
         if not (SIZE.fullmatch(word) or COUNT.fullmatch(word)):
-            raise gpus.unknown_gpu(next(name for name in names if word in name))
+            raise unknown_gpu(next(name for name in names if word in name))
     if rest or not about.cards or len(text) > _MOST_LETTERS:
         raise refusal("no_gpu_name", text)
-    together = gpus.joined(about.cards)
+    together = joined(about.cards)
     if (count := len(together.accelerators)) > MOST_CARDS:
         raise refusal("many_gpus", text, count=count, most=MOST_CARDS)
     memory = shipped_table("gpus")["sources"]["memory"]
@@ -174,13 +172,12 @@ def _take_product(about: Description) -> None:
     """The row of a product of which the name holds the most words, `9` also as `gen 9`."""
     texts = [word.replace("gen", "") for word in about.words]
     rows = [row for row in shipped_table("products")["product"] if _is_named(row, texts)]
-    if not rows:
-        return
-    about.product = max(rows, key=lambda row: len(row["words"].split()))
-    if code := about.product.get("refused"):
-        raise refusal(code, about.text)
-    own = {*about.product["words"].split(), *about.product.get("also", "").split()}
-    about.taken.update(at for at, text in enumerate(texts) if text in own)
+    if rows:
+        about.product = row = max(rows, key=lambda row: len(row["words"].split()))
+        if "refused" in row:
+            raise refusal(row["refused"], about.text)
+        own = {*row["words"].split(), *row.get("also", "").split()}
+        about.take(at for at, text in enumerate(texts) if text in own)
 
 
 def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
@@ -195,7 +192,7 @@ def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
 def _take_setting(about: Description) -> None:
     """The system, guests, containers, lines of computers, `legion`, and that there is no GPU."""
     table, others = word_table(), dict[str | None, str]()
-    for at, word in about.free_words():
+    for at, word in [*about.free.items()]:
         kind, end = kinds_of_words().get(word), at + 1
         about.is_laptop |= kind == "laptops" or word in ("laptop", "netbook")
         if kind == "systems":
@@ -207,13 +204,14 @@ def _take_setting(about: Description) -> None:
         elif kind in ("laptops", "lines"):
             about.is_line = not about.product
             # models of these have four digits, as GPUs have: `vostro 3070`
-            end += word in table["numbered"] and bool(re.fullmatch(r"\d{4}", about.free(end)))
+            has_model = re.fullmatch(r"\d{4}", about.free.get(end, ""))
+            end += word in table["numbered"] and has_model is not None
         elif word in ("nogpu", "nocard"):
             about.has_no_card, about.has_no_gpu = True, about.has_no_gpu or word == "nogpu"
         else:
             others[kind] = word
             continue
-        about.taken.update(range(at, end))
+        about.take(range(at, end))
     # `galaxy book` is no phone
     is_judged = {"phones"} if about.is_line or about.product else set()
     for kind in {"phones", "chips", "clusters"} & {*others} - is_judged:
@@ -222,18 +220,18 @@ def _take_setting(about: Description) -> None:
 
 def _take_mac(about: Description) -> None:
     """Take the Mac that the words name by its chip, or by a product that has one chip."""
-    texts = [about.free(at) for at in range(len(about.words))]
+    texts = [about.free.get(at, "") for at in range(len(about.words))]
     chips = (
         at
         for at, word in enumerate(texts)
         if shape("chip").fullmatch(word) and about.word(at - 1) not in role("not_apple")
     )
     start = next(chips, len(texts))
-    end = start + 1 + (about.free(start + 1) in ("pro", "max", "ultra"))
+    end = start + 1 + (about.free.get(start + 1) in ("pro", "max", "ultra"))
     chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
     if about.product or not (is_mac or chip):
         return
-    rows = [row for row in shipped_table("gpus")["chip"] if _is_mac(row, chip, {*texts})]
+    rows = [row for row in shipped_table("chips")["chip"] if _is_mac(row, chip, {*texts})]
     if len(rows) > 1:
         near = [row["words"].removeprefix("apple ") for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near))
@@ -241,8 +239,8 @@ def _take_mac(about: Description) -> None:
         about.product = rows[0]
         # no guest of another system has its GPU
         about.has_no_card = about.has_no_gpu = about.has_no_gpu or about.scope != "host"
-        about.taken.update(range(start, end))
-        about.taken.update(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
+        about.take(range(start, end))
+        about.take(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
     elif is_mac or {"apple", "air"} & {*texts}:
         raise refusal("mac", about.text)
 
@@ -277,7 +275,7 @@ def _take_processor(about: Description) -> None:
             if name[-1] not in about.processor:
                 first, second = about.processor, " ".join(name)
                 raise refusal("two_processors", about.text, first=first, second=second)
-            about.taken.update(range(start, end))
+            about.take(range(start, end))
 
 
 def _may_be_of_processor(word: str) -> bool:
@@ -296,7 +294,7 @@ def _series_name(name: Sequence[str]) -> str | None:
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
-    about.taken.update(range(start, end))
+    about.take(range(start, end))
     series = cpus.processor_of(name)
     is_server = series is not None and series.kind == "server"
     count = _count_beside(about, start, end) if series is None or is_server else 1
@@ -314,19 +312,25 @@ def _take_processor_number(about: Description) -> None:
             continue
         names = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
         if len(names) > 1:
-            raise about.ambiguity(" ".join(name), names)
+            raise _two_readings(about, " ".join(name), names)
         if names:
             _put_processor(about, start, end, names[0])
             return
 
 
+def _two_readings(about: Description, word: str, readings: Sequence[str]) -> Exception:
+    texts = [about.text.lower().replace(word, each, 1) for each in readings]
+    whole, both = ", ".join(f"--machine '{text}'" for text in texts), " or ".join(readings)
+    return refusal("two_readings", about.text, readings, word=word, readings=both, whole=whole)
+
+
 def _take_processor_kind(about: Description) -> None:
     """`ryzen 7`, `xeon`, `i5 8th gen`, `amd a10x9600p`: a kind with numbers of no series."""
-    for start, word in [] if about.processor or about.has_chip else about.free_words():
-        name, end = [word], start + 1
-        if not cpus.class_of(word) or word in ("pro", "ai", "core2"):
+    for start, first in [] if about.processor or about.has_chip else [*about.free.items()]:
+        name, end = [first], start + 1
+        if not cpus.class_of(first) or first in ("pro", "ai", "core2"):
             continue
-        while (word := about.free(end)) and _may_be_of_processor(word):
+        while (word := about.free.get(end, "")) and _may_be_of_processor(word):
             is_number = any(map(str.isdecimal, word)) and not matches((word,))
             if not (is_number or cpus.names_a_kind_alone({word})):
                 break
@@ -335,9 +339,9 @@ def _take_processor_kind(about: Description) -> None:
         if {*name} <= {"core", *cpus.MAKERS}:
             continue
         for at in (end, start - 1):
-            generation = NUMBERED.fullmatch(about.free(at))
+            generation = NUMBERED.fullmatch(about.free.get(at, ""))
             if generation and generation[2] == "gen":
-                about.taken.add(at)
+                about.take((at,))
                 number = generation[1]
                 name += [{"1": "1st", "2": "2nd", "3": "3rd"}.get(number, f"{number}th"), "gen"]
                 break
@@ -345,18 +349,18 @@ def _take_processor_kind(about: Description) -> None:
         return
 
 
-def _take_cards(about: Description, *, alone: bool = False) -> None:
-    """Take the names of GPUs, with sizes and counts beside them; `alone`: nothing else is named."""
+def _take_cards(about: Description) -> None:
+    """Take the names of GPUs, with sizes and counts beside them."""
     fillers = role("idle") - role("forms")
     for start, end, run in about.free_runs():
-        if "and" in run or not (alone or _is_gpu_name(run)):
+        if "and" in run or not (about.is_of_gpus or _is_gpu_name(run)):
             continue
         sizes = [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
         names = [word for word in run if not SIZE.fullmatch(word) and word not in fillers]
         cards = matches(tuple(names), laptop=about.is_laptop)
         is_size = all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
-        if cards and is_size and (alone or not _is_other_number(about, run, cards)):
-            _take_card(about, start, end, names, next(iter(sizes), None), alone=alone)
+        if cards and is_size and (about.is_of_gpus or not _is_other_number(about, run, cards)):
+            _take_card(about, start, end, names, next(iter(sizes), None))
 
 
 def _is_gpu_name(run: Sequence[str]) -> bool:
@@ -373,7 +377,7 @@ def _is_gpu_name(run: Sequence[str]) -> bool:
     return has_number or (len(run) > 1 and not role("numberless").isdisjoint(run))
 
 
-def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpus.Card]) -> bool:
+def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[Card]) -> bool:
     """Whether it is figures alone that are a year or a processor's number."""
     word = run[0]
     if len(run) > 1 or not word.isdecimal():
@@ -381,118 +385,106 @@ def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpu
     processors = cpus.names_of_number(word, beside_gpu=True)
     if processors and not (about.processor or about.has_chip):
         if len(processors) > 1 or not about.cards_at:
-            raise about.ambiguity(word, [*processors, cards[0].label.lower()])
+            raise _two_readings(about, word, [*processors, cards[0].label.lower()])
         return True
     return 2005 <= int(word) <= 2035
 
 
 def _take_card(
-    about: Description,
-    start: int,
-    end: int,
-    names: Sequence[str],
-    size: float | None,
-    *,
-    alone: bool,
+    about: Description, start: int, end: int, names: Sequence[str], size: float | None
 ) -> None:
     """With the size and count beside it; `size` stands in its name."""
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
-    about.taken.update(range(start, end))
+    about.take(range(start, end))
     # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
     _, end = _with_fillers(about, start, end)
     cards = matches(tuple(names), laptop=about.is_laptop)
-    sold = {gib for card in cards for gib in card.memory_gib}
     if all(card.unified for card in cards):
         # any but an integrated one is in the chip that was named
         if cards[0].integrated or not about.processor:
-            own = about.free_gib(end) if alone else 0.0
-            about.taken.update(range(end, end + (own > 0)))
+            own = about.free_gib(end) if about.is_of_gpus else 0.0
+            about.take(range(end, end + (own > 0)))
             inside = named_card(names, own or None, laptop=about.is_laptop)
             if all(inside.label != each.label for each in about.cards):
                 about.cards_at[start] = inside
         return
-    if size not in sold:
-        size = _size_behind(about, end, cards, alone=alone)
-        size = _size_before(about, start, cards, alone=alone) if size is None else size
+    if all(size not in card.memory_gib for card in cards):
+        size = _size_behind(about, end, cards)
+        size = _size_before(about, start, cards) if size is None else size
     count = _count_beside(about, start, end)
     about.cards_at[start] = named_card(names, size or None, count, laptop=about.is_laptop)
 
 
-def _size_behind(
-    about: Description, end: int, cards: Sequence[gpus.Card], *, alone: bool
-) -> float | None:
+def _size_behind(about: Description, end: int, cards: Sequence[Card]) -> float | None:
     """The card's size behind its name; 0 where a size there is none of its own, None for none."""
     at = end + (about.word(end) in (BREAK, "vram", "with"))
-    size = about.free_gib(at)
+    size, kind = about.free_gib(at), about.word(at).partition("b")[2]
     if not size:
         return None
-    kind = about.word(at).partition("b")[2]
+    is_sold = kind == "vram" or any(size in card.memory_gib for card in cards)
     if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
         return 0
-    is_sold = kind == "vram" or any(size in card.memory_gib for card in cards)
     if is_sold or f"{size:g}gb" in cards[0].named - cards[0].words:
-        about.taken.add(at)
+        about.take((at,))
         return size if is_sold else 0
-    if alone or (not kind and at == end and _is_no_ram(about, size)):
+    if about.is_of_gpus or (not kind and at == end and _is_no_ram(about, size)):
         raise not_sold_so(cards, size)
     return 0
 
 
-def _size_before(
-    about: Description, start: int, cards: Sequence[gpus.Card], *, alone: bool
-) -> float | None:
+def _size_before(about: Description, start: int, cards: Sequence[Card]) -> float | None:
     """The card's size before its name, where another is the RAM's."""
     sold = {size for card in cards for size in card.memory_gib}
-    modules, size = MODULES.fullmatch(about.free(start - 1)), about.free_gib(start - 1)
+    modules, size = MODULES.fullmatch(about.free.get(start - 1, "")), about.free_gib(start - 1)
     if modules and float(modules[2]) in sold and about.processor is None:
         raise refusal("modules", about.text, word=modules[0], card=cards[0].label)
-    has_others = any(about.free_gib(at) for at in range(len(about.words)) if at != start - 1)
-    is_of_card = about.processor is None or _is_no_ram(about, size) or has_others or alone
-    if size not in sold or not is_of_card:
+    has_others = any(about.free_gib(at) for at in about.free if at != start - 1)
+    is_of_card = about.processor is None or has_others or about.is_of_gpus
+    if size not in sold or not (is_of_card or _is_no_ram(about, size)):
         return None
-    about.taken.add(start - 1)
+    about.take((start - 1,))
     return size
 
 
 def _is_no_ram(about: Description, gib: float) -> bool:
     """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
-    is_odd = gib % 4 != 0 and gib > 6
     has_ram = any(word.endswith("bram") for word in about.words)
-    return is_odd or has_ram or not role("changed").isdisjoint(about.words)
+    return (gib % 4 != 0 and gib > 6) or has_ram or not role("changed").isdisjoint(about.words)
 
 
 def _with_fillers(about: Description, start: int, end: int) -> tuple[int, int]:
     """A run with what stands between it and its size or count."""
     fillers = (role("gpu_idle") | {*cpus.MAKERS}) - {"with", "vram"}
-    while start > 0 and about.word(start - 1) in fillers:
+    while about.word(start - 1) in fillers:
         start -= 1
-    while about.free(end) in fillers:
+    while about.free.get(end) in fillers:
         end += 1
     return start, end
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:
     """Take the `2x` or `x2` beside a run; 1 without one."""
-    while end in about.taken and SIZE.fullmatch(about.word(end)):
+    while end not in about.free and SIZE.fullmatch(about.word(end)):
         end += 1
     start, end = _with_fillers(about, start, end)
     for at in (start - 1, end, end + 1):
-        count = COUNT.fullmatch(about.free(at))
+        count = COUNT.fullmatch(about.free.get(at, ""))
         # `epyc 7742 2x 3090` are two cards
         is_of_this = at < start or about.word(at + 1) in ("", BREAK)
         if count and (is_of_this if count[1] else at >= end):
-            about.taken.add(at)
+            about.take((at,))
             return int(count[1] or count[2])
     return 1
 
 
 def _choose_cards(about: Description) -> None:
     """Leave aside what is in the processor beside a card; refuse one of several."""
-    for at, word in about.free_words():
-        line = spelled(word).split()[:1]
-        if role("cards").intersection(line) and shape("card").fullmatch(about.free(at + 1)):
-            named_card([word, about.word(at + 1)])
+    for at, word in about.free.items():
+        number = about.free.get(at + 1, "")
+        is_line = role("cards").intersection(spelled(word).split()[:1])
+        if is_line and shape("card").fullmatch(number):
+            named_card([word, number])
     discrete = {
         at: cards
         for at, cards in about.cards_at.items()
@@ -507,16 +499,14 @@ def _choose_cards(about: Description) -> None:
 
 def _take_memory(about: Description) -> None:
     """Take the RAM: what is said to be it, else the one size that no disk has."""
-    sizes = _sizes(about)
+    sizes = _take_sizes(about)
     about.vram_gib = max(sizes["vram"], default=None)
     is_large = cpus.class_of(about.processor or "").get("most_gib", 0) > _MOST_GIB_OF_CLIENTS
-    plain = sizes["plain"]
-    small = sorted({gib for gib in plain if is_large or gib < _LEAST_DISK_GIB})
-    ram = max(sizes["ram"], default=None)
+    plain, ram = sizes["plain"], max(sizes["ram"], default=None)
+    small = {gib for gib in plain if is_large or gib < _LEAST_DISK_GIB}
     # `2x 16gb v100 64gb`: it does not tell whether these are modules
     is_unclear = "sticks" in about.numbers or "or" in about.words
-    is_unclear &= bool(small) and ram not in small
-    if ram is not None and not is_unclear:
+    if ram is not None and not (is_unclear and small and ram not in small):
         about.ram_gib = ram
     elif ram is None and (about.has_chip or len(small) < 2):
         about.ram_gib = min(plain, default=None)
@@ -526,12 +516,12 @@ def _take_memory(about: Description) -> None:
         raise refusal("two_sizes", about.text, sizes=listed, largest=all_sizes[-1])
 
 
-def _sizes(about: Description) -> dict[str, list[float]]:
+def _take_sizes(about: Description) -> dict[str, list[float]]:
     """Take cores and rates, too; the sizes in GiB by what they are of, `plain` if no word tells."""
     sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
     series = cpus.processor_of(about.processor or "")
     is_server = series is not None and series.kind == "server"
-    for at, word in about.free_words():
+    for at, word in [*about.free.items()]:
         if KIND_OF_RAM.fullmatch(word):
             about.ram_kind = word
         elif modules := MODULES.fullmatch(word):
@@ -545,7 +535,7 @@ def _sizes(about: Description) -> dict[str, list[float]]:
             about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
         elif word not in role("of_sizes"):
             continue
-        about.taken.add(at)
+        about.take((at,))
     return sizes
 
 
@@ -554,14 +544,14 @@ def _take_rest(about: Description) -> None:
     says_gpu = False
     if "vcpus" in about.numbers and about.scope == "host":
         about.scope = "vm"
-    for at, word in about.free_words():
+    for at, word in [*about.free.items()]:
         maker = gpus.vendor_of(word)
         if maker != gpus.UNKNOWN:
             about.gpu_maker = about.gpu_maker or maker
         elif word not in role("gpu_words"):
             continue
         says_gpu |= word in ("gpu", "vram", "dgpu")
-        about.taken.add(at)
+        about.take((at,))
     if about.cards_at or about.has_no_card or "shared" in about.product or about.has_chip:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):

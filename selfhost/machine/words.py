@@ -1,29 +1,42 @@
-"""A description of a machine as words: sizes, counts, rates and names in one spelling each.
-The words and their roles are in `specs/common/words.toml`.
+"""What people type about machines: the words of a description in one spelling each, and the GPUs
+that they mean, `2x 3090`, `geforce rtx 4060 ti 16 gb`. `specs/common/words.toml` has the roles of
+words, and what is refused.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache, partial
 
+from ..core import units
 from ..core.errors import SelfhostError
-from ..core.records import shortened
+from ..core.records import Record, shortened
+from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
+from . import cpus
+from .cpus import COUNT
+from .gpus import (
+    driver_memory_bytes,
+    fact_of,
+    peak_gb_per_s,
+    sold_otherwise,
+    vendor_of,
+    why_unserved,
+)
+from .record import Accelerator
 
 Means = str | Callable[[re.Match[str]], str]
 
 BREAK = "|"
+MOST_CARDS = 64
+_MOST_ASKED = 8
 SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
-COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
 NUMBERED = re.compile(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
-
-_SCRIPTS_WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 word_table = partial(shipped_table, "words")
 
@@ -122,6 +135,211 @@ def _spoken() -> tuple[Mapping[str, str], re.Pattern[str]]:
     """Words of other languages and what finds one, the longest first: `16ГБ`."""
     means = {word: row["means"] for row in word_table()["spoken"] for word in row["words"]}
     longest = sorted(means, key=len, reverse=True)
-    joined = [re.escape(word) for word in longest if _SCRIPTS_WITHOUT_SPACES.search(word)]
-    alone = [re.escape(word) for word in longest if not _SCRIPTS_WITHOUT_SPACES.search(word)]
+    scripts_without_spaces = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+    joined = [re.escape(word) for word in longest if scripts_without_spaces.search(word)]
+    alone = [re.escape(word) for word in longest if not scripts_without_spaces.search(word)]
     return means, re.compile("|".join([*joined, rf"(?<![^\W\d])(?:{'|'.join(alone)})(?!\w)"]))
+
+
+class Card(Record):
+    """A GPU as it is sold: a row of `gpu`. `words` tell it from others; `named` are all words of
+    its driver's name, its maker and what people say beside them; `called` other names as a whole.
+    """
+
+    name: str
+    words: frozenset[str]
+    named: frozenset[str]
+    called: tuple[frozenset[str], ...]
+    memory_gib: tuple[float, ...] = ()
+    usual_gib: float | None = None
+    unified: bool = False
+    devices: int = 1
+    integrated: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name without the words that people leave unsaid."""
+        said = [word for word in self.name.split() if word.lower() not in role("unsaid")]
+        return " ".join(said) or self.name
+
+    def label_with(self, memory_gib: float) -> str:
+        """The label with a memory; as it is where it names that already."""
+        size = f"{memory_gib:g}"
+        has_size = re.search(rf"\b{size} ?GB\b", self.label)
+        return self.label if has_size else f"{self.label} {size} GB"
+
+
+class NamedCards(Record):
+    """GPUs that somebody named.
+
+    `label` is a short name for all, `2x RTX 3090`; `notes` has a sentence for each name that can
+    mean more than one; `source` says where memory and bandwidth are from.
+    """
+
+    accelerators: tuple[Accelerator, ...]
+    label: str
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+
+@cache
+def every_card() -> tuple[Card, ...]:
+    """Every GPU of the table."""
+    idle, former = role("gpu_idle"), word_table()["former"]
+    all_cards = []
+    for row in shipped_table("gpus")["gpu"]:
+        vendor = vendor_of(row["name"])
+        named = [row["name"], row["words"], row.get("also", ""), vendor, *former.get(vendor, ())]
+        all_cards.append(
+            cpus.record_of(
+                Card,
+                row,
+                words=frozenset(row["words"].split()),
+                named=words_of(" ".join(named)),
+                called=tuple(words_of(name) - idle for name in row.get("called", ())),
+                integrated="integrated" in row,
+            )
+        )
+    return tuple(all_cards)
+
+
+def joined(named: Sequence[NamedCards]) -> NamedCards:
+    """Several names as one."""
+    return NamedCards(
+        accelerators=tuple(card for each in named for card in each.accelerators),
+        label=" + ".join(each.label for each in named),
+        notes=tuple(note for each in named for note in each.notes),
+        source="; ".join(each.source for each in named),
+    )
+
+
+def named_card(
+    name: Sequence[str], memory_gib: float | None = None, count: int = 1, *, laptop: bool = False
+) -> NamedCards:
+    """So many of the GPU of that name. Raises `UnknownGpuError` or `PartOfMachineError`."""
+    several = matches(tuple(name), laptop=laptop)
+    if not several:
+        raise unknown_gpu(name)
+    if all(card.unified for card in several):
+        shared = next((card for card in several if card.integrated), None)
+        if shared is None:
+            raise refusal("gpu_of_machine", several[0].label)
+        inside = Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True)
+        note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
+        cards = NamedCards(
+            accelerators=(inside,),
+            label=shared.label,
+            notes=() if memory_gib is None else (note,),
+            source=f"{shared.label}: part of a processor, so its memory is the RAM",
+        )
+    else:
+        cards = _choose_size(several, " ".join(name), memory_gib)
+    label = f"{count}x {cards.label}" if count > 1 else cards.label
+    return cards.replace(accelerators=cards.accelerators * count, label=label)
+
+
+def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
+    """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
+    if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
+        # the name of a superchip states the processor's memory
+        memory_gib = None
+    options = sorted(
+        (each for card in several for each in _sizes(card, memory_gib)), key=lambda each: each[:3]
+    )
+    if not options:
+        raise not_sold_so(several, memory_gib or 0)
+    _, size, peak, card = options[0]
+    others = dict.fromkeys(c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak))
+    names, sized = " or ".join(f'"{name}"' for name in others), card.label_with(size)
+    which = "the usual one" if card.usual_gib else "the smallest"
+    note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
+    label = card.label if len(card.memory_gib) == 1 else sized
+    key = sold_otherwise(card.name, size).get("source") or fact_of(card.name, "source")
+    source = shipped_table("gpus")["sources"].get(key, "nowhere: it is not known")
+    accelerator = Accelerator(
+        vendor=vendor_of(card.name),
+        name=card.name,
+        memory_total_bytes=driver_memory_bytes(card.name, size),
+        unified=False,
+        memory_bandwidth_bytes_per_second=round(peak * units.GB) or None,
+    )
+    return NamedCards(
+        accelerators=(accelerator,) * card.devices,
+        label=label,
+        notes=(note,) if others else (),
+        source=f"{label}: bandwidth from {source}",
+    )
+
+
+def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, float, Card]]:
+    """Of each size that is meant whether it is unusual, GiB and GB/s."""
+    for size in card.memory_gib:
+        if memory_gib in (None, size, size * card.devices):
+            peak = peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0
+            yield card.usual_gib not in (None, size), size, peak, card
+
+
+@lru_cache(maxsize=4096)
+def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
+    """The cards of which the words say enough, `h200` is no `h200 nvl`; also by a short form,
+    `3070s`, and in a laptop its form.
+    """
+    if laptop and (several := matches((*name, "laptop"))):
+        return several
+    plain, same = spelled(" ".join(name)).lower(), word_table()["same"]
+    left_out = role("left_out")
+    for spelling in (plain, *(find.sub(put, plain) for find, put in shapes("short"))):
+        typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
+        meant = [
+            card
+            for card in every_card()
+            if (typed <= card.named and card.words - left_out - role("forms") <= typed)
+            or typed in card.called
+        ]
+        whole = [card for card in meant if card.words - left_out <= typed]
+        most = max((len(card.words - left_out) for card in whole), default=0)
+        longest = [card for card in whole if len(card.words - left_out) == most]
+        if typed and meant:
+            return tuple(longest or meant)
+    return ()
+
+
+def spelled(text: str) -> str:
+    """A name with the spaces that drivers write: `RTX4070TiSUPER` becomes `RTX 4070 Ti SUPER`."""
+    text = text.strip()
+    for find, put in shapes("spelling"):
+        text = find.sub(put, text)
+    return text
+
+
+def refuse_parts(text: str) -> None:
+    """Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
+    if part := shape("gpu_part").search(text):
+        name = f"MIG {part[0]}" if part[1] else part[0]
+        raise refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
+
+
+def unknown_gpu(name: Sequence[str]) -> Exception:
+    """The error for words that are no GPU's name, with names that are spelled alike."""
+    text = " ".join(name)
+    of_apple = frozenset(("apple", *name))
+    if (chip := cpus.chip_of(of_apple)) and of_apple == words_of(chip.name):
+        return refusal("gpu_of_machine", chip.name)
+    if clause := why_unserved(text):
+        return refusal("unserved_gpu", text, clause=clause)
+    sold = [card for card in every_card() if not card.unified]
+    words = spelled(text).lower().split()
+    words = [word for word in words if not (SIZE.fullmatch(word) or COUNT.fullmatch(word))]
+    near = list(dict.fromkeys(card.label for card in sold if {*words} <= card.named))
+    if not 0 < len(near) <= _MOST_ASKED:
+        near = all_near(spelled(text), [card.label for card in sold])
+    meant = f"did you mean {', '.join(near)}? Else " if near else ""
+    return refusal("gpu", text, near, meant=meant)
+
+
+def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
+    """The error for a size that none of the cards is sold with."""
+    card, sizes = several[0], sorted({size for each in several for size in each.memory_gib})
+    sold = " or ".join(f"{size:g}" for size in sizes)
+    near = [card.label_with(size) for size in card.memory_gib]
+    return refusal("gpu_size", card.label, near, gib=memory_gib, sold=sold)

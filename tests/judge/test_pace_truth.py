@@ -20,6 +20,7 @@ from selfhost.judge.pace.text import expert_parameters
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator
+from selfhost.machine.words import every_card
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -108,7 +109,7 @@ def test_every_row_says_what_it_rests_on() -> None:
 def test_every_gpu_has_a_row_for_every_work() -> None:
     """Known or not: the last rows are for the rest, and newer NVIDIA cards come before older."""
     works = {row["work"] for row in TABLE["share"] if "work" in row}
-    names = [*(card.name for card in gpus.cards()), "a card that nobody knows"]
+    names = [*(card.name for card in every_card()), "a card that nobody knows"]
     for name in names:
         device = Accelerator(
             vendor=gpus.vendor_of(name), name=name, unified=gpus.fact_of(name, "unified") is True

@@ -17,20 +17,20 @@ from selfhost.core.tables import shipped_table
 from selfhost.judge.pace.engine import Step, gpu_of
 from selfhost.machine import cpus, gpus
 from selfhost.machine.cpus import class_of
-from selfhost.machine.gpus import MOST_CARDS
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.machine.understand import cards_named
-from selfhost.machine.words import PartOfMachineError, UnknownGpuError
+from selfhost.machine.words import MOST_CARDS, Card, PartOfMachineError, UnknownGpuError, every_card
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 
 
-@each("table", ("gpu", "chip"))
-def test_a_row_names_a_source(table: str) -> None:
-    for row in TABLE[table]:
+@each("name", ("gpu", "chip"))
+def test_a_row_names_a_source(name: str) -> None:
+    table = shipped_table(f"{name}s")
+    for row in table[name]:
         figures = [row, *row.get("other", ()), *([row["smaller"]] if "smaller" in row else [])]
-        assert all(figure["source"] in TABLE["sources"] for figure in figures), row
+        assert all(figure["source"] in table["sources"] for figure in figures), row
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_a_number_of_several_generations_has_the_capability_of_its_own(
 
 
 GIB = 2**30
-CARDS = [card for card in gpus.cards() if not card.unified]
-SHARED = [card for card in gpus.cards() if card.unified and not card.integrated]
+CARDS = [card for card in every_card() if not card.unified]
+SHARED = [card for card in every_card() if card.unified and not card.integrated]
 VARIANTS = ["", "Laptop", "Ti", "SUPER", "XT", "XTX", "D", "GRE", "Max-Q", "Ada", "SFF"]
 
 
@@ -184,7 +184,7 @@ def sizes_of(text: str) -> list[tuple[str, float]]:
 
 
 @each("card", CARDS, ids=lambda card: card.name)
-def test_a_card_is_found_by_its_drivers_name(card: gpus.Card) -> None:
+def test_a_card_is_found_by_its_drivers_name(card: Card) -> None:
     """In any case, and with each of its sizes; it is that card and no other."""
     for text in (card.name, card.name.lower(), card.label):
         for size in card.memory_gib:
@@ -196,13 +196,13 @@ def test_a_card_is_found_by_its_drivers_name(card: gpus.Card) -> None:
 
 
 @each("card", SHARED, ids=lambda card: card.name)
-def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: gpus.Card) -> None:
+def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: Card) -> None:
     with pytest.raises(PartOfMachineError):
         cards_named(card.name)
 
 
 @given(st.sampled_from(CARDS), st.sampled_from(VARIANTS))
-def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: str) -> None:
+def test_a_variant_is_never_taken_for_the_plain_card(card: Card, variant: str) -> None:
     """4090 Laptop is no 4090, and 4070 Ti no 4070."""
     words = words_of(variant)
     if words & card.named or not words or any(words & called for called in card.called):

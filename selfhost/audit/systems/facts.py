@@ -31,13 +31,12 @@ from ...machine.record import (
     normal_system,
 )
 from ...machine.understand import cards_named
-from ...machine.words import PartOfMachineError, UnknownGpuError
+from ...machine.words import MOST_CARDS, PartOfMachineError, UnknownGpuError, every_card
 
 MAX_LABELS = 32
 MAX_LABEL = 200
 MAX_NAME = 253
 # as of a profile; a machine with more is a mistake of its answer
-MAX_CARDS = gpus.MOST_CARDS
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
 # a home folder where nobody says which: it lies on /home where that is a volume, else on /
@@ -159,7 +158,7 @@ class MachineDraft:
         self, cards: Sequence[Card], source: str, remedy: str | None = None
     ) -> None:
         """State these cards, none where there are none."""
-        cards = cards[:MAX_CARDS]
+        cards = cards[:MOST_CARDS]
         self.put("accelerators", list(cards), source)
         for part, reason in _NOT_STATED.items():
             if any(card[part] is None for card in cards):
@@ -289,7 +288,7 @@ def count(value: Any) -> int | None:
 
 def number_of_cards(value: Any) -> int:
     """How many cards a machine has: 0 where none is stated."""
-    return min(count(value) or 0, MAX_CARDS)
+    return min(count(value) or 0, MOST_CARDS)
 
 
 def _value_in_unit(stated: Any, unit: str, least: int) -> Any:
@@ -364,7 +363,7 @@ def _driver_name(name: str) -> str:
     text, mark, part = (plain(name, 120) or "a GPU").partition("-MIG-")
     words = words_of(text)
     usual = text if " " in text else text.replace("_", " ").replace("-", " ")
-    spelled = next((card.name for card in gpus.cards() if words_of(card.name) == words), usual)
+    spelled = next((card.name for card in every_card() if words_of(card.name) == words), usual)
     return f"{spelled} MIG {part}" if mark else spelled
 
 

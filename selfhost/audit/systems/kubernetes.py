@@ -13,8 +13,8 @@ from typing import Any
 from ...core import units
 from ...machine.changes import with_implied
 from ...machine.record import MAX_MEMORY_BYTES
+from ...machine.words import MOST_CARDS
 from .facts import (
-    MAX_CARDS,
     NOT_JUDGED,
     Card,
     Entry,
@@ -181,7 +181,7 @@ def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[str, int, Car
     number = offered if parts and is_stated else number_of_cards(own.get("gpu.count")) or offered
     shares = replicas if own.get("gpu.sharing-strategy") == "mps" else 1
     cards = [("nvidia.com/gpu", number, _card(own, "gpu", "NVIDIA-GPU", shares))] if number else []
-    for part in parts[:MAX_CARDS]:
+    for part in parts[:MOST_CARDS]:
         card = _card(own, part, f"NVIDIA-GPU-MIG-{part[4:]}", is_part=True)
         cards.append((f"nvidia.com/{part}", number_of_cards(own.get(f"{part}.count")), card))
     return cards
