@@ -55,13 +55,8 @@ class Search(Record):
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """What would get the route `local`: the same model, smaller or with a shorter context, then
-        other models, best first.
-
-        Nothing is proposed where the route is local already. What was asked is asked of the
-        alternatives too.
+        other models, best first. What was asked is asked of the alternatives too.
         """
-        if self.judged.fits:
-            return ()
         # a smaller quantization may be what the program takes by itself
         own: dict[tuple[object, ...], Alternative] = {}
         for fit, why in self.same_model():
@@ -74,7 +69,8 @@ class Search(Record):
 
     def note_on_gpu(self) -> tuple[str, ...]:
         """That GPUs would hold a smaller type of what runs in RAM beside them."""
-        if not self.has_cards or not self.judged.fits or self.judged.placement != "host":
+        has_cards = any(card.unified is False for card in self.machine.accelerators or ())
+        if not has_cards or not self.judged.fits or self.judged.placement != "host":
             return ()
         other = self.smaller()[0]
         if other is None or other.placement != "accelerator":
@@ -82,11 +78,6 @@ class Search(Record):
         pace = other.speed and other.speed.judged
         figures = {"type": other.quantization, "pace": pace and units.speed(pace.likely)}
         return remarks({"on-gpu": True}, **figures)
-
-    @property
-    def has_cards(self) -> bool:
-        """Whether a GPU has memory of its own."""
-        return any(card.unified is False for card in self.machine.accelerators or ())
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
         """The model with its defaults, if it would be local; of the KV cache in a type it takes."""
@@ -163,13 +154,14 @@ class Search(Record):
         """The best type below the judged one, those that accelerators hold first, and why."""
         fallback: tuple[Judged | None, str] = (None, "")
         question = self.judged.question
+        cards = [card for card in self.machine.accelerators or () if card.unified is False]
         for name in self._smaller_types():
             quality = quality_of(name, self.catalogue, question.spec)
             if not quality.worth_having:
                 continue
             changed = question.stated.replace(runtime=question.workload.runtime, quantization=name)
             fit, why = self.fit(question.spec, changed), f"same model, smaller: {quality.text}"
-            if fit is not None and not (self.has_cards and fit.placement == "host"):
+            if fit is not None and not (cards and fit.placement == "host"):
                 return fit, why
             fallback = fallback if fallback[0] is not None else (fit, why)
         return fallback

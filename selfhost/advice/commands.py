@@ -18,13 +18,13 @@ from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import WorkloadError
+from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.judging import judge
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import (
     LEFT_PERCENT,
     computes_on_shared,
-    index_of,
     lent_to_gpu,
     runs_on,
 )
@@ -38,47 +38,30 @@ Values = Mapping[str, str | None]
 _WORTH_BOUNDING = 0.1
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
+# options that a program may go without
+_IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "unpacked", "tensor_parallel",
+              "one_device")  # fmt: skip
 _PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
 
 
-class Launch:
+class Launch(Record):
     """What was judged on a machine, and the runtime whose lines are typed.
 
     `tag` is what Ollama calls the model in the judged quantization, where that was typed.
+    `cards_used` are the accelerators with memory of their own that hold a part of the model, by
+    number; `leaves_cards`: they hold all of it, and the machine has more of them.
     """
 
-    def __init__(
-        self,
-        judged: Judged,
-        catalogue: Catalogue,
-        machine: Machine,
-        runtime: RuntimeSpec,
-        tag: str | None = None,
-    ) -> None:
-        question, needs = judged.question, judged.needs
-        self.judged, self.catalogue, self.machine = judged, catalogue, machine
-        self.runtime, self.tag = runtime, tag
-        self.question, self.spec, self.workload = question, question.spec, question.workload
-        self.rule = runtime.rule_of(question.workload.quantization)
-        self.is_lean = needs is not None and needs.is_lean
-        places = {term.where for term in (needs.terms if needs is not None else ())}
-        # the accelerators with memory of their own that hold a part of the model, by number
-        self.cards_used = sorted(map(index_of, places - {"host"}))
-        is_on_cards, cards = judged.placement == "accelerator", machine.accelerators or ()
-        # whether they hold all of it, and the machine has more of them
-        self.leaves_cards = is_on_cards and 0 < len(self.cards_used) < len(cards)
-        self.may_crash = not is_on_cards and bool(runtime.crashing_sets(machine.instruction_sets))
-        is_misread = judged.has("runtime-other-byte-order")
-        self.is_run = judged.fits and self.workload.task == "generate" and not is_misread
-
-    def with_runtime(self, runtime: str) -> Launch:
-        """The same with the lines of another runtime."""
-        other = self.catalogue.runtime(runtime)
-        return Launch(self.judged, self.catalogue, self.machine, other, self.tag)
-
-    def setting(self, what: str) -> str | None:
-        """What options of the program that were asked for make of that."""
-        return self.runtime.setting(what, self.workload.runtime_options)
+    judged: Judged
+    question: Question
+    spec: ModelSpec
+    workload: Workload
+    catalogue: Catalogue
+    machine: Machine
+    runtime: RuntimeSpec
+    tag: str | None
+    cards_used: tuple[int, ...]
+    leaves_cards: bool
 
 
 def _shell_path(path: str, machine: Machine) -> str:
@@ -112,6 +95,7 @@ def fill_blanks(template: str, values: Values) -> str:
 
 def _values_of(launch: Launch) -> dict[str, str | None]:
     spec, workload, runtime, judged = launch.spec, launch.workload, launch.runtime, launch.judged
+    set_options = workload.runtime_options
     ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
     wanted, needs = (workload.quantization, judged.offload), launch.question.needs
     way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
@@ -126,6 +110,9 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "device": _device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
         "memory_share": "memory_share" in runtime.options and _memory_share(launch),
+        "sampled": runtime.setting("sequences_sampled", set_options) or workload.parallel,
+        "devices": len(launch.cards_used),
+        "card": "".join(map(str, launch.cards_used[:1])),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
@@ -173,7 +160,8 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
 
 def _values_of_files(launch: Launch) -> dict[str, object]:
     """`quantized` is the repository of a conversion that the runtime has a rule for."""
-    spec, kind, rule = launch.spec, launch.workload.quantization or "", launch.rule
+    spec, kind = launch.spec, launch.workload.quantization or ""
+    rule = launch.runtime.rule_of(kind)
     quantized, named, file_name = _conversion(launch)
     is_converted = launch.workload.format in _CONVERTED or not getattr(rule, "at_load", True)
     parts = need.parts_of(spec, launch.runtime)
@@ -256,36 +244,47 @@ def _device_word(launch: Launch) -> str | None:
 
 def _options_needed(launch: Launch, values: Values) -> list[str]:
     spec, workload, runtime = launch.spec, launch.workload, launch.runtime
-    drafts_itself = workload.draft == need.OWN_BLOCK
+    drafts_itself, needs = workload.draft == need.OWN_BLOCK, launch.judged.needs
+    is_lean = needs is not None and needs.is_lean
     # a server of text has to be told that it embeds or ranks
     use = "reranking" if spec.uses and spec.uses[0] == "reranking" else "embedding"
     needed = {
-        use: spec.modality == "embedding" and use in runtime.options,
+        use: spec.modality == "embedding",
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
         "parallel": workload.parallel > 1
-        and not (launch.is_lean and "{parallel}" in runtime.options.get("lean", ""))
-        and not launch.setting("sequences_sampled"),
+        and not (is_lean and "{sampled}" in runtime.options.get("lean", ""))
+        and not runtime.setting("sequences_sampled", workload.runtime_options),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
         "draft": workload.draft is not None and not drafts_itself,
         "context_tokens": runtime.default_context_tokens and _must_state_context(launch),
-        "checkpoints": values["context_checkpoints"] and "checkpoints" in runtime.options,
+        "checkpoints": values["context_checkpoints"],
         "yarn": launch.judged.has("context-scaled"),
         # the judged program computes on a GPU that shares the RAM, and this one does not
         "shared_gpu": "shared_gpu" in runtime.settings
-        and launch.question.runtime is not None
         and uses_shared_gpu(launch.machine, launch.question.runtime)
         and not uses_shared_gpu(launch.machine, runtime),
+        "lean": is_lean,
+        "unpacked": runtime.crashes_with_sets and _may_crash(launch),
+        "tensor_parallel": len(launch.cards_used) > 1,
+        "one_device": len(launch.cards_used) == 1 and launch.leaves_cards,
     }
     return [key for key, is_needed in needed.items() if is_needed]
+
+
+def _may_crash(launch: Launch) -> bool:
+    """Whether the program may crash on the processor, which computes a part of it at least."""
+    sets = launch.machine.instruction_sets
+    return launch.judged.placement != "accelerator" and bool(launch.runtime.crashing_sets(sets))
 
 
 def _memory_share(launch: Launch) -> float | None:
     """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
     total, free = launch.machine.memory_total_bytes, launch.machine.memory_available_bytes
     memory, is_shared = launch.judged.memory, uses_shared_gpu(launch.machine, launch.runtime)
-    if not is_shared or not total or memory is None or launch.setting("memory_share"):
+    is_stated = launch.runtime.setting("memory_share", launch.workload.runtime_options)
+    if not is_shared or not total or memory is None or is_stated:
         return None
     left = LEFT_PERCENT if free is None else int(free / total * 100)
     return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100
@@ -327,13 +326,11 @@ def _run_lines(launch: Launch, template: str | None = None) -> tuple[str, ...]:
     ]
     # by an option, by a variable, or by the command, which says it anyway
     command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
-    is_set = all(
-        key in runtime.options or key in runtime.settings or f"{{{key}}}" in command
-        for key in needed
-    )
-    if not line or not all(options) or not is_set:
+    stated = (*runtime.options, *runtime.settings, *_IF_IT_CAN)
+    unset = [key for key in needed if key not in stated and f"{{{key}}}" not in command]
+    if unset or not line or not all(options):
         return ()
-    line = " ".join((line, *options, *_placement_options(launch)))
+    line = " ".join((line, *options))
     settings = [
         fill_blanks(runtime.settings[key], values) for key in needed if key in runtime.settings
     ]
@@ -347,50 +344,26 @@ def _run_lines(launch: Launch, template: str | None = None) -> tuple[str, ...]:
 def _templates(launch: Launch, values: Values) -> list[str]:
     """The first that can be filled is typed."""
     runtime, family, way = launch.runtime, launch.spec.family, launch.judged.offload
-    rule, other_lines = launch.rule, runtime.commands
+    rule, other_lines = runtime.rule_of(launch.workload.quantization), runtime.commands
     if way is not None:
         family_command = other_lines.get(family or "", "")
         is_by_itself = family_command and "{device}" not in family_command
         return [family_command if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, other_lines.get("repository", "")]
-    line = _command_of_model(launch)
+    line = runtime.command_of(launch.spec.family, launch.spec.uses)
+    if "{cast}" not in line and need.is_cast(launch.spec, runtime, launch.workload.quantization):
+        # it would load the files as they are
+        line = ""
     named = other_lines.get("named", "")
     lines = [line, named] if "{tag}" in line else [named, line]
     return [*lines, other_lines.get("repository", "")]
 
 
-def _command_of_model(launch: Launch) -> str:
-    line = launch.runtime.command_of(launch.spec.family, launch.spec.uses)
-    # a line that loads the files as they are is another
-    is_cast = need.is_cast(launch.spec, launch.runtime, launch.workload.quantization)
-    return "" if is_cast and "{cast}" not in line else line
-
-
-def _placement_options(launch: Launch) -> list[str]:
-    options, used = launch.runtime.options, launch.cards_used
-    needed = {
-        "lean": launch.is_lean,
-        "unpacked": launch.may_crash,
-        "tensor_parallel": len(used) > 1,
-        "one_device": len(used) == 1 and launch.leaves_cards,
-    }
-    values = {
-        "parallel": launch.setting("sequences_sampled") or str(launch.workload.parallel),
-        "devices": str(len(used)),
-        "device": str(next(iter(used), "")),
-    }
-    return [
-        fill_blanks(options[key], values)
-        for key, is_needed in needed.items()
-        if is_needed and key in options
-    ]
-
-
 def commands(launch: Launch) -> tuple[str, ...]:
-    """Lines that download and run the model as it was judged; () unless it would run here."""
+    """Lines that download and run the model as it was judged; () where it is to be trained."""
     question, here = launch.question, launch.question.here
-    if not launch.is_run:
+    if launch.workload.task == "finetune":
         return ()
     if question.local_files:
         return _lines_of_own_files(launch)
@@ -399,7 +372,8 @@ def commands(launch: Launch) -> tuple[str, ...]:
     lines = _run_lines(launch)
     # alone they are no other way to run it: `lines_by_tag` has them with what installs that program
     if lines and launch.runtime.shown_with and question.missing_bytes != 0:
-        beside = lines_by_tag(launch.with_runtime(launch.runtime.shown_with))
+        other = launch.catalogue.runtime(launch.runtime.shown_with)
+        beside = lines_by_tag(launch.replace(runtime=other))
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return lines
@@ -414,7 +388,7 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     is_open = None in (machine.system, machine.architecture)
     has_build = is_open or machine.platform in runtime.systems
     is_served = launch.spec.modality in runtime.modalities and has_build
-    is_typed = launch.is_run and not launch.question.is_here and not launch.may_crash
+    is_typed = not launch.question.is_here and not _may_crash(launch)
     if not (is_typed and is_served and _takes(launch)):
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":
@@ -449,13 +423,15 @@ def _takes(launch: Launch) -> bool:
 
 
 def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
-    path = launch.spec.origin
+    path, type = launch.spec.origin, launch.workload.quantization
     if path.lower().endswith(".gguf"):
         return _lines_of_gguf(launch, path)
     is_file = path.lower().endswith((".json", ".safetensors"))
     folder = (os.path.dirname(path) or ".") if is_file else path
-    rule = launch.rule
-    template = (rule.command if rule is not None else "") or _command_of_model(launch)
+    rule, spec, runtime = launch.runtime.rule_of(type), launch.spec, launch.runtime
+    usual = runtime.command_of(spec.family, spec.uses)
+    usual *= "{cast}" in usual or not need.is_cast(spec, runtime, type)
+    template = (rule.command if rule is not None else "") or usual
     typed = _shell_path(folder, launch.machine)
     # within a program of Python a quoted path would end the text
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
@@ -486,7 +462,8 @@ def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str
     line = launch.runtime.commands.get("file", "").replace(
         "{file}", _shell_path(path, launch.machine)
     )
-    if projector and launch.setting("projector") != "none":
+    left_out = launch.runtime.setting("projector", launch.workload.runtime_options) == "none"
+    if projector and not left_out:
         line = line.replace(" -c ", f" --mmproj {_shell_path(projector, launch.machine)} -c ", 1)
     return _run_lines(launch, line)
 
@@ -514,7 +491,8 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
         "remote_code": runtime.blanks.get("remote_code", "") if spec.safety.remote_code else "",
     }
     is_quantized_after = kind not in conversion.types
-    sees = spec.modality == "vision" and launch.setting("projector") != "none"
+    is_left_out = runtime.setting("projector", workload.runtime_options) == "none"
+    sees = spec.modality == "vision" and not is_left_out
     projector = conversion.projector if sees else ""
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
@@ -551,7 +529,7 @@ def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:
     runtime, workload, spec = launch.runtime, launch.workload, launch.spec
     method = workload.finetune_method or "lora"
     command = runtime.finetune_commands.get(method, "")
-    if not command or not launch.judged.fits or spec.repository is None:
+    if not command or spec.repository is None:
         return (), ""
     elsewhere = runtime.finetune_elsewhere.get(spec.modality)
     if elsewhere is not None:

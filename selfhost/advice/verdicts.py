@@ -1,27 +1,42 @@
-"""A question becomes a verdict with everything beside it: offers, alternatives, commands, notes."""
+"""A question becomes a verdict with everything beside it: offers, alternatives, notes, and what to
+type, the installation, the login and the commands.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import bare_name
 from ..catalogue.offers import Offer
 from ..catalogue.quantization_names import quality_of_workload
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
+from ..core.records import Record
 from ..core.workload import FLAGS, Workload
-from ..judge.checks.model import reads_context
+from ..judge.checks.accelerator import more_for_shared
+from ..judge.checks.model import gate_remedy, reads_context
+from ..judge.checks.runtime import install_lines, runtime_check
+from ..judge.pace.engine import uses_shared_gpu
+from ..judge.placement.devices import computes_on_shared, index_of, is_built_for, reaches
 from ..judge.record import Judged, Question, Verdict
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from .alternatives import Search
 from .api_route import month, offers_for
-from .commands import bytes_worth_bounding
-from .steps import Steps, steps
+from .commands import (
+    Launch,
+    bytes_worth_bounding,
+    commands,
+    lines_by_tag,
+    lines_of_file,
+    recipe,
+    training_lines,
+)
 from .understood import Understood, judged_for, remarks, understand
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
@@ -57,10 +72,10 @@ def check_with(
     if instead:
         notes += _note_on_conversations(judged, to_type)
         search = Search(judged=judged, catalogue=catalogue, machine=machine)
-        notes += search.note_on_gpu()
+        notes += search.note_on_gpu() if machine.accelerators else ()
         more = {
             "room": search.room(),
-            "alternatives": search.alternatives(),
+            "alternatives": () if judged.fits else search.alternatives(),
             "monthly_cost": month(load, offers, judged, machine) if load is not None else None,
         }
     if question.chosen is not None and question.workload.task == "finetune":
@@ -192,3 +207,254 @@ def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
     figures = {"runtime": runtime.name, "type": type, "bits": bits, "packages": packages}
     figures["model"] = spec.name
     yield from remarks(holds, **figures)
+
+
+# the repository and the file come from a sourced listing, or the file is here
+_LISTED = "listed"
+# nobody has seen the file: its publisher usually has it, or you make it
+_UNLISTED = "unlisted"
+
+
+class Steps(Record):
+    """`setup` are lines to type first, () where nothing is missing; `commands` those that download
+    and run the model, () where none is known; `commands_class` is "listed" or "unlisted", of the
+    first of them, None where there is none. A line that begins with `#` is a comment. `runtime`:
+    whose program the commands start, None where that is the judged one.
+    """
+
+    setup: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    runtime: RuntimeSpec | None = None
+    commands_class: str | None = None
+
+
+def steps(
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    *,
+    tag: str | None = None,
+    by_tag_first: bool = False,
+) -> Steps:
+    """All lines for a model that runs, as the machine's shell takes them, none where it does not or
+    no command is known. `tag` is what Ollama calls the model, where that was typed; with
+    `by_tag_first` the lines are Ollama's, where its library has what was judged.
+    """
+    question, runtime = judged.question, judged.question.runtime
+    if runtime is None or not judged.fits or judged.has("runtime-other-byte-order"):
+        return Steps()
+    places = {term.where for term in getattr(judged.needs, "terms", ())}
+    used, cards = sorted(map(index_of, places - {"host"})), machine.accelerators or ()
+    launch = Launch(
+        judged=judged,
+        question=question,
+        spec=question.spec,
+        workload=question.workload,
+        catalogue=catalogue,
+        machine=machine,
+        runtime=runtime,
+        tag=tag,
+        cards_used=tuple(used),
+        leaves_cards=judged.placement == "accelerator" and 0 < len(used) < len(cards),
+    )
+    is_trained = question.workload.task == "finetune"
+    lines = commands(launch)
+    first = (*_install(launch, lines), *_shared_memory_lines(launch), *_login_lines(launch))
+    if is_trained:
+        trainer, line = training_lines(launch)
+        answer = Steps(setup=trainer)
+        if line:
+            answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=_LISTED)
+    else:
+        asks_ollama = by_tag_first or not lines
+        by_tag = launch.replace(runtime=catalogue.runtime("ollama")) if asks_ollama else launch
+        tagged = lines_by_tag(by_tag) if asks_ollama else ()
+        if tagged:
+            answer = _steps_by_tag(by_tag, tagged)
+        elif lines:
+            answer = _steps_of_published(launch, first, lines)
+        else:
+            answer = _steps_of_files(launch, first)
+    if machine.system != "windows":
+        return answer
+    return answer.replace(
+        setup=tuple(map(_powershell_line, answer.setup)),
+        commands=tuple(map(_powershell_line, answer.commands)),
+    )
+
+
+def _powershell_line(line: str) -> str:
+    """As Windows' own PowerShell 5.1 takes it: without `&&` (about_Pipeline_Chain_Operators), and
+    with `curl` for Invoke-WebRequest (about_Aliases).
+    """
+    if line.startswith("#"):
+        return line
+    # a comment would take the brackets behind it
+    code, mark, comment = line.partition("  # ")
+    programs = [
+        f"curl.exe {program[5:]}" if program.startswith("curl ") else program
+        for program in code.split(" && ")
+    ]
+    chained = "; if ($?) { ".join(programs) + " }" * (len(programs) - 1)
+    return f"{chained}{mark}{comment}"
+
+
+def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
+    question, quantization = launch.question, launch.workload.quantization
+    here = question.here
+    files = launch.spec.files_of(launch.workload.format, quantization)
+    is_known = question.local_files or (here is not None and (here.by_path or here.repository))
+    is_listed = is_known or files is None or files.listed or files.named
+    setup = [*first, *_server_address(launch.runtime)]
+    if not is_listed:
+        setup.append("# not verified: that the repository holds this file")
+    parts = None if question.local_files else need.parts_of(launch.spec, launch.runtime)
+    for part in parts.files if parts is not None else ():
+        name = part.file_in(quantization or "")
+        setup.append(f"hf download {part.repository} {name} --local-dir models")
+    kind = _LISTED if is_listed else _UNLISTED
+    return Steps(setup=tuple(setup), commands=lines, commands_class=kind)
+
+
+def _steps_by_tag(launch: Launch, lines: tuple[str, ...]) -> Steps:
+    runtime = launch.runtime
+    question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
+    code = runtime_check(question, launch.machine).code
+    server = ("# the service has settings of its own; this server has the judged ones",)
+    return Steps(
+        setup=(
+            f"# {runtime.name} has this model in {launch.workload.quantization}",
+            *_runtime_lines(runtime, code, launch.machine, [launch.machine.system or "linux"]),
+            *_shared_memory_lines(launch),
+            *(server if len(lines) > 1 else ()),
+        ),
+        commands=lines,
+        runtime=runtime,
+        commands_class=_LISTED if "aliases" in launch.spec.sources else _UNLISTED,
+    )
+
+
+def _steps_of_files(launch: Launch, first: tuple[str, ...]) -> Steps:
+    """Of the published file whose name was typed, else of one made of the published weights."""
+    spec, quantization = launch.spec, launch.workload.quantization or ""
+    named = spec.files_of(launch.workload.format, quantization)
+    is_named = named is not None and named.named
+    file = named.names.get(quantization) if named is not None and is_named else None
+    file_lines = None if is_named else recipe(launch)
+    if file is not None:
+        page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
+        file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
+    if file_lines is None or launch.question.is_here:
+        return Steps()
+    setup, path, projector = file_lines
+    lines = lines_of_file(launch, path, projector)
+    setup = (*first, *setup, *_server_address(launch.runtime))
+    return Steps(setup=setup, commands=lines, commands_class=_UNLISTED) if lines else Steps()
+
+
+def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
+    runtime, machine = launch.runtime, launch.machine
+    judged = launch.judged.finding("runtime")
+    rule = runtime.rule_of(launch.workload.quantization)
+    beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
+    lines = _runtime_lines(runtime, judged.code if judged else "", machine, _places(launch))
+    said, family = "\n".join(run_lines), launch.spec.family
+    beyond = [names for key, names in runtime.packages.items() if key == family or key in said]
+    packages = " ".join(dict.fromkeys(" ".join(beyond if run_lines else ()).split()))
+    if packages and lines and lines[-1].startswith("pip install "):
+        # in one line, or pip would first get a torch that a package of the second takes back
+        lines = (*lines[:-1], f"{lines[-1]} {packages}")
+    elif packages:
+        lines = (*lines, f"pip install {packages}")
+    return (*_first_for_accelerator(launch), *lines, *beside) if lines else beside
+
+
+def _runtime_lines(
+    runtime: RuntimeSpec, code: str, machine: Machine, places: Sequence[str]
+) -> tuple[str, ...]:
+    """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
+    if code not in ("runtime-not-installed", "runtime-not-searched"):
+        return ()
+    if machine.platform in runtime.builds_from_source:
+        return (f"# build {runtime.name} from source: {runtime.source_build}",)
+    lines = install_lines(runtime, places)
+    if not lines and runtime.builds:
+        lines = (f"# download {runtime.name}: {runtime.builds}",)
+    if lines and runtime.install_needs:
+        lines = (f"# first: {runtime.install_needs}", *lines)
+    if lines and machine.system is None and "any" not in runtime.install:
+        lines = ("# on Linux", *lines)
+    if lines and code == "runtime-not-searched":
+        lines = (f"# unless {runtime.name} is installed", *lines)
+    return lines
+
+
+def _places(launch: Launch) -> list[str]:
+    """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
+    machine, system = launch.machine, launch.machine.system or "linux"
+    if launch.judged.placement in (None, "host") and not uses_shared_gpu(machine, launch.runtime):
+        return [system]
+    vendors = {card.vendor for card in machine.accelerators or ()}
+    if len(vendors) != 1:
+        return [f"{system}-accelerator", system]
+    vendor = vendors.pop()
+    own = [f"{system}-{machine.architecture}-{vendor}", f"{system}-{vendor}"]
+    return [*own, f"{system}-accelerator", system]
+
+
+def _first_for_accelerator(launch: Launch) -> list[str]:
+    runtime, cards, machine = launch.runtime, launch.machine.accelerators or (), launch.machine
+    is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
+    if launch.judged.placement in (None, "host") and not runtime.gpu_only and not is_shared:
+        return []
+    used = [cards[index] for index in launch.cards_used if cards]
+    lines = [runtime.install_first[key] for key in _keys_of_first(launch, used or cards)][:1]
+    for version, patterns in runtime.amd_gpus_as.items():
+        if machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
+            lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
+    return lines
+
+
+def _keys_of_first(launch: Launch, cards: Sequence[Accelerator]) -> Iterator[str]:
+    """A vendor, or `below-7.5` with or without the system before it."""
+    here = f"{launch.machine.platform}-"
+    for key in launch.runtime.install_first:
+        place, below, least = key.partition("below-")
+        is_old = below and place in ("", here)
+        if any(reaches(card, least) is False if is_old else card.vendor == key for card in cards):
+            yield key
+
+
+def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
+    if runtime.service is None or not runtime.serves_api:
+        return ()
+    address = f"http://127.0.0.1:{runtime.service.port}"
+    return (f"# answers at {address}, the OpenAI API under {runtime.serves_api}",)
+
+
+def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
+    needs, machine = launch.judged.needs, launch.machine
+    if needs is None or not launch.judged.has("accelerator-partly"):
+        return ()
+    line = more_for_shared(needs, machine)
+    if line is None:
+        return ()
+    why = "once, and restart: by default the GPU may use half of the RAM alone, and"
+    if machine.system != "linux":
+        why = "until the Mac restarts: without it the model may fail to load, or"
+    return f"# {why} the pace is at its slow end", line
+
+
+def _login_lines(launch: Launch) -> tuple[str, ...]:
+    # a warning of what loading them may run stands before the one of the gate
+    is_kept = launch.question.is_here or launch.question.kept_by is not None
+    is_hidden = launch.judged.has("weights-unsafe") and launch.spec.gated and not is_kept
+    if not launch.judged.has("weights-gated") and not is_hidden:
+        return ()
+    lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]
+    variable = launch.runtime.token_variable
+    if variable and launch.machine.system == "windows":
+        lines.append(f"$env:{variable} = Get-Content $HOME/.cache/huggingface/token")
+    elif variable:
+        lines.append(f'export {variable}="$(cat ~/.cache/huggingface/token)"')
+    return tuple(lines)
