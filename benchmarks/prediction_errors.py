@@ -34,7 +34,7 @@ from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
 from selfhost.needs import weights_bytes
-from selfhost.needs.llamacpp import graph
+from selfhost.needs.llamacpp import graph, memory
 from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed, Term
 from selfhost.needs.tensors import row_of
@@ -269,7 +269,7 @@ def _allocated() -> Iterator[Error]:
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = truth.rows_of_logits(record)
         buffer = graph.exact_compute_bytes(made, row, room, logits)
-        guess = graph.guessed_compute(made, row, room, logits)[0]
+        guess = memory.guessed_compute(made, row, room, logits)[0]
         buffer = guess if buffer is None else buffer
         yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
@@ -372,7 +372,7 @@ def _of_headers() -> Iterator[Error]:
                 buffer = graph.exact_compute_bytes(made, row, room, rows)
                 quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")
                 if buffer is None:
-                    buffer = graph.guessed_compute(made, row, room, rows)[0]
+                    buffer = memory.guessed_compute(made, row, room, rows)[0]
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

@@ -16,8 +16,8 @@ from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_t
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.drafts import block_of_checkpoint, with_draft
+from .llamacpp.files import tensors_read
 from .llamacpp.memory import copy_bytes, why_cache_refused
-from .llamacpp.weights import tensors_read
 from .quantization import GGUF_QUANTIZATIONS, TABLES
 from .records import (
     ACCELERATOR,

@@ -21,8 +21,7 @@ from ..records import (
     times,
     with_files,
 )
-from .files import SIZES, SOURCE
-from .weights import own_block_weights
+from .files import SIZES, SOURCE, own_block_weights
 
 # what is typed for the block that the model itself brings
 OWN_BLOCK = "mtp"

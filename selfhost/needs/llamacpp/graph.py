@@ -1,10 +1,12 @@
 """The compute buffer: the graph that llama.cpp builds for a prompt, layer by layer, replayed by the
-rules of its allocator, exact to the byte.
+rules of ggml's allocator, exact to the byte: sizes, order, views, and which operations may write
+over their input.
 
-Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. The spec and its row say which
-norms, fused matrices, windows and experts a layer has. Operations that write over their only source
-need no memory, so they are left out: scales, biases, activations, the weight of a norm. Shapes are
-(row length, …, tokens); heads and their size are separate only where the layout depends on it.
+Read from src/llama-graph.cpp, src/models and ggml-alloc.c of llama.cpp 0c1e570. The spec and its
+row say which norms, fused matrices, windows and experts a layer has. Operations that write over
+their only source need no memory, so they are left out: scales, biases, activations, the weight of a
+norm. Shapes are (row length, …, tokens); heads and their size are separate only where the layout
+depends on it.
 
 A row of `specs/common/architectures.toml` has the key `graph` where every measured case of its
 architecture is so (tests/truth). Of others the buffer is a guess with a range.
@@ -12,17 +14,21 @@ architecture is so (tests/truth). Of others the buffer is a guess with a range.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ..cache import states, window_of
 from ..case import Cells
 from ..tensors import ArchitectureRow, Style
-from .allocator import Node, Recorder
 from .operations import RECURRENCES, ROTATION, attention, experts_beside_dense, feed_forward, latent
+
+if TYPE_CHECKING:
+    from .gemma3n import Gemma3n
 
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = {"post_ffw_norm", "layer_output_norm"}
@@ -33,8 +39,7 @@ _LONGEST_PATTERN = 8
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 # kinds of attention, whether with a latent and with an indexer
 _ATTENTION = {("full", False, False), ("sliding", False, False), ("latent", True, False)}
-# the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
-GUESS_LEAST, GUESS_MOST = 0.6, 2.0
+_ALIGNMENT, _ENDLESS = 32, 1 << 80
 
 
 @lru_cache(maxsize=1024)
@@ -44,18 +49,22 @@ def exact_compute_bytes(
     """The compute buffer to the byte; None where the architecture has no graph here."""
     if row.graph is None or not _is_buildable(model, row):
         return None
-    kind = Gemma3n if row.altup else Graph
     layers = _layers(model, row)
     # most are the same again and again, and after each, or each two, nothing has changed any more
     for at_once in (1, 2, model.layers):
-        graph = kind(model, row, room, logits_rows)
+        graph = Graph(model, row, room, logits_rows)
+        builder: Graph | Gemma3n = graph
+        if row.altup:
+            from . import gemma3n
+
+            builder = gemma3n.Gemma3n(graph)
         short, thirds = _shortened(layers, at_once)
-        hidden, marks = graph.before(), list[int]()
+        hidden, marks = builder.before(), list[int]()
         for layer in short:
             marks.append(len(graph.nodes))
-            hidden = graph.layer(layer, hidden)
+            hidden = builder.layer(layer, hidden)
         marks.append(len(graph.nodes))
-        graph.expand(graph.after(hidden))
+        graph.expand(builder.after(hidden))
         rounds = ((marks[end - 2 * n], marks[end - n], marks[end]) for end, n in thirds)
         if (peak := graph.peak(rounds)) is not None:
             return peak
@@ -125,43 +134,29 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     return all(each.kind in RECURRENCES and each.convolution != 1 for each in model.recurrent)
 
 
-def guessed_compute(
-    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
-) -> tuple[int, str]:
-    """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
-    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
-    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
-    rows = 0 if row.encoder else min(tokens, logits_rows)
-    logits = 4 * (tokens * width + rows * (words + width))
-    span = (tokens if row.encoder else room.full) * bool(model.attention)
-    # arrays of scores; with a table of distances theirs, turned, beside
-    scores = 3 if row.relative_positions else int(not room.flash or row.unfused)
-    alive = 4 * width + _numbers_alive(model, row)
-    alive += scores * span * max((group.heads for group in model.attention), default=0)
-    # of an indexer the scores of each of its heads, twice
-    indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
-    scored = 6 if "latent" in indexed else 8 * (indexed.get("full") or 0) + 4 * ("full" in indexed)
-    mask = (2 if room.flash else 4) + scored // room.streams
-    body = tokens * (span * mask + 4 * alive)
-    if logits > body:
-        return logits, f"{logits:,} bytes of logits"
-    line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
-    return body, f"{tokens:,} tokens × ({line})"
+class Node:
+    """One result, input or view. `layout`: bytes of one element, then the sides; of a view () and
+    nothing is written over it. `start`: its address while the graph runs, -1 without one.
+    """
 
+    __slots__ = (
+        "given", "kept", "layout", "owner", "placed", "readers", "reuses", "size", "sources",
+        "start", "strided", "views",
+    )  # fmt: skip
 
-def _numbers_alive(model: Architecture, row: ArchitectureRow) -> int:
-    """Numbers of a token that are alive in the widest layer."""
-    widest = max((4 * (group.inner_length or 0) for group in model.recurrent), default=0)
-    for feed in model.feed_forward:
-        widest = max(widest, (feed.used or 1) * feed.length * (1 if row.gate == "none" else 3))
-    for heads in model.attention:
-        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
-        if heads.kind == "latent":
-            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
-            each = heads.key_length + 2 * ((heads.rope_length or 0) + (heads.latent_length or 0))
-            numbers = heads.heads * each * (2 if heads.indexer_heads else 1)
-        widest = max(widest, numbers)
-    return widest
+    def __init__(
+        self,
+        layout: tuple[int, ...],
+        sources: tuple[Node, ...] = (),
+        owner: Node | None = None,
+        reuses: bool = False,
+    ) -> None:
+        self.layout, self.sources, self.owner, self.reuses = layout, sources, owner, reuses
+        self.size = (prod(layout) + _ALIGNMENT - 1) & -_ALIGNMENT
+        # given: there before the graph runs; kept: an output; placed: already in a graph
+        self.given = self.kept = self.placed = self.strided = False
+        self.readers = self.views = 0
+        self.start = -1
 
 
 class Shared(NamedTuple):
@@ -189,13 +184,17 @@ class Layer(NamedTuple):
     is_early: bool
 
 
-class Graph(Recorder):
+class Graph:
     """One graph while it is written."""
 
     def __init__(
         self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
     ) -> None:
-        super().__init__()
+        self.inputs, self.nodes = list[Node](), list[Node]()
+        # owner of what lies outside the buffer: the cache and the states, which are written to
+        self.elsewhere = Node(())
+        # holes of the buffer in order of address, the last of them endless
+        self.starts, self.ends, self.top = [0], [_ENDLESS], 0
         self.model, self.row, self.room = model, row, room
         self.style = row.graph or Style()
         types = room.key_type, room.value_type
@@ -214,6 +213,13 @@ class Graph(Recorder):
         self.states = self.input(room.sequences)
         groups = (id(group) for group in model.recurrent if group.layers)
         self.memories = dict(zip(groups, states(model), strict=False))
+        norms = set(row.norms)
+        self.norms_after = ""
+        if norms & _AFTER_FEED_FORWARD:
+            self.norms_after = "first" if self.style.normed_first else "then"
+            if self.style.beside and not self.style.normed_first:
+                self.norms_after = "last"
+        self.norms_read = "ffn_norm" in norms or not norms & _AFTER_FEED_FORWARD
         # of the hidden state, in Gemma 3n
         self.versions = model.altup_inputs or 2
         self.embedded: Node | None = None
@@ -223,9 +229,127 @@ class Graph(Recorder):
         # masks of encoders, by whether the layer has a window
         self.masks: dict[bool, Node] = {}
 
-    def linear(self, length: int, read: Node, side: int | None = None) -> Node:
-        """The product of a matrix with so many rows and what it reads."""
-        return self.result((length, self.tokens if side is None else side), read)
+    def input(self, *sides: int, width: int = 4) -> Node:
+        tensor = Node((width, *sides))
+        tensor.given = True
+        return tensor
+
+    def result(self, sides: int | tuple[int, ...], *sources: Node, width: int = 4) -> Node:
+        """Of sides, or of so many numbers a token: the product of a matrix and the source."""
+        sides = (sides, self.tokens) if isinstance(sides, int) else sides
+        return Node((width, *sides), sources)
+
+    def over(self, sides: tuple[int, ...], *sources: Node) -> Node:
+        """Writes over the first source of the same layout that nobody else reads."""
+        return Node((4, *sides), sources, reuses=True)
+
+    def view(self, tensor: Node, *sources: Node) -> Node:
+        """The same memory, after `sources` if any, which have a view of it, wrote part of it."""
+        return Node((), sources or (tensor,), tensor.owner or tensor)
+
+    def part(self, tensor: Node) -> Node:
+        """Part of the same memory, whose rows do not follow each other."""
+        view = self.view(tensor)
+        view.strided = True
+        return view
+
+    def expand(self, *tensors: Node) -> None:
+        """Puts tensors and what they need into the graph, sources first."""
+        for tensor in tensors:
+            if tensor.placed:
+                continue
+            tensor.placed = True
+            if tensor.owner is not None:
+                tensor.owner.views += 1
+            for source in tensor.sources:
+                source.readers += 1
+                if not source.placed:
+                    self.expand(source)
+            (self.inputs if tensor.given else self.nodes).append(tensor)
+
+    def peak(self, rounds: Iterable[tuple[int, int, int]] = ()) -> int | None:
+        """The most bytes that are in use while the graph runs.
+
+        `rounds`: nodes where a layer, or a pattern of layers, begins once more, ends and has been
+        repeated. None unless each time the repetition left all as it was: then as many more of it
+        would change nothing.
+        """
+        nodes, done = self.nodes, 0
+        self._run(self.inputs)
+        for first, second, third in rounds:
+            # what decides how the allocator goes on: the holes, the latest nodes with all that is
+            # left to read of them, and where older ones lie, which later layers may read as often
+            states = []
+            for begin, end in ((first, second), (second, third)):
+                self._run(nodes[done:end])
+                older = [
+                    (each.start, each.readers > 0, each.views > 0)
+                    for each in (*self.inputs, *nodes[:begin])
+                ]
+                latest = [(each.start, each.readers, each.views) for each in nodes[begin:end]]
+                states.append((self.top, [*self.starts], [*self.ends], older, latest))
+                done = end
+            is_over = not any(node.readers or node.views for node in nodes[first:second])
+            if not is_over or states[0] != states[1]:
+                return None
+        self._run(nodes[done:])
+        return self.top
+
+    def _run(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            if node.owner is None:
+                for over in node.sources if node.reuses else ():
+                    is_free = over.readers == 1 and not over.views and not over.kept
+                    if is_free and over.start >= 0 and over.layout == node.layout:
+                        node.start, over.start = over.start, -1
+                        break
+                else:
+                    node.start = self.take(node.size)
+            for source in node.sources:
+                source.readers -= 1
+                if not (source.readers or source.views):
+                    owner = source.owner or source
+                    owner.views -= source.owner is not None
+                    self.give(owner)
+
+    def take(self, size: int) -> int:
+        """The address of `size` aligned bytes: best fit, of two equal holes the later; else the
+        buffer grows.
+        """
+        starts, ends = self.starts, self.ends
+        best, room = -1, _ENDLESS
+        for index in range(len(starts) - 1):
+            here = ends[index] - starts[index]
+            if size <= here <= room:
+                best, room = index, here
+        start = starts[best]
+        end = start + size
+        if end == ends[best]:
+            del starts[best], ends[best]
+        else:
+            starts[best] = end
+        self.top = max(self.top, end)
+        return start
+
+    def give(self, tensor: Node) -> None:
+        """Takes its memory back once nobody reads it; that becomes one with the holes beside it."""
+        if tensor.start < 0 or tensor.kept or tensor.readers or tensor.views:
+            return
+        start, end, tensor.start = tensor.start, tensor.start + tensor.size, -1
+        starts, ends = self.starts, self.ends
+        index = bisect_left(starts, start)
+        touches = index > 0 and ends[index - 1] == start
+        if starts[index] == end:
+            if touches:
+                ends[index - 1] = ends[index]
+                del starts[index], ends[index]
+            else:
+                starts[index] = start
+        elif touches:
+            ends[index - 1] = end
+        else:
+            starts.insert(index, start)
+            ends.insert(index, end)
 
     def norm(self, tensor: Node, *sides: int) -> Node:
         return (self.result if self.style.centred else self.over)(sides, tensor)
@@ -266,10 +390,10 @@ class Graph(Recorder):
     def before(self) -> Node:
         """What the first layer is given."""
         width, tokens = self.width, self.tokens
-        embeddings = self.linear(width, self.input(tokens))
+        embeddings = self.result(width, self.input(tokens))
         slices = 1 + (self.model.deepstack_layers or 0)
         if slices > 1:
-            embeddings = self.linear(width * slices, embeddings)
+            embeddings = self.result(width * slices, embeddings)
         # the place of vectors given instead of tokens is there, used or not
         self.expand(embeddings, self.input(width * slices, tokens))
         if slices > 1:
@@ -278,7 +402,7 @@ class Graph(Recorder):
         if self.model.per_layer_embedding_length:
             self.look_up_slices()
         if self.row.positions:
-            pair = embeddings, self.linear(width, self.positions)
+            pair = embeddings, self.result(width, self.positions)
             embeddings = self.over((width, tokens), *(pair[::-1] if self.row.encoder else pair))
         if self.row.embedding_norm:
             embeddings = self.norm(embeddings, width, tokens)
@@ -299,7 +423,7 @@ class Graph(Recorder):
             hidden = self.last_rows(hidden)
         hidden.kept = True
         side = self.tokens if late == "never" else self.logits
-        logits = self.linear(self.vocabulary, hidden, side)
+        logits = self.result((self.vocabulary, side), hidden)
         logits.kept = True
         return logits
 
@@ -330,6 +454,8 @@ class Graph(Recorder):
             residual = self.norm(self.over(sides, attended, residual), *sides)
             computed = feed_forward(self, feed, residual, sides[1])
             return self.norm(self.over(sides, computed, residual), *sides)
+        if feed is not None and all(layer[:2]):
+            return self.with_recurrence(layer, feed, residual)
         if feed is not None and (any(layer[:2]) or self.style.beside):
             total = self.two_parts(layer, feed, normed, residual)
             return total if self.embedded is None else self.with_embeddings(layer, total, residual)
@@ -354,67 +480,60 @@ class Graph(Recorder):
         return attention(self, heads, normed, rotated, layer.is_cached)
 
     def two_parts(self, layer: Layer, feed: FeedForward, normed: Node, residual: Node) -> Node:
-        """A layer that attends or recurs, or both beside each other, and then feeds forward."""
+        """A layer that attends or recurs, and feeds forward then or beside that."""
         style, side = self.style, self.tokens
-        attended, residual = self.mixed(layer, normed, residual)
-        norm_after = bool(_AFTER_FEED_FORWARD & set(self.row.norms))
-        if norm_after and style.normed_first:
+        again = self.model.parallel_norms == 2
+        attended = self.mix(layer, self.norm(residual, self.width, side) if again else normed)
+        if self.norms_after == "first":
             attended = self.norm(attended, self.width, side)
         if layer.is_last:
             side = self.logits
             attended, residual = self.last_rows(attended), self.last_rows(residual)
             if style.beside == "norm":
                 normed = self.last_rows(normed)
-        if norm_after and not (style.normed_first or style.beside):
-            attended = self.norm(attended, self.width, side)
-        read, residual = self.read_by_feed_forward(layer, normed, attended, residual, side)
+        sides = self.width, side
+        if self.norms_after == "then":
+            attended = self.norm(attended, *sides)
+        read = normed
+        if not style.beside:
+            pair = (residual, attended) if style.residual_first else (attended, residual)
+            read = residual = self.over(sides, *pair)
+        if style.beside == "input" or (self.norms_read and not style.beside):
+            read = self.norm(residual, *sides)
         if feed.beside_dense:
             computed = experts_beside_dense(self, feed, residual)
         else:
             computed = feed_forward(self, feed, read, side)
-        if norm_after:
-            computed = self.norm(computed, self.width, side)
+        if self.norms_after:
+            computed = self.norm(computed, *sides)
         # in the order in which llama.cpp adds the parts
         parts = {"made": computed, "residual": residual, "attended": attended}
-        total, *rest = [parts[name] for name in style.sums]
+        total, *rest = map(parts.__getitem__, style.sums)
         for term in rest:
-            total = self.over((self.width, side), total, term)
+            total = self.over(sides, total, term)
         return total
 
-    def mixed(self, layer: Layer, normed: Node, residual: Node) -> tuple[Node, Node]:
-        """The output of attention or recurrence, or of both, each with a norm (Falcon-H1)."""
-        sides = self.width, self.tokens
-        read = self.norm(residual, *sides) if self.model.parallel_norms == 2 else normed
-        attended = self.mix(layer, read)
-        if layer.attention is not None and layer.recurrent is not None:
-            again = self.norm(residual, *sides)
-            beside = RECURRENCES[layer.recurrent.kind](self, layer.recurrent, again)
-            residual = self.over(sides, self.over(sides, attended, beside), residual)
-        return attended, residual
-
-    def read_by_feed_forward(
-        self, layer: Layer, normed: Node, attended: Node, residual: Node, side: int
-    ) -> tuple[Node, Node]:
-        """The input of the feed-forward, and the residual."""
-        style, sides = self.style, (self.width, side)
-        if style.beside:
-            return normed if style.beside == "norm" else self.norm(residual, *sides), residual
-        if layer.attention is None or layer.recurrent is None:
-            pair = (residual, attended) if style.residual_first else (attended, residual)
-            residual = self.over(sides, *pair)
-        norms = set(self.row.norms)
-        if "ffn_norm" in norms or not norms & _AFTER_FEED_FORWARD:
-            return self.norm(residual, *sides), residual
-        return residual, residual
+    def with_recurrence(self, layer: Layer, feed: FeedForward, residual: Node) -> Node:
+        """Attention and a recurrence beside each other, each with a norm (Falcon-H1)."""
+        sides, state = (self.width, self.tokens), layer.recurrent
+        assert state is not None
+        attended = self.mix(layer, self.norm(residual, *sides))
+        beside = RECURRENCES[state.kind](self, state, self.norm(residual, *sides))
+        residual = self.over(sides, self.over(sides, attended, beside), residual)
+        if layer.is_last:
+            sides = self.width, self.logits
+            residual = self.last_rows(residual)
+        computed = feed_forward(self, feed, self.norm(residual, *sides), sides[1])
+        return self.over(sides, computed, residual)
 
     def with_embeddings(self, layer: Layer, total: Node, entered: Node) -> Node:
         """What a layer gives with what is added of the embeddings; `entered`: what it was given."""
         length, sides = self.model.per_layer_embedding_length, (self.width, self.tokens)
         if length:
-            gate = self.linear(length, total)
+            gate = self.result(length, total)
             own = self.slice_of(length, entered)
             gate = self.over((length, self.tokens), gate, own)
-            return self.over(sides, total, self.over(sides, self.linear(self.width, gate)))
+            return self.over(sides, total, self.over(sides, self.result(self.width, gate)))
         # Qwen3-VL: the first layers add a slice of the embeddings each
         if self.embedded is None or not layer.is_early:
             return total
@@ -424,7 +543,7 @@ class Graph(Recorder):
     def look_up_slices(self) -> None:
         """Gemma 3n and 4: each layer has its own embeddings."""
         length, layers = self.model.per_layer_embedding_length or 0, self.model.layers
-        slices = self.linear(length * layers, self.input(self.tokens))
+        slices = self.result(length * layers, self.input(self.tokens))
         self.embedded = self.over((length, layers, self.tokens), self.view(slices))
         self.expand(self.embedded)
 
@@ -433,77 +552,7 @@ class Graph(Recorder):
         sides = length, self.model.layers, self.tokens
         if self.slices is None:
             assert self.embedded is not None
-            projected = self.over(sides, self.view(self.linear(length * sides[1], embeddings)))
+            projected = self.over(sides, self.view(self.result(length * sides[1], embeddings)))
             projected = self.over(sides, projected, self.embedded)
             self.slices = self.result((length, self.tokens, sides[1]), self.view(projected))
         return self.part(self.slices)
-
-
-class Gemma3n(Graph):
-    """Several versions of the hidden state, of which each layer computes one and corrects the
-    others. Low-rank matrices have 64 rows; the first 10 layers keep the largest activations alone.
-    """
-
-    def before(self) -> Node:
-        width, tokens, others = self.width, self.tokens, self.versions - 1
-        self.first = self.linear(width, self.input(tokens))
-        self.expand(self.first, self.input(width, tokens))
-        self.look_up_slices()
-        sides = width, tokens, others
-        added = self.result(sides, self.result(sides, self.first))
-        added = self.scaled(added, self.over((width, tokens), self.first))
-        return self.result((width, tokens, self.versions), self.first, added)
-
-    def scaled(self, tensor: Node, squares: Node) -> Node:
-        """The other versions, scaled to the magnitude of the first."""
-        sides = self.width, self.tokens, self.versions - 1
-        scaled = self.over(sides, tensor, self.linear(1, squares))
-        magnitude = self.result((1, *sides[1:]), self.over(sides, tensor))
-        return self.over(sides, scaled, magnitude)
-
-    def layer(self, layer: Layer, residual: Node) -> Node:
-        width, tokens, versions = self.width, self.tokens, self.versions
-        alone, every = (width, tokens), (width, tokens, versions)
-        turned = self.result((versions, width, tokens), self.view(residual))
-        weights = self.linear(versions * versions, self.routed(self.view(residual)))
-        predicted = self.result((versions, width, tokens), turned, self.view(weights))
-        predicted = self.over(every, self.result(every, self.view(predicted)), residual)
-        active = self.view(predicted)
-        normed = self.over(alone, active)
-        narrow = self.over(alone, self.linear(width, self.linear(64, normed)), normed)
-        attended = self.mix(layer, normed)
-        attended = self.over(alone, self.over(alone, attended, active), narrow)
-        fed_forward = self.over(alone, self.sparse(layer, self.over(alone, attended)), attended)
-        change = self.result(every, self.over(alone, fed_forward, self.view(predicted)))
-        weights = self.linear(versions, self.routed(fed_forward))
-        weights = self.result((1, tokens, versions), self.view(weights))
-        corrected = self.over(every, self.over(every, change, weights), predicted)
-        length = self.model.per_layer_embedding_length or 0
-        gate = self.linear(length, self.over(alone, self.view(corrected)))
-        own = self.slice_of(length, self.first)
-        gate = self.over((length, tokens), gate, own)
-        first = self.over(alone, self.linear(width, gate))
-        rest = self.over((width, tokens, versions - 1), self.view(corrected), first)
-        return self.result(every, self.view(corrected), rest)
-
-    def routed(self, tensor: Node) -> Node:
-        return self.linear(self.versions, self.over((self.width, self.tokens), tensor))
-
-    def sparse(self, layer: Layer, read: Node) -> Node:
-        assert layer.feed_forward is not None
-        sides = layer.feed_forward.length, self.tokens
-        up, gate = self.result(sides, read), self.result(sides, read)
-        if layer.is_early:
-            mean = self.linear(1, gate)
-            spread = self.linear(1, self.over(sides, gate, mean))
-            gate = self.over(sides, gate, self.over((1, self.tokens), mean, spread))
-        return self.linear(self.width, self.over(sides, up, gate))
-
-    def after(self, hidden: Node) -> Node:
-        width, tokens, others = self.width, self.tokens, self.versions - 1
-        unembedded = self.result((width, tokens, others), self.view(hidden))
-        unembedded = self.scaled(unembedded, self.over((width, tokens), self.view(hidden)))
-        total = self.view(hidden)
-        for _ in range(others):
-            total = self.over((width, tokens), total, self.view(unembedded))
-        return super().after(self.last_rows(total))

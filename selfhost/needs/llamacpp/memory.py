@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...catalogue.architecture import Attention
+from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import FileTensors
 from ...core import units
@@ -36,11 +36,21 @@ from ..records import (
     unread,
     with_files,
 )
+from ..tensors import ArchitectureRow
 from .drafts import block_terms
-from .files import SIZES, SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual_tensors
-from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
-from .weights import weights_terms
+from .files import (
+    SIZES,
+    SOURCE,
+    recipe_of_mix,
+    size_of,
+    tokenizer_kind,
+    usual_tensors,
+    weights_terms,
+)
+from .graph import exact_compute_bytes
 
+# the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
+GUESS_LEAST, GUESS_MOST = 0.6, 2.0
 # those that need no flash attention for the values
 _PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
 _PADDED = "; in steps of 256; a layer with a window keeps that and a batch"
@@ -205,6 +215,45 @@ def _guessed(case: Case, rows: int) -> Term:
     source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
     low, high = int(size * GUESS_LEAST), int(most * GUESS_MOST)
     return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
+
+
+def guessed_compute(
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+) -> tuple[int, str]:
+    """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
+    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
+    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
+    rows = 0 if row.encoder else min(tokens, logits_rows)
+    logits = 4 * (tokens * width + rows * (words + width))
+    span = (tokens if row.encoder else room.full) * bool(model.attention)
+    # arrays of scores; with a table of distances theirs, turned, beside
+    scores = 3 if row.relative_positions else int(not room.flash or row.unfused)
+    alive = 4 * width + _numbers_alive(model, row)
+    alive += scores * span * max((group.heads for group in model.attention), default=0)
+    # of an indexer the scores of each of its heads, twice
+    indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
+    scored = 6 if "latent" in indexed else 8 * (indexed.get("full") or 0) + 4 * ("full" in indexed)
+    mask = (2 if room.flash else 4) + scored // room.streams
+    body = tokens * (span * mask + 4 * alive)
+    if logits > body:
+        return logits, f"{logits:,} bytes of logits"
+    line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
+    return body, f"{tokens:,} tokens × ({line})"
+
+
+def _numbers_alive(model: Architecture, row: ArchitectureRow) -> int:
+    """Numbers of a token that are alive in the widest layer."""
+    widest = max((4 * (group.inner_length or 0) for group in model.recurrent), default=0)
+    for feed in model.feed_forward:
+        widest = max(widest, (feed.used or 1) * feed.length * (1 if row.gate == "none" else 3))
+    for heads in model.attention:
+        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
+        if heads.kind == "latent":
+            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
+            each = heads.key_length + 2 * ((heads.rope_length or 0) + (heads.latent_length or 0))
+            numbers = heads.heads * each * (2 if heads.indexer_heads else 1)
+        widest = max(widest, numbers)
+    return widest
 
 
 def _with_copies(case: Case, compute: Term) -> Term:

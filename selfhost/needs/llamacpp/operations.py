@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Attention, FeedForward, Recurrent
-from .allocator import ELSEWHERE, Node
 
 if TYPE_CHECKING:
-    from .graph import Graph, Shared
+    from .graph import Graph, Node, Shared
 
 Pair = tuple[int, int]
 # a quantized cache is rotated in blocks of so many values, those of keys as large as heads allow
@@ -37,12 +36,12 @@ def attention(graph: Graph, heads: Attention, normed: Node, rotated: bool, cache
         if cached or tensor is queries:
             graph.expand(tensor)
     if cached:
-        graph.expand(graph.view(ELSEWHERE, graph.view(keys), shared.key_places))
+        graph.expand(graph.view(graph.elsewhere, graph.view(keys), shared.key_places))
         if not graph.flash and values.strided:
-            values = graph.linear(length, values)
+            values = graph.result(length, values)
         if length < widest:
-            values = graph.linear(widest, values)
-        graph.expand(graph.view(ELSEWHERE, graph.view(values), shared.value_places))
+            values = graph.result(widest, values)
+        graph.expand(graph.view(graph.elsewhere, graph.view(values), shared.value_places))
     widths = heads.kv_heads * heads.key_length, length
     attended = _attended(graph, shared, queries, (value, count), widths)
     graph.expand(attended)
@@ -54,7 +53,7 @@ def attention(graph: Graph, heads: Attention, normed: Node, rotated: bool, cache
         attended = _gated(graph, attended, normed, count, value)
     if "attn_sub_norm" in row.norms:
         attended = graph.norm(attended, count * value, graph.tokens)
-    return graph.linear(graph.width, attended)
+    return graph.result(graph.width, attended)
 
 
 def _projected(
@@ -66,15 +65,15 @@ def _projected(
     size, value = heads.key_length, heads.value_length
     norm = heads.query_key_norm or graph.model.query_key_norm or row.query_key_norm
     if graph.row.fused_qkv:
-        joined = graph.linear((count + groups) * size + groups * value, normed)
+        joined = graph.result((count + groups) * size + groups * value, normed)
         queries, keys, values = (graph.part(joined) for _ in range(3))
     else:
-        joined = graph.linear(count * size * (2 if row.gated_query else 1), normed)
-        queries, keys = joined, graph.linear(groups * size, normed)
+        joined = graph.result(count * size * (2 if row.gated_query else 1), normed)
+        queries, keys = joined, graph.result(groups * size, normed)
         if norm == "full":
             queries = graph.norm(queries, count * size, tokens)
             keys = graph.norm(keys, groups * size, tokens)
-        values = keys if heads.values_from_keys else graph.linear(groups * value, normed)
+        values = keys if heads.values_from_keys else graph.result(groups * value, normed)
         values = graph.view(values)
         queries, keys = graph.view(queries), graph.view(keys)
         queries.strided = row.gated_query
@@ -109,7 +108,7 @@ def _gated(graph: Graph, attended: Node, normed: Node, count: int, value: int) -
     if graph.row.attention_gate == "element":
         sides = count * value, graph.tokens
         return graph.over(sides, attended, graph.result(sides, normed))
-    gate = graph.view(graph.linear(count, normed))
+    gate = graph.view(graph.result(count, normed))
     gated = graph.over((value, count, graph.tokens), graph.view(attended), gate)
     return graph.view(gated)
 
@@ -131,9 +130,9 @@ def _without_cache(graph: Graph, heads: Attention, queries: Node, keys: Node, va
         scores = graph.over((tokens, tokens, count), scores, mask)
         turned = graph.result((tokens, length, heads.kv_heads), graph.view(graph.view(values)))
         attended = graph.result((length, tokens, count), turned, scores)
-        attended = graph.linear(count * length, graph.view(attended))
+        attended = graph.result(count * length, graph.view(attended))
     graph.expand(attended)
-    return graph.linear(graph.width, attended)
+    return graph.result(graph.width, attended)
 
 
 def _attended(
@@ -163,7 +162,7 @@ def _attended(
         turned = graph.result((cells, value, streams), width=width)
         attended = graph.result((value, tokens, count), turned, scores)
         attended = graph.result((unpacked, tokens, count), attended)
-    return graph.linear(count * (unpacked or value), graph.view(attended))
+    return graph.result(count * (unpacked or value), graph.view(attended))
 
 
 def latent(graph: Graph, heads: Attention, normed: Node) -> Node:
@@ -173,10 +172,10 @@ def latent(graph: Graph, heads: Attention, normed: Node) -> Node:
     shared = graph.shared(heads, 0)
     queries = normed
     if heads.query_latent_length:
-        queries = graph.linear(heads.query_latent_length, normed)
+        queries = graph.result(heads.query_latent_length, normed)
         queries = graph.norm(queries, heads.query_latent_length, tokens)
-    queries = graph.view(graph.linear(count * (heads.key_length + rope), queries))
-    joined = graph.linear(length + rope, normed)
+    queries = graph.view(graph.result(count * (heads.key_length + rope), queries))
+    joined = graph.result(length + rope, normed)
     packed, rotated = graph.part(joined), graph.part(joined)
     if turns:
         rotated = graph.over((rope, 1, tokens), rotated, graph.positions)
@@ -188,13 +187,13 @@ def latent(graph: Graph, heads: Attention, normed: Node) -> Node:
     queries = graph.result((length + rope, count, tokens), graph.view(absorbed), turned)
     keys = graph.result((length + rope, 1, tokens), values, rotated)
     graph.expand(queries, values, keys)
-    graph.expand(graph.view(ELSEWHERE, graph.view(keys), shared.key_places))
+    graph.expand(graph.view(graph.elsewhere, graph.view(keys), shared.key_places))
     widths, unpacked = (length + rope, length), heads.value_length
     attended = _attended(graph, shared, queries, (length, count), widths, unpacked)
     graph.expand(attended)
     if graph.row.attention_gate:
         attended = _gated(graph, attended, normed, count, heads.value_length)
-    return graph.linear(graph.width, attended)
+    return graph.result(graph.width, attended)
 
 
 def feed_forward(graph: Graph, feed: FeedForward, read: Node, side: int) -> Node:
@@ -205,10 +204,10 @@ def feed_forward(graph: Graph, feed: FeedForward, read: Node, side: int) -> Node
     if feed.latent_length:
         if graph.row.routed_norm:
             chosen = graph.norm(chosen, feed.latent_length, side)
-        chosen = graph.linear(graph.width, chosen, side)
+        chosen = graph.result((graph.width, side), chosen)
     if not feed.shared_length:
         return chosen
-    gate = graph.linear(1, read, side)
+    gate = graph.result((1, side), read)
     if graph.style.divided_gate:
         gate = graph.over((1, side), graph.over((1, side), gate), gate)
     beside = _dense(graph, feed.shared_length, read, side)
@@ -218,13 +217,13 @@ def feed_forward(graph: Graph, feed: FeedForward, read: Node, side: int) -> Node
 
 
 def _dense(graph: Graph, length: int, read: Node, side: int) -> Node:
-    up = graph.linear(2 * length if graph.row.gate == "fused" else length, read, side)
+    up = graph.result((2 * length if graph.row.gate == "fused" else length, side), read)
     if graph.row.gate == "fused":
-        up = graph.linear(length, up, side)
+        up = graph.result((length, side), up)
     elif graph.row.gate == "split":
         # the gate's activation and the product are one operation
-        up = graph.result((length, side), graph.linear(length, read, side), up)
-    return graph.linear(graph.width, up, side)
+        up = graph.result((length, side), graph.result((length, side), read), up)
+    return graph.result((graph.width, side), up)
 
 
 def experts_beside_dense(graph: Graph, feed: FeedForward, residual: Node) -> Node:
@@ -233,7 +232,7 @@ def experts_beside_dense(graph: Graph, feed: FeedForward, residual: Node) -> Nod
     read = graph.norm(residual, *sides)
     beside = graph.norm(_dense(graph, feed.beside_dense or 0, read, graph.tokens), *sides)
     read = graph.norm(residual, *sides)
-    scores = graph.linear(feed.experts or 1, graph.norm(residual, *sides))
+    scores = graph.result(feed.experts or 1, graph.norm(residual, *sides))
     routed = graph.norm(_experts(graph, feed, read, graph.tokens, scores), *sides)
     return graph.over(sides, beside, routed)
 
@@ -243,12 +242,12 @@ def _experts(
 ) -> Node:
     style, width, used = graph.style, feed.latent_length or graph.width, feed.used or 1
     count = feed.experts or 1
-    scores = scores or graph.linear(count, read, side)
+    scores = scores or graph.result((count, side), read)
     chances = scores if style.chosen_first else graph.over((count, side), scores)
     chosen = _chosen(graph, feed, scores if style.before_experts else chances, side)
     weights = _weights(graph, chances, chosen, used, side)
     graph.expand(weights)
-    read = graph.view(graph.linear(width, read, side) if feed.latent_length else read)
+    read = graph.view(graph.result((width, side), read) if feed.latent_length else read)
     sides, inner = (width, used, side), (feed.length, used, side)
     if style.before_experts:
         read = graph.over(sides, graph.result(sides, read), weights)
@@ -271,7 +270,7 @@ def _experts(
     for part in rest:
         total = graph.over((width, side), total, part)
         graph.expand(total)
-    return graph.linear(width, total, side) if used == 1 else total
+    return graph.result((width, side), total) if used == 1 else total
 
 
 def _chosen(graph: Graph, feed: FeedForward, ranked: Node, side: int) -> Node:
@@ -284,8 +283,8 @@ def _chosen(graph: Graph, feed: FeedForward, ranked: Node, side: int) -> Node:
         grouped = graph.view(ranked)
         pairs = graph.part(graph.result(sides, grouped))
         scores = graph.result((2, groups, side), graph.view(grouped), pairs)
-        totals = graph.linear(groups, graph.view(scores), side)
-        best = graph.part(graph.linear(groups, graph.view(totals), side))
+        totals = graph.result((groups, side), graph.view(scores))
+        best = graph.part(graph.result((groups, side), graph.view(totals)))
         kept = graph.result((sides[0], feed.groups_used or 1, side), grouped, best)
         closed = graph.result(sides, grouped)
         ranked = graph.view(graph.view(closed, kept, best, closed))
@@ -299,7 +298,7 @@ def _weights(graph: Graph, chances: Node, chosen: Node, used: int, side: int) ->
         weights = graph.view(graph.over((used, side), graph.view(weights)))
     if style.normalized:
         flat = graph.view(weights)
-        total = graph.over((1, side), graph.linear(1, flat, side))
+        total = graph.over((1, side), graph.result((1, side), flat))
         weights = graph.view(graph.over((used, side), flat, total))
     return graph.over((1, used, side), weights) if style.rescaled else weights
 
@@ -312,7 +311,7 @@ def _convolved(graph: Graph, group: Recurrent, past: Node, channels: int, read: 
     """The convolution over the inputs behind the last of the past, which it then stores."""
     each, taps = graph.tokens // graph.sequences, (group.convolution or 1) - 1
     joined = graph.result((taps + each, channels, graph.sequences), past, read)
-    graph.expand(graph.view(ELSEWHERE, graph.part(joined)))
+    graph.expand(graph.view(graph.elsewhere, graph.part(joined)))
     return graph.result((channels, each, graph.sequences), joined)
 
 
@@ -321,7 +320,7 @@ def _scanned(graph: Graph, inner: int, memory: int, *sources: Node) -> Node:
     elements = inner * graph.tokens + memory * graph.sequences
     outputs_and_states = graph.result((elements,), *sources)
     graph.expand(outputs_and_states)
-    graph.expand(graph.view(ELSEWHERE, graph.view(outputs_and_states)))
+    graph.expand(graph.view(graph.elsewhere, graph.view(outputs_and_states)))
     return graph.view(outputs_and_states)
 
 
@@ -330,20 +329,20 @@ def _mamba(graph: Graph, group: Recurrent, normed: Node) -> Node:
     inner, size, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
     sides = inner, tokens // graph.sequences, graph.sequences
     past = graph.fetch(state.convolution)
-    both = graph.linear(2 * inner, graph.view(normed))
+    both = graph.result(2 * inner, graph.view(normed))
     read = _convolved(graph, group, past, inner, graph.view(graph.part(both)))
-    mixed = graph.linear(rank + 2 * size, read)
+    mixed = graph.result(rank + 2 * size, read)
     step, keys, queries = (graph.part(mixed) for _ in range(3))
     if graph.row.mamba_norms:
         step = graph.over((rank, tokens), step)
         keys, queries = graph.over((size, tokens), keys), graph.over((size, tokens), queries)
     else:
-        step = graph.linear(rank, step)
-    sources = graph.view(read), graph.linear(inner, step), keys, queries, graph.view(graph.states)
+        step = graph.result(rank, step)
+    sources = graph.view(read), graph.result(inner, step), keys, queries, graph.view(graph.states)
     outputs = _scanned(graph, inner, state.memory, *sources)
     outputs = graph.over(sides, outputs, graph.over(sides, read))
     gated = graph.result(sides, graph.result(sides, graph.part(both)), outputs)
-    return graph.view(graph.linear(graph.width, gated))
+    return graph.view(graph.result(graph.width, gated))
 
 
 def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
@@ -352,7 +351,7 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
     sides = inner // heads, heads, graph.tokens // graph.sequences, graph.sequences
     state = graph.memories[id(group)]
     past = graph.fetch(state.convolution)
-    joined = graph.view(graph.linear(2 * inner + mixed + heads, normed))
+    joined = graph.view(graph.result(2 * inner + mixed + heads, normed))
     convolved = _convolved(graph, group, past, inner + mixed, graph.view(graph.part(joined)))
     step = graph.result((heads, *sides[2:]), graph.part(joined))
     read, keys, queries = (graph.part(convolved) for _ in range(3))
@@ -362,7 +361,7 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
     gated = graph.result(sides, graph.result(sides, graph.part(joined)), outputs)
     if group.norm is not False:
         gated = graph.over((inner, graph.tokens), graph.view(gated))
-    return graph.linear(graph.width, graph.view(gated))
+    return graph.result(graph.width, graph.view(gated))
 
 
 def _short_convolution(graph: Graph, group: Recurrent, normed: Node) -> Node:
@@ -382,12 +381,12 @@ def _delta(graph: Graph, group: Recurrent, normed: Node) -> Node:
     key_heads, key = group.key_heads or 1, group.key_length or 0
     each, inner = tokens // graph.sequences, heads * value
     channels = inner + 2 * key_heads * key
-    mixed = graph.view(graph.linear(channels, normed))
+    mixed = graph.view(graph.result(channels, normed))
     if graph.row.fused_alpha_beta:
-        joined = graph.view(graph.linear(2 * heads, normed))
-        rate, decay = (graph.linear(heads, graph.part(joined)) for _ in range(2))
+        joined = graph.view(graph.result(2 * heads, normed))
+        rate, decay = (graph.result(heads, graph.part(joined)) for _ in range(2))
     else:
-        pair = (graph.view(graph.linear(heads, normed)) for _ in range(2))
+        pair = (graph.view(graph.result(heads, normed)) for _ in range(2))
         rate, decay = (graph.over((heads, tokens), each) for each in pair)
     past = graph.fetch(state.convolution)
     taken = _convolved(graph, group, past, channels, graph.part(mixed))
@@ -401,9 +400,9 @@ def _delta(graph: Graph, group: Recurrent, normed: Node) -> Node:
     sources = queries, keys, values, graph.view(decay), graph.view(rate), memory
     outputs = _scanned(graph, inner, state.memory, *sources)
     sides = value, heads, each, graph.sequences
-    gate = graph.over(sides, graph.view(graph.linear(inner, normed)))
+    gate = graph.over(sides, graph.view(graph.result(inner, normed)))
     gated = graph.over(sides, graph.over(sides, outputs), gate)
-    return graph.view(graph.linear(graph.width, graph.view(gated)))
+    return graph.view(graph.result(graph.width, graph.view(gated)))
 
 
 # how each kind of recurrent layer is computed

@@ -18,8 +18,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.core.tables import shipped_table
 from selfhost.needs import canonical_quantization, weights_bytes
 from selfhost.needs import case as needs_case
-from selfhost.needs.llamacpp import graph
-from selfhost.needs.llamacpp.allocator import Node, Recorder
+from selfhost.needs.llamacpp import graph, memory
 from selfhost.needs.records import Term
 
 
@@ -53,8 +52,8 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     for record in records("memory"):
         if record["n_ctx"] >= 512:
             made, of = architecture(record["model"]), row(record["model"])
-            guess, _ = graph.guessed_compute(made, of, room(record), rows_of_logits(record))
-            low, high = graph.GUESS_LEAST * guess, graph.GUESS_MOST * guess
+            guess, _ = memory.guessed_compute(made, of, room(record), rows_of_logits(record))
+            low, high = memory.GUESS_LEAST * guess, memory.GUESS_MOST * guess
             inside.append(low <= record["compute_bytes"] <= high)
     assert sum(inside) >= 0.95 * len(inside)
 
@@ -63,15 +62,15 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
 @given(st.data())
 def test_no_two_live_buffers_overlap(data: st.DataObject) -> None:
     """Buffers never overlap, addresses are multiples of 32, and the top is at least what is alive and never sinks."""
-    arena = Recorder()
-    live: list[Node] = []
+    arena = graph.Graph(architecture(MODELS[0]), row(MODELS[0]), needs_case.Cells(tokens=512), 1)
+    live: list[graph.Node] = []
     for _ in range(data.draw(st.integers(1, 60))):
         before = arena.top
         gives = data.draw(st.booleans())
         if gives and live:
             arena.give(live.pop(data.draw(st.integers(0, len(live) - 1))))
         else:
-            live.append(Node((data.draw(st.integers(1, 2048)),)))
+            live.append(graph.Node((data.draw(st.integers(1, 2048)),)))
             live[-1].start = arena.take(live[-1].size)
         ends = sorted((node.start, node.start + node.size) for node in live)
         assert all(start % 32 == 0 for start, _ in ends)
