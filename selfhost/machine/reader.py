@@ -34,14 +34,14 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
     machine = read_machine().replace(is_this_one=True)
     if not measure or root is not None:
         return machine
-    from .probes.cpu import with_measured
+    from .probes.bandwidth import with_measured
 
     return with_measured(machine)
 
 
 def measured_at_present(machine: Machine) -> Machine:
     """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms."""
-    from .probes.cpu import with_measured
+    from .probes.bandwidth import with_measured
 
     return with_measured(machine, brief=True)
 
@@ -49,7 +49,7 @@ def measured_at_present(machine: Machine) -> Machine:
 def process(number: str) -> Process | None:
     """The running process of that id; None where it cannot be read, as always but on Linux."""
     from .probes import Host
-    from .probes.memory import read_process
+    from .probes.linux import read_process
 
     host = Host()
     return read_process(number, host) if host.system == "linux" else None

@@ -5,32 +5,17 @@ program but one that asks NVIDIA's driver.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...core.records import Record, shown
 from ...core.tables import shipped_table
 from ..record import BANDWIDTH, FACTS, Machine
-from .cpu import read_cores, read_instruction_sets, read_processor, read_scope
 from .gpus import read_accelerators
 from .host import Facts, Host, reason_of
-from .memory import read_memory
 from .stores import read_disks, read_models, read_runtimes
 
 __all__ = ["Host", "read_machine"]
-
-# in this order; what goes wrong with one spoils the facts of no other
-_PROBES: tuple[Callable[[Host, Facts], None], ...] = (
-    read_processor,
-    read_scope,
-    read_memory,
-    read_cores,
-    read_instruction_sets,
-    read_disks,
-    read_accelerators,
-    read_runtimes,
-    read_models,
-)
 
 
 def read_machine(host: Host | None = None) -> Machine:
@@ -41,41 +26,49 @@ def read_machine(host: Host | None = None) -> Machine:
     answer.
     """
     host = host or Host()
+    if host.system == "linux":
+        from .linux import read_cores, read_memory, read_processor, read_scope
+    else:
+        from .other_systems import read_cores, read_memory, read_processor, read_scope
     facts = Facts({}, {}, {})
     facts.put("system", host.system, "sys.platform")
     silent = "the recorded tree does not say when it was read"
     facts.put("read_at", host.ask("read_at"), "the system's clock", silent)
     reason = "the system does not state it, and it was not measured"
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
-    facts.miss(BANDWIDTH, reason, remedy)
+    facts.put(BANDWIDTH, None, why=reason, remedy=remedy)
     failures = []
-    for probe in _PROBES:
+    # in this order; what goes wrong with one spoils the facts of no other
+    every = read_processor, read_scope, read_memory, read_cores, read_disks, read_accelerators
+    for read in (*every, read_runtimes, read_models):
         try:
-            probe(host, facts)
+            read(host, facts)
         # psutil's own errors and a missing system library included
         except Exception as error:
             failures.append(f"reading it failed: {reason_of(error)}")
     for fact in {*FACTS} - {*facts.values, *facts.unread}:
-        facts.miss(fact, "; ".join(failures) or "it could not be read")
+        facts.put(fact, None, why="; ".join(failures) or "it could not be read")
     unread = tuple(facts.unread[fact] for fact in sorted(facts.unread))
     values = {**facts.values, "sources": facts.sources, "unread": unread}
-    mask = masks(host)
-    return Machine(**{name: masked(value, mask) for name, value in values.items()})
+    every_mask = masks(host)
+    return Machine(**{name: masked(value, every_mask) for name, value in values.items()})
 
 
-# what says who and where: accounts, computers, containers and addresses
-_MASKS = (
+# what a text may hold where it says who or where, in small letters; the expression for it; and
+# what is shown instead
+Mask = tuple[Sequence[str], str, str]
+# accounts, computers, containers and addresses
+_MASKS: tuple[Mask, ...] = (
     # the server of a share, as Windows names it, and no address of the web
-    (r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)", r"\1HOST"),
+    (("//", r"\\"), r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)", r"\1HOST"),
     # a container's name; its id, which begins with its host name, or a pod's serial number
-    (r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+", r"\1ID"),
-    (r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])", "ID"),
-    (r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+", "ADDRESS"),
+    (("lxc", "/machine-"), r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+", r"\1ID"),
+    ((), r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])", "ID"),
+    ((), r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+", "ADDRESS"),
 )
-Masks = Sequence[tuple[re.Pattern[str], str]]
 
 
-def masks(host: Host) -> Masks:
+def masks(host: Host) -> list[Mask]:
     """What makes a text fit to show: the home folder as `~`, no names."""
     case = "(?i)" if host.system == "windows" else ""
     users = [host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
@@ -84,7 +77,7 @@ def masks(host: Host) -> Masks:
     # named after its owner, unless that is nobody in particular
     folder = rf"(?!(?:{'|'.join(common)})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
     homes = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}"
-    patterns = [(homes, r"\1\2USER"), *_MASKS]
+    every_mask: list[Mask] = [(("/home", "users", "/media"), homes, r"\1\2USER"), *_MASKS]
     for names, word in (
         ((computer, computer.partition(".")[0]), "HOST"),
         ((*users, host.paths.basename(host.home)), "USER"),
@@ -93,17 +86,21 @@ def masks(host: Host) -> Masks:
         if written := "|".join(map(re.escape, sorted(telling, key=len, reverse=True))):
             # systemd writes `-` as `\x2d`
             written = written.replace(r"\-", r"(?:-|\\x2d)")
-            patterns.insert(0, (rf"{case}(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])", word))
+            signs = [name.lower().partition("-")[0] for name in telling]
+            pattern = rf"{case}(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])"
+            every_mask.insert(0, (signs, pattern, word))
     if len(host.home) > 1:
-        patterns.insert(0, (rf"{case}(?<![\w.~-]){re.escape(host.home)}(?![\w.-])", "~"))
-    return [(re.compile(pattern), word) for pattern, word in patterns]
+        pattern = rf"{case}(?<![\w.~-]){re.escape(host.home)}(?![\w.-])"
+        every_mask.insert(0, ([host.home.lower()], pattern, "~"))
+    return every_mask
 
 
-def masked(value: Any, every_mask: Masks) -> Any:
+def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
     """A value with every text in it as it may be shown: on one printable line."""
     if isinstance(value, str):
-        for mask, word in every_mask:
-            value = mask.sub(word, value)
+        for signs, pattern, word in every_mask:
+            if not signs or any(sign in value.lower() for sign in signs):
+                value = re.sub(pattern, word, value)
         return shown(value)[:1000]
     if isinstance(value, dict):
         return {key: masked(item, every_mask) for key, item in value.items()}

@@ -18,7 +18,7 @@ _DISPLAYS = ("0x03", "0x1200")
 _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
-_UNIFIED_CHIP = re.compile(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
+_UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
 _AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 # of NVML (nvml.h, nvmlReturn_t)
@@ -43,18 +43,18 @@ def read_accelerators(host: Host, facts: Facts) -> None:
     reads, why = read(host, facts)
     cards = tuple(card for read in reads for card in read.cards)
     if why and not cards:
-        facts.miss(ACCELERATORS, *why)
+        facts.put(ACCELERATORS, None, "", *why)
         return
     place = {"linux": PCI, "windows": "the registry"}.get(host.system)
     none = f"{place}: no GPU of NVIDIA, AMD or Intel"
     facts.put(ACCELERATORS, cards, "; ".join(read.source for read in reads) or none)
     if None in [card.unified for card in cards]:
-        facts.miss(f"{ACCELERATORS}.unified", *_reason("unified"))
+        facts.put(f"{ACCELERATORS}.unified", None, "", *_reason("unified"))
     blank = [read for read in reads if None in [card.memory_total_bytes for card in read.cards]]
     if unread := [read.unread for read in blank if read.unread]:
         reasons, remedies = zip(*unread, strict=True)
         remedy = "; ".join(dict.fromkeys(filter(None, remedies)))
-        facts.miss(MEMORY, "; ".join(reasons), remedy or None)
+        facts.put(MEMORY, None, "", "; ".join(reasons), remedy or None)
 
 
 def _reason(*codes: object, **values: object) -> _Why:
@@ -86,18 +86,18 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
         why = f"{PCI} cannot be listed"
     for slot in slots:
         folder = f"{PCI}/{slot}"
-        kind, vendor = host.read_word(f"{folder}/class"), host.read_word(f"{folder}/vendor")
+        kind, vendor = (host.read_text(f"{folder}/{name}").strip() for name in ("class", "vendor"))
         if not kind or (kind.startswith(_DISPLAYS) and not vendor):
             why = host.why[f"{folder}/vendor" if kind else f"{folder}/class"]
         # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here;
         # recorded trees may leave colons out
         elif kind.startswith(_DISPLAYS) and (vendor, slot.replace(":", "")[4:6]) != (INTEL, "00"):
             folders.setdefault(vendor, []).append(folder)
+    # where the bus does not show, the driver's own folders do
     for name in [] if folders else host.listdir(DRM):
-        # where the bus does not show, the driver's own folders do
-        folder = f"{DRM}/{name}/device"
-        if re.fullmatch(r"card\d+", name) and host.read_word(f"{folder}/vendor") in (NVIDIA, AMD):
-            folders.setdefault(host.read_word(f"{folder}/vendor"), []).append(folder)
+        vendor = host.read_text(f"{DRM}/{name}/device/vendor").strip()
+        if name[:4] == "card" and whole(name[4:]) is not None and vendor in (NVIDIA, AMD):
+            folders.setdefault(vendor, []).append(f"{DRM}/{name}/device")
     return folders, why
 
 
@@ -121,14 +121,14 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
 
 def _size(host: Host, path: str) -> int | None:
     """A size in decimal or hexadecimal; None where it is none, or more than any card has."""
-    word = host.read_word(path)
+    word = host.read_text(path).strip()
     number = int(word, 16) if re.fullmatch(r"0x[0-9a-f]{1,16}", word) else whole(word)
     return number if number and number <= _MAX_BYTES else None
 
 
 def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
     total = _size(host, f"{folder}/mem_info_vram_total")
-    used = whole(host.read_word(f"{folder}/mem_info_vram_used"))
+    used = whole(host.read_text(f"{folder}/mem_info_vram_used").strip())
     unified: bool | None = None if total is None else False
     # metrics of a processor's own graphics are of revision 2 or 3, those of cards 1
     # (Linux, kgd_pp_interface.h)
@@ -141,7 +141,8 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
         unified = (total or 0) <= borrowed
         if unified:
             total, used = borrowed or None, None
-    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
+    number = host.read_text(f"{folder}/device").strip()
+    revision = host.read_text(f"{folder}/revision").strip()
     row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
     given = host.read_text(f"{folder}/product_name", 256).strip()
     name = given or _name_in_list(host, "amd_names", number, row) or f"AMD GPU {number}".strip()
@@ -162,7 +163,7 @@ def _name_in_list(host: Host, lists: str, device: str, row: str) -> str | None:
 
 def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     """As people call it: `Arc B580` of `Battlemage G21 [Arc B580]`."""
-    device = host.read_word(f"{folder}/device")
+    device = host.read_text(f"{folder}/device").strip()
     title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
     row = rf"(?im)^{INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
     # the driver i915 tells nothing of the memory
@@ -230,7 +231,7 @@ def read_nvidia(host: Host, devices: int) -> Cards | None:
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return Cards((card,), _BOARD, _reason("bufferless"))
-    nodes = [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
+    nodes = [n for n in host.listdir("/dev") if n[:6] == "nvidia" and whole(n[6:]) is not None]
     if not nodes and not any(map(host.exists, shipped_table("platforms")["nvidia_drivers"])):
         if not devices:
             return None
@@ -256,7 +257,7 @@ def _read_files(host: Host, count: int, unread: _Why) -> Cards:
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
     is_pc, cards = normal_architecture(host.machine) == "x86_64", list[Accelerator]()
     for name in names:
-        unified = bool(_UNIFIED_CHIP.search(name)) if is_pc or name != _UNNAMED else None
+        unified = bool(re.search(_UNIFIED_CHIP, name)) if is_pc or name != _UNNAMED else None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
     return Cards(tuple(cards), f"/dev/nvidia* and {PCI}", unread)
 
@@ -268,7 +269,7 @@ def _jetson_board(host: Host) -> str:
     is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
     if not is_jetson and "jetson" not in board.lower():
         return ""
-    return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
+    return board if re.search(_UNIFIED_CHIP, board) else f"NVIDIA Jetson ({board})"
 
 
 def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
@@ -316,8 +317,8 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> A
     name += " MIG" * ("part_of_bytes" in part and "MIG" not in name.split())
     size, free = part.get("memory_total_bytes") or None, part.get("memory_free_bytes")
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    unified = bool(_UNIFIED_CHIP.search(name)) or (not size and error == _NOT_SUPPORTED and is_arm)
-    if unified:
+    unified = not size and error == _NOT_SUPPORTED and is_arm
+    if unified := unified or re.search(_UNIFIED_CHIP, name) is not None:
         size = free = None
     return Accelerator(
         vendor="nvidia",

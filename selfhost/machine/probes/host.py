@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from ...core.errors import MachineFileError, Problem
@@ -22,6 +23,11 @@ from ...core.tables import shipped_table
 from ..record import Machine, normal_system
 
 T = TypeVar("T")
+
+ARCHITECTURE, SETS = "architecture", "instruction_sets"
+PHYSICAL, PERFORMANCE = "cpu_cores_physical", "cpu_cores_performance"
+USABLE, TOTAL, LIMIT = "cpu_cores_usable", "memory_total_bytes", "memory_limit_bytes"
+AVAILABLE, SWAP = "memory_available_bytes", "swap_free_bytes"
 
 DEADLINE_SECONDS = 2.0
 # 1,024 CPUs have about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
@@ -36,21 +42,19 @@ class Facts(NamedTuple):
     unread: dict[str, Unread]
 
     def put(
-        self, fact: str, value: Any, source: str, why: str = "", remedy: str | None = None
+        self, fact: str, value: Any, source: str = "", why: str = "", remedy: str | None = None
     ) -> None:
-        """A value and where it was read; `why` not, where it is None or no machine has it."""
+        """A value and where it was read; of None, or what no machine has, why it is unread and what
+        to do about it.
+        """
         key = Machine._keys.get(fact)
         limits = key.limits if key and value is not None else {}
         if "minimum" in limits and not limits["minimum"] <= value <= limits["maximum"]:
-            self.miss(fact, f"{source} gives a number that no machine has")
-        elif value is None:
-            self.miss(fact, why, remedy)
+            value, why, remedy = None, f"{source} gives a number that no machine has", None
+        if value is None:
+            self.unread[fact] = Unread(fact=fact, reason=why, remedy=remedy)
         else:
             self.values[fact], self.sources[fact] = value, source
-
-    def miss(self, fact: str, reason: str, remedy: str | None = None) -> None:
-        """Why a fact is None, and what to do about it."""
-        self.unread[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
 
 
 def whole(word: str, digits: int = 20) -> int | None:
@@ -58,10 +62,14 @@ def whole(word: str, digits: int = 20) -> int | None:
     return int(word) if word.isdecimal() and word.isascii() and len(word) <= digits else None
 
 
-def parse_sizes(text: str) -> dict[str, int]:
-    """Lines of a name and a number, of /proc/meminfo or memory.stat, in bytes."""
-    lines = re.findall(r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?[ \t]*\n", text)
-    return {name: int(number) * (1024 if unit else 1) for name, number, unit in lines}
+def firmware_scope(facts: Facts, words: Mapping[str, str]) -> None:
+    """Whether this is a virtual machine, by what firmware calls the computer in some places."""
+    text, virtual = " ".join(words.values()).lower(), shipped_table("firmware_names")
+    is_guest = any(word in text for word in virtual["virtual_firmware"])
+    scope = "vm" if is_guest and ".metal" not in text else "host"
+    source = " and ".join(path for path in words if words[path])
+    why = "nothing tells whether this is a virtual machine"
+    facts.put("scope", scope if text.strip() else None, source, why)
 
 
 class Mount(NamedTuple):
@@ -81,11 +89,11 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
         head, dash, tail = line.partition(" - ")
         fields, system = head.split(" "), [*tail.split(" "), "", ""]
         if dash and len(fields) >= 6 and system[0]:
-            # spaces and the like are written in octal
-            root, point = (
-                re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
-                for field in fields[3:5]
-            )
+            root, point = fields[3:5]
+            if "\\" in head:
+                # spaces and the like are written in octal
+                octal = partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
+                root, point = map(octal, (root, point))
             is_read_only = "ro" in fields[5].split(",")
             mounts.append(Mount(point, system[0], root, system[2], is_read_only))
     return tuple(mounts)
@@ -117,8 +125,8 @@ class Host:
         # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
         key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment\PROCESSOR_ARCHITECTURE"
         self.machine: str = self.ask("machine") or str(self.ask("registry", key) or "")
-        release = self.ask("release") or self.read_word("/proc/sys/kernel/osrelease")
-        self.release: str = release.lower()
+        release = self.ask("release") or self.read_text("/proc/sys/kernel/osrelease")
+        self.release: str = release.strip().lower()
         home = self.env.get("USERPROFILE" if self.system == "windows" else "HOME", "")
         if self.live and not self.paths.isabs(home):
             home = os.path.expanduser("~")
@@ -135,23 +143,17 @@ class Host:
         return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
-        """At most `limit` bytes as text, read once, by the first limit; empty where it cannot be
-        read: `why` says.
+        """At most `limit` bytes as text, read once, by the first limit, without the zero at the end
+        of a device tree's; empty where it cannot be read: `why` says.
         """
         if path not in self._texts:
-            text = self.read_bytes(path, limit).decode("utf-8", "replace")
-            # device tree files end in a zero; names of firmware may be in an encoding of their own
-            content = text.rstrip("\0\n")
-            is_text = content and "\0" not in content
-            is_text = is_text and content.count("\ufffd") <= len(content) // 4
+            text = self.read_bytes(path, limit).decode("utf-8", "replace").rstrip("\0")
+            # names of firmware may be in an encoding of their own
+            is_text = "\0" not in text and text.count("\ufffd") <= len(text.rstrip("\n")) // 4
             if text.strip():
                 self.why[path] = f"{path} {'does not say' if is_text else 'is not text'}"
             self._texts[path] = text if is_text and text.strip() else ""
         return self._texts[path]
-
-    def read_word(self, path: str) -> str:
-        """The one word of a small file, in small letters; empty where it cannot be read."""
-        return self.read_text(path, 256).strip(" \n\0").lower()
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """At most `limit` bytes of a file; none where it cannot be read: `why` says."""

@@ -44,8 +44,11 @@ def places(host: Host) -> dict[str, Place]:
             folders.setdefault(store, Place(path, variable or "default"))
     if hub := folders.get("huggingface"):
         # llama.cpp expands neither `~` nor variables
-        path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", hub.path)
-        path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
+        path = hub.path
+        if path[:1] == "~" and path[1:2] in ("", "/", "\\"):
+            path = (host.home or "~") + path[1:]
+        if "$" in path:
+            path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
         folders["huggingface"] = hub._replace(path=path)
     unit = next((file for file in table["ollama_units"] if host.read_text(file)), None)
     if unit and host.system == "linux":
@@ -77,7 +80,7 @@ def read_disks(host: Host, facts: Facts) -> None:
     disks = [_read_disk(host, facts, name, folders[name]) for name in PURPOSES if name in folders]
     for purpose in set(PURPOSES) - folders.keys():
         reason = "its folder is not known: no home folder of its account is known"
-        facts.miss(f"disks.{purpose}", reason, SET_DISK)
+        facts.put(f"disks.{purpose}", None, "", reason, SET_DISK)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
     facts.put("disks", tuple(disks) or None, source, unknown, SET_DISK)
@@ -88,54 +91,52 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     failure = "the volume did not say"
     try:
         folder, space, writable = host.within(lambda: _look(host, place))
-    except NotADirectoryError as error:
-        writable, failure = False, str(error)
     except (OSError, ValueError) as error:
         failure = reason_of(error)
     if space and not space["total_bytes"]:
         space, failure = None, "its file system tells no size"
     if writable is None:
         reason = f"whether this account may write to {folder} is not known: {failure}"
-        facts.miss(f"{fact}.writable", reason, SET_DISK)
+        facts.put(f"{fact}.writable", None, "", reason, SET_DISK)
     if not space:
-        facts.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", SET_DISK)
+        reason = f"free space of {folder}: {failure}"
+        facts.put(f"{fact}.free_bytes", None, "", reason, SET_DISK)
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
     facts.sources[fact] = f"{place.why}; {call} of {folder}"
+    # of a folder that could not be looked up, the mount that its name states
+    mount = host.mount_of(folder) if host.paths.isabs(folder) else None
+    filesystem = (mount.filesystem or None) if mount else None
     free, total = (space["free_bytes"], space["total_bytes"]) if space else (None, None)
     disk = Disk(
-        purpose=purpose, path=place.path, writable=writable, free_bytes=free, total_bytes=total
+        purpose=purpose,
+        path=place.path,
+        filesystem=filesystem,
+        free_bytes=free,
+        total_bytes=total,
+        writable=writable,
     )
-    # of a folder that could not be looked up, the mount that its name states
-    if host.paths.isabs(folder) and (mount := host.mount_of(folder)):
-        disk = disk.replace(filesystem=mount.filesystem or None)
+    if mount:
         words = {"network": ", on a network", "memory": ", which is RAM"}.get(disk.kind, "")
         facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
     return disk
 
 
-def _nearest_folder(host: Host, path: str) -> str:
-    """The nearest one upwards that exists. `OSError` where it is a file, or of another volume."""
-    folder = whole = host.resolve(path)
+def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | None]:
+    """The nearest folder upwards that exists, its volume, and whether it can be stored there.
+    `OSError` where that is of another volume.
+    """
+    folder = whole = host.resolve(place.path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)
-    if host.exists(folder) and not host.exists(folder, os.path.isdir):
-        raise NotADirectoryError("it is a file, not a folder")
-    volume = host.mount_of(whole)
-    if host.live and volume is not None and volume != host.mount_of(folder):
+    volume, mount = host.mount_of(whole), host.mount_of(folder)
+    if host.live and volume and volume != mount:
         raise OSError(f"the volume at {volume.point} cannot be looked at")
-    return folder
-
-
-def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | None]:
-    """The nearest folder upwards that exists, its volume, and whether it can be stored there."""
-    folder = _nearest_folder(host, place.path)
     space = host.ask("space", folder)
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
     if space and "microsoft" in host.release and host.exists("/mnt/c"):
         outer = host.ask("space", "/mnt/c") or space
         space = {**space, "free_bytes": min(space["free_bytes"], outer["free_bytes"])}
-    mount = host.mount_of(folder)
-    if space and mount and mount.read_only:
+    if mount and mount.read_only:
         return folder, space, False
     # what a service's own account stores is judged by space and mount alone
     return folder, space, bool(place.account and space) or host.ask("writable", folder)
@@ -160,10 +161,10 @@ def read_models(host: Host, facts: Facts) -> None:
             unreadable = entries.count(None)
             why = f"{unreadable:,} of its models could not be read" if unreadable else ""
         if why:
-            facts.miss(f"{MODELS}.{store}", why, _REMEDY)
+            facts.put(f"{MODELS}.{store}", None, "", why, _REMEDY)
     if any(model.complete is None for model in models):
         reason = "no record says whether such files are complete: their size is compared"
-        facts.miss(f"{MODELS}.complete", reason)
+        facts.put(f"{MODELS}.complete", None, why=reason)
     source = f"names and sizes in the folders of {', '.join(stores)}"
     why = "the recorded tree has none of the folders where models are stored"
     if host.live:
@@ -213,7 +214,9 @@ def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
 
 def _search_hub(host: Host, hub: str, store: str) -> Models:
     """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
-    for name in filter(re.compile("models--").match, _folder_names(host, hub)):
+    for name in _folder_names(host, hub):
+        if not name.startswith("models--"):
+            continue
         folder = host.paths.join(hub, name)
         repository = name.removeprefix("models--").replace("--", "/")
         try:
@@ -328,18 +331,18 @@ def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, P
         if host.exists(path, lambda real: os.access(real, os.X_OK)):
             runtimes[name] = PresentRuntime(id=name, path=path)
             prefixes.insert(0, dirname(dirname(host.resolve(path))))
-    folders: list[str] = []
+    folders, packages = list[str](), shipped_table("present")["distributions"]
     for library in (join(prefix, "lib") for prefix in prefixes):
         # Windows has no folder of a version between the two
         names = ["", *(name for name in host.listdir(library) if name.startswith("python3"))]
         folders += [join(library, name, "site-packages") for name in names]
     for folder in (*folders, *(host.ask("python_path") or ())):
         # `mlx_lm-0.32.2.dist-info`
-        shape = r"(?m)^([^-\n]+)-(.+)\.dist-info$"
-        for match in re.finditer(shape, "\n".join(host.listdir(folder))):
-            package = re.sub(r"[-_.]+", "-", match[1]).lower()
-            if runtime := shipped_table("present")["distributions"].get(package):
-                path = join(folder, match[0])
+        for entry in host.listdir(folder):
+            package, _, version = entry.removesuffix(".dist-info").partition("-")
+            runtime = packages.get(package.lower().replace("_", "-").replace(".", "-"))
+            if runtime and version and entry.endswith(".dist-info"):
+                path = join(folder, entry)
                 first = runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
-                runtimes[runtime] = first.replace(version=first.version or match[2])
+                runtimes[runtime] = first.replace(version=first.version or version)
     return runtimes

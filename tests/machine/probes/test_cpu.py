@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.recordings import PARTS, Build, part, recorded, text_of
 from selfhost.judge.pace.processor import bandwidth as judged
-from selfhost.machine.probes import cpu, read_machine
-from selfhost.machine.probes.cpu import Trace, joint_rate
+from selfhost.machine.probes import bandwidth, linux, read_machine
+from selfhost.machine.probes.bandwidth import Trace, joint_rate
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import BANDWIDTH
 
@@ -18,14 +18,14 @@ from selfhost.machine.record import BANDWIDTH
 @each("name", part("cpuinfo"))
 def test_recorded_instruction_sets(name: str) -> None:
     """45 processors: what each must and must not show; kernels without a list give None."""
-    found = cpu.parse_instruction_sets(text_of(name))
+    found = linux.parse_cpuinfo(text_of(name))[1]
     if "riscv" in name:
         assert found is None
         return
     assert found
     for flag, there in PARTS[name].get("expect", {}).items():
         assert (flag in found) == there, flag
-    assert cpu.parse_model(text_of(name))
+    assert linux.parse_cpuinfo(text_of(name))[0]
 
 
 @each(
@@ -37,7 +37,7 @@ def test_recorded_instruction_sets(name: str) -> None:
 )  # fmt: skip
 def test_recorded_models(name: str, model: str) -> None:
     """Arm kernels give part numbers: people know the names."""
-    assert model in cpu.parse_model(text_of(f"cpuinfo/{name}"))
+    assert model in linux.parse_cpuinfo(text_of(f"cpuinfo/{name}"))[0]
 
 
 def test_cores_of_a_hybrid_processor(build: Build) -> None:
@@ -85,7 +85,7 @@ HERE = Machine(
 
 def trace(rate: float, share: float = 1.0) -> Trace:
     """One thread that reads so many bytes a second."""
-    step = cpu._CHUNK_BYTES / rate
+    step = bandwidth._CHUNK_BYTES / rate
     return Trace([at * step for at in range(int(0.1 / step) + 2)], share, 256 * MIB)
 
 
@@ -107,25 +107,26 @@ def test_where_it_could_only_mislead_it_does_not_measure(
     changes: dict[str, object], reason: str, build: Build
 ) -> None:
     """Less than a processor, too little memory, another computer: a reason, not a figure."""
-    machine = cpu.with_measured(HERE, host=build({}))
+    machine = bandwidth.with_measured(HERE, host=build({}))
     assert "recorded one" in machine.why_unread(BANDWIDTH).reason
-    machine = cpu.with_measured(HERE.replace(**changes))
+    machine = bandwidth.with_measured(HERE.replace(**changes))
     assert machine.memory_bandwidth_bytes_per_second is None
     assert reason in machine.why_unread(BANDWIDTH).reason
     assert machine.measured_in_vain
 
 
 @pytest.mark.parametrize(
-    ("share", "others", "bound"), [(1.0, 0, None), (0.5, 0, "least"), (1.0, 1, "least")]
+    ("share", "others", "bound"),
+    [(1.0, 0, None), (0.5, 0, "least"), (1.0, 1, "least"), (1.0, None, "least")],
 )
 def test_a_busy_machine_gives_a_lower_bound(
-    monkeypatch: pytest.MonkeyPatch, share: float, others: int, bound: str | None
+    monkeypatch: pytest.MonkeyPatch, share: float, others: int | None, bound: str | None
 ) -> None:
     """A thread that was interrupted, or another program that runs beside it: more may be there."""
-    monkeypatch.setattr(cpu, "_run", lambda *_: [trace(20e9, share)] * 2)
-    monkeypatch.setattr(cpu, "_count_other_programs", lambda _: others)
+    monkeypatch.setattr(bandwidth, "_run", lambda *_: [trace(20e9, share)] * 2)
+    monkeypatch.setattr(bandwidth, "_count_other_programs", lambda _: others)
     for is_at_present in (False, True):
-        machine = cpu.with_measured(HERE, brief=is_at_present)
+        machine = bandwidth.with_measured(HERE, brief=is_at_present)
         assert machine.memory_bandwidth_bytes_per_second == pytest.approx(40e9, rel=0.02)
         how = "measured-briefly" if is_at_present else "measured"
         assert (machine.memory_bandwidth_how, machine.memory_bandwidth_bound) == (how, bound)
@@ -141,8 +142,8 @@ def test_a_busy_machine_gives_a_lower_bound(
 def test_this_machine_is_measured_or_says_why_not() -> None:
     """A figure of a machine that exists, and both ways within a factor of four; else a reason."""
     machine = Machine.read()
-    careful = cpu.with_measured(machine)
-    brief = cpu.with_measured(machine, brief=True)
+    careful = bandwidth.with_measured(machine)
+    brief = bandwidth.with_measured(machine, brief=True)
     rates = [read.memory_bandwidth_bytes_per_second for read in (careful, brief)]
     for read, rate in zip((careful, brief), rates, strict=True):
         assert (rate is None) == any(entry.fact == BANDWIDTH for entry in read.unread)

@@ -18,7 +18,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tables import shipped_table
 from selfhost.machine.probes import Host, host, read_machine
 from selfhost.machine.probes.host import Mount, RecordedHost
-from selfhost.machine.probes.memory import read_process
+from selfhost.machine.probes.linux import read_process
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import PURPOSES
 
