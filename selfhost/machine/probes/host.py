@@ -24,11 +24,6 @@ from ..record import Machine, normal_system
 
 T = TypeVar("T")
 
-ARCHITECTURE, SETS = "architecture", "instruction_sets"
-PHYSICAL, PERFORMANCE = "cpu_cores_physical", "cpu_cores_performance"
-USABLE, TOTAL, LIMIT = "cpu_cores_usable", "memory_total_bytes", "memory_limit_bytes"
-AVAILABLE, SWAP = "memory_available_bytes", "swap_free_bytes"
-
 DEADLINE_SECONDS = 2.0
 # 1,024 CPUs have about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
 MAX_READ_BYTES = 2**22

@@ -12,24 +12,10 @@ from typing import NamedTuple
 from ...core.tables import shipped_table
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process, normal_architecture
-from .host import (
-    ARCHITECTURE,
-    AVAILABLE,
-    LIMIT,
-    MAX_READ_BYTES,
-    PERFORMANCE,
-    PHYSICAL,
-    SETS,
-    SWAP,
-    TOTAL,
-    USABLE,
-    Facts,
-    Host,
-    Mount,
-    firmware_scope,
-    whole,
-)
+from .host import MAX_READ_BYTES, Facts, Host, Mount, firmware_scope, whole
 
+TOTAL, LIMIT, AVAILABLE = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes"
+USABLE, PERFORMANCE = "cpu_cores_usable", "cpu_cores_performance"
 CPUINFO, CPUS, MEMINFO = "/proc/cpuinfo", "/sys/devices/system/cpu", "/proc/meminfo"
 LIMITS, STATUS, CGROUP = "/proc/self/limits", "/proc/self/status", "/proc/self/cgroup"
 _TREE = "/proc/device-tree"
@@ -128,7 +114,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     kind, source = normal_architecture(host.machine) or None, "uname"
     if host.ask("pointer_bits") == 32 and kind in _NARROW:
         kind, source = _NARROW[kind], f"uname, {kind}; this Python is a 32-bit one"
-    facts.put(ARCHITECTURE, kind, source, "the system did not say what processor it has")
+    facts.put("architecture", kind, source, "the system did not say what processor it has")
     facts.put("cpu_model", model or None, CPUINFO, why)
     if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
         # as in a container of another platform
@@ -137,7 +123,7 @@ def read_processor(host: Host, facts: Facts) -> None:
             f"programs for {kind} are emulated here: {CPUINFO} is of another processor",
         )
         remedy = "take an image, or a Python, of the computer's own platform"
-    facts.put(SETS, sets, f"{CPUINFO}, what all CPUs have in common", why, remedy)
+    facts.put("instruction_sets", sets, f"{CPUINFO}, what all CPUs have in common", why, remedy)
 
 
 def read_scope(host: Host, facts: Facts) -> None:
@@ -183,12 +169,12 @@ def read_cores(host: Host, facts: Facts) -> None:
         cores.append(parse_list(host.read_text(path)))
         left = left - cores[-1] if min(left) in cores[-1] else set()
     if not cores or not cores[-1]:
-        for fact in (PHYSICAL, PERFORMANCE):
+        for fact in ("cpu_cores_physical", PERFORMANCE):
             why = "the kernel does not tell cores from threads, or which may be used"
             facts.put(fact, None, why=why)
         return
     source = f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
-    facts.put(PHYSICAL, len(cores), source)
+    facts.put("cpu_cores_physical", len(cores), source)
     try:
         fastest, source = _fastest(host, cpus, cores)
         facts.put(PERFORMANCE, sum(bool(core & (fastest or cpus)) for core in cores), source)
@@ -311,7 +297,7 @@ def read_memory(host: Host, facts: Facts) -> None:
     total, why = meminfo.get("MemTotal", 0), host.why[MEMINFO]
     part = ": what memory= in .wslconfig leaves WSL 2" * ("microsoft" in host.release)
     facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{part}", why, SET_MEMORY)
-    facts.put(SWAP, meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
+    facts.put("swap_free_bytes", meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
     if not total:
         for fact in (LIMIT, AVAILABLE):
             facts.put(fact, None, why=facts.unread[TOTAL].reason, remedy=SET_MEMORY)

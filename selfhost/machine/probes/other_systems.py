@@ -6,21 +6,7 @@ from __future__ import annotations
 
 from ...core.tables import shipped_table
 from ..record import SET_MEMORY, normal_architecture
-from .host import (
-    ARCHITECTURE,
-    AVAILABLE,
-    LIMIT,
-    PERFORMANCE,
-    PHYSICAL,
-    SETS,
-    SWAP,
-    TOTAL,
-    USABLE,
-    Facts,
-    Host,
-    firmware_scope,
-    whole,
-)
+from .host import Facts, Host, firmware_scope, whole
 
 _REGISTRY = r"HARDWARE\DESCRIPTION\System"
 _BIOS = (rf"{_REGISTRY}\BIOS\SystemManufacturer", rf"{_REGISTRY}\BIOS\SystemProductName")
@@ -45,7 +31,7 @@ def read_processor(host: Host, facts: Facts) -> None:
         kind, source = "aarch64", "sysctl hw.optional.arm64"
         if host.sysctl("sysctl.proc_translated") == "1":
             source += "; this Python is an x86_64 one under Rosetta: install an arm64 one"
-    facts.put(ARCHITECTURE, kind, source, "the system did not say what processor it has")
+    facts.put("architecture", kind, source, "the system did not say what processor it has")
     facts.put("cpu_model", name or None, where, why)
 
 
@@ -61,7 +47,7 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
         there = {tables["mac_x86"].get(word, word) for word in (*basic, *extended, *leaf7)}
         source = "sysctl machdep.cpu.features, leaf7_features"
     why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
-    facts.put(SETS, tuple(sorted(there)) or None, source, why)
+    facts.put("instruction_sets", tuple(sorted(there)) or None, source, why)
 
 
 def _read_windows_sets(host: Host, facts: Facts, *, is_arm: bool) -> None:
@@ -69,11 +55,11 @@ def _read_windows_sets(host: Host, facts: Facts, *, is_arm: bool) -> None:
     there = host.ask("processor_features") or ()
     names = tuple(sorted(name for number, name in table.items() if int(number) in there))
     unread = "Windows did not say what the processor can do"
-    facts.put(SETS, names or None, "IsProcessorFeaturePresent", unread)
+    facts.put("instruction_sets", names or None, "IsProcessorFeaturePresent", unread)
     # not asked: their absence from the list does not say that they are missing
     unasked = ("i8mm", "bf16", "sve") if is_arm else ("fma", "f16c", "bmi2")
     for name in unasked if names else ():
-        facts.put(f"{SETS}.{name}", None, why="Windows does not tell programs about it")
+        facts.put(f"instruction_sets.{name}", None, why="Windows does not tell programs about it")
 
 
 def read_scope(host: Host, facts: Facts) -> None:
@@ -99,10 +85,12 @@ def read_memory(host: Host, facts: Facts) -> None:
     limit = total if host.system in ("macos", "windows") else None
     left = memory.get("available")
     left = None if left is None else min(left, total or left)
-    facts.put(TOTAL, total, call, _UNSTATED, SET_MEMORY)
-    facts.put(LIMIT, limit, f"the hardware's{job}", _UNSTATED, SET_MEMORY)
-    facts.put(AVAILABLE, left, "psutil.virtual_memory().available", _UNSTATED, SET_MEMORY)
-    facts.put(SWAP, memory.get("swap_free"), "psutil.swap_memory().free", _UNSTATED)
+    facts.put("memory_total_bytes", total, call, _UNSTATED, SET_MEMORY)
+    facts.put("memory_limit_bytes", limit, f"the hardware's{job}", _UNSTATED, SET_MEMORY)
+    facts.put(
+        "memory_available_bytes", left, "psutil.virtual_memory().available", _UNSTATED, SET_MEMORY
+    )
+    facts.put("swap_free_bytes", memory.get("swap_free"), "psutil.swap_memory().free", _UNSTATED)
 
 
 def read_cores(host: Host, facts: Facts) -> None:
@@ -114,6 +102,8 @@ def read_cores(host: Host, facts: Facts) -> None:
     if host.system == "macos" and not fast and host.sysctl("hw.optional.arm64") != "1":
         fast, source = physical, "an Intel Mac's cores are alike"
     tool = "psutil" if counts else "sysctl"
-    facts.put(PHYSICAL, physical, f"{tool}, physical CPUs", _UNSTATED)
-    facts.put(USABLE, float(usable) if usable else None, f"{tool}, logical CPUs", _UNSTATED)
-    facts.put(PERFORMANCE, fast, source, _UNSTATED)
+    facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs", _UNSTATED)
+    facts.put(
+        "cpu_cores_usable", float(usable) if usable else None, f"{tool}, logical CPUs", _UNSTATED
+    )
+    facts.put("cpu_cores_performance", fast, source, _UNSTATED)

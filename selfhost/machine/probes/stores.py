@@ -24,11 +24,16 @@ Models = Iterator[PresentModel | None]
 
 
 class Place(NamedTuple):
-    """Where models go, and what decided it; `account` stores them, if not the one that asks."""
+    """Where models go, and what decided it, or why no path is known; `account` stores them, if not
+    the one that asks.
+    """
 
     path: str
     why: str
     account: str | None = None
+
+
+_NO_HOME = Place("", "no home folder of its account is known")
 
 
 def places(host: Host) -> dict[str, Place]:
@@ -52,35 +57,43 @@ def places(host: Host) -> dict[str, Place]:
         folders["huggingface"] = hub._replace(path=path)
     unit = next((file for file in table["ollama_units"] if host.read_text(file)), None)
     if unit and host.system == "linux":
-        folders.pop("ollama", None)
-        folders |= _service_place(host, unit)
+        folders["ollama"] = _service_place(host, unit)
     elif host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
         folders["ollama"] = Place("/var/snap/ollama/common/models", why, "root")
     return folders
 
 
-def _service_place(host: Host, file: str) -> dict[str, Place]:
+def _service_place(host: Host, unit: str) -> Place:
     """Of Ollama's service, which has its own account and variables (ollama/ollama#2676)."""
-    files = [f"{file}.d/{name}" for name in host.listdir(f"{file}.d") if name.endswith(".conf")]
-    unit = "\n".join(map(host.read_text, (file, *files)))
+    folder = f"{unit}.d"
+    files = [f"{folder}/{name}" for name in host.listdir(folder) if name.endswith(".conf")]
+    texts = {file: host.read_text(file) for file in (unit, *files)}
+    closed = [file for file in files if not texts[file] and "is empty" not in host.why[file]]
+    if closed or (folder in host.why and host.exists(folder)):
+        return Place("", host.why[closed[0] if closed else folder])
     # the last setting wins
-    account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", unit)][-1]
-    if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', unit):
-        return {"ollama": Place(paths[-1], f"OLLAMA_MODELS in {file}", account)}
+    text = "\n".join(texts.values())
+    account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", text)][-1]
+    if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', text):
+        return Place(paths[-1], f"OLLAMA_MODELS in {unit}", account)
     rows = [line.split(":") for line in host.read_text("/etc/passwd").splitlines()]
     home = next((row[5] for row in rows if row[0] == account and len(row) > 5), "")
-    place = Place(f"{home}/.ollama/models", f"home of {file}", account)
-    return {"ollama": place} if home[:1] == "/" else {}
+    if home[:1] != "/":
+        return _NO_HOME
+    return Place(f"{home}/.ollama/models", f"home of {unit}", account)
 
 
 def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
-    folders = host.within(lambda: places(host))
-    disks = [_read_disk(host, facts, name, folders[name]) for name in PURPOSES if name in folders]
-    for purpose in set(PURPOSES) - folders.keys():
-        reason = "its folder is not known: no home folder of its account is known"
-        facts.put(f"disks.{purpose}", None, "", reason, SET_DISK)
+    folders, disks = host.within(lambda: places(host)), list[Disk]()
+    for purpose in PURPOSES:
+        place = folders.get(purpose, _NO_HOME)
+        if place.path:
+            disks.append(_read_disk(host, facts, purpose, place))
+        else:
+            why = f"its folder is not known: {place.why}"
+            facts.put(f"disks.{purpose}", None, "", why, SET_DISK)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
     facts.put("disks", tuple(disks) or None, source, unknown, SET_DISK)
@@ -153,6 +166,8 @@ def read_models(host: Host, facts: Facts) -> None:
     for store, folder in stores.items():
         entries: list[PresentModel | None]
         try:
+            if not folder:
+                raise ValueError(folders[store].why)
             entries = host.within(partial(list, _SEARCHES[store](host, folder, store)))
         except (OSError, ValueError) as error:
             why = f"its folder could not be read: {reason_of(error)}"

@@ -344,9 +344,13 @@ def test_ollamas_service_stores_in_its_own_place(build: Build) -> None:
         machine = read_machine(build(files, env, space=SPACE, writable={"/": False}))
         found = place(machine, "ollama")
         assert (found.path, found.writable) == (stored, stored != "/mine")
-    machine = read_machine(build({path: plain}, env, space=SPACE))
-    assert machine.disk_for("ollama") is None
-    assert machine.why_unread("disks.ollama").reason
+    # an account without a home, and a part of the unit that cannot be read
+    closed = {f"{path}.d/more.conf": "\0x"}
+    for extra, why in (({}, "no home folder"), (closed, "more.conf is not text")):
+        machine = read_machine(build({path: plain} | extra, env, space=SPACE))
+        assert machine.disk_for("ollama") is None
+        for fact in ("disks.ollama", "models_present.ollama"):
+            assert why in machine.why_unread(fact).reason
 
 
 def test_windows_paths(build: Build) -> None:
