@@ -86,7 +86,8 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
         why = f"{PCI} cannot be listed"
     for slot in slots:
         folder = f"{PCI}/{slot}"
-        kind, vendor = (host.read_text(f"{folder}/{name}").strip() for name in ("class", "vendor"))
+        kind = host.read_text(f"{folder}/class").strip()
+        vendor = host.read_text(f"{folder}/vendor").strip()
         if not kind or (kind.startswith(_DISPLAYS) and not vendor):
             why = host.why[f"{folder}/vendor" if kind else f"{folder}/class"]
         # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here;
@@ -96,7 +97,7 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
     # where the bus does not show, the driver's own folders do
     for name in [] if folders else host.listdir(DRM):
         vendor = host.read_text(f"{DRM}/{name}/device/vendor").strip()
-        if name[:4] == "card" and whole(name[4:]) is not None and vendor in (NVIDIA, AMD):
+        if name.startswith("card") and vendor in (NVIDIA, AMD):
             folders.setdefault(vendor, []).append(f"{DRM}/{name}/device")
     return folders, why
 

@@ -6,7 +6,7 @@ a container, a virtual machine or the computer itself; and what one running proc
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...core.tables import shipped_table
@@ -53,9 +53,8 @@ _ULIMITS = {"v": ("Max address space", "VmSize"), "d": ("Max data size", "VmData
 
 
 def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
-    """/proc/cpuinfo: what the processor is called, by its parts where an Arm kernel gives only
-    numbers, or empty; and what every CPU can do, sorted, None where the kernel lists nothing
-    (RISC-V, POWER).
+    """/proc/cpuinfo: what the processor is called, empty where nothing says; and what every CPU can
+    do, sorted, None where the kernel lists nothing (RISC-V, POWER).
     """
     values: dict[str, dict[str, None]] = {}
     for line in dict.fromkeys(text.splitlines()):
@@ -63,17 +62,23 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
         if value.strip():
             values.setdefault(key.strip(), {})[value.strip()] = None
     keys = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
-    model = next((" ".join(next(iter(values[key])).split()) for key in keys if key in values), "")
-    if "CPU part" in values:
-        table = shipped_table("firmware_names")["arm_parts"]
-        makers = [table.get(maker.lower(), {}) for maker in values.get("CPU implementer", ())]
-        parts = [maker.get(part.lower()) for maker in makers for part in values["CPU part"]]
-        if names := " + ".join(dict.fromkeys(filter(None, parts))):
-            board = next(iter(values.get("Model", ())), "")
-            model = f"{names} ({board})" if board else names
-    lists = values.get("flags") or values.get("Features") or {}
-    sets = sorted(set.intersection(*(set(words.lower().split()) for words in lists or ("",))))
+    names = [next(iter(values[key])) for key in keys if key in values]
+    model = _arm_model(values) or " ".join(names[0].split() if names else ())
+    lists = [
+        set(words.lower().split()) for words in values.get("flags") or values.get("Features") or ()
+    ]
+    sets = sorted(set.intersection(*lists)) if lists else ()
     return model, tuple(sets) if lists and "".join(sets).isprintable() else None
+
+
+def _arm_model(values: Mapping[str, Iterable[str]]) -> str:
+    """The parts of which an Arm kernel gives the numbers, and the board; or empty."""
+    parts = values.get("CPU part", ())
+    table = shipped_table("firmware_names")["arm_parts"] if parts else {}
+    makers = [table.get(maker.lower(), {}) for maker in values.get("CPU implementer", ())]
+    names = dict.fromkeys(maker.get(part.lower()) for maker in makers for part in parts)
+    name, board = " + ".join(filter(None, names)), " ".join(values.get("Model", ()))
+    return f"{name} ({board})" if name and board else name
 
 
 def parse_list(text: str) -> frozenset[int]:
@@ -234,33 +239,38 @@ def _fastest(
     return large & cpus, f"{CPUS}, cores by their threads"
 
 
-def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]]:
+def _hierarchy(host: Host, controller: str) -> tuple[int, list[Mount], str]:
     """The version of the control groups that hold this process for one controller, `cpu` or
-    `memory`, and folder and name of each that may limit it, its own first. `ValueError` where a
-    limit may exist unseen.
+    `memory`, their mounts, and its path in them. `ValueError` where these cannot be known.
     """
     text, paths = host.read_text(CGROUP), dict[str, str]()
     # half a path is that of another group
     for line in text.splitlines() if text.endswith("\n") else ():
         names, _, path = line.partition(":")[2].partition(":")
-        paths |= dict.fromkeys(names.split(","), path) if path[:1] == "/" else {}
+        paths |= dict.fromkeys(names.split(","), path)
     if not paths or not host.mounts:
         raise ValueError(host.why["/proc/self/mountinfo" if paths else CGROUP])
     # of two mounts on one point the later one is seen
-    mounts = list({mount.point: mount for mount in host.mounts}.values())
-    old = [m for m in mounts if m.filesystem == "cgroup" and controller in m.options.split(",")]
+    shown = {mount.point: mount for mount in host.mounts}.values()
+    old = [m for m in shown if m.filesystem == "cgroup" and controller in m.options.split(",")]
     # a controller of version 1 is none of version 2, whatever else is mounted
-    version, own = (1, controller) if old or controller in paths else (2, "")
-    if version == 2:
-        container = host.env.get("container"), host.read_text("/run/systemd/container").strip()
-        if "systemd-nspawn" in container:
-            # its unit limits the group above the one it puts a container into
-            raise ValueError("systemd-nspawn sets its limits on a group that does not show here")
-        old = [mount for mount in mounts if mount.filesystem == "cgroup2"]
-        if not old and own not in paths:
-            return version, []
+    if old or controller in paths:
+        return 1, old, paths.get(controller, "")
+    if "systemd-nspawn" in (host.env.get("container"), host.read_text("/run/systemd/container")):
+        # its unit limits the group above the one it puts a container into
+        raise ValueError("systemd-nspawn sets its limits on a group that does not show here")
+    return 2, [mount for mount in shown if mount.filesystem == "cgroup2"], paths.get("", "")
+
+
+def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]]:
+    """The version of the control groups for one controller, and folder and name of each that may
+    limit this process, its own first. `ValueError` where a limit may exist unseen.
+    """
+    version, mounts, path = _hierarchy(host, controller)
     levels: list[tuple[str, str]] = []
-    for folder, name in _groups_of_path(old, paths.get(own, "")):
+    # a kernel without control groups
+    is_absent = version == 2 and not mounts and not path
+    for folder, name in [] if is_absent else _groups_of_path(mounts, path):
         files = set(host.listdir(folder))
         if not files:
             raise ValueError(f"control group {name} cannot be seen from here")

@@ -50,9 +50,8 @@ def places(host: Host) -> dict[str, Place]:
     if hub := folders.get("huggingface"):
         # llama.cpp expands neither `~` nor variables
         path = hub.path
-        if path[:1] == "~" and path[1:2] in ("", "/", "\\"):
-            path = (host.home or "~") + path[1:]
-        if "$" in path:
+        if "~" in path or "$" in path:
+            path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
             path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
         folders["huggingface"] = hub._replace(path=path)
     unit = next((file for file in table["ollama_units"] if host.read_text(file)), None)
