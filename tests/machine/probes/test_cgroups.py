@@ -143,12 +143,9 @@ def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
 def test_no_limit_is_the_hardware(build: Build) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
     free = FULL | {"memory.max": "max\n"}
-    for files in (
-        version_2(free),
-        version_2({"cgroup.controllers": "cpuset cpu io pids\n"}),
-        version_2({"cgroup.controllers": "\n"}),
-    ):
-        machine = read_machine(build(files))
+    for controllers in ("cpuset cpu io pids\n", "\n", None):
+        groups = {"cgroup.controllers": controllers} if controllers else free
+        machine = read_machine(build(version_2(groups)))
         assert machine.memory_limit_bytes == 16 * GIB
         assert machine.memory_available_bytes == 12 * GIB
         assert "control group that shows here" in machine.sources["memory_limit_bytes"]
@@ -169,9 +166,7 @@ def test_a_limit_that_cannot_be_read_is_not_no_limit(
     build: Build, name: str, text: str | None, facts: set[str]
 ) -> None:
     """Where a limit may exist unseen, neither it nor what is available is known."""
-    groups = {key: value for key, value in FULL.items() if key != name} | (
-        {name: text} if text else {}
-    )
+    groups = {key: value for key, value in (FULL | {name: text}).items() if value}
     machine = read_machine(build(version_2(groups)))
     lawful(machine)
     for fact in ("memory_limit_bytes", "memory_available_bytes"):
