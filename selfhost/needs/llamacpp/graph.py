@@ -284,7 +284,7 @@ class Graph:
                 self._run(nodes[done:end])
                 older = [
                     (each.start, each.readers > 0, each.views > 0)
-                    for each in (*self.inputs, *nodes[:begin])
+                    for each in (*self.inputs, *nodes[:first])
                 ]
                 latest = [(each.start, each.readers, each.views) for each in nodes[begin:end]]
                 states.append((self.top, [*self.starts], [*self.ends], older, latest))
