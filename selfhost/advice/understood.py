@@ -7,8 +7,7 @@ from functools import partial
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.names import Resolution, bare_name, is_path, typed_library_tag
-from ..catalogue.searching import resolve
+from ..catalogue.names import Resolution, bare_name, is_path, resolve, typed_library_tag
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record

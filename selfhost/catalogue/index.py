@@ -21,7 +21,7 @@ from .spec import ModelSpec, read_model_spec, read_spec_file
 from .spec_values import SOURCES_ENDING, schema_is_read
 
 SPECS_VARIABLE = "SELFHOST_SPECS"
-# in a package: the names of all models with the places of their specs, their outlines, the specs
+# in a package: the places of the specs of all models, their outlines, the specs
 INDEX_FILE, OUTLINES_FILE = f"index{tables.STORED}", f"outlines{tables.STORED}"
 MODELS_FILE = f"models{tables.STORED}"
 
@@ -108,19 +108,24 @@ class Catalogue:
             except SpecError:
                 continue
 
+    @cached_property
+    def _runtime_files(self) -> Sequence[str]:
+        folder = os.path.join(self.folder, "runtimes")
+        return _names_in(folder, (".toml", tables.STORED)) if os.path.isdir(folder) else ()
+
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
-        if id not in self.runtime_ids():
-            remedy = f"one of {', '.join(self.runtime_ids())}"
-            raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
-        programs = self.common("programs")
-        if own := programs["program"].get(id):
+        if id in self._runtime_files:
+            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
+        else:
+            programs = self.common("programs")
+            if (own := programs["program"].get(id)) is None:
+                remedy = f"one of {', '.join(self.runtime_ids())}"
+                raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
             sources = {**programs["default"]["sources"], **own["sources"]}
             values = {"id": id, **programs["default"], **own, "sources": sources}
             document = Document("specs/common/programs.toml", values)
-        else:
-            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
         root, runtime = document.root, None
         if document.ok and schema_is_read(root):
             values = root.fields(RuntimeSpec)
@@ -139,9 +144,7 @@ class Catalogue:
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
-        folder = os.path.join(self.folder, "runtimes")
-        files = _names_in(folder, (".toml", tables.STORED)) if os.path.isdir(folder) else ()
-        return tuple(sorted((*files, *self.common("programs")["program"])))
+        return tuple(sorted((*self._runtime_files, *self.common("programs")["program"])))
 
     def common(self, name: str) -> Mapping[str, Any]:
         """As `shipped_table`, of its own folder."""
@@ -173,7 +176,7 @@ class Catalogue:
         """
         for kind in kinds:
             for folder in self._folders[:-1] if is_own else self._folders:
-                names = folder.names["aliases" if kind == "aliases" else "whole"]
+                names = folder.names("aliases" if kind == "aliases" else "whole")
                 ids = names.get(key, "").split("/")
                 if ids == [""] or (kind == "ids" and canonical(ids[0]) != key):
                     continue
@@ -260,10 +263,10 @@ class _Folder:
         faulty = self.faults if self._is_own else {}
         return {id: {} if id in faulty else self.document(id).values for id in self.files}
 
-    @cached_property
-    def names(self) -> Mapping[str, Mapping[str, str]]:
-        """What a name means, as `canonical` writes it, by how certain that is: as a `whole` (an id,
-        a repository, a title) or as one of `aliases`. Several ids are joined by `/`.
+    @cache  # noqa: B019
+    def names(self, wanted: str) -> Mapping[str, str]:
+        """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
+        a repository, a title). Several ids are joined by `/`.
         """
         titles, repositories, ids, aliases = kinds = [dict[str, str]() for _ in range(4)]
         for id, values in self.values.items():
@@ -271,7 +274,7 @@ class _Folder:
                 for key in map(canonical, names):
                     meant = [each for each in kind.get(key, "").split("/") if each not in ("", id)]
                     kind[key] = "/".join((*meant, id))
-        return {"whole": {**titles, **repositories, **ids}, "aliases": aliases}
+        return aliases if wanted == "aliases" else {**titles, **repositories, **ids}
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
@@ -281,12 +284,20 @@ class _Folder:
 class _Package(_Folder):
     def __init__(self, path: str) -> None:
         self.path, self._specs = path, {}
-        # the place of each spec in the one file, the file that its faults name, and the names
-        self._places, self.files, self.names = tables.read_stored(os.path.join(path, INDEX_FILE))
+        # of each spec the file that its faults name, and its place in the one file
+        self._places = tables.read_stored(os.path.join(path, INDEX_FILE))
+        self.files = {id: place[0] for id, place in self._places.items()}
 
     def document(self, id: str) -> Document:
-        content = tables.read_stored(os.path.join(self.path, MODELS_FILE), *self._places[id])
-        return Document(self.files[id], content)
+        file, *place = self._places[id]
+        return Document(file, tables.read_stored(os.path.join(self.path, MODELS_FILE), *place))
+
+    @cache  # noqa: B019
+    def names(self, wanted: str) -> Mapping[str, str]:
+        names: Mapping[str, str] = tables.read_stored(
+            os.path.join(self.path, wanted + tables.STORED)
+        )
+        return names
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
@@ -318,7 +329,8 @@ def package_files(source: str) -> dict[str, bytes]:
     places, models = _packed(folder.values)
     files = {id: f"specs/{os.path.relpath(file, source)}" for id, file in folder.files.items()}
     contents = {
-        INDEX_FILE: stored((places, files, folder.names)),
+        INDEX_FILE: stored({id: (file, *places[id]) for id, file in files.items()}),
+        **{f"{kind}{tables.STORED}": stored(folder.names(kind)) for kind in ("aliases", "whole")},
         OUTLINES_FILE: stored([outline.__getstate__() for outline in folder.outlines]),
         MODELS_FILE: models,
     }

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record
 from ..core.spelling import canonical
-from ..core.tables import sentences, shipped_table
+from ..core.tables import expression, sentences, shipped_table
 from .index import Catalogue
 from .quantization_names import TRAINED_FOR, Form, splits
 from .spec_values import PICTURES
@@ -28,10 +29,11 @@ MAX_NAME_LENGTH = 400
 _NAMES = shipped_table("names")
 # of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(_NAMES["converters"])
-_PATTERNS = {name: re.compile(text) for name, text in _NAMES["pattern"].items()}
 SEE_NAMES: str = _NAMES["see_names"]
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
+# of the name of a file that has its quantization in it
+_FILE_ENDINGS = (".gguf", ".llamafile")
 _PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
 # in front of a name of Ollama's library, where some names mean other models than elsewhere
 LIBRARY = "library/"
@@ -77,23 +79,24 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
 
 def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
     """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
+    if ":" not in typed:
+        return None
     key = canonical(bare_name(typed))
     tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
     tags = [*spec.aliases, *([tag] if facts.get("loads") == spec.id else [])]
-    tags = [each for each in tags if ":" in each and canonical(each) == key]
-    return tags[0] if tags and ":" in typed else None
+    return next((each for each in tags if ":" in each and canonical(each) == key), None)
 
 
 def sizes_in(name: str) -> set[str]:
     """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
-    return set(_PATTERNS["size"].findall(canonical(name)))
+    return set(expression("names", "size").findall(canonical(name)))
 
 
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
     words = typed.split()
     # a program, what it is to do, and a name
-    match = _PATTERNS["command"].fullmatch(" ".join(words)) if len(words) > 2 else None
+    match = expression("names", "command").fullmatch(" ".join(words)) if len(words) > 2 else None
     if match is None:
         return None
     return f"{LIBRARY if match['ollama'] and '/' not in match['name'] else ''}{match['name']}"
@@ -110,15 +113,17 @@ def unwrap(typed: str) -> str:
     `library/` in front, a file in a repository is that with its quantization: `OWNER/NAME:Q4_K_M`.
     """
     name = typed.strip(_QUOTES)
-    name = _PATTERNS["docker"].sub("", (named_in_command(name) or name).strip(_QUOTES))
-    if folder := _PATTERNS["cached_folder"].fullmatch(name):
+    name = expression("names", "docker").sub("", (named_in_command(name) or name).strip(_QUOTES))
+    if folder := expression("names", "cached_folder").fullmatch(name):
         return f"{folder[1]}/{folder[2]}"
     # a host's name has a point in it
     is_host = "://" in name or "." in name.partition("/")[0]
-    if (match := _PATTERNS["host"].fullmatch(name) if is_host else None) is None:
+    if (match := expression("names", "host").fullmatch(name) if is_host else None) is None:
         return name
-    rest = _PATTERNS["page"].sub("", match["rest"].partition("?")[0].partition("#")[0].rstrip("/"))
-    if (inside := _PATTERNS["in_repository"].fullmatch(rest)) is None:
+    rest = expression("names", "page").sub(
+        "", match["rest"].partition("?")[0].partition("#")[0].rstrip("/")
+    )
+    if (inside := expression("names", "in_repository").fullmatch(rest)) is None:
         return f"{LIBRARY}{rest}" if match["ollama"] and "/" not in rest else rest
     repository, file = inside[1], inside[2] or ""
     if file.lower().startswith("mtp-"):
@@ -131,7 +136,7 @@ def unwrap(typed: str) -> str:
 
 def unrouted(name: str, catalogue: Catalogue) -> str:
     """A name without the prefix of a gateway, and without what it says of how it is served."""
-    name = _PATTERNS["served"].sub("", name)
+    name = expression("names", "served").sub("", name)
     prefix, slash, rest = name.partition("/")
     if slash and prefix in catalogue.common("providers")["prefixes"]["names"]:
         if prefix.startswith("ollama") and "/" not in rest:
@@ -168,7 +173,7 @@ def is_path(typed: str) -> bool:
         return False
     if is_bare_weights(typed):
         return os.path.exists(typed)
-    return "://" not in typed and not _PATTERNS["host"].fullmatch(typed.strip())
+    return "://" not in typed and not expression("names", "host").fullmatch(typed.strip())
 
 
 def is_bare_weights(name: str) -> bool:
@@ -176,10 +181,31 @@ def is_bare_weights(name: str) -> bool:
     return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
 
 
+def resolve(typed: str, catalogue: Catalogue) -> Resolution:
+    """The model that goes by this name. Raises `NotAModelError` for a tool or service,
+    `UnknownModelError` for anything else, with the nearest names.
+    """
+    if len(typed) <= MAX_NAME_LENGTH and canonical(typed):
+        for otherwise in (False, True):
+            resolution = read(typed, catalogue, otherwise=otherwise)
+            if resolution is not None:
+                return resolution
+    from .searching import respelled
+
+    return respelled(typed, catalogue)
+
+
 def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
     """The model of this name as it is known, or `otherwise`: as a base model, or by its maker."""
+    # letters and digits, with what joins them, are no line to type, no address and no repository
+    is_plain = typed.replace("-", "").replace(".", "").replace("_", "").isalnum()
+    if is_plain and not otherwise and not typed.lower().endswith(_FILE_ENDINGS):
+        match = model_named(typed, catalogue)
+        if match is not None:
+            return Resolution(spec_id=match[0], notes=match[1])
     name = unwrap(typed)
-    if _PATTERNS["without_unit"].fullmatch(name) and (longer := read(f"{name}b", catalogue)):
+    is_without_unit = expression("names", "without_unit").fullmatch(name)
+    if is_without_unit and (longer := read(f"{name}b", catalogue)):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
         for match, form in matches(each, catalogue, otherwise=otherwise):
@@ -202,28 +228,31 @@ def matches(
     """Known models, each with what the rest of the name says of its files."""
     # what is known of Ollama's library is known as it is
     owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
-    parts: list[tuple[str, str, Form | None]] = []
-    if not rest.lower().endswith((".gguf", ".llamafile")):
-        parts.append((rest, owner, None))
-    parts += [(base, owner, form) for base, form in splits(rest, owner)]
-    if file := _PATTERNS["ggml"].fullmatch(name):
-        type = (file[2] or "f16").upper()
-        parts.append((f"whisper-{file[1]}", "", Form(quantization=type, runtime="whisper.cpp")))
-    elif folder := _PATTERNS["ctranslate2"].fullmatch(name):
-        # CTranslate2 computes in what the machine is fast at, whatever the file holds
-        parts.append((folder[1], "", Form(runtime="faster-whisper")))
-    for base, account, form in parts:
+    whole: tuple[tuple[str, Form | None], ...]
+    whole = () if rest.lower().endswith(_FILE_ENDINGS) else ((rest, None),)
+    parts = ((base, owner, form) for base, form in chain(whole, splits(rest, owner)))
+    for base, account, form in chain(parts, _files_of_speech(name)):
         for reading in (_from_base, _by_maker) if otherwise else (_literal,):
             match = reading(base, account, form, catalogue)
             if match is not None and not (form and catalogue.outlines[match[0]].closed):
                 yield match, form
 
 
+def _files_of_speech(name: str) -> Iterator[tuple[str, str, Form]]:
+    if file := expression("names", "ggml").fullmatch(name):
+        type = (file[2] or "f16").upper()
+        yield f"whisper-{file[1]}", "", Form(quantization=type, runtime="whisper.cpp")
+    elif folder := expression("names", "ctranslate2").fullmatch(name):
+        # CTranslate2 computes in what the machine is fast at, whatever the file holds
+        yield folder[1], "", Form(runtime="faster-whisper")
+
+
 def _with_form(
     match: Match, form: Form | None, name: str, catalogue: Catalogue
 ) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
-    (spec_id, notes), held = match, _PATTERNS["gguf_repository"].fullmatch(name)
+    spec_id, notes = match
+    held = expression("names", "gguf_repository").fullmatch(name) if "/" in name else None
     repository = held[1] if held else None
     if form is None:
         return Resolution(spec_id=spec_id, notes=notes, repository=repository)
@@ -239,7 +268,7 @@ def _with_form(
         is_file = name.endswith(".gguf")
         repository = f"{spec.repository}-qat-q4_0-gguf" if is_file else repository
     if form.runtime and form.quantization:
-        repository = name if _PATTERNS["repository"].fullmatch(name) else None
+        repository = name if expression("names", "repository").fullmatch(name) else None
     return Resolution(
         spec_id=spec_id,
         quantization=quantization,
@@ -273,15 +302,14 @@ def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) 
     """
     key = canonical(name)
     own = catalogue.id_named(key, "ids", "aliases", is_own=True)
-    id = catalogue.id_named(key, "ids")
-    if own is not None and id in (None, own):
+    if own is not None and catalogue.id_named(key, "ids") in (None, own):
         return own, ()
     family, facts = catalogue.common_tables("families", "family").get(key, ("", {}))
     match = _family_model(family, facts, key, catalogue)
-    if id is None and match is None:
-        id = catalogue.id_named(key, "aliases", "whole")
-    if id is not None and id != (match and match[0]):
-        match = id, ()
+    if match is None:
+        # of an id as it is written nothing else is read
+        id = name if name in catalogue else catalogue.id_named(key, "aliases", "whole")
+        match = (id, ()) if id is not None else None
     loaded = facts.get("ollama") if as_in_ollama else None
     if ":" in name:
         loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
@@ -360,7 +388,7 @@ def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -
 
 def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     """`Meta Llama 3`; of a closed model `openai/gpt-4o-2024-08-06`, of an open one `ibm/…`."""
-    plain, words = _PATTERNS["snapshot"].sub("", base), canonical(base).split("-")
+    plain, words = expression("names", "snapshot").sub("", base), canonical(base).split("-")
     makers = [(owner.rpartition("/")[2], plain)]
     if not owner and plain == base:
         makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.tables import expression, shipped_table
 from .spec_values import GENERATING
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 
 # before the type of weights that were trained for it; names of files and tags have the type alone
 TRAINED_FOR = "QAT-"
-_PATTERNS = {name: re.compile(text) for name, text in _NAMES["pattern"].items()}
 
 # names of GGUF types as llama.cpp writes them, and as people do; a pattern
 GGUF_TYPE: str = _NAMES["gguf_type"]
@@ -83,7 +82,7 @@ def scheme_of(text: str) -> Scheme | None:
     if name in _NAMES["fixed"]:
         bits, group = _NAMES["fixed"][name]
         return Scheme(name=name, method=name, bits=bits, group=group or None)
-    match = _PATTERNS["packed"].fullmatch(name)
+    match = expression("quantizations", "packed").fullmatch(name)
     if match is None:
         return None
     first, method, second, size, channel, zeros = match.groups()
@@ -102,7 +101,7 @@ def mlx_scheme(name: str) -> Scheme | None:
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
-    match = _PATTERNS["mlx"].fullmatch(name)
+    match = expression("quantizations", "mlx").fullmatch(name)
     if match is None:
         return None
     return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
@@ -176,7 +175,7 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
 def _form_without_type(
     words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
 ) -> Form:
-    if any(map(_PATTERNS["unsized"].fullmatch, words)):
+    if any(map(expression("quantizations", "unsized").fullmatch, words)):
         return Form(is_sized=False)
     if others and others <= {"qat", "unquantized"}:
         # the files that Google publishes of such weights are of this type

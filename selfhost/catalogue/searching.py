@@ -25,19 +25,15 @@ _Hint = tuple[str, str, str]
 _SEARCHED: Mapping[str, Any] = shipped_table("names")["searched"]
 
 
-def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
-    """The model that goes by this name. Raises `NotAModelError` for a tool or service,
-    `UnknownModelError` for anything else, with the nearest names.
+def respelled(typed: str, catalogue: Catalogue) -> naming.Resolution:
+    """The model of a name that is not known as it is: in Latin letters, with two words as one.
+    Raises as `resolve`.
     """
     if len(typed) > naming.MAX_NAME_LENGTH or not canonical(typed):
         why = f"has {len(typed):,} characters, too many for a model's name"
         why = "is not a model's name" if len(typed) <= naming.MAX_NAME_LENGTH else why
         message = f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=naming.SEE_NAMES)
-    for otherwise in (False, True):
-        resolution = naming.read(typed, catalogue, otherwise=otherwise)
-        if resolution is not None:
-            return resolution
     name = naming.unrouted(naming.unwrap(typed), catalogue)
     reading = naming.latin_spelling(name, catalogue)
     if reading is None and "/" not in name:
@@ -47,7 +43,7 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
         by_id = {id: each for each in joined if (id := naming.id_of(each, catalogue))}
         reading = by_id.popitem()[1] if len(by_id) == 1 else None
     if reading is not None:
-        resolution = resolve(reading, catalogue)
+        resolution = naming.resolve(reading, catalogue)
         return resolution.replace(notes=(f"{name} is read as {reading}.", *resolution.notes))
     raise _unknown_name(typed, name.removeprefix(naming.LIBRARY), catalogue)
 

@@ -325,8 +325,7 @@ def companions_of(question: Question, catalogue: Catalogue) -> need.Companions:
 
 
 def _named_draft(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -> need.Companions:
-    from ..catalogue.names import is_path
-    from ..catalogue.searching import resolve
+    from ..catalogue.names import is_path, resolve
 
     spec, workload = question.spec, question.workload
     typed = workload.draft or ""

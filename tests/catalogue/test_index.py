@@ -11,7 +11,7 @@ from helpers.each import each
 from helpers.paths import SPEC_FILES
 from helpers.written import write_specs
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.searching import resolve
+from selfhost.catalogue.names import resolve
 from selfhost.core.errors import SpecError, UnknownModelError
 from selfhost.core.tables import shipped_folder
 
@@ -86,11 +86,16 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
     runtimes = [plain.runtime(name) for name in plain.runtime_ids()]
     assert [spec.id for spec in specs] == list(plain.ids())
     common = [plain.common(name) for name in ("architectures", "families", "things")]
-    names = plain._shipped.names, plain.spellings(), plain.outlines
+    names = (
+        [plain._shipped.names(kind) for kind in ("aliases", "whole")],
+        plain.spellings(),
+        plain.outlines,
+    )
     package = open_folder(packed(folder))
     monkeypatch.setattr("selfhost.core.tables.Document.read", None)
     assert package.ids() == plain.ids()
-    assert (package._shipped.names, package.spellings(), package.outlines) == names
+    assert [package._shipped.names(kind) for kind in ("aliases", "whole")] == names[0]
+    assert (package.spellings(), package.outlines) == names[1:]
     assert [spec.replace(origin="") for spec in package.specs()] == specs
     assert [package.runtime(name) for name in package.runtime_ids()] == runtimes
     assert [package.common(name) for name in ("architectures", "families", "things")] == common
