@@ -23,7 +23,7 @@ from selfhost.audit.machines import READERS
 from selfhost.audit.policy import read_policy
 from selfhost.audit.systems.facts import table_of
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import resolve
+from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.parser import CommandParser, formats_of

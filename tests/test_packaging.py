@@ -42,7 +42,7 @@ import json, site, sys
 site.addsitedir(sys.argv[1])
 sys.path.insert(0, sys.argv[1])
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import resolve
+from selfhost.catalogue.searching import resolve
 catalogue = Catalogue.open()
 asked = [catalogue.spec(resolve(name, catalogue).spec_id) for name in sys.argv[2:]]
 loaded = "tomllib" in sys.modules

@@ -7,7 +7,7 @@ from functools import partial
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.names import Resolution, bare_name, is_path, resolve, typed_library_tag
+from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -127,7 +127,11 @@ def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Un
 
 def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
-    resolved, name, stated = resolve(typed, catalogue), bare_name(typed), workload
+    resolved, name, stated = read(typed, catalogue), bare_name(typed), workload
+    if resolved is None:
+        from ..catalogue.searching import resolve
+
+        resolved = resolve(typed, catalogue)
     plain = catalogue.spec(resolved.spec_id)
     if not catalogue.is_shipped(plain.id):
         from ..modelfiles.specfiles import checked_spec
@@ -146,7 +150,7 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
         runtime = stated.runtime or resolved.runtime
         workload = stated.replace(quantization=quantization, runtime=runtime)
     # whether the name says its program or its type, and no option does
-    is_stated = stated.runtime is not None or stated.quantization is not None
+    is_stated = (stated.runtime, stated.quantization) != (None, None)
     is_implied = bool(resolved.runtime or resolved.quantization) and not is_stated
     otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
     # what Ollama itself calls it, quantization and all, is the line to type

@@ -5,13 +5,12 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.records import Record, kind_of, read_by
 from ..core.tables import TABLES, Table, shipped_table
 from .quantization_names import DTYPES, PACKED
-from .spec_values import Misfit, Sized
 
 # numbers of layers
 Places = tuple[int, ...]
@@ -21,8 +20,6 @@ MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
 _STATE_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
-# what the ranks of RWKV are of; without a gate the last is 0
-_RANKS = ("decay", "rate", "first values", "gate")
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = tuple(shipped_table("model_files")["row_flags"])
 
@@ -32,6 +29,15 @@ _SOME_LAYERS: Any = read_by(minimum=1, maximum=MAX_LAYERS, default=None)
 _SOME_EXPERTS: Any = read_by(minimum=1, maximum=MAX_EXPERTS, default=None)
 _STORED_TYPE: Any = read_by(choices=(*DTYPES, *PACKED), default=None)
 _QUERY_KEY_NORM: Any = read_by(choices=("head", "per_head", "full", "none"), default=None)
+
+
+class Sized(Record):
+    """What a model states in sizes. `related` has the rules that bind them, as
+    `kv_heads divides heads`: two keys, a relation of `spec_rules` between them, and behind that the
+    kinds of layer that the rule is for, if not for all.
+    """
+
+    related = ""
 
 
 class LayerPart(Sized):
@@ -85,14 +91,6 @@ class Recurrent(LayerPart):
     groups: int | None = _SIZE
     norm: bool | None = read_by(default=None)
     ranks: tuple[int, ...] = read_by(default=())
-
-    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Beside the others: RWKV has four ranks."""
-        yield from super().misfits(width)
-        is_ranked = len(self.ranks) == len(_RANKS) and all(self.ranks[:3])
-        if self.kind == "rwkv7" and not is_ranked:
-            remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
-            yield "ranks", f"is {list(self.ranks)}", remedy
 
 
 class FeedForward(LayerPart):
@@ -210,14 +208,6 @@ class Architecture(Sized):
         longer = [each.replace(length=each.padded_length or each.length) for each in parts]
         return self.replace(feed_forward=tuple(longer))
 
-    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
-        """Those of the model's own sizes; its parts have theirs."""
-        yield from super().misfits(width)
-        if self.mtp_layers and not (self.attention and self.feed_forward):
-            message = f"is {self.mtp_layers:,}, and such a block attends and feeds forward"
-            remedy = "write attention and feed_forward"
-            yield "mtp_layers", f"{message}, which the model does not", remedy
-
 
 def read_architecture(root: Table, name: str) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
@@ -231,58 +221,31 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
         lists = [table.get(key, TABLES) for key in keys]
         places = _places(lists, model["layers"])
         for key, lines in zip(keys, lists, strict=True):
-            read = [_read_part(line, places[line], LAYERS[key], model) for line in lines]
+            read = [read_part(line, places[line], LAYERS[key], model) for line in lines]
             values[key] = tuple(filter(None, read))
     table.close()
     values |= {key: model[key] for key in ("layers", "embedding_length")}
     row, runs_in_gguf = gguf or transformers or "", gguf is not None
-    architecture = Architecture(row=row, runs_in_gguf=runs_in_gguf, **values)
-    # a part that is wrong itself is left out, and not missed
-    for fault in architecture.misfits() if table.document.ok else ():
-        table.problem(*fault)
-    return architecture
+    return Architecture(row=row, runs_in_gguf=runs_in_gguf, **values)
 
 
-def _read_part(
+def read_part(
     line: Table, at: Places, part: type[LayerPart], model: Mapping[str, int]
 ) -> LayerPart | None:
     """One line of a list, None where it is wrong. `model`: sizes of the whole."""
     line.get("at", "Any")
     values = line.fields(part)
     line.close()
-    kind = str(line.values.get("kind", values.get("kind")))
-    _check_keys(line, part, kind)
     if part is Attention:
         values["heads"] = values["heads"] or model["heads"] or None
         # every head of latent attention has its own key once it is unpacked
-        values["kv_heads"] = values["kv_heads"] or (values["heads"] if kind == "latent" else None)
+        shared = values["heads"] if values["kind"] == "latent" else None
+        values["kv_heads"] = values["kv_heads"] or shared
         values["value_length"] = values["value_length"] or values["key_length"]
-        if values["heads"] is None and "heads" not in line.values:
-            line.problem("heads", "is missing, here and in [architecture]")
     # without a size that every such part has it is left out
     if not at or any(values[key] is None for key in values if "None" not in part._kinds[key]):
         return None
-    record = part(layers=at, **values)
-    for key, message, remedy in record.misfits(model["embedding_length"]):
-        # what was taken from another key is a fault of that
-        if key in line.values:
-            line.problem(key, message, remedy)
-    return record
-
-
-def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
-    """Note what the kind must state and the line has not, and what says nothing with it."""
-    rules = shipped_table("model_files")["layer_keys"]
-    stated = rules.get(part.__name__, {}).get(kind, {})
-    required, allowed = stated.get("required", []), stated.get("allowed", [])
-    beside = [other for key, other in rules["beside"].items() if key in line.values]
-    for key in dict.fromkeys([*required, *beside]):
-        line.get(key, "Any", required=key in part._keys)
-    known = (*required, *allowed, *rules["of_all_kinds"])
-    for key in line.values if stated else ():
-        if key in part._keys and key not in known:
-            remedy = f"{kind} has {', '.join((*required, *allowed))}"
-            line.problem(key, f'means nothing with kind = "{kind}"', remedy)
+    return part(layers=at, **values)
 
 
 _SLICE = re.compile(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")

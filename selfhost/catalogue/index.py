@@ -17,7 +17,7 @@ from ..core.spelling import canonical
 from ..core.tables import Document
 from .offers import ROWS_ENDING, snapshot
 from .runtime import RuntimeSpec
-from .spec import ModelSpec, read_model_spec, read_spec_file
+from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING, schema_is_read
 
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -108,16 +108,12 @@ class Catalogue:
             except SpecError:
                 continue
 
-    @cached_property
-    def _runtime_files(self) -> Sequence[str]:
-        folder = os.path.join(self.folder, "runtimes")
-        return _names_in(folder, (".toml", tables.STORED)) if os.path.isdir(folder) else ()
-
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
-        if id in self._runtime_files:
-            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
+        path = os.path.join(self.folder, "runtimes", os.path.basename(id))
+        if os.path.exists(f"{path}.toml") or os.path.exists(path + tables.STORED):
+            document = tables.table_at(path)
         else:
             programs = self.common("programs")
             if (own := programs["program"].get(id)) is None:
@@ -144,7 +140,9 @@ class Catalogue:
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
-        return tuple(sorted((*self._runtime_files, *self.common("programs")["program"])))
+        folder = os.path.join(self.folder, "runtimes")
+        files = _names_in(folder, (".toml", tables.STORED)) if os.path.isdir(folder) else ()
+        return tuple(sorted((*files, *self.common("programs")["program"])))
 
     def common(self, name: str) -> Mapping[str, Any]:
         """As `shipped_table`, of its own folder."""
@@ -223,6 +221,8 @@ class Catalogue:
 class _Folder:
     """The `<id>.toml` files in these folders `below` a path; `is_own`: they are a user's."""
 
+    _is_own = False
+
     def __init__(self, path: str, below: Iterable[str], *, is_own: bool = False) -> None:
         self.path, self._is_own = path, is_own
         folders = [os.path.join(path, name) for name in below]
@@ -238,7 +238,10 @@ class _Folder:
     def spec(self, id: str) -> ModelSpec:
         if id not in self._specs:
             document = self.document(id)
-            spec = read_model_spec(document, self.files[id])
+            read = stated_spec
+            if self._is_own:
+                from .spec_rules import read_model_spec as read
+            spec = read(document, self.files[id])
             if spec is not None and document.ok and id != spec.id:
                 document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
             if spec is None or not document.ok:

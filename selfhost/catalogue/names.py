@@ -60,8 +60,6 @@ Match = tuple[str, tuple[str, ...]]
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model that goes by this name, None where no single one does."""
-    if len(name) > MAX_NAME_LENGTH or not canonical(name):
-        return None
     try:
         resolution = read(name, catalogue)
     except SelfhostError:
@@ -181,22 +179,10 @@ def is_bare_weights(name: str) -> bool:
     return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
 
 
-def resolve(typed: str, catalogue: Catalogue) -> Resolution:
-    """The model that goes by this name. Raises `NotAModelError` for a tool or service,
-    `UnknownModelError` for anything else, with the nearest names.
-    """
-    if len(typed) <= MAX_NAME_LENGTH and canonical(typed):
-        for otherwise in (False, True):
-            resolution = read(typed, catalogue, otherwise=otherwise)
-            if resolution is not None:
-                return resolution
-    from .searching import respelled
-
-    return respelled(typed, catalogue)
-
-
 def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
     """The model of this name as it is known, or `otherwise`: as a base model, or by its maker."""
+    if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
+        return None
     # letters and digits, with what joins them, are no line to type, no address and no repository
     is_plain = typed.replace("-", "").replace(".", "").replace("_", "").isalnum()
     if is_plain and not otherwise and not typed.lower().endswith(_FILE_ENDINGS):
@@ -207,19 +193,19 @@ def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolu
     is_without_unit = expression("names", "without_unit").fullmatch(name)
     if is_without_unit and (longer := read(f"{name}b", catalogue)):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
-    for each in dict.fromkeys((name, unrouted(name, catalogue))):
-        for match, form in matches(each, catalogue, otherwise=otherwise):
-            resolution = _with_form(match, form, each, catalogue)
-            if resolution is None:
-                continue
-            if otherwise:
-                # none of the typed spelling is known
-                resolution = resolution.replace(repository=None)
-            if resolution.runtime or not resolution.quantization or resolution.repository:
-                return resolution
-            is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
-            return resolution.replace(names_file=is_single)
-    return None
+    names = dict.fromkeys((name, unrouted(name, catalogue)))
+    found = (
+        (each, *pair) for each in names for pair in matches(each, catalogue, otherwise=otherwise)
+    )
+    resolutions = (_with_form(match, form, each, catalogue) for each, match, form in found)
+    resolution = next(filter(None, resolutions), None)
+    if resolution is not None and otherwise:
+        # none of the typed spelling is known
+        resolution = resolution.replace(repository=None)
+    if resolution is None or resolution.runtime or resolution.repository:
+        return resolution
+    is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
+    return resolution.replace(names_file=is_single and resolution.quantization is not None)
 
 
 def matches(
@@ -228,23 +214,22 @@ def matches(
     """Known models, each with what the rest of the name says of its files."""
     # what is known of Ollama's library is known as it is
     owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
-    whole: tuple[tuple[str, Form | None], ...]
-    whole = () if rest.lower().endswith(_FILE_ENDINGS) else ((rest, None),)
-    parts = ((base, owner, form) for base, form in chain(whole, splits(rest, owner)))
-    for base, account, form in chain(parts, _files_of_speech(name)):
-        for reading in (_from_base, _by_maker) if otherwise else (_literal,):
+    is_file = rest.lower().endswith(_FILE_ENDINGS)
+    whole: list[tuple[str, Form | None]] = [] if is_file else [(rest, None)]
+    speech: list[tuple[str, Form | None]] = []
+    if file := expression("names", "ggml").fullmatch(name):
+        type = (file[2] or "f16").upper()
+        speech = [(f"whisper-{file[1]}", Form(quantization=type, runtime="whisper.cpp"))]
+    elif folder := expression("names", "ctranslate2").fullmatch(name):
+        # CTranslate2 computes in what the machine is fast at, whatever the file holds
+        speech = [(folder[1], Form(runtime="faster-whisper"))]
+    readings = (_from_base, _by_maker) if otherwise else (_literal,)
+    for base, form in chain(whole, splits(rest, owner), speech):
+        account = "" if (base, form) in speech else owner
+        for reading in readings:
             match = reading(base, account, form, catalogue)
             if match is not None and not (form and catalogue.outlines[match[0]].closed):
                 yield match, form
-
-
-def _files_of_speech(name: str) -> Iterator[tuple[str, str, Form]]:
-    if file := expression("names", "ggml").fullmatch(name):
-        type = (file[2] or "f16").upper()
-        yield f"whisper-{file[1]}", "", Form(quantization=type, runtime="whisper.cpp")
-    elif folder := expression("names", "ctranslate2").fullmatch(name):
-        # CTranslate2 computes in what the machine is fast at, whatever the file holds
-        yield folder[1], "", Form(runtime="faster-whisper")
 
 
 def _with_form(

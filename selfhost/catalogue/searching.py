@@ -25,15 +25,19 @@ _Hint = tuple[str, str, str]
 _SEARCHED: Mapping[str, Any] = shipped_table("names")["searched"]
 
 
-def respelled(typed: str, catalogue: Catalogue) -> naming.Resolution:
-    """The model of a name that is not known as it is: in Latin letters, with two words as one.
-    Raises as `resolve`.
+def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
+    """The model that goes by this name. Raises `NotAModelError` for a tool or service,
+    `UnknownModelError` for anything else, with the nearest names.
     """
     if len(typed) > naming.MAX_NAME_LENGTH or not canonical(typed):
         why = f"has {len(typed):,} characters, too many for a model's name"
         why = "is not a model's name" if len(typed) <= naming.MAX_NAME_LENGTH else why
         message = f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=naming.SEE_NAMES)
+    for otherwise in (False, True):
+        resolution = naming.read(typed, catalogue, otherwise=otherwise)
+        if resolution is not None:
+            return resolution
     name = naming.unrouted(naming.unwrap(typed), catalogue)
     reading = naming.latin_spelling(name, catalogue)
     if reading is None and "/" not in name:
@@ -43,7 +47,7 @@ def respelled(typed: str, catalogue: Catalogue) -> naming.Resolution:
         by_id = {id: each for each in joined if (id := naming.id_of(each, catalogue))}
         reading = by_id.popitem()[1] if len(by_id) == 1 else None
     if reading is not None:
-        resolution = naming.resolve(reading, catalogue)
+        resolution = resolve(reading, catalogue)
         return resolution.replace(notes=(f"{name} is read as {reading}.", *resolution.notes))
     raise _unknown_name(typed, name.removeprefix(naming.LIBRARY), catalogue)
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from ..core.records import DATE, Record, Stated, read_by, shortened, shown
-from ..core.tables import Document, Path, Table, shipped_table
+from ..core.tables import Document, Table, shipped_table
 from . import spec_values
-from .architecture import LAYERS, Architecture, read_architecture
-from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
-from .spec_values import Sized
+from .architecture import Architecture, Sized, read_architecture
+from .quantization_names import FORMATS, PLAIN_DTYPES
 
 ANSWERS = ("yes", "no", "conditional")
-# what a closed model cannot state
-_WEIGHT_KEYS = "parameters architecture components embedding needs files quantized"
 # no model is so small
 _LEAST_BYTES = 1000
-# what the bytes of a model are computed from
-_COMPUTED_FROM = ("architecture", "components")
 
 
 class Sound(Stated):
@@ -98,30 +92,6 @@ class FileTensors(Record):
     count: int
     bytes: int
     extra: bool = False
-
-
-def _check_files(table: Table, values: Mapping[str, Any]) -> None:
-    sizes, unsized = table.values.get("bytes"), values["unsized"]
-    if not unsized and sizes in (None, {}):
-        missing = "is missing" if sizes is None else "is empty"
-        table.problem("bytes", missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }")
-    if unsized and "repository" not in table.values:
-        message = "names files that lie in no repository"
-        table.problem("unsized", message, "write repository, or bytes with their sizes")
-    sized = [(("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())]
-    for path, name in (*sized, *((("unsized", at), name) for at, name in enumerate(unsized))):
-        _check_name(table, path, name, values["format"])
-
-
-def _check_name(table: Table, path: Path, quantization: str | None, format: str | None) -> None:
-    choices = QUANTIZATIONS.get(format or "", ())
-    if quantization and choices and quantization not in choices:
-        # without the groups and bits, which are variants
-        plain = [choice for choice in choices if "-" not in choice] or choices
-        known = f"known: {', '.join(plain)}"
-        remedy = table.document.did_you_mean(quantization, choices, known)
-        message = f'"{shortened(quantization)}" is not a quantization of {format}'
-        table.document.add((*table.path, *path), message, remedy)
 
 
 class License(Stated):
@@ -254,17 +224,6 @@ def _embedding(root: Table, key: str) -> int | None:
     return length
 
 
-def _by_fact(root: Table, key: str) -> dict[str, str]:
-    """A text for each table or key of a spec that it names."""
-    texts: dict[str, str] = root.get(key, "Mapping[str, str]", lines=True)
-    for fact in texts:
-        if fact not in _FACTS and not fact.startswith(_FREE):
-            otherwise = 'write as "architecture.dtype"'
-            remedy = root.document.did_you_mean(fact, _FACTS, otherwise, '"{}"')
-            root.document.add((key, fact), "is no table or key of a spec", remedy)
-    return texts
-
-
 # the recording that needs were measured with where a spec names none (tests/truth/kinds.json)
 HEARD_SECONDS = 30
 
@@ -316,14 +275,11 @@ class ModelSpec(Record):
     sound: Sound | None = read_by(kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = read_by(minimum=1, default=None)
-    files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, check=_check_files, default=())
-    quantized: Quantized | None = read_by(
-        kind=Quantized,
-        check=lambda table, values: _check_name(table, ("quantization",), **values),
-        default=None,
-    )
-    sources: Mapping[str, str] = read_by(_by_fact, default={})
-    unknown: Mapping[str, str] = read_by(_by_fact, default={})
+    files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, default=())
+    quantized: Quantized | None = read_by(kind=Quantized, default=None)
+    # a text for each table or key of a spec that it names
+    sources: Mapping[str, str] = read_by(lines=True, default={})
+    unknown: Mapping[str, str] = read_by(lines=True, default={})
     needs: StatedNeeds | None = read_by(_needs, default=None)
     upkeep: Upkeep = read_by(kind=Upkeep, default=Upkeep())
     safety: Safety = read_by(kind=Safety, default=Safety())
@@ -398,92 +354,23 @@ def read_spec_file(path: str) -> Document:
     return document
 
 
-def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
+def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     """The spec that `document` states; where that has faults, what is right in it. None where it is
     no TOML or of another schema.
     """
     if not document.ok or not spec_values.schema_is_read(root := document.root):
         return None
     values = root.fields(ModelSpec)
-    # a key that was merely misspelt is not missing
-    is_whole = root.close()
-    for rule, path, is_broken in _rules(root, values, is_whole):
-        if is_broken:
-            message, remedy = shipped_table("model_files")["spec_rules"][rule]
-            document.add(path, message, remedy, absent=not spec_values.is_stated(root.values, path))
+    root.close()
     # what a file does not repeat: a dense model uses all its parameters, a repository holds weights
     counts, model = values["parameters"], values["architecture"]
     is_dense = model is not None and model.feed_forward and not model.has_experts
     if is_dense and counts.active is None and "parameters.active" not in values["unknown"]:
         values["parameters"] = counts.replace(active=counts.total)
-    if values["repository"] and not spec_values.is_stated(root.values, ("openness", "weights")):
-        values["openness"] = values["openness"].replace(weights="published")
+    openness = values["openness"]
+    if values["repository"] and "weights" not in root.values.get("openness", ()):
+        values["openness"] = openness.replace(weights="published")
     # whoever publishes a model publishes a tokenizer with it
     is_untold = "tokenizer" in values["unknown"]
     values["tokenizer"] = None if is_untold else values["tokenizer"] is not False
     return ModelSpec(**values, origin=origin)
-
-
-def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
-    """What may have a source, or be unknown: the tables and keys of a spec, those inside dotted."""
-    for field, key in kind._keys.items():
-        name = f"{before}{key.name or field}"
-        yield name
-        if inner := key.limits.get("kind") or _READ_APART.get(name):
-            yield from _facts(inner, f"{name}.")
-
-
-_READ_APART: Any = {"license": License, "needs": StatedNeeds, "architecture": Architecture}
-_FACTS = (
-    *_facts(ModelSpec), "embedding.length", "needs.memory_bytes", "architecture.gguf",
-    "architecture.transformers", *(f"architecture.{name}" for name in LAYERS),
-    *(path for name, part in LAYERS.items() for path in _facts(part, f"architecture.{name}.")),
-)  # fmt: skip
-# tables of names that the file chooses
-_FREE = ("components.", "files.")
-
-
-def _rules(
-    root: Table, values: Mapping[str, Any], is_whole: bool
-) -> Iterator[tuple[str, Path, bool]]:
-    """Each rule of `[spec_rules]` (specs/common/model_files.toml), its key, and if it is broken."""
-    states, unknown = root.values.keys(), values["unknown"]
-    closed = values["openness"].weights == "closed"
-    is_open = is_whole and not closed
-    has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
-    for key in _WEIGHT_KEYS.split():
-        yield "closed-states", (key,), closed and key in states
-    yield "closed-why", ("availability",), closed and "availability" not in states
-    yield "open-served", ("availability",), not closed and "availability" in states
-    yield "two-bases", ("components",), {"components", "architecture"} <= states
-    yield "no-basis", (), is_open and not has_basis
-    is_computed = not states.isdisjoint(_COMPUTED_FROM)
-    yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
-    has_needs = values["needs"] is not None and "files" not in states
-    yield "no-disk", ("needs", "disk_bytes"), has_needs and _lacks(root, "needs.disk_bytes")
-    if values["architecture"] is not None:
-        rows = {"gguf", "transformers"} & root.values["architecture"].keys()
-        yield "no-row", ("architecture", "gguf"), not rows
-        yield "two-rows", ("architecture", "gguf"), len(rows) > 1
-        layers = ("architecture.attention", "architecture.recurrent")
-        yield "no-layers", ("architecture", "attention"), all(_lacks(root, key) for key in layers)
-    if values["license"] is not None:
-        yield from _license_rules(root, values["license"])
-    for key in unknown:
-        yield "known", ("unknown", key), spec_values.is_stated(root.values, key.split("."))
-
-
-def _license_rules(root: Table, terms: License) -> Iterator[tuple[str, Path, bool]]:
-    allows = {terms.commercial_use, terms.modification, terms.redistribution}
-    is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
-    yield "no-terms", ("license", "url"), is_own and _lacks(root, "license.url")
-    is_bare = "conditional" in allows and not terms.conditions
-    yield "no-conditions", ("license", "conditions"), is_bare and _lacks(root, "license.conditions")
-    # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
-    is_free = not allows & {"conditional", "no"}
-    yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
-
-
-def _lacks(root: Table, key: str) -> bool:
-    paths = (key.split("."), ("unknown", key))
-    return not any(spec_values.is_stated(root.values, path) for path in paths)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -220,19 +220,11 @@ class Table:
             self._known[key] = None
         return values
 
-    def as_record(
-        self, kind: type[Record], check: Callable[[Table, dict[str, Any]], None] | None = None
-    ) -> Any:
-        """The table as a record; `check` gets table and values, for what no field tells alone."""
+    def as_record(self, kind: type[Record]) -> Any:
+        """The table as a record."""
         values = self.fields(kind)
         self.close()
-        if check is not None:
-            check(self, values)
-        record = kind(**values)
-        # of a record of sizes that do not go together
-        for fault in getattr(record, "misfits", tuple)():
-            self.problem(*fault)
-        return record
+        return kind(**values)
 
     def close(self, elsewhere: Mapping[str, str] = {}) -> bool:
         """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""

@@ -325,7 +325,8 @@ def companions_of(question: Question, catalogue: Catalogue) -> need.Companions:
 
 
 def _named_draft(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -> need.Companions:
-    from ..catalogue.names import is_path, resolve
+    from ..catalogue.names import is_path
+    from ..catalogue.searching import resolve
 
     spec, workload = question.spec, question.workload
     typed = workload.draft or ""

@@ -13,6 +13,7 @@ from typing import IO, Any, NoReturn, TypeVar
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
+from ..catalogue.spec_rules import misfits
 from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shortened, shown
@@ -288,7 +289,7 @@ def grouped(
         if layer is not None:
             places.setdefault(layer, []).append(number)
     for layer in places:
-        for key, message, _ in layer.misfits(width):
+        for key, message, _ in misfits(layer, width):
             raise Unclear(f"{(names or {}).get(key, key)} {message}")
     return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())
 
@@ -297,6 +298,6 @@ def architecture_of(whose: str = "", **fields: Any) -> Architecture:
     """The architecture of these fields. Raises `Unclear` for sizes that contradict each other."""
     heads = max((part.heads for part in fields["attention"]), default=None)
     architecture = Architecture(heads=heads, **fields)
-    for key, message, _ in architecture.misfits():
+    for key, message, _ in misfits(architecture):
         raise Unclear(f"{whose}{key} {message}")
     return architecture

@@ -14,7 +14,8 @@ from ..catalogue.architecture import LAYERS, Architecture, LayerPart
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, read_model_spec, read_spec_file
+from ..catalogue.spec import ModelSpec, read_spec_file
+from ..catalogue.spec_rules import read_model_spec
 from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened

@@ -11,7 +11,7 @@ from helpers.each import each
 from helpers.paths import SPEC_FILES
 from helpers.written import write_specs
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import resolve
+from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import SpecError, UnknownModelError
 from selfhost.core.tables import shipped_folder
 

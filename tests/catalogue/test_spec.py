@@ -18,7 +18,8 @@ from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import MAX_LAYERS
 from selfhost.catalogue.runtime import RuntimeSpec
-from selfhost.catalogue.spec import ModelSpec, read_model_spec
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.catalogue.spec_rules import read_model_spec
 from selfhost.core.tables import Document
 
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from helpers.ggufs import TYPES, write
 from selfhost import Machine
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import ModelSpec, read_model_spec
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.catalogue.spec_rules import read_model_spec
 from selfhost.core.errors import Problem, SpecError
 from selfhost.core.tables import Document
 from selfhost.modelfiles import read_local, spec_text

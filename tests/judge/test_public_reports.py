@@ -11,7 +11,7 @@ from helpers.public_reports import RECIPES, REPORTS, judged, recipe_judged
 from judge.small import memory_of
 from selfhost import Verdict, Workload, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.names import resolve
+from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.needs.case import published

@@ -1,0 +1,252 @@
+"""What no type of a key tells of a spec: which keys need or exclude another, which sizes go
+together. The shipped specs were held against these rules before, so that a check does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from operator import ge, gt, le
+from typing import Any
+
+from ..core.records import Record, shortened
+from ..core.spelling import nearest
+from ..core.tables import Document, Path, Table, shipped_table
+from .architecture import LAYERS, Architecture, Attention, LayerPart, read_part
+from .quantization_names import QUANTIZATIONS
+from .spec import License, ModelSpec, PublishedFiles, StatedNeeds, stated_spec
+
+# a key, what is wrong with it as a clause that begins with a verb, and what to write instead
+Misfit = tuple[str, str, str]
+_Fault = tuple[Path, str, str | None]
+
+# what a closed model cannot state
+_WEIGHT_KEYS = (
+    "parameters", "architecture", "components", "embedding", "needs", "files", "quantized",
+)  # fmt: skip
+# what the bytes of a model are computed from
+_COMPUTED_FROM = ("architecture", "components")
+# what the ranks of RWKV are of; without a gate the last is 0
+_RANKS = ("decay", "rate", "first values", "gate")
+# what two sizes of a part may not be to each other: the words for it, and what to write instead
+_RELATIONS: Mapping[str, tuple[Any, str, str]] = {
+    "at_most": (gt, "more than", "write at most"),
+    "above": (le, "not more than", "write more than"),
+    "below": (ge, "not less than", "write less than"),
+    "divides": (lambda part, whole: whole % part, "which does not divide", "write a divisor of"),
+}
+
+
+def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
+    """The spec that `document` states, held against the rules; where it has faults, what is right
+    in it. None where it is no TOML or of another schema.
+    """
+    spec = stated_spec(document, origin)
+    if spec is not None:
+        for path, message, remedy in list(_faults(document, spec)):
+            is_absent = _value_at(document.values, path) is None
+            document.add(path, message, remedy, absent=is_absent)
+    return spec
+
+
+def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
+    """Every size that cannot be beside the others of a part, in a model of that width."""
+    for key, stated in type(record)._keys.items():
+        least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", 10**18)
+        size = getattr(record, key)
+        if type(size) is int and not least <= size <= most:
+            remedy = f"write a number from {least:,} to {most:,}"
+            yield key, f"is {size:,}, which is no size of a model", remedy
+    for rule in filter(None, record.related.split(", ")):
+        key, relation, other, *kinds = rule.split()
+        (is_wrong, words, remedy), bound = _RELATIONS[relation], getattr(record, other, width)
+        is_meant = not kinds or record.kind in kinds
+        if is_meant and (size := getattr(record, key)) and bound and is_wrong(size, bound):
+            yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
+    is_ranked = getattr(record, "kind", None) == "rwkv7"
+    if is_ranked and not (len(record.ranks) == len(_RANKS) and all(record.ranks[:3])):
+        remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
+        yield "ranks", f"is {list(record.ranks)}", remedy
+    if getattr(record, "mtp_layers", None) and not (record.attention and record.feed_forward):
+        message = f"is {record.mtp_layers:,}, and such a block attends and feeds forward"
+        remedy = "write attention and feed_forward"
+        yield "mtp_layers", f"{message}, which the model does not", remedy
+
+
+def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
+    rules = shipped_table("model_files")["spec_rules"]
+    for rule, path, is_broken in _rules(document, spec):
+        if is_broken:
+            yield path, *rules[rule]
+    facts = (*_facts(ModelSpec), *_READ_APART)
+    for key in ("sources", "unknown"):
+        for fact in getattr(spec, key):
+            if fact not in facts and not fact.startswith(_FREE):
+                remedy = document.did_you_mean(fact, facts, 'write as "architecture.dtype"', '"{}"')
+                yield (key, fact), "is no table or key of a spec", remedy
+    yield from _file_faults(document)
+    stored, needs = spec.quantized, spec.needs
+    if stored is not None:
+        path = ("quantized", "quantization")
+        yield from _name_faults(document, path, stored.quantization, stored.format)
+    sized: list[tuple[Path, Any]] = [(("parameters",), spec.parameters)]
+    if needs is not None:
+        ways = [(("needs", "ways", number), way) for number, way in enumerate(needs.ways)]
+        sized += [(("needs",), needs), *ways]
+    if spec.architecture is not None:
+        yield from _layer_faults(document, spec.architecture)
+        if document.ok:
+            sized.append((("architecture",), spec.architecture))
+    for path, record in sized:
+        yield from _misfits(document, path, record)
+
+
+def _misfits(
+    document: Document, path: Path, record: Any, width: int | None = None
+) -> Iterator[_Fault]:
+    for key, message, remedy in misfits(record, width):
+        # what was taken from another key is a fault of that
+        if _value_at(document.values, (*path, key)) is not None:
+            yield (*path, key), message, remedy
+
+
+def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
+    """What may have a source, or be unknown: the tables and keys of a spec, those inside dotted."""
+    for field, key in kind._keys.items():
+        name = f"{before}{key.name or field}"
+        yield name
+        if inner := key.limits.get("kind") or _TABLES.get(name):
+            yield from _facts(inner, f"{name}.")
+
+
+_TABLES: Any = {"license": License, "needs": StatedNeeds, "architecture": Architecture}
+_READ_APART = (
+    "embedding.length", "needs.memory_bytes", "architecture.gguf", "architecture.transformers",
+    *(f"architecture.{name}" for name in LAYERS),
+    *(path for name, part in LAYERS.items() for path in _facts(part, f"architecture.{name}.")),
+)  # fmt: skip
+# tables of names that the file chooses
+_FREE = ("components.", "files.")
+
+
+def _tables(document: Document, *path: str) -> Iterator[tuple[Path, Table]]:
+    """Those of the list at that path, read without noting what is wrong in them again."""
+    rows = _value_at(document.values, path)
+    for number, row in enumerate(rows if isinstance(rows, list) else ()):
+        if isinstance(row, dict):
+            yield (*path, number), Table(Document("", {}), (), row)
+
+
+def _file_faults(document: Document) -> Iterator[_Fault]:
+    for path, table in _tables(document, "files"):
+        sizes, values = table.values.get("bytes"), table.fields(PublishedFiles)
+        unsized, format = values["unsized"], values["format"]
+        if not unsized and sizes in (None, {}):
+            missing = "is missing" if sizes is None else "is empty"
+            yield (*path, "bytes"), missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }"
+        if unsized and "repository" not in table.values:
+            message = "names files that lie in no repository"
+            yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
+        for name in sizes if isinstance(sizes, dict) else ():
+            yield from _name_faults(document, (*path, "bytes", name), name, format)
+        for at, name in enumerate(unsized):
+            yield from _name_faults(document, (*path, "unsized", at), name, format)
+
+
+def _name_faults(
+    document: Document, path: Path, quantization: str | None, format: str | None
+) -> Iterator[_Fault]:
+    choices = QUANTIZATIONS.get(format or "", ())
+    if quantization and choices and quantization not in choices:
+        # without the groups and bits, which are variants
+        plain = [choice for choice in choices if "-" not in choice] or choices
+        known = f"known: {', '.join(plain)}"
+        remedy = document.did_you_mean(quantization, choices, known)
+        yield path, f'"{shortened(quantization)}" is not a quantization of {format}', remedy
+
+
+def _layer_faults(document: Document, model: Architecture) -> Iterator[_Fault]:
+    rows = shipped_table("architectures")["architecture"]
+    if model.runs_in_gguf and model.row not in rows and (guess := nearest(model.row, tuple(rows))):
+        message = f'"{shortened(model.row)}" is no architecture that is known here'
+        yield ("architecture", "gguf"), message, f'did you mean "{guess}"?'
+    sizes = {"embedding_length": model.embedding_length, "heads": model.heads or 0}
+    for name, kind in LAYERS.items():
+        for path, line in _tables(document, "architecture", name):
+            for key, message, remedy in _key_faults(line.values, kind, model):
+                yield (*path, key), message, remedy
+            part = read_part(line, (0,), kind, sizes)
+            if part is not None:
+                yield from _misfits(document, path, part, model.embedding_length)
+
+
+def _key_faults(
+    line: Mapping[str, Any], part: type[LayerPart], model: Architecture
+) -> Iterator[tuple[str, str, str | None]]:
+    """What the kind of a layer must state and the line has not, and what says nothing with it."""
+    rules = shipped_table("model_files")["layer_keys"]
+    kind = str(line.get("kind", part._keys["kind"].default if "kind" in part._keys else None))
+    stated = rules.get(part.__name__, {}).get(kind, {})
+    required, allowed = stated.get("required", []), stated.get("allowed", [])
+    beside = [other for key, other in rules["beside"].items() if key in line]
+    for key in dict.fromkeys([*required, *beside]):
+        if key in part._keys and key not in line:
+            yield key, "is missing", None
+    if part is Attention and "heads" not in line and model.heads is None:
+        yield "heads", "is missing, here and in [architecture]", None
+    known = (*required, *allowed, *rules["of_all_kinds"])
+    for key in line if stated else ():
+        if key in part._keys and key not in known:
+            remedy = f"{kind} has {', '.join((*required, *allowed))}"
+            yield key, f'means nothing with kind = "{kind}"', remedy
+
+
+def _rules(document: Document, spec: ModelSpec) -> Iterator[tuple[str, Path, bool]]:
+    """Each rule of `[spec_rules]` (specs/common/model_files.toml), its key, and if it is broken."""
+    states, closed = document.values.keys(), spec.closed
+    # a key that was merely misspelt is not missing
+    keys = {"schema", *(key.name or field for field, key in ModelSpec._keys.items())}
+    is_open = states <= keys and not closed
+    has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | spec.unknown.keys()))
+    for key in _WEIGHT_KEYS:
+        yield "closed-states", (key,), closed and key in states
+    yield "closed-why", ("availability",), closed and "availability" not in states
+    yield "open-served", ("availability",), not closed and "availability" in states
+    yield "two-bases", ("components",), {"components", "architecture"} <= states
+    yield "no-basis", (), is_open and not has_basis
+    is_computed = not states.isdisjoint(_COMPUTED_FROM)
+    yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
+    has_needs = spec.needs is not None and "files" not in states
+    yield "no-disk", ("needs", "disk_bytes"), has_needs and _lacks(document, "needs.disk_bytes")
+    if spec.architecture is not None:
+        rows = {"gguf", "transformers"} & document.values["architecture"].keys()
+        yield "no-row", ("architecture", "gguf"), not rows
+        yield "two-rows", ("architecture", "gguf"), len(rows) > 1
+        layers = ("architecture.attention", "architecture.recurrent")
+        lacks = [_lacks(document, key) for key in layers]
+        yield "no-layers", ("architecture", "attention"), all(lacks)
+    if (terms := spec.license) is not None:
+        allows = {terms.commercial_use, terms.modification, terms.redistribution}
+        is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
+        yield "no-terms", ("license", "url"), is_own and _lacks(document, "license.url")
+        lacks_conditions = not terms.conditions and _lacks(document, "license.conditions")
+        is_bare = "conditional" in allows and lacks_conditions
+        yield "no-conditions", ("license", "conditions"), is_bare
+        # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
+        is_free = not allows & {"conditional", "no"}
+        yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
+    for key in spec.unknown:
+        is_stated = _value_at(document.values, tuple(key.split("."))) is not None
+        yield "known", ("unknown", key), is_stated
+
+
+def _value_at(value: Any, path: Path) -> Any:
+    """What stands at the path in the values of a file; None where nothing does."""
+    for part in path:
+        places = range(len(value)) if isinstance(value, list) else ()
+        value = value[part] if part in (value if isinstance(value, dict) else places) else None
+    return value
+
+
+def _lacks(document: Document, key: str) -> bool:
+    paths: tuple[Path, ...] = (tuple(key.split(".")), ("unknown", key))
+    return all(_value_at(document.values, path) is None for path in paths)
