@@ -11,10 +11,9 @@ from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quantization_names import LOSSLESS, quality_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING
+from ..catalogue.spec_values import GENERATING, LOSSLESS, quality_of
 from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record

@@ -14,9 +14,9 @@ from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS, RuntimeSpec
 from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import TRAINED_FOR
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK, Workload

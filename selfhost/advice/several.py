@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.openness import Row, permissions, rows
-from ..catalogue.quantization_names import Quality, quality_of_workload
 from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import Quality, quality_of_workload
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome

@@ -11,10 +11,9 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import bare_name
 from ..catalogue.offers import Offer
-from ..catalogue.quantization_names import quality_of_workload
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
+from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME, quality_of_workload
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.records import Record

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.records import Record, kind_of, read_by
 from ..core.tables import TABLES, Table, shipped_table
-from .quantization_names import DTYPES, PACKED
+from .spec_values import DTYPES, PACKED
 
 # numbers of layers
 Places = tuple[int, ...]

@@ -18,7 +18,7 @@ from ..core.tables import Document
 from .offers import ROWS_ENDING, snapshot
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
-from .spec_values import SOURCES_ENDING, schema_is_read
+from .spec_values import SOURCES_ENDING
 
 SPECS_VARIABLE = "SELFHOST_SPECS"
 # in a package: the places of the specs of all models, their outlines, the specs
@@ -122,20 +122,16 @@ class Catalogue:
             sources = {**programs["default"]["sources"], **own["sources"]}
             values = {"id": id, **programs["default"], **own, "sources": sources}
             document = Document("specs/common/programs.toml", values)
-        root, runtime = document.root, None
-        if document.ok and schema_is_read(root):
-            values = root.fields(RuntimeSpec)
-            # what it does not state is as of itself, and of any other GPU
-            for key, other in (
-                ("library", "id"),
-                ("shared_compute_capability", "compute_capability"),
-            ):
-                values[key] = values[key] or values[other]
-            runtime = RuntimeSpec(**values)
-            root.close()
-        if runtime is None or not document.ok:
+        root = document.root
+        root.get("schema", "int")
+        values = root.fields(RuntimeSpec)
+        root.close()
+        if not document.ok:
             raise SpecError(document.problems)
-        return runtime
+        # what it does not state is as of itself, and of any other GPU
+        values["library"] = values["library"] or id
+        shared = values["shared_compute_capability"] or values["compute_capability"]
+        return RuntimeSpec(**{**values, "shared_compute_capability": shared})
 
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
@@ -238,10 +234,11 @@ class _Folder:
     def spec(self, id: str) -> ModelSpec:
         if id not in self._specs:
             document = self.document(id)
-            read = stated_spec
-            if self._is_own:
-                from .spec_rules import read_model_spec as read
-            spec = read(document, self.files[id])
+            spec = stated_spec(document, self.files[id])
+            if self._is_own and spec is not None:
+                from .spec_rules import note_broken_rules
+
+                note_broken_rules(document, spec)
             if spec is not None and document.ok and id != spec.id:
                 document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
             if spec is None or not document.ok:
@@ -296,11 +293,8 @@ class _Package(_Folder):
         return Document(file, tables.read_stored(os.path.join(self.path, MODELS_FILE), *place))
 
     @cache  # noqa: B019
-    def names(self, wanted: str) -> Mapping[str, str]:
-        names: Mapping[str, str] = tables.read_stored(
-            os.path.join(self.path, wanted + tables.STORED)
-        )
-        return names
+    def names(self, wanted: str) -> Any:
+        return tables.read_stored(os.path.join(self.path, wanted + tables.STORED))
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:

@@ -1,7 +1,7 @@
 """The model that a name means, with the quantization and the program that the name states.
 
 A name is looked up as it is, then without the words for the form of its files at the end
-(`quantization_names`); then as a base model, and by its maker. Digits are never corrected, and what
+(`spec_values`); then as a base model, and by its maker. Digits are never corrected, and what
 is read as something else is said in a note.
 """
 
@@ -18,8 +18,7 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.tables import expression, sentences, shipped_table
 from .index import Catalogue
-from .quantization_names import TRAINED_FOR, Form, splits
-from .spec_values import PICTURES
+from .spec_values import PICTURES, TRAINED_FOR, Form, splits
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -179,33 +178,39 @@ def is_bare_weights(name: str) -> bool:
     return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
 
 
-def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
-    """The model of this name as it is known, or `otherwise`: as a base model, or by its maker."""
+def read(typed: str, catalogue: Catalogue) -> Resolution | None:
+    """The model of this name as it is known."""
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
     # letters and digits, with what joins them, are no line to type, no address and no repository
     is_plain = typed.replace("-", "").replace(".", "").replace("_", "").isalnum()
-    if is_plain and not otherwise and not typed.lower().endswith(_FILE_ENDINGS):
-        match = model_named(typed, catalogue)
-        if match is not None:
-            return Resolution(spec_id=match[0], notes=match[1])
+    is_plain = is_plain and not typed.lower().endswith(_FILE_ENDINGS)
+    if is_plain and (match := model_named(typed, catalogue)):
+        return Resolution(spec_id=match[0], notes=match[1])
+    return read_whole(typed, catalogue)
+
+
+def read_whole(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
+    """The model of a line, an address, a repository or a file; or `otherwise`: of such a name as a
+    base model, or by its maker.
+    """
     name = unwrap(typed)
     is_without_unit = expression("names", "without_unit").fullmatch(name)
     if is_without_unit and (longer := read(f"{name}b", catalogue)):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
-    names = dict.fromkeys((name, unrouted(name, catalogue)))
-    found = (
-        (each, *pair) for each in names for pair in matches(each, catalogue, otherwise=otherwise)
-    )
-    resolutions = (_with_form(match, form, each, catalogue) for each, match, form in found)
-    resolution = next(filter(None, resolutions), None)
-    if resolution is not None and otherwise:
-        # none of the typed spelling is known
-        resolution = resolution.replace(repository=None)
-    if resolution is None or resolution.runtime or resolution.repository:
-        return resolution
-    is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
-    return resolution.replace(names_file=is_single and resolution.quantization is not None)
+    for each in dict.fromkeys((name, unrouted(name, catalogue))):
+        for match, form in matches(each, catalogue, otherwise=otherwise):
+            resolution = _with_form(match, form, each, catalogue)
+            if resolution is None:
+                continue
+            if otherwise:
+                # none of the typed spelling is known
+                resolution = resolution.replace(repository=None)
+            if resolution.runtime or not resolution.quantization or resolution.repository:
+                return resolution
+            is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
+            return resolution.replace(names_file=is_single)
+    return None
 
 
 def matches(

@@ -83,18 +83,16 @@ def permission(spec: ModelSpec, name: str) -> Row:
         by_id = f"the Open Source Initiative approved {id}: any use, change and sharing"
     elif row.answer == "no" and key == "commercial_use" and "-NC-" in id:
         by_id = f"{id}: NonCommercial"
-    assumed = unconfirmed(source) if by_id else _is_guessed(source)
+    is_guessed = source is None or any(word in source for word in _UNCONFIRMED)
+    assumed = unconfirmed(source) if by_id else is_guessed
     sources = tuple(filter(None, (by_id, source)))
     return row.replace(sources=sources, assumed=assumed and row.answer != "unknown")
 
 
 def unconfirmed(source: str | None) -> bool:
     """No source, or one of which every part is general knowledge."""
-    return source is None or all(_is_guessed(part) for part in source.split(";"))
-
-
-def _is_guessed(source: str | None) -> bool:
-    return source is None or any(word in source for word in _UNCONFIRMED)
+    parts = source.split(";") if source is not None else ()
+    return all(any(word in part for word in _UNCONFIRMED) for part in parts)
 
 
 def _open_source(spec: ModelSpec) -> Row:

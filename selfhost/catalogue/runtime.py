@@ -8,9 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from ..core.records import Stated, read_by
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
-from .quantization_names import FORMATS, PLAIN_DTYPES
 from .spec import Denoising
-from .spec_values import ID, MODALITIES
+from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what an option of a program may change: see `RuntimeOption`

@@ -16,9 +16,8 @@ from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
 from . import names as naming
 from .index import Catalogue
-from .quantization_names import Form, splits
 from .spec import ModelSpec
-from .spec_values import MODALITIES, USES
+from .spec_values import MODALITIES, USES, Form, splits
 
 # a model's id, a clause on why, and what to type
 _Hint = tuple[str, str, str]
@@ -34,10 +33,10 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
         why = "is not a model's name" if len(typed) <= naming.MAX_NAME_LENGTH else why
         message = f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=naming.SEE_NAMES)
-    for otherwise in (False, True):
-        resolution = naming.read(typed, catalogue, otherwise=otherwise)
-        if resolution is not None:
-            return resolution
+    resolution = naming.read(typed, catalogue)
+    resolution = resolution or naming.read_whole(typed, catalogue, otherwise=True)
+    if resolution is not None:
+        return resolution
     name = naming.unrouted(naming.unwrap(typed), catalogue)
     reading = naming.latin_spelling(name, catalogue)
     if reading is None and "/" not in name:

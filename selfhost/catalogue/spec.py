@@ -9,7 +9,7 @@ from ..core.records import DATE, Record, Stated, read_by, shortened, shown
 from ..core.tables import Document, Table, shipped_table
 from . import spec_values
 from .architecture import Architecture, Sized, read_architecture
-from .quantization_names import FORMATS, PLAIN_DTYPES
+from .spec_values import FORMATS, PLAIN_DTYPES
 
 ANSWERS = ("yes", "no", "conditional")
 # no model is so small
@@ -358,7 +358,12 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     """The spec that `document` states; where that has faults, what is right in it. None where it is
     no TOML or of another schema.
     """
-    if not document.ok or not spec_values.schema_is_read(root := document.root):
+    root = document.root
+    if not document.ok:
+        return None
+    if (number := root.get("schema", "int")) not in (None, spec_values.SCHEMA):
+        message = f"is {number:,}, and this selfhost reads schema {spec_values.SCHEMA} only"
+        root.problem("schema", message, "update selfhost, or write the file by schema 1")
         return None
     values = root.fields(ModelSpec)
     root.close()

@@ -12,8 +12,8 @@ from ..core.records import Record, shortened
 from ..core.spelling import nearest
 from ..core.tables import Document, Path, Table, shipped_table
 from .architecture import LAYERS, Architecture, Attention, LayerPart, read_part
-from .quantization_names import QUANTIZATIONS
 from .spec import License, ModelSpec, PublishedFiles, StatedNeeds, stated_spec
+from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
 Misfit = tuple[str, str, str]
@@ -37,15 +37,17 @@ _RELATIONS: Mapping[str, tuple[Any, str, str]] = {
 
 
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
-    """The spec that `document` states, held against the rules; where it has faults, what is right
-    in it. None where it is no TOML or of another schema.
-    """
+    """As `stated_spec`, held against the rules."""
     spec = stated_spec(document, origin)
     if spec is not None:
-        for path, message, remedy in list(_faults(document, spec)):
-            is_absent = _value_at(document.values, path) is None
-            document.add(path, message, remedy, absent=is_absent)
+        note_broken_rules(document, spec)
     return spec
+
+
+def note_broken_rules(document: Document, spec: ModelSpec) -> None:
+    """Note every rule that the spec breaks, as far as it could be read, as a fault of its file."""
+    for path, message, remedy in list(_faults(document, spec)):
+        document.add(path, message, remedy, absent=_value_at(document.values, path) is None)
 
 
 def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
@@ -63,10 +65,10 @@ def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
         if is_meant and (size := getattr(record, key)) and bound and is_wrong(size, bound):
             yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
     is_ranked = getattr(record, "kind", None) == "rwkv7"
-    if is_ranked and not (len(record.ranks) == len(_RANKS) and all(record.ranks[:3])):
+    if is_ranked and (len(record.ranks), all(record.ranks[:3])) != (len(_RANKS), True):
         remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
         yield "ranks", f"is {list(record.ranks)}", remedy
-    if getattr(record, "mtp_layers", None) and not (record.attention and record.feed_forward):
+    if getattr(record, "mtp_layers", None) and not all((record.attention, record.feed_forward)):
         message = f"is {record.mtp_layers:,}, and such a block attends and feeds forward"
         remedy = "write attention and feed_forward"
         yield "mtp_layers", f"{message}, which the model does not", remedy
@@ -209,8 +211,8 @@ def _rules(document: Document, spec: ModelSpec) -> Iterator[tuple[str, Path, boo
     has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | spec.unknown.keys()))
     for key in _WEIGHT_KEYS:
         yield "closed-states", (key,), closed and key in states
-    yield "closed-why", ("availability",), closed and "availability" not in states
-    yield "open-served", ("availability",), not closed and "availability" in states
+    is_served = "availability" in states
+    yield "closed-why" if closed else "open-served", ("availability",), closed != is_served
     yield "two-bases", ("components",), {"components", "architecture"} <= states
     yield "no-basis", (), is_open and not has_basis
     is_computed = not states.isdisjoint(_COMPUTED_FROM)
@@ -221,22 +223,25 @@ def _rules(document: Document, spec: ModelSpec) -> Iterator[tuple[str, Path, boo
         rows = {"gguf", "transformers"} & document.values["architecture"].keys()
         yield "no-row", ("architecture", "gguf"), not rows
         yield "two-rows", ("architecture", "gguf"), len(rows) > 1
-        layers = ("architecture.attention", "architecture.recurrent")
-        lacks = [_lacks(document, key) for key in layers]
-        yield "no-layers", ("architecture", "attention"), all(lacks)
-    if (terms := spec.license) is not None:
-        allows = {terms.commercial_use, terms.modification, terms.redistribution}
-        is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
-        yield "no-terms", ("license", "url"), is_own and _lacks(document, "license.url")
-        lacks_conditions = not terms.conditions and _lacks(document, "license.conditions")
-        is_bare = "conditional" in allows and lacks_conditions
-        yield "no-conditions", ("license", "conditions"), is_bare
-        # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
-        is_free = not allows & {"conditional", "no"}
-        yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
+        has_none = _lacks(document, "architecture.attention", "architecture.recurrent")
+        yield "no-layers", ("architecture", "attention"), has_none
+    if spec.license is not None:
+        yield from _license_rules(document, spec.license)
     for key in spec.unknown:
         is_stated = _value_at(document.values, tuple(key.split("."))) is not None
         yield "known", ("unknown", key), is_stated
+
+
+def _license_rules(document: Document, terms: License) -> Iterator[tuple[str, Path, bool]]:
+    allows = {terms.commercial_use, terms.modification, terms.redistribution}
+    is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
+    yield "no-terms", ("license", "url"), is_own and _lacks(document, "license.url")
+    is_bare = "conditional" in allows and not terms.conditions
+    lacks = is_bare and _lacks(document, "license.conditions")
+    yield "no-conditions", ("license", "conditions"), lacks
+    # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
+    is_free = not allows & {"conditional", "no"}
+    yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
 
 
 def _value_at(value: Any, path: Path) -> Any:
@@ -247,6 +252,6 @@ def _value_at(value: Any, path: Path) -> Any:
     return value
 
 
-def _lacks(document: Document, key: str) -> bool:
-    paths: tuple[Path, ...] = (tuple(key.split(".")), ("unknown", key))
+def _lacks(document: Document, *keys: str) -> bool:
+    paths = [path for key in keys for path in (tuple(key.split(".")), ("unknown", key))]
     return all(_value_at(document.values, path) is None for path in paths)

@@ -1,10 +1,21 @@
-"""What several tables of spec files have in common: the schema, ids, repositories."""
+"""What specs may state: kinds of models, forms of ids, names of quantizations and the layout of
+each; what the end of a model's name says of its files; and what a quantization costs in quality.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from ..core.tables import Table, shipped_table
+from ..core.records import Record
+from ..core.tables import expression, shipped_table
+
+if TYPE_CHECKING:
+    from ..core.workload import Workload
+    from .index import Catalogue
+    from .spec import ModelSpec
 
 SCHEMA = 1
 # of the file beside `<id>.toml` that says where its facts come from
@@ -31,17 +42,277 @@ ID, REPOSITORY, ORIGIN, ADDRESS, ALIAS = (
     (_FORMS[name][0], _FORMS[name][1], (_FORMS[name][2:] or [None])[0])
     for name in ("id", "repository", "origin", "address", "alias")
 )
+FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
+# a folder as it was trained: what loads a repository of these takes a folder in its place
+CHECKPOINTS = ("safetensors", "pickle")
+# types that a model runs in as they are
+PLAIN_DTYPES = ("bfloat16", "float16", "float32")
+# what CTranslate2 computes in, whatever the file has; what MLX's own converter makes; best first
+CTRANSLATE2_TYPES = ("float32", "float16", "int8")
+MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
+_NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
+DTYPES = tuple(_NAMES["dtypes"])
+_GGUF: Mapping[str, Any] = shipped_table("gguf_types")
+# modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
+MLX_MODES = {mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()}
+# what others than the publisher make; 4 bits in groups of 128 where the name does not say
+PACKED = tuple(_NAMES["packed"])
+# gguf: what llama-quantize makes, and mixes of publishers; the others as publishers name them
+QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
+    "gguf": (*_GGUF["quantization"], *_GGUF["mixes"], "MXFP4_MOE"),
+    "ggml": tuple(_NAMES["ggml"]),
+    "ctranslate2": CTRANSLATE2_TYPES,
+    "safetensors": (*DTYPES, *PACKED),
+    "pickle": DTYPES,
+    "mlx": tuple(_NAMES["mlx"]),
+}
+
+# before the type of weights that were trained for it; names of files and tags have the type alone
+TRAINED_FOR = "QAT-"
+
+# names of GGUF types as llama.cpp writes them, and as people do; a pattern
+GGUF_TYPE: str = _NAMES["gguf_type"]
 
 
-def schema_is_read(root: Table) -> bool:
-    """False where the file is of another schema: its keys then mean what is not known here."""
-    if (number := root.get("schema", "int")) in (None, SCHEMA):
+def gguf_name(text: str) -> str:
+    """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` and `q4km` are `Q4_K_M`."""
+    text = text.strip().upper()
+    prefix = next((each for each in ("UD-", TRAINED_FOR) if text.startswith(each)), "")
+    name = re.sub(r"[-.]", "_", text.removeprefix(prefix))
+    # the signs left out: q4km
+    name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name).rstrip("_")
+    return f"{prefix}{_NAMES['spelled'].get(name, name)}"
+
+
+class Scheme(Record):
+    """One quantized layout; `group`: weights per scale, None: the row; `zeros` are kept or not."""
+
+    name: str
+    method: str
+    bits: int
+    group: int | None
+    zeros: bool = False
+
+
+@lru_cache(maxsize=512)
+def scheme_of(text: str) -> Scheme | None:
+    """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `bnb-4bit` -> `nf4`.
+    None for a plain type, one of DTYPES that nobody makes of others' weights, and any other name.
+    """
+    name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
+    name = re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
+    name = _NAMES["spelled"].get(name, name)
+    if name in _NAMES["fixed"]:
+        bits, group = _NAMES["fixed"][name]
+        return Scheme(name=name, method=name, bits=bits, group=group or None)
+    match = expression("quantizations", "packed").fullmatch(name)
+    if match is None:
+        return None
+    first, method, second, size, channel, zeros = match.groups()
+    usual = 8 if method == "w8a16" else 4
+    bits, group = int(first or second or usual), None if channel else int(size or 128)
+    # AutoAWQ packs 4 bits alone, and zero points always lie beside
+    if (method != "gptq" and bits != usual) or (zeros and method in ("awq", "gptq")):
+        return None
+    name = f"{method}-{bits}bit" if bits != usual else method
+    name += {None: "-channel", 128: ""}.get(group, f"-{group}g") + zeros
+    return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(zeros))
+
+
+def mlx_scheme(name: str) -> Scheme | None:
+    """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
+    if name in MLX_MODES:
+        bits, group = MLX_MODES[name]
+        return Scheme(name=name, method=name, bits=bits, group=group)
+    match = expression("quantizations", "mlx").fullmatch(name)
+    if match is None:
+        return None
+    return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
+
+
+_WIDE = frozenset({"F16", "BF16", "F32"})
+# one word of a form, with the sign in front of it; compiled where needed
+_WORD = rf"(?i)(?:^|[-_.:@\s(]+)({GGUF_TYPE}|{'|'.join(_NAMES['words'])})\)?$"
+# what holds the weights, or how they were made, says nothing about which weights they are
+_CONTAINERS = frozenset(_NAMES["containers"])
+_MOST_WORDS = 8
+# words that have a note of `[form]` in specs/common/quantizations.toml
+_NOTED = ("mtp", "qat", "llamafile", "cloud")
+
+
+class Form(Record):
+    """What the end of a name says of the weights; `is_sized` is False where no size can be computed
+    for it. `notes` are keys of `[form]` in specs/common/quantizations.toml.
+    """
+
+    written: str = ""
+    quantization: str | None = None
+    runtime: str | None = None
+    notes: tuple[str, ...] = ()
+    is_sized: bool = True
+    # only words for containers: the name alone is no evidence of whose weights these are
+    is_container: bool = False
+    # trained for 4 bits, in the type of 4 bits that the trainer publishes
+    is_qat: bool = False
+    # the end of a file's name
+    is_file: bool = False
+
+
+def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
+    """Each way to read the end of a name as a form (`-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`), the shortest
+    end first: what stands before it, and the form. `account` is that of the repository, if any.
+    """
+    base, account = name, "" if account == "library" else account
+    words: tuple[str, ...] = ()
+    for _ in range(_MOST_WORDS):
+        match = re.search(_WORD, base)
+        if match is None or not match.start():
+            return
+        base = base[: match.start()]
+        if "-of-" not in match[1].lower():
+            words = (match[1].lower(), *words)
+        form = _form(words, account, ":" in name)
+        written = name[len(base) :].strip("-_.:@ ()")
+        is_file = name.lower().endswith((".gguf", ".llamafile"))
+        yield base, form.replace(written=written, is_file=is_file)
+
+
+def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
+    kinds = set(words)
+    notes = tuple(word for word in _NOTED if word in kinds)
+    if _is_mlx(kinds, account, is_tag):
+        return _mlx_form(words, notes, is_tag)
+    is_type = re.compile(GGUF_TYPE, re.IGNORECASE).fullmatch
+    read = {word: gguf_name(word) if is_type(word) else _NAMES["bare"].get(word) for word in words}
+    types = {word: type for word, type in read.items() if type}
+    others = kinds - types.keys() - _CONTAINERS
+    narrow = next((type for type in types.values() if type not in _WIDE), None)
+    if not account and (usual := _NAMES["short"].get("".join(kinds - _CONTAINERS))):
+        return Form(quantization=usual, notes=("usual",))
+    # other files have MXFP4, too
+    if narrow is not None and not (narrow == "MXFP4" and others):
+        return Form(quantization=narrow, notes=notes, is_qat="qat" in kinds and narrow == "Q4_0")
+    return _form_without_type(words, notes, list(types.values()), others)
+
+
+def _form_without_type(
+    words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
+) -> Form:
+    if any(map(expression("quantizations", "unsized").fullmatch, words)):
+        return Form(is_sized=False)
+    if others and others <= {"qat", "unquantized"}:
+        # the files that Google publishes of such weights are of this type
+        stated = None if "unquantized" in words else "Q4_0"
+        return Form(quantization=stated, notes=notes, is_qat=stated is not None)
+    if others and "cloud" not in words:
+        return _packed_form(words, notes)
+    # of other files than GGUF the plain type says only that they are as published
+    wide = None if "safetensors" in words else next(iter(types), None)
+    return Form(quantization=wide, notes=notes, is_container=not (wide or "cloud" in words))
+
+
+def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
+    """Whether a form is named as MLX's own, or by bits alone where no account says whose."""
+    if kinds & {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} or "mlx" in account.lower():
         return True
-    message = f"is {number:,}, and this selfhost reads schema {SCHEMA} only"
-    root.problem("schema", message, "update selfhost, or write the file by schema 1")
-    return False
+    if is_tag:
+        return bool(kinds & {"mxfp8", "nvfp4"})
+    # trained for 4 bits, the weights are MLX's as others are
+    rest = kinds - {"qat"}
+    return not account and len(rest) == 1 and min(rest)[:1] in "2345678" and "bit" in min(rest)
 
 
-def is_id(text: str) -> bool:
-    """True for what may be the id of a spec."""
-    return re.fullmatch(ID[0], text) is not None
+def _mlx_form(words: Sequence[str], notes: tuple[str, ...], is_tag: bool) -> Form:
+    mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
+    if any(word in mixed or word.startswith("oq") for word in words):
+        notes = (*notes, "mixed")
+    quantization = next((types[word] for word in words if word in types), None)
+    if quantization is None:
+        stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
+        quantization = f"{stated[1]}bit" if stated else None
+    if quantization is None and is_tag:
+        quantization, notes = "nvfp4", (*notes, "mlx_of_ollama")
+    runtime = "mlx" if quantization else None
+    return Form(quantization=quantization, runtime=runtime, notes=notes, is_sized=bool(runtime))
+
+
+def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
+    """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
+    stated = [word for word in words if word not in ("unsloth", "quantized", *_CONTAINERS)]
+    if "autoround" in stated or "auto-round" in stated:
+        # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
+        bits = next((word for word in stated if word.startswith("int")), "int4")
+        stated = ["gptq", bits]
+    scheme = scheme_of("-".join(stated))
+    if scheme is None:
+        return Form(is_sized=False)
+    # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels
+    runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
+    return Form(quantization=scheme.name, runtime=runtime, notes=notes)
+
+
+NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
+# nobody notices the loss
+LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
+# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
+# in needs/training.py
+_TRAINED_THROUGH = {"qlora": "nf4-double"}
+
+
+class Quality(Record):
+    """What one quantization costs: `cost` is a word of the file's scale, `text` a sentence.
+
+    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`; None where
+    nobody measured it. `worth_having` is False for what one takes only where nothing else fits.
+    """
+
+    quantization: str
+    cost: str = NOT_MEASURED
+    text: str = "no measurement of its quality loss is known"
+    loss_percent: float | None = None
+    measure: str | None = None
+    model: str | None = None
+    figure: str | None = None
+    source: str | None = None
+    worth_having: bool = True
+
+    @property
+    def warning(self) -> str | None:
+        """What one must know before anything else; None for what is worth having."""
+        return None if self.worth_having else f"{self.quantization}: {self.text}"
+
+
+def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None = None) -> Quality:
+    """What is known of it, groups of another size than usual taken for the usual ones. What the
+    model `spec` was published in costs nothing.
+    """
+    facts = catalogue.common("quantizations")["quantization"]
+    base = quantization.rpartition("-")[0] if quantization.endswith(("g", "-channel")) else ""
+    quality = Quality(quantization=quantization, **facts.get(quantization, {}))
+    if quantization not in facts and base in facts:
+        text = f"like {base}, but with another group size: {facts[base]['text']}"
+        quality = quality.replace(**{**facts[base], "text": text})
+    # the type that the publisher stored it in; none of files that others quantized
+    model = spec.architecture if spec is not None and spec.quantized is None else None
+    own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
+    if own is not None and quantization in (own, *_NAMES["same"].get(own, ())):
+        quality = Quality(quantization=quantization, cost=AS_PUBLISHED, source=quality.source)
+        return quality.replace(text="no loss: the model was published in this type")
+    # the figures are of models that write a text
+    if spec is None or spec.modality in GENERATING or quality.model in (None, "any"):
+        return quality
+    text = f"in text models {quality.text}; not measured in {spec.modality}"
+    return quality.replace(
+        text=text, cost=NOT_MEASURED, loss_percent=None, measure=None, model=None
+    )
+
+
+def quality_of_workload(
+    workload: Workload, catalogue: Catalogue, spec: ModelSpec, *, is_halved: bool = False
+) -> Quality | None:
+    """That of the weights which the task computes with; `is_halved`: files of 32 bits in 16."""
+    method = workload.finetune_method if workload.task == "finetune" else None
+    quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
+    if quantization is None or workload.quantization is None:
+        return None
+    return quality_of("bfloat16" if is_halved else quantization, catalogue, spec)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -312,12 +313,12 @@ def _new_spec(options: argparse.Namespace, catalogue: Catalogue) -> int:
         if os.path.isfile(options.output):
             remedy = "name another file; what a person may have edited is not replaced"
             raise UsageError(f"{options.output} is there already", remedy=remedy)
-        from ..catalogue.spec_values import is_id
+        from ..catalogue.spec_values import ID
 
         # folders of specs find a model by the name of its file
         file = os.path.basename(options.output)
         name, ending = os.path.splitext(file)
-        if ending == ".toml" and is_id(name):
+        if ending == ".toml" and re.fullmatch(ID[0], name):
             template = template.replace(id=name)
         elif f"{template.id}.toml" != file:
             notes += (f"its id {': '.join(misnamed(template.id, file))}",)

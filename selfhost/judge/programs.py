@@ -13,10 +13,9 @@ from typing import Any
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
-from ..catalogue.quantization_names import PACKED
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import GENERATING
+from ..catalogue.spec_values import GENERATING, PACKED
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
 from ..core.spelling import canonical, nearest

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quantization_names import DTYPES, PACKED
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import INCOMPLETE, ModelSpec
-from ..catalogue.spec_values import GENERATING
+from ..catalogue.spec_values import DTYPES, GENERATING, PACKED
 from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any, Self
 
 from ..catalogue.offers import Offer
-from ..catalogue.quantization_names import Quality
 from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import Quality
 from ..core.records import FrozenDict, Record
 from ..core.workload import NARROW_CACHE_TYPES, Workload
 from ..machine.record import Machine

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..catalogue.quantization_names import PACKED, mlx_scheme, scheme_of
+from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .source import FILES, Sizes, Unclear, clean, listed, reason, refuse, short

@@ -16,8 +16,8 @@ from math import prod
 from struct import unpack
 from typing import Any
 
-from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Quantized, Safety
+from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import MAX_PARTS, read_some
 from ..core.records import Record, shown
 from . import source

@@ -13,10 +13,9 @@ from .. import needs as need
 from ..catalogue.architecture import LAYERS, Architecture, LayerPart
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
-from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import ModelSpec, read_spec_file
 from ..catalogue.spec_rules import read_model_spec
-from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
+from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened
 from ..core.spelling import canonical
@@ -209,7 +208,7 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
     spec_id, file = _id_of(document), os.path.basename(document.file)
     if spec_id is None:
         return
-    if is_id(spec_id) and file != f"{spec_id}.toml":
+    if re.fullmatch(ID[0], spec_id) and file != f"{spec_id}.toml":
         document.add(("id",), *misnamed(spec_id, file))
     if owners.get(canonical(spec_id)) == spec_id:
         message = f'"{shortened(spec_id)}" is the id of another of these files too'

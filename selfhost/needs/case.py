@@ -7,9 +7,9 @@ from __future__ import annotations
 from functools import cached_property
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
+from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload

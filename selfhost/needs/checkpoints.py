@@ -13,9 +13,9 @@ from functools import lru_cache
 from math import prod
 
 from ..catalogue.architecture import Architecture, TensorGroup
-from ..catalogue.quantization_names import PLAIN_DTYPES, mlx_scheme, scheme_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import PLAIN_DTYPES, mlx_scheme, scheme_of
 from ..core import units
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table

@@ -8,18 +8,18 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from ..catalogue.quantization_names import (
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec, PublishedFiles
+from ..catalogue.spec_values import (
     CHECKPOINTS,
     CTRANSLATE2_TYPES,
+    GENERATING,
     MLX_QUANTIZATIONS,
     PACKED,
     gguf_name,
     mlx_scheme,
     scheme_of,
 )
-from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import GENERATING
 from ..core.records import Unread
 from ..core.tables import shipped_table
 from ..core.workload import Workload

@@ -6,7 +6,7 @@ specs/runtimes/. What the two servers hold on a device beside that is in `server
 from __future__ import annotations
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.quantization_names import PLAIN_DTYPES
+from ..catalogue.spec_values import PLAIN_DTYPES
 from ..core.records import Unread
 from ..core.tables import shipped_table
 from . import checkpoints

@@ -14,8 +14,8 @@ from math import prod
 from typing import Any
 
 from ..catalogue.architecture import Architecture, TensorGroup
-from ..catalogue.quantization_names import gguf_name
 from ..catalogue.spec import FileTensors
+from ..catalogue.spec_values import gguf_name
 from ..core.tables import shipped_table
 from .tensors import UNKNOWN_ROW, ArchitectureRow, gguf_tensors, row_of
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.quantization_names import scheme_of
+from ..catalogue.spec_values import scheme_of
 from ..core.tables import shipped_table
 from ..core.units import GIB, MIB
 from .cache import cache_sizes

@@ -9,8 +9,8 @@ fused attention does not save. The runs of tests/truth/finetune.json lie inside 
 
 from __future__ import annotations
 
-from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import CHECKPOINTS
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.units import filled

@@ -86,16 +86,13 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
     runtimes = [plain.runtime(name) for name in plain.runtime_ids()]
     assert [spec.id for spec in specs] == list(plain.ids())
     common = [plain.common(name) for name in ("architectures", "families", "things")]
-    names = (
-        [plain._shipped.names(kind) for kind in ("aliases", "whole")],
-        plain.spellings(),
-        plain.outlines,
-    )
+    kinds = ("aliases", "whole")
+    names = [*map(plain._shipped.names, kinds), plain.spellings(), plain.outlines]
     package = open_folder(packed(folder))
     monkeypatch.setattr("selfhost.core.tables.Document.read", None)
     assert package.ids() == plain.ids()
-    assert [package._shipped.names(kind) for kind in ("aliases", "whole")] == names[0]
-    assert (package.spellings(), package.outlines) == names[1:]
+    others = [*map(package._shipped.names, kinds), package.spellings(), package.outlines]
+    assert others == names
     assert [spec.replace(origin="") for spec in package.specs()] == specs
     assert [package.runtime(name) for name in package.runtime_ids()] == runtimes
     assert [package.common(name) for name in ("architectures", "families", "things")] == common

@@ -9,7 +9,7 @@ from typing import Any
 from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
 from selfhost.advice.several import Shown, Size
-from selfhost.catalogue.quantization_names import Quality
+from selfhost.catalogue.spec_values import Quality
 from selfhost.core.records import Unread
 from selfhost.judge.record import Finding, Outcome, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime

@@ -12,7 +12,7 @@ from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.quantization_names import quality_of
+from selfhost.catalogue.spec_values import quality_of
 from selfhost.core.errors import WorkloadError
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
