@@ -278,7 +278,36 @@ class _Folder:
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        return [_outline(id, values) for id, values in self.values.items()]
+        outlines, kinds = [], tables.shipped_table("uses")["use"]
+        for spec_id, values in self.values.items():
+            served, upkeep = values.get("availability", {}), values.get("upkeep", {})
+            feeding = values.get("architecture", {}).get("feed_forward")
+            is_dense = feeding and not any("experts" in part for part in feeding)
+            is_known = is_dense and "parameters.active" not in values.get("unknown", {})
+            counts, successor = values.get("parameters", {}), served.get("successor")
+            total, uses = counts.get("total"), tuple(values.get("uses", ()))
+            place = "upkeep" if successor is None else "availability"
+            source = values.get("sources", {}).get(place, "")
+            outlines.append(
+                Outline(
+                    id=spec_id,
+                    family=values.get("family"),
+                    modality=values.get("modality", "text"),
+                    uses=uses or None,
+                    closed=values.get("openness", {}).get("weights") == "closed",
+                    parameters_total=total,
+                    parameters_active=counts.get("active", total if is_known else None),
+                    released=values.get("released"),
+                    superseded_by=upkeep.get("superseded_by"),
+                    aliases=tuple(values.get("aliases", ())),
+                    next=successor or upkeep.get("superseded_by"),
+                    retired=served.get("retired"),
+                    next_is_judged=not source or any(words in source for words in _JUDGED),
+                    purpose=kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
+                    tuned_from=values.get("tuned_from"),
+                )
+            )
+        return outlines
 
 
 class _Package(_Folder):
@@ -387,31 +416,3 @@ def _names_of(id: str, values: Mapping[str, Any]) -> tuple[list[str], ...]:
         # as resellers of APIs write it: openai/gpt-4o
         repositories.append(f"{values['availability']['provider']}/{id}")
     return [values.get("name", id), *titles], repositories, [id], [*values.get("aliases", ())]
-
-
-def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
-    served, upkeep = values.get("availability", {}), values.get("upkeep", {})
-    feeding = values.get("architecture", {}).get("feed_forward")
-    is_dense = feeding and not any("experts" in part for part in feeding)
-    is_known = is_dense and "parameters.active" not in values.get("unknown", {})
-    counts, successor = values.get("parameters", {}), served.get("successor")
-    total, uses = counts.get("total"), tuple(values.get("uses", ()))
-    kinds = tables.shipped_table("uses")["use"]
-    source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
-    return Outline(
-        id=spec_id,
-        family=values.get("family"),
-        modality=values.get("modality", "text"),
-        uses=uses or None,
-        closed=values.get("openness", {}).get("weights") == "closed",
-        parameters_total=total,
-        parameters_active=counts.get("active", total if is_known else None),
-        released=values.get("released"),
-        superseded_by=upkeep.get("superseded_by"),
-        aliases=tuple(values.get("aliases", ())),
-        next=successor or upkeep.get("superseded_by"),
-        retired=served.get("retired"),
-        next_is_judged=not source or any(words in source for words in _JUDGED),
-        purpose=kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
-        tuned_from=values.get("tuned_from"),
-    )
