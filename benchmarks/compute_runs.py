@@ -20,7 +20,7 @@ from residuals import Run, ask, print_line
 import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
-from selfhost.judge.pace import processor
+from selfhost.judge.pace.rates import cores_rate, processor_of
 from selfhost.judge.pace.speed import Range, constant
 from selfhost.judge.pace.work import (
     encoder_operations,
@@ -116,7 +116,7 @@ def machine_of(name: str, threads: float | None = None) -> Machine:
 
 
 def _core_of(machine: Machine) -> str:
-    return processor.core_of(machine).name
+    return processor_of(machine).core.name
 
 
 def _prompts() -> Iterator[Run]:
@@ -181,7 +181,7 @@ def _encodes() -> Iterator[Run]:
         assert architecture is not None
         assert architecture.audio is not None
         rate = (
-            processor.cores_rate(machine)
+            cores_rate(machine)
             * shares_on_cores(machine, program, "F16")
             * (1 / encoder_operations(architecture))
         )
@@ -197,15 +197,13 @@ def _computed() -> Iterator[Run]:
     """Passes a second of parts of models that were measured here."""
     for row in rows("computed"):
         machine = machine_of(row["machine"], row["threads"])
-        sound = constant("sound")["wide" if processor.core_of(machine).wide else "narrow"]
+        sound = constant("sound", "wide" if processor_of(machine).core.wide else "narrow")
         by_program = {
             "pytorch": shares_on_cores(machine, None, row["type"]),
             "ctranslate2": sound["bits_8" if row["type"] == "int8" else "bits_32"],
         }
         rate = (
-            processor.cores_rate(machine)
-            * by_program[row["program"]]
-            * (1 / (row["operations_1e9"] * 1e9))
+            cores_rate(machine) * by_program[row["program"]] * (1 / (row["operations_1e9"] * 1e9))
         )
         yield Run(
             f"{row['program']}, {row['kind']}, {row['type']}", row["machine"],

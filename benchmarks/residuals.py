@@ -8,7 +8,7 @@ from typing import NamedTuple
 from selfhost import Machine, Workload
 from selfhost.advice.understood import judged_for, understand
 from selfhost.catalogue.index import open_catalogue
-from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.judge.pace.speed import Range, Speed
 from selfhost.machine.named import named
 from selfhost.needs.records import Needs
 
@@ -30,9 +30,9 @@ class Run(NamedTuple):
     core: str = ""
 
     @classmethod
-    def of(cls, group: str, device: str, model: str, seen: float, pace: PaceRange) -> Run:
+    def of(cls, group: str, device: str, model: str, seen: float, pace: Range) -> Run:
         """A rate beside the pace predicted for it."""
-        return cls(group, device, model, seen, *pace.ends)
+        return cls(group, device, model, seen, *pace)
 
     @property
     def is_inside(self) -> bool:

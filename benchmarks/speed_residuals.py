@@ -51,12 +51,10 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
-from selfhost.judge.pace import processor
-from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step, device_bandwidth
-from selfhost.judge.pace.speed import PaceRange, Range, Speed
+from selfhost.judge.pace.rates import device_bandwidth, processor_of
+from selfhost.judge.pace.speed import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
 from selfhost.judge.pace.text import (
     LaidOut,
-    expert_parameters,
     predict,
     processor_prompt,
     processor_seconds,
@@ -169,7 +167,7 @@ def of_reports() -> Iterator[Run]:
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
         if group.endswith(SEVERAL) and row["model"].endswith("-mlx"):
-            told = pace.ends * _DRAFTED_BY_OLLAMA
+            told = pace * _DRAFTED_BY_OLLAMA
             yield Run(
                 f"{vendor_of_device(row['device'])}, drafted as told{SEVERAL}", row["device"],
                 row["model"], row["tokens_per_second"], *told,
@@ -182,7 +180,7 @@ def _reads_too_much(
     """At one token a step it would read more than the device's memory gives."""
     card = next(iter(machine.accelerators or ()), None)
     peak = None if card is None else device_bandwidth(card)
-    chip = processor.chip_memory(machine)
+    chip = processor_of(machine).chip
     if peak is None and card is not None and card.unified and chip is not None:
         peak = chip.high
     shelf, work = Catalogue.open(), verdict.workload
@@ -540,7 +538,7 @@ def of_vllm(use: str) -> Iterator[Run]:
         )  # fmt: skip
 
 
-def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, Any], PaceRange]]:
+def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, Any], Range]]:
     """The rows of that use with what is predicted, on as many GPUs as the source used."""
     document = json.loads(path.read_text(encoding="utf-8"))
     for values in document["rows"]:
@@ -759,12 +757,12 @@ def of_processors(path: Path) -> Iterator[Run]:
         yield _named_run(row, f"processor, {row['class']}", row["processor"], pace)
 
 
-def _named_run(row: dict[str, Any], group: str, device: str, pace: PaceRange) -> Run:
+def _named_run(row: dict[str, Any], group: str, device: str, pace: Range) -> Run:
     told = f"{row['spec']} {row['quantization']} {row['runtime']}"
     return Run.of(group, device, told, row["tokens_per_second"], pace)
 
 
-def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Asked, PaceRange]]:
+def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Asked, Range]]:
     """The rows with what `check` tells of the machine by its name: of a chat, or as deep in the
     context as the run was.
     """
@@ -780,9 +778,7 @@ def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Asked, PaceRange]]:
             full = ask(row["spec"], deep, machine=row["machine"]).speed
             if full is not None and full.decode and full.full_context_tokens_per_second:
                 left = min(1.0, full.full_context_tokens_per_second / full.decode.likely)
-                pace = PaceRange(
-                    low=pace.low * left, likely=pace.likely * left, high=pace.high * left
-                )
+                pace = Range(low=pace.low * left, likely=pace.likely * left, high=pace.high * left)
         yield row, verdict, pace
 
 

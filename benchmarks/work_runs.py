@@ -110,7 +110,7 @@ def of_documents(machine_of: MachineOf) -> Iterator[Run]:
         yield Run(
             f"{row['use']}, {'card' if row['memory_gb'] else 'processor'}, {runtime.id}", row["device"],
             f"{row['spec']}, {row['document_tokens']} tokens",
-            row["tokens_per_second"], *pace.ends,
+            row["tokens_per_second"], *pace,
         )  # fmt: skip
 
 

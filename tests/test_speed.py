@@ -19,7 +19,7 @@ from selfhost.catalogue.architecture import Architecture, Attention
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.judge.pace.speed import Range, Speed
 from selfhost.judge.pace.text import LaidOut, predict
 from selfhost.judge.record import Question
 from selfhost.machine.gpus import vendor_of
@@ -140,13 +140,13 @@ def runs_as_shipped(kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def span(answer: Speed, kind: str) -> PaceRange:
+def span(answer: Speed, kind: str) -> Range:
     pace = answer.decode if kind == "decode" else answer.prompt
     assert pace is not None, answer.how
     return pace
 
 
-def prediction_of(run: dict[str, Any]) -> PaceRange:
+def prediction_of(run: dict[str, Any]) -> Range:
     # what a run had in its context, on average
     depth = run["depth"] + run["tokens"] // 2 if run["kind"] == "decode" else None
     answer = predicted(

@@ -164,7 +164,6 @@ DOCUMENTS: dict[str, dict[str, str]] = {
 # fields of the record that its JSON leaves out, and the one that is there where it is assumed alone
 _NOT_IN_MACHINE = ("is_this_one", "measured_in_vain")
 _AT_TIMES = ("memory_bandwidth_how", "memory_bandwidth_bound")
-_RANGES = ("PaceRange",)
 
 
 def main() -> None:
@@ -264,7 +263,6 @@ class _Writer:
             return {"type": _SIMPLE[name]}
         if name in self._enums:
             return {"enum": [value.value for value in self._enums[name]]}
-        name = "Range" if name in _RANGES else name
         if name not in OBJECTS and name not in self._records:
             return {}
         self._waiting.append(name)

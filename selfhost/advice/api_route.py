@@ -14,7 +14,7 @@ from ..core.records import Record, Unread
 from ..core.workload import Load
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.model import license_check, openness_check
-from ..judge.pace.speed import PaceRange, Range
+from ..judge.pace.speed import Range
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from .understood import remarks
@@ -194,11 +194,11 @@ class LocalCost(Record):
     is None has its reason in `unknown`, but for what was not asked.
     """
 
-    hours_per_day: PaceRange | None = None
+    hours_per_day: Range | None = None
     keeps_up: bool | None = None
     watts: float | None = None
-    kwh_per_month: PaceRange | None = None
-    electricity_per_month: PaceRange | None = None
+    kwh_per_month: Range | None = None
+    electricity_per_month: Range | None = None
     unknown: tuple[Unread, ...] = ()
 
 
@@ -256,20 +256,19 @@ def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: J
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
     # of several sequences at once all together write so much
     writes = getattr(speed, "parallel_total", None)
-    times = (prompt or decode).seconds, (writes or decode).seconds
+    times = 1 / (prompt or decode), 1 / (writes or decode)
     high, likely, low = times[0] * (read / 3600) + times[1] * (written / 3600)
     is_sure = high <= _HOURS_PER_DAY or low > _HOURS_PER_DAY
     local = LocalCost(
-        hours_per_day=PaceRange.of((low, likely, high)),
+        hours_per_day=Range(low, likely, high),
         keeps_up=high <= _HOURS_PER_DAY if is_sure else None,
     )
     if load.watts is None:
         return local
     hours = Range(*(min(end, _HOURS_PER_DAY) for end in (low, likely, high)))
     kwh, price = hours * (_DAYS_PER_MONTH * load.watts / 1000), load.electricity_per_kwh
-    bill = None if price is None else PaceRange.of(kwh * price)
-    energy = PaceRange.of(kwh)
-    return local.replace(watts=load.watts, kwh_per_month=energy, electricity_per_month=bill)
+    bill = None if price is None else kwh * price
+    return local.replace(watts=load.watts, kwh_per_month=kwh, electricity_per_month=bill)
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:

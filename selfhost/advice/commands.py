@@ -21,7 +21,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.judging import judge
-from ..judge.pace.engine import uses_shared_gpu
+from ..judge.pace.rates import uses_shared_gpu
 from ..judge.placement.devices import (
     LEFT_PERCENT,
     computes_on_shared,

@@ -17,7 +17,7 @@ from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_besi
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import smallest_of_list
 from ..judge.judging import judge
-from ..judge.pace.engine import uses_shared_gpu
+from ..judge.pace.rates import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.record import (

@@ -21,8 +21,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
-from ..judge.pace.engine import gpu_of, shared_gpu_of
-from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
+from ..judge.pace.rates import BANDWIDTH_SHARE, bandwidth, gpu_of, shared_gpu_of
 from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Machine

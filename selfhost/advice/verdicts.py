@@ -21,7 +21,7 @@ from ..core.workload import FLAGS, Workload
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy, reads_context
 from ..judge.checks.runtime import install_lines, runtime_check
-from ..judge.pace.engine import uses_shared_gpu
+from ..judge.pace.rates import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, index_of, is_built_for, reaches
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Accelerator, Machine

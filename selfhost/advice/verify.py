@@ -16,8 +16,8 @@ from ..core.records import Record
 from ..core.tables import refusal, sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.speed import how_to_measure
-from ..judge.pace.processor import threads_range
-from ..judge.pace.speed import PaceRange, Speed
+from ..judge.pace.rates import threads_range
+from ..judge.pace.speed import Range, Speed
 from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import Verdict
 from ..machine.record import Machine
@@ -226,12 +226,12 @@ def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None
     row = seen.replace(term=seen.term + "_at_once" * (seen.sequences > 1), why=why)
     if predicted is None:
         return row
-    low, likely, high = predicted.ends
+    low, likely, high = predicted
     inside = low <= row.seen <= high if why is None else None
     return row.replace(low=low, likely=likely, high=high, inside=inside)
 
 
-def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> PaceRange | None:
+def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Range | None:
     """Of sequences at once their total; one alone may be as slow as while all of them decode."""
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     parallel = verdict.workload.parallel
@@ -241,7 +241,7 @@ def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Pace
         return None if speed is None else speed.prompt
     if speed.decode is None or total is None:
         return speed.decode
-    return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
+    return speed.decode._replace(low=min(speed.decode.low, total.low / parallel))
 
 
 def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:

@@ -33,7 +33,7 @@ from ..core.tables import Document, shipped_table
 from ..core.workload import Workload
 from ..judge.defaults import suited, takes_first_of_list
 from ..judge.judging import judge
-from ..judge.pace.engine import instruction_sets_for_layout
+from ..judge.pace.rates import uses_shared_gpu
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
@@ -159,7 +159,7 @@ class PolicyJudge:
         """The question; without model files only how weights are laid out here counts."""
         if machine.models_present or machine.is_this_one:
             return self._new_question(model, machine)
-        sets = sets_alike(instruction_sets_for_layout(machine))
+        sets = () if uses_shared_gpu(machine, None) else sets_alike(machine.instruction_sets)
         key = model, sets
         if key not in self._questions:
             like = Machine(instruction_sets=sets, accelerators=(), models_present=())

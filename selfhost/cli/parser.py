@@ -413,7 +413,7 @@ def one_machine(options: argparse.Namespace) -> Machine:
 
 def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
     """Return this machine with its bandwidth measured in 60 ms where nothing else tells it."""
-    from ..judge.pace.processor import chip_memory
+    from ..judge.pace.rates import processor_of
 
     if (
         not machine.is_this_one
@@ -423,7 +423,7 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
         or machine.memory_bandwidth_bytes_per_second is not None
         # what fits a GPU rests on no RAM
         or machine.accelerators
-        or chip_memory(machine) is not None
+        or processor_of(machine).chip is not None
     ):
         return machine
     from ..machine.reader import measured_at_present

@@ -15,7 +15,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
-from .pace.engine import instruction_sets_for_layout
+from .pace.rates import uses_shared_gpu
 from .programs import (
     bytes_to_make,
     companions_of,
@@ -195,7 +195,8 @@ def needs_under(question: Question, workload: Workload, machine: Machine) -> Nee
         question.spec,
         question.runtime,
         workload,
-        instruction_sets=instruction_sets_for_layout(machine),
+        # llama.cpp lays no weights out anew that a GPU reads which shares the RAM
+        instruction_sets=() if uses_shared_gpu(machine, None) else machine.instruction_sets,
         companions=question.companions,
     )
 

@@ -18,16 +18,17 @@ from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import ArchitectureRow
 from . import Route, exit_code
 from .checks import Finding, Outcome
-from .pace.engine import (
+from .pace.speed import (
     GATED_MATRICES,
     MEASURED_PROGRAM,
     SHORT_CHAT_TOKENS,
+    Range,
+    Speed,
     Step,
     launched_layers,
 )
-from .pace.speed import PaceRange, Speed
 
-__all__ = ["Finding", "Outcome", "PaceRange", "Route", "Speed", "exit_code"]
+__all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
 
 class Room(Record):
@@ -342,11 +343,11 @@ class Verdict(Judged):
         return self.memory.high_bytes if self.memory is not None else None
 
     @property
-    def decode_tokens_per_second(self) -> PaceRange | None:
+    def decode_tokens_per_second(self) -> Range | None:
         return self.speed.decode if self.speed is not None else None
 
     @property
-    def judged_tokens_per_second(self) -> PaceRange | None:
+    def judged_tokens_per_second(self) -> Range | None:
         return self.speed.judged if self.speed is not None else None
 
     @property

@@ -13,7 +13,7 @@ from . import words
 from .layout import Blocks, Span, Table, command, commands, line, reasons, section, strong, texts
 
 if TYPE_CHECKING:
-    from ..judge.pace.speed import PaceRange, Speed
+    from ..judge.pace.speed import Range, Speed
 
 # the most that it may take stands beside the likely need from so many times that on
 _MUCH_MORE = 1.05
@@ -137,7 +137,7 @@ def _full_context_pace(workload: Workload, speed: Speed) -> str | None:
     return f"{context}: about {units.speed(full)}{below}"
 
 
-def _what_narrows(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
+def _what_narrows(verdict: Verdict, pace: Range, measured: bool) -> str:
     machine, is_on_card = verdict.machine, verdict.placement == "accelerator"
     is_elsewhere = words.place_words(machine) != words.HERE
     if units.is_telling(pace.low, pace.high) or is_on_card or is_elsewhere:
@@ -147,7 +147,7 @@ def _what_narrows(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
     return "" if measured else "; run with --measure for a narrower range"
 
 
-def _wait_words(wait: PaceRange | None) -> str:
+def _wait_words(wait: Range | None) -> str:
     """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
     if wait is None:
         return "a time that is not known (see -v)"

@@ -248,7 +248,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "Row": _row,
     "Selector": str,
     "ModelSpec": _model,
-    "PaceRange": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
+    "Range": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
     "Speed": lambda speed: {
         **record(speed, keys_of("Speed")),
         "full_context_tokens_per_second": _rounded(speed.full_context_tokens_per_second),

@@ -23,7 +23,7 @@ from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, sect
 if TYPE_CHECKING:
     from ..advice.api_route import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
-    from ..judge.pace.speed import PaceRange, Speed
+    from ..judge.pace.speed import Range, Speed
     from ..needs.records import Needs
 
 
@@ -209,7 +209,7 @@ def memory_words(needs: Needs | None) -> str:
     return units.binary(sum(place.total_bytes for place in held))
 
 
-def likely_speed(pace: PaceRange, unit: str = " tokens/s") -> str:
+def likely_speed(pace: Range, unit: str = " tokens/s") -> str:
     """`~2.8 tokens/s`; with its ends where they are too far apart for one figure."""
     ends = "" if units.is_telling(pace.low, pace.high) else f" ({units.pace(pace.low, pace.high)})"
     return f"~{units.pace(pace.likely)}{unit}{ends}"
@@ -232,7 +232,7 @@ def pace_of(speed: Speed | None, *, title: str = "") -> str:
     return f"{likely_speed(speed.judged, '')}{unit}{' each' * (speed.each_of > 1)}"
 
 
-def pace_words(pace: PaceRange) -> str:
+def pace_words(pace: Range) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
     likely = units.speed(pace.likely)
     if not units.is_telling(pace.low, pace.high):

@@ -17,7 +17,7 @@ from selfhost.advice.verify import Verification, identify, pace_at, verify
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.workload import Workload
-from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.judge.pace.speed import Range, Speed
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
@@ -113,8 +113,8 @@ def test_what_the_run_does_not_tell_is_not_compared(change: dict[str, Any], why:
 @pytest.fixture
 def _stated_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     speed = Speed(
-        decode=PaceRange(low=4.0, likely=5.0, high=6.0),
-        prompt=PaceRange(low=40.0, likely=50.0, high=60.0),
+        decode=Range(low=4.0, likely=5.0, high=6.0),
+        prompt=Range(low=40.0, likely=50.0, high=60.0),
         how="stated",
     )
     monkeypatch.setattr(verify_module, "pace_at", lambda *_: speed)

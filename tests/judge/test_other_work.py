@@ -11,7 +11,7 @@ from judge.small import finding_of, speed_of
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
-from selfhost.judge.pace.speed import PaceRange
+from selfhost.judge.pace.speed import Range
 from selfhost.machine.profiles import load
 
 
@@ -19,7 +19,7 @@ def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
     return check(model, Workload(**asked), machine=machine)
 
 
-def work_of(verdict: Verdict) -> PaceRange:
+def work_of(verdict: Verdict) -> Range:
     work = speed_of(verdict).work
     assert work is not None
     return work

@@ -6,8 +6,8 @@ import pytest
 
 from judge.small import speed_of
 from selfhost import Machine, Workload, check
-from selfhost.judge.pace.processor import BANDWIDTH_SHARE, bandwidth
-from selfhost.judge.pace.speed import PaceRange
+from selfhost.judge.pace.rates import BANDWIDTH_SHARE, bandwidth
+from selfhost.judge.pace.speed import Range
 from selfhost.machine.gpus import link_bytes_per_second
 
 GB = 10**9
@@ -47,7 +47,7 @@ def test_no_run_reads_more_than_a_known_memory_gives() -> None:
 def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> None:
     """DDR4-2400 on one channel of two (laptop-ddr4-8gb)."""
 
-    def decode(named: str) -> PaceRange:
+    def decode(named: str) -> Range:
         pace = speed_of(check("mistral-7b", machine=named, alternatives=False)).decode
         assert pace is not None
         return pace

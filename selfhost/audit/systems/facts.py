@@ -330,41 +330,38 @@ def card_of(
     name: str, total: int | None, free: int | None, driver: Any, *, is_part: bool = False
 ) -> Card:
     """An accelerator of NVIDIA's by its system's name; `is_part`: a slice of one, by MIG."""
-    name = _driver_name(name)
+    name, unified = _known_card(name)
     return {
         "vendor": "nvidia",
         "name": name,
         "memory_total_bytes": total,
         "memory_free_bytes": free if free is None or total is None else min(free, total),
         # only a card with memory of its own can be divided
-        "unified": False if is_part else _is_unified(name),
+        "unified": False if is_part else unified,
         "driver": plain(driver, 60),
     }
 
 
 @lru_cache(512)
-def _is_unified(name: str) -> bool | None:
-    """Whether a GPU shares the machine's RAM, by the table of GPUs: None where it has no row."""
-    # with its maker's name or without, for no driver says `NVIDIA T4`
-    for text in (name, name.partition(" ")[2]):
-        try:
-            if cards_named(text).accelerators:
-                return False
-        except PartOfMachineError:
-            return True
-        except UnknownGpuError:
-            continue
-    return None
-
-
-@lru_cache(512)
-def _driver_name(name: str) -> str:
-    """Labels have no spaces: `NVIDIA-H100-80GB-HBM3` -> `NVIDIA H100 80GB HBM3`."""
+def _known_card(name: str) -> tuple[str, bool | None]:
+    """How the table of GPUs spells a name, for labels have no spaces: `NVIDIA-H100-80GB-HBM3`; and
+    whether that GPU shares the machine's RAM: None where it has no row.
+    """
     text, mark, part = (plain(name, 120) or "a GPU").partition("-MIG-")
     words = words_of(text)
     usual = text if " " in text else text.replace("_", " ").replace("-", " ")
     spelled = next((card.name for card in every_card() if words_of(card.name) == words), usual)
-    return f"{spelled} MIG {part}" if mark else spelled
+    spelled = f"{spelled} MIG {part}" if mark else spelled
+    # with its maker's name or without, for no driver says `NVIDIA T4`
+    for own in (spelled, spelled.partition(" ")[2]):
+        try:
+            if cards_named(own).accelerators:
+                return spelled, False
+        except PartOfMachineError:
+            return spelled, True
+        except UnknownGpuError:
+            continue
+    return spelled, None
 
 
 class OutOfService(Unreadable):

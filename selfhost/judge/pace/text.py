@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import ceil, hypot
 
-from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import FrozenDict, Record
@@ -25,10 +24,30 @@ from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
 from ..placement.devices import index_of, share_on_shared
 from ..record import Question
-from . import engine, processor
-from .engine import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Gpu, Step, efficiency, width_of
-from .processor import BANDWIDTH_SHARE, bandwidth
-from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, longest
+from .rates import (
+    BANDWIDTH_SHARE,
+    Gpu,
+    bandwidth,
+    cores_rate,
+    efficiency,
+    gpu_of,
+    processor_of,
+    shared_gpu_of,
+    threads_range,
+    uses_shared_gpu,
+)
+from .speed import (
+    MEASURED_PROGRAM,
+    NOTHING,
+    SAME,
+    SHORT_CHAT_TOKENS,
+    Range,
+    Speed,
+    Step,
+    constant,
+    expert_parameters,
+    longest,
+)
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
 # decides
@@ -66,13 +85,13 @@ class LaidOut(Record):
         """With shares of what they hold together; () for the processor, and of unknown pace."""
         machine, devices = self.machine, self.machine.accelerators or ()
         if not self.offloaded:
-            shared = engine.shared_gpu_of(machine, self.runtime)
-            is_used = shared is not None and engine.uses_shared_gpu(machine, self.runtime)
-            return ((1.0, shared),) if shared is not None and is_used else ()
+            is_used = uses_shared_gpu(machine, self.runtime)
+            shared = shared_gpu_of(machine, self.runtime) if is_used else None
+            return () if shared is None else ((1.0, shared),)
         total, used = sum(self.offloaded.values()), list[tuple[float, Gpu]]()
         for number, share in self.offloaded.items():
             # those that were not read are no part of the machine
-            own = [engine.gpu_of(card, machine.architecture) for card in devices[number:][:1]]
+            own = [gpu_of(card, machine.architecture) for card in devices[number:][:1]]
             if not own or own[0] is None:
                 return ()
             used.append((share / total, own[0]))
@@ -121,10 +140,10 @@ class LaidOut(Record):
             # its part of every layer, and adding up the parts
             return longest(*(
                 gpu.seconds(step, share)
-                + efficiency("together", gpu.device)["sum_us"] * (1e-6 * step.layers)
+                + Range(*efficiency("together", gpu.device)["sum_us"]) * (1e-6 * step.layers)
                 for share, gpu in self.gpus
             ))  # fmt: skip
-        taken, figures = list[Range](), constant("split")
+        taken = list[Range]()
         for in_ram in self.in_ram:
             experts, rest, layers = self.apart(step, in_ram) or (step, step, None)
             on_gpus = sum((gpu.seconds(rest) * share for share, gpu in self.gpus), NOTHING)
@@ -134,12 +153,14 @@ class LaidOut(Record):
             elif layers is None:
                 taken.append(on_gpus * (1 - in_ram) + beside * in_ram)
             else:
-                slow, likely, fast = on_gpus + beside + figures["crossing_seconds"] * layers
+                slow, likely, fast = (
+                    on_gpus + beside + constant("split", "crossing_seconds") * layers
+                )
                 # of the whole step, so that it holds what experts take longer
-                taken.append(Range(slow * figures["slower"], likely, fast))
-        return Range(taken[0].slow, taken[1].likely, min(taken[1].fast, taken[2].fast))
+                taken.append(Range(slow * constant("split", "slower"), likely, fast))
+        return Range(taken[0].low, taken[1].likely, min(taken[1].high, taken[2].high))
 
-    def prompt(self, step: Step) -> tuple[PaceRange | None, Range]:
+    def prompt(self, step: Step) -> tuple[Range | None, Range]:
         """How fast a prompt is read, and in what time weights cross to the GPUs for each batch."""
         computed = [_gpu_prompt(step, gpu) for _, gpu in self.gpus]
         taken = [
@@ -156,35 +177,35 @@ class LaidOut(Record):
             # after attention and after the feed-forward network each has a part of every number, in
             # 16 bits (Megatron-LM, arXiv 1909.08053, section 3), and sends all of it but its own
             # part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
-            links = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
+            links = [Range(*efficiency("together", gpu.device)["sum_gb_s"]) for _, gpu in self.gpus]
             width = 0 if step.architecture is None else step.architecture.embedding_length
             summed_gb = 8 * step.layers * width * (len(taken) - 1) / len(taken) / 1e9
             on_gpus = longest(*taken) + longest(*(summed_gb / gb_per_s for gb_per_s in links))
         if is_whole:
-            return PaceRange.from_seconds(on_gpus), NOTHING
+            return 1 / on_gpus.ordered(), NOTHING
         if self.gpus[0][1].device.unified or not self.batch_tokens:
             on_cores, rest = processor_prompt(step, self.machine), self.in_ram.likely
             if on_cores is None:
                 return None, NOTHING
-            return PaceRange.from_seconds(on_gpus * (1 - rest) + on_cores.seconds * rest), NOTHING
+            return 1 / (on_gpus * (1 - rest) + 1 / on_cores * rest).ordered(), NOTHING
         crossing = self.in_ram_bytes / self._copied_per_second(has_experts=step.has_experts)
         # independent parts: the ends add up as squares
         each = crossing * (1 / self.batch_tokens)
         slow, fast = (hypot(on_gpus[end] - on_gpus[1], each[end] - each[1]) for end in (0, 2))
         likely = on_gpus.likely + each.likely
-        return PaceRange.from_seconds(Range(likely + slow, likely, likely - fast)), crossing
+        return 1 / Range(likely + slow, likely, likely - fast).ordered(), crossing
 
     def _copied_per_second(self, *, has_experts: bool) -> Range:
         """Of weights that cross to its GPUs in turn, no faster than the link carries."""
-        figures, links = constant("read_prompt"), list[Range]()
+        links = list[Range]()
         for name in {gpu.device.name for _, gpu in self.gpus}:
             link = gpus.link_bytes_per_second(name)
-            most = None if link is None else min(link, figures["most_of_link"])
-            links.append(figures["any_link"] if most is None else SAME * most)
+            most = None if link is None else min(link, constant("read_prompt", "most_of_link"))
+            links.append(constant("read_prompt", "any_link") if most is None else SAME * most)
         slow, likely, fast = map(min, zip(*links, strict=True))
-        shares = figures["share_of_link"]
-        most_of_fast = shares.fast if has_experts else 1.0
-        return Range(slow * shares.slow, likely * shares.likely, fast * most_of_fast)
+        shares = constant("read_prompt", "share_of_link")
+        most_of_fast = shares.high if has_experts else 1.0
+        return Range(slow * shares.low, likely * shares.likely, fast * most_of_fast)
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -199,7 +220,7 @@ class LaidOut(Record):
         apart = self.apart(step, self.in_ram.likely)
         if apart is not None:
             return f"{how}, the experts of {apart[2]:.0f} layers in RAM: {memory.how}"
-        held = units.between(units.percent, 1 - self.in_ram.slow, 1 - self.in_ram.fast)
+        held = units.between(units.percent, 1 - self.in_ram.low, 1 - self.in_ram.high)
         return f"{held} of the layers {how}, the rest in RAM: {memory.how}"
 
 
@@ -207,6 +228,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
     program, architecture, case = question.runtime, question.spec.architecture, placed.case
     options, batch_tokens, on_shared = question.workload.runtime_options, BATCH_TOKENS, SAME
+    at_once = leaves_experts = False
     gpu_layers = program and program.setting("gpu_layers", options)
     if architecture is not None and (program is None or program.splits_layers):
         on_shared = Range(*share_on_shared(placed, machine, architecture.layers))
@@ -215,18 +237,19 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
-    # not where it is told how many layers a GPU has, experts and all
-    leaves_experts = program is not None and program.leaves_experts
-    if program is not None and gpu_layers is not None:
-        leaves_experts &= program.setting("cpu_expert_layers", options) is not None
+    if program is not None:
+        at_once = "tensor_parallel" in program.options
+        # not where it is told how many layers a GPU has, experts and all
+        is_told = gpu_layers is None or program.setting("cpu_expert_layers", options) is not None
+        leaves_experts = program.leaves_experts and is_told
     return LaidOut(
         machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=_weights_by_place(placed)["host"] * (placed.placement == "split"),
+        in_ram_bytes=_weights_by_place(placed)["host"] if placed.placement == "split" else 0,
         batch_tokens=batch_tokens,
-        at_once=program is not None and "tensor_parallel" in program.options,
+        at_once=at_once,
         experts_apart=leaves_experts,
         on_shared=on_shared,
     )
@@ -254,28 +277,30 @@ def processor_seconds(machine: Machine, step: Step) -> Range | None:
     memory = bandwidth(machine)
     if memory is None:
         return None
-    rows, figures = constant("type"), constant("processor")
-    packed_bytes, (cached_bytes, attending) = sum(step.packed.values()), step.context()
+    rows, figures, processor = constant("type"), constant("processor"), processor_of(machine)
+    packed, (cached_bytes, attending) = step.packed, step.context()
+    packed_bytes = sum(packed.values())
+    plain_bytes = sum(step.read_bytes.values()) - packed_bytes
     core_seconds = sum(
         size / (rows.get(name, rows["F16"])["gb_s"] * 1e9) for name, size in step.read_bytes.items()
     )
     # what cores unpack while memory waits
     waited = sum(
         size / (rows[name]["unpack_gb_s"] * 1e9)
-        for name, size in step.packed.items()
+        for name, size in packed.items()
         if "unpack_gb_s" in rows.get(name, {})
     )
     taken = []
     for rate, threads, share, unpacks, waits in zip(
         memory.ends * BANDWIDTH_SHARE,
-        processor.threads_range(machine),
-        processor.kind_of(machine)[1],
-        processor.core_of(machine).unpacks_bytes_per_second,
+        threads_range(machine),
+        processor.core_share,
+        processor.core.unpacks_bytes_per_second,
         figures["thread_seconds"],
         strict=True,
     ):
         cores = threads * share
-        read = (step.weights_bytes - packed_bytes) / rate + waited / cores
+        read = plain_bytes / rate + waited / cores
         read += max(packed_bytes / rate, packed_bytes / (threads * unpacks))
         read = max(read, core_seconds / cores) + max(cached_bytes / rate, attending / cores)
         layer = figures["layer_core_seconds"] / cores + figures["meeting_seconds"]
@@ -285,48 +310,20 @@ def processor_seconds(machine: Machine, step: Step) -> Range | None:
     return Range(*taken)
 
 
-def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
-    """Parameters of all routed experts, of those that a token uses, and layers that have some."""
-    experts = used = 0.0
-    layers = 0
-    for group in architecture.feed_forward if architecture is not None else ():
-        if group.experts and architecture is not None:
-            width = group.latent_length or architecture.embedding_length
-            each = matrices * width * group.length * len(group.layers)
-            experts += group.experts * each
-            used += (group.used or 1) * each
-            layers += len(group.layers)
-    return experts, used, layers
-
-
-def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
+def processor_prompt(step: Step, machine: Machine) -> Range | None:
     """What its weights compute and attention; None: its operations are not known."""
     operations, rows = 0.0, constant("type")
-    column = 0 if processor.core_of(machine).wide else 1
-    slow, usual, fast = constant("read_prompt")["experts_on_cores"]
+    column = 0 if processor_of(machine).core.wide else 1
+    slow, usual, fast = constant("read_prompt", "experts_on_cores")
     for name, count in step.parameters_met().items():
         share = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])[column]
         is_expert = step.has_experts and name != "MXFP4"
         operations += 2 * count / share / (usual if is_expert else 1.0)
     if operations <= 0:
         return None
-    dense = rate = processor.cores_rate(machine) * constant("read_prompt")["reached_on_cores"]
-    if step.has_experts:
-        rate *= (slow / usual, 1.0, fast / usual)
-    attended = _attended(step, dense, "attended_on_processor")
-    return PaceRange.from_seconds(operations / rate + attended)
-
-
-def _attended(step: Step, rate: Range, where: str) -> Range:
-    """Seconds of attention for a token of the prompt, half of which stands before it on average."""
-    tokens, operations = step.prompt_tokens / 2, 0.0
-    for group in step.architecture.attention if step.architecture is not None else ():
-        window = None if group.compression else group.window_tokens
-        limits = [limit for limit in (group.indexer_rows, window) if limit]
-        reached = min([tokens / (group.compression or 1), *limits])
-        operations += 2 * len(group.layers) * group.heads * width_of(group) * reached
-    share: Range = constant("batch")[where]
-    return operations / (rate * share)
+    dense: Range = cores_rate(machine) * constant("read_prompt", "reached_on_cores")
+    rate = dense * (slow / usual, 1.0, fast / usual) if step.has_experts else dense
+    return 1 / (operations / rate + step.attended(dense, "attended_on_processor")).ordered()
 
 
 def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
@@ -340,94 +337,94 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
     if operations <= 0 or peak is None:
         return None
     kind = "experts" if step.has_experts else "share"
-    computed: Range = operations / (row[kind] * peak)
-    computed += _attended(step, row["share"] * peak, "attended_on_gpu")
+    computed = operations / (Range(*row[kind]) * peak)
+    computed += step.attended(Range(*row["share"]) * peak, "attended_on_gpu")
     if "program" in row:
         # the shares of other programs hold what launching takes
         return computed
-    slow, usual, fast = constant("read_prompt")["launched_seconds"]
+    slow, usual, fast = constant("read_prompt", "launched_seconds")
     launched = Range(usual if step.has_experts else slow, usual, fast)
     return computed + launched * (step.layers / BATCH_TOKENS)
 
 
 def predict(step: Step, way: LaidOut) -> Speed:
     """The pace of that step, laid out like that; without one `how` says why."""
-    if step.weights_bytes < _LEAST_READ_BYTES:
-        is_tiny = step.weights_bytes > 0
-        return Speed(how=_TOO_SMALL if is_tiny else "how many bytes each token reads is not known")
-    memory, cards = bandwidth(way.machine), way.machine.accelerators
+    why_unknown = _why_unknown(step, way)
+    if why_unknown is not None:
+        return Speed(how=why_unknown)
     at_full = step.replace(depth_tokens=max(way.context_tokens or 0, step.depth_tokens))
-    if not way.gpus and way.offloaded:
-        used = (cards[number] for number in way.offloaded if cards)
-        names = [card.name for card in used if engine.gpu_of(card) is None] or ["the accelerator"]
-        return Speed(how=f"the memory bandwidth of {names[0]} is not known")
-    if memory is None and way.in_ram != NOTHING:
-        return Speed(how=f"part of it runs in RAM, and {_NO_MEMORY_RATE}")
-    if not way.gpus:
-        return _processor_speed(step, way, at_full)
-    prompt, crossing = way.prompt(step)
-    is_seen = way.in_ram == NOTHING and all("program" in gpu.row(step) for _, gpu in way.gpus)
-    how = f"{way.how(step)}{_conditions(step, is_seen=is_seen)}"
-    if crossing.likely:
-        size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
-        how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
-    taken = way.seconds(step)
+    memory, crossing, by_rules, beside = bandwidth(way.machine), NOTHING, bool(step.foreign), ""
+    if way.gpus:
+        taken, full, how = way.seconds(step), way.seconds(at_full), way.how(step)
+        decode, (prompt, crossing) = 1 / taken.ordered(), way.prompt(step)
+        if crossing.likely:
+            size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
+            beside = f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+        is_seen = way.in_ram == NOTHING and all("program" in gpu.row(step) for _, gpu in way.gpus)
+        by_rules &= not is_seen
+    else:
+        own, own_full = (
+            processor_seconds(way.machine, step),
+            processor_seconds(way.machine, at_full),
+        )
+        if memory is None or own is None or own_full is None:
+            return Speed(how=_NO_MEMORY_RATE)
+        taken, full, how = own, own_full, memory.how
+        decode, prompt, beside = _on_processor(step, way, taken)
+    tokens, is_deep = units.tokens(int(step.depth_tokens)), False
+    if step.architecture is None:
+        how += "; with an empty context, because the model's layers are not known"
+    elif step.depth_tokens:
+        is_short = step.depth_tokens <= SHORT_CHAT_TOKENS
+        how += f"; in a chat of {tokens}" if is_short else f"; with {tokens} in the context"
+        is_deep = taken.likely < _ABOUT_AS_FAST * full.likely
+    if by_rules:
+        how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
     return Speed(
-        decode=PaceRange.from_seconds(taken),
+        decode=decode,
         prompt=prompt,
         crossing_seconds=crossing.likely,
-        full_context_tokens_per_second=_full_context(step, taken, way.seconds(at_full)),
-        how=how,
+        full_context_tokens_per_second=1 / full.likely if is_deep else None,
+        how=how + beside,
     )
 
 
-def _processor_speed(step: Step, way: LaidOut, at_full: Step) -> Speed:
-    """A GPU beside it may be used instead. `at_full`: the step once the context is full."""
-    machine, memory = way.machine, bandwidth(way.machine)
-    own, full = processor_seconds(machine, step), processor_seconds(machine, at_full)
-    if memory is None or own is None or full is None:
-        return Speed(how=_NO_MEMORY_RATE)
-    slow, likely, fast = own
+def _why_unknown(step: Step, way: LaidOut) -> str | None:
+    """Why nothing tells the pace of that step; None where something may."""
+    read_bytes, cards = sum(step.read_bytes.values()), way.machine.accelerators
+    if read_bytes < _LEAST_READ_BYTES:
+        return _TOO_SMALL if read_bytes > 0 else "how many bytes each token reads is not known"
+    if not way.gpus and way.offloaded:
+        used = (cards[number] for number in way.offloaded if cards)
+        names = [card.name for card in used if gpu_of(card) is None] or ["the accelerator"]
+        return f"the memory bandwidth of {names[0]} is not known"
+    if way.gpus and way.in_ram != NOTHING and bandwidth(way.machine) is None:
+        return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
+    return None
+
+
+def _on_processor(step: Step, way: LaidOut, taken: Range) -> tuple[Range, Range | None, str]:
+    """The paces of a token and of a prompt; a GPU beside it may be used instead, which a clause
+    says.
+    """
+    machine, how = way.machine, ""
+    slow, likely, fast = taken
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
-    prompt = None if processor.is_on_apple_gpu(machine) else processor_prompt(step, machine)
-    how = f"{memory.how}{_conditions(step, is_seen=False)}"
-    shared = engine.shared_gpu_of(machine, way.runtime)
+    prompt = None if processor_of(machine).is_mac else processor_prompt(step, machine)
+    shared = shared_gpu_of(machine, way.runtime)
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
         _, usual, least = shared.seconds(step)
         likely, fast = min(likely, (likely * usual) ** 0.5), min(fast, least)
         beside = _gpu_prompt(step, shared)
-        if prompt is not None and beside is not None:
-            prompt = prompt.replace(high=max(prompt.high, 1 / beside.fast))
-        prompt = prompt and (prompt if beside is not None else None)
-        how += f"; up to the speed of {shared.device.name}, if it is used"
-    decode = PaceRange.from_seconds(Range(slow, likely, fast))
-    if prompt is not None:
-        # a prompt can be read one token at a time
-        prompt = PaceRange.of(longest(prompt.ends, decode.ends))
-    full_pace = _full_context(step, own, full)
-    return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full_pace, how=how)
-
-
-def _full_context(step: Step, own: Range, full: Range) -> float | None:
-    """The likely pace once the context is full, where that is slower than a chat by a tenth."""
-    is_deep = step.architecture is not None and step.depth_tokens
-    return 1 / full.likely if is_deep and own.likely < _ABOUT_AS_FAST * full.likely else None
-
-
-def _conditions(step: Step, *, is_seen: bool) -> str:
-    """How much of the context is in use, and that the rules are another program's, as a clause."""
-    tokens, how = units.tokens(int(step.depth_tokens)), ""
-    if step.architecture is None:
-        how = "; with an empty context, because the model's layers are not known"
-    elif step.depth_tokens:
-        is_short = step.depth_tokens <= SHORT_CHAT_TOKENS
-        how = f"; in a chat of {tokens}" if is_short else f"; with {tokens} in the context"
-    if step.foreign and not is_seen:
-        how += f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
-    return how
+        if prompt is not None:
+            prompt = prompt and beside and prompt._replace(high=max(prompt.high, 1 / beside.high))
+        how = f"; up to the speed of {shared.device.name}, if it is used"
+    decode = 1 / Range(slow, likely, fast).ordered()
+    # a prompt can be read one token at a time
+    return decode, prompt and longest(prompt, decode), how
 
 
 def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
@@ -447,28 +444,28 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         pace = pace.replace(how=pace.how + why)
     elif tokens is not None and pace.prompt is not None:
         # a part of a batch crosses to a GPU as slowly as a whole one
-        read, batches = pace.prompt.seconds * tokens, tokens / way.batch_tokens
+        read, batches = 1 / pace.prompt * tokens, tokens / way.batch_tokens
         rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
         how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
-        first = PaceRange.from_durations(read + rest + single.seconds)
+        first = Range(*(read + rest + 1 / single).ordered()[::-1])
         pace = pace.replace(first_token_seconds=first, how=pace.how + how)
     if companions is not None:
         pace = _with_draft(pace, single, number, is_own_block=companions.draft is None)
     elif number > 1:
-        pace = _with_total(question, way, pace, single.seconds)
+        pace = _with_total(question, way, pace, 1 / single)
     # where a minimum is stated each of the sequences must be as fast
     is_stated = question.speed_stated and workload.min_tokens_per_second
     return pace.replace(each_of=number if is_stated else 1)
 
 
-def _with_draft(alone: Speed, decode: PaceRange, number: int, *, is_own_block: bool) -> Speed:
+def _with_draft(alone: Speed, decode: Range, number: int, *, is_own_block: bool) -> Speed:
     """With tokens proposed for each step of so many sequences. A full context gains as much."""
     how = f"; the total of {number:,} sequences at once with a draft is not known" * (number > 1)
-    gain = constant("draft")["own_block" if is_own_block else "draft_model"]
+    gain = constant("draft", "own_block" if is_own_block else "draft_model")
     full = alone.full_context_tokens_per_second
     source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
     return alone.replace(
-        decode=PaceRange.of(decode.ends * gain),
+        decode=decode * gain,
         how=(
             f"{alone.how}{how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}):"
             " code gains more, free text less"
@@ -487,7 +484,7 @@ def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) ->
     # a few tokens at once are no prompt where weights lie in RAM: none cross for them
     in_place = way.replace(batch_tokens=0)
     empty, read_twice = predict(alone, in_place), predict(twice, in_place).decode
-    prompt, is_shared = empty.prompt, engine.uses_shared_gpu(way.machine, way.runtime)
+    prompt, is_shared = empty.prompt, uses_shared_gpu(way.machine, way.runtime)
     if prompt is None or empty.decode is None or read_twice is None:
         return pace.replace(how=f"{pace.how}{what} is not known: how fast it reads prompts is not")
     # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
@@ -497,12 +494,12 @@ def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) ->
     elif step.has_experts:
         program += "_experts"
     # what memory gives and what computing takes have nothing to do with each other
-    token = prompt.seconds * constant("token")[program]
-    usual = empty.decode.seconds.likely
-    reading, context = max(0.0, read_twice.seconds[1] - usual), max(0.0, single.likely - usual)
+    token = 1 / prompt * constant("token", program)
+    usual = (1 / empty.decode).likely
+    reading, context = max(0.0, (1 / read_twice).likely - usual), max(0.0, single.likely - usual)
     share, growths = _growths(question, number)
     # what the program takes for each beside the model
-    served = constant("batch")["sequence_seconds"] if step.replays else NOTHING
+    served = constant("batch", "sequence_seconds") if step.replays else NOTHING
     rates = list[float]()
     for each, growth in zip(token + served + SAME * context, growths, strict=True):
         # a sequence more never costs more than a step of its own: it can be decoded after others
@@ -515,9 +512,8 @@ def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) ->
         f"{pace.how}; of {number:,} sequences at once an estimate: the weights are read once, and"
         " each sequence is computed, reads its context and is served"
     )
-    low = min(likely, max(1 / single.slow, ends.slow))
-    total = PaceRange(low=low, likely=likely, high=ends.fast)
-    return pace.replace(parallel_total=total, how=how)
+    low = min(likely, max(1 / single.low, ends.low))
+    return pace.replace(parallel_total=Range(low, likely, ends.high), how=how)
 
 
 def _growths(question: Question, number: int) -> tuple[float, Range]:
@@ -529,6 +525,6 @@ def _growths(question: Question, number: int) -> tuple[float, Range]:
     _, met, _ = expert_parameters(architecture, step.expert_matrices)
     largest = max(architecture.feed_forward, key=lambda group: group.experts or 0)
     used, experts = largest.used or 1, largest.experts or 1
-    chosen = [min(1.0, used / (experts * each)) for each in constant("batch")["preferred"]]
+    chosen = [min(1.0, used / (experts * each)) for each in constant("batch", "preferred")]
     slow, likely, fast = ((1 - (1 - each) ** number) / each for each in chosen)
     return min(1.0, met / active), Range(slow, likely, fast)

@@ -21,18 +21,19 @@ from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
 from ..record import Question
-from .engine import (
-    MEASURED_PROGRAM,
-    Step,
+from .rates import (
     basis_of,
+    cores_rate,
     device_bandwidth,
     efficiency,
     gpu_of,
     layer_from_python,
+    processor_of,
+    share_of_many,
     shared_gpu_of,
+    threads_range,
 )
-from .processor import core_of, cores_rate, is_guest, share_of_many, threads_range
-from .speed import NOTHING, SAME, PaceRange, Range, Speed, constant, longest
+from .speed import MEASURED_PROGRAM, NOTHING, SAME, Range, Speed, Step, constant, longest
 from .text import processor_seconds
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
@@ -82,8 +83,7 @@ class Job(Record):
         """Of the peak, what work of that kind reaches."""
         if self.device is None:
             return shares_on_cores(self.machine, self.runtime, self.quantization)
-        share: Range = efficiency("share", self.device, work=work)["share"]
-        return share
+        return Range(*efficiency("share", self.device, work=work)["share"])
 
     def basis(self, work: str) -> str:
         """What the share of a GPU's peak rests on, as a clause."""
@@ -103,8 +103,7 @@ class Job(Record):
             lacks_type = gpus.reaches_capability(own, _LEAST_WITH_BFLOAT16) is False
         name = "without_bfloat16" if quantization == "bfloat16" and lacks_type else quantization
         is_counted = self.device is not None or name != quantization
-        longer: Range = constant("work")["longer"].get(name, SAME)
-        return longer if is_counted else SAME
+        return Range(*constant("work", "longer").get(name, SAME)) if is_counted else SAME
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
@@ -135,7 +134,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         return Speed(unit=unit, how="what it computes for a second of sound is not known")
     if taken is None:
         return Speed(unit=unit, how="no run of it was found on a machine like this")
-    pace = PaceRange.from_durations(taken[0])
+    pace = Range(*taken[0].ordered()[::-1])
     return Speed(work=pace, unit=unit, how=taken[1], audio_seconds=audio_seconds)
 
 
@@ -168,28 +167,26 @@ def job_of(
 def _devices_of(
     machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str
 ) -> list[Accelerator]:
-    """Those that it lies on, else a GPU that shares the RAM and has kernels of that type."""
-    owned = machine.accelerators or ()
+    """Those that it lies on, else a GPU that shares the RAM, on which the program computes in that
+    type; without a program one on which any does.
+    """
+    owned, makers = machine.accelerators or (), constant("shared_gpu", "any_program")
     places = {term.where for term in placed.terms}
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
-    if there or placed.placement != "host" or is_guest(machine):
+    if there or placed.placement != "host" or processor_of(machine).is_guest:
         return there
-    sharing = (device for device in owned if device.unified)
-    return [device for device in sharing if _computes_type(device, runtime, quantization)][:1]
-
-
-def _computes_type(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
-    """Whether the program computes on that GPU, which shares the RAM, in that type; without one,
-    whether any does.
-    """
-    vendor = device.vendor.lower()
-    is_used = vendor in constant("shared_gpu")["any_program"]
-    if runtime is None or runtime.cpu_only:
-        return is_used and runtime is None
-    rule = runtime.rule_of(quantization)
-    has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
-    is_used = is_used or computes_on_shared(runtime, device)
-    return has_kernels and is_used and runs_on(runtime, device)
+    for device in owned:
+        vendor, is_used = device.vendor.lower(), bool(device.unified)
+        if runtime is None:
+            is_used &= vendor in makers
+        else:
+            rule = runtime.rule_of(quantization)
+            is_used &= vendor in makers or computes_on_shared(runtime, device)
+            is_used &= not runtime.cpu_only and runs_on(runtime, device)
+            is_used &= rule is None or not rule.vendors or vendor in rule.vendors
+        if is_used:
+            return [device]
+    return []
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -197,13 +194,13 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
     by_rows = runtime is not None and runtime.multiplies_rows
     if by_rows or (runtime is not None and runtime.library == MEASURED_PROGRAM):
         key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
-        rows, ends = constant("type"), Range(*constant("work")[around])
+        rows, ends = constant("type"), Range(*constant("work", around))
         names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
         row: list[float] = rows[names[0] if names else "F16"][key]
-        return ends * row[0 if core_of(machine).wide else 1]
-    sets, gains = machine.instruction_sets or (), constant("work")["in_bfloat16"]
-    less = core_of(machine).float32 * share_of_many(threads_range(machine, runtime).likely)
-    share = Range(*constant("work")["in_pytorch"]) * less
+        return ends * row[0 if processor_of(machine).core.wide else 1]
+    sets, gains = machine.instruction_sets or (), constant("work", "in_bfloat16")
+    less = share_of_many(threads_range(machine, runtime).likely)
+    share = Range(*constant("work", "in_pytorch")) * (processor_of(machine).core.float32 * less)
     gain = next((gains[name] for name in gains if name in sets), None)
     return share if quantization != "bfloat16" or gain is None else share * gain
 
@@ -222,7 +219,7 @@ def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) 
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
     read = {"F32": 4 * parameters} if device is None else {"BF16": 2 * parameters}
     token = token_seconds(machine, device, Step(architecture=None, read_bytes=FrozenDict(read)))
-    times = constant("work")["step_on_cores" if device is None else "step_on_card"]
+    times = constant("work", "step_on_cores" if device is None else "step_on_card")
     return None if token is None else times * token
 
 
@@ -243,14 +240,14 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     share = job.share(work)
     if job.device is not None:
         longer_by_type = SAME if is_measured else job.longer_by_type(job.quantization)
-        share *= constant("documents")[work] * (1 / longer_by_type)
+        share *= constant("documents", work) * (1 / longer_by_type)
         how += f"; documents at a part of this{job.basis(work)}"
         # sentence-transformers launches the operations for so many at once
-        launched = layer_from_python(job.device) * (job.layers / constant("documents")["batch"])
-    pace = PaceRange.from_seconds(job.seconds(1.0, share) * operations + launched)
+        launched = layer_from_python(job.device) * (job.layers / constant("documents", "batch"))
+    pace = 1 / (job.seconds(1.0, share) * operations + launched).ordered()
     return Speed(
         work=pace,
-        prompt=None if is_picture else PaceRange.of(pace.ends * tokens),
+        prompt=None if is_picture else pace * tokens,
         unit=PICTURES_READ if is_picture else DOCUMENTS,
         how=how,
     )
@@ -264,8 +261,8 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
     if parameters is None:
         return None
     if architecture is None:
-        is_known = parameters >= constant("documents")["least_parameters"]
-        return constant("documents")["met"] * (2.0 * parameters * tokens) if is_known else None
+        is_known = parameters >= constant("documents", "least_parameters")
+        return constant("documents", "met") * (2.0 * parameters * tokens) if is_known else None
     tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
     met = max(0, parameters - tables * architecture.embedding_length)
     attention = sum(
@@ -286,27 +283,27 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
     operations = _trained_operations(job, workload) * parameters.active
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
-    share, unpacked, launched = constant("training")["on_cores"], NOTHING, NOTHING
+    share, unpacked, launched = constant("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
         share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
         # forward once, backward as long as two, and forward again
         passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
         if workload.finetune_method == "qlora" and rate is not None:
-            moved = constant("training")["unpacked_bytes"] * (passes - 1) / rate
+            moved = constant("training", "unpacked_bytes") * (passes - 1) / rate
             held = parameters.total or parameters.active
-            unpacked = moved * held / constant("training")["unpacking"]
+            unpacked = moved * held / constant("training", "unpacking")
         if is_python:
             launched = layer_from_python(device) * (job.layers * passes)
     taken = job.seconds(operations * tokens, share)
     if job.number > 1:
-        taken *= constant("training")["together"]
-    pace = PaceRange.from_seconds(longest(taken + unpacked, launched) * (1 / tokens))
+        taken *= constant("training", "together")
+    pace = 1 / (longest(taken + unpacked, launched) * (1 / tokens)).ordered()
     asked, basis = workload.dataset_tokens, job.basis("training")
     return Speed(
         work=pace,
         unit=TRAINED,
         how=f"on {job.called}; {operations / 1e9:,.0f} × 10^9 operations a token{basis}",
-        dataset_seconds=PaceRange.from_durations(pace.seconds * asked) if asked else None,
+        dataset_seconds=Range(*(1 / pace * asked).ordered()[::-1]) if asked else None,
     )
 
 
@@ -351,10 +348,10 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
         held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
         # each part once, or layer by layer with every pass
         times = denoising.steps * denoising.passes if offload == "sequential" else 1
-        taken += constant("pictures")["moved_gb"][offload] * (times * held / units.GB)
+        taken += constant("pictures", "moved_gb", offload) * (times * held / units.GB)
         how += "; its parts move to the GPU one after the other"
     return Speed(
-        work=PaceRange.from_durations(taken),
+        work=Range(*taken.ordered()[::-1]),
         unit=IMAGE if clip is None else VIDEO,
         how=how,
         clip=clip,
@@ -376,13 +373,13 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
     # on a processor the type is in the share
     taken = job.seconds(denoising.operations, share) * more
     if job.device is not None:
-        decoder_share, beside, figures = share, NOTHING, constant("pictures")
+        decoder_share, beside = share, NOTHING
         if denoising.frames is None:
             # clips were timed as a whole
-            decoder_share = figures["decoder"] * share[1]
-            beside = figures["beside"]
-        blocks = denoising.steps * (denoising.blocks or figures["fewest_blocks"])
-        launched = figures["block_seconds"] * blocks
+            decoder_share = constant("pictures", "decoder") * share.likely
+            beside = constant("pictures", "beside")
+        blocks = denoising.steps * (denoising.blocks or constant("pictures", "fewest_blocks"))
+        launched = constant("pictures", "block_seconds") * blocks
         steps = job.seconds(denoising.operations - denoising.decode_operations, share)
         decoded = job.seconds(denoising.decode_operations, decoder_share) * more
         taken = longest(steps * more, launched) + decoded + beside
@@ -428,8 +425,8 @@ def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> 
     share, runtime = job.share("encoder"), job.runtime
     if job.device is None and (runtime is None or not runtime.multiplies_rows):
         # CTranslate2's
-        row = constant("sound")["wide" if core_of(job.machine).wide else "narrow"]
-        share = row["bits_8" if parameter_bytes < 1.5 else "bits_32"]
+        width = "wide" if processor_of(job.machine).core.wide else "narrow"
+        share = constant("sound", width, "bits_8" if parameter_bytes < 1.5 else "bits_32")
     return job.seconds(encoder_operations(decoder), share)
 
 
@@ -439,8 +436,7 @@ def _written(
     token, decoder = token_seconds(job.machine, job.device, step), step.architecture
     if token is None or decoder is None:
         return None
-    figures = constant("sound")
-    windows, tokens = figures["windows"], figures["tokens"]
+    windows, tokens = constant("sound", "windows"), constant("sound", "tokens")
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
@@ -453,7 +449,8 @@ def _written(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens[2]:g} to"
         f" {tokens[0]:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    return encoded + tokens * figures[beams] * token + figures[beside], how
+    taken = encoded + tokens * constant("sound", beams) * token
+    return taken + constant("sound", beside), how
 
 
 def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
@@ -473,11 +470,11 @@ def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
 
 def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
     """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
-    taken, device, steps = NOTHING, job.device, constant("sound")["tokens"]
+    taken, device, steps = NOTHING, job.device, constant("sound", "tokens")
     if sound.operations_per_second:
         in_pytorch = job.replace(runtime=None, quantization="float32")
         taken = job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
-        taken += constant("sound")["beside" if device is None else "beside_gpu"]
+        taken += constant("sound", "beside" if device is None else "beside_gpu")
     if sound.step_parameters:
         step = step_seconds(job.machine, device, sound.step_parameters)
         if step is None:
@@ -485,9 +482,9 @@ def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
         layer = NOTHING if device is None else layer_from_python(device)
         if sound.tokens_per_second is not None:
             steps = SAME * (60 * sound.tokens_per_second)
-            voice = constant("sound")["voice_layer"]
+            voice = constant("sound", "voice_layer")
             slow, likely, _ = longest(voice, layer)
-            layer = Range(slow, likely, min(voice.fast, layer.fast))
+            layer = Range(slow, likely, min(voice.high, layer.high))
         if device is not None:
             step = longest(step, layer * (sound.step_layers or 0))
         taken += steps * step

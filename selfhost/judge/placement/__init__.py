@@ -162,7 +162,7 @@ def _layout_on_cards(
     model: _BesideRam, candidates: Sequence[Place], end: str = "high_bytes"
 ) -> Needs | None:
     """On the one with the fastest memory that holds that `end`, else its layers shared out."""
-    from ..pace.engine import device_bandwidth
+    from ..pace.rates import device_bandwidth
 
     there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
     sized = [place for place in candidates if place.room_bytes is not None]

@@ -35,7 +35,7 @@ from selfhost.catalogue.spec import StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.model import reads_context
 from selfhost.judge.checks.speed import speed_check
-from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.judge.pace.speed import Range, Speed
 from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named
@@ -160,11 +160,11 @@ def test_a_size_that_is_a_range_fails_by_its_least(
 
 UNSIZED = needs_of().replace(unknown=(unread("nobody knows", None, "memory"),))
 PASS, WARN, UNKNOWN, FAIL = Outcome.PASS, Outcome.WARN, Outcome.UNKNOWN, Outcome.FAIL
-Range = tuple[float, float, float]
+Ends = tuple[float, float, float]
 
 
 def judged(
-    pace: Range | None, wanted: float = 2.0, *, stated: bool = False, assumed: bool = False
+    pace: Ends | None, wanted: float = 2.0, *, stated: bool = False, assumed: bool = False
 ) -> Finding:
     """The finding of a range, slow end, likely and fast end, held against what is wanted."""
     low, likely, high = pace or (0.0, 0.0, 0.0)
@@ -173,7 +173,7 @@ def judged(
         needs_of(),
         Machine(assumed=("cpu_cores_usable",) if assumed else ()),
         Speed(
-            decode=None if pace is None else PaceRange(low=low, likely=likely, high=high),
+            decode=None if pace is None else Range(low=low, likely=likely, high=high),
             how="the machine was not read",
         ),
     )
@@ -205,7 +205,7 @@ def judged(
     ],
 )
 def test_a_pace_against_a_minimum(
-    pace: Range | None, wanted: float, stated: bool, outcome: Outcome, code: str
+    pace: Ends | None, wanted: float, stated: bool, outcome: Outcome, code: str
 ) -> None:
     """An unknown decides only where a minimum was stated."""
     finding = judged(pace, wanted, stated=stated)
@@ -215,7 +215,7 @@ def test_a_pace_against_a_minimum(
 
 @pytest.mark.parametrize("pace", [None, (0.01, 0.02, 0.03), (50, 60, 70)])
 @pytest.mark.parametrize("assumed", [False, True])
-def test_a_minimum_of_zero_always_passes(pace: Range | None, assumed: bool) -> None:
+def test_a_minimum_of_zero_always_passes(pace: Ends | None, assumed: bool) -> None:
     """`--min-speed 0` accepts any pace, known or not."""
     finding = judged(pace, 0.0, stated=True, assumed=assumed)
     assert (finding.outcome, finding.code) == (PASS, "speed-any")
@@ -223,9 +223,7 @@ def test_a_minimum_of_zero_always_passes(pace: Range | None, assumed: bool) -> N
 
 def test_what_takes_more_later_warns() -> None:
     """A pace below the minimum once the context is full; a copy while a file is made."""
-    full = Speed(
-        decode=PaceRange(low=6, likely=7, high=8), full_context_tokens_per_second=1, how=""
-    )
+    full = Speed(decode=Range(low=6, likely=7, high=8), full_context_tokens_per_second=1, how="")
     long = work(context_tokens=32_768, min_tokens_per_second=2.0)
     slow = speed_check(long, needs_of(), MACHINE, full)
     assert slow is not None
@@ -234,7 +232,7 @@ def test_what_takes_more_later_warns() -> None:
     for how, offered in (("measured-briefly", True), ("measured", False)):
         read = MACHINE.replace(memory_bandwidth_bytes_per_second=10**10, memory_bandwidth_how=how)
         slower = speed_check(
-            long, needs_of(), read, full.replace(decode=PaceRange(low=1, likely=1.5, high=3))
+            long, needs_of(), read, full.replace(decode=Range(low=1, likely=1.5, high=3))
         )
         assert slower is not None
         assert ("--measure" in (slower.remedy or "")) is offered

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.recordings import PARTS, Build, part, recorded, text_of
-from selfhost.judge.pace.processor import bandwidth as judged
+from selfhost.judge.pace.rates import bandwidth as judged
 from selfhost.machine.probes import bandwidth, linux, read_machine
 from selfhost.machine.probes.bandwidth import Trace, joint_rate
 from selfhost.machine.reader import Machine
@@ -133,7 +133,7 @@ def test_a_busy_machine_gives_a_lower_bound(
         assert "measured" in machine.sources[BANDWIDTH]
         told, untold = judged(machine), judged(HERE)
         assert told is not None
-        assert not is_at_present or untold is None or told.ends.fast >= untold.ends.fast
+        assert not is_at_present or untold is None or told.ends.high >= untold.ends.high
         assert told.measured is (bound is None)
         assert ("at present" in told.how) is (is_at_present and bound is None)
         assert ("at least" in told.how) is (bound is not None)
