@@ -20,9 +20,9 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.checks.accelerator import more_for_shared
-from ..judge.checks.model import openness_check
+from ..judge.checks.model import terms_checks
+from ..judge.checks.runtime import is_slow_picture, is_too_slow
 from ..judge.checks.space import disk_check
-from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
 from ..judge.judging import best_layout, judge
 from ..judge.programs import RUNTIMES_BY_MODALITY, can_be_made, local_copy
@@ -280,8 +280,7 @@ class Search(Record):
             if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
                 break
             other = next(self.catalogue.specs([id]), None)
-            opened = openness_check(other, plain) if other is not None else None
-            if other is None or (opened is not None and opened.decides):
+            if other is None or any(each.decides for each in terms_checks(other, plain)):
                 continue
             fit = self.fit(other, plain.replace(runtime=workload.runtime))
             is_elsewhere = fit is None and workload.runtime is not None

@@ -13,7 +13,7 @@ from ..catalogue.spec_values import BASE
 from ..core.records import Record, Unread
 from ..core.workload import Load
 from ..judge.checks import Finding, Outcome
-from ..judge.checks.model import license_check, openness_check
+from ..judge.checks.model import terms_checks
 from ..judge.pace.speed import Range
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
@@ -66,8 +66,7 @@ def _stand_in_offers(
     is_closed = outline is not None and outline.closed
     is_served = is_closed or offers_of(catalogue.offers_path, model_id, today=today)
     for other in catalogue.specs([model_id]) if is_served else ():
-        checks = license_check(other, question.workload), openness_check(other, question.workload)
-        if meets(filter(None, checks)):
+        if meets(terms_checks(other, question.workload)):
             return _served(question, other, catalogue, today)
     return ()
 

@@ -17,8 +17,8 @@ from ..core.errors import InputError, SpecError, WorkloadError, one_line
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
-from ..judge.checks.model import license_check, openness_check, reads_context
-from ..judge.checks.speed import is_slow, is_too_slow
+from ..judge.checks.model import reads_context, terms_checks
+from ..judge.checks.runtime import is_slow, is_too_slow
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
@@ -228,8 +228,8 @@ class Lister:
         return {
             spec.id
             for spec in self._catalogue.specs()
-            for finding in (license_check(spec, workload), openness_check(spec, workload))
-            if finding is not None and finding.outcome is Outcome.FAIL
+            for finding in terms_checks(spec, workload)
+            if finding.outcome is Outcome.FAIL
         }
 
     def _ranking(

@@ -13,8 +13,8 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, Outcome
+from ..judge.checks.runtime import is_slow
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
-from ..judge.checks.speed import is_slow
 from ..judge.defaults import smallest_of_list
 from ..judge.judging import judge
 from ..judge.pace.rates import uses_shared_gpu

@@ -15,7 +15,7 @@ from ..core.files import can_be_passed_on
 from ..core.records import Record
 from ..core.tables import refusal, sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
-from ..judge.checks.speed import how_to_measure
+from ..judge.checks.runtime import how_to_measure
 from ..judge.pace.rates import threads_range
 from ..judge.pace.speed import Range, Speed
 from ..judge.pace.text import BATCH_TOKENS

@@ -16,10 +16,9 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import How, Needs, Term, term
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
-from .checks.model import context_check, license_check, openness_check, weights_check
-from .checks.runtime import cpu_check, runtime_check
+from .checks.model import context_check, terms_checks, weights_check
+from .checks.runtime import cpu_check, runtime_check, speed_check, work_check
 from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
-from .checks.speed import speed_check, work_check
 from .pace.text import pace_of_text
 from .placement import placements
 from .placement.devices import emptied, percent_of, runs_on
@@ -30,23 +29,22 @@ def judge(question: Question, machine: Machine) -> Judged:
     """Every finding for that question on that machine: of a closed model `weights` and what was
     asked, of one that the runtime does not load `runtime` too.
     """
-    spec, workload, needs = question.spec, question.workload, question.needs
-    findings = [weights_check(question), license_check(spec, workload)]
-    findings.append(openness_check(spec, workload))
+    needs = question.needs
+    findings = [weights_check(question), *terms_checks(question.spec, question.workload)]
     if needs is None:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
-        return Judged(question=question, findings=tuple(filter(None, findings)))
+        return Judged(question=question, findings=tuple(findings))
     layout = best_layout(question, needs, machine)
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
     findings += [
-        context_check(question),
+        *filter(None, [context_check(question)]),
         disk_check(needs, machine, question),
         *layout.findings,
         cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu),
         runtime_check(question, machine),
     ]
-    kept = sorted(filter(None, findings), key=lambda finding: CHECKS.index(finding.check))
+    kept = sorted(findings, key=lambda finding: CHECKS.index(finding.check))
     # without what the needs were counted from
     left = (layout.needs or needs).replace(case=None, missing_bytes=question.missing_bytes)
     return layout.replace(findings=tuple(kept), needs=left)

@@ -15,7 +15,7 @@ from ..core.workload import (
     READING_TOKENS_PER_SECOND,
     Workload,
 )
-from ..judge.checks.speed import is_slow
+from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
 from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, section, strong, texts

@@ -1,8 +1,8 @@
 """Needs held against a machine, by ten checks. The branch that decides gives the outcome, the code
 and the figures; `specs/common/findings.toml` has the sentences.
 
-What the model is, in four checks: `model`. What the machine gives: `space`. How it would
-run: `runtime`, with that of the CPU, `accelerator`, `speed`. Where several outcomes hold, the worst
+What the model is, in four checks: `model`. What the machine gives: `space`. How it would run:
+`runtime`, with those of CPU and speed, and `accelerator`. Where several outcomes hold, the worst
 one wins, so each check looks for `fail` first. Here are a finding and its words.
 """
 

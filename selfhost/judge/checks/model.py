@@ -4,6 +4,7 @@ allow, does it read so much text?
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
@@ -34,10 +35,16 @@ _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
 _PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
-def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
-    """Open in the respects that were asked for?"""
-    if not (workload.modify or workload.auditable):
-        return None
+def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
+    """Is it as open as was asked for, may it be used so? None where nothing is conditional."""
+    if workload.modify or workload.auditable:
+        yield _openness_check(spec, workload)
+    is_conditional = spec.license is not None and spec.license.commercial_use == "conditional"
+    if workload.commercial or workload.license or is_conditional:
+        yield _license_check(spec, workload)
+
+
+def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
     from ...catalogue import openness
 
     findings: list[Finding] = []
@@ -65,14 +72,10 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     )
 
 
-def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
-    """May it be used as asked? None where nothing was asked and nothing is conditional."""
-    license, accepted, commercial = spec.license, workload.license, workload.commercial
-    license = license or License()
-    if not (commercial or accepted or license.commercial_use == "conditional"):
-        return None
+def _license_check(spec: ModelSpec, workload: Workload) -> Finding:
     from ...catalogue import openness
 
+    license, accepted, commercial = spec.license or License(), workload.license, workload.commercial
     # one source tells which license it is, another what it allows
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
     outcome, code, variant = _license_cell(spec, license, workload, is_guess=use_is_guess)
