@@ -256,16 +256,11 @@ def _shared_ram(
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
-    """The line that lets a GPU of Apple's or AMD's use as much of the RAM as it takes, if any does;
-    AMD's in pages of 4 KiB (superm1/amd-debug-tools, docs/amd-ttm.md).
-    """
+    """The line that lets a GPU use as much of the RAM as it takes, if any does."""
     lent, high = lent_to_gpu(machine), needs.ram_bytes()
     if lent is None or high is None or not lent.least_bytes < high <= lent.raised_bytes:
         return None
-    if lent.device.vendor == "apple":
-        return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
-    pages = -(-high // GIB) * (GIB // 4096)
-    return f"echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf"
+    return lent.line.format(mib=-(-high // MIB), pages=-(-high // GIB) * (GIB // 4096))
 
 
 def _refusal(

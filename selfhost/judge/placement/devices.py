@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record
@@ -23,10 +23,18 @@ LEFT_PERCENT = 82
 # from here on, but for an A100 and a GB10, it works on four times as much at once
 # (vllm/engine/arg_utils.py, get_batch_defaults)
 LARGE_DEVICE_BYTES = 70 * GIB
-# of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c
-# and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where
-# ttm.pages_limit or the firmware gives more
-_AMD_SHARE = (0.5, 1.0)
+# by maker of a GPU that shares the RAM: what the system lends it, least and most, the system on
+# which a line lends it all (None: any), and that line. The drivers of AMD's lend half (Linux:
+# drivers/gpu/drm/ttm/ttm_device.c and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU
+# memory), up to all of it where ttm.pages_limit, in pages of 4 KiB, or the firmware gives more
+_LENDING: Mapping[str, tuple[Callable[[int], tuple[float, float]], str | None, str]] = {
+    "apple": (metal_share, None, "sudo sysctl iogpu.wired_limit_mb={mib}"),
+    "amd": (
+        lambda _: (0.5, 1.0),
+        "linux",
+        "echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf",
+    ),
+}
 
 
 class Place(Record):
@@ -160,30 +168,29 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
 
 class Lent(Record):
     """What the system lets a GPU of Apple's or AMD's that shares the RAM use of it, least and most;
-    a line to type lets it use up to `raised_bytes`, 0 where there is none.
+    the `line` to type lets it use up to `raised_bytes`, 0 where there is none.
     """
 
     device: Accelerator
     least_bytes: int
     most_bytes: int
     raised_bytes: int
+    line: str
 
 
 def lent_to_gpu(machine: Machine) -> Lent | None:
     """None without such a GPU, and where nothing tells how much."""
     cards = [card for card in machine.accelerators or () if card.unified]
-    device = next((card for card in cards if card.vendor in ("apple", "amd")), None)
+    device = next((card for card in cards if card.vendor in _LENDING), None)
     total = machine.memory_total_bytes
     if device is None or total is None:
         return None
-    is_amd, own = device.vendor == "amd", device.memory_total_bytes
-    least, most = (int(total * share) for share in (_AMD_SHARE if is_amd else metal_share(total)))
-    return Lent(
-        device=device,
-        least_bytes=least if own is None else own,
-        most_bytes=most if own is None else own,
-        raised_bytes=0 if is_amd and machine.system != "linux" else total,
-    )
+    shares, system, line = _LENDING[device.vendor]
+    least, most = (int(total * share) for share in shares(total))
+    if device.memory_total_bytes is not None:
+        least = most = device.memory_total_bytes
+    raised = total if system in (None, machine.system) else 0
+    return Lent(device=device, least_bytes=least, most_bytes=most, raised_bytes=raised, line=line)
 
 
 def share_on_shared(
