@@ -42,9 +42,9 @@ def record_of(kind: type[_R], row: Mapping[str, Any], /, **values: Any) -> _R:
 
 
 def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, Any]:
-    """`channels`, and bytes per second with all of them filled at each of the rates in `mts`; also
-    `slowest` and `fastest`, with each of the kinds of memory at its rate nearest to the usual one:
-    the usual figure where none are named.
+    """`channels`, and `bytes_per_second` with all of them filled: at the least of `mts`, of the
+    slowest kind of memory at its rate nearest to the usual one (the usual where no kinds are
+    named), at the usual rate, of the fastest kind so, and at the most.
     """
     per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
     least, usual, most = (per_rate * rate for rate in memory["mts"])
@@ -53,14 +53,8 @@ def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, 
         max(least, min(max(usual, slow * per_rate), fast * per_rate, most))
         for slow, fast in map(rates_of_kind.__getitem__, kinds)
     ] or [usual]
-    return {
-        "channels": memory["channels"],
-        "least": least,
-        "usual": usual,
-        "most": most,
-        "slowest": min(rates),
-        "fastest": max(rates),
-    }
+    ends = least, min(rates), usual, max(rates), most
+    return {"channels": memory["channels"], "bytes_per_second": ends}
 
 
 class Share(Record):
@@ -125,21 +119,17 @@ def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, 
 class Processor(Record):
     """A series of processors with one memory specification: a row of `cpu`.
 
-    `least`, `usual`, `most`, `slowest` and `fastest`: as of `rates_of`, of one socket. `cores` are
-    0 of a client, that has one socket; `core` and `ghz` None where only the GPU in it is known.
+    `bytes_per_second`: as of `rates_of`, of one socket. `cores` are 0 of a client, that has one
+    socket; `core` and `ghz` None where only the GPU in it is known.
     """
 
     name: str
     channels: int
-    least: float
-    usual: float
-    most: float
+    bytes_per_second: tuple[float, ...]
     memory: str
     kind: str
     share: Share
     vectors: str
-    slowest: float
-    fastest: float
     cores: int = 0
     threads: int = 1
     bits: int = 64

@@ -248,7 +248,8 @@ class _Computer:
                     facts["cpu_cores_performance"] = listed.performance[1]
         elif series and not row and not self.cards.label and series.memory == "soldered":
             # memory that is sold at one rate alone
-            facts[BANDWIDTH] = round(series.usual) if series.least == series.most else None
+            least, _, usual, _, most = series.bytes_per_second
+            facts[BANDWIDTH] = round(usual) if least == most else None
         return facts
 
     def assumed(self, facts: Mapping[str, Any]) -> list[str]:
@@ -448,7 +449,8 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
 
 def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
     stated, kind = about.numbers.keys(), about.ram_kind or ""
-    if "mts" not in stated and not (kind and series.slowest < series.fastest):
+    _, slowest, _, fastest, _ = series.bytes_per_second
+    if "mts" not in stated and not (kind and slowest < fastest):
         return RATE_ASSUMED
     # of two channels one may be empty
     is_filled = channels != 2 or kind.startswith("lp") or stated & {"sticks", "channels"}
@@ -459,7 +461,7 @@ def _rate(series: cpus.Processor, kind: str, stated: int | None) -> int | None:
     """The rate that is stated, else that of the kind of RAM; None where it does not fit."""
     slowest, usual, fastest = (
         round(rate * 8 / series.bits / series.channels / units.MB)
-        for rate in (series.least, series.usual, series.most)
+        for rate in series.bytes_per_second[::2]
     )
     rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
     low, high = rates_of_kind.get(kind, (slowest, fastest))

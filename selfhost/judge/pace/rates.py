@@ -265,15 +265,15 @@ def _named_memory(
         return chip.name, cpus.share_of(chip.kind), (chip.gb_per_s * _GB,) * 5
     if series is not None:
         # between the kinds of memory that it takes, where as many have one as the other
-        two_kinds = (series.slowest * series.usual) ** 0.5
-        likely = two_kinds if series.share.takes_either else series.usual
-        peaks = series.least, series.slowest, likely, series.fastest, series.most
+        least, slowest, usual, fastest, most = series.bytes_per_second
+        likely = (slowest * usual) ** 0.5 if series.share.takes_either else usual
+        peaks = least, slowest, likely, fastest, most
         return f"a processor of the series {series.name}", series.share, peaks
     computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
     if computer is None:
         return None
     # it may be slow in both: little is known of it
-    least, usual, most = (computer[end] for end in ("least", "usual", "most"))
+    least, usual, most = computer["bytes_per_second"][::2]
     called, share = f"a guess: {computer['name']} like this", cpus.share_of(computer["kind"])
     return called, share, (least, least, usual, usual, most)
 
@@ -295,7 +295,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     if rate is not None:
         is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
         # every kind's peak in the proportion of the usual one's
-        scale = rate / series.usual if series is not None and is_assumed else 0.0
+        scale = rate / series.bytes_per_second[2] if series is not None and is_assumed else 0.0
         peaks, how = tuple(scale * peak or rate for peak in peaks), f"{_rate(rate)} (stated)"
     if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
         cores = threads_range(machine).likely / sockets
@@ -549,11 +549,12 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
     series, chip = processor_of(machine).series, processor_of(machine).chip
     if series is not None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
         # all channels filled, or as its assumed rate says
-        filled = 1.0 if rate is None else rate / series.usual
+        _, slowest, usual, fastest, most = series.bytes_per_second
+        filled = 1.0 if rate is None else rate / usual
         channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
-        most = max((series.usual * series.most) ** 0.5, series.fastest)
+        most = max((usual * most) ** 0.5, fastest)
         guessed = f"the memory of {series.name} with {channels} filled"
-        return Range(series.slowest, series.usual, most) * filled, guessed
+        return Range(slowest, usual, most) * filled, guessed
     if rate is not None and not machine.is_bandwidth_measured:
         return SAME * rate, None
     if chip is not None and chip.called != ANY_APPLE:
