@@ -26,7 +26,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.parser import CommandParser, formats_of
+from selfhost.cli.parser import CommandParser
 from selfhost.core.tables import Document, shipped_table
 from selfhost.core.workload import FLAGS
 from selfhost.judge.checks import CHECKS
@@ -210,7 +210,7 @@ def test_the_guide_names_every_system_and_report() -> None:
     for sample in (DATA / "fleet").glob("*/*"):
         # those that were written by hand have no source
         assert "_made" in sample.name or f"`{sample.parent.name}/{sample.name}`" in readme, sample
-    for name in formats_of("size")[2:]:
+    for name in shipped_table("options")["formats"]["size"]:
         assert name in guide
         assert name in CONTRACT
 

@@ -101,7 +101,7 @@ class Search(Record):
         spec, runtime = question.spec, question.runtime
         if not why:
             near = "same family" if spec.family == own.spec.family else ""
-            standing = Standings.load(self.catalogue).find(spec.id)
+            standing = Standings.load(self.catalogue).by_id.get(spec.id)
             parts = [
                 "closest match" if spec.id in self.named_alternatives() else near,
                 reasons(judged, standing),
@@ -311,10 +311,10 @@ class Search(Record):
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
         for outline in self.catalogue.open_by_size:
-            standing = standings.find(outline.id)
+            standing = standings.by_id.get(outline.id)
             if standing is None or outline.id == spec.id or outline.modality not in modalities:
                 continue
-            same_work = standings.have_same_use(spec.uses, outline.uses)
+            same_work, does_work = standings.has_use_of(spec.uses, outline)
             weight = 1.0
             if outline.id in named:
                 # of those that the spec names the nearest comes first
@@ -322,7 +322,6 @@ class Search(Record):
                 weight = factors("worth")["named"] * (1 - 1e-6 * named.index(outline.id))
             else:
                 is_small = (outline.parameters_total or inf) <= most
-                does_work = standings.does_work_of(spec.uses, outline)
                 if not (is_small and bounds.has_room(outline) and does_work):
                     continue
             ordered.append((not same_work, -standing.worth * weight, outline.id))

@@ -388,7 +388,7 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     is_open = None in (machine.system, machine.architecture)
     has_build = is_open or machine.platform in runtime.systems
     is_served = launch.spec.modality in runtime.modalities and has_build
-    is_typed = not launch.question.is_here and not _may_crash(launch)
+    is_typed = not (launch.question.is_here or (runtime.crashes_with_sets and _may_crash(launch)))
     if not (is_typed and is_served and _takes(launch)):
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":

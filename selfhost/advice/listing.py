@@ -195,7 +195,7 @@ class Lister:
         is_slow: bool = False,
         is_less_open: bool = False,
     ) -> Key:
-        standing = self._standings.find(outline.id)
+        standing = self._standings.by_id.get(outline.id)
         assert standing is not None
         kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
         section, worth = standing.section, standing.worth * share
@@ -249,7 +249,7 @@ class Lister:
         # a month or a year alone says no day
         days = [each.released for each in shipped if each.released and len(each.released) == 10]
         whys = (
-            reasons(row, self._standings.find(row.model.id)) if row.can_run else None
+            reasons(row, self._standings.by_id.get(row.model.id)) if row.can_run else None
             for row in rows
         )
         return Ranking(

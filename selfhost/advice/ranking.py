@@ -72,7 +72,7 @@ class Standings:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
-        self._by_id: dict[str, Standing] = {}
+        self.by_id: dict[str, Standing] = {}
         offered, outlines = snapshot(catalogue.offers_path).providers, catalogue.outlines.values()
         table = factors("worth")
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
@@ -80,20 +80,18 @@ class Standings:
             providers, size = offered.get(outline.id, 0), self._size(outline, newest, catalogue)
             # only of what reads text or images is it asked that it answers: one that writes down
             # what is said does its work, as one that speaks does
-            listed = self._listed(outline.uses)
-            makes_other = listed and (
-                listed[0]["makes"] != "text" or outline.modality not in GENERATING
-            )
-            is_last = outline.superseded_by is not None or not self.answers(outline.uses)
-            section = LAST if is_last else GENERAL
-            if makes_other:
-                section = GENERAL
-            elif self.answers(outline.uses) and not self.is_general(outline.uses):
-                section = SPECIAL
+            makes = self._uses.get((outline.uses or ("",))[0], {"makes": "text"})["makes"]
+            is_general, answers = self.traits(outline.uses)
+            section = GENERAL
+            if makes == "text" and (outline.modality in GENERATING or not outline.uses):
+                is_last = outline.superseded_by is not None or not answers
+                section = LAST if is_last else GENERAL
+                if answers and not is_general:
+                    section = SPECIAL
             is_adopted = outline.is_in_ollama or providers >= table["adopted_providers"]
             worth = size * (1 if is_adopted else table["unadopted"])
             worth *= (1 + providers) ** table["providers_exponent"]
-            self._by_id[outline.id] = Standing(
+            self.by_id[outline.id] = Standing(
                 outline=outline,
                 kind=_KINDS.get(outline.modality, len(_KINDS)),
                 section=section,
@@ -109,15 +107,11 @@ class Standings:
         """Those of a catalogue, which are made once, however many answers are ranked."""
         return cls(catalogue)
 
-    def find(self, id: str) -> Standing | None:
-        """None for a model that the catalogue does not have."""
-        return self._by_id.get(id)
-
     def _size(self, outline: Outline, newest: int, catalogue: Catalogue) -> float:
         total = outline.parameters_total or 0
         active, known_since = outline.parameters_active or total, outline.released
         # what a model knows it mostly has from what it was tuned from, also in another family
-        tuned_from = outline.tuned_from if self.answers(outline.uses) else None
+        tuned_from = outline.tuned_from if self.traits(outline.uses)[1] else None
         origin = catalogue.outlines.get(tuned_from) if tuned_from else None
         if origin is not None and origin.released and origin.family != outline.family:
             known_since = min(known_since or origin.released, origin.released)
@@ -126,29 +120,24 @@ class Standings:
         weight, halving = factors("size")["total_weight"], factors("size")["halving_months"]
         return float(total**weight * active ** (1 - weight) * 0.5 ** (age / halving))
 
-    def is_general(self, uses: Uses) -> bool:
-        """For any subject; what states no uses counts as a chat model."""
-        listed = self._listed(uses)
-        return not listed or bool(listed[0]["general"])
+    def traits(self, uses: Uses) -> tuple[bool, bool]:
+        """Whether what has these uses is for any subject, as what states none, a chat model; and
+        whether it answers a question in words, as a base model or one that embeds does not.
+        """
+        listed = [self._uses[use] for use in uses or () if use in self._uses]
+        is_general = not listed or bool(listed[0]["general"])
+        return is_general, not listed or any(use["answers"] for use in listed)
 
-    def answers(self, uses: Uses) -> bool:
-        """Answers a question in words, as a base model or one that embeds does not."""
-        listed = self._listed(uses)
-        return not listed or any(use["answers"] for use in listed)
-
-    def have_same_use(self, uses: Uses, other: Uses) -> bool:
-        """Both are for any subject, or have the same main use."""
-        are_general = self.is_general(uses) and self.is_general(other)
-        return are_general or (uses or ())[:1] == (other or (None,))[:1]
-
-    def does_work_of(self, uses: Uses, other: Outline) -> bool:
-        """What answers in words is replaced by what does, all else by what has its main use."""
-        if other.superseded_by is not None or self.answers(uses):
-            return other.superseded_by is None and self.answers(other.uses)
-        return uses is not None and uses[0] in (other.uses or ())
-
-    def _listed(self, uses: Uses) -> list[Mapping[str, object]]:
-        return [self._uses[use] for use in uses or () if use in self._uses]
+    def has_use_of(self, uses: Uses, other: Outline) -> tuple[bool, bool]:
+        """Whether a model is for any subject as what has these uses is, or has its main use; and
+        whether it does its work: what answers in words is replaced by what does, all else by what
+        has its main use.
+        """
+        (is_general, answers), (is_too, answers_too) = self.traits(uses), self.traits(other.uses)
+        is_same = (is_general and is_too) or (uses or ())[:1] == (other.uses or (None,))[:1]
+        if other.superseded_by is not None or answers:
+            return is_same, other.superseded_by is None and answers_too
+        return is_same, uses is not None and uses[0] in (other.uses or ())
 
 
 def _months(day: str | None) -> int | None:

@@ -40,14 +40,6 @@ class Understood(Record):
     tag: str | None = None
     otherwise: Understood | None = None
 
-    @property
-    def is_one_file(self) -> bool:
-        """A tag of Ollama's, which loads one file whatever the machine; but not to train it."""
-        if self.workload.task != "generate":
-            return False
-        name = bare_name(self.asked)
-        return ":" in name and not any(sign in name for sign in "/\\")
-
 
 def understand(
     catalogue: Catalogue,
@@ -149,18 +141,24 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
     if stated.quantization is None:
         runtime = stated.runtime or resolved.runtime
         workload = stated.replace(quantization=quantization, runtime=runtime)
+    # a tag of Ollama's loads one file whatever the machine; but not to train it
+    is_tag = ":" in name and "/" not in name
+    files = NamedFiles(is_tag=is_tag and stated.task == "generate")
     # whether the name says its program or its type, and no option does
-    is_stated = (stated.runtime, stated.quantization) != (None, None)
-    is_implied = bool(resolved.runtime or resolved.quantization) and not is_stated
-    otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
+    said, options = (resolved.runtime, resolved.quantization), (stated.runtime, stated.quantization)
+    is_implied = any(said) and not any(options)
+    otherwise = Understood(
+        spec=plain, asked=typed, workload=stated, notes=resolved.notes, files=files
+    )
     # what Ollama itself calls it, quantization and all, is the line to type
-    is_tag = ":" in name and "/" not in name and quantization == workload.quantization
+    is_typed = is_tag and quantization == workload.quantization
     return Understood(
         spec=_with_typed_files(plain, name, resolved, stated, catalogue),
         asked=typed,
         workload=workload,
         notes=notes,
-        tag=name if is_tag and quantization else None,
+        files=files,
+        tag=name if is_typed and quantization else None,
         otherwise=otherwise if is_implied else None,
     )
 
@@ -234,8 +232,7 @@ def _with_named_file(spec: ModelSpec, name: str, type_name: str, catalogue: Cata
 
 def question_of(catalogue: Catalogue, understood: Understood, machine: Machine) -> Question:
     """The question with the model's own defaults."""
-    files = understood.files.replace(is_tag=understood.is_one_file)
-    return ask(understood.spec, understood.workload, catalogue, machine, files)
+    return ask(understood.spec, understood.workload, catalogue, machine, understood.files)
 
 
 def judged_for(
@@ -243,5 +240,5 @@ def judged_for(
 ) -> Judged:
     """The question judged, with the defaults that suit the machine or the model's own."""
     own = judge(question_of(catalogue, understood, machine), machine)
-    is_fixed = understood.is_one_file or not follows_machine
+    is_fixed = understood.files.is_tag or not follows_machine
     return own if is_fixed else suited(own, catalogue, machine)

@@ -64,7 +64,7 @@ def check_with(
     judged = judged_for(catalogue, understood, machine, follows_machine=follows_machine)
     question, day = judged.question, today or units.utc_today()
     offers = offers_for(catalogue, judged, day) if instead or judged.failed else ()
-    by_tag_first = understood.is_one_file and understood.workload.runtime is None
+    by_tag_first = understood.files.is_tag and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
     notes = [*_notes(catalogue, judged, machine, offers)]
     more, load = dict[str, object](), question.stated.load
@@ -82,7 +82,7 @@ def check_with(
         notes.append(question.chosen)
     bits, taken = _loaded_bits(question), question.workload
     # which type a tag of Ollama's loads, where that does not run and nothing says it yet
-    is_pinned = understood.is_one_file and understood.workload.quantization is None
+    is_pinned = understood.files.is_tag and understood.workload.quantization is None
     is_open = is_pinned and taken.format == "gguf" and not judged.fits
     figures = {"tag": bare_name(understood.asked), "type": taken.quantization}
     tag_note = remarks({"tag": is_open}, **figures)
@@ -365,7 +365,8 @@ def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
         lines = (*lines[:-1], f"{lines[-1]} {packages}")
     elif packages:
         lines = (*lines, f"pip install {packages}")
-    return (*_first_for_accelerator(launch), *lines, *beside) if lines else beside
+    first = _first_for_accelerator(launch) if lines and machine.accelerators else ()
+    return (*first, *lines, *beside)
 
 
 def _runtime_lines(

@@ -36,7 +36,8 @@ _MANY_OPTIONS = 15
 
 def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line. Raises `UsageError` for one that makes no sense."""
-    options = CommandParser(command).parse(words)
+    parser = CommandParser(command)
+    options = parser.parse(words)
     output = getattr(options, "output", None)
     # beside `audit --init` it is refused, whatever it names
     if output == "-" and not getattr(options, "init", False):
@@ -50,7 +51,8 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
         named = [name for name, form in FORMATS.items() if form.suffix == suffix]
         options.format = options.format or named
         return options
-    if "format" not in options.given and suffix in formats_of(command):
+    formats = parser._option_string_actions["--format"].choices or ()
+    if "format" not in options.given and suffix in formats:
         options.format = suffix
     refuse_targets(options, [output])
     return options
@@ -259,15 +261,6 @@ _CHOICES = {"--modality": MODALITIES, "--use": USES, "--openness": OPENNESS}
 _FIELDS = {key.name: (name, key) for kind in (Load, Workload) for name, key in kind._keys.items()}
 
 
-def formats_of(command: str) -> tuple[str, ...]:
-    """Return the formats in which a command answers."""
-    if command == "audit":
-        from ..reports.audit_formats import FORMATS
-
-        return tuple(FORMATS)
-    return ("text", "json", *shipped_table("options")["formats"].get(command, ()))
-
-
 def arguments(command: str) -> dict[str, dict[str, Any]]:
     """Return the words and options of a command with their settings as argparse names them."""
     table = shipped_table("options")
@@ -276,15 +269,17 @@ def arguments(command: str) -> dict[str, dict[str, Any]]:
     names_of_each = [names.replace("/", " ") for names in " ".join(taken).split()]
     options = {names: _settings(names.split()) for names in names_of_each}
     if "--format" in options:
-        formats = formats_of(command)
-        listed = f"{', '.join(formats)} (--json for short)"
+        formats: tuple[str, ...] = ("text", "json", *table["formats"].get(command, ()))
         form: dict[str, Any] = {"metavar": "NAME", "choices": formats, "default": "text"}
         json: dict[str, Any] = {"nargs": 0}
         if command == "audit":
+            from ..reports.audit_formats import FORMATS
+
+            formats = tuple(FORMATS)
             form = {"metavar": "NAME[=FILE]", "action": "append", "default": []}
             json = {"action": "append_const"}
-            listed += "; =FILE writes it there"
-        options["--format"] = {**form, "help": listed}
+        files = "; =FILE writes it there" * (command == "audit")
+        options["--format"] = {**form, "help": f"{', '.join(formats)} (--json for short){files}"}
         options["--json"] = {**json, "dest": "format", "const": "json", "help": None}
     return {**words, **options}
 

@@ -87,20 +87,28 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     yield words.limit_words(verdict) if verdict.waits_for_setting else None
     if verdict.can_run and speed is not None:
         yield from _pace_lines(verdict, speed, measured)
-        if (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS:
-            yield _full_context_pace(workload, speed)
+        is_usual = (workload.context_tokens or 0) <= DEFAULT_CONTEXT_TOKENS
+        asks_more = workload.dataset_tokens or workload.prompt_tokens or workload.parallel > 1
+        if asks_more or not is_usual:
+            yield from _load_lines(workload, speed)
     yield words.asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
-    yield words.planned_words(verdict.machine)
+    yield words.planned_words(verdict.machine) if verdict.machine.planning else None
     yield " ".join(available.sentences[1:]) if available and verdict.model.closed else None
     yield from verdict.understood_as
 
 
 def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:
-    workload, pace, work, total = verdict.workload, speed.decode, speed.work, speed.parallel_total
+    workload, pace, work, machine = verdict.workload, speed.decode, speed.work, verdict.machine
     if pace is not None:
+        is_sure = units.is_telling(pace.low, pace.high) or verdict.placement == "accelerator"
+        narrower = "" if measured else "; run with --measure for a narrower range"
+        if is_sure or words.place_words(machine) != words.HERE:
+            narrower = ""
+        elif machine.memory_bandwidth_bound is not None:
+            narrower = "; run it again when other programs are quiet for a narrower range"
         alone = "one sequence alone: " if workload.parallel > 1 else ""
-        yield f"{alone}{words.pace_words(pace)}{_what_narrows(verdict, pace, measured)}"
+        yield f"{alone}{words.pace_words(pace)}{narrower}"
         undrafted = speed.undrafted_tokens_per_second
         if workload.draft is not None and undrafted is not None:
             yield f"about {units.speed(undrafted)} without the draft"
@@ -109,7 +117,12 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         likely = units.work(work.likely, speed.unit, speed.audio_seconds)
         about, guess = units.ABOUT[units.is_telling(work.low, work.high)]
         yield f"{about} {likely}{clip}{guess}"
-    if pace is not None and workload.parallel > 1:
+
+
+def _load_lines(workload: Workload, speed: Speed) -> Iterator[str | None]:
+    """The pace of several sequences, of training, of a prompt and of a full context."""
+    total, full = speed.parallel_total, speed.full_context_tokens_per_second
+    if speed.decode is not None and workload.parallel > 1:
         at_once = "a pace that is not known (see -v)"
         if total is not None:
             each, together = total.likely / workload.parallel, units.speed(total.likely)
@@ -122,29 +135,20 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
     if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
         prompt, wait = units.tokens(workload.prompt_tokens), _wait_words(speed.first_token_seconds)
         yield f"the answer to a prompt of {prompt} begins after {wait}"
+    if full is not None and speed.decode is not None:
+        yield _full_context_pace(workload, speed, full, speed.decode.likely)
 
 
-def _full_context_pace(workload: Workload, speed: Speed) -> str | None:
+def _full_context_pace(workload: Workload, speed: Speed, full: float, likely: float) -> str | None:
     """The pace once the context is full, where that is far below it or below what is wanted."""
-    full, pace, tokens = speed.full_context_tokens_per_second, speed.decode, workload.context_tokens
-    wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
-    if full is None or pace is None:
-        return None
-    if full >= pace.likely / 2 and not full < wanted <= pace.likely:
+    wanted, tokens = workload.min_tokens_per_second or 0, workload.context_tokens or 0
+    if speed.each_of > 1:
+        wanted = 0
+    if tokens <= DEFAULT_CONTEXT_TOKENS or (full >= likely / 2 and not full < wanted <= likely):
         return None
     below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
-    context = f"once all {units.tokens(tokens or 0)} of context are in use"
+    context = f"once all {units.tokens(tokens)} of context are in use"
     return f"{context}: about {units.speed(full)}{below}"
-
-
-def _what_narrows(verdict: Verdict, pace: Range, measured: bool) -> str:
-    machine, is_on_card = verdict.machine, verdict.placement == "accelerator"
-    is_elsewhere = words.place_words(machine) != words.HERE
-    if units.is_telling(pace.low, pace.high) or is_on_card or is_elsewhere:
-        return ""
-    if machine.memory_bandwidth_bound is not None:
-        return "; run it again when other programs are quiet for a narrower range"
-    return "" if measured else "; run with --measure for a narrower range"
 
 
 def _wait_words(wait: Range | None) -> str:

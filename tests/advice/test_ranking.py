@@ -28,7 +28,7 @@ def test_a_mixture_counts_as_a_dense_model_of_about_five_times_its_active_parame
 ) -> None:
     """Qwen3's report sets 30B-A3B and 235B-A22B beside dense models of five times what they compute with (arXiv:2505.09388, 3.3): some 16 and 110 B."""
     standings = Standings(open_catalogue())
-    sparse, whole = standings.find(mixture), standings.find(dense)
+    sparse, whole = standings.by_id[mixture], standings.by_id[dense]
     assert sparse is not None
     assert whole is not None
     assert sparse.size > whole.size
@@ -72,7 +72,7 @@ def _nothing_below_reading_speed_stands_before_its_equal_above_it(
     standings = Standings(catalogue)
     slow_worths: list[float] = []
     for answer in listing.models:
-        standing_of_it = standings.find(answer.model.id)
+        standing_of_it = standings.by_id.get(answer.model.id)
         pace = answer.speed.decode if answer.speed is not None else None
         if standing_of_it is None or pace is None or standing_of_it.section != 0:
             continue
@@ -94,7 +94,7 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         outline = catalogue.outlines.get(answer.model.id)
         assert outline is not None
         assert answer.can_run
-        assert standings.answers(outline.uses)
+        assert standings.traits(outline.uses)[1]
         assert outline.superseded_by is None
         assert (outline.released or "") >= "2024-11"
         assert not is_too_slow(answer)

@@ -93,7 +93,7 @@ def test_a_command_asks_what_the_name_in_it_does(name: str, same: tuple[str, ...
         understood = understand_name(CATALOGUE, typed, Workload())
         assert understood.spec.id == plain.spec.id
         assert understood.workload == plain.workload
-        assert understood.is_one_file is plain.is_one_file
+        assert understood.files.is_tag is plain.files.is_tag
 
 
 @pytest.mark.parametrize(
