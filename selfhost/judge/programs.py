@@ -430,7 +430,8 @@ def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
         return False
     if quantization in conversion.types:
         return True
-    return quantization in conversion.quantizations and not need.trained_in_mxfp4(spec)
+    is_narrow = stored_type(spec.architecture).startswith("mxfp4")
+    return quantization in conversion.quantizations and not is_narrow
 
 
 def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:

@@ -18,7 +18,6 @@ from .file_formats import (
     default_format_and_quantization,
     quantizations_of,
     takes_text_alone,
-    trained_in_mxfp4,
     weights_bytes,
     why_not_loaded,
 )

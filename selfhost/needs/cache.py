@@ -124,16 +124,15 @@ def states(architecture: Architecture) -> tuple[State, ...]:
     return tuple(kept)
 
 
-def why_not_known(architecture: Architecture, runtime: RuntimeSpec | None) -> str | None:
+def why_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
     if any(group.kind == "compressed" for group in architecture.attention):
         return "how much memory compressed attention needs outside llama.cpp is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
     row = row_of(architecture) or UNKNOWN_ROW
-    if row.rewrites and (runtime is None or not runtime.keeps_read_text):
-        program = "this program" if runtime is None else runtime.name
-        return f"what {program} keeps of the text that the encoder read is not known"
+    if row.rewrites and not runtime.keeps_read_text:
+        return f"what {runtime.name} keeps of the text that the encoder read is not known"
     return None
 
 

@@ -15,7 +15,7 @@ from ..core.tables import shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .quantization import canonical_gguf
 from .records import Device, How, Needs, Term, middle_of, term, unread
-from .tensors import ArchitectureRow, trained_tokens
+from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
 DRAFTED_TOKENS = 3
@@ -126,21 +126,29 @@ def padded(tokens: int) -> int:
     return -(-tokens // _CELL_STEP) * _CELL_STEP
 
 
+# where no architecture is described, and where no program is chosen
+NO_MODEL = Architecture(row="", runs_in_gguf=False, layers=0, embedding_length=0)
+NO_PROGRAM = RuntimeSpec(
+    id="", name="this program", store="", formats=(), modalities=(), systems=()
+)
+
+
 class Case(Record):
-    """What needs are counted from. `has_row`: its architecture is known. `encoders`: parameters of
-    all. `text_alone`: what it sees with is not loaded. `draft`: the model that drafts for it.
-    `instruction_sets` of the machine, None where they are not known. `device` holds the model;
-    None: the RAM.
+    """What needs are counted from. `model` and `row`: its architecture, known where `has_row`.
+    `encoders`: parameters of all. `text_alone`: what it sees with is not loaded. `draft`: the model
+    that drafts for it. `instruction_sets` of the machine, None where they are not known. `device`
+    holds the model; None: the RAM.
     """
 
     spec: ModelSpec
-    row: ArchitectureRow
+    model: Architecture = NO_MODEL
+    row: ArchitectureRow = UNKNOWN_ROW
     has_row: bool = False
     encoders: int = 0
     embeds: bool = False
     format: str = "gguf"
     quantization: str = ""
-    program: RuntimeSpec | None = None
+    runtime: RuntimeSpec = NO_PROGRAM
     workload: Workload = Workload()
     cache_type: str = "f16"
     text_alone: bool = False
@@ -149,47 +157,32 @@ class Case(Record):
     instruction_sets: tuple[str, ...] | None = None
     device: Device | None = None
 
-    @property
-    def model(self) -> Architecture:
-        """Of a case whose architecture is known."""
-        assert self.spec.architecture is not None
-        return self.spec.architecture
-
-    @property
-    def runtime(self) -> RuntimeSpec:
-        assert self.program is not None
-        return self.program
-
     def setting(self, what: str) -> str | None:
         """What options of the program that were asked for make of that; None where none does."""
-        program, options = self.program, self.workload.runtime_options
-        return None if program is None else program.setting(what, options)
+        return self.runtime.setting(what, self.workload.runtime_options)
 
     @property
     def whole(self) -> bool:
         """Whether every tensor follows: nothing with a size of its own is left out of the spec."""
-        model = self.spec.architecture
-        if model is None or not self.has_row:
-            return False
+        model = self.model
         has_blocks = bool(model.recurrent or (model.attention and model.feed_forward))
-        return bool(model.tensors) or (has_blocks and model.vocabulary is not None)
+        has_all = bool(model.tensors) or (has_blocks and model.vocabulary is not None)
+        return self.has_row and has_all
 
     @property
     def has_layers(self) -> bool:
-        model = self.spec.architecture
-        return model is not None and bool(model.attention or model.recurrent)
+        return bool(self.model.attention or self.model.recurrent)
 
     @property
     def context_tokens(self) -> int:
         """Of one sequence."""
-        model = self.spec.architecture
-        longest = trained_tokens(model, self.row) if model else None
-        usual = min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
+        longest = trained_tokens(self.model, self.row) or DEFAULT_CONTEXT_TOKENS
+        usual = min(DEFAULT_CONTEXT_TOKENS, longest)
         return self.workload.context_tokens or usual
 
     @property
     def own_type(self) -> str:
-        return stored_type(self.spec.architecture)
+        return stored_type(self.model)
 
     @property
     def is_own(self) -> bool:

@@ -220,7 +220,8 @@ def _as_published(case: Case) -> Term | Unread:
 def cast_to(case: Case) -> Case:
     """As if published in that type; no listed size is of that."""
     narrow = case.model.replace(dtype=case.quantization)
-    return case.replace(spec=case.spec.replace(architecture=narrow, files=()))
+    spec = case.spec.replace(architecture=narrow, files=())
+    return case.replace(spec=spec, model=narrow)
 
 
 def _by_tensors(case: Case) -> Term:
@@ -299,7 +300,7 @@ def _packed_size(case: Case) -> Term | Unread:
                 why = f"{each.inputs:,} inputs do not divide into groups of {scheme.group}"
                 return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
     spec = case.spec.replace(architecture=model)
-    return _packed_files(case.replace(spec=spec, row=row), method)
+    return _packed_files(case.replace(spec=spec, model=model, row=row), method)
 
 
 def _packed_files(case: Case, method: str) -> Term:

@@ -11,7 +11,7 @@ from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
 from .cache import groups_with_room
-from .case import Case, Companions, is_cast
+from .case import NO_PROGRAM, Case, Companions, is_cast
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
@@ -90,10 +90,9 @@ def needs_on(needs: Needs, device: Device) -> Needs:
         shares = {Split.LAYERS: 1 / devices}
         terms = tuple(share_by_device(each, devices, shares.get(each.split, 1.0)) for each in terms)
     else:
-        runtime = case.program
-        if runtime is None or not runtime.account.divides_layers:
+        if not case.runtime.account.divides_layers:
             device = Device()
-        elif not runtime.reserves_by_device:
+        elif not case.runtime.reserves_by_device:
             # so that all devices of a kind are one
             device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
         terms = _files_and_memory(case.replace(device=device)).terms
@@ -104,7 +103,7 @@ def needs_on(needs: Needs, device: Device) -> Needs:
 
 
 def _files_and_memory(case: Case) -> Needs:
-    spec, runtime = case.spec, case.program
+    spec, runtime = case.spec, case.runtime
     if spec.closed:
         return _unknown_needs("the weights were never published", "use an API")
     if case.workload.task == "finetune":
@@ -113,7 +112,7 @@ def _files_and_memory(case: Case) -> Needs:
         return finetune_needs(case)
     # something to compute from, or a published size to start from
     described = spec.architecture, spec.components, spec.parameters.total, spec.files
-    if runtime is None or not any(described):
+    if not runtime.id or not any(described):
         why = "the spec states neither an architecture nor [needs]"
         why = spec.unknown.get("architecture", why)
         return _stated(case) or _unknown_needs(why, "state it under [needs] in a spec")
@@ -131,7 +130,7 @@ def _stated(case: Case, counted: Needs | None = None) -> Needs | None:
     spec, stated = case.spec, case.spec.needs
     if stated is None:
         return None
-    divides = case.program is not None and case.runtime.account.divides_layers
+    divides = case.runtime.account.divides_layers
     devices = case.device.devices if case.device is not None else 1
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
     low, high, size = stated.low_bytes, stated.high_bytes, stated.disk_bytes
@@ -221,7 +220,7 @@ def decode_bytes_by_type(
     computes: all but an untied token table, and of routed experts those used. {} where unknown.
     """
     workload = Workload(format=format or None, quantization=quantization or None)
-    case = case_of(spec, None, workload).replace(program=runtime)
+    case = case_of(spec, None, workload).replace(runtime=runtime or NO_PROGRAM)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
     if format == "gguf" and (read := _read_of_gguf(case)) is not None:
@@ -247,7 +246,7 @@ def _read_of_files(case: Case) -> dict[str, int]:
         return {type: files.bytes * active // parameters.total} if active else {}
     loaded = loaded_of(case, files).bytes
     read = max(0, loaded * active_parameters(case) // parameters.total)
-    wide = loaded_type(case.program, case.spec, type)
+    wide = loaded_type(case.runtime, case.spec, type)
     return {wide: read if wide == type else int(read * DTYPES[wide] / DTYPES[type])}
 
 

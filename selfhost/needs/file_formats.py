@@ -26,6 +26,8 @@ from ..core.workload import Workload
 from . import checkpoints
 from .cache import why_not_known, with_every_head
 from .case import (
+    NO_MODEL,
+    NO_PROGRAM,
     Case,
     components_type,
     from_sixteen_bits,
@@ -60,12 +62,13 @@ def case_of(
 ) -> Case:
     """The model in a program under a workload; of what that leaves open the usual files."""
     usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
+    runtime = runtime or NO_PROGRAM
     format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
-    model, quantization = spec.architecture, workload.quantization or usual[1]
-    row = row_of(model) if model is not None else None
+    model, quantization = spec.architecture or NO_MODEL, workload.quantization or usual[1]
+    row = row_of(model)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
-    elif model is not None and row is not None and (why := why_not_known(model, runtime)):
+    elif row is not None and (why := why_not_known(model, runtime)):
         # its weights are known, not what this program makes of its cache
         tensors = checkpoint_tensors(model)
         model = model.replace(tensors=tensors, attention=(), recurrent=())
@@ -73,24 +76,25 @@ def case_of(
         spec = spec.replace(architecture=model, unknown=unknown)
     case = Case(
         spec=spec,
+        model=model,
         row=row or UNKNOWN_ROW,
         has_row=row is not None,
         encoders=spec.parameters.encoders or 0,
         embeds=spec.modality == "embedding",
         format=format,
         quantization=quantization,
-        program=runtime,
+        runtime=runtime,
         workload=workload,
         cache_type=workload.kv_cache_type or "f16",
     )
-    is_alone = runtime is not None and takes_text_alone(spec, runtime)
+    is_alone = takes_text_alone(spec, runtime)
     return case.replace(text_alone=is_alone or case.setting("projector") == "none")
 
 
-def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
+def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec) -> ModelSpec:
     """The model with the file that the program's own name of it loads, where that is stated."""
     tag = spec.library_tag
-    if runtime is None or tag is None:
+    if tag is None:
         return spec
     if tag in runtime.unpacked_tags and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
@@ -159,11 +163,14 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     if (parts := parts_of(spec, runtime)) is not None:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
-    names = _quantizations(spec, runtime, format, default)
     case = case_of(spec, None, Workload(format=format))
-    if format == "gguf" and (spec.parameters.total is not None or case.whole):
-        # every recipe can be followed
-        return names
+    if format == "gguf":
+        names = _gguf_quantizations(spec, default)
+        if spec.parameters.total is not None or case.whole:
+            # every recipe can be followed
+            return names
+    else:
+        names = _quantizations(spec, runtime, format, default)
     sized = []
     for name in dict.fromkeys(names):
         # the published files are downloaded for what they are cast to
@@ -178,8 +185,6 @@ def _quantizations(
 ) -> tuple[str, ...]:
     """What the model can be had in, best quality first; some names may have no known size."""
     listed = [name for each in spec.files if each.format == format for name in each.quantizations]
-    if format == "gguf":
-        return _gguf_quantizations(spec, default)
     fixed_names = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
     fixed_names["mlx"] = *MLX_QUANTIZATIONS, *listed
     if format in fixed_names:
@@ -202,7 +207,7 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     own = set(sizes)
     beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
     architecture, left = spec.architecture, {"F32"}
-    if trained_in_mxfp4(spec):
+    if stored_type(architecture).startswith("mxfp4"):
         # experts that were published in 4 bits gain nothing from another type
         left = {*GGUF_QUANTIZATIONS} - {default}
     elif architecture is None or not architecture.has_experts:
@@ -210,11 +215,6 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     if stored_type(architecture) != "ternary":
         left.update(TERNARY_QUANTIZATIONS)
     return (*(name for name in GGUF_QUANTIZATIONS if name in own or name not in left), *beyond)
-
-
-def trained_in_mxfp4(spec: ModelSpec) -> bool:
-    """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
-    return stored_type(spec.architecture).startswith("mxfp4")
 
 
 # every name that `canonical_quantization` may answer, save for mixes of a publisher's own
@@ -245,13 +245,11 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unr
 
 
 def size_of(case: Case) -> Term | Unread:
-    return _functions_of(case)[0](case)
+    return gguf_files.size_of(case) if case.format == "gguf" else _functions_of(case)[0](case)
 
 
 def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable[[Case], Needs]]:
-    """The functions that count the files of a format, and files and memory together."""
-    if case.format == "gguf":
-        return gguf_files.size_of, gguf_memory.parts
+    """The functions that count the files of another format, and files and memory together."""
     # a model of one kind needs the modules of no other
     if case.format in ("ggml", "ctranslate2"):
         from . import speech
@@ -278,7 +276,7 @@ def parts(case: Case) -> Needs:
             return pictures.parts_in_files(case, files)
         why = f"no files of {case.spec.name} are known for {case.runtime.name}"
         return without_files(unread(why, "leave out --runtime"))
-    return _functions_of(case)[1](case)
+    return gguf_memory.parts(case) if case.format == "gguf" else _functions_of(case)[1](case)
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:

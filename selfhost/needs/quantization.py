@@ -112,7 +112,7 @@ class _Recipe:
         shares = self.sharing != 1 or not row.shared_keys_of_70b
         self.seventy = architecture.layers == row.layers_of_70b and shares
         values = _counted_order(group for group in groups if _is_value(group.name))
-        downs = (group for group in groups if "ffn_down" in group.name and _is_quantized(group))
+        downs = (g for g in groups if "ffn_down" in g.name and g.name.endswith("weight"))
         self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
         counted = [tensor for tensor in values if not (earlier and _is_value(tensor[1], _FUSED))]
@@ -126,7 +126,10 @@ class _Recipe:
         """
         if "ffn_gate_tid2eid" in group.name:
             return "I32"
-        if not _is_quantized(group):
+        # vectors, norms, routers, position tables and small convolutions (llama-quant.cpp)
+        is_matrix = group.name.endswith("weight") and sum(size != 1 for size in group.shape) > 1
+        is_kept = group.name in _KEPT_TABLES or any(part in group.name for part in _TYPES["kept"])
+        if is_kept or not is_matrix:
             is_wide = self.base == "F32" or not any(
                 part in group.name for part in _TYPES["kept_in_16_bits"]
             )
@@ -229,14 +232,6 @@ def _counted_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
 
 def _is_value(name: str, endings: tuple[str, ...] = _VALUES) -> bool:
     return name.endswith(endings) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
-
-
-def _is_quantized(group: TensorGroup) -> bool:
-    """False for vectors, norms, routers, position tables, small convolutions (llama-quant.cpp)."""
-    name = group.name
-    if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
-        return False
-    return name not in _KEPT_TABLES and not any(part in name for part in _TYPES["kept"])
 
 
 def _type_that_fits(type: str, row_length: int) -> str:

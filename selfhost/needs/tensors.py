@@ -133,9 +133,11 @@ class ArchitectureRow(Record):
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file."""
-        stated = _frozen(values)
-        if "graph" in values:
-            stated["graph"] = Style(**_frozen(values["graph"]))
+        stated: dict[str, Any] = {}
+        for key, value in values.items():
+            stated[key] = tuple(value) if isinstance(value, list) else value
+        if (graph := values.get("graph")) is not None:
+            stated["graph"] = Style(**{**graph, "sums": tuple(graph.get("sums", Style().sums))})
         stated["embeds"] = bool(values.get("encoder")) and not values.get("diffusion")
         stated["rewrites"] = "dec" in values.get("stacks", ())
         own = {key: value for key, value in stated.items() if key in cls._fields}
@@ -145,10 +147,6 @@ class ArchitectureRow(Record):
 
 # of models of which no row tells more
 UNKNOWN_ROW = ArchitectureRow(name="")
-
-
-def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
 
 
 @lru_cache(1024)

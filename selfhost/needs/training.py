@@ -77,9 +77,10 @@ def training_of(case: Case) -> Training:
     model, workload = case.model, case.workload.with_finetuning_defaults()
     trains_all, kind = workload.finetune_method == "full", workload.quantization or ""
     case = case.replace(workload=workload)
-    if not trains_all and is_cast(case.spec, case.program, kind):
+    if not trains_all and is_cast(case.spec, case.runtime, kind):
         # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
-        case = case.replace(spec=case.spec.replace(architecture=model.replace(dtype=kind)))
+        model = model.replace(dtype=kind)
+        case = case.replace(spec=case.spec.replace(architecture=model), model=model)
     longest = model.context_tokens or DEFAULT_CONTEXT_TOKENS
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
@@ -105,8 +106,8 @@ def training_of(case: Case) -> Training:
 
 def _why_no_figures(case: Case) -> tuple[str, str] | None:
     """Why not even the files of a training are known, and what to do instead."""
-    runtime, untyped = case.program, case.spec.unknown.get("architecture.matrix_dtype")
-    if runtime is None:
+    runtime, untyped = case.runtime, case.spec.unknown.get("architecture.matrix_dtype")
+    if not runtime.id:
         return _refused("no_program")
     if runtime.trainer:
         return _refused("trainer", runtime=runtime.name, trainer=runtime.trainer)
@@ -130,7 +131,7 @@ def _why_not_computed(case: Case) -> tuple[str, str] | None:
         return _refused("kind", kind=kind, elsewhere=elsewhere)
     if model is None or not case.whole:
         return _refused("no_tensors")
-    if case.row.rewrites or why_not_known(model, case.program) is not None:
+    if case.row.rewrites or why_not_known(model, case.runtime) is not None:
         return _refused("row", row=model.row)
     if "nvfp4" in (model.matrix_dtype, model.expert_dtype):
         return _refused("nvfp4")

@@ -215,7 +215,9 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         return (whole_files(files, remark="; the whole file"),), 0
     read, error = tensors_read(spec, quantization), files.bytes * _OWN_MIX
     tensors = read or usual_tensors(case.model, recipe, spec.released)
-    loaded = [tensor for tensor in tensors if not _passed_over(tensor, row)]
+    kept = tuple(map("blk.*.{}".format, row.mtp_loaded))
+    # a multi-token-prediction block is left in the file unless it is to draft
+    loaded = [each for each in tensors if not each.extra or each.name.startswith(kept)]
     size, outer = _bytes_of(tensors), _outer_bytes(loaded, row)
     computed = recipe_file(case.model, spec.released, recipe)
     # a published size that is not that of llama-quantize's own types
@@ -325,12 +327,6 @@ def _layout_weights(
     return (own, copies), copied
 
 
-def _passed_over(tensor: FileTensors, row: ArchitectureRow) -> bool:
-    """Of a multi-token-prediction block, and left in the file unless it is to draft."""
-    loaded = tuple(f"blk.*.{part}" for part in row.mtp_loaded)
-    return tensor.extra and not tensor.name.startswith(loaded)
-
-
 def _buffer_of(
     tensor: FileTensors, layout: Sequence[Mapping[str, Any]], *, tied: bool
 ) -> Mapping[str, Any] | None:
@@ -351,7 +347,8 @@ def own_block_weights(case: Case) -> Term:
     row, name, tensors = case.row, case.quantization, list[FileTensors]()
     if name in BITS_PER_WEIGHT:
         whole = usual_tensors(case.model, name, case.spec.released)
-        tensors = [tensor for tensor in whole if _passed_over(tensor, row)]
+        loaded = tuple(map("blk.*.{}".format, row.mtp_loaded))
+        tensors = [each for each in whole if each.extra and not each.name.startswith(loaded)]
     error = int(_bytes_of(tensors) * SIZES["recipe_error"])
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
     if case.row.mtp_in_gguf:
