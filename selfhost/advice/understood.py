@@ -8,6 +8,7 @@ from functools import partial
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
+from ..catalogue.runtime import LIBRARY_RUNTIME
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -167,7 +168,7 @@ def _read_by_ollama(
     resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
 ) -> Resolution:
     """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
-    ollama = catalogue.runtime("ollama")
+    ollama = catalogue.runtime(LIBRARY_RUNTIME)
     is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
     if not is_other or stated.task != "generate" or stated.runtime or stated.quantization:
         return resolved
@@ -177,9 +178,10 @@ def _read_by_ollama(
 
 def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | None:
     """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
-    ollama, program = catalogue.runtime("ollama"), (stated.runtime or "ollama").strip().lower()
+    ollama = catalogue.runtime(LIBRARY_RUNTIME)
+    program = catalogue.runtime((stated.runtime or ollama.id).strip().lower())
     is_free = stated.quantization is None and stated.task == "generate"
-    if not is_free or catalogue.runtime(program).formats != ollama.formats:
+    if not is_free or program.formats != ollama.formats:
         return None
     return ollama.tags.get(name.lower().removesuffix(":latest"))
 

@@ -11,7 +11,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import bare_name
 from ..catalogue.offers import Offer
-from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME, quality_of_workload
 from ..core import units
@@ -266,7 +266,9 @@ def steps(
             answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=_LISTED)
     else:
         asks_ollama = by_tag_first or not lines
-        by_tag = launch.replace(runtime=catalogue.runtime("ollama")) if asks_ollama else launch
+        by_tag = (
+            launch.replace(runtime=catalogue.runtime(LIBRARY_RUNTIME)) if asks_ollama else launch
+        )
         tagged = lines_by_tag(by_tag) if asks_ollama else ()
         if tagged:
             answer = _steps_by_tag(by_tag, tagged)

@@ -111,8 +111,9 @@ class Catalogue:
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
-        path = os.path.join(self.folder, "runtimes", os.path.basename(id))
-        if os.path.exists(f"{path}.toml") or os.path.exists(path + tables.STORED):
+        path = os.path.join(self.folder, "runtimes", id)
+        is_file = any(os.path.exists(path + end) for end in (".toml", tables.STORED))
+        if is_file and os.path.basename(id) == id:
             document = tables.table_at(path)
         else:
             programs = self.common("programs")

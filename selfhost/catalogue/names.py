@@ -102,7 +102,8 @@ def named_in_command(typed: str) -> str | None:
 def bare_name(typed: str) -> str:
     """The name in a command line or in quotes; a name of Ollama's library as it stands there."""
     name = typed.strip(_QUOTES)
-    return (named_in_command(name) or name).removeprefix(LIBRARY)
+    line = named_in_command(name) if " " in name else None
+    return (line or name).removeprefix(LIBRARY)
 
 
 def unwrap(typed: str) -> str:

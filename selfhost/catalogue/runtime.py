@@ -17,6 +17,8 @@ CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "cpu_expert_layers", "picture_tokens",
 )  # fmt: skip
+# the program in whose library models go by tags
+LIBRARY_RUNTIME = "ollama"
 # what a workload may load beside a model
 COMPANIONS = ("draft", "mtp", "adapter")
 # what a command has where the model wants it

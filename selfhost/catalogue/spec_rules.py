@@ -4,12 +4,13 @@ together. The shipped specs were held against these rules before, so that a chec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from operator import ge, gt, le
 from typing import Any
 
 from ..core.records import Record, shortened
-from ..core.spelling import nearest
+from ..core.spelling import is_slip
 from ..core.tables import Document, Path, Table, shipped_table
 from .architecture import LAYERS, Architecture, Attention, LayerPart, read_part
 from .spec import License, ModelSpec, PublishedFiles, StatedNeeds, stated_spec
@@ -168,9 +169,13 @@ def _name_faults(
 
 def _layer_faults(document: Document, model: Architecture) -> Iterator[_Fault]:
     rows = shipped_table("architectures")["architecture"]
-    if model.runs_in_gguf and model.row not in rows and (guess := nearest(model.row, tuple(rows))):
+    # a number more or less is another version, which may be new
+    digits = re.sub(r"\D", "", model.row)
+    near = [row for row in rows if is_slip(model.row, row) and re.sub(r"\D", "", row) == digits]
+    if model.row not in rows and near:
+        key = "gguf" if model.runs_in_gguf else "transformers"
         message = f'"{shortened(model.row)}" is no architecture that is known here'
-        yield ("architecture", "gguf"), message, f'did you mean "{guess}"?'
+        yield ("architecture", key), message, f'did you mean "{near[0]}"?'
     sizes = {"embedding_length": model.embedding_length, "heads": model.heads or 0}
     for name, kind in LAYERS.items():
         for path, line in _tables(document, "architecture", name):

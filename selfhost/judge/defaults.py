@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, PICTURES
 from ..core import units
@@ -298,7 +298,7 @@ def _larger(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     if best is not None or question.stated.runtime is not None:
         return best or own
     # with Ollama, where its tag alone is known to have the file that is asked for, and it runs
-    library, quantization = search.catalogue.runtime("ollama"), workload.quantization
+    library, quantization = search.catalogue.runtime(LIBRARY_RUNTIME), workload.quantization
     is_known = spec.repository_of("gguf", quantization) is not None
     if is_known or not loads_by_tag(spec, library, workload):
         return own

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
-from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING, PACKED
 from ..core.errors import Problem, WorkloadError
@@ -162,10 +163,10 @@ def _without_effect(case: Case, changes: str) -> str:
 def _with_runtime(question: Question, catalogue: Catalogue) -> Question:
     spec, workload, formats = question.spec, question.workload, question.files.formats
     if workload.runtime is not None:
-        typed, ids = workload.runtime, catalogue.runtime_ids()
-        wanted = typed.strip().lower()
-        if wanted in ids:
+        wanted = workload.runtime.strip().lower()
+        with suppress(WorkloadError):
             return question.replace(runtime=catalogue.runtime(wanted))
+        typed, ids = workload.runtime, catalogue.runtime_ids()
         things = catalogue.common_tables("things", "thing")
         thing_named, facts = things.get(canonical(wanted), ("", {}))
         # llama-server is llama.cpp, too
@@ -447,7 +448,7 @@ def bytes_to_make(question: Question, catalogue: Catalogue) -> int:
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if workload.task != "generate" or is_published(spec, workload):
         return 0
-    is_tagged = loads_by_tag(spec, catalogue.runtime("ollama"), workload)
+    is_tagged = loads_by_tag(spec, catalogue.runtime(LIBRARY_RUNTIME), workload)
     if is_tagged or not can_be_made(spec, runtime, workload):
         return 0
     kinds = [("safetensors", stored_type(spec.architecture))]
