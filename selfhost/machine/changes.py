@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..core import units
@@ -97,8 +98,8 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     return (card,) * count
 
 
-def _choice(name: str, typed: str, key: str) -> str:
-    choices = _setting(key)["choices"]
+def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
+    name, choices = normal(typed), _rows()[key]["choices"]
     if name in choices:
         return name
     listed = ", ".join(choices)
@@ -115,41 +116,39 @@ def _instruction_sets(text: str) -> tuple[str, ...]:
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
-    "architecture": lambda text: _choice(normal_architecture(text), text, "architecture"),
+    "architecture": partial(_choice, "architecture", normal_architecture),
     "memory": _size,
     "cores": _cores,
     # a full disk is something to ask about
     "disk": lambda text: 0 if text.strip() == "0" else _size(text, MAX_DISK_BYTES),
     "bandwidth": _bandwidth,
     "gpu": _gpu,
-    "system": lambda text: _choice(normal_system(text), text, "system"),
+    "system": partial(_choice, "system", normal_system),
     "instruction_sets": _instruction_sets,
 }
 # the keys of `--set`, in the order of their use: a later one may state what an earlier one lost
 SETTINGS = tuple(_READERS)
 
 
-def _setting(key: str) -> Mapping[str, Any]:
-    """Its row: `example`, `facts` that it states, those `lost`, other names (`also`), `choices`."""
-    row: Mapping[str, Any] = shipped_table("words")["setting"][key]
-    return row
+def _rows() -> Mapping[str, Any]:
+    """By key `example`, `facts` that it states, those `lost`, other names (`also`), `choices`."""
+    rows: Mapping[str, Any] = shipped_table("words")["setting"]
+    return rows
 
 
 def value_of(key: str, text: str) -> Any:
     """The value of one setting; of `gpu` a tuple of cards. `SettingError` says what is wrong."""
-    example = f"write for example {_setting(key)['example']}"
     try:
         if text:
             return _READERS[key](text)
         raise ValueError("has no value")
     except ValueError as error:
-        message, remedy = (*error.args, example)[:2]
-        raise _fault(key, message.partition(": write for")[0], remedy) from None
+        message, remedy = (*error.args, f"write for example {_rows()[key]['example']}")[:2]
+        raise SettingError([_fault(key, message.partition(": write for")[0], remedy)]) from None
 
 
-def _fault(key: str, message: str, remedy: str | None) -> SettingError:
-    named = shortened(key) or None
-    return SettingError([Problem(file="--set", key=named, message=message, remedy=remedy)])
+def _fault(key: str, message: str, remedy: str | None) -> Problem:
+    return Problem(file="--set", key=shortened(key) or None, message=message, remedy=remedy)
 
 
 def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards] = ()) -> Machine:
@@ -162,20 +161,18 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
     """
     if not settings and not named:
         return machine
-    problems: list[Problem] = []
-    texts, values = _read_settings(settings, problems)
+    texts, values, problems = _read_settings(settings)
     problems += _faults_of_cards(named, "gpu" in texts)
     if problems:
         raise SettingError(problems)
     changed = machine
     for key in (key for key in SETTINGS if key in values):
-        source = f"--set {texts[key]}"
-        if key == "bandwidth" and values[key][1]:
-            source = f"measured, by {source}"
-        changed = changed.stated(_facts_of_setting(changed, key, values[key]), source)
+        how = "measured, by " * (key == "bandwidth" and values[key][1])
+        facts = _facts_of_setting(changed, key, values[key])
+        changed = changed.stated(facts, f"{how}--set {texts[key]}")
     if named:
         notes = (text for each in named for text in (*each.notes, each.source))
-        facts: dict[str, Any] = {"accelerators": joined(named).accelerators}
+        facts = {"accelerators": joined(named).accelerators}
         # the disk of the computer that was read says nothing about the one that has these GPUs
         facts |= {} if "disk" in texts else {"disks": None}
         changed = changed.stated(facts, "; ".join(notes))
@@ -193,8 +190,7 @@ def _faults_of_cards(named: Sequence[NamedCards], are_set: bool) -> list[Problem
         "none is no GPU: give it alone": len(counts) > 1 and not all(counts),
         f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged": sum(counts) > MOST_CARDS,
     }
-    remedy = "leave one of them out"
-    first = [message for message, is_so in faults.items() if is_so][:1]
+    first, remedy = [fault for fault in faults if faults[fault]][:1], "leave one of them out"
     return [Problem(file="--gpu", message=message, remedy=remedy) for message in first]
 
 
@@ -211,45 +207,42 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
 
 
 def _read_settings(
-    settings: Sequence[str], problems: list[Problem]
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """The text and the value of each key, of GPUs all of them; what is wrong goes to `problems`."""
-    texts: dict[str, str] = {}
-    values: dict[str, Any] = {}
+    settings: Sequence[str],
+) -> tuple[dict[str, str], dict[str, Any], list[Problem]]:
+    """The text and the value of each key, of GPUs all of them; and what is wrong."""
+    texts, values, problems = dict[str, str](), dict[str, Any](), list[Problem]()
     for setting in map(str.strip, settings):
         key, is_set, text = setting.partition("=")
         key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
         is_one_more = key == "gpu" and values.get(key) and text.lower() != "none"
-        try:
-            if key not in SETTINGS or (key in values and not is_one_more):
-                raise _misplaced(key, text if is_set else None)
-            value = value_of(key, text)
-        except SettingError as error:
-            problems += error.problems
+        if key in values and not is_one_more:
+            problems.append(_fault(key, "is set several times", "set it once"))
+        elif key not in SETTINGS:
+            problems.append(_unknown_key(key, text if is_set else None))
         else:
+            try:
+                value = value_of(key, text)
+            except SettingError as error:
+                problems += error.problems
+                continue
             values[key] = values.get(key, ()) + value if key == "gpu" else value
             texts[key] = f"{texts[key]}, {setting}" if key in texts else setting
-    return texts, values
+    return texts, values, problems
 
 
-def _misplaced(key: str, value: str | None) -> SettingError:
-    """The error for a key that cannot be set, or not twice."""
-    meant = (name for name in SETTINGS if key in _setting(name)["also"])
-    guess = next(meant, None) or nearest(key, SETTINGS)
-    if key in SETTINGS:
-        message, hint = "is set several times", "set it once"
-    elif value is None:
-        message = "is no KEY=VALUE"
-        hint = f"write for example {_setting(guess or 'memory')['example']}"
-    else:
-        message, hint = "cannot be set", f"one of {', '.join(SETTINGS)}"
-        hint = f"did you mean {guess}={shortened(value)}?" if guess else hint
-    return _fault(key, message, hint)
+def _unknown_key(key: str, value: str | None) -> Problem:
+    guess = next((name for name in SETTINGS if key in _rows()[name]["also"]), None)
+    guess = guess or nearest(key, SETTINGS)
+    if value is None:
+        example = _rows()[guess or "memory"]["example"]
+        return _fault(key, "is no KEY=VALUE", f"write for example {example}")
+    hint = f"did you mean {guess}={shortened(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
+    return _fault(key, "cannot be set", hint)
 
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:
     """What it states, and None for each fact that is lost by it."""
-    lost, how = _setting(key)["lost"], {}
+    lost, how = _rows()[key]["lost"], {}
     if key == "disk":
         value = filled_disks(before.disks, value)
     elif key == "bandwidth":
@@ -260,7 +253,7 @@ def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:
         lost = ()
     elif key == "cores" and before.is_bandwidth_measured and value != before.cpu_cores_usable:
         lost = (*lost, BANDWIDTH)
-    return {**dict.fromkeys(lost), **how, **dict.fromkeys(_setting(key)["facts"], value)}
+    return {**dict.fromkeys(lost), **how, **dict.fromkeys(_rows()[key]["facts"], value)}
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
@@ -281,9 +274,7 @@ def planned(machine: Machine) -> Machine:
     """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
     sets that it lacks are assumed. Those sets that it has bring what they imply.
     """
-    assumed = list(machine.assumed)
-    changes: dict[str, Any] = {"planning": True}
-    sources = dict(machine.sources)
+    assumed, sources, changes = list(machine.assumed), dict(machine.sources), dict[str, Any]()
     if machine.disks is None:
         assumed.append("disks")
     else:
@@ -301,21 +292,21 @@ def planned(machine: Machine) -> Machine:
         changes |= facts
         sources |= dict.fromkeys(facts, why)
         assumed += ["cpu_cores_usable"] if why.startswith("assumed") else []
-    return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
+    assumed = [*dict.fromkeys(assumed)]
+    return machine.replace(**changes, planning=True, sources=sources, assumed=tuple(assumed))
 
 
 def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str]:
     """Those that the processor's name tells, else one for so much memory; and why."""
     cores = gpus.cores_in(machine) if machine.scope == "host" else None
+    memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if cores is not None:
         facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}
         if cores.performance != cores.physical:
             facts["cpu_cores_performance"] = cores.performance[1]
-        if cores.are_known:
-            return facts, "as its maker lists that model"
         least, _, most = cores.physical
-        return facts, f"assumed: {least} to {most}, as processors of that kind have"
-    memory = machine.memory_limit_bytes or machine.memory_total_bytes
+        guess = f"assumed: {least} to {most}, as processors of that kind have"
+        return facts, "as its maker lists that model" if cores.are_known else guess
     if memory is None:
         return {}, ""
     count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))

@@ -355,18 +355,13 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
 
 
 def _stated_cores(machine: Machine, about: Description) -> dict[str, Any]:
-    """The facts of those that are stated, if fewer than its processor has."""
+    """The facts of those that are stated, where its processor's name tells none."""
     stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
-    processor = machine.cpu_model or ""
-    cores = cpus.cores_of(processor)
-    listed = cores.physical[1] // cpus.count_of(processor) if cores and cores.are_known else None
-    if not stated or (listed and stated >= listed) or about.has_chip or machine.scope != "host":
+    cores = cpus.cores_of(machine.cpu_model or "")
+    if not stated or (cores and cores.are_known) or about.has_chip or machine.scope != "host":
         return {}
-    return {
-        "cpu_cores_physical": stated,
-        "cpu_cores_usable": float(max(threads, stated)),
-        "cpu_cores_performance": None,
-    }
+    facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
+    return {**facts, "cpu_cores_performance": None}
 
 
 def _title(computer: _Computer) -> str:
@@ -464,13 +459,10 @@ def _rate(series: cpus.Processor, kind: str, stated: int | None) -> int | None:
         for rate in series.bytes_per_second[::2]
     )
     rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
-    low, high = rates_of_kind.get(kind, (slowest, fastest))
+    (low, high), (least, most) = rates_of_kind.get(kind, (slowest, fastest)), _RATES_BESIDE
+    rate = stated or max(slowest, min(max(low, min(usual, high)), fastest))
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600 (assumed)
-    if series.memory == "bus" or low > 1.2 * fastest or slowest > 1.2 * high:
+    is_kind = low <= 1.2 * fastest and slowest <= 1.2 * high
+    if series.memory == "bus" or not is_kind or not least * slowest <= rate <= most * fastest:
         return None
-    if stated is None:
-        return int(max(slowest, min(max(low, min(usual, high)), fastest)))
-    if series.kind == "server":
-        return min(stated, fastest)
-    least, most = _RATES_BESIDE
-    return stated if least * slowest <= stated <= most * fastest else None
+    return int(min(rate, fastest) if series.kind == "server" else rate)

@@ -249,11 +249,7 @@ def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> boo
     """Whether a row is that chip or, where none is named, was sold under a name of these words."""
     if chip or "mac" not in row:
         return bool(row["words"].split() == ["apple", *chip])
-    kinds, names = words & role("macs"), map(set[str], map(str.split, row["mac"]["sold_as"]))
-    # `macbook 16gb` is every kind
-    idle = (role("idle") - {*cpus.MAKERS}) | kinds
-    is_bare = all(word in idle or SIZE.fullmatch(word) for word in words)
-    return any(name <= words or (is_bare and kinds <= name) for name in names)
+    return any({*name.split()} <= words for name in row["mac"]["sold_as"])
 
 
 def _take_processor(about: Description) -> None:
@@ -378,16 +374,14 @@ def _is_gpu_name(run: Sequence[str]) -> bool:
 
 
 def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[Card]) -> bool:
-    """Whether it is figures alone that are a year or a processor's number."""
+    """Whether it is figures alone that are a processor's number."""
     word = run[0]
-    if len(run) > 1 or not word.isdecimal():
+    if len(run) > 1 or not word.isdecimal() or about.processor or about.has_chip:
         return False
     processors = cpus.names_of_number(word, beside_gpu=True)
-    if processors and not (about.processor or about.has_chip):
-        if len(processors) > 1 or not about.cards_at:
-            raise _two_readings(about, word, [*processors, cards[0].label.lower()])
-        return True
-    return 2005 <= int(word) <= 2035
+    if len(processors) > 1 or (processors and not about.cards_at):
+        raise _two_readings(about, word, [*processors, cards[0].label.lower()])
+    return bool(processors)
 
 
 def _take_card(
@@ -440,8 +434,7 @@ def _size_before(about: Description, start: int, cards: Sequence[Card]) -> float
     if modules and float(modules[2]) in sold and about.processor is None:
         raise refusal("modules", about.text, word=modules[0], card=cards[0].label)
     has_others = any(about.free_gib(at) for at in about.free if at != start - 1)
-    is_of_card = about.processor is None or has_others or about.is_of_gpus
-    if size not in sold or not (is_of_card or _is_no_ram(about, size)):
+    if size not in sold or not (about.processor is None or has_others or about.is_of_gpus):
         return None
     about.take((start - 1,))
     return size

@@ -240,9 +240,6 @@ def named_card(
 
 def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
     """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
-    if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
-        # the name of a superchip states the processor's memory
-        memory_gib = None
     options = sorted(
         (each for card in several for each in _sizes(card, memory_gib)), key=lambda each: each[:3]
     )
