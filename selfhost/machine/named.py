@@ -309,7 +309,7 @@ def _described(about: Description) -> tuple[Machine, str]:
         scope="vm" if row.get("guest") else about.scope,
         confidence="medium" if row else "low",
     )
-    has_assumed = ", assumed" * machine.assumes("memory_total_bytes")
+    has_assumed = ", assumed" * ("memory_total_bytes" in machine.assumed)
     ram = _ram_words(gib)
     notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
     notes += _doubts(computer)
@@ -435,7 +435,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
     # the rate of a kind is a guess
-    assumed = [BANDWIDTH] if machine.assumes(BANDWIDTH) and "mts" not in stated else []
+    assumed = [BANDWIDTH] if BANDWIDTH in machine.assumed and "mts" not in stated else []
     facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
     machine = machine.stated(facts, f"{what}, as its description says")
     note = f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."

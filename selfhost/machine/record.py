@@ -342,10 +342,6 @@ class Machine(Record):
         """`linux-x86_64`, as the files of runtimes name those of their builds."""
         return f"{self.system}-{self.architecture}"
 
-    def assumes(self, fact: str) -> bool:
-        """Whether `fact` was taken from the machine's class."""
-        return fact in self.assumed
-
     def why_unread(self, fact: str) -> Unread:
         """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
         return next((entry for entry in self.unread if entry.fact == fact), _not_said(fact))

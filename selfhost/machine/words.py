@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache, partial
 
 from ..core import units
@@ -241,7 +241,18 @@ def named_card(
 def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
     """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
     options = sorted(
-        (each for card in several for each in _sizes(card, memory_gib)), key=lambda each: each[:3]
+        [
+            (
+                card.usual_gib not in (None, size),
+                size,
+                peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0,
+                card,
+            )
+            for card in several
+            for size in card.memory_gib
+            if memory_gib in (None, size, size * card.devices)
+        ],
+        key=lambda option: option[:3],
     )
     if not options:
         raise not_sold_so(several, memory_gib or 0)
@@ -266,14 +277,6 @@ def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) 
         notes=(note,) if others else (),
         source=f"{label}: bandwidth from {source}",
     )
-
-
-def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, float, Card]]:
-    """Of each size that is meant whether it is unusual, GiB and GB/s."""
-    for size in card.memory_gib:
-        if memory_gib in (None, size, size * card.devices):
-            peak = peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0
-            yield card.usual_gib not in (None, size), size, peak, card
 
 
 @lru_cache(maxsize=4096)

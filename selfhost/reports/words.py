@@ -330,7 +330,7 @@ def planned_words(machine: Machine) -> str:
     if not machine.planning:
         return ""
     if machine.is_this_one:
-        disk = " and an assumed disk" if machine.assumes("disks") else ""
+        disk = " and an assumed disk" if "disks" in machine.assumed else ""
         return f"Simulated machine: this computer with what you stated{disk}."
     is_sure = machine.confidence in (None, "high")
     doubt = "" if is_sure else f" with figures of {machine.confidence} confidence"

@@ -97,10 +97,10 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
     for fact, name in (("disks", "disk"), ("instruction_sets", "cpu")):
         # what the processor may lack slows nothing that lies on a GPU
         is_beside = name == "cpu" and verdict.needs and verdict.needs.placement == "accelerator"
-        if profile.machine.assumes(fact) and not is_beside:
+        if fact in profile.machine.assumed and not is_beside:
             assert outcomes[name] is Outcome.WARN
     is_on_host = verdict.needs is not None and verdict.needs.placement == "host"
-    if is_on_host and profile.machine.assumes("memory_bandwidth_bytes_per_second"):
+    if is_on_host and "memory_bandwidth_bytes_per_second" in profile.machine.assumed:
         assert outcomes["speed"] is Outcome.WARN
 
 

@@ -54,8 +54,8 @@ def cpu_check(
     both = _needed_and_there(needs, machine, required, recommended)
     builder = runtime.name if runtime else "what the spec states"
     stated = finding(*cell, builder=builder, processor=own, **both)
-    facts = ["architecture"] * machine.assumes("architecture")
-    if (required or recommended) and machine.assumes("instruction_sets"):
+    facts = ["architecture"] * ("architecture" in machine.assumed)
+    if (required or recommended) and "instruction_sets" in machine.assumed:
         facts += ["instruction sets"] * (cell[1] != "cpu-no-build")
     if not facts:
         return stated
@@ -91,7 +91,7 @@ def _sets_cell(machine: Machine, required: tuple[str, ...], recommended: tuple[s
     # systems do not tell of every set whether it is there
     entries = [entry.fact.partition(".") for entry in machine.unread]
     unread = {name for kind, _, name in entries if kind == "instruction_sets"} - there
-    figures: dict[str, Any] = {"perhaps": machine.assumes("instruction_sets")}
+    figures: dict[str, Any] = {"perhaps": "instruction_sets" in machine.assumed}
     missing = [name for name in required if name not in there]
     if lacking := [name for name in missing if name not in unread]:
         return FAIL, "cpu-lacks-instructions", "", {**figures, "missing": lacking}
@@ -253,7 +253,7 @@ def speed_check(
     wanted, in_ram = workload.min_tokens_per_second, placed.placement != "accelerator"
     if wanted is None:
         return None
-    is_assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
+    is_assumed = in_ram and any(fact in machine.assumed for fact in _PACE_SETTING)
     how, figures = speed.how, dict[str, Any]()
     if pace is None and speed.decode is not None:
         drafted = " with a draft" if workload.draft is not None else ""

@@ -141,7 +141,7 @@ def memory_check(
 
 def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Given) -> Cell | None:
     """Where the memory is assumed, and the processor may have enough for the least."""
-    if not machine.assumes("memory_total_bytes"):
+    if "memory_total_bytes" not in machine.assumed:
         return None
     most_gib = cpus.most_ram_gib(machine.cpu_model or "") or inf
     if least > most_gib * GIB - given.reserve_bytes:
@@ -343,9 +343,9 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making_
     whole = total or inf
     is_small = low > (whole if free is None else free)
     variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
+    facts = {"disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes"}
     # a guess, where the whole volume could hold it
-    is_guess = low <= whole and any(map(machine.assumes, facts))
+    is_guess = low <= whole and bool(facts & {*machine.assumed})
     if is_guess and (is_small or free is None or not variant):
         why = _why_unread(machine, place).reason if total is None else None
         return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}

@@ -132,7 +132,7 @@ def _core_of(machine: Machine, named: cpus.Chip | cpus.Processor | None) -> tupl
             "architecture": machine.architecture or "x86_64",
             "system": machine.system,
             "maker": cpus.maker_of(machine.cpu_model or ""),
-            "assumed": sets is None or machine.assumes("instruction_sets"),
+            "assumed": sets is None or "instruction_sets" in machine.assumed,
         }
         row = next(
             row
@@ -155,7 +155,7 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     # 4 of a record that states a bandwidth and no cores; the slow end of an unread processor
     # covers fewer
     counts: tuple[float, ...] = (min(counted, default=4.0),) * 3
-    if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
+    if machine.scope == "host" and "cpu_cores_usable" in machine.assumed:
         cores = gpus.cores_in(machine)
         counts = counts if cores is None else cores.performance
     most = (runtime and runtime.default_threads) or inf
