@@ -107,7 +107,13 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
 def tokens(text: str) -> list[str]:
     """The words of a description in one spelling each, in order, with BREAK between its parts."""
     lines = f" {BREAK} ".join(unicodedata.normalize("NFKC", text).lower().splitlines())
-    means, spoken = _spoken()
+    means = {word: row["means"] for row in word_table()["spoken"] for word in row["words"]}
+    longest = sorted(means, key=len, reverse=True)
+    # words of scripts without spaces stand alone wherever they are: `16기가`
+    joined_on = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+    inside = [re.escape(word) for word in longest if joined_on.search(word)]
+    alone = "|".join(re.escape(word) for word in longest if not joined_on.search(word))
+    spoken = re.compile("|".join([*inside, rf"(?<![^\W\d])(?:{alone})(?!\w)"]))
     plain = spoken.sub(lambda match: f" {means[match[0]]} ", lines.replace("\u0307", ""))
     for shape, put in shapes("rewrite"):
         plain = shape.sub(put, " ".join(plain.split()))
@@ -128,17 +134,6 @@ def shapes(name: str) -> tuple[tuple[re.Pattern[str], Means], ...]:
         (re.compile(row["find"]), row["put"] if "put" in row else _FUNCTIONS[row["by"]])
         for row in word_table()[name]
     )
-
-
-@cache
-def _spoken() -> tuple[Mapping[str, str], re.Pattern[str]]:
-    """Words of other languages and what finds one, the longest first: `16ГБ`."""
-    means = {word: row["means"] for row in word_table()["spoken"] for word in row["words"]}
-    longest = sorted(means, key=len, reverse=True)
-    scripts_without_spaces = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-    joined = [re.escape(word) for word in longest if scripts_without_spaces.search(word)]
-    alone = [re.escape(word) for word in longest if not scripts_without_spaces.search(word)]
-    return means, re.compile("|".join([*joined, rf"(?<![^\W\d])(?:{'|'.join(alone)})(?!\w)"]))
 
 
 class Card(Record):
