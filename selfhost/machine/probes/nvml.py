@@ -10,10 +10,8 @@ import os
 import sys
 from typing import Any
 
-# nvml.h: a version number in a structure is its size and, above 24 bits, its number
-_MEMORY_V2, _CLOCK_MEMORY = 0x02000028, 2
-_LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND = 12, 13
-_UNKNOWN_VERSION = (2, 3, _FUNCTION_NOT_FOUND, 25)
+# of nvml.h
+_CLOCK_MEMORY, _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND = 2, 12, 13
 _MAX_DEVICES, _TEXT_BYTES = 256, 96
 
 
@@ -78,16 +76,13 @@ def _gpu_or_instances(nvml: Library, index: int) -> list[dict[str, Any]]:
 
 
 def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
-    # version and padding, total, reserved, free, used
-    cells = (ctypes.c_ulonglong * 5)(_MEMORY_V2)
-    code, at = nvml.call("nvmlDeviceGetMemoryInfo_v2", handle, ctypes.byref(cells)), (1, 3)
-    if code in _UNKNOWN_VERSION:
-        # drivers before 510 know the first version only: total, free, used
-        code, at = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells)), (0, 1)
+    # total, free, used: the first version of the structure, which every driver knows
+    cells = (ctypes.c_ulonglong * 3)()
+    code = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells))
     return {
         "name": nvml.text("nvmlDeviceGetName", handle),
-        "memory_total_bytes": None if code else cells[at[0]],
-        "memory_free_bytes": None if code else cells[at[1]],
+        "memory_total_bytes": None if code else cells[0],
+        "memory_free_bytes": None if code else cells[1],
         "error": code or None,
     }
 

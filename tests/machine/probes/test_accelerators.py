@@ -207,7 +207,6 @@ FAKE_LIBRARY = r"""
 #include <unistd.h>
 typedef struct device *nvmlDevice_t;
 typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
-typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } nvmlMemory_v2_t;
 static const char *scenario(void) { const char *word = getenv("FAKE_NVML"); return word ? word : ""; }
 int nvmlInit_v2(void) {
     puts("chatter"); fflush(stdout);
@@ -226,10 +225,6 @@ int nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size) {
 }
 int nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
     memory->total = 81559ULL << 20; memory->free = 81081ULL << 20; memory->used = 478ULL << 20; return 0;
-}
-int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
-    if (memory->version != (sizeof(nvmlMemory_v2_t) | 2 << 24)) return 25;
-    memory->total = 81559ULL << 20; memory->reserved = 478ULL << 20; memory->free = 81081ULL << 20; memory->used = 0; return 0;
 }
 int nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
 int nvmlDeviceGetMemoryBusWidth(nvmlDevice_t device, unsigned int *width) { *width = 5120; return 0; }
