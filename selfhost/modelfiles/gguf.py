@@ -94,10 +94,9 @@ def read_gguf(path: str) -> LocalModel:
     if not tensors:
         source.refuse(path, "no-tensors")
     quantization = _quantization(model)
+    sizes = {quantization: sum(header.file_bytes for header in headers)}
     try:
-        spec = _spec(
-            model, {quantization: sum(header.file_bytes for header in headers)}, len(headers)
-        )
+        spec = _spec(model, sizes, len(headers))
     except Malformed as fault:
         # no converter writes it
         source.refuse(path, "unusable", what=fault)
@@ -498,10 +497,6 @@ def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | Non
         # where the tensor has another length than the header, llama.cpp refuses it
         length = stated // (2 if model.row.length_of_both else 1)
         return FeedForward(length=length or (*dense[:1], *mixed[-1:])[0])
-    if model.has(layer, "ffn_down.0.weight"):
-        # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
-        why = "each of its experts is a tensor of its own, as until April 2024"
-        raise Unclear(why, refused=True)
     return None
 
 
@@ -523,20 +518,18 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
         # blocks that predict more tokens are left out
         if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
-        stored = _size_text(actual.get(place, ())) or "missing"
-        what = f"its tensor {tensor} is {stored}, and in {model.name} models it is"
         # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
-        if place not in expected:
-            raise Unclear(f"{what} none that a llama.cpp known here loads")
-        raise Unclear(f"{what} {_size_text(expected[place])}", refused=True)
+        none = "none that a llama.cpp known here loads"
+        stored, wanted = (
+            " × ".join(map("{:,}".format, shapes[place])) if place in shapes else absent
+            for shapes, absent in ((actual, "missing"), (expected, none))
+        )
+        what = f"its tensor {tensor} is {stored}, and in {model.name} models it is {wanted}"
+        raise Unclear(what, refused=place in expected)
     if not model.is_as_row:
         tensors = source.listed(names, 3)
         model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
-
-
-def _size_text(shape: tuple[int, ...]) -> str:
-    return " × ".join(map("{:,}".format, shape))
 
 
 def _shapes(
