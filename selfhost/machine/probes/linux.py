@@ -18,13 +18,8 @@ TOTAL, LIMIT, AVAILABLE = "memory_total_bytes", "memory_limit_bytes", "memory_av
 USABLE, PERFORMANCE = "cpu_cores_usable", "cpu_cores_performance"
 CPUINFO, CPUS, MEMINFO = "/proc/cpuinfo", "/sys/devices/system/cpu", "/proc/meminfo"
 LIMITS, STATUS, CGROUP = "/proc/self/limits", "/proc/self/status", "/proc/self/cgroup"
-_TREE = "/proc/device-tree"
-_FIRMWARE = (
-    "/sys/class/dmi/id/sys_vendor",
-    "/sys/class/dmi/id/product_name",
-    f"{_TREE}/compatible",
-    f"{_TREE}/model",
-)
+_DMI, _TREE = "/sys/class/dmi/id", "/proc/device-tree"
+_FIRMWARE = f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible", f"{_TREE}/model"
 # what a 32-bit program system on a 64-bit kernel runs
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # by what programs are made for: a line of /proc/cpuinfo that another kind of processor has

@@ -118,15 +118,9 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
     filesystem = (mount.filesystem or None) if mount else None
-    free, total = (space["free_bytes"], space["total_bytes"]) if space else (None, None)
-    disk = Disk(
-        purpose=purpose,
-        path=place.path,
-        filesystem=filesystem,
-        free_bytes=free,
-        total_bytes=total,
-        writable=writable,
-    )
+    at: dict[str, Any] = {"purpose": purpose, "path": place.path, "filesystem": filesystem}
+    at |= {size: space[size] if space else None for size in ("free_bytes", "total_bytes")}
+    disk = Disk(**at, writable=writable)
     if mount:
         words = {"network": ", on a network", "memory": ", which is RAM"}.get(disk.kind, "")
         facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
