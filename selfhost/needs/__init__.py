@@ -21,6 +21,6 @@ from .file_formats import (
     weights_bytes,
     why_not_loaded,
 )
-from .llamacpp.drafts import OWN_BLOCK, vocabularies_differ, why_no_own_block
 from .llamacpp.files import files_of_maker
+from .llamacpp.memory import OWN_BLOCK, vocabularies_differ, why_no_own_block
 from .tensors import ArchitectureRow, row_of, trained_tokens

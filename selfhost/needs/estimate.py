@@ -15,9 +15,8 @@ from .case import NO_PROGRAM, Case, Companions, is_cast
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
-from .llamacpp.drafts import block_of_checkpoint, with_draft
 from .llamacpp.files import tensors_read
-from .llamacpp.memory import copy_bytes, why_cache_refused
+from .llamacpp.memory import block_of_checkpoint, copy_bytes, why_cache_refused, with_draft
 from .quantization import GGUF_QUANTIZATIONS, TABLES
 from .records import (
     ACCELERATOR,

@@ -303,16 +303,13 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
-    if runtime.formats == ("gguf",) and _is_conversion_unknown(spec):
+    formats, described = spec.safety.formats, (spec.architecture, spec.files, spec.components)
+    is_converted = any((*described, not formats, "gguf" in formats))
+    if runtime.formats == ("gguf",) and not is_converted:
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     return _why_not_served(spec, runtime)
-
-
-def _is_conversion_unknown(spec: ModelSpec) -> bool:
-    is_described = spec.architecture is not None or bool(spec.files or spec.components)
-    return bool(spec.safety.formats) and "gguf" not in spec.safety.formats and not is_described
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:

@@ -148,7 +148,8 @@ class _Recipe:
         if self.earlier and _is_value(name, _FUSED):
             return [self.rules.get("earlier", self.base)] * len(layers)
         if _is_value(name):
-            return [self.value_type(self.value_index[layer, name]) for layer in layers]
+            index, total = self.value_index, self.values
+            return [self.by_rules("values", index[layer, name], total) for layer in layers]
         if "ffn_down" in name:
             # with experts llama-quantize counts by the number of the layer, but it gives types of
             # about two bits before it looks at that
@@ -177,14 +178,6 @@ class _Recipe:
             return str(self.rules.get("queries", base))
         return self.by_rules("output", 0, 1) if "attn_output.weight" in name else base
 
-    def value_type(self, index: int) -> str:
-        type = self.by_rules("values", index, self.values)
-        if self.name in _TYPES["two_bits"]:
-            return type
-        if self.seventy and type in ("Q3_K", "Q4_K"):
-            type = "Q5_K"
-        return "Q8_0" if self.experts == 8 else type
-
     def by_rules(self, key: str, index: int, total: int) -> str:
         """The type of the tensor of that number among so many."""
         eighth = total // 8
@@ -204,10 +197,14 @@ class _Recipe:
             "falcon": self.falcon,
             "no falcon": not self.falcon,
         }
-        for words, type in self.rules.get(key, ()):
-            if all(facts[word] for word in words.split(", ")):
-                return str(type)
-        return self.base
+        rules = (*self.rules.get(key, ()), ("", self.base))
+        fitting = (str(type) for words, type in rules if all(map(facts.get, words.split(", "))))
+        type = next(fitting)
+        if key != "values" or self.name in _TYPES["two_bits"]:
+            return type
+        if self.experts == 8:
+            return "Q8_0"
+        return "Q5_K" if self.seventy and type in ("Q3_K", "Q4_K") else type
 
 
 def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:

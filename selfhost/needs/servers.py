@@ -13,17 +13,7 @@ from ..core.units import GIB, MIB
 from .cache import cache_sizes
 from .case import Case, overhead
 from .checkpoints import typed_tensors
-from .records import (
-    TENSOR_PARALLEL,
-    Device,
-    How,
-    Split,
-    Term,
-    share_by_device,
-    summed,
-    term,
-    times,
-)
+from .records import TENSOR_PARALLEL, Device, How, Split, Term, share_by_device, summed, term, times
 
 _VLLM, _SGLANG = (shipped_table("memory")[name] for name in ("vllm", "sglang"))
 
