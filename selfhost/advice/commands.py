@@ -301,9 +301,9 @@ def _must_state_context(launch: Launch) -> bool:
     trained = launch.question.trained_tokens if tokens <= usual else None
     if tokens == trained or tokens != usual or least is None:
         return tokens not in (trained, usual)
-    lent = lent_to_gpu(launch.machine)
-    shared = launch.machine.memory_total_bytes if lent is None else lent.most_bytes
     cards = launch.machine.accelerators or ()
+    lent = lent_to_gpu(launch.machine) if cards else None
+    shared = launch.machine.memory_total_bytes if lent is None else lent.most_bytes
     sizes = [card.memory_total_bytes or (shared if card.unified else None) for card in cards]
     return None in sizes or sum(filter(None, sizes)) >= least
 

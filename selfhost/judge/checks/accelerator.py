@@ -147,7 +147,7 @@ def _shares_check(
         program=runtime.name if runtime else "The runtime",
         need=(sum(share.place.low_bytes for share in shares), most),
         likely=sum(share.place.total_bytes for share in shares),
-        option=option.replace("{parallel}", str(question.workload.parallel)),
+        option=option.replace("{sampled}", str(question.workload.parallel)),
         smaller=what_is_smaller(on_cards, has),
         confidence=machine.confidence,
     )

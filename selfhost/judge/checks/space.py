@@ -4,7 +4,6 @@ runtime would store them?
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import ceil, inf
 from typing import Any
@@ -288,6 +287,7 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         path = here.path if here else None
         return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
     place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
+    shown = place.shown
     cell, ends = _refused_cell(needs, machine, place, missing), (low or 0, high or 0)
     cell = cell or _free_space_cell(machine, place, *ends, question.making_bytes)
     has, what = cell[3].get("has", place.free_bytes), "Everything stored"
@@ -302,8 +302,8 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         what=what,
         size=ends,
         is_range=low != high,
-        place=place.shown,
-        place_first=re.sub("^the ", "The ", place.shown),
+        place=shown,
+        place_first=f"T{shown[1:]}" if shown.startswith("the ") else shown,
         variable=_STORE_VARIABLES.get(purpose),
         confidence=machine.confidence,
         already=here.size_bytes if here and missing else None,
