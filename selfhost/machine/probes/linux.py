@@ -251,7 +251,8 @@ def _hierarchy(host: Host, controller: str) -> tuple[int, list[Mount], str]:
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
         return 1, old, paths.get(controller, "")
-    if "systemd-nspawn" in (host.env.get("container"), host.read_text("/run/systemd/container")):
+    container = host.read_text("/run/systemd/container").strip()
+    if "systemd-nspawn" in (host.env.get("container"), container):
         # its unit limits the group above the one it puts a container into
         raise ValueError("systemd-nspawn sets its limits on a group that does not show here")
     return 2, [mount for mount in shown if mount.filesystem == "cgroup2"], paths.get("", "")

@@ -149,6 +149,9 @@ def test_no_limit_is_the_hardware(build: Build) -> None:
         assert machine.memory_limit_bytes == 16 * GIB
         assert machine.memory_available_bytes == 12 * GIB
         assert "control group that shows here" in machine.sources["memory_limit_bytes"]
+    # systemd-nspawn limits the group above the one that its container sees
+    inside = version_2(free) | {"/run/systemd/container": "systemd-nspawn\n"}
+    assert read_machine(build(inside)).memory_limit_bytes is None
 
 
 @pytest.mark.parametrize(
