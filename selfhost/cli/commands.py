@@ -149,7 +149,7 @@ def show(words: list[str]) -> int:
     # said in the answer itself, for standard error is often thrown away
     notes, options.notes = (*shown.verdict.notes, *options.notes), ()
     shown = shown.replace(verdict=shown.verdict.replace(notes=notes))
-    if write_json(options, "shown", shown):
+    if write_json(options, "record", shown):
         return 0
     from ..catalogue.offers import snapshot_day
     from ..reports.show_text import show_document
@@ -172,7 +172,7 @@ def plan(words: list[str]) -> int:
     from ..advice.plan import plan_with
 
     planned = plan_with(open_catalogue(options.specs), options.model, workload)
-    if not write_json(options, "plan", planned):
+    if not write_json(options, "record", planned):
         from ..reports.plan_text import plan_document
 
         carry = options_to_repeat(options)

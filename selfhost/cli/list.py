@@ -48,7 +48,7 @@ def run(words: list[str]) -> int:
     # the document has them already
     options.notes = ()
     first = listing.models[: options.top]
-    if not write_json(options, "ranking", listing.replace(notes=notes, models=first)):
+    if not write_json(options, "record", listing.replace(notes=notes, models=first)):
         near: tuple[str, ...] = ()
         if not (listing.counts.models or listing.refused):
             guesses = words_in_names(options.words, catalogue)

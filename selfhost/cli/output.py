@@ -65,7 +65,8 @@ def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
     if wants_json:
         from ..reports import json
 
-        to_standard_error(json.dumps(json.error(error, code)))
+        document = json.titled("error/1", **json.fault(error), exit_code=code)
+        to_standard_error(json.dumps(document))
     else:
         from ..reports.layout import error_text
 

@@ -285,7 +285,9 @@ def _to_run(verdict: Verdict) -> Blocks:
         see = model.conversions_page if workload.format == "gguf" else None
         if not see and model.repository:
             see = f"https://huggingface.co/{model.repository}"
-        yield from (line(), line(f"No command is known that does this.{f' See {see}' * bool(see)}"))
+        number, page = workload.parallel, f" See {see}" * bool(see)
+        this = "this" if number == 1 else f"{number:,} at once; without --users there may be one"
+        yield from (line(), line(f"No command is known that does {this}.{page}"))
 
 
 def _spare(verdict: Verdict) -> str:

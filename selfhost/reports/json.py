@@ -26,7 +26,6 @@ from .layout import Blocks, line, section, strong
 if TYPE_CHECKING:
     from ..advice.listing import Ranking
     from ..advice.plan import Plan
-    from ..advice.several import Shown
     from ..advice.sizes import ContainerSize
     from ..advice.verify import Verification
     from ..machine.profiles import Profile
@@ -111,7 +110,7 @@ def check(
 def _listed(errors: Mapping[str, SelfhostError]) -> dict[str, Any]:
     first = list(errors.items())[:MAX_PROBLEMS]
     return {
-        "errors": [{"asked": name, **_error(error)} for name, error in first],
+        "errors": [{"asked": name, **fault(error)} for name, error in first],
         "errors_not_listed": len(errors) - len(first),
     }
 
@@ -134,11 +133,6 @@ def ranking(ranked: Ranking) -> dict[str, Any]:
     return titled("list/1", **members, models=models)
 
 
-def shown(shown: Shown) -> dict[str, Any]:
-    """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
-    return titled("model/1", **about(shown.verdict.model), **record(shown, "sizes verdict"))
-
-
 def about(spec: ModelSpec) -> dict[str, Any]:
     """Return all that a spec states, and the answers on openness that follow."""
     rows = {"openness": openness.rows(spec), "permissions": openness.permissions(spec)}
@@ -149,12 +143,6 @@ def _row(row: openness.Row) -> dict[str, Any]:
     """One answer on openness, with the answers it follows from; `unknown` is null."""
     answer = None if row.answer == "unknown" else row.answer
     return {**record(row, "name why sources assumed"), "answer": answer, "parts": record(row.parts)}
-
-
-def plan(answer: Plan) -> dict[str, Any]:
-    """`selfhost.plan/1`: the least machine, and every known one with its route."""
-    architecture = answer.least.machine.architecture if answer.least else None
-    return titled("plan/1", **_judged(answer, "plan", architecture))
 
 
 def profiles(shipped: Sequence[Profile]) -> dict[str, Any]:
@@ -221,12 +209,8 @@ def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int
     return titled("spec-check/1", good=ids, problems=record(problems), exit_code=code)
 
 
-def error(problem: SelfhostError, code: int) -> dict[str, Any]:
-    """`selfhost.error/1`: what goes to standard error under `--format json`."""
-    return titled("error/1", **_error(problem), exit_code=code)
-
-
-def _error(problem: SelfhostError) -> dict[str, Any]:
+def fault(problem: SelfhostError) -> dict[str, Any]:
+    """Return what is wrong: all but the exit code of `selfhost.error/1`."""
     problem = as_typed(problem)
     return {
         "error": type(problem).__name__,
@@ -243,10 +227,17 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     # each in the order asked
     "Comparison": lambda answer: titled("compare/1", models=record(answer.models)),
     "Machine": lambda machine: machine.to_json(),
-    "Plan": plan,
+    # the least machine, and every known one with its route
+    "Plan": lambda plan: titled(
+        "plan/1", **_judged(plan, "plan", plan.least and plan.least.machine.architecture)
+    ),
     "Ranking": ranking,
     "Row": _row,
     "Selector": str,
+    # what is known of a model, its sizes, and the verdict of the default
+    "Shown": lambda shown: titled(
+        "model/1", **about(shown.verdict.model), **record(shown, "sizes verdict")
+    ),
     "ModelSpec": _model,
     "Range": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
     "Speed": lambda speed: {

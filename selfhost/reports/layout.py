@@ -7,6 +7,7 @@ Widths count characters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
@@ -93,6 +94,8 @@ class Table(Record):
         return cls(columns=tuple(columns), rows=tuple(rows), indent=row["indent"])
 
 
+# emphasized text
+strong = partial(Span, style="strong")
 Block = Paragraph | Table
 Blocks = Iterable[Block]
 
@@ -100,11 +103,6 @@ Blocks = Iterable[Block]
 def line(*parts: str, indent: int = 0) -> Paragraph:
     """Return a sentence, in parts of several styles; empty ones are left out."""
     return Paragraph(parts=tuple(filter(None, parts)), indent=indent)
-
-
-def strong(text: str) -> Span:
-    """Return emphasized text."""
-    return Span(text, "strong")
 
 
 def command(text: str, indent: int = 2) -> Paragraph:

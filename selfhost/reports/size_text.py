@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..machine.gpus import fact_of
 from .layout import Blocks, Table, clean, commands, figures, line, section, strong, texts
 from .words import format_words, known
 
+_up = partial(units.binary, up=True)
 _TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
 # label, figure, why
 _Row = tuple[str, str, str]
@@ -76,10 +78,6 @@ def _single(size: ContainerSize, verbose: bool) -> Blocks:
         typed = " ".join([*settings, *map(shlex.quote, size.program)]) if size.program else ""
         lines = filter(None, (typed, size.fetch if typed else ""))
         yield from (*section("Start it with", commands(lines)), line(_TO_PASTE))
-
-
-def _up(size: int) -> str:
-    return units.binary(size, up=True)
 
 
 def _rows(size: ContainerSize) -> Iterator[_Row]:

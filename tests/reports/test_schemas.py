@@ -68,11 +68,11 @@ def _documents() -> dict[str, dict[str, Any]]:
         "verdicts-1": report.check(verdicts[:2], {"mistrl": error}),
         "compare-1": compare(["gpt2", "gpt-4o"], machine=VM).to_json(),
         "list-1": rank(machine=VM, use="reranking").to_json(),
-        "model-1": report.shown(shown),
+        "model-1": report.record(shown),
         "plan-1": plan("mistral-7b").to_json(),
         "plan-1 closed": plan("gpt-4o").to_json(),
         "profiles-1": report.profiles(profiles_beginning_with("macbook-air-m2-16gb")),
-        "error-1": report.error(error, 2),
+        "error-1": report.titled("error/1", **report.fault(error), exit_code=2),
         "machine-1": Machine.read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json(),
     }
 
