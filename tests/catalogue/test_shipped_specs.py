@@ -221,7 +221,7 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
 BLANKS = {
     "repository", "quantization", "tag", "kv_cache_type", "input", "draft", "yarn_factor",
     "yarn_original_tokens", "device", "variant", "remote_code", "cast", "parts", "context_checkpoints", "context_tokens",
-    "total_context_tokens", "parallel", "batch_tokens", "memory_share", "devices", "file_name",
+    "total_context_tokens", "parallel", "batch_tokens", "memory_share", "devices", "file_name", "card", "sampled",
 }  # fmt: skip
 
 
