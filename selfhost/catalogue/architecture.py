@@ -4,7 +4,6 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -248,9 +247,6 @@ def read_part(
     return part(layers=at, **values)
 
 
-_SLICE = re.compile(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
-
-
 def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places]:
     """The layers of every line, () where it is wrong; without `at` those that no line names."""
     places: dict[Table, Places] = {}
@@ -279,8 +275,9 @@ def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places
 def _numbers(line: Table, layers: int) -> Places:
     """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
     at: Any = line.values["at"]
-    if isinstance(at, str) and (slice := _SLICE.fullmatch(at)):
-        start, stop, step = (int(each) if each else None for each in slice.groups())
+    ends = at.split(":") if isinstance(at, str) and len(at) < 30 else []
+    if len(ends) in (2, 3) and not at.strip(":0123456789"):
+        start, stop, step = [int(end) if end else None for end in (*ends, "")[:3]]
         at = list(range(layers))[start:stop:step] if step != 0 and (stop or 0) <= layers else []
     is_inside = isinstance(at, list) and all(
         type(each) is int and 0 <= each < layers for each in at

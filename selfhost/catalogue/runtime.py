@@ -26,8 +26,7 @@ BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
 # the end of a name that states its groups, on which no rule depends
-_GROUPS = re.compile(r"-(?:\d+g|channel|[23]bit)$")
-_WHOLE, _SHARE = re.compile(r"[0-9]{1,9}"), re.compile(r"[01](\.[0-9]{1,9})?")
+_GROUPS = r"-(?:\d+g|channel|[23]bit)$"
 # kinds of attention whose heads keep keys and values
 _WITH_HEADS = ("full", "sliding")
 
@@ -100,8 +99,8 @@ class RuntimeOption(Stated):
         """Whether it can be set to that."""
         if self.to:
             return text == "yes"
-        is_number = (_WHOLE if self.most > 1 else _SHARE).fullmatch(text)
-        return is_number is not None and self.least <= float(text) <= self.most
+        form = r"[0-9]{1,9}" if self.most > 1 else r"[01](\.[0-9]{1,9})?"
+        return bool(re.fullmatch(form, text)) and self.least <= float(text) <= self.most
 
 
 class Conversion(Stated):
@@ -336,7 +335,7 @@ class RuntimeSpec(Stated):
         """The rule for a quantization, whatever the size of its groups; None for a stored type."""
         name = quantization or ""
         while name and name not in self.quantizations:
-            shorter = _GROUPS.sub("", name) if "-" in name else name
+            shorter = re.sub(_GROUPS, "", name) if "-" in name else name
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 

@@ -78,9 +78,11 @@ def gguf_name(text: str) -> str:
     """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` and `q4km` are `Q4_K_M`."""
     text = text.strip().upper()
     prefix = next((each for each in ("UD-", TRAINED_FOR) if text.startswith(each)), "")
-    name = re.sub(r"[-.]", "_", text.removeprefix(prefix))
-    # the signs left out: q4km
-    name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name).rstrip("_")
+    name = text.removeprefix(prefix).replace("-", "_").replace(".", "_")
+    if "_" not in name:
+        # the signs left out: q4km
+        name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name)
+    name = name.rstrip("_")
     return f"{prefix}{_NAMES['spelled'].get(name, name)}"
 
 
