@@ -28,8 +28,6 @@ CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm
 _SHARES_OF_LARGEST = (0.125, 0.5)
 # what stands for a sign in the shape of a model number; `?` is any
 _LETTERS_OF = {"#": "0123456789", "+": "123456789"}
-# `2x`, `x2`
-COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # makers as people type them, also before a bare number
 MAKERS = ("amd", "intel")
 
@@ -273,8 +271,9 @@ def count_of(name: str) -> int:
 
 def _count_in(word: str) -> int:
     """2 of `2x`, `x2` and `dual`; 0 of any other word."""
-    count = COUNT.fullmatch(word)
-    return int(count[1] or count[2]) if count else shipped_table("words")["counts"].get(word, 0)
+    number = word.removeprefix("x") if word.startswith("x") else word.removesuffix("x")
+    is_count = number != word and number.isascii() and number.isdecimal() and len(number) < 3
+    return int(number) if is_count else shipped_table("words")["counts"].get(word, 0)
 
 
 class Core(Record):

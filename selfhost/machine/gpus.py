@@ -20,14 +20,14 @@ _table = partial(shipped_table, "gpus")
 UNKNOWN = "unknown"
 _USUAL_SLICES = 7
 # what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
-_VGPU = re.compile(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
+_VGPU = r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]"
 # an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
-_MIG = re.compile(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
+_MIG = r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*"
 
 
 def fact_of(name: str, key: str) -> Any:
     """The value of that key in the row with the most words of the name; None where none has it."""
-    if _VGPU.fullmatch(name):
+    if re.fullmatch(_VGPU, name):
         return None
     # words that make another GPU of one: `ti`, `laptop`
     words, telling = words_of(name), frozenset(_table()["variants"])
@@ -160,7 +160,7 @@ def cycles_per_second(name: str) -> float | None:
 
 def _whole_and_share(name: str) -> tuple[str, float]:
     """The GPU that an instance of MIG is a part of, and its share; another itself and 1."""
-    match = _MIG.fullmatch(name)
+    match = re.fullmatch(_MIG, name)
     if match is None:
         return name, 1.0
     slices = fact_of(match[1], "mig_slices") or _USUAL_SLICES
@@ -189,7 +189,7 @@ def peak_flops(name: str, capability: str | None) -> float | None:
 @lru_cache(maxsize=1024)
 def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; of others None."""
-    if _VGPU.fullmatch(name):
+    if re.fullmatch(_VGPU, name):
         # some of them draw alone
         return None
     rows = (row for row in _table()["generation"] if _has_words(name, row["names"]))

@@ -384,13 +384,8 @@ def _title(computer: _Computer) -> str:
 
 def _doubts(computer: _Computer) -> tuple[str, ...]:
     """What else the description can mean, by its GPUs and by `note` of words.toml."""
-    about = computer.about
-    row, processor, series, label = (
-        computer.row,
-        computer.processor,
-        computer.series,
-        computer.cards.label,
-    )
+    about, row, series = computer.about, computer.row, computer.series
+    processor, label = computer.processor, computer.cards.label
     is_usual = processor in (None, _UNNAMED_PROCESSOR, _GUEST_PROCESSOR)
     is_listed = any((computer.chip, about.has_chip, series and not series.is_a_generation))
     no_gpu = not any((computer.accelerators, about.has_no_card, row, about.vram_gib))

@@ -14,11 +14,9 @@ from typing import Any
 from ..core.records import shortened
 from ..core.tables import shipped_table
 from . import cpus, gpus
-from .cpus import COUNT
 from .words import (
     BREAK,
-    KIND_OF_RAM,
-    MODULES,
+    COUNT,
     MOST_CARDS,
     NUMBERED,
     SIZE,
@@ -41,6 +39,8 @@ from .words import (
     word_table,
 )
 
+MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
+KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
 _MOST_WORDS, _MOST_LETTERS, _LONGEST_NAME = 80, 200, 9
 # of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
 _LEAST_DISK_GIB, _MOST_GIB_OF_CLIENTS = 240, 256

@@ -16,7 +16,6 @@ from ..core.records import Record, shortened
 from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
-from .cpus import COUNT
 from .gpus import (
     driver_memory_bytes,
     fact_of,
@@ -27,14 +26,12 @@ from .gpus import (
 )
 from .record import Accelerator
 
-Means = str | Callable[[re.Match[str]], str]
-
 BREAK = "|"
 MOST_CARDS = 64
 _MOST_ASKED = 8
 SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
-MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
-KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
+# `2x`, `x2`
+COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
 NUMBERED = re.compile(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
 
@@ -53,11 +50,7 @@ class PartOfMachineError(UnknownGpuError):
     """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
 
 
-_ERRORS: Mapping[str, type[SelfhostError]] = {
-    "machine": UnknownMachineError,
-    "gpu": UnknownGpuError,
-    "part": PartOfMachineError,
-}
+_ERRORS = {"machine": UnknownMachineError, "gpu": UnknownGpuError, "part": PartOfMachineError}
 
 
 def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> SelfhostError:
@@ -128,7 +121,7 @@ def tokens(text: str) -> list[str]:
 
 
 @cache
-def shapes(name: str) -> tuple[tuple[re.Pattern[str], Means], ...]:
+def shapes(name: str) -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
     """What regular expressions of the table find, and what stands for it."""
     return tuple(
         (re.compile(row["find"]), row["put"] if "put" in row else _FUNCTIONS[row["by"]])
