@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
 
 
-def start() -> NoReturn:
+def start() -> None:
     """Run the command line and end the process with its exit code.
 
     An interrupt, or a lack of memory while the program is being loaded, ends without a traceback.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..core import Any
 from ..core.records import Record
 from ..judge.record import report_module
 

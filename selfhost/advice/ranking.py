@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from math import inf
-from typing import TYPE_CHECKING
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot
 from ..catalogue.spec_values import GENERATING, MODALITIES, PICTURES
-from ..core import units
+from ..core import TYPE_CHECKING, units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from statistics import median
-from typing import Any
 
+from ..core import Any
 from ..core.files import Unreadable, status_of
 from ..core.records import Record
 from ..core.tables import expression, refusal, sentences, shipped_table

@@ -8,9 +8,9 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 from ..catalogue.openness import canonical_expression
+from ..core import Any
 from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import DATE, Record, read_by, shortened
 from ..core.tables import TABLES, Document, Table, shipped_table

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 
 from ..advice.api_route import meets, offers_for
 from ..advice.several import verdict_together
 from ..advice.understood import question_of, understand
 from ..catalogue.index import Catalogue
+from ..core import Any
 from ..core.errors import (
     MAX_PROBLEMS,
     InputError,

@@ -8,9 +8,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
-from typing import Any
 
-from ..core import tables
+from ..core import Any, tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.spelling import canonical

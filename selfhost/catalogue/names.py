@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
+from ..core import TYPE_CHECKING, Any
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record
 from ..core.spelling import canonical

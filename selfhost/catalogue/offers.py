@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
-from typing import Any
 
+from ..core import Any
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, read_by

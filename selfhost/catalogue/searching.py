@@ -7,9 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shlex import quote
-from typing import Any
 
-from ..core import units
+from ..core import Any, units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import shortened
 from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip

@@ -8,9 +8,9 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ..catalogue.index import Catalogue, misnamed, open_catalogue
+from ..core import TYPE_CHECKING
 from ..core.errors import SelfhostError
 from ..core.units import utc_today
 from ..judge import exit_code

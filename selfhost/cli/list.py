@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from ..advice.listing import Lister, Ranking, chosen, count_rows, list_notes
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.searching import kinds_in, words_in_names, words_typed
+from ..core import Any
 from ..core.spelling import canonical, nearest
 from ..core.units import utc_today
 from ..core.workload import Workload

@@ -7,8 +7,8 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
 
+from ..core import TYPE_CHECKING, TextIO
 from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
 
 if TYPE_CHECKING:

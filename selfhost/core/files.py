@@ -9,8 +9,8 @@ import re
 import stat
 import sys
 from collections.abc import Callable
-from typing import IO, Any
 
+from . import IO, Any
 from .errors import Problem
 
 # below what the allocator asks the system for each time

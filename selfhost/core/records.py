@@ -11,8 +11,8 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, Self, dataclass_transform
 
+from . import Any, ClassVar, Self, dataclass_transform
 from .units import parse_whole
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from shlex import quote
-from typing import Any
 
-from . import units
+from . import Any, units
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .records import Record, kind_of, read_by
 from .tables import Document

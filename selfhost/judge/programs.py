@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from math import inf
-from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -17,6 +16,7 @@ from ..catalogue.names import id_of
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING, PACKED
+from ..core import Any
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
 from ..core.spelling import canonical, nearest

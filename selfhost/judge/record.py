@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
 
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import Quality
+from ..core import Any, Self
 from ..core.records import FrozenDict, Record
 from ..core.workload import NARROW_CACHE_TYPES, Workload
 from ..machine.record import Machine

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
-from ..core import units
+from ..core import Any, units
 from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened
 from ..core.spelling import did_you_mean, nearest, words_of

@@ -9,16 +9,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache, partial
 from math import hypot, inf, prod
-from typing import Any, TypeVar
 
-from ..core import units
+from ..core import TYPE_CHECKING, Any, units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 
 _table = partial(shipped_table, "cpus")
 
-_R = TypeVar("_R", bound=Record)
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _R = TypeVar("_R", bound=Record)
 
 Ends = tuple[float, float, float]
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
 
-from ..core import units
+from ..core import Any, units
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
-from ..core import units
+from ..core import Any, units
 from ..core.spelling import words_of
 from ..core.tables import sentences, shipped_table
 from . import cpus, gpus

@@ -9,17 +9,19 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, NoReturn, TypeVar
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
 from ..catalogue.spec_rules import misfits
-from ..core import files
+from ..core import IO, TYPE_CHECKING, Any, NoReturn, files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shortened, shown
 from ..core.tables import shipped_table
 
-_Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
 # what lies in files of models
 FILES: Mapping[str, Any] = shipped_table("model_files")

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from .. import needs as need
 from ..catalogue.architecture import LAYERS, Architecture, LayerPart
@@ -16,6 +15,7 @@ from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.spec import ModelSpec, read_spec_file
 from ..catalogue.spec_rules import read_model_spec
 from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_ENDING
+from ..core import Any
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened
 from ..core.spelling import canonical

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 from ..catalogue.architecture import Architecture, Attention, FeedForward, TensorGroup
+from ..core import Any
 from ..core.records import Record
 from ..core.tables import shipped_table
 

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import partial
-from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
 from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
+from ..core import Any
 from ..core.errors import one_line
 from ..core.records import Record
 from . import audit_text as words

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from ..catalogue.offers import provider_name
-from ..core import units
+from ..core import TYPE_CHECKING, units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from ..judge.record import Finding, Outcome, Route, Verdict
 from . import words

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
-from ..core import units
+from ..core import TYPE_CHECKING, Any, units
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.tables import shipped_table

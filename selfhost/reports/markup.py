@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from html import escape
-from typing import Any
 
+from ..core import Any
 from ..core.tables import shipped_table
 from .layout import Blocks, Paragraph, Table, clean
 

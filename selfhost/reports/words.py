@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
 
 from ..catalogue.offers import Offer, provider_name
-from ..core import units
+from ..core import TYPE_CHECKING, units
 from ..core.tables import shipped_table
 from ..core.workload import (
     ANSWER_TOKENS,
@@ -21,13 +20,14 @@ from ..machine.record import Machine
 from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, section, strong, texts
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from ..advice.api_route import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
     from ..judge.pace.speed import Range, Speed
     from ..needs.records import Needs
 
-
-Number = TypeVar("Number", int, float)
+    Number = TypeVar("Number", int, float)
 
 # by kind, the words of `specs/common/labels.toml`
 LABELS: Mapping[str, Mapping[str, str]] = shipped_table("labels")

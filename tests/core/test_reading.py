@@ -133,11 +133,7 @@ json_values = st.recursive(
     [
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "is nested too deeply", None),
         ("[" * 100_000 + "]" * 100_000, "is nested too deeply", None),
-        (
-            "[" + "1," * MAX_SIGNS + "1]",
-            "holds about 1,000,001 values, and at most 1,0",
-            None,
-        ),
+        ("[" + "1," * MAX_SIGNS + "1]", "holds about 1,000,001 values, and at most 1,0", None),
         ('{"a": 1}\n x', "is not JSON: Extra data", 2),
         ('{"a": 1,\n x}', "is not JSON: Expecting property name", 2),
         ("", "is not JSON: Expecting value", 1),

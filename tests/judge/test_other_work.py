@@ -29,7 +29,7 @@ def holds(verdict: Verdict, figure: float, most_wide: float) -> bool:
     """The range holds a published figure, and is no wider than that many times."""
     work = work_of(verdict)
     assert work.low < work.likely < work.high
-    return work.low <= figure <= work.high and work.high / work.low <= most_wide
+    return bool(work.low <= figure <= work.high <= most_wide * work.low)
 
 
 @pytest.mark.parametrize(

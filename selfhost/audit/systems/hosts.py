@@ -13,9 +13,8 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from ...core import units
+from ...core import Any, units
 from ...core.files import Unreadable
 from ...core.tables import shipped_table
 from .facts import (

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from ...core import units
+from ...core import Any, units
 from ...machine.changes import with_implied
 from ...machine.record import MAX_MEMORY_BYTES
 from ...machine.words import MOST_CARDS

@@ -5,10 +5,9 @@ change?
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
-from ...core import units
+from ...core import Any, units
 from ...core.records import Record
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS

@@ -5,10 +5,10 @@ allow, does it read so much text?
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
+from ...core import Any
 from ...core.workload import Workload
 from ..programs import states_needs_alone
 from ..record import Question

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ...catalogue.runtime import RuntimeSpec
-from ...core import units
+from ...core import Any, units
 from ...core.tables import shipped_table
 from ...core.workload import (
     ANSWER_TOKENS,
@@ -386,7 +385,8 @@ def is_too_slow(judged: Judged) -> bool:
     pace = judged.speed.judged if judged.speed is not None else None
     wanted = judged.workload.min_tokens_per_second
     if pace is not None:
-        return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
+        least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
+        return bool(pace.likely < least)
     own = judged.finding("speed")
     if own is None or own.code == "speed-hours":
         return own is not None

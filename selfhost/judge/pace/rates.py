@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
-from typing import Any
 
 from ...catalogue.runtime import RuntimeSpec
-from ...core import units
+from ...core import Any, units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
@@ -173,12 +172,13 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     processor = processor_of(machine)
     less = share_of_many(machine.cpu_cores_physical or machine.cpu_cores_usable or 1)
     less /= processor.sockets
-    rate = SAME * processor.core.prompt * processor.core.ghz * 1e9 * (less, 1.0, 1.0)
+    rate: Range = SAME * processor.core.prompt * processor.core.ghz * 1e9 * (less, 1.0, 1.0)
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
         rate *= (constant("read_prompt", "thread_of_core"), 1.0, 1.0)
     least, usual, most = threads_range(machine, runtime)
-    return rate * usual * (least / usual, 1.0, most / usual)
+    rate *= usual
+    return rate * (least / usual, 1.0, most / usual)
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:

@@ -7,12 +7,13 @@ they are computed at, and a fixed time for each layer.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from functools import cache
 from math import exp, log, sqrt
-from typing import Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
+from ...core import Any
 from ...core.records import Record
 from ...core.tables import shipped_table
 from ...needs.quantization import BLOCKS
@@ -32,17 +33,13 @@ MEASURED_PROGRAM = "llama.cpp"
 SHORT_CHAT_TOKENS = 256
 
 
-class Range(NamedTuple):
+class Range(namedtuple("Range", ("low", "likely", "high"))):
     """A likely figure and its ends, in an answer the lowest first. Of the seconds that a pace is
     computed from the slow end stands first, which is their most.
 
     A sum is of parts that come one after the other, a product of independent factors, `1 / seconds`
     a rate.
     """
-
-    low: float
-    likely: float
-    high: float
 
     def __add__(self, other: Iterable[float]) -> Range:  # type: ignore[override]
         return Range(*(own + more for own, more in zip(self, other, strict=True)))
@@ -69,7 +66,8 @@ class Range(NamedTuple):
         return Range(max(slow, likely), likely, min(likely, fast))
 
 
-NOTHING, SAME = Range(0.0, 0.0, 0.0), Range(1.0, 1.0, 1.0)
+NOTHING: Range = Range(0.0, 0.0, 0.0)
+SAME: Range = Range(1.0, 1.0, 1.0)
 
 
 def longest(*seconds: Range) -> Range:

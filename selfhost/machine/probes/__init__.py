@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
+from ...core import Any
 from ...core.records import Record, shown
 from ...core.tables import shipped_table
 from ..record import BANDWIDTH, FACTS, Machine
@@ -30,7 +30,7 @@ def read_machine(host: Host | None = None) -> Machine:
         from .linux import read_cores, read_memory, read_processor, read_scope
     else:
         from .other_systems import read_cores, read_memory, read_processor, read_scope
-    facts = Facts({}, {}, {})
+    facts = Facts(values={}, sources={}, unread={})
     facts.put("system", host.system, "sys.platform")
     silent = "the recorded tree does not say when it was read"
     facts.put("read_at", host.ask("read_at"), "the system's clock", silent)

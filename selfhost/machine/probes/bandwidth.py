@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter, thread_time
-from typing import NamedTuple
 
 from ...core import units
-from ...core.records import Unread
+from ...core.records import Record, Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import Host, reason_of, whole
 from .linux import CPUS
@@ -25,7 +24,7 @@ _CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
 _LEAST_CPU_SHARE, _MAX_THREADS = 0.95, 16
 
 
-class Trace(NamedTuple):
+class Trace(Record):
     """When a thread began and was done with each chunk, its share of a processor, and the bytes
     that it read over and over.
     """
@@ -145,4 +144,6 @@ def _read(
             # a byte that is not there
             memchr(address + len(done) * _CHUNK_BYTES % filled, 2, _CHUNK_BYTES)
             done.append(perf_counter())
-        return Trace(done, (thread_time() - used) / (done[-1] - done[0]), filled)
+        return Trace(
+            seconds=done, cpu_share=(thread_time() - used) / (done[-1] - done[0]), area_bytes=filled
+        )

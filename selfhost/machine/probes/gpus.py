@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
+from ...core import Any
+from ...core.records import Record
 from ...core.tables import shipped_table
 from ..record import FILL_IN, Accelerator, normal_architecture
 from .host import Facts, Host, whole
@@ -29,7 +30,7 @@ _MAX_BYTES, _MIB = 2**50, 2**20
 _Why = tuple[str, str | None]
 
 
-class Cards(NamedTuple):
+class Cards(Record):
     """What was read of one maker's GPUs: the cards, where, and why the memory of some is None."""
 
     cards: tuple[Accelerator, ...]
@@ -117,7 +118,9 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
         cards = tuple(card.replace(**blank) for card in cards or every.values())
     maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
     place = PCI if folder.startswith(PCI) else DRM
-    return Cards(cards, place, _reason(code, maker=maker, mask=" and ".join(masks)))
+    return Cards(
+        cards=cards, source=place, unread=_reason(code, maker=maker, mask=" and ".join(masks))
+    )
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -187,7 +190,7 @@ def _read_apple(host: Host, _: Facts) -> tuple[list[Cards], _Why | None]:
     total = limit if 0 < limit <= _MAX_BYTES else None
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     source = f"sysctl hw.optional.arm64{', iogpu.wired_limit_mb' * bool(total)}"
-    return [Cards((card,), source, _reason("metal"))], None
+    return [Cards(cards=(card,), source=source, unread=_reason("metal"))], None
 
 
 def _read_windows(host: Host, _: Facts) -> tuple[list[Cards], _Why | None]:
@@ -202,7 +205,9 @@ def _read_windows(host: Host, _: Facts) -> tuple[list[Cards], _Why | None]:
     if listed:
         is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
         unread = _reason("shares" if is_shared else "registry")
-        reads.append(Cards(tuple(listed), "the registry's display adapters", unread))
+        reads.append(
+            Cards(cards=tuple(listed), source="the registry's display adapters", unread=unread)
+        )
     why = "the registry's list of display adapters could not be read", FILL_IN
     return reads, why if adapters is None else None
 
@@ -231,13 +236,13 @@ def read_nvidia(host: Host, devices: int) -> Cards | None:
     is_pc = normal_architecture(host.machine) == "x86_64"
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return Cards((card,), _BOARD, _reason("bufferless"))
+        return Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
     nodes = [n for n in host.listdir("/dev") if n[:6] == "nvidia" and whole(n[6:]) is not None]
     if not nodes and not any(map(host.exists, shipped_table("platforms")["nvidia_drivers"])):
         if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
-            return Cards((), "NVIDIA_VISIBLE_DEVICES hands this container no GPU")
+            return Cards(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
         return _read_files(host, devices, _reason("undriven"))
     answer = host.ask("nvml") or {"error": "unrecorded"}
     if isinstance(answer.get("gpus"), list):
@@ -260,7 +265,7 @@ def _read_files(host: Host, count: int, unread: _Why) -> Cards:
     for name in names:
         unified = bool(re.search(_UNIFIED_CHIP, name)) if is_pc or name != _UNNAMED else None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
-    return Cards(tuple(cards), f"/dev/nvidia* and {PCI}", unread)
+    return Cards(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
 
 
 def _jetson_board(host: Host) -> str:
@@ -283,7 +288,11 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
         numbers = _selected(mask, gpus, is_by_bus=host.env.get(_ORDER) == "PCI_BUS_ID")
     if numbers is None:
         card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-        return Cards((card,) * len({*str(mask).split(",")}), source, _reason("uuid", mask=_MASK))
+        return Cards(
+            cards=(card,) * len({*str(mask).split(",")}),
+            source=source,
+            unread=_reason("uuid", mask=_MASK),
+        )
     parts = [part for number in numbers for part in gpus[number]]
     cards = tuple(parse_gpu(part, driver, is_arm=is_arm) for part in parts)
     # of those without memory one that may have its own says more than one that has none
@@ -293,7 +302,7 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
         if not (card.memory_total_bytes or card.unified)
     ]
     unread = _reason(errors[0], "untold") if errors else _reason("bufferless")
-    return Cards(cards, source, unread)
+    return Cards(cards=cards, source=source, unread=unread)
 
 
 def _selected(mask: str, gpus: list[list[Any]], *, is_by_bus: bool) -> list[int] | None:

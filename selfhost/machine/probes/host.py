@@ -14,22 +14,25 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
 
+from ...core import TYPE_CHECKING, Any
 from ...core.errors import MachineFileError, Problem
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
-from ...core.records import Unread
+from ...core.records import Record, Unread
 from ...core.tables import shipped_table
 from ..record import Machine, normal_system
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 DEADLINE_SECONDS = 2.0
 # 1,024 CPUs have about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
 MAX_READ_BYTES = 2**22
 
 
-class Facts(NamedTuple):
+class Facts(Record):
     """Values and sources by fact, and why others are None."""
 
     values: dict[str, Any]
@@ -67,7 +70,7 @@ def firmware_scope(facts: Facts, words: Mapping[str, str]) -> None:
     facts.put("scope", scope if text.strip() else None, source, why)
 
 
-class Mount(NamedTuple):
+class Mount(Record):
     """One mounted file system. `root` is the part of it that is mounted, `options` its own."""
 
     point: str
@@ -90,7 +93,15 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
                 octal = partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
                 root, point = map(octal, (root, point))
             is_read_only = "ro" in fields[5].split(",")
-            mounts.append(Mount(point, system[0], root, system[2], is_read_only))
+            mounts.append(
+                Mount(
+                    point=point,
+                    filesystem=system[0],
+                    root=root,
+                    options=system[2],
+                    read_only=is_read_only,
+                )
+            )
     return tuple(mounts)
 
 
@@ -131,7 +142,9 @@ class Host:
         if self.system == "linux":
             self.mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo"))
         elif points := self.ask("mounts"):
-            self.mounts = tuple(Mount(*point) for point in points.items())
+            self.mounts = tuple(
+                Mount(point=point, filesystem=name) for point, name in points.items()
+            )
 
     def real(self, path: str) -> str:
         """Where `path` lies on this computer."""

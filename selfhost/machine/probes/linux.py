@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
+from ...core.records import Record
 from ...core.tables import shipped_table
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process, normal_architecture
@@ -288,7 +288,7 @@ def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]
     raise ValueError(f"{', '.join(shown)}; this process is in {path or 'none'}")
 
 
-class _Bound(NamedTuple):
+class _Bound(Record):
     """What memory cannot exceed, and what is left of it: of None, `left_source` is the reason."""
 
     bytes: int
@@ -320,7 +320,15 @@ def read_memory(host: Host, facts: Facts) -> None:
     source = f"{MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     left, left_source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
     left_source += " is missing (kernel before 3.14)" * (left is None)
-    bounds = [_Bound(total, source, left and min(left, total), left_source), *bounds]
+    bounds = [
+        _Bound(
+            bytes=total,
+            source=source,
+            left_bytes=left and min(left, total),
+            left_source=left_source,
+        ),
+        *bounds,
+    ]
     least = min(bounds, key=lambda bound: bound.bytes)
     facts.put(LIMIT, least.bytes, least.source)
     # what could not be read of one may be less than what all others leave
@@ -353,12 +361,19 @@ def _group_bounds(host: Host) -> list[_Bound]:
             left = max(0, most - max(0, held))
             room = f"room in control group {group}: {file} less what is in use besides file cache"
         source = f"limited by control group {group}: {file} {binary(most)}"
-        bounds.append(_Bound(most, source, left, room))
+        bounds.append(_Bound(bytes=most, source=source, left_bytes=left, left_source=room))
     if inherited is not None and inherited < min(bound.bytes for bound in bounds):
         # an ancestor that was read itself says more than the same limit seen from below
         group = f"above {levels[0][1]}"
         limited = f"limited by control group {group}: hierarchical_memory_limit {binary(inherited)}"
-        bounds.append(_Bound(inherited, limited, None, _UNREAD_USE.format(group)))
+        bounds.append(
+            _Bound(
+                bytes=inherited,
+                source=limited,
+                left_bytes=None,
+                left_source=_UNREAD_USE.format(group),
+            )
+        )
     return bounds
 
 
@@ -381,7 +396,7 @@ def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
         if option == "v":
             facts.put("address_space_bytes", left, source)
         limited = f"limited by ulimit -{option}: {binary(most)}{lift}"
-        bounds.append(_Bound(most, limited, left, source))
+        bounds.append(_Bound(bytes=most, source=limited, left_bytes=left, left_source=source))
     return bounds
 
 

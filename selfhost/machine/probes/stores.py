@@ -9,9 +9,10 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
 
+from ...core import Any
 from ...core.files import SHARD, numbered_files
+from ...core.records import Record
 from ...core.tables import shipped_table
 from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
@@ -23,7 +24,7 @@ _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf
 Models = Iterator[PresentModel | None]
 
 
-class Place(NamedTuple):
+class Place(Record):
     """Where models go, and what decided it, or why no path is known; `account` stores them, if not
     the one that asks.
     """
@@ -33,33 +34,33 @@ class Place(NamedTuple):
     account: str | None = None
 
 
-_NO_HOME = Place("", "no home folder of its account is known")
+_NO_HOME = Place(path="", why="no home folder of its account is known")
 
 
 def places(host: Host) -> dict[str, Place]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     # models of whisper.cpp go where the download script is told to put them
-    folders = {"whisper.cpp": Place(".", "whisper.cpp has no folder of its own")}
+    folders = {"whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")}
     table = shipped_table("present")
     for row in table["store"]:
         variable = row.get("variable", "")
         above = host.env.get(variable) if variable else host.home
         for store in row["of"] if above else ():
             path = host.paths.join(above, *row["below"])
-            folders.setdefault(store, Place(path, variable or "default"))
+            folders.setdefault(store, Place(path=path, why=variable or "default"))
     if hub := folders.get("huggingface"):
         # llama.cpp expands neither `~` nor variables
         path = hub.path
         if "~" in path or "$" in path:
             path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
             path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
-        folders["huggingface"] = hub._replace(path=path)
+        folders["huggingface"] = hub.replace(path=path)
     unit = next((file for file in table["ollama_units"] if host.read_text(file)), None)
     if unit and host.system == "linux":
         folders["ollama"] = _service_place(host, unit)
     elif host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
-        folders["ollama"] = Place("/var/snap/ollama/common/models", why, "root")
+        folders["ollama"] = Place(path="/var/snap/ollama/common/models", why=why, account="root")
     return folders
 
 
@@ -70,17 +71,17 @@ def _service_place(host: Host, unit: str) -> Place:
     texts = {file: host.read_text(file) for file in (unit, *files)}
     closed = [file for file in files if not texts[file] and "is empty" not in host.why[file]]
     if closed or (folder in host.why and host.exists(folder)):
-        return Place("", host.why[closed[0] if closed else folder])
+        return Place(path="", why=host.why[closed[0] if closed else folder])
     # the last setting wins
     text = "\n".join(texts.values())
     account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", text)][-1]
     if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', text):
-        return Place(paths[-1], f"OLLAMA_MODELS in {unit}", account)
+        return Place(path=paths[-1], why=f"OLLAMA_MODELS in {unit}", account=account)
     rows = [line.split(":") for line in host.read_text("/etc/passwd").splitlines()]
     home = next((row[5] for row in rows if row[0] == account and len(row) > 5), "")
     if home[:1] != "/":
         return _NO_HOME
-    return Place(f"{home}/.ollama/models", f"home of {unit}", account)
+    return Place(path=f"{home}/.ollama/models", why=f"home of {unit}", account=account)
 
 
 def read_disks(host: Host, facts: Facts) -> None:

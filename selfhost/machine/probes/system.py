@@ -5,12 +5,12 @@ process, for what may hang or crash: NVIDIA's library.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+
+from ...core import Any
 
 _UNAME = os.uname() if hasattr(os, "uname") else None
 _ADAPTER_VALUES = {
@@ -41,7 +41,10 @@ def _sysctl(name: str) -> str:
 
 def _registry_value(key: str, value: str) -> Any:
     try:
-        tool = importlib.import_module("winreg")
+        # of Windows alone, and so is what it holds
+        import winreg
+
+        tool: Any = winreg
         with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:
             return tool.QueryValueEx(opened, value)[0]
     except (ImportError, OSError):

@@ -19,9 +19,10 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
+from ...core import TYPE_CHECKING, Any
+from ...core.records import Record
 from ..cache import states, window_of
 from ..case import Cells
 from ..tensors import ArchitectureRow, Style
@@ -85,8 +86,16 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
         norm = is_normed and (number > 0 or row.first_norm)
         fourth = style.rope == "three of four" and number % 4 == 3
         heads, recurrent, feed = (groups.get(number) for groups in parts)
-        ranges = number < cached, number < early
-        layer = Layer(heads, recurrent, feed, is_last, norm, fourth, *ranges)
+        layer = Layer(
+            attention=heads,
+            recurrent=recurrent,
+            feed_forward=feed,
+            is_last=is_last,
+            is_normed=norm,
+            is_fourth=fourth,
+            is_cached=number < cached,
+            is_early=number < early,
+        )
         layers.append(distinct.setdefault(layer, layer))
     return layers
 
@@ -159,7 +168,7 @@ class Node:
         self.start = -1
 
 
-class Shared(NamedTuple):
+class Shared(Record):
     """What layers share that attend alike: room in the cache, and inputs that say where."""
 
     cells: int
@@ -170,7 +179,7 @@ class Shared(NamedTuple):
     value_rotation: Node | None
 
 
-class Layer(NamedTuple):
+class Layer(Record):
     """What one layer is made of."""
 
     attention: Attention | None
@@ -454,9 +463,10 @@ class Graph:
             residual = self.norm(self.over(sides, attended, residual), *sides)
             computed = feed_forward(self, feed, residual, sides[1])
             return self.norm(self.over(sides, computed, residual), *sides)
-        if feed is not None and all(layer[:2]):
+        parts = layer.attention, layer.recurrent
+        if feed is not None and all(parts):
             return self.with_recurrence(layer, feed, residual)
-        if feed is not None and (any(layer[:2]) or self.style.beside):
+        if feed is not None and (any(parts) or self.style.beside):
             total = self.two_parts(layer, feed, normed, residual)
             return total if self.embedded is None else self.with_embeddings(layer, total, residual)
         computed = self.mix(layer, normed)

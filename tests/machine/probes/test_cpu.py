@@ -86,7 +86,8 @@ HERE = Machine(
 def trace(rate: float, share: float = 1.0) -> Trace:
     """One thread that reads so many bytes a second."""
     step = bandwidth._CHUNK_BYTES / rate
-    return Trace([at * step for at in range(int(0.1 / step) + 2)], share, 256 * MIB)
+    seconds = [at * step for at in range(int(0.1 / step) + 2)]
+    return Trace(seconds=seconds, cpu_share=share, area_bytes=256 * MIB)
 
 
 @given(st.floats(5e9, 60e9), st.floats(5e9, 60e9))

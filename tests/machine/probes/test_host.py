@@ -80,7 +80,8 @@ def test_a_dead_network_volume_is_unread(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_volume_that_cannot_be_looked_at_is_unread(tmp_path: Path) -> None:
     """Nor is its space that of the volume around it."""
     seen = Host({"HOME": str(tmp_path / "broken")})
-    seen.mounts = (Mount("/", "ext4"), Mount(str(tmp_path / "broken"), "ext4"))
+    points = "/", str(tmp_path / "broken")
+    seen.mounts = tuple(Mount(point=point, filesystem="ext4") for point in points)
     machine = read_machine(seen)
     assert place(machine, "huggingface").free_bytes is None
     assert "cannot be looked at" in machine.why_unread("disks.huggingface.free_bytes").reason

@@ -109,9 +109,10 @@ def host_of(home: Path) -> Host:
 
 
 def read(host: Host) -> Facts:
-    found = Facts({}, {}, {})
+    found = Facts(values={}, sources={}, unread={})
     read_models(host, found)
-    return Facts(*masked(found, masks(host)))
+    facts: Facts = masked(found, masks(host))
+    return facts
 
 
 @pytest.fixture(autouse=True)
