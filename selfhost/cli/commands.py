@@ -152,7 +152,7 @@ def show(words: list[str]) -> int:
     if write_json(options, "record", shown):
         return 0
     from ..catalogue.offers import snapshot_day
-    from ..reports.show_text import show_document
+    from ..reports.models_text import show_document
 
     document = show_document(
         shown,

@@ -19,7 +19,7 @@ from selfhost.core.records import Unread
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
-from selfhost.reports import check_text, machine_text, models_text, show_text
+from selfhost.reports import check_text, machine_text, models_text
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
@@ -38,7 +38,7 @@ def _documents() -> dict[str, Blocks]:
         for verbose in (False, True)
         for kind, document in {
             "several": check_text.check_document(samples.every(), verbose=verbose),
-            "show": show_text.show_document(shown, verbose=verbose),
+            "show": models_text.show_document(shown, verbose=verbose),
             "compare": models_text.compare_document(comparison(samples.every()), verbose=verbose),
             "machine": machine_text.machine_document(samples.WORKSTATION, verbose=verbose),
         }.items()
@@ -47,7 +47,7 @@ def _documents() -> dict[str, Blocks]:
         **single,
         **several,
         "list": models_text.list_document(samples.listed(samples.every())),
-        "show-closed": show_text.show_document(samples.shown(samples.closed())),
+        "show-closed": models_text.show_document(samples.shown(samples.closed())),
         "machine-empty": machine_text.machine_document(Machine()),
     }
 
@@ -223,7 +223,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
         check_text.check_document([verdict], verbose=True),
         check_text.check_document([verdict, verdict]),
         models_text.list_document(samples.listed([verdict])),
-        show_text.show_document(
+        models_text.show_document(
             samples.shown(
                 verdict,
                 [samples.sized(name, 1, name, None, family=name, runtime=name, source=name)],
@@ -342,7 +342,7 @@ def test_one_memory_has_one_figure() -> None:
     assert verdict.needs.memory is not None
     shown = describe(open_catalogue(), "qwen3.5-4b", Workload(), verdict.machine)
     other = check_text.check_document([check("llama3.1:8b", machine=LAPTOP)])
-    for document in (show_text.show_document(shown), other):
+    for document in (models_text.show_document(shown), other):
         assert units.binary(verdict.needs.memory.total_bytes) in plain(document)
 
 
