@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Sequence
 
+from .. import __version__
 from ..catalogue.index import Catalogue, misnamed, open_catalogue
 from ..core import TYPE_CHECKING
 from ..core.errors import SelfhostError
@@ -291,7 +292,9 @@ def spec(words: list[str]) -> int:
     runtimes = catalogue.runtime_ids()
     problems, valid_specs = check_spec_files(options.files, catalogue.specs(), runtimes)
     code = 1 if problems else 0
-    if not write_json(options, "spec_check", problems, valid_specs, code):
+    ids = [each.id for each in valid_specs]
+    document = {"schema": "selfhost.spec-check/1", "selfhost_version": __version__, "good": ids}
+    if not write_json(options, "record", document | {"problems": problems, "exit_code": code}):
         from ..reports.layout import clean, problems_text
 
         good = [f"{clean(f'{each.origin}: ok ({each.name})')}\n" for each in valid_specs]

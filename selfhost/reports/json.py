@@ -14,7 +14,7 @@ from .. import __version__
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
 from ..core import TYPE_CHECKING, Any, units
-from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
+from ..core.errors import MAX_PROBLEMS, SelfhostError
 from ..core.records import FrozenDict
 from ..core.tables import shipped_table
 from ..core.workload import as_typed
@@ -200,12 +200,6 @@ def verification(comparison: Verification) -> dict[str, Any]:
         ],
         speed_how=verdict.speed.how if verdict.speed else None,
     )
-
-
-def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int) -> dict[str, Any]:
-    """`selfhost.spec-check/1`: every fault, and the ids of the specs without one."""
-    ids = [spec.id for spec in good]
-    return titled("spec-check/1", good=ids, problems=record(problems), exit_code=code)
 
 
 def fault(problem: SelfhostError) -> dict[str, Any]:

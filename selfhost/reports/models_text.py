@@ -377,7 +377,7 @@ def show_document(
     """
     verdict, spec, offers = shown.verdict, shown.verdict.model, shown.verdict.api_offers
     yield from (*_title(spec, verbose), words.answer_line(verdict), *texts(verdict.understood_as))
-    yield from (line(), Table.of("show", _facts_of(spec)))
+    yield from (line(), Table.of("show", _rows(spec)))
     if served := spec.availability:
         stated = {
             "retired": served.retired,
@@ -415,7 +415,7 @@ def _title(spec: ModelSpec, verbose: bool) -> Blocks:
     yield from texts([head, names, over], indent=0)
 
 
-def _facts_of(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
+def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     """Its license, how open it is, its context and what it was tuned from, each with why."""
     if not spec.closed:
         terms = spec.license and spec.license.id
