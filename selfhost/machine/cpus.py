@@ -275,7 +275,7 @@ def _count_in(word: str) -> int:
     """2 of `2x`, `x2` and `dual`; 0 of any other word."""
     number = word.removeprefix("x") if word.startswith("x") else word.removesuffix("x")
     is_count = number != word and number.isascii() and number.isdecimal() and len(number) < 3
-    return int(number) if is_count else shipped_table("words")["counts"].get(word, 0)
+    return int(number) if is_count else _table()["counts"].get(word, 0)
 
 
 class Core(Record):
