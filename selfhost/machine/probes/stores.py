@@ -347,10 +347,10 @@ def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, P
         folders += [join(library, name, "site-packages") for name in names]
     for folder in (*folders, *(host.ask("python_path") or ())):
         # `mlx_lm-0.32.2.dist-info`
-        for entry in host.listdir(folder):
+        for entry in (name for name in host.listdir(folder) if name.endswith(".dist-info")):
             package, _, version = entry.removesuffix(".dist-info").partition("-")
             runtime = packages.get(package.lower().replace("_", "-").replace(".", "-"))
-            if runtime and version and entry.endswith(".dist-info"):
+            if runtime and version:
                 path = join(folder, entry)
                 first = runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
                 runtimes[runtime] = first.replace(version=first.version or version)
