@@ -58,7 +58,8 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
             values.setdefault(key.strip(), {})[value.strip()] = None
     keys = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
     names = [next(iter(values[key])) for key in keys if key in values]
-    model = _arm_model(values) or " ".join(names[0].split() if names else ())
+    parts = _arm_parts(values) if "CPU part" in values else ""
+    model = parts or " ".join(names[0].split() if names else ())
     lists = [
         set(words.lower().split()) for words in values.get("flags") or values.get("Features") or ()
     ]
@@ -66,12 +67,13 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
     return model, tuple(sets) if lists and "".join(sets).isprintable() else None
 
 
-def _arm_model(values: Mapping[str, Iterable[str]]) -> str:
-    """The parts of which an Arm kernel gives the numbers, and the board; or empty."""
-    parts = values.get("CPU part", ())
-    table = shipped_table("firmware_names")["arm_parts"] if parts else {}
+def _arm_parts(values: Mapping[str, Iterable[str]]) -> str:
+    """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
+    table = shipped_table("firmware_names")["arm_parts"]
     makers = [table.get(maker.lower(), {}) for maker in values.get("CPU implementer", ())]
-    names = dict.fromkeys(maker.get(part.lower()) for maker in makers for part in parts)
+    names = dict.fromkeys(
+        maker.get(part.lower()) for maker in makers for part in values["CPU part"]
+    )
     name, board = " + ".join(filter(None, names)), " ".join(values.get("Model", ()))
     return f"{name} ({board})" if name and board else name
 
