@@ -202,12 +202,23 @@ class Search(Record):
             # what runs is known to fit
             low = question.workload.parallel if self.judged.fits else 1
             most = max(low, question.runtime.most_sequences or _MOST_PARALLEL)
-            most_parallel = largest(low, most, lambda number: self.fits(parallel=number))
+            most_parallel = largest(
+                low, most, lambda number: self.fits(parallel=number), low + self._more(low)
+            )
         return Room(
             longest_context_tokens=longest,
             best_quantization=self.best_quantization(question.runtime),
             most_parallel=most_parallel,
         )
+
+    def _more(self, number: int) -> int:
+        """About how many more sequences or tokens have room, by what that number of them keeps."""
+        judged, place = self.judged, "memory" if self.judged.placement == "host" else "accelerator"
+        terms, held = judged.needs.terms if judged.needs else (), judged.finding(place)
+        kept = sum(term.bytes for term in terms if term.name in ("kv_cache", "recurrent_state"))
+        if held is None or not isinstance(held.has, int) or not isinstance(held.needs, int):
+            return 0
+        return (held.has - held.needs) * number // kept if kept else 0
 
     def longest_context(self) -> int | None:
         """Tokens per sequence, at most what the model was trained for: what its publisher documents
@@ -226,7 +237,8 @@ class Search(Record):
             # what was asked for is judged all the same
             most = max(most, asked_tokens)
         low = min(asked_tokens, most) if self.judged.fits else 1
-        return largest(low, most, lambda tokens: self.fits(context_tokens=tokens))
+        guess = low + self._more(low)
+        return largest(low, most, lambda tokens: self.fits(context_tokens=tokens), guess)
 
     def best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The smallest without noticeable loss that fits, else the best that does."""
@@ -328,10 +340,19 @@ class Search(Record):
         return sorted(ordered)
 
 
-def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number from `low` to `high` that fits, as all smaller ones do; else None."""
+def largest(low: int, high: int, fits: Callable[[int], bool], guess: int = 0) -> int | None:
+    """The largest number from `low` to `high` that fits, as all smaller ones do, sought in growing
+    steps around `guess`; None where not even `low` does.
+    """
     if low > high or not fits(low):
         return None
     if fits(high):
         return high
+    step = max(1, guess // 128)
+    while low < guess < high:
+        if fits(guess):
+            low, guess = guess, guess + step
+        else:
+            high, guess = guess, guess - step
+        step *= 2
     return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))
