@@ -19,9 +19,9 @@ import readme_picture
 import selfhost
 from helpers.machines import IDS
 from helpers.paths import DATA, RECORDS, ROOT, SCHEMAS
-from selfhost.audit.machines import READERS
+from selfhost.audit.drafts import table_of
 from selfhost.audit.policy import read_policy
-from selfhost.audit.systems.facts import table_of
+from selfhost.audit.systems import READERS
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS

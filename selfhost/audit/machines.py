@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import chain
 
@@ -30,10 +30,9 @@ from ..core.files import (
 )
 from ..core.records import FrozenDict, Record, shown
 from ..machine.record import BANDWIDTH, FACTS, MAX_FILE_BYTES, RECORDED, Machine
+from .drafts import Entry, OutOfService, is_address, table_of
 from .rows import listed
-from .systems.facts import Entry, OutOfService, is_address, table_of
-from .systems.hosts import read_ansible, read_prometheus
-from .systems.kubernetes import read_kubernetes
+from .systems import READERS
 
 # a file with more records that are no machine is another kind of file: it is read no further
 MAX_FAULTY = 10_000
@@ -44,12 +43,6 @@ _STANDARD_INPUT = "standard input"
 _REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
-# the machines of a JSON document of that file; None where it is no answer of the system
-READERS: Mapping[str, Callable[[Mapping[str, Any], str], list[Entry] | None]] = {
-    "ansible": read_ansible,
-    "kubernetes": read_kubernetes,
-    "prometheus": read_prometheus,
-}
 # of a text, by which it is recognized what it holds
 _START_BYTES = 1 << 16
 # of one answer: some 5,000 nodes of Kubernetes with all they state. Python takes up to 125 bytes a
@@ -217,7 +210,9 @@ class _Loader:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
             if entry.fault is not None:
                 is_down = isinstance(entry.fault, OutOfService)
-                (self.down if is_down else faults).append(_problem(file, entry, entry.fault))
+                problem = entry.fault.problem(file, RECORD_IT)
+                problem = problem.replace(line=entry.line, key=entry.place)
+                (self.down if is_down else faults).append(problem)
                 continue
             count += 1
             try:
@@ -249,19 +244,16 @@ class _Loader:
             earlier, line = self._origins[machine.name]
             where = f"{earlier}:{line}" if line else earlier
             reason = f'"{machine.name}" is also the name of the machine in {where}'
-            fault = Unreadable(reason, "keep one of them, or give each a name of its own")
-            place = f"{entry.place}.name" if entry.place else "name"
-            faults.append(_problem(file, Entry(line=entry.line, place=place), fault))
+            remedy = "keep one of them, or give each a name of its own"
+            key = f"{entry.place}.name" if entry.place else "name"
+            problem = Problem(file=file, line=entry.line, key=key, message=reason, remedy=remedy)
+            faults.append(problem)
             return
         self.machines.add(machine)
         self._origins[machine.name] = file, entry.line
         if len(self.machines.kinds) > MAX_KINDS:
             message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
             raise Unreadable(message)
-
-
-def _problem(file: str, entry: Entry, fault: Unreadable) -> Problem:
-    return fault.problem(file, RECORD_IT).replace(line=entry.line, key=entry.place)
 
 
 def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:

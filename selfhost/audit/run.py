@@ -38,11 +38,11 @@ from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
 from ..needs.quantization import sets_alike
+from .drafts import NOT_JUDGED
 from .fleet_judge import FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
 from .policy import FACT_KEYS, Fault, MachineClass, Policy, Wanted, read_policy
 from .rows import Audit, Exceptions, Result, Row, Since, listed
-from .systems.facts import NOT_JUDGED
 
 # a row is judged where one of them was held against the machine
 _SIZES = frozenset(("memory", "disk"))
@@ -157,19 +157,18 @@ class PolicyJudge:
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
         """The question; without model files only how weights are laid out here counts."""
-        if machine.models_present or machine.is_this_one:
-            return self._new_question(model, machine)
         sets = () if uses_shared_gpu(machine, None) else sets_alike(machine.instruction_sets)
-        key = model, sets
-        if key not in self._questions:
-            like = Machine(instruction_sets=sets, accelerators=(), models_present=())
-            self._questions[key] = self._new_question(model, like)
-        return self._questions[key]
-
-    def _new_question(self, model: Wanted, machine: Machine) -> Question:
-        meaning = understand(self._catalogue, model.name, model.asked)
-        question = question_of(self._catalogue, meaning, machine)
-        return question.replace(requires_runtime=model.require_runtime)
+        has_files = machine.models_present or machine.is_this_one
+        question = None if has_files else self._questions.get((model, sets))
+        if question is None:
+            if not has_files:
+                machine = Machine(instruction_sets=sets, accelerators=(), models_present=())
+            meaning = understand(self._catalogue, model.name, model.asked)
+            question = question_of(self._catalogue, meaning, machine)
+            question = question.replace(requires_runtime=model.require_runtime)
+            if not has_files:
+                self._questions[model, sets] = question
+        return question
 
     def _is_offered(self, wanted: Workload, question: Question, judged: Judged) -> bool:
         spec, workload = question.spec, question.workload

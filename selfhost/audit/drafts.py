@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
-from ...core import Any, units
-from ...core.files import Unreadable
-from ...core.records import shown
-from ...core.spelling import words_of
-from ...core.tables import expression, shipped_table
-from ...machine import cpus, gpus, named, profiles
-from ...machine.changes import with_implied
-from ...machine.record import (
+from ..core import Any, units
+from ..core.files import Unreadable
+from ..core.records import shown
+from ..core.spelling import words_of
+from ..core.tables import expression, shipped_table
+from ..machine import cpus, gpus, named, profiles
+from ..machine.changes import with_implied
+from ..machine.record import (
     FACTS,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
@@ -29,8 +29,8 @@ from ...machine.record import (
     normal_architecture,
     normal_system,
 )
-from ...machine.understand import cards_named
-from ...machine.words import MOST_CARDS, PartOfMachineError, UnknownGpuError, every_card
+from ..machine.understand import cards_named
+from ..machine.words import MOST_CARDS, PartOfMachineError, UnknownGpuError, every_card
 
 MAX_LABELS = 32
 MAX_LABEL = 200

@@ -1,1 +1,0 @@
-"""Answers of other systems become machine records, by `specs/common/systems.toml`."""
