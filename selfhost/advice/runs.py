@@ -206,7 +206,14 @@ def _read_log(text: str) -> Run | None:
         # what llama-cli shows behind its last answer
         rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
         paces = [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
-    left_out = sum(pace.shared for pace in timed if pace.term == "decode") if alone else 0
+    left_out = sum(pace.shared for pace in timed if pace.term == "decode") * bool(alone)
+    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
+    states, at_once = 1, sequences or 1
+    if facts.get("kv_unified") == "true":
+        # they share one cache
+        sequences, states = 1, at_once
+    else:
+        context = _amount(facts.get("n_ctx_seq")) or (context and context // at_once)
     holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
     return _run_with(
         facts,
@@ -219,17 +226,10 @@ def _read_log(text: str) -> Run | None:
         notes=sentences("runs", "note", holds, number=left_out),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
         output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
-        **_sequences(facts),
+        context_tokens=context,
+        parallel=sequences,
+        states=states,
     )
-
-
-def _sequences(facts: Mapping[str, str]) -> dict[str, int | None]:
-    """The context per sequence, the sequences, and how many of them share one cache."""
-    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max")) or 1
-    if facts.get("kv_unified") == "true":
-        return {"context_tokens": context, "parallel": 1, "states": sequences}
-    own = _amount(facts.get("n_ctx_seq")) or (context and context // sequences)
-    return {"context_tokens": own, "parallel": _amount(facts.get("n_seq_max"))}
 
 
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:

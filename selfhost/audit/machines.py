@@ -224,7 +224,20 @@ class _Loader:
                 continue
             if machine.name == RECORDED:
                 machine = machine.replace(name=self._name(file, entry, count))
-            self._keep(file, entry, machine, faults)
+            if machine.name in self._origins:
+                earlier, line = self._origins[machine.name]
+                where = f"{earlier}:{line}" if line else earlier
+                reason = f'"{machine.name}" is also the name of the machine in {where}'
+                remedy = "keep one of them, or give each a name of its own"
+                key = ".".join(filter(None, (entry.place, "name")))
+                problem = Problem(file=file, line=entry.line, key=key, message=reason)
+                faults.append(problem.replace(remedy=remedy))
+                continue
+            self.machines.add(machine)
+            self._origins[machine.name] = file, entry.line
+            if len(self.machines.kinds) > MAX_KINDS:
+                message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
+                raise Unreadable(message)
         if not count and not faults and len(self.down) == down:
             raise Unreadable("holds no machine")
 
@@ -238,22 +251,6 @@ class _Loader:
             return stem
         # items of a list may stand in one line
         return f"{stem}:{count if entry.place or not entry.line else entry.line}"
-
-    def _keep(self, file: str, entry: Entry, machine: Machine, faults: list[Problem]) -> None:
-        if machine.name in self._origins:
-            earlier, line = self._origins[machine.name]
-            where = f"{earlier}:{line}" if line else earlier
-            reason = f'"{machine.name}" is also the name of the machine in {where}'
-            remedy = "keep one of them, or give each a name of its own"
-            key = f"{entry.place}.name" if entry.place else "name"
-            problem = Problem(file=file, line=entry.line, key=key, message=reason, remedy=remedy)
-            faults.append(problem)
-            return
-        self.machines.add(machine)
-        self._origins[machine.name] = file, entry.line
-        if len(self.machines.kinds) > MAX_KINDS:
-            message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"
-            raise Unreadable(message)
 
 
 def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:

@@ -245,22 +245,19 @@ def _cards(samples: _Samples) -> list[Card]:
                 key = (number, plain(series.get("GPU_I_ID"), 20) or "")
                 memory.setdefault(key, {})[what] = size
                 series_of.setdefault(key, series)
-    divided = {number for number, part in memory if part}
-    return [
-        _measured_card(series_of[number, part], sizes, part)
-        for (number, part), sizes in memory.items()
-        if part or number not in divided
-    ]
-
-
-def _measured_card(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Card:
-    total, free, used = map(sizes.get, ("TOTAL", "FREE", "USED"))
-    if total is None and free is not None and used is not None:
-        total = free + used + sizes.get("RESERVED", 0)
-    name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
-    profile = plain(series.get("GPU_I_PROFILE"), 40) or part
-    name, driver = f"{name}{profile and '-MIG-'}{profile}", series.get("DCGM_FI_DRIVER_VERSION")
-    return card_of(name, total or None, free, driver, is_part=bool(profile))
+    divided, cards = {number for number, part in memory if part}, list[Card]()
+    for (number, part), sizes in memory.items():
+        if number in divided and not part:
+            continue
+        series = series_of[number, part]
+        if sizes.keys() >= {"FREE", "USED"}:
+            sizes.setdefault("TOTAL", sum(sizes.values()))
+        name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
+        profile = plain(series.get("GPU_I_PROFILE"), 40) or part
+        name, total = f"{name}{'-MIG-' * bool(profile)}{profile}", sizes.get("TOTAL") or None
+        driver, is_part = series.get("DCGM_FI_DRIVER_VERSION"), bool(profile)
+        cards.append(card_of(name, total, sizes.get("FREE"), driver, is_part=is_part))
+    return cards
 
 
 Labels = Mapping[str, Any]
@@ -370,12 +367,10 @@ _NONE_OFFERED = (
 
 def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) -> None:
     labelled = _labelled_cards(all_labels, status)
-    offered = [_offered(number, resource, status) for resource, number, _ in labelled]
-    missing = sum(number for _, number, _ in labelled) - sum(offered)
+    cards = [card for _, offered, card in labelled for _ in range(offered)]
+    missing = sum(number for number, _, _ in labelled) - len(cards)
     capacity = value_at(status, "capacity")
-    if any(offered):
-        every = zip(offered, labelled, strict=True)
-        cards = [card for number, (_, _, card) in every for _ in range(number)]
+    if cards:
         without = f"; without {missing} that pods cannot get" if missing else ""
         source = f"labels and resources of the node{without}"
         machine.put_accelerators(cards, source, _GPU_DISCOVERY)
@@ -399,9 +394,10 @@ def _offered(number: int, resource: str, status: Any) -> int:
     return number * min(number_of_cards(healthy), whole_number) // (whole_number or 1)
 
 
-def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[str, int, Card]]:
-    """Resource, number and card, by GPU feature discovery (NVIDIA/k8s-device-plugin): `gpu.count`
-    are cards, or instances where the only strategy is MIG; the resource counts shares of a card.
+def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[int, int, Card]]:
+    """Their number, how many of them pods may get, and the card, by GPU feature discovery
+    (NVIDIA/k8s-device-plugin): `gpu.count` are cards, or instances where the only strategy is MIG;
+    the resource counts shares of a card.
     """
     own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
     replicas = number_of_cards(own.get("gpu.replicas")) or 1
@@ -411,14 +407,14 @@ def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[str, int, Car
     # beside instances divided cards are counted, too; what the node offers is whole
     number = offered if parts and is_stated else number_of_cards(own.get("gpu.count")) or offered
     shares = replicas if own.get("gpu.sharing-strategy") == "mps" else 1
-    cards = (
-        [("nvidia.com/gpu", number, _labelled_card(own, "gpu", "NVIDIA-GPU", shares))]
-        if number
-        else []
-    )
+    cards = []
+    if number:
+        healthy = _offered(number, "nvidia.com/gpu", status)
+        cards.append((number, healthy, _labelled_card(own, "gpu", "NVIDIA-GPU", shares)))
     for part in parts[:MOST_CARDS]:
         card = _labelled_card(own, part, f"NVIDIA-GPU-MIG-{part[4:]}", is_part=True)
-        cards.append((f"nvidia.com/{part}", number_of_cards(own.get(f"{part}.count")), card))
+        number = number_of_cards(own.get(f"{part}.count"))
+        cards.append((number, _offered(number, f"nvidia.com/{part}", status), card))
     return cards
 
 
