@@ -115,16 +115,6 @@ class MachineDraft:
             self.put(fact, getattr(machine, fact), source)
         self.assumed += ["cpu_model"] * ("cpu_model" in machine.assumed)
 
-    def _put_sets_of_processor(self) -> None:
-        series = cpus.processor_of(self.values.get("cpu_model") or "")
-        if series is None or "instruction_sets" in self.values:
-            return
-        architecture, *sets = shipped_table("cpus")["instruction_sets"]["series"][series.vectors]
-        if self.values.get("architecture") == architecture:
-            source = f"assumed: what processors of the series {series.name} have"
-            self.put("instruction_sets", sorted(with_implied(sets, architecture)), source)
-            self.assumed.append("instruction_sets")
-
     def put_home(self, volumes: Iterable[Sequence[Any]], home: str, source: str) -> None:
         """State the places in the home folder where runtimes store models: all on the volume (mount
         point, free and whole bytes, kind of file system) with the longest mount point above it.
@@ -170,9 +160,17 @@ class MachineDraft:
             self.lacks("accelerators.unified", reason, remedy)
 
     def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
-        """The `selfhost.machine/1` object. The memory is its own limit where none is stated."""
-        self._put_sets_of_processor()
+        """The `selfhost.machine/1` object. The memory is its own limit where none is stated, and
+        the instruction sets are those of the processor's series.
+        """
         values, total, limit = self.values, "memory_total_bytes", "memory_limit_bytes"
+        series = cpus.processor_of(values.get("cpu_model") or "")
+        if series is not None and "instruction_sets" not in values:
+            own, *sets = shipped_table("cpus")["instruction_sets"]["series"][series.vectors]
+            if values.get("architecture") == own:
+                source = f"assumed: what processors of the series {series.name} have"
+                self.put("instruction_sets", sorted(with_implied(sets, own)), source)
+                self.assumed.append("instruction_sets")
         if total in values and limit not in {**values, **self._lacks}:
             self.put(limit, values[total], f"{self.sources[total]}: no lower limit is stated")
         elif total in self._lacks:

@@ -8,7 +8,7 @@ and video in the first type and program that run there, as `check` does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -18,7 +18,6 @@ from ..advice.understood import question_of, understand
 from ..catalogue.index import Catalogue
 from ..core import Any
 from ..core.errors import (
-    MAX_PROBLEMS,
     InputError,
     PolicyError,
     Problem,
@@ -208,33 +207,24 @@ def entry_problems(
     machines: int = 0,
 ) -> tuple[Problem, ...]:
     """What is wrong with entries that were refused, or are for none of so many machines."""
-    # to find near names takes far longer than all else: only for what will be listed
-    faults = [
-        fault
-        for place, (index, error) in enumerate(refused.items())
-        for fault in _faults_of(index, error, is_listed=place < MAX_PROBLEMS)
-    ]
+    faults: list[Fault] = []
+    for index, error in refused.items():
+        problems = getattr(error, "problems", ())
+        for each in problems:
+            key, text, fix = each.key or "name", each.message, each.remedy
+            if not isinstance(error, WorkloadError):
+                # of a file that the entry names
+                key, text, fix = "name", str(each.replace(remedy=None)), fix or _NAME_A_FILE
+            faults.append((index, key, text, fix))
+        if not problems:
+            is_near = isinstance(error, UnknownModelError) and error.nearest
+            fix = f'did you mean "{error.nearest[0]}"?' if is_near else error.remedy
+            faults.append((index, "name", error.message, fix))
     message = f"selects none of the {machines:,} machines"
     message = "does not select the machine" if machines == 1 else message
     remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
     faults += [(wanted.index, "machines", message, remedy) for wanted in unplaced]
     return policy.problems(faults) if faults else ()
-
-
-def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator[Fault]:
-    if not isinstance(error, InputError) or not error.problems:
-        remedy = error.remedy
-        if is_listed and isinstance(error, UnknownModelError) and error.nearest:
-            remedy = f'did you mean "{error.nearest[0]}"?'
-        yield index, "name", error.message, remedy
-        return
-    for problem in error.problems:
-        if isinstance(error, WorkloadError):
-            yield index, problem.key or "name", problem.message, problem.remedy
-        else:
-            # of a file that the entry names
-            text = str(problem.replace(remedy=None))
-            yield index, "name", text, problem.remedy or _NAME_A_FILE
 
 
 def _serving_machines(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
