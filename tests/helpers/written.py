@@ -42,7 +42,8 @@ class Golden:
         if self.update:
             path.write_text(masked, encoding="utf-8")
         assert path.exists(), f"{path} is missing: run pytest --update-golden, then read it"
-        assert masked == path.read_text(encoding="utf-8")
+        same = masked == path.read_text(encoding="utf-8")
+        assert same, f"{path} differs: run pytest --update-golden, then read `git diff`"
 
 
 def pack(base: Path) -> Path:
