@@ -372,8 +372,8 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     is_dense = model is not None and model.feed_forward and not model.has_experts
     if is_dense and counts.active is None and "parameters.active" not in values["unknown"]:
         values["parameters"] = counts.replace(active=counts.total)
-    openness = values["openness"]
-    if values["repository"] and "weights" not in root.values.get("openness", ()):
+    openness, stated = values["openness"], root.values.get("openness")
+    if values["repository"] and not (isinstance(stated, dict) and "weights" in stated):
         values["openness"] = openness.replace(weights="published")
     # whoever publishes a model publishes a tokenizer with it
     is_untold = "tokenizer" in values["unknown"]
