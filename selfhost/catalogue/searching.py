@@ -259,10 +259,10 @@ def _distance(typed: str, name: str) -> float | None:
     """Below 0 where a slip explains the name; else by how much its size differs, if that alone."""
     base = typed.rpartition("/")[2]
     letters, own = (canonical(each).replace("-", "") for each in (base, name))
-    numbers, own_numbers = (re.findall(r"\d+", each) for each in (base, name))
     if own == letters:
         return -2
-    if len(letters) > 3 and is_slip(own, letters) and numbers == own_numbers:
+    is_near = len(letters) > 3 and is_slip(own, letters)
+    if is_near and re.findall(r"\d+", base) == re.findall(r"\d+", name):
         return -1
     one, other = (re.fullmatch(_SEARCHED["sized"], each) for each in (typed, name))
     if one and other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
