@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
 
 from ..core import TYPE_CHECKING, Any
@@ -302,8 +302,14 @@ class Machine(Record):
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
             value = getattr(self, name)
-            if name not in _NOT_IN_JSON and not (name in _WHERE_KNOWN and value is None):
-                out[name] = _plain(value)
+            if name in _NOT_IN_JSON or (name in _WHERE_KNOWN and value is None):
+                continue
+            if isinstance(value, tuple):
+                # no record in a list holds another
+                value = [
+                    each.__getstate__() if isinstance(each, Record) else each for each in value
+                ]
+            out[name] = dict(value) if isinstance(value, Mapping) else value
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
             out["cpu_cores_usable"] = int(cores)
@@ -344,7 +350,8 @@ class Machine(Record):
 
     def why_unread(self, fact: str) -> Unread:
         """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
-        return next((entry for entry in self.unread if entry.fact == fact), _not_said(fact))
+        entries = (entry for entry in self.unread if entry.fact == fact)
+        return next(entries, None) or _NOT_SAID.replace(fact=fact)
 
     def disk_for(self, purpose: str) -> Disk | None:
         """The place where downloads of that kind land; None when it was not read."""
@@ -366,6 +373,11 @@ _PARTS = {
     for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
 }
 _LIMITS = {n: key.limits for n, key in Machine._keys.items() if "minimum" in key.limits}
+_NOT_SAID = Unread(
+    fact="",
+    reason="the record does not say",
+    remedy="record the machine again with `selfhost machine --format json`",
+)
 # of these none is above one behind it
 _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_free_bytes", "memory_total_bytes")
 # parts of list entries of which a None has its Unread, once for the whole list
@@ -390,20 +402,6 @@ class Process(Record):
     model_bytes: int = 0
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Record):
-        return {name: _plain(getattr(value, name)) for name in type(value)._fields}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-@lru_cache(256)
-def _not_said(fact: str) -> Unread:
-    remedy = "record the machine again with `selfhost machine --format json`"
-    return Unread(fact=fact, reason="the record does not say", remedy=remedy)
-
-
 def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first."""
     is_missing = {fact: values.get(fact) is None for fact in FACTS}
@@ -422,7 +420,7 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
             reasons.setdefault(entry.fact, entry)
     for fact in is_missing:
         if is_missing[fact]:
-            reasons.setdefault(fact, _not_said(fact))
+            reasons.setdefault(fact, _NOT_SAID.replace(fact=fact))
     return tuple(reasons.values())
 
 
