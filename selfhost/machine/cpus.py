@@ -193,26 +193,23 @@ def processor_of(name: str) -> Processor | None:
 
 def _best_rows(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
     """The rows that fit best: of the most words, then of the shape with the fewest signs."""
-    ranked = [(rank, row) for row in rows if (rank := _rank(row, words)) is not None]
-    best = max((rank for rank, _ in ranked), default=None)
-    return [row for rank, row in ranked if rank == best]
-
-
-def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
-    """How many words of the row the name has, and minus the signs of its best shape."""
-    wanted = row.get("words", "").split()
-    has_all = all(any(word in words for word in each.split("|")) for each in wanted)
-    if not has_all or not words.isdisjoint(row.get("without", "").split()):
-        return None
-    shapes = row.get("models")
-    if shapes is None:
-        return len(wanted), 0
-    signs = [
-        sum(shape.count(sign) for sign in "#+?*")
-        for shape in shapes
-        if any(_fits(shape, word) for word in words)
-    ]
-    return (len(wanted), -min(signs)) if signs else None
+    best, found = (0, 0), list[Mapping[str, Any]]()
+    for row in rows:
+        wanted = row.get("words", "").split()
+        has_all = all(not words.isdisjoint(each.split("|")) for each in wanted)
+        if not has_all or not words.isdisjoint(row.get("without", "").split()):
+            continue
+        signs = [
+            sum(shape.count(sign) for sign in "#+?*")
+            for shape in row.get("models", ())
+            if any(_fits(shape, word) for word in words)
+        ]
+        if signs or "models" not in row:
+            rank = len(wanted), -min(signs, default=0)
+            if rank > best or not found:
+                best, found = rank, []
+            found += [row] if rank == best else []
+    return found
 
 
 def _fits(shape: str, word: str) -> bool:
@@ -258,7 +255,7 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
 def names_a_kind_alone(words: Set[str]) -> bool:
     """Whether words tell a kind of processor and nothing more, `core i9`; a maker is none."""
     beside = {*_table()["beside_kind"], *MAKERS}
-    kind = frozenset(word for word in words if word not in beside and not _count_in(word))
+    kind = frozenset(word for word in words if word not in beside and count_of(word) == 1)
     around = class_of(" ".join(kind or words - {*MAKERS}))
     return bool(around) and kind <= {*around["words"]}
 
@@ -268,14 +265,11 @@ def count_of(name: str) -> int:
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
-    return max((1, *map(_count_in, name.lower().replace("×", "x").split())))
-
-
-def _count_in(word: str) -> int:
-    """2 of `2x`, `x2` and `dual`; 0 of any other word."""
-    number = word.removeprefix("x") if word.startswith("x") else word.removesuffix("x")
-    is_count = number != word and number.isascii() and number.isdecimal() and len(number) < 3
-    return int(number) if is_count else _table()["counts"].get(word, 0)
+    words = name.lower().replace("×", "x").split()
+    counts: Mapping[str, int] = _table()["counts"]
+    numbers = (re.fullmatch(r"x([0-9]{1,2})|([0-9]{1,2})x", word) for word in words)
+    written = [int(match[1] or match[2]) for match in numbers if match is not None]
+    return max((1, *written, *(counts.get(word, 0) for word in words)))
 
 
 class Core(Record):
@@ -307,21 +301,15 @@ def core_called(name: str, ghz: float | None) -> Core:
 class Cores(Record):
     """How many cores a processor has, or several: the fewest, the usual count and the most, alike
     where its name tells the count. `physical` of every kind, `performance` of the fastest one with
-    so many `threads` each.
+    so many `threads` each; `usable` threads of the usual count, of which the slower cores have one.
+    `are_known`: that count is listed.
     """
 
     physical: tuple[int, int, int]
     performance: tuple[int, int, int]
     threads: int
-
-    @property
-    def are_known(self) -> bool:
-        return self.physical[0] == self.physical[2]
-
-    @property
-    def usable(self) -> int:
-        """The threads of the usual count: the slower cores have one each."""
-        return self.physical[1] + self.performance[1] * (self.threads - 1)
+    usable: int
+    are_known: bool
 
 
 def cores_of(name: str) -> Cores | None:
@@ -340,12 +328,18 @@ def cores_of(name: str) -> Cores | None:
 
 def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
     """Those of so many processors of a row: one count, or the fewest, the usual and the most."""
-    physical = row["cores"]
-    ends = [
+    counts, threads = row["cores"], row.get("threads", threads)
+    physical, performance = (
         (count * each,) * 3 if isinstance(each, int) else tuple(count * number for number in each)
-        for each in (physical, row.get("performance", physical))
-    ]
-    return Cores(physical=ends[0], performance=ends[1], threads=row.get("threads", threads))
+        for each in (counts, row.get("performance", counts))
+    )
+    return Cores(
+        physical=physical,
+        performance=performance,
+        threads=threads,
+        usable=physical[1] + performance[1] * (threads - 1),
+        are_known=physical[0] == physical[2],
+    )
 
 
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has

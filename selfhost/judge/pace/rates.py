@@ -30,7 +30,7 @@ ANY_APPLE = "an Apple chip"
 BANDWIDTH_SHARE = 0.86
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 # stands for the GPU of a Mac whose accelerators were not read
-_APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
+_APPLE_GPU = "its GPU"
 
 
 class Memory(Record):
@@ -534,7 +534,7 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
     """The GPU that shares the RAM; None without one that the builds know, of a known bandwidth."""
     device = next((each for each in machine.accelerators or () if each.unified), None)
     if device is None and machine.accelerators is None and processor_of(machine).is_mac:
-        device = _APPLE_GPU
+        device = Accelerator(vendor="apple", name=_APPLE_GPU, unified=True)
     least = None if runtime is None else runtime.shared_compute_capability
     if device is None or (least is not None and reaches(device, least) is False):
         return None
@@ -574,7 +574,7 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
     """Whether a model in RAM is surely computed by a GPU that shares it, without being told to."""
     gpu = shared_gpu_of(machine, runtime)
-    if gpu is None or gpu.device is _APPLE_GPU or processor_of(machine).is_guest:
+    if gpu is None or gpu.device.name == _APPLE_GPU or processor_of(machine).is_guest:
         return False
     if runtime is None:
         return gpu.device.vendor.lower() in constant("shared_gpu", "measured_program")
