@@ -88,47 +88,47 @@ def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     folders, disks = host.within(lambda: places(host)), list[Disk]()
     for purpose in PURPOSES:
-        place = folders.get(purpose, _NO_HOME)
-        if place.path:
-            disks.append(_read_disk(host, facts, purpose, place))
-        else:
+        place, fact = folders.get(purpose, _NO_HOME), f"disks.{purpose}"
+        if not place.path:
             why = f"its folder is not known: {place.why}"
-            facts.put(f"disks.{purpose}", None, "", why, SET_DISK)
+            facts.put(fact, None, "", why, SET_DISK)
+            continue
+        folder, space, writable = place.path, dict[str, Any](), None
+        failure = "the volume did not say"
+        try:
+            folder, space, writable = host.within(partial(_look, host, place))
+        except (OSError, ValueError) as error:
+            failure = reason_of(error)
+        if space and not space["total_bytes"]:
+            space, failure = {}, "its file system tells no size"
+        if writable is None:
+            reason = f"whether this account may write to {folder} is not known: {failure}"
+            facts.put(f"{fact}.writable", None, "", reason, SET_DISK)
+        if not space:
+            reason = f"free space of {folder}: {failure}"
+            facts.put(f"{fact}.free_bytes", None, "", reason, SET_DISK)
+        call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
+        facts.sources[fact] = f"{place.why}; {call} of {folder}"
+        # of a folder that could not be looked up, the mount that its name states
+        mount = host.mount_of(folder)
+        disk = Disk(
+            purpose=purpose,
+            path=place.path,
+            free_bytes=space.get("free_bytes"),
+            total_bytes=space.get("total_bytes"),
+            filesystem=(mount.filesystem or None) if mount else None,
+            writable=writable,
+        )
+        if mount:
+            words = {"network": ", on a network", "memory": ", which is RAM"}.get(disk.kind, "")
+            facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
+        disks.append(disk)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
     facts.put("disks", tuple(disks) or None, source, unknown, SET_DISK)
 
 
-def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
-    fact, folder, space, writable = f"disks.{purpose}", place.path, None, None
-    failure = "the volume did not say"
-    try:
-        folder, space, writable = host.within(lambda: _look(host, place))
-    except (OSError, ValueError) as error:
-        failure = reason_of(error)
-    if space and not space["total_bytes"]:
-        space, failure = None, "its file system tells no size"
-    if writable is None:
-        reason = f"whether this account may write to {folder} is not known: {failure}"
-        facts.put(f"{fact}.writable", None, "", reason, SET_DISK)
-    if not space:
-        reason = f"free space of {folder}: {failure}"
-        facts.put(f"{fact}.free_bytes", None, "", reason, SET_DISK)
-    call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
-    facts.sources[fact] = f"{place.why}; {call} of {folder}"
-    # of a folder that could not be looked up, the mount that its name states
-    mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    filesystem = (mount.filesystem or None) if mount else None
-    at: dict[str, Any] = {"purpose": purpose, "path": place.path, "filesystem": filesystem}
-    at |= {size: space[size] if space else None for size in ("free_bytes", "total_bytes")}
-    disk = Disk(**at, writable=writable)
-    if mount:
-        words = {"network": ", on a network", "memory": ", which is RAM"}.get(disk.kind, "")
-        facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
-    return disk
-
-
-def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | None]:
+def _look(host: Host, place: Place) -> tuple[str, dict[str, Any], bool | None]:
     """The nearest folder upwards that exists, its volume, and whether it can be stored there.
     `OSError` where that is of another volume.
     """
@@ -138,7 +138,7 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
     volume, mount = host.mount_of(whole), host.mount_of(folder)
     if host.live and volume and volume != mount:
         raise OSError(f"the volume at {volume.point} cannot be looked at")
-    space = host.ask("space", folder)
+    space = host.ask("space", folder) or {}
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
     if space and "microsoft" in host.release and host.exists("/mnt/c"):
         outer = host.ask("space", "/mnt/c") or space
