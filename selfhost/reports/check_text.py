@@ -37,17 +37,15 @@ def check_document(
     proposed `selfhost check …`, `workload_options` where the command has no workload of its own.
     `today`, `YYYY-MM-DD`, gives prices an age. `unjudged` counts names without an answer.
     """
-    if len(verdicts) == 1:
-        yield from _single(verdicts[0], verbose, carry, today)
-    elif verdicts:
+    if len(verdicts) != 1:
         from .models_text import several_blocks
 
         options = workload_options + carry
-        yield from several_blocks(verdicts, verbose, carry, options, today, unjudged)
-
-
-def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Blocks:
-    machine, measured = verdict.machine, "--measure" in carry.split()
+        if verdicts:
+            yield from several_blocks(verdicts, verbose, carry, options, today, unjudged)
+        return
+    verdict, measured = verdicts[0], "--measure" in carry.split()
+    machine = verdict.machine
     yield words.answer_line(verdict)
     yield from texts(_first_lines(verdict, measured))
     if rows := tuple(_rows(verdict)):
@@ -56,12 +54,11 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
         why = machine.why_unread("memory_bandwidth_bytes_per_second")
         yield from reasons([("memory bandwidth", why.reason, why.remedy)])
     if not verbose:
-        yield from (line(), *words.finding_blocks(_unsaid(verdict)))
+        yield from (line(), *reasons(_unsaid(verdict)))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
     yield from (line(), *_by_api(verdict, today))
-    yield from (*words.month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
-    yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
-    yield from texts([_spare(verdict)], indent=0)
+    yield from (*words.month_blocks(verdict), line())
+    yield from (*texts(verdict.notes, indent=0), line(), *texts([_spare(verdict)], indent=0))
     if verbose:
         from . import json
         from .machine_text import unread_blocks
@@ -69,7 +66,7 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
         yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
         for outcome, title in words.LABELS["findings"].items():
             findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
-            yield from section(title, words.finding_blocks(findings))
+            yield from section(title, reasons(findings))
         yield from section("Notes", texts(verdict.fine_print))
         yield from json.sections(json.verdict(verdict), words.LABELS["check"])
         yield from unread_blocks(machine)

@@ -10,9 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
 
+from ..core import TYPE_CHECKING
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
 from ..core.tables import shipped_table
+
+if TYPE_CHECKING:
+    from ..judge.record import Finding
 
 _BAR_WIDTH, _GAP = 20, "  "
 # a terminal narrower than this has figures without bars, and tables whose columns may all wrap
@@ -131,9 +135,12 @@ def section(title: str, blocks: Blocks) -> Blocks:
         yield block
 
 
-def reasons(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
-    """Yield each topic with its reason, and under it what to do."""
-    for topic, reason, remedy in entries:
+def reasons(entries: Iterable[Finding | tuple[str, str, str | None]]) -> Blocks:
+    """Yield each finding, or topic, with its reason, and under it what to do."""
+    for entry in entries:
+        if not isinstance(entry, tuple):
+            entry = entry.check, entry.reason, entry.remedy
+        topic, reason, remedy = entry
         yield line(f"{topic}: {reason}", indent=2)
         yield from [line(f"→ {remedy}", indent=4)] if remedy else ()
 

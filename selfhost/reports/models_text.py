@@ -125,7 +125,7 @@ def several_blocks(
         yield line(words.API_RISKS)
     for verdict in verdicts:
         yield from (line(), words.answer_line(verdict))
-        yield from words.finding_blocks(words.ordered(verdict))
+        yield from reasons(words.ordered(verdict))
 
 
 def _notes(verdicts: Sequence[Verdict], verbose: bool) -> Blocks:
@@ -319,7 +319,7 @@ def _facts(compared: Compared, verbose: bool) -> dict[str, str]:
             units.dollars(each).removeprefix("$") if each else "free" for each in stated
         )
         if rates[0] is None:
-            price = words.price_words(offer.replace(price_is_for=None))
+            price = words.offer_words(offer.replace(price_is_for=None), None)[1]
     facts = {
         "": words.answer_cell(verdict),
         "judged as": words.format_words(verdict.workload) if verbose else figures["quant"],

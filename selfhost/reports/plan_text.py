@@ -12,7 +12,7 @@ from ..core import units
 from ..judge.checks import Outcome
 from ..judge.record import Route
 from . import words
-from .layout import Blocks, Span, Table, command, figures, line, section, strong, texts
+from .layout import Blocks, Span, Table, command, figures, line, reasons, section, strong, texts
 from .machine_text import memory_cells
 
 # machines of the first screen
@@ -28,7 +28,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
         yield from (line(), figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
     fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
     title = "Why not" if fails else "Not known, whatever the machine"
-    yield from section(title, words.finding_blocks(plan.reasons))
+    yield from section(title, reasons(plan.reasons))
     question = f"selfhost check {shlex.quote(plan.asked)}{plan.options}{carry}"
     if plan.fitting:
         shown = _shown(plan, verbose)

@@ -17,7 +17,7 @@ from ..core.workload import (
 from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
-from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, section, strong, texts
+from .layout import Blocks, Paragraph, Span, clean, figures, line, section, strong, texts
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -315,11 +315,6 @@ def known(value: Number | None, write: Callable[[Number], str], absent: str = "-
     return absent if value is None else write(value)
 
 
-def finding_blocks(findings: Iterable[Finding]) -> Blocks:
-    """Each finding with its reason and remedy."""
-    return reasons((each.check, each.reason, each.remedy) for each in findings)
-
-
 def place_words(machine: Machine) -> str:
     """HERE of the computer that asks, as it is, or `on` with its name."""
     return HERE if machine.is_this_one and not machine.planning else f"on {machine.name}"
@@ -432,15 +427,10 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
-    """Return whose offer it is, or that it stands in, and its price."""
+    """Return whose offer it is, or that it stands in, and its prices, of when given the day."""
     whose = provider_name(offer.provider)
     if offer.stands_in:
         whose = f"{offer.model} from {whose} stands in"
-    return whose, price_words(offer, today) or "at a price that is not known here"
-
-
-def price_words(offer: Offer, today: str | None = None) -> str:
-    """The prices and, given the day, of when they are; empty where none is known."""
     rates = {
         "in": offer.input_usd_per_million_tokens,
         "out": offer.output_usd_per_million_tokens,
@@ -453,11 +443,11 @@ def price_words(offer: Offer, today: str | None = None) -> str:
     )
     text += " per 1M tokens" * ("in" in stated)
     text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
-    if not text or today is None:
-        return text
-    months = months_between(offer.as_of, today)
-    age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
-    return f"{text} (listed {offer.as_of}{age})"
+    if text and today is not None:
+        months = months_between(offer.as_of, today)
+        age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
+        text += f" (listed {offer.as_of}{age})"
+    return whose, text or "at a price that is not known here"
 
 
 def no_api_words(workload: Workload) -> str:
