@@ -44,8 +44,8 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
         return offers
     # what was read from a model's own files may be called as a model of the catalogue, and differ
     is_spec = not spec.origin or (spec.origin.endswith(".toml") and spec.lone_config is None)
-    if is_spec and meets(judged.findings):
-        offers = _served(question, spec, catalogue, today)
+    if is_spec:
+        offers = _served(question, spec, judged.findings, catalogue, today)
     if offers or not judged.failed:
         return offers
     for model_id, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
@@ -65,22 +65,25 @@ def _stand_in_offers(
     outline = catalogue.outlines.get(model_id)
     is_closed = outline is not None and outline.closed
     is_served = is_closed or offers_of(catalogue.offers_path, model_id, today=today)
-    for other in catalogue.specs([model_id]) if is_served else ():
-        if meets(terms_checks(other, question.workload)):
-            return _served(question, other, catalogue, today)
-    return ()
-
-
-def meets(findings: Iterable[Finding]) -> bool:
-    """No finding of the license or the openness is `fail` or `unknown`."""
-    own = (each.outcome for each in findings if each.check in ("license", "openness"))
-    return not {Outcome.FAIL, Outcome.UNKNOWN}.intersection(own)
+    other = next(catalogue.specs([model_id]), None) if is_served else None
+    if other is None:
+        return ()
+    findings = terms_checks(other, question.workload)
+    return _served(question, other, findings, catalogue, today)
 
 
 def _served(
-    question: Question, spec: ModelSpec, catalogue: Catalogue, today: str
+    question: Question,
+    spec: ModelSpec,
+    findings: Iterable[Finding],
+    catalogue: Catalogue,
+    today: str,
 ) -> tuple[Offer, ...]:
-    """Offers of the model, or of its provider without a price, that serve the context asked for."""
+    """Offers of the model, or of its provider without a price, that serve the context asked for;
+    none where its license or openness is not what was asked for, by the findings.
+    """
+    if any(each.decides and each.check in ("license", "openness") for each in findings):
+        return ()
     offers = tuple(offers_of(catalogue.offers_path, spec.id, today=today))
     offers, architecture = offers or _unpriced_offers(spec, catalogue, today), spec.architecture
     wanted = question.workload.context_tokens if question.context_asked else None

@@ -266,17 +266,12 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         and uses_shared_gpu(launch.machine, launch.question.runtime)
         and not uses_shared_gpu(launch.machine, runtime),
         "lean": is_lean,
-        "unpacked": runtime.crashes_with_sets and _may_crash(launch),
+        "unpacked": launch.judged.placement != "accelerator"
+        and runtime.crashing_sets(launch.machine.instruction_sets),
         "tensor_parallel": len(launch.cards_used) > 1,
         "one_device": len(launch.cards_used) == 1 and launch.leaves_cards,
     }
     return [key for key, is_needed in needed.items() if is_needed]
-
-
-def _may_crash(launch: Launch) -> bool:
-    """Whether the program may crash on the processor, which computes a part of it at least."""
-    sets = launch.machine.instruction_sets
-    return launch.judged.placement != "accelerator" and bool(launch.runtime.crashing_sets(sets))
 
 
 def _memory_share(launch: Launch) -> float | None:
@@ -388,8 +383,11 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     is_open = None in (machine.system, machine.architecture)
     has_build = is_open or machine.platform in runtime.systems
     is_served = launch.spec.modality in runtime.modalities and has_build
-    is_typed = not (launch.question.is_here or (runtime.crashes_with_sets and _may_crash(launch)))
-    if not (is_typed and is_served and _takes(launch)):
+    # the processor computes a part of it at least
+    may_crash = launch.judged.placement != "accelerator" and runtime.crashing_sets(
+        machine.instruction_sets
+    )
+    if may_crash or launch.question.is_here or not (is_served and _takes(launch)):
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":
         values = _values_of(launch)

@@ -20,6 +20,7 @@ from ..judge.judging import judge
 from ..judge.pace.rates import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
+from ..judge.question import ask
 from ..judge.record import (
     MACHINELESS_CHECKS,
     TIGHT_CODES,
@@ -37,7 +38,7 @@ from . import Report
 from .alternatives import largest
 from .api_route import offers_for
 from .sizes import disks_of, least_card
-from .understood import Understood, judged_for, question_of, remarks, understand
+from .understood import Understood, judged_for, remarks, understand
 from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
@@ -236,7 +237,9 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
 
 def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, Least | None]:
     """The question, judged on the least machine; on one without limits where there is none."""
-    workload = smallest_of_list(question_of(catalogue, meant, _VAST), catalogue)
+    workload = smallest_of_list(
+        ask(meant.spec, meant.workload, catalogue, _VAST, meant.files), catalogue
+    )
     question, vast = _least_platform(meant.replace(workload=workload), catalogue)
     needs = question.needs
     nowhere = question, judge(question, vast), None
@@ -303,7 +306,7 @@ def _disk_to_store(needs: Needs, making_bytes: int) -> int | None:
 
 def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, Machine]:
     """On a machine without limits, of the runtime's first platform that the model allows."""
-    question = question_of(catalogue, meant, _VAST)
+    question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
     needs, runtime = question.needs, question.runtime
     if needs is None or runtime is None:
         return question, _VAST
@@ -314,7 +317,7 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, 
     cpu = _cpu(needs, architecture, None)
     sets = dict.fromkeys((*cpu.instruction_sets, *cpu.recommended_instruction_sets))
     vast = _VAST.replace(system=system, architecture=architecture, instruction_sets=tuple(sets))
-    return question_of(catalogue, meant, vast), vast
+    return ask(meant.spec, meant.workload, catalogue, vast, meant.files), vast
 
 
 def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:

@@ -15,10 +15,11 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.judging import judge, judge_together
+from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
-from .understood import Understood, question_of, understand
+from .understood import Understood, understand
 from .verdicts import check_with
 
 # between the names of models that run side by side
@@ -83,7 +84,11 @@ def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> It
             workload=stated.replace(quantization=name, runtime=runtime.id),
             files=files.replace(are_here=files.are_here and is_held),
         )
-        if size := _size(catalogue, question_of(catalogue, variant, machine), machine):
+        if size := _size(
+            catalogue,
+            ask(variant.spec, variant.workload, catalogue, machine, variant.files),
+            machine,
+        ):
             yield size
 
 

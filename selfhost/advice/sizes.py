@@ -24,12 +24,13 @@ from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.placement import smallest_device_bytes
+from ..judge.question import ask
 from ..judge.record import Outcome, Question, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs
 from . import Report
 from .commands import bytes_worth_bounding, fill_blanks
-from .understood import judged_for, question_of, understand
+from .understood import judged_for, understand
 from .verdicts import check_with
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
@@ -223,7 +224,7 @@ def size_with(
     # any pace will do: how fast it is says `check`
     workload = workload.replace(min_tokens_per_second=0)
     meant = understand(catalogue, model, workload, place)
-    question = question_of(catalogue, meant, place)
+    question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
     states_size = machine.memory_total_bytes is not None
     states_memory = states_size or bool(machine.accelerators)
     follows_memory = bool(question.in_turn) and question.here is None and states_memory
@@ -237,7 +238,7 @@ def size_with(
             notes = (_SMALLEST,) if taken.quantization != workload.quantization else ()
         changed = workload.replace(runtime=taken.runtime, quantization=taken.quantization)
         meant = meant.replace(workload=changed)
-        question = question_of(catalogue, meant, place)
+        question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
     if question.needs is not None and question.wants_gpu and not place.accelerators:
         # the smallest accelerator that holds it, where its runtime needs one
         card = least_card(question, smallest_device_bytes(question.needs), "")

@@ -18,7 +18,7 @@ from ..core.workload import Workload
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import NO_FILES, Here, Judged, NamedFiles, Question
+from ..judge.record import NO_FILES, Here, Judged, NamedFiles
 from ..machine.record import Machine
 
 # the sentences of `common/remarks.toml` that hold, filled with the figures
@@ -70,7 +70,9 @@ def _why_other_files(
 ) -> tuple[str, ...]:
     name, program = understood.workload.runtime, None
     try:
-        judged = judge(question_of(catalogue, understood, machine), machine)
+        judged = judge(
+            ask(understood.spec, understood.workload, catalogue, machine, understood.files), machine
+        )
     except WorkloadError as error:
         if any(problem.key != "quantization" for problem in error.problems):
             return ()
@@ -232,15 +234,12 @@ def _with_named_file(spec: ModelSpec, name: str, type_name: str, catalogue: Cata
     return spec.replace(files=(*spec.files, file))
 
 
-def question_of(catalogue: Catalogue, understood: Understood, machine: Machine) -> Question:
-    """The question with the model's own defaults."""
-    return ask(understood.spec, understood.workload, catalogue, machine, understood.files)
-
-
 def judged_for(
     catalogue: Catalogue, understood: Understood, machine: Machine, *, follows_machine: bool = True
 ) -> Judged:
     """The question judged, with the defaults that suit the machine or the model's own."""
-    own = judge(question_of(catalogue, understood, machine), machine)
+    own = judge(
+        ask(understood.spec, understood.workload, catalogue, machine, understood.files), machine
+    )
     is_fixed = understood.files.is_tag or not follows_machine
     return own if is_fixed else suited(own, catalogue, machine)

@@ -38,8 +38,6 @@ from .commands import (
 )
 from .understood import Understood, judged_for, remarks, understand
 
-# what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
-_QLORA_BITS = 4
 # what is asked of weights, and says nothing where there are none
 _WEIGHT_OPTIONS = ("runtime", "quantization", "kv_cache_type", "draft", "runtime_options")
 # what is asked of tokens that are written one by one
@@ -80,7 +78,8 @@ def check_with(
     if question.chosen is not None and question.workload.task == "finetune":
         # how long the examples are decides what is learned, so a shorter length is not fine print
         notes.append(question.chosen)
-    bits, taken = _loaded_bits(question), question.workload
+    taken = question.workload
+    bits = need.loaded_bits(question.runtime, question.spec, taken)
     # which type a tag of Ollama's loads, where that does not run and nothing says it yet
     is_pinned = understood.files.is_tag and understood.workload.quantization is None
     is_open = is_pinned and taken.format == "gguf" and not judged.fits
@@ -104,16 +103,6 @@ def check_with(
         loaded_bits=bits,
         **more,
     )
-
-
-def _loaded_bits(question: Question) -> int | None:
-    workload = question.workload
-    if workload.finetune_method == "qlora":
-        return _QLORA_BITS
-    is_run = workload.task == "generate" and workload.format != "gguf"
-    if workload.quantization is None or not is_run:
-        return None
-    return need.loaded_bits(question.runtime, question.spec, workload.quantization)
 
 
 def _notes(

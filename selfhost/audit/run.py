@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from ..advice.api_route import meets, offers_for
+from ..advice.api_route import offers_for
 from ..advice.several import verdict_together
-from ..advice.understood import question_of, understand
+from ..advice.understood import understand
 from ..catalogue.index import Catalogue
 from ..core import Any
 from ..core.errors import (
@@ -33,6 +33,7 @@ from ..core.workload import Workload
 from ..judge.defaults import suited, takes_first_of_list
 from ..judge.judging import judge
 from ..judge.pace.rates import uses_shared_gpu
+from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
@@ -163,7 +164,7 @@ class PolicyJudge:
             if not has_files:
                 machine = Machine(instruction_sets=sets, accelerators=(), models_present=())
             meaning = understand(self._catalogue, model.name, model.asked)
-            question = question_of(self._catalogue, meaning, machine)
+            question = ask(meaning.spec, meaning.workload, self._catalogue, machine, meaning.files)
             question = question.replace(requires_runtime=model.require_runtime)
             if not has_files:
                 self._questions[model, sets] = question
@@ -175,7 +176,9 @@ class PolicyJudge:
         wishes = wanted.private, wanted.license, *rights
         tokens = workload.context_tokens if question.context_asked else None
         # of what is found only that of the model itself counts
-        key = spec.id, spec.origin, wishes, workload.task, meets(judged.findings), tokens
+        terms = ("license", "openness")
+        is_refused = any(each.decides and each.check in terms for each in judged.findings)
+        key = spec.id, spec.origin, wishes, workload.task, is_refused, tokens
         if key not in self._offered:
             offers = offers_for(self._catalogue, judged.replace(question=question), self._today)
             self._offered[key] = bool(offers)

@@ -335,7 +335,7 @@ def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec) -> Judged | No
                 first = search.own.quantization
                 return search.own if is_same else search.chosen(other, "smaller", first=first)
             taken = other.quantization or ""
-            bits = need.loaded_bits(runtime, other.question.spec, taken)
+            bits = need.loaded_bits(runtime, other.question.spec, other.question.workload)
             held = taken if bits is None else f"{bits} bits"
             names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
             return search.chosen(other, "many", **names, number=number, held=held)

@@ -19,10 +19,13 @@ from ..catalogue.spec_values import PLAIN_DTYPES, mlx_scheme, scheme_of
 from ..core import units
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
+from ..core.workload import Workload
 from .case import ENCODER_REMEDY, Case, is_cast, published_size, unread_size, why_no_encoders
 from .records import How, Term, by_type, term, unread
 from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of
 
+# what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
+_QLORA_BITS = 4
 # bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
 # one per 16, two bytes per 32
 DTYPES = {
@@ -406,8 +409,13 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     return quantization if stated is None or runtime.account.loads_as == "stored" else stated
 
 
-def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> int | None:
+def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, workload: Workload) -> int | None:
     """Bits of a plain weight as it is loaded by default; None where they are those of the files."""
+    quantization = workload.quantization
+    if workload.finetune_method == "qlora":
+        return _QLORA_BITS
+    if quantization is None or workload.task != "generate" or workload.format == "gguf":
+        return None
     loaded = loaded_type(runtime, spec, quantization)
     is_same = loaded == quantization or DTYPES[loaded] == DTYPES[quantization]
     return None if is_same else int(DTYPES[loaded])
