@@ -193,7 +193,7 @@ def processor_of(name: str) -> Processor | None:
 
 def _best_rows(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
     """The rows that fit best: of the most words, then of the shape with the fewest signs."""
-    best, found = (0, 0), list[Mapping[str, Any]]()
+    best, matching = (0, 0), list[Mapping[str, Any]]()
     for row in rows:
         wanted = row.get("words", "").split()
         has_all = all(not words.isdisjoint(each.split("|")) for each in wanted)
@@ -206,10 +206,10 @@ def _best_rows(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mappi
         ]
         if signs or "models" not in row:
             rank = len(wanted), -min(signs, default=0)
-            if rank > best or not found:
-                best, found = rank, []
-            found += [row] if rank == best else []
-    return found
+            if rank > best or not matching:
+                best, matching = rank, []
+            matching += [row] if rank == best else []
+    return matching
 
 
 def _fits(shape: str, word: str) -> bool:
