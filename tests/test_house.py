@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import typing
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -342,12 +343,14 @@ def test_a_piped_check_loads_no_drawing_library() -> None:
 
 
 def test_every_public_name_resolves_and_nothing_else() -> None:
-    """Each name of `__all__` is there, with a docstring; another is an AttributeError."""
+    """Each name of `__all__` is there, with a docstring and types that can be asked for; another is an AttributeError."""
     import selfhost
 
     for name in selfhost.__all__:
         value = getattr(selfhost, name)
         assert name == "__version__" or value.__doc__
+        if isinstance(value, type):
+            typing.get_type_hints(value)
     assert set(selfhost.__all__) <= set(dir(selfhost))
     with pytest.raises(AttributeError, match="nonsense"):
         _ = selfhost.nonsense

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from typing import TextIO as TextIO
     from typing import dataclass_transform as dataclass_transform
 else:
-    Any = ClassVar = IO = NoReturn = Self = TextIO = object
+    Any = IO = NoReturn = Self = TextIO = object
+
+    class ClassVar:
+        """Read by `typing.get_type_hints`, which a program may ask for a record's fields."""
+
+        def __class_getitem__(cls, kind):
+            return kind
 
     def dataclass_transform(**_):
         return lambda kind: kind
