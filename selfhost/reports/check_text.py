@@ -37,15 +37,17 @@ def check_document(
     proposed `selfhost check …`, `workload_options` where the command has no workload of its own.
     `today`, `YYYY-MM-DD`, gives prices an age. `unjudged` counts names without an answer.
     """
-    if len(verdicts) != 1:
+    if len(verdicts) == 1:
+        yield from _single(verdicts[0], verbose, carry, today)
+    elif verdicts:
         from .models_text import several_blocks
 
         options = workload_options + carry
-        if verdicts:
-            yield from several_blocks(verdicts, verbose, carry, options, today, unjudged)
-        return
-    verdict, measured = verdicts[0], "--measure" in carry.split()
-    machine = verdict.machine
+        yield from several_blocks(verdicts, verbose, carry, options, today, unjudged)
+
+
+def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Blocks:
+    machine, measured = verdict.machine, "--measure" in carry.split()
     yield words.answer_line(verdict)
     yield from texts(_first_lines(verdict, measured))
     if rows := tuple(_rows(verdict)):
@@ -57,8 +59,9 @@ def check_document(
         yield from (line(), *reasons(_unsaid(verdict)))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
     yield from (line(), *_by_api(verdict, today))
-    yield from (*words.month_blocks(verdict), line())
-    yield from (*texts(verdict.notes, indent=0), line(), *texts([_spare(verdict)], indent=0))
+    yield from (*words.month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
+    yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
+    yield from texts([_spare(verdict)], indent=0)
     if verbose:
         from . import json
         from .machine_text import unread_blocks
