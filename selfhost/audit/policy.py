@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from ..catalogue.openness import canonical_expression
 from ..core import Any
 from ..core.errors import PolicyError, Problem, WorkloadError
-from ..core.records import DATE, Record, read_by, shortened
+from ..core.records import DAY, Record, read_by, shortened
 from ..core.tables import TABLES, Document, Table, shipped_table
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
@@ -267,7 +267,7 @@ class Exemption(Record):
     rule: str = read_by(choices=CHECKS)
     reason: str = read_by(example="16 GiB kits arrive in the spring")
     owner: str = read_by(example="infra@example.com")
-    expires: str = read_by(form=DATE, example="YYYY-MM-DD")
+    expires: str = read_by(form=DAY, example="YYYY-MM-DD")
     machines: tuple[Selector, ...] = read_by(_selectors, default=())
 
 

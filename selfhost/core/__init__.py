@@ -1,6 +1,4 @@
-"""What everything rests on; and the names of `typing`, which takes 4 ms to load, for type checkers
-alone.
-"""
+"""What everything rests on, and the names of `typing`: its 4 ms to load are for type checkers."""
 
 # type checkers take this name as true
 TYPE_CHECKING = False

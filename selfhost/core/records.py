@@ -198,6 +198,7 @@ DATE: Form = (
     "is no date",
     "write YYYY-MM-DD, or as much of it as is known",
 )
+DAY: Form = (r"(?a)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "is no day", "write YYYY-MM-DD")
 
 _KINDS: dict[type, tuple[str, str | None]] = {
     str: ("a string", 'write it in quotes: "…"'),
