@@ -11,8 +11,7 @@ from typing import Any
 
 from helpers.paths import MACHINES
 from helpers.written import validate
-from selfhost.machine.probes import Host
-from selfhost.machine.probes.host import Mount, RecordedHost
+from selfhost.machine.probes.host import Host, Mount, RecordedHost
 from selfhost.machine.record import FACTS, Machine
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())

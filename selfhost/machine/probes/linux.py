@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ...core.records import Record
 from ...core.tables import shipped_table
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process, normal_architecture
@@ -42,14 +41,15 @@ _MEMORY_FILES = {
     1: (["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_"),
     2: (["memory.high", "memory.max"], "memory.current", ""),
 }
+_LIMITED = "limited by control group {}: {} {}"
 _UNREAD_USE = "what control group {} uses could not be read"
 # by the option of `ulimit`: the line of /proc/self/limits, and in /proc/self/status what is in use
 _ULIMITS = {"v": ("Max address space", "VmSize"), "d": ("Max data size", "VmData")}
 
 
 def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
-    """/proc/cpuinfo: what the processor is called, empty where nothing says; and what every CPU can
-    do, sorted, None where the kernel lists nothing (RISC-V, POWER).
+    """/proc/cpuinfo: what the processor is called, empty where nothing says, of Arm by the numbers
+    of its parts; and what every CPU can do, None where the kernel lists nothing (RISC-V, POWER).
     """
     values: dict[str, dict[str, None]] = {}
     for line in dict.fromkeys(text.splitlines()):
@@ -58,8 +58,8 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
             values.setdefault(key.strip(), {})[value.strip()] = None
     keys = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
     names = [next(iter(values[key])) for key in keys if key in values]
-    parts = _arm_parts(values) if "CPU part" in values else ""
-    model = parts or " ".join(names[0].split() if names else ())
+    model = " ".join(names[0].split() if names else ())
+    model = _arm_parts(values) or model
     lists = [
         set(words.lower().split()) for words in values.get("flags") or values.get("Features") or ()
     ]
@@ -71,11 +71,10 @@ def _arm_parts(values: Mapping[str, Iterable[str]]) -> str:
     """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
     table = shipped_table("firmware_names")["arm_parts"]
     makers = [table.get(maker.lower(), {}) for maker in values.get("CPU implementer", ())]
-    names = dict.fromkeys(
-        maker.get(part.lower()) for maker in makers for part in values["CPU part"]
-    )
-    name, board = " + ".join(filter(None, names)), " ".join(values.get("Model", ()))
-    return f"{name} ({board})" if name and board else name
+    parts = [maker.get(part.lower()) for maker in makers for part in values.get("CPU part", ())]
+    name = " + ".join(filter(None, dict.fromkeys(parts)))
+    board = "".join(f" ({board})" for board in values.get("Model", ()))
+    return name and name + board
 
 
 def parse_list(text: str) -> frozenset[int]:
@@ -120,40 +119,36 @@ def read_processor(host: Host, facts: Facts) -> None:
     facts.put("cpu_model", model or None, CPUINFO, why)
     if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
         # as in a container of another platform
-        sets, why = (
-            None,
-            f"programs for {kind} are emulated here: {CPUINFO} is of another processor",
-        )
+        sets, why = None, f"programs for {kind} are emulated here: {CPUINFO} is another processor's"
         remedy = "take an image, or a Python, of the computer's own platform"
     facts.put("instruction_sets", sets, f"{CPUINFO}, what all CPUs have in common", why, remedy)
 
 
 def read_scope(host: Host, facts: Facts) -> None:
-    """`container`, `vm` or `host`: by the first sign of each."""
+    """`container`, `vm` or `host`: by the first sign."""
     group, root = host.read_text(CGROUP), host.mount_of("/")
     is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
-    names = ("container", "KUBERNETES_SERVICE_HOST")
-    containers = {f"variable {name}": name in host.env for name in names}
-    # the file is still there after a virtual machine was made from a container's image
-    containers["/.dockerenv"] = is_layered and host.exists("/.dockerenv")
-    for path in ("/run/.containerenv", "/run/systemd/container"):
-        containers[path] = host.exists(path)
-    words = shipped_table("platforms")["container_groups"]
-    containers[CGROUP] = any(word in group for word in words)
     flags = set(host.read_text(CPUINFO).split())
-    guests = {
-        "kernel release": any(word in host.release for word in _VIRTUAL_KERNELS),
-        f"{CPUINFO}, flag hypervisor": "hypervisor" in flags,
+    words = shipped_table("platforms")["container_groups"]
+    signs = {
+        "variable container": ("container", "container" in host.env),
+        "variable KUBERNETES_SERVICE_HOST": ("container", "KUBERNETES_SERVICE_HOST" in host.env),
+        # the file is still there after a virtual machine was made from a container's image
+        "/.dockerenv": ("container", is_layered and host.exists("/.dockerenv")),
+        "/run/.containerenv": ("container", host.exists("/run/.containerenv")),
+        "/run/systemd/container": ("container", host.exists("/run/systemd/container")),
+        CGROUP: ("container", any(word in group for word in words)),
+        "kernel release": ("vm", any(word in host.release for word in _VIRTUAL_KERNELS)),
+        f"{CPUINFO}, flag hypervisor": ("vm", "hypervisor" in flags),
         # x86 kernels always show the flag to a guest
-        f"{CPUINFO}, no flag hypervisor": "sse2" in flags,
-        f"{_TREE}/hypervisor": host.exists(f"{_TREE}/hypervisor"),
+        f"{CPUINFO}, no flag hypervisor": ("host", "sse2" in flags),
+        f"{_TREE}/hypervisor": ("vm", host.exists(f"{_TREE}/hypervisor")),
     }
-    if sign := next((sign for sign, shows in containers.items() if shows), None):
-        facts.put("scope", "container", sign)
-    elif sign := next((sign for sign, shows in guests.items() if shows), None):
-        facts.put("scope", "host" if "no flag" in sign else "vm", sign)
-    else:
-        firmware_scope(facts, {path: host.read_text(path).strip() for path in _FIRMWARE})
+    for sign, (scope, shows) in signs.items():
+        if shows:
+            facts.put("scope", scope, sign)
+            return
+    firmware_scope(facts, {path: host.read_text(path).strip() for path in _FIRMWARE})
 
 
 def read_cores(host: Host, facts: Facts) -> None:
@@ -171,9 +166,9 @@ def read_cores(host: Host, facts: Facts) -> None:
         cores.append(parse_list(host.read_text(path)))
         left = left - cores[-1] if min(left) in cores[-1] else set()
     if not cores or not cores[-1]:
-        for fact in ("cpu_cores_physical", PERFORMANCE):
-            why = "the kernel does not tell cores from threads, or which may be used"
-            facts.put(fact, None, why=why)
+        why = "the kernel does not tell cores from threads, or which may be used"
+        facts.put("cpu_cores_physical", None, why=why)
+        facts.put(PERFORMANCE, None, why=why)
         return
     source = f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
     facts.put("cpu_cores_physical", len(cores), source)
@@ -265,14 +260,14 @@ def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]
     limit this process, its own first. `ValueError` where a limit may exist unseen.
     """
     version, mounts, path = _hierarchy(host, controller)
-    levels: list[tuple[str, str]] = []
+    levels, needed = list[tuple[str, str]](), _FILES[version, controller]
     # a kernel without control groups
     is_absent = version == 2 and not mounts and not path
     for folder, name in [] if is_absent else _groups_of_path(mounts, path):
         files = set(host.listdir(folder))
         if not files:
             raise ValueError(f"control group {name} cannot be seen from here")
-        levels += [(folder, name)] if files & (_FILES[version, controller] or files) else []
+        levels += [(folder, name)] if files & (needed or files) else []
     return version, levels
 
 
@@ -290,13 +285,8 @@ def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]
     raise ValueError(f"{', '.join(shown)}; this process is in {path or 'none'}")
 
 
-class _Bound(Record):
-    """What memory cannot exceed, and what is left of it: of None, `left_source` is the reason."""
-
-    bytes: int
-    source: str
-    left_bytes: int | None
-    left_source: str
+# what memory cannot exceed, and by what; what is left of it, and by what or why that is None
+Bound = tuple[int, str, int | None, str]
 
 
 def read_memory(host: Host, facts: Facts) -> None:
@@ -306,47 +296,36 @@ def read_memory(host: Host, facts: Facts) -> None:
     part = ": what memory= in .wslconfig leaves WSL 2" * ("microsoft" in host.release)
     facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{part}", why, SET_MEMORY)
     facts.put("swap_free_bytes", meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
+    bounds = list[Bound]()
+    try:
+        if total:
+            # a group that may have all there is leaves what the machine leaves
+            bounds = [bound for bound in _group_bounds(host) if bound[0] < total]
+            bounds += _ulimit_bounds(host, facts)
+    except ValueError as error:
+        total, why = 0, f"a limit may exist unseen: {error}"
     if not total:
         for fact in (LIMIT, AVAILABLE):
-            facts.put(fact, None, why=facts.unread[TOTAL].reason, remedy=SET_MEMORY)
-        return
-    try:
-        # a group that may have all there is leaves what the machine leaves
-        bounds = [bound for bound in _group_bounds(host) if bound.bytes < total]
-        bounds += _ulimit_bounds(host, facts)
-    except ValueError as error:
-        for fact in (LIMIT, AVAILABLE):
-            why = f"a limit may exist unseen: {error}"
             facts.put(fact, None, why=why, remedy=SET_MEMORY)
         return
-    source = f"{MEMINFO}, MemTotal: no lower limit in any control group that shows here"
-    left, left_source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
-    left_source += " is missing (kernel before 3.14)" * (left is None)
-    bounds = [
-        _Bound(
-            bytes=total,
-            source=source,
-            left_bytes=left and min(left, total),
-            left_source=left_source,
-        ),
-        *bounds,
-    ]
-    least = min(bounds, key=lambda bound: bound.bytes)
-    facts.put(LIMIT, least.bytes, least.source)
+    left, source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
+    source += " is missing (kernel before 3.14)" * (left is None)
+    none = f"{MEMINFO}, MemTotal: no lower limit in any control group that shows here"
+    bounds = [(total, none, left and min(left, total), source), *bounds]
+    facts.put(LIMIT, *min(bounds, key=lambda bound: bound[0])[:2])
     # what could not be read of one may be less than what all others leave
-    tightest = min(bounds, key=lambda b: -1 if b.left_bytes is None else b.left_bytes)
-    left, source = tightest.left_bytes, tightest.left_source
-    facts.put(AVAILABLE, left, source, source, SET_MEMORY)
+    tightest = min(bounds, key=lambda bound: -1 if bound[2] is None else bound[2])
+    facts.put(AVAILABLE, tightest[2], tightest[3], tightest[3], SET_MEMORY)
 
 
-def _group_bounds(host: Host) -> list[_Bound]:
+def _group_bounds(host: Host) -> list[Bound]:
     """Every limit of a control group, each with its own group's use. `ValueError` of a bad file."""
     version, levels = read_groups(host, "memory")
-    bounds: list[_Bound] = []
+    files, usage, prefix = _MEMORY_FILES[version]
+    bounds = list[Bound]()
     # the line of memory.stat that holds the least limit of a version 1 group and all above it,
     # also above what is mounted here
     inherited: int | None = None
-    files, usage, prefix = _MEMORY_FILES[version]
     for folder, group in levels:
         stat = parse_sizes(host.read_text(f"{folder}/memory.stat"))
         inherited = inherited or stat.get("hierarchical_memory_limit")
@@ -362,26 +341,18 @@ def _group_bounds(host: Host) -> list[_Bound]:
             held = used - sum(filter(None, cached)) - stat.get("slab_reclaimable", 0)
             left = max(0, most - max(0, held))
             room = f"room in control group {group}: {file} less what is in use besides file cache"
-        source = f"limited by control group {group}: {file} {binary(most)}"
-        bounds.append(_Bound(bytes=most, source=source, left_bytes=left, left_source=room))
-    if inherited is not None and inherited < min(bound.bytes for bound in bounds):
+        bounds.append((most, _LIMITED.format(group, file, binary(most)), left, room))
+    if inherited is not None and inherited < min(bounds)[0]:
         # an ancestor that was read itself says more than the same limit seen from below
         group = f"above {levels[0][1]}"
-        limited = f"limited by control group {group}: hierarchical_memory_limit {binary(inherited)}"
-        bounds.append(
-            _Bound(
-                bytes=inherited,
-                source=limited,
-                left_bytes=None,
-                left_source=_UNREAD_USE.format(group),
-            )
-        )
+        limit = _LIMITED.format(group, "hierarchical_memory_limit", binary(inherited))
+        bounds.append((inherited, limit, None, _UNREAD_USE.format(group)))
     return bounds
 
 
-def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
+def _ulimit_bounds(host: Host, facts: Facts) -> list[Bound]:
     """RLIMIT_AS, in which mapped model files count, and RLIMIT_DATA, in which they do not."""
-    bounds = []
+    bounds = list[Bound]()
     for option, (line, field) in _ULIMITS.items():
         text = f"\n{host.read_text(LIMITS)}".partition(f"\n{line} ")[2]
         soft, hard, *unit = [*text.partition("\n")[0].split(), "", ""]
@@ -397,8 +368,7 @@ def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
         left, source = max(0, most - used), f"ulimit -{option} less what is in use{lift}"
         if option == "v":
             facts.put("address_space_bytes", left, source)
-        limited = f"limited by ulimit -{option}: {binary(most)}{lift}"
-        bounds.append(_Bound(bytes=most, source=limited, left_bytes=left, left_source=source))
+        bounds.append((most, f"limited by ulimit -{option}: {binary(most)}{lift}", left, source))
     return bounds
 
 

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from helpers.recordings import Build
-from selfhost.machine.probes import read_machine, system
+from selfhost.machine.probes import system
 from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.reader import read_machine
 from selfhost.machine.record import Accelerator, Machine
 
 MIB, GIB = 2**20, 2**30

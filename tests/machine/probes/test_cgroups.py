@@ -18,8 +18,8 @@ from helpers.recordings import (
     under,
     version_2,
 )
-from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.host import parse_mountinfo
+from selfhost.machine.reader import read_machine
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.recordings import PARTS, Build, part, recorded, text_of
 from selfhost.judge.pace.rates import bandwidth as judged
-from selfhost.machine.probes import bandwidth, linux, read_machine
+from selfhost.machine.probes import bandwidth, linux
 from selfhost.machine.probes.bandwidth import Trace, joint_rate
-from selfhost.machine.reader import Machine
+from selfhost.machine.reader import Machine, read_machine
 from selfhost.machine.record import BANDWIDTH
 
 

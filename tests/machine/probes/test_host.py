@@ -16,10 +16,10 @@ from helpers.recordings import GIB, MEMINFO, ROOT_MOUNT, Build, DeadVolume, lawf
 from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tables import shipped_table
-from selfhost.machine.probes import Host, host, read_machine
-from selfhost.machine.probes.host import Mount, RecordedHost
+from selfhost.machine.probes import host
+from selfhost.machine.probes.host import Host, Mount, RecordedHost
 from selfhost.machine.probes.linux import read_process
-from selfhost.machine.reader import Machine
+from selfhost.machine.reader import Machine, read_machine
 from selfhost.machine.record import PURPOSES
 
 

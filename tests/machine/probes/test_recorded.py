@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import MACHINES
 from helpers.recordings import Altered, lawful
-from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.reader import read_machine
 from selfhost.machine.record import FACTS
 
 CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))
