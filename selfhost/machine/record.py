@@ -97,11 +97,6 @@ class Disk(Record):
     writable: bool | None = None
 
     @property
-    def shown(self) -> str:
-        """The folder, for people: `.` stands for the one they are in."""
-        return "the current folder" if self.path == "." else self.path
-
-    @property
     def kind(self) -> str:
         """`network`: on another machine or the host of this one, slow to map into memory; `memory`:
         what is stored takes RAM; `fat`: no file is larger than FAT_FILE_BYTES; empty for others.

@@ -287,7 +287,7 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         path = here.path if here else None
         return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
     place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
-    shown = place.shown
+    shown = {".": "the current folder"}.get(place.path, place.path)
     cell, ends = _refused_cell(needs, machine, place, missing), (low or 0, high or 0)
     cell = cell or _free_space_cell(machine, place, *ends, question.making_bytes)
     has, what = cell[3].get("has", place.free_bytes), "Everything stored"

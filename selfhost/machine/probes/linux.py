@@ -58,8 +58,8 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
             values.setdefault(key.strip(), {})[value.strip()] = None
     keys = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
     names = [next(iter(values[key])) for key in keys if key in values]
-    model = " ".join(names[0].split() if names else ())
-    model = _arm_parts(values) or model
+    model = _arm_parts(values) if "CPU part" in values else ""
+    model = model or " ".join(names[0].split() if names else ())
     lists = [
         set(words.lower().split()) for words in values.get("flags") or values.get("Features") or ()
     ]
@@ -71,7 +71,7 @@ def _arm_parts(values: Mapping[str, Iterable[str]]) -> str:
     """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
     table = shipped_table("firmware_names")["arm_parts"]
     makers = [table.get(maker.lower(), {}) for maker in values.get("CPU implementer", ())]
-    parts = [maker.get(part.lower()) for maker in makers for part in values.get("CPU part", ())]
+    parts = [maker.get(part.lower()) for maker in makers for part in values["CPU part"]]
     name = " + ".join(filter(None, dict.fromkeys(parts)))
     board = "".join(f" ({board})" for board in values.get("Model", ()))
     return name and name + board
