@@ -341,11 +341,9 @@ def _attention(keys: Keys, number: int, kind: str) -> Attention | None:
 
 def _kv_heads(keys: Keys, number: int, heads: int) -> int:
     stated, single = keys.number("kv_heads", layer=number), keys.get("multi_query")
-    # Falcon's older classes ignore num_kv_heads where multi_query is set
-    if single and not keys.values.get("new_decoder_architecture"):
-        return 1
-    if single is False and "num_key_value_heads" not in keys.written:
-        return heads
+    # Falcon's older classes and GPT-BigCode ignore other keys
+    if single is not None and not keys.values.get("new_decoder_architecture"):
+        return 1 if single else heads
     return stated or heads
 
 

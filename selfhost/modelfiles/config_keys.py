@@ -184,8 +184,7 @@ class Keys(Sizes):
 
 
 class Stored(Record):
-    """How the published weights are stored. `name` is in the words of QUANTIZATIONS, None where it
-    is not understood; `why` says what is not.
+    """How the weights are stored: `name` in the words of QUANTIZATIONS, else `why` it is unknown.
 
     `matrices` and `experts` are the types of those alone. `quantized`: the weights are no longer in
     the type of training. `quantizer`: not every runtime that loads the type loads its files.
@@ -211,37 +210,32 @@ def stored_of(keys: Keys) -> Stored:
     method = str(values.get("quant_method") or ("modelopt" if values.get("quant_algo") else None))
     odd, name = _name_by(method, values)
     if name is not None:
-        # gpt-oss, Kimi K2.5: the experts alone are narrow
-        is_of_experts = method == "mxfp4" or (keys.get("experts") and _leaves_attention(values))
-        exception = None if is_of_experts else _rule_of_modules(values)
-        if exception is None:
+        has_experts = keys.get("experts")
+        # gpt-oss
+        is_of_experts, odd = (True, "") if method == "mxfp4" else _exception(values, has_experts)
+        if not odd:
             quantizer = "modelopt" if method == "modelopt" else None
             matrices, experts = (None, name) if is_of_experts else (name, None)
             return Stored(name=name, quantizer=quantizer, matrices=matrices, experts=experts)
-        odd = exception
     return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
 
 
-def _leaves_attention(config: Mapping[str, Any]) -> bool:
-    lists = map(config.get, FILES["quantization_config"]["left_out"])
-    names = [str(name) for names in lists if isinstance(names, list) for name in names]
-    return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
-
-
-def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
-    """The key that leaves matrices of the blocks in another type than the rest, if one does: the
-    size is then not known. Other modules are small, and are counted in the narrow type.
+def _exception(config: Mapping[str, Any], has_experts: object) -> tuple[bool, str]:
+    """Whether the experts alone are narrow (Kimi K2.5); else the key that leaves matrices of the
+    blocks in another type, by which the size is not known. Other modules are small.
     """
     table = FILES["quantization_config"]
-    for key in table["left_out"]:
-        names = config.get(key) or ()
+    lists = {key: config[key] for key in table["left_out"] if config.get(key) is not None}
+    names = [str(name) for each in lists.values() if isinstance(each, list) for name in each]
+    if has_experts and any(map(re.compile(table["experts_alone"]).search, names)):
+        return True, ""
+    for key, each in lists.items():
         # an empty list of these makes the head narrow, too
-        if config.get(key) == [] and key in ("ignore", "llm_int8_skip_modules"):
-            return str(key)
-        is_list = not names or isinstance(names, list)
-        if not is_list or not all(re.search(table["outside_blocks"], str(name)) for name in names):
-            return str(key)
-    return next((key for key in table["own_types"] if config.get(key)), None)
+        is_whole = each == [] and key in ("ignore", "llm_int8_skip_modules")
+        small, own = re.compile(table["outside_blocks"]), each or []
+        if is_whole or not isinstance(own, list) or not all(map(small.search, map(str, own))):
+            return False, str(key)
+    return False, next((key for key in table["own_types"] if config.get(key)), "")
 
 
 def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -264,7 +258,7 @@ def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def _packed(layout: str, group: object, zeros: str = "") -> str | None:
-    """A layout's name with groups of that many weights; -1 is a whole channel."""
+    # -1 is a whole channel
     size = "channel" if group in (-1, None) else f"{group}g"
     scheme = scheme_of(f"{layout}-{size}{zeros}")
     return scheme.name if scheme is not None and scheme.name in PACKED else None

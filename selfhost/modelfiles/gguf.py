@@ -163,6 +163,19 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     tag, link = (clean(model.values.get(f"general.license{key}")) for key in ("", ".link"))
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     headers = f"header of {shown(model.path)}{more}"
+    # what llama.cpp loads, alike tensors together
+    alike: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
+    for tensor in model.tensors:
+        name, layer = tensor.place
+        key = clean(name), tensor.shape, tensor.type, layer >= model.layers
+        alike.setdefault(key, []).append(tensor.bytes or 0)
+    loaded = [
+        FileTensors(
+            name=name, shape=shape, type=type, count=len(each), bytes=sum(each), extra=extra
+        )
+        for (name, shape, type, extra), each in alike.items()
+    ]
+    is_sized = all(tensor.bytes and tensor.type in BLOCKS for tensor in loaded)
     embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
     modality = "embedding" if embeds else "text"
     size_source = SIZE_OF + shown(model.path)
@@ -182,26 +195,9 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
             "safety": "a GGUF file holds no code",
         },
         unknown=model.unknown,
-        tensors=_loaded(model),
+        tensors=tuple(loaded) if is_sized else (),
         refused=refused,
         tokenizer=True,
-    )
-
-
-def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
-    """What llama.cpp loads, alike tensors together; empty where a size is not known."""
-    bytes_by_tensor: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
-    for tensor in model.tensors:
-        if tensor.bytes is None or tensor.type not in BLOCKS:
-            return ()
-        name, layer = tensor.place
-        key = clean(name), tensor.shape, tensor.type, layer >= model.layers
-        bytes_by_tensor.setdefault(key, []).append(tensor.bytes)
-    return tuple(
-        FileTensors(
-            name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra
-        )
-        for (name, shape, type, extra), sizes in bytes_by_tensor.items()
     )
 
 

@@ -103,20 +103,6 @@ class _Reader:
         text = self.content[begin : self.place] if length <= _MAX_NAME else None
         return text.decode("utf-8", "replace") if text is not None else None
 
-    def skip_texts(self, count: int) -> None:
-        """Go over an array of texts: the vocabulary is one, and most of what a header needs."""
-        begin = self.place
-        self.skip(8 * count)
-        self.place = begin
-        while count:
-            content, place, last = self.content, self.place, len(self.content) - 8
-            while count and place <= last:
-                place += 8 + _LENGTH(content, place)[0]
-                count -= 1
-            self.place = place
-            self.skip(8 if count else 0)
-            self.place = place
-
 
 def read_header(path: str) -> Header:
     """The header of one file. Raises `SpecError`; reads no weights."""
@@ -159,7 +145,18 @@ def _value(reader: _Reader, key: str) -> tuple[Any, int]:
         reader.damaged(f'"{source.clean(key)}" has a value of the unknown type {kind}')
     inner, length = reader.values("I") + reader.values("Q")
     if inner == _STRING:
-        reader.skip_texts(length)
+        # the vocabulary is such an array, and most of what a header needs
+        begin, left = reader.place, length
+        reader.skip(8 * left)
+        reader.place = begin
+        while left:
+            content, place, last = reader.content, reader.place, len(reader.content) - 8
+            while left and place <= last:
+                place += 8 + _LENGTH(content, place)[0]
+                left -= 1
+            reader.place = place
+            reader.skip(8 if left else 0)
+            reader.place = place
         return None, length
     if inner not in _VALUES:
         reader.damaged(f'"{source.clean(key)}" is a list of lists, or of values of an unknown type')

@@ -105,7 +105,12 @@ def read_weights(
             total_bytes=total_bytes,
         )
     weights = _weights_in(path, files)
-    described = read_config(config) if config is not None else _undescribed(path, weights)
+    if config is not None:
+        described = read_config(config)
+    else:
+        # _with_weights knows them where the weights are not packed
+        spec = source.spec_of(path, unknown=dict(FILES["undescribed"]))
+        described = LocalModel(spec=spec, quantization=weights.dtype)
     model = _with_weights(described, weights)
     spec, format = model.spec, model.format
     unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
@@ -127,16 +132,6 @@ def read_weights(
     )
     notes = (*notes, *model.notes)
     return model.replace(spec=spec, quantization=quantization, files_here=True, notes=notes)
-
-
-def _undescribed(path: str, weights: Weights) -> LocalModel:
-    unknown = {
-        "architecture": "no config.json lies beside the weights",
-        "license.id": "the files do not say",
-    }
-    if weights.total is None:
-        unknown["parameters.total"] = reason("packed-alone")
-    return LocalModel(spec=source.spec_of(path, unknown=unknown), quantization=weights.dtype)
 
 
 def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
@@ -240,13 +235,16 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
         refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
-    entries = {name: _entry(path, name, entry) for name, entry in header.items()}
-    rest = size - 8 - len(content) - sum(tensor_bytes for *_, tensor_bytes in entries.values())
+    tensors, rest = {}, size - 8 - len(content)
+    for name, entry in header.items():
+        dtype, elements, tensor_bytes = _entry(path, name, entry)
+        tensors[name] = dtype, elements
+        rest -= tensor_bytes
     if rest < 0:
         refuse(path, "cut-short", what=f"{-rest:,} bytes are missing at its end")
     if rest:
         refuse(path, "damaged", what=f"{rest:,} bytes belong to no tensor")
-    return size, {name: (dtype, count) for name, (dtype, count, _) in entries.items()}
+    return size, tensors
 
 
 def _header_bytes(path: str) -> tuple[int, bytes]:

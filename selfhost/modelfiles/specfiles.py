@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from .. import needs as need
-from ..catalogue.architecture import LAYERS, Architecture, LayerPart
+from ..catalogue.architecture import LAYERS, Architecture
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.spec import ModelSpec, read_spec_file
@@ -22,6 +23,7 @@ from ..core.spelling import canonical
 from ..core.tables import Document, Path, shipped_table
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
+from .source import FILES
 
 _BARE = re.compile(r"(?a)[A-Za-z0-9_-]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -32,17 +34,13 @@ _SOURCED = (
     "license", "openness", "parameters", "architecture", "components", "embedding", "safety",
     "availability",
 )  # fmt: skip
-_USED = "what [architecture] uses for a token", "correct experts and used of feed_forward"
-# a stated count of parameters lies that near to the sum over the architecture
+# a stated count of parameters lies that near to the true one
 PARAMETERS_SHARE = 0.005
 # a figure of one digit ("7_000_000_000") may be that far from what it rounds
 _ROUNDED_SHARE = 0.1
 # Files of one quantization differ by up to 8 %, as publishers leave some tensors in another type.
 # Those of another model differ by far more.
 _FILES_SHARE = 0.25
-_LOOK_UP = (
-    "look the size up again, of all parts together, or correct [architecture] and [parameters]"
-)
 
 
 def spec_text(model: ModelSpec) -> str:
@@ -72,29 +70,23 @@ def spec_text(model: ModelSpec) -> str:
 
 def _stated(record: Record) -> dict[str, Any]:
     """What a record has otherwise than by default, by the keys of a spec file."""
-    stated = {}
-    for name, key in type(record)._keys.items():
-        value = getattr(record, name)
-        if value is not None and value not in (key.default, ()):
-            stated[key.name or name] = value
-    return stated
+    keys = type(record)._keys.items()
+    own = [(key.name or name, getattr(record, name), key.default) for name, key in keys]
+    return {key: value for key, value, usual in own if value not in (None, usual, ())}
 
 
 def _architecture(model: Architecture) -> dict[str, Any]:
     stated = {"gguf" if model.runs_in_gguf else "transformers": model.row, **_stated(model)}
     for key in LAYERS:
-        stated[key] = [_layer_part(part, model.layers) for part in getattr(model, key)]
+        stated[key] = parts = []
+        for part in getattr(model, key):
+            # its layers as a slice or a list, where it has not all
+            places, own = part.layers, _stated(part)
+            step = places[1] - places[0] if len(places) > 1 else 1
+            is_slice = places == tuple(range(places[0], places[-1] + 1, step))
+            at = f"{places[0]}:{places[-1] + 1}:{step}" if is_slice else places
+            parts.append(own if len(places) == model.layers else {"at": at, **own})
     return {key: value for key, value in stated.items() if value != []}
-
-
-def _layer_part(part: LayerPart, layers: int) -> dict[str, Any]:
-    """With its layers as a slice or a list; without, where it has all."""
-    places, stated = part.layers, _stated(part)
-    if len(places) == layers:
-        return stated
-    step = places[1] - places[0] if len(places) > 1 else 1
-    is_slice = places == tuple(range(places[0], places[-1] + 1, step))
-    return {"at": f"{places[0]}:{places[-1] + 1}:{step}" if is_slice else places, **stated}
 
 
 def _entry(key: str, value: Any) -> str:
@@ -137,27 +129,20 @@ def check_spec_files(
     specs = [_checked_alone(document) for document in documents]
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file in documents if file.values.get("schema") in (None, SCHEMA)]
-    names = [os.path.basename(file.file).removesuffix(".toml") for file in stated]
-    replaced = {_id_of(file) or name for file, name in zip(stated, names, strict=True)}
+    replaced = {_id_of(each) or os.path.basename(each.file)[: -len(".toml")] for each in stated}
     others = [spec for spec in catalogue_specs if spec.id not in replaced]
-    owners = _owners(others)
-    ids = sorted({spec.id for spec in others} | replaced)
+    # of each name in its canonical spelling the first spec that answers to it
+    owners: dict[str, str] = {}
+    for spec in others:
+        for name in filter(None, (spec.id, *spec.aliases, spec.repository)):
+            owners.setdefault(canonical(name), spec.id)
     for document in stated:
         _check_names(document, owners)
-        _check_references(document, ids, runtime_ids)
+        _check_references(document, sorted({each.id for each in others} | replaced), runtime_ids)
         _check_sources(document)
-    problems = [problem for document in documents for problem in document.all_problems]
+    problems = chain.from_iterable(document.all_problems for document in documents)
     pairs = zip(documents, specs, strict=True)
-    return tuple(problems), tuple([spec for file, spec in pairs if spec is not None and file.ok])
-
-
-def _owners(specs: Sequence[ModelSpec]) -> dict[str, str]:
-    """By each name in its canonical spelling, the id of the first spec that answers to it."""
-    return {
-        canonical(name): spec.id
-        for spec in reversed(specs)
-        for name in (spec.id, *spec.aliases, spec.repository or "")
-    }
+    return tuple(problems), tuple([spec for file, spec in pairs if spec and file.ok])
 
 
 def checked_spec(path: str) -> ModelSpec:
@@ -171,10 +156,20 @@ def checked_spec(path: str) -> ModelSpec:
     return spec.replace(origin=path)
 
 
+def _note(
+    document: Document, place: Path, fault: str, *, absent: bool = False, **values: object
+) -> None:
+    """Note a fault as `[spec_faults]` of model_files.toml words it."""
+    message, remedy = (text.format(**values) for text in FILES["spec_faults"][fault])
+    document.add(place, message, remedy, absent=absent)
+
+
 def _checked_alone(document: Document) -> ModelSpec | None:
     """What is right in a spec, held against itself; None where that is nothing."""
     spec = read_model_spec(document, document.file)
-    for place, text in _texts(document, "license", "id") if spec is not None else ():
+    if spec is None:
+        return None
+    for place, text in _texts(document, "license", "id"):
         try:
             right = canonical_expression(text)
         except WorkloadError:
@@ -182,9 +177,17 @@ def _checked_alone(document: Document) -> ModelSpec | None:
             document.add(place, message, remedy_of_id(text))
             continue
         if right != text:
-            document.add(place, f'"{text}" is not as SPDX writes it', f'write "{right}"')
-    if spec is not None:
-        _check_counts(document, spec)
+            _note(document, place, "license", text=text, right=right)
+    # over a wrong list of layers nothing can be counted
+    is_countable, model = not document.has_faults("architecture", "quantized"), spec.architecture
+    rows = shipped_table("architectures")["architecture"]
+    if is_countable and model and model.row in rows and need.row_of(model) is None:
+        key = "feed_forward" if model.attention else "attention"
+        _note(document, ("architecture", key), "part", absent=True, row=model.row, key=key)
+        is_countable = False
+    if spec.parameters.total is not None and not document.has_faults("parameters"):
+        _check_counts(document, spec, need.counted_parameters(spec) if is_countable else None)
+    if is_countable:
         _check_files(document, spec)
     return spec
 
@@ -211,14 +214,12 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
     if re.fullmatch(ID[0], spec_id) and file != f"{spec_id}.toml":
         document.add(("id",), *misnamed(spec_id, file))
     if owners.get(canonical(spec_id)) == spec_id:
-        message = f'"{shortened(spec_id)}" is the id of another of these files too'
-        document.add(("id",), message, "give each model an id of its own")
+        _note(document, ("id",), "twice", name=shortened(spec_id))
         return
     for key in ("id", "aliases", "repository"):
         for place, name in _texts(document, key):
             if (owner := owners.setdefault(canonical(name), spec_id)) != spec_id:
-                remedy = "a name means one model, whatever its case and separators"
-                document.add(place, f'"{shortened(name)}" already means {owner}', remedy)
+                _note(document, place, "taken", name=shortened(name), owner=owner)
 
 
 def _check_references(document: Document, ids: Sequence[str], runtime_ids: Sequence[str]) -> None:
@@ -240,45 +241,27 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
             document.add(place, f'no {what} has the id "{shortened(text)}"', remedy)
 
 
-def _check_counts(document: Document, spec: ModelSpec) -> None:
-    """That the architecture has what its row needs, and that the stated parameters are those of
-    the architecture or of the components. Over a wrong list of layers nothing can be counted.
-    """
-    counts, model = spec.parameters, spec.architecture
-    is_countable = not document.has_faults("architecture", "quantized")
-    rows = shipped_table("architectures")["architecture"]
-    if is_countable and model and model.row in rows and need.row_of(model) is None:
-        key = "feed_forward" if model.attention else "attention"
-        message = f"is missing, and every {model.row} model has it"
-        remedy = f"write {key} = [{{ … }}], or another architecture"
-        document.add(("architecture", key), message, remedy, absent=True)
-    if counts.total is None or document.has_faults("parameters"):
-        return
-    if is_countable and (counted := need.counted_parameters(spec)) is not None:
-        _compare_with_architecture(document, spec, counts.total, *counted)
+def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] | None) -> None:
+    """That the stated parameters are those `counted` over the architecture or the components."""
+    counts, beside = spec.parameters, spec.parameters.encoders or 0
+    stated = counts.total or 0
+    if counted is not None:
+        total, active = counted
+        if not beside and "parameters.encoders" in spec.unknown:
+            # the encoders are inside what is stated, which is therefore no less than the rest
+            beside = max(0, stated - total)
+        basis = "encoders" if counts.encoders else "architecture"
+        is_right = _compare(document, "total", stated, total + beside, basis)
+        if is_right and counts.active is not None:
+            apart = abs(total + beside - stated)
+            _compare(document, "active", counts.active, active + beside, "active", apart)
     components = sum((spec.components or {}).values())
     if components and not document.has_faults("components"):
-        what, correct = "the sum over [components]", "correct [components]"
-        _compare(document, "total", counts.total, components, what, correct)
-
-
-def _compare_with_architecture(
-    document: Document, spec: ModelSpec, stated: int, total: int, active: int
-) -> None:
-    counts, beside = spec.parameters, spec.parameters.encoders or 0
-    if not beside and "parameters.encoders" in spec.unknown:
-        # the encoders are inside what is stated, which is therefore no less than the rest
-        beside = max(0, stated - total)
-    what = "the sum over [architecture]" + (" with the encoders" if counts.encoders else "")
-    correct, apart = "correct [architecture]: one of the two is of another model", total - stated
-    is_right = _compare(document, "total", stated, total + beside, what, correct)
-    if is_right and counts.active is not None:
-        more = abs(apart + beside)
-        _compare(document, "active", counts.active, active + beside, *_USED, more)
+        _compare(document, "total", stated, components, "components")
 
 
 def _compare(
-    document: Document, key: str, stated: int, true: int, what: str, correct: str, more: int = 0
+    document: Document, key: str, stated: int, true: int, basis: str, more: int = 0
 ) -> bool:
     """Whether a stated count is the true one: at most a share of it and `more` apart, or half of
     its last digit where it was rounded. Notes where it is not.
@@ -289,8 +272,9 @@ def _compare(
     if abs(apart) <= max(int(stated * PARAMETERS_SHARE), rounded) + more:
         return True
     share = f"{abs(apart) / stated * 100:.{0 if abs(apart) * 10 > stated else 1}f} %"
-    message = f"is {stated:,}, and {what} is {true:,}: {share} {'more' if apart > 0 else 'less'}"
-    document.add(("parameters", key), message, f"write {key} = {true:_}, or {correct}")
+    (what, correct), than = FILES["spec_bases"][basis], "more" if apart > 0 else "less"
+    values = {"what": what, "correct": correct, "share": share, "than": than, "key": key}
+    _note(document, ("parameters", key), "count", stated=stated, true=true, **values)
     return False
 
 
@@ -298,8 +282,7 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
     """That stated sizes can be this model's in that quantization, where one can be computed."""
     # a listing may include the projector, which is a file of its own in 16 bits
     beside = 3 * (spec.parameters.encoders or 0)
-    is_unsized = "parameters.encoders" in spec.unknown and not beside
-    if is_unsized or document.has_faults("architecture", "quantized"):
+    if "parameters.encoders" in spec.unknown and not beside:
         return
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
@@ -311,8 +294,8 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
             most = sized.high_bytes * widening * (1 + _FILES_SHARE) + beside
             if not sized.low_bytes * (1 - _FILES_SHARE) <= size <= most:
                 own = f"{sized.bytes:,} ({sized.arithmetic})"
-                message = f"is {size:,}, and this model's files in {name} have {own}"
-                document.add(("files", index, "bytes", name), message, _LOOK_UP)
+                place = "files", index, "bytes", name
+                _note(document, place, "size", size=size, name=name, own=own)
 
 
 def _check_sources(document: Document) -> None:
