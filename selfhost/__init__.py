@@ -32,25 +32,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# the module of each public name
-_HOME = {
-    name: module
-    for module, names in {
-        "api": "can_run check compare plan rank size",
-        "advice.listing": "Ranking",
-        "advice.plan": "Plan",
-        "advice.several": "Comparison",
-        "advice.sizes": "ContainerSize",
-        "catalogue.spec": "ModelSpec",
-        "core.errors": "MachineFileError PolicyError SelfhostError SpecError UnknownModelError"
-        " WorkloadError",
-        "core.workload": "Load Workload",
-        "judge.record": "Finding Outcome Route Verdict",
-        "machine.words": "UnknownMachineError",
-        "machine.reader": "Machine",
-    }.items()
-    for name in names.split()
-}
+# where the public names stand, what others load first
+_MODULES = (
+    "core.errors", "core.workload", "machine.reader", "machine.words", "catalogue.spec",
+    "judge.record", "api", "advice.listing", "advice.plan", "advice.several", "advice.sizes",
+)  # fmt: skip
 
 __all__ = [
     "Comparison", "ContainerSize", "Finding", "Load", "Machine", "MachineFileError",
@@ -62,13 +48,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'selfhost' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+    for module in _MODULES if name in __all__ else ():
+        value = getattr(import_module(f".{module}", __name__), name, None)
+        if value is not None:
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'selfhost' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
 
+_READ_IT = "a record is read by machine=Machine.{}({})"
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
 _DESCRIBE_IT = (
@@ -199,18 +200,16 @@ def _with_defaults(
     fields: Mapping[str, Any],
 ) -> tuple[Catalogue, Workload, Machine, tuple[str, ...]]:
     """The checked arguments, and what else the machine's name can mean."""
-    for model in models:
-        expect_type("model", model, (str, os.PathLike, ModelSpec))
-    expect_type("workload", workload, (Workload, type(None)))
-    expect_type("specs", specs, (list, tuple))
-    for folder in specs:
-        expect_type("each of specs", folder, (str, os.PathLike))
-    try:
-        expect_type("machine", machine, (Machine, str, type(None)))
-    except WrongTypeError as error:
-        reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
-        remedy = f"a record is read by machine=Machine.{reader}(…)"
-        raise WrongTypeError(f"{error.message}; {remedy}", remedy=remedy) from None
+    reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
+    for name, values, types, remedy in (
+        ("model", models, (str, os.PathLike, ModelSpec), ""),
+        ("workload", (workload,), (Workload, type(None)), ""),
+        ("specs", (specs,), (list, tuple), ""),
+        ("each of specs", specs, (str, os.PathLike), ""),
+        ("machine", (machine,), (Machine, str, type(None)), _READ_IT.format(reader, "…")),
+    ):
+        for value in values:
+            expect_type(name, value, types, remedy)
     if parts := fields.keys() & {"gpu", "gpus", "memory", "ram"}:
         remedy = 'name it by machine: machine="RTX 3060 32GB"'
         raise WrongTypeError(f"{min(parts)} is no argument; {remedy}", remedy=remedy)
@@ -233,12 +232,12 @@ def _machine_named(text: str) -> tuple[Machine, str | None]:
     try:
         return named(text)
     except UnknownMachineError as error:
-        wanted = error.remedy
+        wanted = error.remedy or ""
         if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
-            wanted = f"a record is read by machine=Machine.from_file({text!r})"
-        elif wanted and "--" in wanted:
+            wanted = _READ_IT.format("from_file", repr(text))
+        elif "--" in wanted:
             # its advice is of the command line
-            near, is_else, _ = wanted.partition(" Else ")
-            wanted = f"{near} Else {_DESCRIBE_IT}" if is_else else _DESCRIBE_IT
-        message = f"{error.message}; {wanted}" if wanted else error.message
-        raise UnknownMachineError(message, remedy=wanted, nearest=error.nearest) from None
+            near, is_else, _ = wanted.rpartition(" Else ")
+            wanted = f"{near}{is_else}{_DESCRIBE_IT}"
+        message = f"{error.message}; {wanted}".removesuffix("; ")
+        raise UnknownMachineError(message, remedy=wanted or None, nearest=error.nearest) from None

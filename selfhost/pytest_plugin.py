@@ -21,7 +21,7 @@ _HELP = (
     f"{MARKER}(model, **workload): skip where selfhost's route for the model is not `local`;"
     " keywords are fields of selfhost.Workload, such as context_tokens=8192"
 )
-# one machine a run; a verdict for each marker that differs
+# a verdict for each marker that differs, and the one machine of a run
 _reasons: dict[Any, str | None] = {}
 _machine: list[Any] = []
 
@@ -38,31 +38,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers(MARKER):
         import pytest
 
-        from . import SelfhostError
+        from . import Machine, SelfhostError, Workload, check
 
+        key, wrong = (str(marker.args), tuple(sorted(marker.kwargs.items()))), ""
         try:
-            reason, wrong = _why_not(marker), ""
+            if len(marker.args) != 1 or "model" in marker.kwargs:
+                wrong = f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)'
+            elif key not in _reasons:
+                workload = Workload(**marker.kwargs)
+                _machine[:] = _machine or [Machine.read()]
+                verdict = check(*marker.args, workload, machine=_machine[0], alternatives=False)
+                _reasons[key] = None if verdict.can_run else verdict.summary
         except (SelfhostError, TypeError) as error:
             problems = getattr(error, "problems", ())
             faults = [f"{problem.key}: {problem.message}" for problem in problems]
-            reason, wrong = None, "; ".join(faults) or str(error)
+            wrong = "; ".join(faults) or str(error)
+        # outside the handler, or pytest would print the error's own text once more
         if wrong:
-            # outside the handler, or pytest would print the error's own text once more
             pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
-        if reason is not None:
+        if (reason := _reasons[key]) is not None:
             pytest.skip(reason)
-
-
-def _why_not(marker: pytest.Mark) -> str | None:
-    from . import Machine, Workload, check
-
-    if len(marker.args) != 1 or "model" in marker.kwargs:
-        raise TypeError(f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)')
-    key = str(marker.args[0]), tuple(sorted(marker.kwargs.items()))
-    if key not in _reasons:
-        workload = Workload(**marker.kwargs)
-        if not _machine:
-            _machine.append(Machine.read())
-        verdict = check(marker.args[0], workload, machine=_machine[0], alternatives=False)
-        _reasons[key] = None if verdict.can_run else verdict.summary
-    return _reasons[key]
