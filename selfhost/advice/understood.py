@@ -12,8 +12,8 @@ from ..catalogue.runtime import LIBRARY_RUNTIME
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
-from ..core.spelling import canonical
 from ..core.tables import sentences
+from ..core.units import canonical
 from ..core.workload import Workload
 from ..judge.defaults import suited
 from ..judge.judging import judge

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
 from ..core.errors import UnknownModelError
-from ..core.files import can_be_passed_on
 from ..core.records import Record
 from ..core.tables import refusal, sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
@@ -144,7 +143,7 @@ def identify(
     from pathlib import Path
 
     file = run.file or ""
-    is_file = file.lower().endswith(".gguf") and can_be_passed_on(file) and os.path.isfile(file)
+    is_file = file.lower().endswith(".gguf") and os.path.isfile(file)
     if typed is None and is_file:
         return Path(file), "file", True
     by, word = ("typed", typed) if typed is not None else _name_of(run, catalogue)

@@ -15,8 +15,8 @@ from functools import lru_cache
 from ..core import Any, units
 from ..core.files import Unreadable
 from ..core.records import shown
-from ..core.spelling import words_of
 from ..core.tables import expression, shipped_table
+from ..core.units import words_of
 from ..machine import cpus, gpus, named, profiles
 from ..machine.changes import with_implied
 from ..machine.record import (

@@ -18,11 +18,12 @@ from itertools import chain
 from ..core import IO, Any
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import (
+    ENCODINGS,
     LARGE,
     MAX_SIGNS,
     MAX_TEXT_BYTES,
+    USUAL_ENCODING,
     Unreadable,
-    encoding_of,
     open_file,
     parse_json,
     read_some,
@@ -282,7 +283,7 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
 
 
 def _text_of_start(start: bytes) -> str:
-    return start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    return start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore").lstrip("\ufeff \t\r\n")
 
 
 def _may_hold_record(path: str) -> bool:
@@ -343,15 +344,16 @@ def read_records(
 
 def _lines(stream: IO[bytes], start: bytes) -> Iterator[str]:
     start += read_some(stream, _CHUNK_BYTES)
-    decoder, rest, piece = codecs.getincrementaldecoder(encoding_of(start))(), "", start
+    decode = codecs.getincrementaldecoder(ENCODINGS.get(start[:2], USUAL_ENCODING))().decode
+    rest, piece = "", start
     try:
         while piece:
-            *lines, rest = (rest + decoder.decode(piece)).split("\n")
+            *lines, rest = (rest + decode(piece)).split("\n")
             yield from lines
             if len(rest) > MAX_TEXT_BYTES:
                 raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
             piece = read_some(stream, _CHUNK_BYTES)
-        yield rest + decoder.decode(b"", final=True)
+        yield rest + decode(b"", final=True)
     except UnicodeDecodeError:
         raise Unreadable("is not text") from None
 

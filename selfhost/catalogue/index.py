@@ -12,8 +12,8 @@ from functools import cache, cached_property, partial
 from ..core import Any, tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
-from ..core.spelling import canonical
 from ..core.tables import Document
+from ..core.units import canonical
 from .offers import ROWS_ENDING, snapshot
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec

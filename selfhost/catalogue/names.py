@@ -15,8 +15,8 @@ from itertools import chain
 from ..core import TYPE_CHECKING, Any
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record
-from ..core.spelling import canonical
 from ..core.tables import expression, sentences, shipped_table
+from ..core.units import canonical
 from .index import Catalogue
 from .spec_values import PICTURES, TRAINED_FOR, Form, splits
 

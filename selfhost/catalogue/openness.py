@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 from ..core.errors import WorkloadError
 from ..core.records import Record
-from ..core.spelling import nearest
 from ..core.tables import shipped_table
-from ..core.units import filled
+from ..core.units import filled, nearest
 from .spec import Availability, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")

@@ -11,8 +11,8 @@ from shlex import quote
 from ..core import Any, units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import shortened
-from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
+from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from . import names as naming
 from .index import Catalogue
 from .spec import ModelSpec

@@ -10,8 +10,8 @@ from operator import ge, gt, le
 
 from ..core import Any
 from ..core.records import Record, shortened
-from ..core.spelling import is_slip
 from ..core.tables import Document, Path, Table, shipped_table
+from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, read_part
 from .spec import License, ModelSpec, PublishedFiles, StatedNeeds, stated_spec
 from .spec_values import QUANTIZATIONS

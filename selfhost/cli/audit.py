@@ -13,9 +13,8 @@ from ..audit.rows import Audit
 from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
-from ..core.spelling import did_you_mean
 from ..core.tables import Document
-from ..core.units import utc_today
+from ..core.units import did_you_mean, utc_today
 from ..core.workload import as_typed
 from ..machine.reader import Machine
 from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, state_of

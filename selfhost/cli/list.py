@@ -9,8 +9,7 @@ from ..advice.listing import Lister, Ranking, chosen, count_rows, list_notes
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.searching import kinds_in, words_in_names, words_typed
 from ..core import Any
-from ..core.spelling import canonical, nearest
-from ..core.units import utc_today
+from ..core.units import canonical, nearest, utc_today
 from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine

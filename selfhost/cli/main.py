@@ -90,7 +90,7 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
         return
     import shlex
 
-    from ..core.spelling import nearest
+    from ..core.units import nearest
     from .parser import meant
 
     names = ("--version", *COMMANDS)

@@ -12,7 +12,6 @@ from functools import partial
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core import TYPE_CHECKING, Any, NoReturn
 from ..core.errors import MachineFileError, WorkloadError
-from ..core.files import can_be_passed_on
 from ..core.tables import shipped_table
 from ..core.units import (
     parse_count,
@@ -134,7 +133,7 @@ class CommandParser(argparse.ArgumentParser):
         try:
             if action.option_strings and not text.strip():
                 raise ValueError(f"expected a value, not {text!r}")
-            if action.option_strings and not can_be_passed_on(text):
+            if action.option_strings and b"\0" in os.fsencode(text):
                 raise ValueError(f"{text!r} holds a character that no file or name has")
             value = action.type(text) if callable(action.type) else text
         except ValueError as error:
@@ -168,7 +167,7 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(message, remedy=remedy)
 
     def _refuse_unknown(self, words: Sequence[str]) -> NoReturn:
-        from ..core.spelling import nearest
+        from ..core.units import nearest
 
         # without the dashes, which all options have, and which would make unlike words look alike
         names = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("-")]
@@ -190,7 +189,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def _refuse_choice(self, action: argparse.Action, value: Any) -> NoReturn:
         from ..catalogue.searching import kind_meant
-        from ..core.spelling import canonical, nearest
+        from ..core.units import canonical, nearest
 
         flag = f"{action.option_strings[0]} " if action.option_strings else ""
         choices, word = list(map(str, action.choices or ())), str(value).strip().lower()

@@ -101,11 +101,12 @@ class WrongTypeError(SelfhostError, TypeError):
     """An argument of a type that the function does not take."""
 
 
-def expect_type(name: str, value: object, types: tuple[type, ...]) -> None:
+def expect_type(name: str, value: object, types: tuple[type, ...], remedy: str = "") -> None:
     """`WrongTypeError` for an argument of another type, which would else fail far from its call."""
     if not isinstance(value, types):
         wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
-        raise WrongTypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+        what = f"{name} must be {wanted}, not {type(value).__name__}"
+        raise WrongTypeError(f"{what}; {remedy}" if remedy else what, remedy=remedy or None)
 
 
 class SpecError(InputError):

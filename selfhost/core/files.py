@@ -130,15 +130,14 @@ def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:
     return Unreadable(f"is larger than {limit_bytes:,} bytes", remedy, kind=LARGE)
 
 
-def encoding_of(start: bytes) -> str:
-    """By its first bytes: Windows PowerShell's > writes UTF-16, its Set-Content a UTF-8 mark."""
-    return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+# of a text by its first two bytes: Windows PowerShell's > writes UTF-16, its Set-Content a mark
+ENCODINGS, USUAL_ENCODING = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "utf-16"), "utf-8-sig"
 
 
 def text_of(content: bytes, errors: str = "strict") -> str:
     """Decode a text in either encoding. Raises `Unreadable` for what is no text, or nothing."""
     try:
-        text = content.decode(encoding_of(content), errors)
+        text = content.decode(ENCODINGS.get(content[:2], USUAL_ENCODING), errors)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unreadable("is not text", "save the file as UTF-8", line=line) from None
@@ -160,14 +159,6 @@ def numbered_files(path: str) -> tuple[str, ...]:
         return (path,)
     begin, count, ending = match[1], match[3], match[4]
     return tuple(f"{begin}-{at:05d}-of-{count}{ending}" for at in range(1, int(count) + 1))
-
-
-def can_be_passed_on(text: str) -> bool:
-    """Whether a system call takes it: no NUL, and no half of a surrogate pair."""
-    try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
 
 
 # deeper is nobody's record; Python's own limit differs from version to version

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from . import Any, ClassVar, Self, dataclass_transform
-from .units import parse_whole
+from .units import nearest, parse_whole
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -70,33 +70,23 @@ class _RecordType(type):
     _mappings: tuple[str, ...]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
-        kinds: dict[str, str] = {}
-        defaults: dict[str, Any] = {}
-        keys: dict[str, FileKey] = {}
-        for base in bases:
-            if isinstance(base, _RecordType):
-                kinds.update(base._kinds)
-                defaults.update(base._defaults)
-                keys.update(base._keys)
-        is_stated = any(getattr(base, "_is_stated", False) for base in bases)
+        base: Any = bases[0] if bases else None
+        kinds, defaults, keys = (
+            dict(getattr(base, part, ())) for part in ("_kinds", "_defaults", "_keys")
+        )
         stated = body.get("__annotations__", {})
         for field in (field for field in stated if field[0] != "_"):
             kinds[field] = str(stated[field])
             value = body.pop(field, _NO_DEFAULT)
-            if is_stated and type(value) is not FileKey:
+            if getattr(base, "_is_stated", False) and type(value) is not FileKey:
                 value = read_by(default=value)
             if type(value) is FileKey:
                 keys[field] = value
                 value = _NO_DEFAULT if "required" in value.limits else value.default
             if value is not _NO_DEFAULT:
                 defaults[field] = FrozenDict(value) if type(value) is dict else value
-        body.update(
-            _kinds=kinds,
-            _fields=tuple(kinds),
-            _defaults=defaults,
-            _keys=keys,
-            _mappings=tuple([field for field, kind in kinds.items() if "Mapping" in kind]),
-        )
+        body.update(_kinds=kinds, _fields=tuple(kinds), _defaults=defaults, _keys=keys)
+        body["_mappings"] = tuple([field for field, kind in kinds.items() if "Mapping" in kind])
         return super().__new__(cls, name, bases, body)
 
     @property
@@ -104,13 +94,10 @@ class _RecordType(type):
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
-        kind, empty = Parameter.KEYWORD_ONLY, Parameter.empty
-        return Signature(
-            [
-                Parameter(name, kind, default=cls._defaults.get(name, empty), annotation=annotation)
-                for name, annotation in cls._kinds.items()
-            ]
-        )
+        kind, defaults = Parameter.KEYWORD_ONLY, dict.fromkeys(cls._fields, Parameter.empty)
+        defaults |= cls._defaults
+        stated = [(name, defaults[name], cls._kinds[name]) for name in cls._fields]
+        return Signature([Parameter(n, kind, default=d, annotation=a) for n, d, a in stated])
 
 
 class Record(metaclass=_RecordType):
@@ -130,8 +117,6 @@ class Record(metaclass=_RecordType):
             for name in kind._fields:
                 if name not in values:
                     raise TypeError(f"{kind.__name__} needs {name}")
-            from .spelling import nearest
-
             name = min(values.keys() - kind._kinds.keys())
             # `quant` for `quantization`
             begun = (field for field in kind._fields if field.startswith(name))
@@ -233,19 +218,19 @@ def fault_of(
                 # `"4,096"`, `7e9`
                 remedy = f"write {parse(str(value).removesuffix('.0')):_}"
         return f"must be {name}, not {kind_of(value)}", remedy
-    if kind is str:
-        return _text_fault(value, choices, lines, form)
     if kind in (int, float) and not minimum <= value <= maximum:
         word, end = ("least", minimum) if value < minimum else ("most", maximum)
         end = int(end) if end == int(end) else end
         return f"must be at {word} {_digits(end)}, not {_digits(value)}", None
-    return None
+    return _text_fault(value, choices, lines, form) if kind is str else None
 
 
 def _text_fault(text: str, choices: Sequence[str], lines: bool, form: Form | None) -> Fault | None:
+    if text in choices:
+        return None
     message, remedy = "", None
     if choices:
-        message = "" if text in choices else f"is not one of {', '.join(choices)}"
+        message = f"is not one of {', '.join(choices)}"
     elif not text.strip():
         return "is empty", None
     elif not (" ".join(text.split()) if lines else text).isprintable():

@@ -17,8 +17,7 @@ from . import Any
 from .errors import Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
-from .spelling import did_you_mean
-from .units import filled
+from .units import did_you_mean, filled
 
 Path = tuple[str | int, ...]
 
@@ -104,7 +103,7 @@ class Document:
     def did_you_mean(
         self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
     ) -> str | None:
-        """As `spelling.did_you_mean`, while few faults were found."""
+        """As `units.did_you_mean`, while few faults were found."""
         if len(self._faults) >= _MOST_GUESSED:
             return otherwise
         return did_you_mean(word, choices, otherwise, form)
@@ -264,35 +263,32 @@ def _with_text_dates(value: Any) -> Any:
 
 def _syntax_fault(message: str, text: str) -> Unreadable:
     """tomllib's `… (at line 3, column 5)` as the line, the message, and a remedy."""
-    head, _, tail = message.rpartition(" (at ")
-    digits = tail.removeprefix("line ").split(",")[0]
-    line = int(digits) if digits.isdecimal() else 0
+    head, _, place = message.rpartition(" (at ")
+    at = re.match("line ([0-9]+)", place)
+    line = int(at[1]) if at else text.count("\n") + 1
     # a value may span many lines
-    if not line:
-        line = next((at for at, statement, _ in _statements(text) if not _parsed(statement)), 1)
-        head, remedy = (
-            "what begins here does not end",
-            "close it with the bracket or quote it began with",
-        )
+    begun = [(first, statement) for first, statement, _ in _statements(text) if first <= line]
+    first, statement = begun[-1] if begun else (1, "")
+    remedy = None
+    if at is None:
+        line, head = first, "what begins here does not end"
+        remedy = "close it with the bracket or quote it began with"
     elif head.startswith(("Cannot overwrite", "Cannot declare")):
-        line, statement, _ = [each for each in _statements(text) if each[0] <= line][-1]
-        head = f"{shortened(statement.partition('=')[0])} is there already"
+        line, head = first, f"{shortened(statement.partition('=')[0])} is there already"
         remedy = "write it once"
     elif head.endswith("'\\n'"):
         head, remedy = "a string does not end on its line", "close it with the quote it began with"
-    else:
-        remedy = _SYNTAX_REMEDIES.get(head, "")
-    return Unreadable(f"not valid TOML: {head}", remedy or None, line=line)
+    elif head.startswith("Invalid value"):
+        remedy = "text stands in quotes; numbers, dates, true and false do not"
+    elif head.startswith("Invalid date"):
+        remedy = "write YYYY-MM-DD, for example 2023-05-13"
+    return Unreadable(f"not valid TOML: {head}", remedy, line=line)
 
 
-_SYNTAX_REMEDIES = {
-    "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
-    "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
-}
 # what may hold the end of a line, or a bracket that opens nothing, before these
 _SIGN = (
-    r"""(?s)\"{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}"""
-    r"""|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|[][{}\n]"""
+    r"""(?s)\"{3}(?:\\.|[^\\])*?(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)"""
+    r"""|"(?:\\.|[^"\\\n])*"|'(?:[^'\n]*'|[^']*\Z)|#[^\n]*|[][{}\n]"""
 )
 
 
@@ -306,33 +302,26 @@ def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
             rows.append(line)
         depth = max(0, depth + (sign[0] in "[{") - (sign[0] in "]}"))
         line += sign[0].count("\n")
-        if sign[0] == "\n" and (not depth or sign.end() > len(text)):
-            statement = text[start : sign.start()].strip()
+        if sign.end() > len(text) or (sign[0] == "\n" and not depth):
+            statement = text[start : sign.end()].strip()
             if statement and statement[0] != "#":
                 yield first, statement, rows
             first, start, rows = line, sign.end(), []
-
-
-def _parsed(statement: str) -> Any:
-    """The tables of one statement; None of a wrong one."""
-    import tomllib
-
-    try:
-        return tomllib.loads(statement)
-    except ValueError:
-        return None
 
 
 def _lines_of(text: str) -> dict[Path, int]:
     """The line of each table and each key, which is that of what else stands in its value; of the
     rows of a list where each has a line.
     """
+    import tomllib
+
     lines: dict[Path, int] = {}
     # of each list of tables, how many there were
     counts: Counter[Path] = Counter()
     table: Path = ()
     for line, statement, rows in _statements(text):
-        value, is_header = _parsed(statement), statement[0] == "["
+        value: Any = tomllib.loads(statement)
+        is_header = statement[0] == "["
         path = () if is_header else table
         while isinstance(value, dict) and len(value) == 1:
             ((key, value),) = value.items()

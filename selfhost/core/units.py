@@ -1,5 +1,6 @@
 """Bytes, tokens, speeds and times: printed so that the unit is always seen, and read as people type
-them. A reader raises `ValueError` with what is wrong and what to write.
+them. A reader raises `ValueError` with what is wrong and what to write. At the end: how names are
+compared, and which one a slip most likely meant.
 
 A GiB is 2**30 bytes and a GB is 10**9.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from . import Any
 
@@ -33,13 +34,6 @@ def plain(number: float) -> str:
 
         text = f"{Decimal(text):f}"
     return text.removesuffix(".0")
-
-
-def typed_size(size: int) -> str:
-    """As it is typed again, in the largest unit that divides it: `20GiB`, `500MB`, `1001B`."""
-    units = ((GIB, "GiB"), (GB, "GB"), (MIB, "MiB"), (MB, "MB"), (1, "B"))
-    fitting = (f"{size // step}{unit}" for step, unit in units if size and size % step == 0)
-    return next(fitting, "0")
 
 
 # as a person reads a number who stated it: `2`, `0.5`, `1,000,000`
@@ -132,17 +126,19 @@ ABOUT = (("perhaps", ", a guess"), ("about", ""))
 def duration(seconds: float) -> str:
     """A length of time, to two or three figures: `45 seconds`, `2 hours 10 minutes`, `3 days`."""
     minutes, hours = round(seconds / 60), round(seconds / 3600)
+    rest = 0
     if seconds < 119.5:
         number, word = max(1, round(seconds)), "second"
     elif minutes < 120:
         number, word = minutes, "minute"
     elif hours < 48:
-        number, word = (minutes // 60 if hours < 10 else hours), "hour"
+        number, word = hours, "hour"
+        if hours < 10:
+            number, rest = divmod(minutes, 60)
     else:
         number, word = round(seconds / 86_400), "day"
-    text = f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-    rest = minutes % 60 if word == "hour" and hours < 10 else 0
-    return f"{text} {duration(60 * rest) if rest > 1 else '1 minute'}" if rest else text
+    text = f"{number:,} {word}" + "s" * (number != 1)
+    return f"{text} {rest} minute" + "s" * (rest > 1) if rest else text
 
 
 # the unit of training's pace
@@ -278,15 +274,12 @@ def _amount(
     refusal = f"is not a {what}: write for example {example}"
     if match := re.fullmatch(_QUANTITY, text):
         sign, whole, fraction, unit = match.groups(default="")
-        number, scale = (
-            int(sign + re.sub("[,_]", "", whole) + fraction[1:]),
-            10 ** len(fraction[1:]),
-        )
-        if units is None:
-            return number, scale, unit
+        decimals = fraction[1:]
+        number, scale = int(sign + re.sub("[,_]", "", whole) + decimals), 10 ** len(decimals)
+        step = 1 if units is None else units.get(unit.lower())
         # what has no unit may be negative, for whoever says what the least is
-        if unit.lower() in units and (number >= 0 or len(units) == 1):
-            return number * units[unit.lower()], scale, ""
+        if step and (number >= 0 or units is None or len(units) == 1):
+            return number * step, scale, unit
     elif odd := next((letter for letter in text if not letter.isascii()), None):
         refusal = f"holds {odd!r}: write a number with the digits 0 to 9"
     elif re.fullmatch(" *[0-9]+,[0-9]+[A-Za-z/ ]*", text):
@@ -323,16 +316,11 @@ def parse_number(text: str) -> float:
     return number / scale
 
 
-def parse_bytes(text: str) -> int:
-    """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes."""
+def parse_size(text: str) -> int:
+    """`16GiB`, `16 GB`, `512M`, `1.5g` -> whole bytes. 8 was meant as 8 GB or GiB."""
     number, scale, _ = _amount(text, "size", "16GiB or 16GB", _SIZES)
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
-    return (2 * number + scale) // (2 * scale)
-
-
-def parse_size(text: str) -> int:
-    """As `parse_bytes`, of what nobody counts in bytes: 8 was meant as 8 GB or GiB."""
-    size = parse_bytes(text)
+    size = (2 * number + scale) // (2 * scale)
     if text.strip().isdecimal() and 0 < size < MIB:
         what = f"{text!r} is {binary(size)}"
         raise ValueError(f"{what}: the unit is missing, write for example 16GiB or 16GB")
@@ -349,3 +337,68 @@ def parse_rate(text: str) -> int:
         if rate := number * _SIZES[f"{prefix.lower()}b"] // (scale * bits):
             return rate
     raise ValueError(f"{text!r} is not a speed: write for example {example}")
+
+
+_PARTS = re.compile(r"[0-9]+|[^0-9\s_.:/()\[\]-]+")
+# longer words are no typing slip, and comparing them takes time
+MAX_GUESSED_LETTERS = 60
+
+
+# names of models, of which there are a few thousand, are asked about again and again
+@lru_cache(maxsize=8192)
+def canonical(text: str) -> str:
+    """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both
+    `llama-3-1-8-b`.
+
+    Separators (`-`, `_`, `.`, `:`, `/`, brackets, white space, any dash of Unicode) are one and the
+    same, and one stands between every letter and digit. Digits never merge across a separator:
+    `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped,
+    as they are when a name is pasted from a web page.
+    """
+    if not text.isascii():
+        from unicodedata import category, normalize
+
+        letters = normalize("NFKC", normalize("NFKC", text).lower()).replace("\N{MINUS SIGN}", "-")
+        kinds = {letter: category(letter) for letter in letters}
+        kept = (letter for letter in letters if kinds[letter] != "Cf")
+        text = "".join("-" if kinds[letter] == "Pd" else letter for letter in kept)
+    return "-".join(_PARTS.findall(text.lower()))
+
+
+def words_of(name: str) -> frozenset[str]:
+    """The words of a name in lower case, without what stands between them."""
+    return frozenset(re.findall(r"[^\W_]+", name.lower()))
+
+
+def is_slip(word: str, choice: str) -> bool:
+    """Whether one letter more, less or other, or two swapped, makes one of the other."""
+    letters = enumerate(zip(word, choice, strict=False))
+    same = next((at for at, (one, other) in letters if one != other), min(len(word), len(choice)))
+    typed, meant = word[same:], choice[same:]
+    is_swapped = typed[:2] == meant[1::-1] and typed[2:] == meant[2:]
+    is_other = typed[1:] in (meant, meant[1:]) or typed == meant[1:]
+    return word != choice and (is_swapped or is_other)
+
+
+def nearest(word: str, choices: Sequence[str]) -> str | None:
+    """The choice that a typing slip most likely meant, or None."""
+    return next(iter(all_near(word, choices, most=1)), None)
+
+
+def did_you_mean(
+    word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
+) -> str | None:
+    """The remedy that names, in a form of its own, the choice most likely meant, or `otherwise`."""
+    guess = nearest(word, choices)
+    return f"did you mean {form.format(guess)}?" if guess else otherwise
+
+
+def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
+    """The choices that a typing slip may have meant, the likeliest first, as `difflib` tells."""
+    if len(word) > MAX_GUESSED_LETTERS:
+        return []
+    from difflib import get_close_matches
+
+    lower = {choice.lower(): choice for choice in choices}
+    matches = get_close_matches(word.lower(), list(lower), n=most)
+    return [lower[match] for match in matches]

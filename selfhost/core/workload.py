@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from shlex import quote
 
-from . import Any, units
+from . import Any
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .records import Record, kind_of, read_by
 from .tables import Document
-from .units import parse_bytes, parse_count, parse_tokens
+from .units import GB, GIB, MB, MIB, MOST_TOKENS, parse_count, parse_size, parse_tokens, plain
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")
@@ -33,6 +33,8 @@ ANSWER_TOKENS = 360
 INPUT_PER_OUTPUT_TOKEN = 3
 # more than any machine has
 MOST_BYTES = 10**18
+# in what a size is typed again: the first that divides it
+_TYPED = {"GiB": GIB, "GB": GB, "MiB": MIB, "MB": MB, "B": 1}
 # fields that go with one task alone
 _ONLY_WITH: Mapping[str, tuple[str, ...]] = {
     "generate": ("kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
@@ -72,16 +74,8 @@ class Load(Record):
         fields: dict[str, Any] = {**figures, "assumed_split": not split}
         return cls(input_tokens_per_day=read, output_tokens_per_day=written, **fields)
 
-    def options(self) -> str:
-        """Return the command line that states the same, as `Workload.options`."""
-        read, written = self.input_tokens_per_day, self.output_tokens_per_day
-        tokens = f"{read + written}" if self.assumed_split else f"{read}:{written}"
-        figures = [(FLAGS[key], getattr(self, key)) for key in ("watts", "electricity_per_kwh")]
-        stated = [f" {flag} {units.plain(value)}" for flag, value in figures if value is not None]
-        return f" --tokens-per-day {tokens}{''.join(stated)}"
-
     def _check(self) -> None:
-        stated = _stated_values(self)
+        stated, _ = _stated_values(self)
         if stated.ok and not self.input_tokens_per_day + self.output_tokens_per_day:
             stated.add(("input_tokens_per_day",), "must be more than no tokens")
         if self.electricity_per_kwh is not None and self.watts is None:
@@ -122,12 +116,12 @@ class Workload(Record):
     format: str | None = None
     quantization: str | None = read_by(name="--quant", default=None)
     context_tokens: int | None = read_by(
-        name="--context", default=None, minimum=1, maximum=units.MOST_TOKENS, parse=parse_tokens
+        name="--context", default=None, minimum=1, maximum=MOST_TOKENS, parse=parse_tokens
     )
     parallel: int = read_by(name="--parallel", default=1, minimum=1, maximum=10**6)
     kv_cache_type: str | None = read_by(name="--kv-cache", default=None, choices=KV_CACHE_TYPES)
     prompt_tokens: int | None = read_by(
-        name="--prompt", default=None, minimum=1, maximum=units.MOST_TOKENS, parse=parse_tokens
+        name="--prompt", default=None, minimum=1, maximum=MOST_TOKENS, parse=parse_tokens
     )
     audio_seconds: int | None = read_by(name="--audio", default=None, minimum=1, maximum=10**7)
     draft: str | None = read_by(name="--draft", default=None)
@@ -137,10 +131,10 @@ class Workload(Record):
     )
     memory_basis: str = read_by(name="--memory", default="default", choices=MEMORY_BASES)
     reserve_bytes: int | None = read_by(
-        name="--reserve", default=None, maximum=MOST_BYTES, parse=parse_bytes
+        name="--reserve", default=None, maximum=MOST_BYTES, parse=parse_size
     )
     download_bytes_per_second: int | None = read_by(
-        name="--download-speed", default=None, minimum=1, maximum=MOST_BYTES, parse=parse_bytes
+        name="--download-speed", default=None, minimum=1, maximum=MOST_BYTES, parse=parse_size
     )
     private: bool = read_by(name="--private", default=False)
     commercial: bool = read_by(name="--commercial", default=False)
@@ -159,22 +153,23 @@ class Workload(Record):
 
     def options(self) -> str:
         """Return the command line that asks for the same, a space before each option."""
-        text = ""
-        for key in Workload._keys:
-            value, flag = getattr(self, key), FLAGS[key]
-            if value == Workload._defaults[key] or (key == "checkpointing" and value):
+        text, stated = "", {key: getattr(self, key) for key in Workload._keys}
+        if load := self.load:
+            read, written = load.input_tokens_per_day, load.output_tokens_per_day
+            stated["load"] = (f"{read}:{written}", f"{read + written}")[load.assumed_split]
+            stated |= {"watts": load.watts, "electricity_per_kwh": load.electricity_per_kwh}
+        for key, value in stated.items():
+            if value == Workload._defaults.get(key) or (key == "checkpointing" and value):
                 continue
-            if isinstance(value, Load):
-                text += value.options()
-            elif isinstance(value, bool):
-                text += f" {flag}"
+            shown = [f" {plain(value) if isinstance(value, float) else quote(str(value))}"]
+            if isinstance(value, bool):
+                shown = [""]
             elif isinstance(value, Mapping):
-                text += "".join(f" {flag} {name}={value[name]}" for name in value)
-            else:
-                shown = units.plain(value) if isinstance(value, float) else str(value)
-                if "bytes" in key:
-                    shown = units.typed_size(value) + "/s" * key.endswith("_per_second")
-                text += f" {flag} {quote(shown)}"
+                shown = [f" {name}={value[name]}" for name in value]
+            elif "bytes" in key and value:
+                unit = next(unit for unit, step in _TYPED.items() if value % step == 0)
+                shown = [f" {value // _TYPED[unit]}{unit}" + "/s" * key.endswith("_per_second")]
+            text += "".join(f" {FLAGS[key]}{each}" for each in shown)
         return text
 
     @property
@@ -202,14 +197,14 @@ class Workload(Record):
 
     def _check(self) -> None:
         # before anything compares it: fp8_e4m3 is fp8
-        if isinstance(self.kv_cache_type, str) and self.kv_cache_type not in KV_CACHE_TYPES:
+        if isinstance(self.kv_cache_type, str):
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
-        stated, is_tuning = _stated_values(self), self.task == "finetune"
+        (stated, fields), is_tuning = _stated_values(self), self.task == "finetune"
         message, remedy = "applies only to the task finetune", "add --task finetune"
         if is_tuning:
             message, remedy = "does not apply to fine-tuning", "leave it out"
         for field in _ONLY_WITH["generate" if is_tuning else "finetune"]:
-            if getattr(self, field) != Workload._defaults[field]:
+            if field in fields:
                 stated.add((field,), message, remedy)
         if is_tuning and self.finetune_method == "full" and self.lora_rank is not None:
             message = "does not apply to full fine-tuning, which has no adapters"
@@ -229,26 +224,26 @@ def cache_type(text: str) -> str:
     return name if name in KV_CACHE_TYPES else text
 
 
-def _stated_values(record: Workload | Load) -> Document:
+def _stated_values(record: Workload | Load) -> tuple[Document, Mapping[str, Any]]:
     """The values that are no defaults, as a file that states them, with what is wrong with each."""
-    kind = type(record)
-    values = {field: getattr(record, field) for field in kind._fields}
-    values = {
-        field: dict(value) if isinstance(value, Mapping) else value
-        for field, value in values.items()
-        if field not in kind._defaults or value is not kind._defaults[field]
-    }
+    kind, values = type(record), dict[str, Any]()
+    for field, value in record.__getstate__().items():
+        default = kind._defaults.get(field, ...)
+        # True is no 1
+        if type(value) is not type(default) or value != default:
+            values[field] = dict(value) if isinstance(value, Mapping) else value
     table = Document("workload", values).root
     for field, value in values.items():
         annotation = kind._kinds[field]
-        if field == "load" and not isinstance(value, Load):
-            table.problem(field, f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')")
-        elif value is None and not annotation.endswith("None"):
+        if value is None and not annotation.endswith("None"):
             table.problem(field, "must not be None", "leave it out")
         elif field != "load":
-            limits = kind._keys[field].limits if field in kind._keys else {}
-            table.get(field, annotation, **limits)
-    return table.document
+            table.get(
+                field, annotation, **(kind._keys[field].limits if field in kind._keys else {})
+            )
+        elif not isinstance(value, Load):
+            table.problem(field, f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')")
+    return table.document, values
 
 
 def as_typed(error: SelfhostError, flags: Mapping[str, str | None] = FLAGS) -> SelfhostError:

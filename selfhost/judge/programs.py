@@ -19,7 +19,7 @@ from ..catalogue.spec_values import GENERATING, PACKED
 from ..core import Any
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
-from ..core.spelling import canonical, nearest
+from ..core.units import canonical, nearest
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.case import Case, encoder_of, stored_type, why_no_encoders

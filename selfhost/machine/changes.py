@@ -9,9 +9,8 @@ from functools import partial
 from ..core import Any, units
 from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened
-from ..core.spelling import did_you_mean, nearest, words_of
 from ..core.tables import shipped_table
-from ..core.units import parse_number, parse_size
+from ..core.units import did_you_mean, nearest, parse_number, parse_size, words_of
 from . import cpus, gpus
 from .record import (
     BANDWIDTH,

@@ -12,8 +12,8 @@ from math import hypot, inf, prod
 
 from ..core import TYPE_CHECKING, Any, units
 from ..core.records import Record
-from ..core.spelling import words_of
 from ..core.tables import shipped_table
+from ..core.units import words_of
 
 _table = partial(shipped_table, "cpus")
 

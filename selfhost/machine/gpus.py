@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 from ..core import Any, units
-from ..core.spelling import words_of
 from ..core.tables import shipped_table
+from ..core.units import words_of
 from . import cpus
 from .record import Accelerator, Machine
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from ..core import Any, units
-from ..core.spelling import words_of
 from ..core.tables import sentences, shipped_table
+from ..core.units import words_of
 from . import cpus, gpus
 from .changes import planned
 from .profiles import machine_called, profiles_beginning_with, unknown_machine

@@ -11,8 +11,8 @@ from functools import cache
 from ..core import Any, units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
-from ..core.spelling import all_near, canonical
 from ..core.tables import STORED, Document, read_stored, shipped_folder, shipped_table
+from ..core.units import all_near, canonical
 from . import gpus
 from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine

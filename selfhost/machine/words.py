@@ -13,8 +13,8 @@ from functools import cache, lru_cache, partial
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, shortened
-from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
+from ..core.units import all_near, words_of
 from . import cpus
 from .gpus import (
     driver_memory_bytes,

@@ -19,8 +19,8 @@ from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_
 from ..core import Any
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened
-from ..core.spelling import canonical
 from ..core.tables import Document, Path, shipped_table
+from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 from .source import FILES

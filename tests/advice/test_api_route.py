@@ -174,7 +174,7 @@ def test_a_load_is_counted_as_price_lists_count(
     load = Load.parse(text)
     tokens = load.input_tokens_per_day, load.output_tokens_per_day
     assert (*tokens, load.assumed_split) == (read, written, assumed)
-    assert Load.parse(load.options().split()[1]) == load
+    assert Load.parse(Workload(load=load).options().split()[1]) == load
 
 
 @pytest.mark.parametrize(

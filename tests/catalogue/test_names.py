@@ -18,7 +18,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import complete
 from selfhost.catalogue.searching import holds_words, resolve, words_in_names, words_typed
 from selfhost.core.errors import NotAModelError, UnknownModelError
-from selfhost.core.spelling import canonical
+from selfhost.core.units import canonical
 from selfhost.judge.programs import is_published
 from selfhost.needs import why_not_loaded
 from selfhost.needs.quantization import BASE_TYPES

@@ -20,7 +20,7 @@ from selfhost.catalogue.runtime import BLANKS as FILLED
 from selfhost.catalogue.runtime import COMPANIONS, RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.catalogue.spec_values import SCRATCH
-from selfhost.core.spelling import canonical
+from selfhost.core.units import canonical
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
 CONFIGS = DATA / "configs"

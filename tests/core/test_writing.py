@@ -18,11 +18,11 @@ from helpers.written import run
 from selfhost.cli import output
 from selfhost.core import units
 from selfhost.core.units import (
-    parse_bytes,
     parse_count,
     parse_number,
     parse_rate,
     parse_seconds,
+    parse_size,
     parse_tokens,
     parse_whole,
 )
@@ -186,19 +186,19 @@ def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str])
 def test_a_printed_size_parses_back(size: int) -> None:
     """What is printed can be typed again, and means the same within the three digits that were shown."""
     for printed in (units.binary(size), units.decimal(size)):
-        assert abs(parse_bytes(printed) - size) <= max(1, size * 0.0051), printed
-    assert parse_bytes(units.binary(size, up=True)) >= size
-    assert parse_bytes(units.decimal(size, up=True)) >= size
+        assert abs(parse_size(printed) - size) <= max(1, size * 0.0051), printed
+    assert parse_size(units.binary(size, up=True)) >= size
+    assert parse_size(units.decimal(size, up=True)) >= size
 
 
 @each(
     ("parse", "typed", "number"),
     [
         # GB is 10**9, GiB and a bare G are 2**30
-        (parse_bytes, "16GiB", 17_179_869_184),
-        (parse_bytes, "16 GB", 16_000_000_000),
-        (parse_bytes, "512M", 536_870_912),
-        (parse_bytes, "1,024.5 KiB", 1_049_088),
+        (parse_size, "16GiB", 17_179_869_184),
+        (parse_size, "16 GB", 16_000_000_000),
+        (parse_size, "512M", 536_870_912),
+        (parse_size, "1,024.5 KiB", 1_049_088),
         (parse_number, "1,000.5", 1000.5),
         (parse_number, "-1", -1),
         (parse_whole, "007", 7),
@@ -224,7 +224,7 @@ def test_quantities_as_people_type_them(
 @each(
     ("parse", "typed"),
     [
-        *((parse_bytes, typed) for typed in ("GB", "-1GB", "16 apples", "1.2.3GB", "9" * 30)),
+        *((parse_size, typed) for typed in ("GB", "-1GB", "16 apples", "1.2.3GB", "9" * 30)),
         *((parse_tokens, typed) for typed in ("k", "-1", "8.3k", "8.5", "8kk", "1" * 25)),
         *((parse_seconds, typed) for typed in ("s", "-1s", "3d", "1.0001s", "4:05", "1h30m")),
         # nothing is guessed: bits or bytes
@@ -238,7 +238,7 @@ def test_what_is_no_quantity_is_refused(parse: Callable[[str], float], typed: st
 
 
 READERS: tuple[tuple[Callable[[str], float], str], ...] = (
-    (parse_bytes, "GiB"), (parse_rate, "MB/s"), (parse_tokens, "k"), (parse_count, "M"),
+    (parse_size, "GiB"), (parse_rate, "MB/s"), (parse_tokens, "k"), (parse_count, "M"),
     (parse_seconds, "s"), (parse_number, ""), (parse_whole, ""),
 )  # fmt: skip
 # digits of other scripts, letters and spaces that Python takes for ASCII ones, marks in odd places,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import COMMON, TESTS
-from selfhost.core.spelling import words_of
 from selfhost.core.tables import shipped_table
+from selfhost.core.units import words_of
 from selfhost.judge.pace.rates import gpu_of
 from selfhost.judge.pace.speed import Step
 from selfhost.machine import cpus, gpus

@@ -16,8 +16,8 @@ from math import inf
 from ...catalogue.runtime import RuntimeSpec
 from ...core import Any, units
 from ...core.records import Record
-from ...core.spelling import words_of
 from ...core.tables import shipped_table
+from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
