@@ -61,6 +61,7 @@ from selfhost.judge.pace.text import (
     shares_of,
 )
 from selfhost.judge.pace.work import job_of, seconds_of_picture
+from selfhost.judge.question import step_of
 from selfhost.judge.record import Question
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
@@ -458,7 +459,6 @@ def _split_paces(
             memory_bandwidth_bytes_per_second=None if peak is None else int(peak * 1e9),
         )
         spec = shelf.spec(row["spec"])
-        weights = need.decode_bytes_by_type(spec, runtime, "gguf", row["quantization"])
         assert spec.architecture is not None
         described = row_of(spec.architecture)
         assert described is not None
@@ -476,11 +476,11 @@ def _split_paces(
             experts_apart=row["cpu_moe"] is not None,
             batch_tokens=int(min(row["ubatch"] or 512, row["prompt_tokens"] or 512)),
         )
-        asked = Question(
-            spec=spec, workload=Workload(), runtime=runtime, row=described, read_bytes=weights
-        )
-        pace = predict(asked.step.replace(depth_tokens=depth_tokens), way)
-        yield row, weights, pace
+        asked = Workload(format="gguf", quantization=row["quantization"])
+        step = step_of(Question(spec=spec, workload=asked, runtime=runtime, row=described))
+        assert step is not None
+        pace = predict(step.replace(depth_tokens=depth_tokens), way)
+        yield row, dict(step.read_bytes), pace
 
 
 def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> float:

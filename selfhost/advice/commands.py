@@ -387,7 +387,8 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     may_crash = launch.judged.placement != "accelerator" and runtime.crashing_sets(
         machine.instruction_sets
     )
-    if may_crash or launch.question.is_here or not (is_served and _takes(launch)):
+    is_here = launch.question.local_files or launch.question.missing_bytes == 0
+    if may_crash or is_here or not (is_served and _takes(launch)):
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":
         values = _values_of(launch)

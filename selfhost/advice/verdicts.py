@@ -334,7 +334,7 @@ def _steps_of_files(launch: Launch, first: tuple[str, ...]) -> Steps:
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
         file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
-    if file_lines is None or launch.question.is_here:
+    if file_lines is None or launch.question.missing_bytes == 0:
         return Steps()
     setup, path, projector = file_lines
     lines = lines_of_file(launch, path, projector)
@@ -438,7 +438,7 @@ def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
 
 def _login_lines(launch: Launch) -> tuple[str, ...]:
     # a warning of what loading them may run stands before the one of the gate
-    is_kept = launch.question.is_here or launch.question.kept_by is not None
+    is_kept = launch.question.missing_bytes == 0 or launch.question.kept_by is not None
     is_hidden = launch.judged.has("weights-unsafe") and launch.spec.gated and not is_kept
     if not launch.judged.has("weights-gated") and not is_hidden:
         return ()

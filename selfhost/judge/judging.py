@@ -92,8 +92,8 @@ def _least_bad(question: Question, seen: Sequence[Judged]) -> Judged:
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
     question, placed = layout.question, layout.needs
     assert placed is not None
-    if question.read_bytes is not None:
-        pace: Speed | None = pace_of_text(question, placed, machine)
+    if question.step is not None:
+        pace: Speed | None = pace_of_text(question, question.step, placed, machine)
         check = speed_check
     else:
         from .pace.work import pace_of_work
@@ -265,7 +265,7 @@ def _disk_check_of_all(stored: Sequence[tuple[Needs, Question]], machine: Machin
             files = _all_files(bytes_to_store(one, asked.missing_bytes)[0] for one, asked in each)
             largest = max(one.largest_file_bytes or 0 for one, _ in each) or None
             needs = Needs(files=files, largest_file_bytes=largest)
-            question = question.replace(here=None, local_files=False)
+            question = question.replace(here=None, local_files=False, beside_bytes=0)
         findings.append(disk_check(needs, machine, question))
     return _worst(findings)
 

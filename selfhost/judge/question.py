@@ -10,12 +10,25 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..catalogue.spec_values import DTYPES, GENERATING, PACKED
 from ..core.errors import WorkloadError
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+from ..core.records import FrozenDict
+from ..core.workload import (
+    DEFAULT_CONTEXT_TOKENS,
+    DEFAULT_MIN_TOKENS_PER_SECOND,
+    NARROW_CACHE_TYPES,
+    Workload,
+)
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
 from .pace.rates import uses_shared_gpu
+from .pace.speed import (
+    GATED_MATRICES,
+    MEASURED_PROGRAM,
+    SHORT_CHAT_TOKENS,
+    Step,
+    launched_layers,
+)
 from .programs import (
     bytes_to_make,
     companions_of,
@@ -104,7 +117,7 @@ def _question(
 def _with_type(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -> Question:
     """With the type of its files that the program loads, or why it loads none."""
     spec, files, workload = question.spec, question.files, question.workload
-    workload = workload.replace(runtime=runtime.id)
+    workload, question = workload.replace(runtime=runtime.id), question.replace(store=runtime.store)
     why, remedy = _refusal(question, runtime)
     if why is not None:
         return question.replace(workload=workload, why_not_loaded=why, load_remedy=remedy)
@@ -218,23 +231,44 @@ def _with_needs(question: Question, machine: Machine) -> Question:
         workload = workload.replace(kv_cache_type=None)
         needs = needs_under(question, workload, machine) if is_cache_asked else needs
     question = question.replace(workload=workload, needs=needs)
-    return question.replace(read_bytes=_read_bytes(question))
+    return question.replace(step=step_of(question))
 
 
-def _read_bytes(question: Question) -> dict[str, int] | None:
-    """By type; {} where it is not known, None where a pace makes no sense."""
+def step_of(question: Question) -> Step | None:
+    """One step of decoding, behind the prompt that is stated, or in a short chat where that is
+    longer; it reads nothing where that is not known. None where a pace makes no sense.
+    """
     spec, runtime, workload = question.spec, question.runtime, question.workload
     if spec.modality not in GENERATING or workload.task != "generate":
         return None
-    if runtime is None:
-        return {}
-    format, quantization = workload.format or "", workload.quantization or ""
-    read = need.decode_bytes_by_type(spec, runtime, format, quantization) or {}
-    active = spec.parameters.active
-    if not read and spec.architecture is None and active and runtime.launches_layers:
-        name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
-        read = {name: active * _TYPE_BYTES.get(name, 2)}
-    return read
+    architecture, parameters, launched = spec.architecture, spec.parameters.active, None
+    read, format, type = dict[str, int](), workload.format or "", workload.quantization
+    is_measured = runtime is None or runtime.library == MEASURED_PROGRAM
+    if runtime is not None:
+        read = need.decode_bytes_by_type(spec, runtime, format, type or "") or read
+    if runtime is not None and runtime.launches_layers:
+        rule = runtime.rule_of(type)
+        percent = (100, 100, 100) if rule is None else rule.launched_percent
+        launched = launched_layers(architecture, percent, parameters)
+        if not read and architecture is None and parameters:
+            name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
+            read = {name: parameters * _TYPE_BYTES.get(name, 2)}
+    prompt_tokens = workload.prompt_tokens or 0
+    return Step(
+        architecture=architecture,
+        layers=architecture.layers if architecture else 0,
+        has_experts=architecture is not None and architecture.has_experts,
+        read_bytes=FrozenDict(read),
+        parameters=parameters,
+        expert_matrices=2 if question.row and question.row.gate == "none" else GATED_MATRICES,
+        replays=runtime is not None and runtime.replays_graphs,
+        launched_layers=launched,
+        depth_tokens=max(min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2), prompt_tokens),
+        prompt_tokens=prompt_tokens,
+        # a cache in blocks counts as one of 16 bits: to unpack it takes time too
+        cached_number_bytes=1 if workload.kv_cache_type in NARROW_CACHE_TYPES else 2,
+        foreign=None if is_measured or runtime is None else runtime.id,
+    )
 
 
 def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Question:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import Quality
 from ..core import Any, Self
-from ..core.records import FrozenDict, Record
-from ..core.workload import NARROW_CACHE_TYPES, Workload
+from ..core.records import Record
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Companions
 from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import ArchitectureRow
 from . import Route, exit_code
 from .checks import Finding, Outcome
-from .pace.speed import (
-    GATED_MATRICES,
-    MEASURED_PROGRAM,
-    SHORT_CHAT_TOKENS,
-    Range,
-    Speed,
-    Step,
-    launched_layers,
-)
+from .pace.speed import Range, Speed, Step
 
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
@@ -81,12 +70,12 @@ class Question(Record):
     - `stated`: what was asked, before defaults were filled in; `files`: those that were named.
     - `why_not_loaded` by the runtime, None where it is, and `load_remedy` what to do where no other
       would load it. `requires_runtime`: it must be installed already.
-    - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
-      where a pace makes no sense.
+    - `step`: one of decoding, None where a pace makes no sense.
     - `row`: that of its architecture; `unfamiliar`: an architecture that no row describes.
       `trained_tokens`: the context it was trained for, with a decoder that of both together.
-    - `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
-      on it, whole or in part. `kept_by`: who has them beside a publisher with a gate.
+    - `store`: the purpose of the disk that the files lie on. `local_files`: they were named, so
+      they are on this machine. `here`: those asked for lie on it, whole or in part. `kept_by`: who
+      has them beside a publisher with a gate.
     - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
     - `making_bytes` lie on the disk beside the file while it is made of the published weights.
     - `chosen`: why runtime, quantization or method are others than the model's own defaults.
@@ -101,54 +90,34 @@ class Question(Record):
     why_not_loaded: str | None = None
     load_remedy: str | None = None
     needs: Needs | None = None
-    read_bytes: Mapping[str, int] | None = None
+    step: Step | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
     speed_stated: bool = False
     row: ArchitectureRow | None = None
     trained_tokens: int | None = None
+    store: str = "huggingface"
     local_files: bool = False
+    here: Here | None = None
     companions: Companions | None = None
     beside_bytes: int = 0
     making_bytes: int = 0
-    here: Here | None = None
     kept_by: str | None = None
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
     requires_runtime: bool = False
-
-    @cached_property
-    def step(self) -> Step:
-        """One step of decoding, behind the prompt that is stated, or in a short chat where that is
-        longer; only where `read_bytes` is not None.
-        """
-        spec, runtime, workload, launched = self.spec, self.runtime, self.workload, None
-        parameters, prompt_tokens = spec.parameters.active, workload.prompt_tokens or 0
-        chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
-        if runtime is not None and runtime.launches_layers:
-            rule = runtime.rule_of(workload.quantization)
-            percent = (100, 100, 100) if rule is None else rule.launched_percent
-            launched = launched_layers(spec.architecture, percent, parameters)
-        is_measured = runtime is None or runtime.library == MEASURED_PROGRAM
-        return Step(
-            architecture=spec.architecture,
-            read_bytes=FrozenDict(self.read_bytes or {}),
-            parameters=parameters,
-            expert_matrices=2 if self.row and self.row.gate == "none" else GATED_MATRICES,
-            replays=runtime is not None and runtime.replays_graphs,
-            launched_layers=launched,
-            depth_tokens=max(chat_tokens, prompt_tokens),
-            prompt_tokens=prompt_tokens,
-            # a cache in blocks counts as one of 16 bits: to unpack it takes time too
-            cached_number_bytes=1 if workload.kv_cache_type in NARROW_CACHE_TYPES else 2,
-            foreign=None if is_measured or runtime is None else runtime.id,
-        )
 
     @property
     def wants_gpu(self) -> bool:
         """Whether the program runs that quantization on accelerators alone."""
         rule = self.runtime and self.runtime.rule_of(self.workload.quantization)
         return self.runtime is not None and (self.runtime.gpu_only or bool(rule and rule.gpu_only))
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """What is still to be downloaded; None where all of it is, or it is not known."""
+        own: int | None = 0 if self.local_files else getattr(self.here, "missing_bytes", None)
+        return None if own is None else own + self.beside_bytes
 
     @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
@@ -159,24 +128,6 @@ class Question(Record):
         rule = runtime.cache_rules.get(cache or "")
         own = rule and rule.for_model(spec.architecture, sees=spec.modality == "vision")
         return tuple(filter(None, (runtime.rule_of(self.workload.quantization), own)))
-
-    @property
-    def store(self) -> str:
-        """The purpose of the disk that its files lie on."""
-        return self.runtime.store if self.runtime is not None else "huggingface"
-
-    @property
-    def is_here(self) -> bool:
-        """Whether all files of the model are on the machine."""
-        return self.local_files or self.missing_bytes == 0
-
-    @property
-    def missing_bytes(self) -> int | None:
-        """What is still to be downloaded; None where all of it is, or it is not known."""
-        if self.local_files:
-            return self.beside_bytes
-        own = self.here.missing_bytes if self.here else None
-        return None if own is None else own + self.beside_bytes
 
 
 # it fits, and leaves the system or the accelerator little

@@ -18,7 +18,7 @@ from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.judging import judge
-from selfhost.judge.pace.speed import Speed
+from selfhost.judge.pace.speed import Speed, Step
 from selfhost.judge.record import Judged, Question, Route, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import (
@@ -139,12 +139,12 @@ MACHINE = Machine(
     runtimes=(PresentRuntime(id="llama.cpp", version="b9000"),),
 )
 WORK = Workload(context_tokens=4096, min_tokens_per_second=2.0)
+STEP = Step(architecture=SPEC.architecture, layers=32, read_bytes={"Q4_K": 4 * GB})
 
 
 def question(**changes: Any) -> Question:
-    return Question(
-        spec=SPEC, workload=WORK, runtime=RUNTIME, needs=needs_of(), read_bytes={"Q4_K": 4 * GB}
-    ).replace(**changes)
+    own = {"spec": SPEC, "workload": WORK, "runtime": RUNTIME, "step": STEP, "store": DISK.purpose}
+    return Question(**{**own, "needs": needs_of(), **changes})
 
 
 def found(check: str, asked: Question | None = None, machine: Machine = MACHINE) -> Finding:
@@ -190,9 +190,7 @@ def training() -> Question:
     """Training that takes 40 GiB, of a model of a billion parameters."""
     spec = SPEC.replace(parameters=Parameters(total=10**9), architecture=arch(vocabulary=32000))
     work = WORK.replace(task="finetune", finetune_method="full", min_tokens_per_second=None)
-    return question(
-        spec=spec, workload=work, needs=needs_of(39 * GIB, 40 * GIB, disk=40 * GB), read_bytes=None
-    )
+    return question(spec=spec, workload=work, needs=BIG.needs, step=None)
 
 
 def arch(**changes: Any) -> Architecture:

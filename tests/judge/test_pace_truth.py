@@ -140,10 +140,10 @@ def test_experts_that_a_token_leaves_out_are_what_it_does_not_read(model: str) -
     catalogue = open_catalogue()
     spec, machine = catalogue.spec(model), machine_with()
     step = ask(spec, Workload(), catalogue, machine).step
+    assert step is not None
     experts, used, _ = expert_parameters(step.architecture, step.expert_matrices)
-    assert spec.parameters.total is not None
-    assert spec.parameters.active is not None
-    assert experts - used == pytest.approx(spec.parameters.total - spec.parameters.active, rel=0.01)
+    left_out = (spec.parameters.total or 0) - (spec.parameters.active or 0)
+    assert experts - used == pytest.approx(left_out, rel=0.01)
 
 
 def test_of_a_second_token_table_one_row_is_read() -> None:

@@ -12,6 +12,7 @@ from judge.small import (
     GPU,
     MACHINE,
     SLOW,
+    STEP,
     WORK,
     found,
     question,
@@ -33,10 +34,9 @@ TABLE = shipped_table("findings")
     [
         # an unknown speed never decides, and no warning does
         (
-            question(read_bytes={}),
+            question(step=STEP.replace(read_bytes={})),
             {"runtimes": None, "memory_available_bytes": None},
-            False,
-            "local",
+            *(False, "local"),
         ),
         # each deciding fact removed in turn
         (question(), {"disks": None}, True, "unknown"),

@@ -149,8 +149,9 @@ def _unavailable_cell(question: Question) -> Cell | None:
         more = len(here.missing_files) - len(files)
         figures = {"path": here.path, "files": files, "more": more}
         return UNKNOWN, "weights-not-known", "in-part", figures
+    is_here = question.local_files or question.missing_bytes == 0
     is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
-    if weights == "unknown" and not (is_stated or question.is_here):
+    if weights == "unknown" and not (is_stated or is_here):
         own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
         return UNKNOWN, "weights-not-known", "", {"spec": own}
     return None

@@ -22,7 +22,7 @@ from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from ..placement.devices import computes_on_shared, reaches
-from .speed import SAME, Range, Step, constant, longest
+from .speed import PLAIN_TYPES, SAME, Range, Step, constant, longest
 
 _GB = units.GB
 ANY_APPLE = "an Apple chip"
@@ -465,7 +465,7 @@ class Gpu(Record):
         chip, name = chip_of(words_of(self.device.name)), self.device.name
         cycles = chip.gpu_cycles_per_second if chip else gpus.cycles_per_second(name)
         per_cycle = inf if step.foreign else row.get("unpacked_per_cycle", inf)
-        packed = step.packed
+        packed = {each: size for each, size in step.read_bytes.items() if each not in PLAIN_TYPES}
         counted = [size * rows.get(each, {}).get("unpack", 1) for each, size in packed.items()]
         unpacking = sum(counted) / (per_cycle * (cycles or inf))
         packed_bytes = sum(packed.values())

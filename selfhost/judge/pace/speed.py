@@ -19,7 +19,7 @@ from ...core.tables import shipped_table
 from ...needs.quantization import BLOCKS
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
-_PLAIN_TYPES = frozenset((
+PLAIN_TYPES = frozenset((
     "F32", "F16", "BF16", "float32", "float16", "bfloat16", "fp8", "float8_e4m3",
     "float8_e4m3_128x128", "int8", "w8a8",
 ))  # fmt: skip
@@ -131,10 +131,13 @@ class Step(Record):
     `foreign`: the id of another program than those measured; `replays`: it replays a graph of its
     own kernels. `launched_layers`: where Python launches the operations, the layers of a dense
     model in 16 bits that take as long to launch. `depth_tokens` are in the context before it,
-    `prompt_tokens` of them the prompt. Without an `architecture` neither layers nor context count.
+    `prompt_tokens` of them the prompt. `has_experts`: tokens choose among them. Without an
+    `architecture` neither layers nor context count.
     """
 
     architecture: Architecture | None
+    layers: int = 0
+    has_experts: bool = False
     read_bytes: Mapping[str, int]
     parameters: int | None = None
     expert_matrices: int = GATED_MATRICES
@@ -144,21 +147,6 @@ class Step(Record):
     prompt_tokens: int = 0
     cached_number_bytes: int = 2
     foreign: str | None = None
-
-    @property
-    def packed(self) -> dict[str, int]:
-        """What is read of the types that are unpacked before they are multiplied."""
-        return {name: size for name, size in self.read_bytes.items() if name not in _PLAIN_TYPES}
-
-    @property
-    def layers(self) -> int:
-        """0 where they are not known."""
-        return 0 if self.architecture is None else self.architecture.layers
-
-    @property
-    def has_experts(self) -> bool:
-        """Whether tokens choose among experts."""
-        return self.architecture is not None and self.architecture.has_experts
 
     @property
     def program(self) -> str:

@@ -39,6 +39,7 @@ from .rates import (
 from .speed import (
     MEASURED_PROGRAM,
     NOTHING,
+    PLAIN_TYPES,
     SAME,
     SHORT_CHAT_TOKENS,
     Range,
@@ -278,11 +279,12 @@ def processor_seconds(machine: Machine, step: Step) -> Range | None:
     if memory is None:
         return None
     rows, figures, processor = constant("type"), constant("processor"), processor_of(machine)
-    packed, (cached_bytes, attending) = step.packed, step.context()
+    (cached_bytes, attending), read = step.context(), step.read_bytes
+    packed = {name: size for name, size in read.items() if name not in PLAIN_TYPES}
     packed_bytes = sum(packed.values())
-    plain_bytes = sum(step.read_bytes.values()) - packed_bytes
+    plain_bytes = sum(read.values()) - packed_bytes
     core_seconds = sum(
-        size / (rows.get(name, rows["F16"])["gb_s"] * 1e9) for name, size in step.read_bytes.items()
+        size / (rows.get(name, rows["F16"])["gb_s"] * 1e9) for name, size in read.items()
     )
     # what cores unpack while memory waits
     waited = sum(
@@ -300,11 +302,11 @@ def processor_seconds(machine: Machine, step: Step) -> Range | None:
         strict=True,
     ):
         cores = threads * share
-        read = plain_bytes / rate + waited / cores
-        read += max(packed_bytes / rate, packed_bytes / (threads * unpacks))
-        read = max(read, core_seconds / cores) + max(cached_bytes / rate, attending / cores)
+        weights = plain_bytes / rate + waited / cores
+        weights += max(packed_bytes / rate, packed_bytes / (threads * unpacks))
+        reading = max(weights, core_seconds / cores) + max(cached_bytes / rate, attending / cores)
         layer = figures["layer_core_seconds"] / cores + figures["meeting_seconds"]
-        taken.append(read + step.layers * (layer + threads * waits))
+        taken.append(reading + step.layers * (layer + threads * waits))
     if step.has_experts and not memory.measured:
         taken[0] *= figures["experts_slow"]
     return Range(*taken)
@@ -427,14 +429,14 @@ def _on_processor(step: Step, way: LaidOut, taken: Range) -> tuple[Range, Range 
     return decode, prompt and longest(prompt, decode), how
 
 
-def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
+def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine) -> Speed:
     """With the time to the first token, the total of several sequences, the pace with a draft."""
     cards, workload, companions = machine.accelerators, question.workload, question.companions
     if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
         # an accelerator with memory of its own may hold what does not say how much it takes
         return Speed(how="where it would run is not known, because its memory need is not")
     way = laid_out(question, placed, machine)
-    pace = predict(question.step, way)
+    pace = predict(step, way)
     single = pace.decode
     if single is None:
         return pace
@@ -452,7 +454,7 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
     if companions is not None:
         pace = _with_draft(pace, single, number, is_own_block=companions.draft is None)
     elif number > 1:
-        pace = _with_total(question, way, pace, 1 / single)
+        pace = _with_total(step, number, way, pace, 1 / single)
     # where a minimum is stated each of the sequences must be as fast
     is_stated = question.speed_stated and workload.min_tokens_per_second
     return pace.replace(each_of=number if is_stated else 1)
@@ -475,9 +477,8 @@ def _with_draft(alone: Speed, decode: Range, number: int, *, is_own_block: bool)
     )
 
 
-def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) -> Speed:
+def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Range) -> Speed:
     """`single`: the seconds of a token of one sequence alone."""
-    number, step = question.workload.parallel, question.step
     what = f"; the total of {number:,} sequences at once"
     alone = step.replace(prompt_tokens=0, depth_tokens=0)
     twice = alone.replace(read_bytes={name: 2 * size for name, size in step.read_bytes.items()})
@@ -497,7 +498,7 @@ def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) ->
     token = 1 / prompt * constant("token", program)
     usual = (1 / empty.decode).likely
     reading, context = max(0.0, (1 / read_twice).likely - usual), max(0.0, single.likely - usual)
-    share, growths = _growths(question, number)
+    share, growths = _growths(step, number)
     # what the program takes for each beside the model
     served = constant("batch", "sequence_seconds") if step.replays else NOTHING
     rates = list[float]()
@@ -516,10 +517,9 @@ def _with_total(question: Question, way: LaidOut, pace: Speed, single: Range) ->
     return pace.replace(parallel_total=Range(low, likely, ends.high), how=how)
 
 
-def _growths(question: Question, number: int) -> tuple[float, Range]:
+def _growths(step: Step, number: int) -> tuple[float, Range]:
     """The share of what a token reads that is experts', and how many times as much so many read."""
-    step, active = question.step, question.spec.parameters.active
-    architecture = step.architecture
+    architecture, active = step.architecture, step.parameters
     if architecture is None or not active or not step.has_experts:
         return 0.0, SAME
     _, met, _ = expert_parameters(architecture, step.expert_matrices)

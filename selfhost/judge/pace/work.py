@@ -404,7 +404,8 @@ def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step
     # of each layer what it keeps of the audio, keys and values of 16 bits
     kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
     read["F16"] = read.get("F16", 0) + kept
-    return Step(architecture=decoder, read_bytes=FrozenDict(read)), parameter_bytes
+    step = Step(architecture=decoder, layers=decoder.layers, read_bytes=FrozenDict(read))
+    return step, parameter_bytes
 
 
 def encoder_operations(decoder: Architecture) -> float:
