@@ -20,13 +20,12 @@ from residuals import Run, ask, print_line
 import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.pace.rates import cores_rate, processor_of
 from selfhost.judge.pace.speed import Range, constant
-from selfhost.judge.pace.work import (
-    encoder_operations,
-    shares_on_cores,
-    step_seconds,
-)
+from selfhost.judge.pace.work import Job, encoder_operations, step_seconds
+from selfhost.needs.records import Needs
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 # fewer do not tell how far they lie apart
@@ -171,6 +170,14 @@ def _prompts() -> Iterator[Run]:
             )  # fmt: skip
 
 
+def _share(machine: Machine, program: RuntimeSpec | None, type: str) -> Range:
+    job = Job(
+        machine=machine, spec=ModelSpec(id="any", name="any"), placed=Needs(), runtime=program,
+        quantization=type, peak_flops=cores_rate(machine), called="",
+    )  # fmt: skip
+    return job.share("any")
+
+
 def _encodes() -> Iterator[Run]:
     """Half minutes of audio encoded in a second."""
     shelf = open_catalogue()
@@ -182,7 +189,7 @@ def _encodes() -> Iterator[Run]:
         assert architecture.audio is not None
         rate = (
             cores_rate(machine)
-            * shares_on_cores(machine, program, "F16")
+            * _share(machine, program, "F16")
             * (1 / encoder_operations(architecture))
         )
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
@@ -199,7 +206,7 @@ def _computed() -> Iterator[Run]:
         machine = machine_of(row["machine"], row["threads"])
         sound = constant("sound", "wide" if processor_of(machine).core.wide else "narrow")
         by_program = {
-            "pytorch": shares_on_cores(machine, None, row["type"]),
+            "pytorch": _share(machine, None, row["type"]),
             "ctranslate2": sound["bits_8" if row["type"] == "int8" else "bits_32"],
         }
         rate = (

@@ -241,33 +241,40 @@ def step_of(question: Question) -> Step | None:
     spec, runtime, workload = question.spec, question.runtime, question.workload
     if spec.modality not in GENERATING or workload.task != "generate":
         return None
-    architecture, parameters, launched = spec.architecture, spec.parameters.active, None
-    read, format, type = dict[str, int](), workload.format or "", workload.quantization
-    is_measured = runtime is None or runtime.library == MEASURED_PROGRAM
-    if runtime is not None:
-        read = need.decode_bytes_by_type(spec, runtime, format, type or "") or read
-    if runtime is not None and runtime.launches_layers:
-        rule = runtime.rule_of(type)
-        percent = (100, 100, 100) if rule is None else rule.launched_percent
-        launched = launched_layers(architecture, percent, parameters)
-        if not read and architecture is None and parameters:
-            name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
-            read = {name: parameters * _TYPE_BYTES.get(name, 2)}
-    prompt_tokens = workload.prompt_tokens or 0
-    return Step(
+    architecture, prompt_tokens = spec.architecture, workload.prompt_tokens or 0
+    chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
+    step = Step(
         architecture=architecture,
         layers=architecture.layers if architecture else 0,
         has_experts=architecture is not None and architecture.has_experts,
-        read_bytes=FrozenDict(read),
-        parameters=parameters,
+        read_bytes=FrozenDict(),
+        parameters=spec.parameters.active,
         expert_matrices=2 if question.row and question.row.gate == "none" else GATED_MATRICES,
-        replays=runtime is not None and runtime.replays_graphs,
-        launched_layers=launched,
-        depth_tokens=max(min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2), prompt_tokens),
+        depth_tokens=max(chat_tokens, prompt_tokens),
         prompt_tokens=prompt_tokens,
         # a cache in blocks counts as one of 16 bits: to unpack it takes time too
         cached_number_bytes=1 if workload.kv_cache_type in NARROW_CACHE_TYPES else 2,
-        foreign=None if is_measured or runtime is None else runtime.id,
+    )
+    return step if runtime is None else _with_launches(step, question, runtime)
+
+
+def _with_launches(step: Step, question: Question, runtime: RuntimeSpec) -> Step:
+    """With what the program reads for it, and how it launches that."""
+    spec, format, type = question.spec, question.workload.format, question.workload.quantization
+    read = need.decode_bytes_by_type(spec, runtime, format or "", type or "") or {}
+    launched, parameters = None, step.parameters
+    if runtime.launches_layers:
+        rule = runtime.rule_of(type)
+        percent = (100, 100, 100) if rule is None else rule.launched_percent
+        launched = launched_layers(step.architecture, percent, parameters)
+        if not read and step.architecture is None and parameters:
+            name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
+            read = {name: parameters * _TYPE_BYTES.get(name, 2)}
+    return step.replace(
+        read_bytes=FrozenDict(read),
+        replays=runtime.replays_graphs,
+        launched_layers=launched,
+        foreign=None if runtime.library == MEASURED_PROGRAM else runtime.id,
     )
 
 

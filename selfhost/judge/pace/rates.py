@@ -471,8 +471,9 @@ class Gpu(Record):
         packed_bytes = sum(packed.values())
         read_bytes = weights_bytes - packed_bytes + step.context()[0]
         least = share * weights_bytes / (constant("most_of_peak") * self.peak_bandwidth[2])
-        launching = step.launched_layers and step.launched_layers * layer_from_python(self.device)
-        if launching is None:
+        if step.launched_layers is not None:
+            launching = step.launched_layers * layer_from_python(self.device)
+        else:
             hears = getattr(step.architecture, "audio", None) is not None
             is_large = (hears or step.has_experts) and step.program != "graph"
             layers = step.layers * (constant("large_layer") if is_large else 1)

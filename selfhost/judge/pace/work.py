@@ -80,10 +80,21 @@ class Job(Record):
         return operations / (self.peak_flops * share)
 
     def share(self, work: str) -> Range:
-        """Of the peak, what work of that kind reaches."""
-        if self.device is None:
-            return shares_on_cores(self.machine, self.runtime, self.quantization)
-        return Range(*efficiency("share", self.device, work=work)["share"])
+        """Of the peak, what work of that kind reaches: of a processor's on prompts, with a type."""
+        if self.device is not None:
+            return Range(*efficiency("share", self.device, work=work)["share"])
+        runtime, type, core = self.runtime, self.quantization, processor_of(self.machine).core
+        by_rows = runtime is not None and runtime.multiplies_rows
+        if by_rows or (runtime is not None and runtime.library == MEASURED_PROGRAM):
+            key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
+            rows, ends = constant("type"), Range(*constant("work", around))
+            names = [name for name, row in rows.items() if type.startswith(name) and key in row]
+            return ends * rows[names[0] if names else "F16"][key][0 if core.wide else 1]
+        sets, gains = self.machine.instruction_sets or (), constant("work", "in_bfloat16")
+        less = share_of_many(threads_range(self.machine, runtime).likely)
+        share: Range = Range(*constant("work", "in_pytorch")) * (core.float32 * less)
+        gain = next((gains[name] for name in gains if name in sets), None)
+        return share if type != "bfloat16" or gain is None else share * gain
 
     def basis(self, work: str) -> str:
         """What the share of a GPU's peak rests on, as a clause."""
@@ -187,22 +198,6 @@ def _devices_of(
         if is_used:
             return [device]
     return []
-
-
-def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
-    """Of what a processor computes on prompts, what the program reaches with that type."""
-    by_rows = runtime is not None and runtime.multiplies_rows
-    if by_rows or (runtime is not None and runtime.library == MEASURED_PROGRAM):
-        key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
-        rows, ends = constant("type"), Range(*constant("work", around))
-        names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
-        row: list[float] = rows[names[0] if names else "F16"][key]
-        return ends * row[0 if processor_of(machine).core.wide else 1]
-    sets, gains = machine.instruction_sets or (), constant("work", "in_bfloat16")
-    less = share_of_many(threads_range(machine, runtime).likely)
-    share = Range(*constant("work", "in_pytorch")) * (processor_of(machine).core.float32 * less)
-    gain = next((gains[name] for name in gains if name in sets), None)
-    return share if quantization != "bfloat16" or gain is None else share * gain
 
 
 def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Range | None:
