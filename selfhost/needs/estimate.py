@@ -10,7 +10,6 @@ from ..catalogue.spec import HEARD_SECONDS, ModelSpec
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
-from .cache import groups_with_room
 from .case import NO_PROGRAM, Case, Companions, is_cast
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
@@ -32,7 +31,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import checkpoint_tensors, count, idle
+from .tensors import cache_groups, checkpoint_tensors, count, idle
 
 
 def needs_of(
@@ -198,7 +197,7 @@ def why_cache_type_refused(
     case, type = case_of(spec), workload.kv_cache_type
     if workload.format != "gguf" or type is None or not case.has_row:
         return None
-    groups = groups_with_room(case.model)
+    groups = cache_groups(case.model, with_room=True)
     return why_cache_refused(groups or case.model.attention, type, None if groups else runtime)
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import (
@@ -24,7 +25,6 @@ from ..core.records import Unread
 from ..core.tables import shipped_table
 from ..core.workload import Workload
 from . import checkpoints
-from .cache import why_not_known, with_every_head
 from .case import (
     NO_MODEL,
     NO_PROGRAM,
@@ -40,7 +40,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import Needs, Term, unread
-from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of
+from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of, with_every_head
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
@@ -63,7 +63,9 @@ def case_of(
     """The model in a program under a workload; of what that leaves open the usual files."""
     usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
     runtime = runtime or NO_PROGRAM
-    format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
+    format = workload.format or usual[0]
+    if spec.library_tag is not None:
+        spec = _as_in_library(spec, runtime, spec.library_tag)
     model, quantization = spec.architecture or NO_MODEL, workload.quantization or usual[1]
     row = row_of(model)
     if format == "gguf":
@@ -91,11 +93,20 @@ def case_of(
     return case.replace(text_alone=is_alone or case.setting("projector") == "none")
 
 
-def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec) -> ModelSpec:
+def why_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
+    """Why it is not known what a program other than llama.cpp keeps; None where it is."""
+    if any(group.kind == "compressed" for group in architecture.attention):
+        return "how much memory compressed attention needs outside llama.cpp is not known"
+    if any("rwkv" in group.kind for group in architecture.recurrent):
+        return "how much memory RWKV needs outside llama.cpp is not known"
+    row = row_of(architecture) or UNKNOWN_ROW
+    if row.rewrites and not runtime.keeps_read_text:
+        return f"what {runtime.name} keeps of the text that the encoder read is not known"
+    return None
+
+
+def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec:
     """The model with the file that the program's own name of it loads, where that is stated."""
-    tag = spec.library_tag
-    if tag is None:
-        return spec
     if tag in runtime.unpacked_tags and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
     if tag in runtime.tag_bytes:

@@ -1,7 +1,11 @@
-"""Which tensors a model's files hold: one generic derivation, one row of data per architecture."""
+"""Which tensors a model's files hold, and what it remembers of the tokens it has seen, keys and
+values that grow with the context or a state of fixed size: one generic derivation, one row of data
+per architecture.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
@@ -10,6 +14,7 @@ from ..catalogue.architecture import Architecture, Attention, FeedForward, Tenso
 from ..core import Any
 from ..core.records import Record
 from ..core.tables import shipped_table
+from .records import times
 
 
 class Style(Record):
@@ -396,3 +401,135 @@ class _Tensors:
             self.table("experts", group, **more)
         if dense:
             self.table("dense", dense=dense, down_biased=row.feed_forward_bias or row.down_bias)
+
+
+class CacheGroup(Record):
+    """Layers that cache alike, those that own a cache; elements are of one token and one layer.
+    `window_tokens`: None for layers that keep every token. `indexer_elements`: the keys of a sparse
+    indexer. `tokens_per_row`: so many share the elements. Latent attention stores no values.
+    """
+
+    layers: int
+    kv_heads: int
+    key_length: int
+    value_length: int
+    key_elements: int
+    value_elements: int
+    window_tokens: int | None = None
+    latent: bool = False
+    indexer_elements: int = 0
+    tokens_per_row: int = 1
+
+
+@lru_cache(512)
+def cache_groups(architecture: Architecture, *, with_room: bool = False) -> tuple[CacheGroup, ...]:
+    """The caches of a model; () for encoders and for models that keep a state alone, or nothing.
+    `with_room`: what has room in llama.cpp's cache, of some encoders too, which read none, and in
+    Ling 3 the multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
+    """
+    row = row_of(architecture) or UNKNOWN_ROW
+    if row.recomputes or (row.encoder and not (with_room and row.idle_cache)):
+        return ()
+    last, groups = architecture.cache_layers, list[CacheGroup]()
+    for group in architecture.attention:
+        # those of Gemma 3n and 4 beyond `cache_layers` read an earlier layer's
+        layers = sum(last is None or layer < last for layer in group.layers)
+        if layers and group.kind != "cross":
+            groups += _groups_of(group, layers, row)
+    if with_room and row.mtp_cached and groups:
+        groups[-1] = groups[-1].replace(layers=groups[-1].layers + (architecture.mtp_layers or 0))
+    return tuple(groups)
+
+
+def _groups_of(group: Attention, layers: int, row: ArchitectureRow) -> list[CacheGroup]:
+    kind, length, indexer = group.kind, group.key_length, group.indexer_length or 0
+    if kind == "latent":
+        length = (group.latent_length or 0) + (group.rope_length or 0)
+    # rows that are key and value in one
+    is_joint = kind in ("latent", "compressed")
+    heads, value = (1, 0) if is_joint else (group.kv_heads, group.value_length)
+    cached = CacheGroup(
+        layers=layers,
+        kv_heads=heads,
+        key_length=length,
+        value_length=value,
+        key_elements=heads * length,
+        value_elements=heads * value,
+        latent=is_joint,
+        window_tokens=None if kind == "full" or row.window_masks else group.window_tokens,
+        indexer_elements=indexer if kind != "compressed" else 0,
+    )
+    if kind != "compressed" or not group.compression:
+        return [cached]
+    # DeepSeek V4: beside a window of tokens rows that each stand for several of them
+    elements = {"key_length": length + indexer, "key_elements": length + indexer}
+    rows = {"window_tokens": None, "tokens_per_row": group.compression}
+    return [cached, cached.replace(**rows, **elements)]
+
+
+class State(Record):
+    """The state of a recurrent layer and sequence: numbers of a convolution's last inputs, and the
+    rest; `bytes` of all `layers` in llama.cpp, in 32-bit floats.
+    """
+
+    layers: int
+    bytes: int
+    convolution: int
+    memory: int
+    arithmetic: str
+
+
+def states(architecture: Architecture) -> tuple[State, ...]:
+    """Those of recurrences, and of compressed attention the tokens that make the next row."""
+    kept, rules = list[State](), _TABLES["states"]
+    for recurrent in architecture.recurrent:
+        if not recurrent.layers:
+            continue
+        sizes = {**sizes_of(recurrent), "width": architecture.embedding_length}
+        # inputs that a convolution remembers
+        sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
+        parts: list[str] = rules[recurrent.kind]
+        convolution, memory = (side_length(part, sizes) if part else 0 for part in parts)
+        line = f"({' + '.join(filter(None, parts)).replace('*', '×')})"
+        line = re.sub(r"[a-z_]+", lambda key: f"{sizes[key[0]]:,}", line)  # noqa: B023
+        layers, ends = len(recurrent.layers), {"convolution": convolution, "memory": memory}
+        size = 4 * (convolution + memory) * layers
+        kept.append(State(layers=layers, bytes=size, arithmetic=line, **ends))
+    for group in architecture.attention:
+        if group.kind == "compressed" and group.compression:
+            twice = 2 if group.indexer_heads else 1
+            wide = twice * (group.key_length + (group.indexer_length or 0))
+            rows, layers = 2 * twice * group.compression, len(group.layers)
+            line = f"2 × {rows // 2} tokens × {wide:,}"
+            ends = {"bytes": 4 * rows * wide * layers, "memory": rows * wide}
+            kept.append(State(layers=layers, convolution=0, arithmetic=line, **ends))
+    return tuple(kept)
+
+
+def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
+    """What stands before and after the number of layers for the numbers of one token."""
+    values = max(widest, group.value_elements)
+    if group.latent:
+        return "", f"{group.key_length:,}"
+    if group.key_elements == values:
+        return "2 × ", f"{times(group.kv_heads, 'KV head')} × {group.key_length:,}"
+    return "", f"({group.key_elements:,} + {values:,})"
+
+
+def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:
+    """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
+    row = row_of(architecture) or UNKNOWN_ROW
+    if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
+        return None
+    return group.window_tokens
+
+
+def with_every_head(architecture: Architecture) -> Architecture:
+    """The model where each latent is unpacked into keys and values of every head."""
+    attention = []
+    for group in architecture.attention:
+        if group.kind == "latent":
+            length = group.key_length + (group.rope_length or 0)
+            group = group.replace(kind="full", kv_heads=group.heads, key_length=length)
+        attention.append(group)
+    return architecture.replace(attention=tuple(attention))

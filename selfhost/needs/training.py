@@ -15,9 +15,9 @@ from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.units import filled
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
-from .cache import why_not_known
 from .case import Case, is_cast, overhead, why_no_encoders
 from .checkpoints import linear_layers, size_of
+from .file_formats import why_not_known
 from .python import SHARD_BYTES
 from .records import How, Needs, Term, term, times, unread
 from .tensors import checkpoint_tensors, count

@@ -14,9 +14,9 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
 from selfhost.needs import needs_of
-from selfhost.needs.cache import cache_parts, states
+from selfhost.needs.llamacpp.memory import cache_parts
 from selfhost.needs.records import Needs
-from selfhost.needs.tensors import ArchitectureRow, row_of
+from selfhost.needs.tensors import ArchitectureRow, row_of, states
 
 
 @cache

@@ -21,8 +21,7 @@ from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
 from selfhost.modelfiles.config_keys import MODEL_TYPES
 from selfhost.needs import decode_bytes_by_type
-from selfhost.needs.cache import cache_groups
-from selfhost.needs.tensors import row_of
+from selfhost.needs.tensors import cache_groups, row_of
 
 
 @cache

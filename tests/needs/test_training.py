@@ -15,8 +15,7 @@ from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.needs import needs_of
-from selfhost.needs.cache import why_not_known
-from selfhost.needs.file_formats import case_of
+from selfhost.needs.file_formats import case_of, why_not_known
 from selfhost.needs.records import How, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.needs.training import training_of

@@ -23,9 +23,8 @@ from math import prod
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ...core import TYPE_CHECKING, Any
 from ...core.records import Record
-from ..cache import states, window_of
 from ..case import Cells
-from ..tensors import ArchitectureRow, Style
+from ..tensors import ArchitectureRow, Style, states, window_of
 from .operations import RECURRENCES, ROTATION, attention, experts_beside_dense, feed_forward, latent
 
 if TYPE_CHECKING:

@@ -16,8 +16,6 @@ from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import FileTensors, ModelSpec
 from ...core import units
 from ...core.records import Unread
-from .. import cache
-from ..cache import CacheGroup
 from ..case import (
     DRAFTED_TOKENS,
     ENCODER_REMEDY,
@@ -29,7 +27,14 @@ from ..case import (
     unread_cache,
     why_no_encoders,
 )
-from ..quantization import BASE_TYPES, BITS_PER_WEIGHT, BLOCKS, bytes_of, layout_of
+from ..quantization import (
+    BASE_TYPES,
+    BITS_PER_WEIGHT,
+    BLOCKS,
+    CACHE_BLOCKS,
+    bytes_of,
+    layout_of,
+)
 from ..records import (
     How,
     Needs,
@@ -42,7 +47,16 @@ from ..records import (
     unread,
     with_files,
 )
-from ..tensors import ArchitectureRow
+from ..tensors import (
+    UNKNOWN_ROW,
+    ArchitectureRow,
+    CacheGroup,
+    cache_groups,
+    row_of,
+    shape_of_row,
+    states,
+    window_of,
+)
 from .files import (
     SIZES,
     SOURCE,
@@ -119,7 +133,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
 
 def _cache(case: Case) -> list[Term] | Unread:
     model, row, room = case.model, case.row, case.room
-    groups, remedy = cache.groups_with_room(model), "use --kv-cache f16"
+    groups, remedy = cache_groups(model, with_room=True), "use --kv-cache f16"
     if not groups:
         return []
     refused = why_cache_refused(groups, case.cache_type, case.runtime)
@@ -129,7 +143,7 @@ def _cache(case: Case) -> list[Term] | Unread:
         return unread(refused, remedy, "memory.kv_cache")
     remarks, source, unsure = "", SOURCE, 0
     for group in groups:
-        window = cache.window_of(model, group)
+        window = window_of(model, group)
         count = room.cells_of_layer(window, group.tokens_per_row)
         if count != case.context_tokens:
             remarks = _PADDED
@@ -140,11 +154,47 @@ def _cache(case: Case) -> list[Term] | Unread:
     if unsure:
         remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
         source += "; this architecture was not measured"
-    parts, many = cache.cache_parts(model, room), f" × {room.streams:,} sequences"
+    parts, many = cache_parts(model, room), f" × {room.streams:,} sequences"
     many *= room.streams > 1
     line = by_layers((before, layers, after + many) for _, before, layers, after in parts)
     how, size = How.COMPUTED if unsure else How.EXACT, sum(each for each, *_ in parts)
     return [term("kv_cache", size, how, source, line + remarks, high=size + unsure)]
+
+
+def cache_parts(architecture: Architecture, room: Cells) -> list[tuple[int, str, int, str]]:
+    """Bytes of the KV cache, with what sparse indexers keep, and what stands before and after the
+    number of layers. Without flash attention every V row has the largest width of any layer, and
+    idle layers have a row too.
+    """
+    groups, parts = cache_groups(architecture, with_room=True), list[tuple[int, str, int, str]]()
+    row = row_of(architecture) or UNKNOWN_ROW
+    widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
+    elements, size = CACHE_BLOCKS[room.key_type.upper()]
+    each = f" × {size}/{elements} bytes" if elements > 1 else f" × {size} bytes"
+    for group in groups:
+        cells = room.cells_of_layer(window_of(architecture, group), group.tokens_per_row)
+        keys = bytes_of(room.key_type, group.key_elements)
+        values = bytes_of(room.value_type, max(widest, group.value_elements))
+        before, shape = shape_of_row(group, widest)
+        unit = "rows" if group.tokens_per_row > 1 else "tokens"
+        line = f" × {shape}{each} × {cells:,} {unit}"
+        taken = cells * (keys + values) * group.layers
+        parts.append((room.streams * taken, before, group.layers, line))
+        if indexed := group.indexer_elements:
+            keys = bytes_of(room.key_type, indexed)
+            values = bytes_of(room.value_type, indexed) if row.indexer_values else 0
+            line = f" × {'2 × ' * row.indexer_values}{indexed:,}{each} of the indexer"
+            line += f" × {room.full:,} tokens"
+            taken = room.full * (keys + values) * group.layers
+            parts.append((room.streams * taken, "", group.layers, line))
+    attending = {layer for group in architecture.attention for layer in group.layers}
+    # layers that do not attend
+    idle = 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
+    if idle and widest:
+        line = f" without attention × {widest:,}{each} × {room.full:,} tokens"
+        taken = room.full * idle * bytes_of(room.value_type, widest)
+        parts.append((room.streams * taken, "", idle, line))
+    return parts
 
 
 def why_cache_refused(
@@ -163,13 +213,13 @@ def why_cache_refused(
 
 
 def _state(case: Case) -> list[Term]:
-    sequences, kept, states = case.workload.parallel, case.room.states, cache.states(case.model)
-    size = sum(each.bytes for each in states) * sequences * kept
+    sequences, kept, each_state = case.workload.parallel, case.room.states, states(case.model)
+    size = sum(each.bytes for each in each_state) * sequences * kept
     if not size:
         return []
     rest = " × 4 bytes" + f" × {sequences:,} sequences" * (sequences > 1)
     rest += f" × {kept} states to roll drafted tokens back to" if kept > 1 else ""
-    line = by_layers(("", each.layers, f" × {each.arithmetic}{rest}") for each in states)
+    line = by_layers(("", each.layers, f" × {each.arithmetic}{rest}") for each in each_state)
     return [term("recurrent_state", size, How.EXACT, SOURCE, line)]
 
 
@@ -193,7 +243,7 @@ def _compute(case: Case) -> Term:
     # 1.15 times those of one layer, of three models
     kept = case.room.states
     extra_states = kept * case.workload.parallel if kept > 1 else 0
-    more = 5 * extra_states * max((each.memory for each in cache.states(case.model)), default=0)
+    more = 5 * extra_states * max((each.memory for each in states(case.model)), default=0)
     if case.device is not None:
         source, line = f"{source}; {SIZES['on_a_device']}", f"{reserved:,} bytes"
         error = SIZES["device_error"]
@@ -270,7 +320,7 @@ def _with_copies(case: Case, compute: Term) -> Term:
     masks; the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
     """
     model, room = case.model, case.room
-    windows = {cache.window_of(model, group) for group in cache.cache_groups(model)}
+    windows = {window_of(model, group) for group in cache_groups(model)}
     cells = sum({room.cells_of_layer(window) for window in windows})
     masks = (2 if room.flash else 4) * room.micro_batch * cells
     largest: dict[str, int] = {}
@@ -376,9 +426,9 @@ def copy_bytes(case: Case) -> int:
     architecture, row, type = case.model, case.row, case.cache_type
     if row.encoder or case.embeds:
         return 0
-    size = sum(each.bytes for each in cache.states(architecture))
-    for group in cache.cache_groups(architecture):
-        window = cache.window_of(architecture, group)
+    size = sum(each.bytes for each in states(architecture))
+    for group in cache_groups(architecture):
+        window = window_of(architecture, group)
         if window is not None:
             cell = bytes_of(type, group.key_elements) + bytes_of(type, group.value_elements)
             size += min(window, case.room.full) * group.layers * cell
@@ -451,7 +501,7 @@ def why_no_own_block(model: ModelSpec) -> str | None:
     architecture = model.architecture
     if architecture is None or not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
-    if not cache.cache_groups(architecture):
+    if not cache_groups(architecture):
         return "keeps no cache of tokens, so the size of its block's cache is not known"
     return None
 
@@ -511,7 +561,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
     weights = term("mtp_weights", parameters * 2, How.COMPUTED, source, line, low=low)
     kept = _block_cache(case, case.context_tokens, case.workload.parallel).replace(source=source)
     devices = case.device.devices if case.device is not None else 1
-    heads = max(1, min(group.kv_heads for group in cache.cache_groups(architecture)))
+    heads = max(1, min(group.kv_heads for group in cache_groups(architecture)))
     return [
         share_by_device(weights, devices, 1 / devices),
         share_by_device(kept, devices, 1 / min(devices, heads)),
@@ -520,10 +570,10 @@ def block_of_checkpoint(case: Case) -> list[Term]:
 
 def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token."""
-    groups, blocks = cache.cache_groups(case.model), case.model.mtp_layers or 0
+    groups, blocks = cache_groups(case.model), case.model.mtp_layers or 0
     group = next((group for group in reversed(groups) if group.window_tokens is None), groups[-1])
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
-    before, shape = cache.shape_of_row(group)
+    before, shape = shape_of_row(group)
     line = f"{before}{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
     line += f" × {sequences:,} sequences" * (sequences > 1)
     return term("mtp_kv_cache", size, How.COMPUTED, _DRAFT_SOURCE, line)
