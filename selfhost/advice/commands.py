@@ -32,6 +32,7 @@ from ..judge.programs import can_be_made, is_published, listing_of
 from ..judge.question import ask
 from ..judge.record import MEMORY_CHECKS, Judged, Question
 from ..machine.record import Machine
+from ..needs.case import MICRO_BATCH_TOKENS
 
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
@@ -97,7 +98,7 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
     spec, workload, runtime, judged = launch.spec, launch.workload, launch.runtime, launch.judged
     set_options = workload.runtime_options
     ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
-    wanted, needs = (workload.quantization, judged.offload), launch.question.needs
+    wanted = workload.quantization, judged.offload
     way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
     by_blank: dict[str, object] = {
         **_values_of_files(launch),
@@ -106,11 +107,10 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": getattr(needs and needs.case, "whole_text_tokens", 0),
         "device": _device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
         "memory_share": "memory_share" in runtime.options and _memory_share(launch),
-        "sampled": runtime.setting("sequences_sampled", set_options) or workload.parallel,
+        "sampled": runtime.settings_of(set_options).get("sequences_sampled") or workload.parallel,
         "devices": len(launch.cards_used),
         "card": "".join(map(str, launch.cards_used[:1])),
     }
@@ -142,6 +142,11 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
     if runtime is not None and "checkpoints" in runtime.options:
         # how many copies of a conversation the need counts, where the server keeps many more
         kept = runtime.context_checkpoints if bytes_worth_bounding(launch.judged, runtime) else None
+    # a batch of llama.cpp that has to hold a whole text, where that is more than usual
+    case = getattr(launch.question.needs, "case", None)
+    batch = 0
+    if case is not None and case.format == "gguf" and case.row.encoder:
+        batch = case.room.batch
     if spec.components:
         from ..needs.pictures import quantized_components
 
@@ -155,6 +160,7 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
         "yarn_original_tokens": scaled and original,
         "input": next((inputs[key] for key in keys if key in inputs), ""),
         "context_checkpoints": kept,
+        "batch_tokens": batch * (batch > MICRO_BATCH_TOKENS),
     }
 
 
@@ -253,7 +259,7 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
         "parallel": workload.parallel > 1
         and not (is_lean and "{sampled}" in runtime.options.get("lean", ""))
-        and not runtime.setting("sequences_sampled", workload.runtime_options),
+        and not runtime.settings_of(workload.runtime_options).get("sequences_sampled"),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
@@ -278,7 +284,7 @@ def _memory_share(launch: Launch) -> float | None:
     """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
     total, free = launch.machine.memory_total_bytes, launch.machine.memory_available_bytes
     memory, is_shared = launch.judged.memory, uses_shared_gpu(launch.machine, launch.runtime)
-    is_stated = launch.runtime.setting("memory_share", launch.workload.runtime_options)
+    is_stated = launch.runtime.settings_of(launch.workload.runtime_options).get("memory_share")
     if not is_shared or not total or memory is None or is_stated:
         return None
     left = LEFT_PERCENT if free is None else int(free / total * 100)
@@ -461,8 +467,8 @@ def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str
     line = launch.runtime.commands.get("file", "").replace(
         "{file}", _shell_path(path, launch.machine)
     )
-    left_out = launch.runtime.setting("projector", launch.workload.runtime_options) == "none"
-    if projector and not left_out:
+    settings = launch.runtime.settings_of(launch.workload.runtime_options)
+    if projector and settings.get("projector") != "none":
         line = line.replace(" -c ", f" --mmproj {_shell_path(projector, launch.machine)} -c ", 1)
     return _run_lines(launch, line)
 
@@ -490,7 +496,7 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
         "remote_code": runtime.blanks.get("remote_code", "") if spec.safety.remote_code else "",
     }
     is_quantized_after = kind not in conversion.types
-    is_left_out = runtime.setting("projector", workload.runtime_options) == "none"
+    is_left_out = runtime.settings_of(workload.runtime_options).get("projector") == "none"
     sees = spec.modality == "vision" and not is_left_out
     projector = conversion.projector if sees else ""
     converted = blanks["source"] if is_quantized_after else blanks["file"]

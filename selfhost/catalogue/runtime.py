@@ -320,12 +320,10 @@ class RuntimeSpec(Stated):
     finetune_packages: Mapping[str, str] = {}
     sources: Mapping[str, str] = {}
 
-    def setting(self, what: str, options: Mapping[str, str]) -> str | None:
-        """What those of its options that are asked for make of that; None where none changes it."""
-        for name, rule in self.named_options.items() if options else ():
-            if name in options and rule.changes == what:
-                return rule.to or options[name]
-        return None
+    def settings_of(self, options: Mapping[str, str]) -> dict[str, str]:
+        """What those of its options that are asked for make of what they change."""
+        rules = [(key, rule) for key, rule in self.named_options.items() if key in options]
+        return {rule.changes: rule.to or options[key] for key, rule in reversed(rules)}
 
     def crashing_sets(self, instruction_sets: Collection[str] | None) -> tuple[str, ...]:
         """Those of a processor's instruction sets on which it may crash."""

@@ -4,6 +4,7 @@ model's files everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from ..catalogue.architecture import Architecture
@@ -135,7 +136,8 @@ NO_PROGRAM = RuntimeSpec(
 
 class Case(Record):
     """What needs are counted from. `model` and `row`: its architecture, known where `has_row`.
-    `encoders`: parameters of all. `text_alone`: what it sees with is not loaded. `draft`: the model
+    `encoders`: parameters of all. `settings`: what options of the program that were asked for come
+    to, by what they change. `text_alone`: what it sees with is not loaded. `draft`: the model
     that drafts for it. `instruction_sets` of the machine, None where they are not known. `device`
     holds the model; None: the RAM.
     """
@@ -150,16 +152,13 @@ class Case(Record):
     quantization: str = ""
     runtime: RuntimeSpec = NO_PROGRAM
     workload: Workload = Workload()
+    settings: Mapping[str, str] = {}
     cache_type: str = "f16"
     text_alone: bool = False
     companions: Companions = Companions()
     draft: Case | None = None
     instruction_sets: tuple[str, ...] | None = None
     device: Device | None = None
-
-    def setting(self, what: str) -> str | None:
-        """What options of the program that were asked for make of that; None where none does."""
-        return self.runtime.setting(what, self.workload.runtime_options)
 
     @property
     def whole(self) -> bool:
@@ -168,10 +167,6 @@ class Case(Record):
         has_blocks = bool(model.recurrent or (model.attention and model.feed_forward))
         has_all = bool(model.tensors) or (has_blocks and model.vocabulary is not None)
         return self.has_row and has_all
-
-    @property
-    def has_layers(self) -> bool:
-        return bool(self.model.attention or self.model.recurrent)
 
     @property
     def context_tokens(self) -> int:
@@ -191,8 +186,8 @@ class Case(Record):
     @cached_property
     def room(self) -> Cells:
         """The cells of llama.cpp's cache; no batch is smaller than its parts."""
-        tokens = int(self.setting("micro_batch_tokens") or MICRO_BATCH_TOKENS)
-        tokens = min(tokens, int(self.setting("batch_tokens") or BATCH_TOKENS))
+        tokens = int(self.settings.get("micro_batch_tokens") or MICRO_BATCH_TOKENS)
+        tokens = min(tokens, int(self.settings.get("batch_tokens") or BATCH_TOKENS))
         rolls_back = self.companions.own_block and self.row.rolls_back
         return Cells(
             tokens=self.context_tokens * self.workload.parallel,
@@ -207,12 +202,6 @@ class Case(Record):
             key_type=self.cache_type,
             value_type=self.cache_type,
         )
-
-    @property
-    def whole_text_tokens(self) -> int | None:
-        """A batch of llama.cpp that has to hold a whole text, where that is more than usual."""
-        is_encoder = self.format == "gguf" and self.row.encoder
-        return self.room.batch if is_encoder and self.room.batch > MICRO_BATCH_TOKENS else None
 
     @property
     def sequences(self) -> int:

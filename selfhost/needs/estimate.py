@@ -14,7 +14,6 @@ from .case import NO_PROGRAM, Case, Companions, is_cast
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
-from .llamacpp.files import tensors_read
 from .llamacpp.memory import block_of_checkpoint, copy_bytes, why_cache_refused, with_draft
 from .quantization import GGUF_QUANTIZATIONS, TABLES
 from .records import (
@@ -182,10 +181,8 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
     """
     case = case_of(spec, runtime, workload)
     copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.workload.parallel
-    if workload.format != "gguf" or workload.task != "generate" or not copies:
-        return 0
-    is_known = case.has_row and case.has_layers
-    return copies * copy_bytes(case) if is_known else 0
+    is_known = workload.format == "gguf" and workload.task == "generate" and case.has_row
+    return copies * copy_bytes(case) if copies and is_known else 0
 
 
 def why_cache_type_refused(
@@ -253,7 +250,7 @@ def _read_of_gguf(case: Case) -> dict[str, int] | None:
     if not case.whole:
         return None
     name, size, whole = case.quantization, 1, 1
-    tensors = tensors_read(case.spec, name)
+    tensors = case.spec.tensors * any(name in files.bytes for files in case.spec.files)
     if name not in GGUF_QUANTIZATIONS:
         recipe = gguf_files.recipe_of_mix(name, case.model)
         if not recipe:
@@ -263,8 +260,8 @@ def _read_of_gguf(case: Case) -> dict[str, int] | None:
             return {}
         name, tensors, size, whole = recipe, (), mix.bytes, like.bytes
     released = case.spec.released
-    usual = tensors or gguf_files.usual_tensors(case.model, name, released)
-    sizes = ((each.name, each.type, each.bytes) for each in usual if not each.extra)
+    tensors = tensors or gguf_files.usual_tensors(case.model, name, released)[0]
+    sizes = ((each.name, each.type, each.bytes) for each in tensors if not each.extra)
     read = _read_of_tensors(case.model, sizes)
     return {type: part * size // whole for type, part in read.items()}
 

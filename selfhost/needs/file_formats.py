@@ -76,7 +76,8 @@ def case_of(
         model = model.replace(tensors=tensors, attention=(), recurrent=())
         unknown = {**spec.unknown, "architecture.attention": why}
         spec = spec.replace(architecture=model, unknown=unknown)
-    case = Case(
+    settings = runtime.settings_of(workload.runtime_options)
+    return Case(
         spec=spec,
         model=model,
         row=row or UNKNOWN_ROW,
@@ -87,10 +88,10 @@ def case_of(
         quantization=quantization,
         runtime=runtime,
         workload=workload,
+        settings=settings,
         cache_type=workload.kv_cache_type or "f16",
+        text_alone=settings.get("projector") == "none" or takes_text_alone(spec, runtime),
     )
-    is_alone = takes_text_alone(spec, runtime)
-    return case.replace(text_alone=is_alone or case.setting("projector") == "none")
 
 
 def why_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:

@@ -34,7 +34,8 @@ def parts(case: Case) -> Needs:
     if is_narrowed:
         files = checkpoints.size_of(own)
     beside = []
-    if case.has_layers:
+    layers = (*case.model.attention, *case.model.recurrent)
+    if layers:
         divides = runtime.account.divides_layers
         beside = cache_terms(case) + (terms_of_server(case) if divides else _work(case))
     if isinstance(files, Unread) or isinstance(loaded, Unread):
@@ -49,7 +50,7 @@ def parts(case: Case) -> Needs:
         else Needs(files=download, largest_file_bytes=min(files.bytes, SHARD_BYTES))
     )
     weights = _quantized_while_loading(case, loaded) if is_narrowed else _weights(case, loaded)
-    if not case.has_layers:
+    if not layers:
         terms = (weights, overhead(runtime, on_gpu=case.device is not None))
         return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
     if case.runtime.account.divides_layers:

@@ -17,7 +17,7 @@ from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
 from ..core import Any
 from ..core.tables import shipped_table
-from .tensors import UNKNOWN_ROW, ArchitectureRow, gguf_tensors, row_of
+from .tensors import UNKNOWN_ROW, gguf_tensors, row_of
 
 _TYPES = shipped_table("gguf_types")
 # elements and bytes of one block
@@ -39,8 +39,9 @@ _TYPE_BESIDE_EXPERTS = {"MXFP4": "Q8_0"}
 # commit 1dab5f5a44, mended by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
 # matrices of values, alone and fused with others
-_FUSED = "attn_qkv.weight", "attn_kv_b.weight"
-_VALUES = ("attn_v.weight", *_FUSED)
+FUSED = "attn_qkv.weight", "attn_kv_b.weight"
+_VALUES = ("attn_v.weight", *FUSED)
+_DOWNS = "ffn_down.weight", "ffn_down_exps.weight", "ffn_down_shexp.weight"
 # tables that llama-quantize leaves as they are
 _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
@@ -58,12 +59,6 @@ def bytes_of(type: str, number: int) -> int:
     """Bytes of so many elements of a tensor, or of one row of a cache."""
     elements, size = CACHE_BLOCKS[type.upper()]
     return number // elements * size
-
-
-@lru_cache(maxsize=512)
-def has_fused(architecture: Architecture) -> bool:
-    """True where the type of some matrices depends on when the files were made."""
-    return any(_is_value(group.name, _FUSED) for group in gguf_tensors(architecture))
 
 
 @lru_cache(maxsize=1024)
@@ -108,16 +103,16 @@ class _Recipe:
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        self.sharing = _heads_of_a_key(architecture, row)
+        # heads that share a key in the first layer; 0 where it has none and keys are by layer
+        heads = [g for g in architecture.attention if 0 in g.layers or row.keys_stated_once]
+        keys = [1 if group.kind == "latent" else max(1, group.kv_heads) for group in heads]
+        self.sharing = heads[0].heads // keys[0] if heads else 0
         shares = self.sharing != 1 or not row.shared_keys_of_70b
         self.seventy = architecture.layers == row.layers_of_70b and shares
-        values = _counted_order(group for group in groups if _is_value(group.name))
-        downs = (g for g in groups if "ffn_down" in g.name and g.name.endswith("weight"))
-        self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
-        counted = [tensor for tensor in values if not (earlier and _is_value(tensor[1], _FUSED))]
-        self.value_index = {tensor: index for index, tensor in enumerate(counted)}
-        self.down_index = {tensor: index for index, tensor in enumerate(_counted_order(downs))}
+        self.values = len(_counted_order(groups, _VALUES))
+        self.value_index = _counted_order(groups, _VALUES[:1] if earlier else _VALUES)
+        self.down_index = _counted_order(groups, _DOWNS)
 
     def kept_type(self, group: TensorGroup) -> str | None:
         """The type of tensors that no quantization changes; None where the quantization chooses.
@@ -145,12 +140,12 @@ class _Recipe:
         name, layers = group.name, group.layers
         if self.name == "MXFP4":
             return None
-        if self.earlier and _is_value(name, _FUSED):
+        if self.earlier and name.endswith(FUSED):
             return [self.rules.get("earlier", self.base)] * len(layers)
-        if _is_value(name):
+        if name.endswith(_VALUES):
             index, total = self.value_index, self.values
             return [self.by_rules("values", index[layer, name], total) for layer in layers]
-        if "ffn_down" in name:
+        if name.endswith(_DOWNS):
             # with experts llama-quantize counts by the number of the layer, but it gives types of
             # about two bits before it looks at that
             is_by_layer = self.experts > 1 and self.name not in _TYPES["two_bits"]
@@ -207,28 +202,20 @@ class _Recipe:
         return "Q5_K" if self.seventy and type in ("Q3_K", "Q4_K") else type
 
 
-def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
-    """How many heads share a key in the first layer; 0 where it has none and keys are by layer."""
-    for group in architecture.attention:
-        if 0 in group.layers or row.keys_stated_once:
-            return group.heads // (1 if group.kind == "latent" else max(1, group.kv_heads))
-    return 0
-
-
-def _counted_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
-    """Layer and name of each tensor as llama-quantize counts them; in two stacks by name alone."""
+def _counted_order(
+    groups: Iterable[TensorGroup], endings: tuple[str, ...]
+) -> dict[tuple[int, str], int]:
+    """The number of each layer's tensor with such an ending, as llama-quantize counts them; in two
+    stacks by name alone.
+    """
     placed = []
     for group in groups:
-        for layer in group.layers:
+        for layer in group.layers if group.name.endswith(endings) else ():
             tensor = place = layer, group.name
             if not group.name.startswith("blk."):
                 place = 0, group.name.replace("*", str(layer))
             placed.append((place, tensor))
-    return [tensor for _, tensor in sorted(placed)]
-
-
-def _is_value(name: str, endings: tuple[str, ...] = _VALUES) -> bool:
-    return name.endswith(endings) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
+    return {tensor: number for number, (_, tensor) in enumerate(sorted(placed))}
 
 
 def _type_that_fits(type: str, row_length: int) -> str:

@@ -45,7 +45,7 @@ def _profiled(case: Case, device: Device) -> Term:
     whole = case.context_tokens if case.embeds and case.row.encoder else 0
     # the option `lean` bounds the sequences, too
     usual = max(0 if device.is_lean else batch["sequences"], case.workload.parallel)
-    sampled = 0 if case.embeds else int(case.setting("sequences_sampled") or usual)
+    sampled = 0 if case.embeds else int(case.settings.get("sequences_sampled") or usual)
     low, likely, _, line = _one_pass(case, max(batch["tokens"], whole), sampled)
     high = _one_pass(case, max(batch["most_tokens"], whole), sampled)[2]
     if sees:

@@ -62,7 +62,8 @@ def parts(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    audio = case.model.audio if case.has_layers and case.has_row else None
+    attends = case.model.attention or case.model.recurrent
+    audio = case.model.audio if attends and case.has_row else None
     if audio is None or not case.model.vocabulary:
         if case.format != "ggml":
             remedy = "state [architecture] in a spec of the model"

@@ -219,7 +219,7 @@ def _stated_share(
 ) -> Finding:
     """As `_shared_ram`; of a stated share whether it holds the model, and the system leaves it."""
     case, total, free = needs.case, machine.memory_total_bytes, machine.memory_available_bytes
-    if case is None or not case.setting("memory_share") or not total or needs.memory is None:
+    if case is None or not case.settings.get("memory_share") or not total or needs.memory is None:
         return _shared_ram(sharing, needs, machine, question.runtime)
     card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
     share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(needs))

@@ -230,7 +230,8 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     program, architecture, case = question.runtime, question.spec.architecture, placed.case
     options, batch_tokens, on_shared = question.workload.runtime_options, BATCH_TOKENS, SAME
     at_once = leaves_experts = False
-    gpu_layers = program and program.setting("gpu_layers", options)
+    settings = program.settings_of(options) if program is not None else {}
+    gpu_layers = settings.get("gpu_layers")
     if architecture is not None and (program is None or program.splits_layers):
         on_shared = Range(*share_on_shared(placed, machine, architecture.layers))
     if architecture is not None and gpu_layers:
@@ -241,7 +242,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     if program is not None:
         at_once = "tensor_parallel" in program.options
         # not where it is told how many layers a GPU has, experts and all
-        is_told = gpu_layers is None or program.setting("cpu_expert_layers", options) is not None
+        is_told = gpu_layers is None or "cpu_expert_layers" in settings
         leaves_experts = program.leaves_experts and is_told
     return LaidOut(
         machine=machine,

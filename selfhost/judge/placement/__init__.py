@@ -145,8 +145,8 @@ def _stated_layout(model: _BesideRam, now: Sequence[Place]) -> Needs | None:
     case, layers = model.needs.case, model.layers
     if case is None or not now or not layers:
         return None
-    number = case.setting("gpu_layers")
-    if number is None and case.setting("cpu_expert_layers") is None:
+    number = case.settings.get("gpu_layers")
+    if number is None and case.settings.get("cpu_expert_layers") is None:
         return None
     counted = layers + 1 if number is None else min(layers + 1, int(number))
     rooms = [place.room_bytes or 1 for place in now]

@@ -85,7 +85,7 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
 
 def percent_of(needs: Needs) -> float:
     """Hundredths of each device that a program which runs on these alone takes."""
-    share = None if needs.case is None else needs.case.setting("memory_share")
+    share = None if needs.case is None else needs.case.settings.get("memory_share")
     return _GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
 
 

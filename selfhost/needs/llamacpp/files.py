@@ -21,15 +21,15 @@ from ..case import Case, published_size, unread_size
 from ..quantization import (
     BITS_PER_WEIGHT,
     BLOCKS,
+    FUSED,
     FUSED_AS_VALUES,
     LAYOUTS,
     TABLES,
     bytes_of,
-    has_fused,
     recipe_tensors,
 )
 from ..records import How, Term, by_type, summed, taken_off, term, unread, whole_files
-from ..tensors import UNKNOWN_ROW, ArchitectureRow, row_of
+from ..tensors import UNKNOWN_ROW, ArchitectureRow, gguf_tensors, row_of
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
@@ -83,8 +83,7 @@ def recipe_file(
     own_block: bool = False,
 ) -> Term:
     """The file of a model that came out on that date, in a quantization of llama-quantize."""
-    tensors = usual_tensors(architecture, quantization, released)
-    less, more = spread(architecture, quantization)
+    tensors, less, more = usual_tensors(architecture, quantization, released)
     low, high = header_bytes(architecture, tensors)
     # most byte pairs have one merge a token
     header = low + (high - low) // 4
@@ -104,29 +103,23 @@ def recipe_file(
     return term("files", size, How.COMPUTED, RECIPE, line, low=low, high=more + high)
 
 
+@lru_cache(maxsize=1024)
 def usual_tensors(
     architecture: Architecture, quantization: str, released: str | None
-) -> tuple[FileTensors, ...]:
+) -> tuple[tuple[FileTensors, ...], int, int]:
     """The tensors as published: with an importance matrix for the IQ types, which need one; of a
-    model that came out before March 2026 (`released` is an ISO date) by the rules of then.
+    model that came out before March 2026 (`released` is an ISO date) by the rules of then. And the
+    least and most that tensors take, whatever the matrix and the version, with the recipe's error.
     """
-    imatrix, is_old = quantization.startswith("IQ"), bool(released and released < FUSED_AS_VALUES)
-    earlier = is_old and has_fused(architecture)
-    return recipe_tensors(architecture, quantization, imatrix, earlier)
-
-
-@lru_cache(maxsize=1024)
-def spread(architecture: Architecture, quantization: str) -> tuple[int, int]:
-    """Tensor bytes with and without an importance matrix, and of fused matrices by two versions of
-    llama-quantize, less and more the error of the recipe; multi-token prediction included.
-    """
-    imatrix = quantization.startswith("IQ")
-    ways = (imatrix, not imatrix) if imatrix or quantization in ("Q4_0", "Q5_0") else (imatrix,)
-    versions = (False, True) if has_fused(architecture) else (False,)
-    files = (recipe_tensors(architecture, quantization, w, v) for w in ways for v in versions)
-    sizes = [sum(tensor.bytes for tensor in file) for file in files]
-    error = SIZES["recipe_error"]
-    return int(min(sizes) * (1 - error)), int(max(sizes) * (1 + error))
+    imatrix, error = quantization.startswith("IQ"), SIZES["recipe_error"]
+    is_fused = any(group.name.endswith(FUSED) for group in gguf_tensors(architecture))
+    is_early = is_fused and bool(released and released < FUSED_AS_VALUES)
+    matrices = {imatrix, imatrix or quantization in ("Q4_0", "Q5_0"), False}
+    ways = {(matrix, version) for matrix in matrices for version in (False, is_fused)}
+    files = {way: recipe_tensors(architecture, quantization, *way) for way in ways}
+    sizes = [_bytes_of(file) for file in files.values()]
+    least, most = int(min(sizes) * (1 - error)), int(max(sizes) * (1 + error))
+    return files[imatrix, is_early], least, most
 
 
 def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> tuple[int, int]:
@@ -213,12 +206,14 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
     recipe = recipe_of_mix(quantization, spec.architecture) or quantization
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return (whole_files(files, remark="; the whole file"),), 0
-    read, error = tensors_read(spec, quantization), files.bytes * _OWN_MIX
-    tensors = read or usual_tensors(case.model, recipe, spec.released)
+    usual, least, most = usual_tensors(case.model, recipe, spec.released)
+    # those of the very file that was read
+    read = spec.tensors * any(quantization in each.bytes for each in spec.files)
+    tensors, error = read or usual, files.bytes * _OWN_MIX
     kept = tuple(map("blk.*.{}".format, row.mtp_loaded))
     # a multi-token-prediction block is left in the file unless it is to draft
     loaded = [each for each in tensors if not each.extra or each.name.startswith(kept)]
-    size, outer = _bytes_of(tensors), _outer_bytes(loaded, row)
+    size, share, placed = _bytes_of(tensors), (1, 1), tuple(loaded)
     computed = recipe_file(case.model, spec.released, recipe)
     # a published size that is not that of llama-quantize's own types
     is_far = not computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
@@ -229,35 +224,17 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
         weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
         low = min(files.low_bytes, files.bytes - int(error))
-        weights, loaded = weights.replace(low_bytes=low), []
-        outer = tuple(part * files.bytes // size for part in outer)
+        weights, placed, share = weights.replace(low_bytes=low), (), (files.bytes, size)
     else:
-        source, (least, most) = RECIPE, spread(case.model, quantization)
+        source = RECIPE
         if files.how is How.STATED:
             source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
         # the file may lack multi-token prediction
         least -= _bytes_of(each for each in loaded if each.extra) * (not row.mtp_in_gguf)
         weights = _stored("weights", loaded, How.COMPUTED, source, size - least, most - size)
     if layout is None:
-        return _divided_weights(weights, *outer), 0
-    return _layout_weights(weights, loaded, LAYOUTS.get(layout, ()), tied=outer[2] > 0)
-
-
-def _outer_bytes(tensors: Sequence[FileTensors], row: ArchitectureRow) -> tuple[int, ...]:
-    """Bytes of the output matrix, of the input layer, and of a token table that is both, of a
-    decoder without an output matrix of its own, whatever its checkpoint has.
-    """
-    output = _bytes_of(each for each in tensors if each.name.startswith("output."))
-    tables = _bytes_of(each for each in tensors if each.name in TABLES)
-    has_own = row.embeds or any(each.name == "output.weight" for each in tensors)
-    again = 0 if has_own else _bytes_of(each for each in tensors if each.name == _TOKEN_TABLE)
-    return output, tables, again
-
-
-def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
-    """The tensors of the very file that was read; () for another quantization."""
-    is_read = any(quantization in files.bytes for files in spec.files)
-    return spec.tensors if is_read else ()
+        return _divided_weights(weights, loaded, row, share), 0
+    return _layout_weights(weights, placed, LAYOUTS.get(layout, ()), row)
 
 
 def _bytes_of(tensors: Iterable[FileTensors]) -> int:
@@ -272,11 +249,19 @@ def _stored(
     return term(name, size, how, source, line, low=size - less, high=size + more)
 
 
-def _divided_weights(weights: Term, output: int, tables: int, again: int) -> tuple[Term, ...]:
+def _divided_weights(
+    weights: Term, tensors: Sequence[FileTensors], row: ArchitectureRow, share: tuple[int, int]
+) -> tuple[Term, ...]:
     """What devices hold of the weights, the output matrix with the last layer, and the tables that
     stay mapped in RAM (src/llama-model.cpp, load_tensors). Of a token table that is the output
-    matrix too, of `again` bytes, a device has a copy (TENSOR_DUPLICATED).
+    matrix too, whatever the checkpoint of a decoder has, a device has a copy (TENSOR_DUPLICATED).
+    `share`: what the tensors take in the file, as a fraction of what they take by the recipe.
     """
+    has_own = row.embeds or any(each.name == "output.weight" for each in tensors)
+    output, tables, again = (
+        _bytes_of(each for each in tensors if each.name.startswith(names)) * share[0] // share[1]
+        for names in ("output.", TABLES, () if has_own else _TOKEN_TABLE)
+    )
     if not tables:
         return (weights.replace(output_bytes=output),)
     line = weights.arithmetic
@@ -292,13 +277,17 @@ def _divided_weights(weights: Term, output: int, tables: int, again: int) -> tup
 
 
 def _layout_weights(
-    whole: Term, tensors: Iterable[FileTensors], layout: Sequence[Mapping[str, Any]], *, tied: bool
+    whole: Term,
+    tensors: Sequence[FileTensors],
+    layout: Sequence[Mapping[str, Any]],
+    row: ArchitectureRow,
 ) -> tuple[tuple[Term, ...], int]:
     """The weights as they lie in the file and those in a second layout, each with its share of the
     range; and the bytes of the originals of the second. A token table that is the output matrix
     too is in both (TENSOR_DUPLICATED).
     """
     moved, rest, files = list[FileTensors](), list[FileTensors](), dict[str, None]()
+    tied = not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
     more = twice = 0
     for tensor in tensors:
         buffer = _buffer_of(tensor, layout, tied=tied)
@@ -346,7 +335,7 @@ def own_block_weights(case: Case) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     row, name, tensors = case.row, case.quantization, list[FileTensors]()
     if name in BITS_PER_WEIGHT:
-        whole = usual_tensors(case.model, name, case.spec.released)
+        whole, *_ = usual_tensors(case.model, name, case.spec.released)
         loaded = tuple(map("blk.*.{}".format, row.mtp_loaded))
         tensors = [each for each in whole if each.extra and not each.name.startswith(loaded)]
     error = int(_bytes_of(tensors) * SIZES["recipe_error"])

@@ -81,13 +81,18 @@ _PADDED = "; in steps of 256; a layer with a window keeps that and a batch"
 
 def parts(case: Case) -> Needs:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
-    files, terms = size_of(case), list[Term]()
-    kept = _cache(case) if case.has_layers else unread_cache(case.spec)
-    unknown = [kept] if isinstance(kept, Unread) else []
-    if case.has_layers:
-        compute = _compute(case) if case.device is None else _with_copies(case, _compute(case))
-        terms += [] if isinstance(kept, Unread) else kept
-        terms += [*_state(case), compute, _program(case)]
+    files, room, terms = size_of(case), case.room, list[Term]()
+    unknown = [unread_cache(case.spec)]
+    if case.model.attention or case.model.recurrent:
+        terms, unknown = _kept(case)
+        # the cells in use once each sequence has had one batch; of an encoder one sequence
+        number = 1 if case.row.encoder else room.sequences
+        tokens = min(case.context_tokens, room.batch) * number
+        first = room.replace(tokens=tokens, sequences=number, streams=number)
+        compute = _compute(case, first)
+        if case.device is not None:
+            compute = _with_copies(case, compute)
+        terms += [compute, _program(case, first)]
         if case.companions.own_block:
             terms += block_terms(case, compute)
     if isinstance(files, Unread):
@@ -100,7 +105,7 @@ def parts(case: Case) -> Needs:
         else layout_of(sets)
     )
     weights, evictable = weights_terms(case, files, None if case.device is not None else layout)
-    if case.device is not None and case.setting("cpu_expert_layers"):
+    if case.device is not None and case.settings.get("cpu_expert_layers"):
         weights = (*_experts_apart(case, weights[0]), *weights[1:])
     known_files, seeing = _with_projector(case, files)
     if isinstance(known_files, Unread):
@@ -122,7 +127,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         return unread(why, ENCODER_REMEDY), []
-    stays_in_ram = case.setting("projector") == "ram"
+    stays_in_ram = case.settings.get("projector") == "ram"
     encoder = [_projector(case), _picture(case.replace(device=None) if stays_in_ram else case)]
     if stays_in_ram:
         encoder = [each.replace(split=Split.HOST) for each in encoder]
@@ -131,69 +136,72 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
     return together, encoder
 
 
-def _cache(case: Case) -> list[Term] | Unread:
-    model, row, room = case.model, case.row, case.room
-    groups, remedy = cache_groups(model, with_room=True), "use --kv-cache f16"
-    if not groups:
-        return []
-    refused = why_cache_refused(groups, case.cache_type, case.runtime)
+def _kept(case: Case) -> tuple[list[Term], list[Unread]]:
+    """What is kept of the tokens: keys and values, and states."""
+    model, room, sequences = case.model, case.room, case.workload.parallel
+    terms, unknown, remedy = list[Term](), list[Unread](), "use --kv-cache f16"
+    groups = cache_groups(model, with_room=True)
+    refused = why_cache_refused(groups, case.cache_type, case.runtime) if groups else None
     if refused is not None:
         if not case.runtime.flash_attention:
             remedy += ", or --runtime llama.cpp with flash attention on"
-        return unread(refused, remedy, "memory.kv_cache")
-    remarks, source, unsure = "", SOURCE, 0
-    for group in groups:
-        window = window_of(model, group)
-        count = room.cells_of_layer(window, group.tokens_per_row)
-        if count != case.context_tokens:
-            remarks = _PADDED
-        if window is not None and not row.window_cache:
-            elements = group.key_elements, group.value_elements
-            cell = sum(bytes_of(case.cache_type, each) for each in elements)
-            unsure += (room.full - count) * room.streams * group.layers * cell
-    if unsure:
-        remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
-        source += "; this architecture was not measured"
-    parts, many = cache_parts(model, room), f" × {room.streams:,} sequences"
-    many *= room.streams > 1
-    line = by_layers((before, layers, after + many) for _, before, layers, after in parts)
-    how, size = How.COMPUTED if unsure else How.EXACT, sum(each for each, *_ in parts)
-    return [term("kv_cache", size, how, source, line + remarks, high=size + unsure)]
+        unknown.append(unread(refused, remedy, "memory.kv_cache"))
+    elif groups:
+        windows = ((window_of(model, group), group.tokens_per_row) for group in groups)
+        cells = {room.cells_of_layer(*window) for window in windows}
+        remarks, source = _PADDED * (cells != {case.context_tokens}), SOURCE
+        parts, many = cache_parts(model, room), f" × {room.streams:,} sequences"
+        size, unsure = sum(each for each, *_ in parts), sum(more for _, more, *_ in parts)
+        if unsure:
+            remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
+            source += "; this architecture was not measured"
+        many *= room.streams > 1
+        line = by_layers((before, layers, after + many) for *_, before, layers, after in parts)
+        how, line = (How.EXACT, How.COMPUTED)[unsure > 0], line + remarks
+        terms.append(term("kv_cache", size, how, source, line, high=size + unsure))
+    kept = states(model)
+    if size := sum(state.bytes for state in kept) * sequences * room.states:
+        rest = " × 4 bytes" + f" × {sequences:,} sequences" * (sequences > 1)
+        rest += f" × {room.states} states to roll drafted tokens back to" * (room.states > 1)
+        line = by_layers(("", state.layers, f" × {state.arithmetic}{rest}") for state in kept)
+        terms.append(term("recurrent_state", size, How.EXACT, SOURCE, line))
+    return terms, unknown
 
 
-def cache_parts(architecture: Architecture, room: Cells) -> list[tuple[int, str, int, str]]:
-    """Bytes of the KV cache, with what sparse indexers keep, and what stands before and after the
-    number of layers. Without flash attention every V row has the largest width of any layer, and
-    idle layers have a row too.
+def cache_parts(architecture: Architecture, room: Cells) -> list[tuple[int, int, str, int, str]]:
+    """Bytes of the KV cache, with what sparse indexers keep, the bytes more if a window that nobody
+    checked is ignored, and what stands before and after the number of layers. Without flash
+    attention every V row has the largest width of any layer, and idle layers have a row too.
     """
-    groups, parts = cache_groups(architecture, with_room=True), list[tuple[int, str, int, str]]()
+    groups, full = cache_groups(architecture, with_room=True), room.full
     row = row_of(architecture) or UNKNOWN_ROW
     widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
     elements, size = CACHE_BLOCKS[room.key_type.upper()]
-    each = f" × {size}/{elements} bytes" if elements > 1 else f" × {size} bytes"
+    each = f" × {size}/{elements}".removesuffix("/1") + " bytes"
+    # elements of keys and values, cells, those more, and the line
+    rows = list[tuple[int, int, int, int, str, int, str]]()
     for group in groups:
-        cells = room.cells_of_layer(window_of(architecture, group), group.tokens_per_row)
-        keys = bytes_of(room.key_type, group.key_elements)
-        values = bytes_of(room.value_type, max(widest, group.value_elements))
+        window, many = window_of(architecture, group), group.tokens_per_row
+        cells, values = room.cells_of_layer(window, many), max(widest, group.value_elements)
+        unsure = full - cells if window is not None and not row.window_cache else 0
         before, shape = shape_of_row(group, widest)
-        unit = "rows" if group.tokens_per_row > 1 else "tokens"
-        line = f" × {shape}{each} × {cells:,} {unit}"
-        taken = cells * (keys + values) * group.layers
-        parts.append((room.streams * taken, before, group.layers, line))
+        line = f" × {shape}{each} × {cells:,} {'rows' if many > 1 else 'tokens'}"
+        rows.append((group.key_elements, values, cells, unsure, before, group.layers, line))
         if indexed := group.indexer_elements:
-            keys = bytes_of(room.key_type, indexed)
-            values = bytes_of(room.value_type, indexed) if row.indexer_values else 0
             line = f" × {'2 × ' * row.indexer_values}{indexed:,}{each} of the indexer"
-            line += f" × {room.full:,} tokens"
-            taken = room.full * (keys + values) * group.layers
-            parts.append((room.streams * taken, "", group.layers, line))
+            line += f" × {full:,} tokens"
+            rows.append((indexed, indexed * row.indexer_values, full, 0, "", group.layers, line))
     attending = {layer for group in architecture.attention for layer in group.layers}
     # layers that do not attend
-    idle = 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
+    idle = (architecture.layers - len(attending)) * bool(attending) * (not architecture.recurrent)
     if idle and widest:
-        line = f" without attention × {widest:,}{each} × {room.full:,} tokens"
-        taken = room.full * idle * bytes_of(room.value_type, widest)
-        parts.append((room.streams * taken, "", idle, line))
+        line = f" without attention × {widest:,}{each} × {full:,} tokens"
+        rows.append((0, widest, full, 0, "", idle, line))
+    parts = []
+    for keys, values, cells, unsure, before, layers, line in rows:
+        wide = bytes_of(room.key_type, keys) + bytes_of(room.value_type, values)
+        taken = wide * layers * room.streams
+        parts.append((taken * cells, taken * unsure, before, layers, line))
     return parts
 
 
@@ -212,19 +220,10 @@ def why_cache_refused(
     return None if odd is None else f"llama.cpp refuses a {type} cache here: {why}"
 
 
-def _state(case: Case) -> list[Term]:
-    sequences, kept, each_state = case.workload.parallel, case.room.states, states(case.model)
-    size = sum(each.bytes for each in each_state) * sequences * kept
-    if not size:
-        return []
-    rest = " × 4 bytes" + f" × {sequences:,} sequences" * (sequences > 1)
-    rest += f" × {kept} states to roll drafted tokens back to" if kept > 1 else ""
-    line = by_layers(("", each.layers, f" × {each.arithmetic}{rest}") for each in each_state)
-    return [term("recurrent_state", size, How.EXACT, SOURCE, line)]
-
-
-def _compute(case: Case) -> Term:
-    """The buffer once the context is full; in RAM as it is touched, on a device all of it."""
+def _compute(case: Case, first: Cells) -> Term:
+    """The buffer once the context is full; in RAM as it is touched, on a device all of it. `first`:
+    the cells after one batch.
+    """
     # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
     # one for each token of a batch
     drafts = case.companions != Companions()
@@ -249,19 +248,12 @@ def _compute(case: Case) -> Term:
         error = SIZES["device_error"]
         low, high = int(reserved * (1 - error)), (reserved + more) * (1 + error)
         return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
-    low = min(size, exact_compute_bytes(case.model, case.row, _one_batch(case), rows) or size)
+    low = min(size, exact_compute_bytes(case.model, case.row, first, rows) or size)
     line = f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     how = How.EXACT if size + more == reserved else How.COMPUTED
     return term("compute", size, how, source, line, low=low, high=size + more)
-
-
-def _one_batch(case: Case) -> Cells:
-    """The cells in use once each sequence has had one batch; of an encoder one sequence."""
-    number = 1 if case.row.encoder else case.room.sequences
-    tokens = min(case.context_tokens, case.room.batch) * number
-    return case.room.replace(tokens=tokens, sequences=number, streams=number)
 
 
 def _guessed(case: Case, rows: int) -> Term:
@@ -334,13 +326,13 @@ def _expert_tensors(case: Case) -> list[FileTensors]:
     recipe = recipe_of_mix(case.quantization, case.model) or case.quantization
     if not case.whole or recipe not in BITS_PER_WEIGHT:
         return []
-    tensors = usual_tensors(case.model, recipe, case.spec.released)
+    tensors, *_ = usual_tensors(case.model, recipe, case.spec.released)
     return [each for each in tensors if each.name.endswith("_exps.weight") and not each.extra]
 
 
 def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
     """What a device holds where the experts of the first layers are left in RAM, and these."""
-    tensors, first = _expert_tensors(case), int(case.setting("cpu_expert_layers") or 0)
+    tensors, first = _expert_tensors(case), int(case.settings.get("cpu_expert_layers") or 0)
     layers = [n for part in case.model.feed_forward if part.experts for n in part.layers]
     experts, left = sum(each.bytes for each in tensors), sum(n < first for n in layers)
     if not experts or not left:
@@ -358,7 +350,7 @@ def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
     return *held[:-1], held[-1].replace(first_layer=0, split=Split.HOST)
 
 
-def _program(case: Case) -> Term:
+def _program(case: Case, first: Cells) -> Term:
     """The program with its vocabulary, the backend's work buffer and the outputs of an embedding
     model. The high end has the copies that a server keeps of one prompt that fills each context.
     """
@@ -388,7 +380,7 @@ def _program(case: Case) -> Term:
     how = How.MEASURED if work + outputs <= program + vocabulary * middle else How.COMPUTED
     if runtime.overhead_how != "measured":
         how = How.ASSUMED
-    touched = min(work, _work_buffer(case, _one_batch(case))[0])
+    touched = min(work, _work_buffer(case, first)[0])
     low = runtime.overhead_low_bytes + vocabulary * least + touched + outputs
     high = runtime.overhead_high_bytes + (vocabulary or SIZES["largest_vocabulary"]) * most
     high += work + outputs + copies
@@ -462,7 +454,7 @@ def _picture(case: Case) -> Term:
         line, ends = f"{size:,} bytes", {"low": 0, "high": most}
         return term("projector_compute", size, How.ASSUMED, source, line, **ends)
     plain, largest, reserved = encoder.largest_bytes, encoder.largest_pixels, encoder.reserved_bytes
-    tokens, side = int(case.setting("picture_tokens") or 0), encoder.token_pixels
+    tokens, side = int(case.settings.get("picture_tokens") or 0), encoder.token_pixels
     if tokens and side is not None:
         plain = encoder.picture_bytes(tokens * side**2)
         reserved = plain if reserved == encoder.largest_bytes else reserved
