@@ -21,8 +21,6 @@ from .words import BREAK, UnknownGpuError, joined, refusal, tokens
 
 _MOST_LETTERS = 120
 _RAM = ("memory_total_bytes", "memory_limit_bytes")
-# a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
-_METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl(?![\w-])", re.ASCII | re.IGNORECASE)
 _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
@@ -67,7 +65,8 @@ def rented(text: str) -> tuple[Machine, str] | None:
     plain = _without_provider(text)
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
-    words = _METAL.sub(r".\1xlarge", plain).split()
+    # a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
+    words = re.sub(r"(?<=[a-z\d])\.metal-(\d{1,3})xl\b", r".\1xlarge", plain).split()
     for end in range(len(words), 0, -1):
         if size := _rented_size(name := " ".join(words[:end])):
             break

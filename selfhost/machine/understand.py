@@ -169,24 +169,23 @@ def cards_named(text: str) -> NamedCards:
 
 
 def _take_product(about: Description) -> None:
-    """The row of a product of which the name holds the most words, `9` also as `gen 9`."""
-    texts = [word.replace("gen", "") for word in about.words]
-    rows = [row for row in shipped_table("products")["product"] if _is_named(row, texts)]
+    """The row of a product of which the name holds the most words, `9` also as `gen 9`: in that
+    order with nothing between them but fillers; of one with a year in any order.
+    """
+    texts, rows = [word.replace("gen", "") for word in about.words], list[Mapping[str, Any]]()
+    for row in shipped_table("products")["product"]:
+        wanted = row["words"].split()
+        if {*wanted} <= {*texts}:
+            between = {*row.get("also", "").split(), "pro", "mini", ""} | role("idle")
+            plain = " ".join(text for text in texts if text in wanted or text not in between)
+            has_year = any(re.fullmatch(r"20\d\d", word) for word in wanted)
+            rows += [row] if f" {row['words']} " in f" {plain} " or has_year else []
     if rows:
         about.product = row = max(rows, key=lambda row: len(row["words"].split()))
         if "refused" in row:
             raise refusal(row["refused"], about.text)
         own = {*row["words"].split(), *row.get("also", "").split()}
         about.take(at for at, text in enumerate(texts) if text in own)
-
-
-def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
-    """In that order with nothing between them but fillers; of one with a year in any order."""
-    wanted = row["words"].split()
-    between = ({*row.get("also", "").split(), "pro", "mini", ""} | role("idle")) - {*wanted}
-    is_in_order = f" {row['words']} " in f" {' '.join(t for t in texts if t not in between)} "
-    has_year = any(re.fullmatch(r"20\d\d", word) for word in wanted)
-    return {*wanted} <= {*texts} and (is_in_order or has_year)
 
 
 def _take_setting(about: Description) -> None:
@@ -257,20 +256,19 @@ def _take_processor(about: Description) -> None:
     for start, end, name in about.free_runs():
         if not cpus.class_of(name[0]) or not all(map(_may_be_of_processor, name)):
             continue
-        series, shorter = _series_name(name), name[:-1]
-        has_number = any(map(str.isdecimal, name[-1])) or bool(shorter)
-        # a word that tells neither the series nor the cores is none of the name
-        is_last_needed = _series_name(shorter) != series or (
-            cpus.cores_of(" ".join(name)) != cpus.cores_of(" ".join(shorter))
-        )
-        if series is None or not has_number or not is_last_needed:
+        shorter, text, rest = name[:-1], " ".join(name), " ".join(name[:-1])
+        series, without = cpus.processor_of(text), cpus.processor_of(rest)
+        if series is None or not (shorter or any(map(str.isdecimal, name[-1]))):
+            continue
+        if without and without.name == series.name and cpus.cores_of(text) == cpus.cores_of(rest):
+            # a word that tells neither the series nor the cores is none of the name
             continue
         if about.processor is None:
-            _put_processor(about, start, end, " ".join(name))
+            _put_processor(about, start, end, text)
         elif shorter:
             if name[-1] not in about.processor:
-                first, second = about.processor, " ".join(name)
-                raise refusal("two_processors", about.text, first=first, second=second)
+                first = about.processor
+                raise refusal("two_processors", about.text, first=first, second=text)
             about.take(range(start, end))
 
 
@@ -279,14 +277,6 @@ def _may_be_of_processor(word: str) -> bool:
     is_other = SIZE.fullmatch(word) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word)
     is_of_gpu = word in role("cards") or word in ("iris", "uhd", "hd", "xe", "graphics")
     return not (is_other or is_of_gpu or (count and count[1]))
-
-
-def _series_name(name: Sequence[str]) -> str | None:
-    """Of the soldered chip, else of the series; None of a generation."""
-    chip = cpus.chip_of(frozenset(name))
-    series = chip or cpus.processor_of(" ".join(name))
-    is_generation = getattr(series, "is_a_generation", False)
-    return None if series is None or is_generation else series.name
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
@@ -303,15 +293,14 @@ def _take_processor_number(about: Description) -> None:
     """One that no GPU has, `5800x3d`; behind a GPU also figures alone, `5600 32gb 4060 ti`."""
     beside_gpu = bool(about.cards_at)
     for start, end, name in [] if about.processor or about.has_chip else about.free_runs(3):
-        is_of_gpu = not beside_gpu and matches(tuple(name))
-        if is_of_gpu or not all(map(_may_be_of_processor, name)):
-            continue
-        names = cpus.names_of_number(" ".join(name), beside_gpu=beside_gpu)
-        if len(names) > 1:
-            raise _two_readings(about, " ".join(name), names)
-        if names:
-            _put_processor(about, start, end, names[0])
-            return
+        text = " ".join(name)
+        if (beside_gpu or not matches(tuple(name))) and all(map(_may_be_of_processor, name)):
+            names = cpus.names_of_number(text, beside_gpu=beside_gpu)
+            if len(names) > 1:
+                raise _two_readings(about, text, names)
+            if names:
+                _put_processor(about, start, end, names[0])
+                return
 
 
 def _two_readings(about: Description, word: str, readings: Sequence[str]) -> Exception:
