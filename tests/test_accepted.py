@@ -324,20 +324,3 @@ def test_a_record_that_is_read_is_judged(
     judged(chance, model, here)
     if chance.random() < 0.1:
         commanded(chance, model, "--machine", str(path))
-
-
-def test_a_config_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: Path) -> None:
-    """n_group of DeepSeek V3's config.json, whose class has 256 experts: the reason names it, and nothing is counted."""
-    path = tmp_path / "config.json"
-    path.write_text(
-        '{"model_type":"deepseek_v3","hidden_size":6144,"num_hidden_layers":8,"n_group":300}',
-        encoding="utf-8",
-    )
-    verdict = check_with(
-        shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False
-    )
-    assert verdict.needs is None or verdict.needs.memory is None
-    assert any(
-        "n_group is 300, which does not divide experts, 256" in why
-        for why in verdict.model.unknown.values()
-    )

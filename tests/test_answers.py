@@ -1,4 +1,4 @@
-"""What the program answers to the questions of `tests/answers/questions.txt`, a command a line, stays what it is: figures, names and commands, and none of the wording.
+"""What the program answers to the questions of `tests/answers/questions.txt`, a command a line, stays what it is: figures, names and commands, and none of the wording. Of a question with `--format` the screen is held so, of the others the JSON.
 
 How they came to be right is tested elsewhere (`tests/truth`); these hold a change inside to them.
 
@@ -21,6 +21,7 @@ import pytest
 
 from helpers.paths import TESTS
 from helpers.written import Golden, run
+from selfhost import __version__
 
 FOLDER = TESTS / "answers"
 # how far apart two figures may lie
@@ -34,6 +35,8 @@ LEFT_OUT = {
 }  # fmt: skip
 # of a list so many records
 MOST = 25
+# of a screen: words that hold a figure, a sign or capitals, and options
+SHOWN = re.compile(r"\S*(?:[\d✓✗?%_]|[A-Z]{3})\S*|(?<!\S)--?\w[\w-]*")
 # lines to type, which hold spaces as wording does
 TYPED = {"commands", "command", "setup", "flags"}
 
@@ -61,7 +64,12 @@ def word_of(value: Any, key: str) -> str:
 
 def answer(line: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """The facts of one answer, or of the error."""
-    code, out, err = run(capsys, *shlex.split(line), "--json")
+    is_shown = " --format " in line
+    code, out, err = run(capsys, *shlex.split(line), *(() if is_shown else ("--json",)))
+    if is_shown:
+        lines = [SHOWN.findall(each) for each in (out + err).replace(__version__, "").splitlines()]
+        shown = {f"line {n}": " ".join(words) for n, words in enumerate(filter(None, lines), 1)}
+        return {"exit": str(code), **shown}
     document = json.loads(out or err)
     machine = document.get("machine") or {}
     keys = "memory_total_bytes", "cpu_cores_usable", "memory_bandwidth_bytes_per_second"
