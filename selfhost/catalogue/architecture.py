@@ -220,15 +220,17 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
         lists = [table.get(key, TABLES) for key in keys]
         places = _places(lists, model["layers"])
         for key, lines in zip(keys, lists, strict=True):
-            read = [read_part(line, places[line], LAYERS[key], model) for line in lines]
+            read = [_part(line, places[line], LAYERS[key], model) for line in lines]
             values[key] = tuple(filter(None, read))
     table.close()
     values |= {key: model[key] for key in ("layers", "embedding_length")}
     row, runs_in_gguf = gguf or transformers or "", gguf is not None
-    return Architecture(row=row, runs_in_gguf=runs_in_gguf, **values)
+    architecture = Architecture(row=row, runs_in_gguf=runs_in_gguf, **values)
+    root.document.records.append((table.path, architecture))
+    return architecture
 
 
-def read_part(
+def _part(
     line: Table, at: Places, part: type[LayerPart], model: Mapping[str, int]
 ) -> LayerPart | None:
     """One line of a list, None where it is wrong. `model`: sizes of the whole."""
@@ -241,10 +243,11 @@ def read_part(
         shared = values["heads"] if values["kind"] == "latent" else None
         values["kv_heads"] = values["kv_heads"] or shared
         values["value_length"] = values["value_length"] or values["key_length"]
+    record = part(layers=at, **values)
+    line.document.records.append((line.path, record))
     # without a size that every such part has it is left out
-    if not at or any(values[key] is None for key in values if "None" not in part._kinds[key]):
-        return None
-    return part(layers=at, **values)
+    lacks = any(values[key] is None for key in values if "None" not in part._kinds[key])
+    return None if lacks or not at else record
 
 
 def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places]:

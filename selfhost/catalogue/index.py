@@ -234,11 +234,10 @@ class _Folder:
     def spec(self, id: str) -> ModelSpec:
         if id not in self._specs:
             document = self.document(id)
-            spec = stated_spec(document, self.files[id])
-            if self._is_own and spec is not None:
-                from .spec_rules import note_broken_rules
-
-                note_broken_rules(document, spec)
+            read = stated_spec
+            if self._is_own:
+                from .spec_rules import read_model_spec as read
+            spec = read(document, self.files[id])
             if spec is not None and document.ok and id != spec.id:
                 document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
             if spec is None or not document.ok:

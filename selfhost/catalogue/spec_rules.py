@@ -10,10 +10,10 @@ from operator import ge, gt, le
 
 from ..core import Any
 from ..core.records import Record, shortened
-from ..core.tables import Document, Path, Table, shipped_table
+from ..core.tables import Document, Path, shipped_table
 from ..core.units import is_slip
-from .architecture import LAYERS, Architecture, Attention, LayerPart, read_part
-from .spec import License, ModelSpec, PublishedFiles, StatedNeeds, stated_spec
+from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
+from .spec import License, ModelSpec, PublishedFiles, Quantized, StatedNeeds, stated_spec
 from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
@@ -38,17 +38,11 @@ _RELATIONS: Mapping[str, tuple[Any, str, str]] = {
 
 
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
-    """As `stated_spec`, held against the rules."""
+    """As `stated_spec`; each rule that it breaks, as far as it could be read, is a fault too."""
     spec = stated_spec(document, origin)
-    if spec is not None:
-        note_broken_rules(document, spec)
-    return spec
-
-
-def note_broken_rules(document: Document, spec: ModelSpec) -> None:
-    """Note every rule that the spec breaks, as far as it could be read, as a fault of its file."""
-    for path, message, remedy in list(_faults(document, spec)):
+    for path, message, remedy in list(_faults(document, spec)) if spec is not None else ():
         document.add(path, message, remedy, absent=_value_at(document.values, path) is None)
+    return spec
 
 
 def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
@@ -86,27 +80,27 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             if fact not in facts and not fact.startswith(_FREE):
                 remedy = document.did_you_mean(fact, facts, 'write as "architecture.dtype"', '"{}"')
                 yield (key, fact), "is no table or key of a spec", remedy
-    yield from _file_faults(document)
-    stored, needs = spec.quantized, spec.needs
-    if stored is not None:
-        path = ("quantized", "quantization")
-        yield from _name_faults(document, path, stored.quantization, stored.format)
-    sized: list[tuple[Path, Any]] = [(("parameters",), spec.parameters)]
-    if needs is not None:
-        ways = [(("needs", "ways", number), way) for number, way in enumerate(needs.ways)]
-        sized += [(("needs",), needs), *ways]
-    if spec.architecture is not None:
-        yield from _layer_faults(document, spec.architecture)
-        if document.ok:
-            sized.append((("architecture",), spec.architecture))
-    for path, record in sized:
-        yield from _misfits(document, path, record)
+    for path, record in document.records:
+        yield from _record_faults(document, path, record, spec.architecture)
 
 
-def _misfits(
-    document: Document, path: Path, record: Any, width: int | None = None
+def _record_faults(
+    document: Document, path: Path, record: Record, model: Architecture | None
 ) -> Iterator[_Fault]:
-    for key, message, remedy in misfits(record, width):
+    """What of one table does not go together."""
+    if isinstance(record, PublishedFiles):
+        yield from _file_faults(document, path, record)
+    elif isinstance(record, Quantized):
+        path = (*path, "quantization")
+        yield from _name_faults(document, path, record.quantization, record.format)
+    elif model is not None and isinstance(record, LayerPart):
+        yield from _layer_faults(document, path, record, model)
+    elif isinstance(record, Architecture):
+        yield from _row_faults(record)
+    # of a model that cannot be read whole the sizes say nothing
+    is_sized = isinstance(record, Sized) and (document.ok or record is not model)
+    width = model.embedding_length if model is not None and record is not model else None
+    for key, message, remedy in misfits(record, width) if is_sized else ():
         # what was taken from another key is a fault of that
         if _value_at(document.values, (*path, key)) is not None:
             yield (*path, key), message, remedy
@@ -131,28 +125,18 @@ _READ_APART = (
 _FREE = ("components.", "files.")
 
 
-def _tables(document: Document, *path: str) -> Iterator[tuple[Path, Table]]:
-    """Those of the list at that path, read without noting what is wrong in them again."""
-    rows = _value_at(document.values, path)
-    for number, row in enumerate(rows if isinstance(rows, list) else ()):
-        if isinstance(row, dict):
-            yield (*path, number), Table(Document("", {}), (), row)
-
-
-def _file_faults(document: Document) -> Iterator[_Fault]:
-    for path, table in _tables(document, "files"):
-        sizes, values = table.values.get("bytes"), table.fields(PublishedFiles)
-        unsized, format = values["unsized"], values["format"]
-        if not unsized and sizes in (None, {}):
-            missing = "is missing" if sizes is None else "is empty"
-            yield (*path, "bytes"), missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }"
-        if unsized and "repository" not in table.values:
-            message = "names files that lie in no repository"
-            yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
-        for name in sizes if isinstance(sizes, dict) else ():
-            yield from _name_faults(document, (*path, "bytes", name), name, format)
-        for at, name in enumerate(unsized):
-            yield from _name_faults(document, (*path, "unsized", at), name, format)
+def _file_faults(document: Document, path: Path, files: PublishedFiles) -> Iterator[_Fault]:
+    sizes = _value_at(document.values, (*path, "bytes"))
+    if not files.unsized and sizes in (None, {}):
+        missing = "is missing" if sizes is None else "is empty"
+        yield (*path, "bytes"), missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }"
+    if files.unsized and _value_at(document.values, (*path, "repository")) is None:
+        message = "names files that lie in no repository"
+        yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
+    named = [(("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())]
+    named += [(("unsized", at), name) for at, name in enumerate(files.unsized)]
+    for inside, name in named:
+        yield from _name_faults(document, (*path, *inside), name, files.format)
 
 
 def _name_faults(
@@ -167,7 +151,7 @@ def _name_faults(
         yield path, f'"{shortened(quantization)}" is not a quantization of {format}', remedy
 
 
-def _layer_faults(document: Document, model: Architecture) -> Iterator[_Fault]:
+def _row_faults(model: Architecture) -> Iterator[_Fault]:
     rows = shipped_table("architectures")["architecture"]
     # a number more or less is another version, which may be new
     digits = re.sub(r"\D", "", model.row)
@@ -176,35 +160,28 @@ def _layer_faults(document: Document, model: Architecture) -> Iterator[_Fault]:
         key = "gguf" if model.runs_in_gguf else "transformers"
         message = f'"{shortened(model.row)}" is no architecture that is known here'
         yield ("architecture", key), message, f'did you mean "{near[0]}"?'
-    sizes = {"embedding_length": model.embedding_length, "heads": model.heads or 0}
-    for name, kind in LAYERS.items():
-        for path, line in _tables(document, "architecture", name):
-            for key, message, remedy in _key_faults(line.values, kind, model):
-                yield (*path, key), message, remedy
-            part = read_part(line, (0,), kind, sizes)
-            if part is not None:
-                yield from _misfits(document, path, part, model.embedding_length)
 
 
-def _key_faults(
-    line: Mapping[str, Any], part: type[LayerPart], model: Architecture
-) -> Iterator[tuple[str, str, str | None]]:
-    """What the kind of a layer must state and the line has not, and what says nothing with it."""
-    rules = shipped_table("model_files")["layer_keys"]
-    kind = str(line.get("kind", part._keys["kind"].default if "kind" in part._keys else None))
-    stated = rules.get(part.__name__, {}).get(kind, {})
+def _layer_faults(
+    document: Document, path: Path, part: LayerPart, model: Architecture
+) -> Iterator[_Fault]:
+    """What the kind of a layer must state and its line has not, and what says nothing with it."""
+    rules, line = shipped_table("model_files")["layer_keys"], _value_at(document.values, path)
+    keys = type(part)._keys
+    kind = str(line.get("kind", keys["kind"].default if "kind" in keys else None))
+    stated = rules.get(type(part).__name__, {}).get(kind, {})
     required, allowed = stated.get("required", []), stated.get("allowed", [])
     beside = [other for key, other in rules["beside"].items() if key in line]
     for key in dict.fromkeys([*required, *beside]):
-        if key in part._keys and key not in line:
-            yield key, "is missing", None
-    if part is Attention and "heads" not in line and model.heads is None:
-        yield "heads", "is missing, here and in [architecture]", None
+        if key in keys and key not in line:
+            yield (*path, key), "is missing", None
+    if isinstance(part, Attention) and "heads" not in line and model.heads is None:
+        yield (*path, "heads"), "is missing, here and in [architecture]", None
     known = (*required, *allowed, *rules["of_all_kinds"])
     for key in line if stated else ():
-        if key in part._keys and key not in known:
+        if key in keys and key not in known:
             remedy = f"{kind} has {', '.join((*required, *allowed))}"
-            yield key, f'means nothing with kind = "{kind}"', remedy
+            yield (*path, key), f'means nothing with kind = "{kind}"', remedy
 
 
 def _rules(document: Document, spec: ModelSpec) -> Iterator[tuple[str, Path, bool]]:

@@ -54,6 +54,8 @@ class Document:
         self._faults: list[tuple[Path, bool, str, str | None]] = []
         self._unusable = unusable
         self._lines: Mapping[Path, int] = {}
+        # what was read of it, each with its place
+        self.records: list[tuple[Path, Record]] = []
         # by the key that it states: a file beside this one
         self.parts: dict[str, Document] = {}
 
@@ -221,9 +223,10 @@ class Table:
 
     def as_record(self, kind: type[Record]) -> Any:
         """The table as a record."""
-        values = self.fields(kind)
+        record = kind(**self.fields(kind))
         self.close()
-        return kind(**values)
+        self.document.records.append((self.path, record))
+        return record
 
     def close(self, elsewhere: Mapping[str, str] = {}) -> bool:
         """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""
