@@ -111,8 +111,11 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     name = name.removesuffix(":latest")
     owner, _, rest = name.rpartition("/")
     base, form = [(rest, Form()), *splits(rest, owner)][-1]
-    error = _thing_error(typed, (name, rest, base), catalogue)
-    if error := error or _known_beginning(("uncovered", "hosted"), typed, rest, catalogue):
+    # a tune that is named for a hosted model states its size
+    is_tune = naming.sizes_in(rest) or canonical(rest).endswith("-distill")
+    error = _thing_error("thing", typed, (name, rest, base), catalogue)
+    error = error or _thing_error("uncovered", typed, (rest,), catalogue)
+    if error or (not is_tune and (error := _thing_error("hosted", typed, (rest,), catalogue))):
         return error
     missing = "does not exist here and " if naming.is_bare_weights(name) else ""
     message = f'"{shortened(typed)}" {missing}is not in the catalogue'
@@ -129,7 +132,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         plain = f"selfhost check {quote(id)}"
         remedy = remedy.format(plain=plain, check=f"{plain}{options}")
         return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
-    if error := _known_beginning(("line",), typed, rest, catalogue):
+    if error := _thing_error("line", typed, (rest,), catalogue):
         return error
     sizes = re.findall(_SEARCHED["billions"], base)
     if len(sizes) == 1:
@@ -140,50 +143,37 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
 
 
 def _thing_error(
-    typed: str, names: tuple[str, ...], catalogue: Catalogue
+    table: str, typed: str, names: Sequence[str], catalogue: Catalogue
 ) -> UnknownModelError | None:
-    """The error for a name of a tool, a service or a family; None for any other."""
-    things = catalogue.common_tables("things", "thing")
-    facts = next((things[key][1] for key in map(canonical, names) if key in things), None)
-    if facts is None:
-        return None
-    near = [id for id in facts.get("try_instead", ()) if id in catalogue]
-    return NotAModelError(
-        f'"{shortened(typed)}" is not a model but a {facts["kind"]}: {facts["answer"]}',
-        kind=facts["kind"],
-        nearest=near,
-        remedy=f"selfhost check {quote(near[0])}" if near else naming.SEE_NAMES,
-    )
-
-
-def _known_beginning(
-    tables: tuple[str, ...], typed: str, name: str, catalogue: Catalogue
-) -> UnknownModelError | None:
-    """The error for a name that begins as those of an entry in these tables of `things.toml`."""
-    key, things = canonical(name), catalogue.common("things")
-    # a tune that is named for a hosted model states its size
-    is_tune = naming.sizes_in(key) or key.endswith("-distill")
-    for table in (table for table in tables if table != "hosted" or not is_tune):
-        for about, facts in things.get(table, {}).items():
-            is_whole = key in map(canonical, facts.get("whole", ()))
-            if not is_whole and not any(_begins(key, start) for start in facts.get("names", ())):
-                continue
-            message, before = things["sentence"][table]
-            values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
-            ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
-            instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
-            return UnknownModelError(
-                message.format_map(values),
-                nearest=_near_names(name, catalogue)[0] if table == "hosted" else (),
-                remedy=instead + naming.SEE_NAMES,
-            )
+    """The error for a name of an entry in this table of `things.toml`; None for any other."""
+    things = catalogue.common("things")
+    for about, facts in things.get(table, {}).items():
+        if not _is_called(list(map(canonical, names)), about, facts):
+            continue
+        message, before = things["sentence"][table]
+        values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
+        message, before = message.format_map(values), before.format_map(values)
+        ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
+        command = f"{before}selfhost check {quote(ids[0])}" if ids else naming.SEE_NAMES
+        if "kind" in facts:
+            return NotAModelError(message, kind=facts["kind"], nearest=ids, remedy=command)
+        near = _near_names(names[0], catalogue)[0] if table == "hosted" else ()
+        remedy = f"{command}\n{naming.SEE_NAMES}" if ids else command
+        return UnknownModelError(message, nearest=near, remedy=remedy)
     return None
 
 
-def _begins(key: str, start: str) -> bool:
-    parts = [re.escape(canonical(part)) for part in start.split("*")]
-    is_near = key.startswith(parts[0][:1])
-    return is_near and re.match(rf"{'.+'.join(parts)}(?![a-z])", key) is not None
+def _is_called(keys: Sequence[str], about: str, facts: Mapping[str, Any]) -> bool:
+    """Whether one of the names is an entry's, or begins as those of its models do."""
+    whole = (about, *facts["aliases"]) if "kind" in facts else facts.get("whole", ())
+    if not set(keys).isdisjoint(map(canonical, whole)):
+        return True
+    for start in facts.get("names", ()):
+        parts = [re.escape(canonical(part)) for part in start.split("*")]
+        begun = rf"{'.+'.join(parts)}(?![a-z])"
+        if keys[0].startswith(parts[0][:1]) and re.match(begun, keys[0]):
+            return True
+    return False
 
 
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:

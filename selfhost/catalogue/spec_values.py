@@ -186,31 +186,27 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
         return _mlx_form(words, notes, is_tag)
     is_type = re.compile(GGUF_TYPE, re.IGNORECASE).fullmatch
     read = {word: gguf_name(word) if is_type(word) else _NAMES["bare"].get(word) for word in words}
-    types = {word: type for word, type in read.items() if type}
-    others = kinds - types.keys() - _CONTAINERS
-    narrow = next((type for type in types.values() if type not in _WIDE), None)
+    others = kinds - {word for word, type in read.items() if type} - _CONTAINERS
+    types = [type for type in read.values() if type]
+    narrow = next((type for type in types if type not in _WIDE), None)
     if not account and (usual := _NAMES["short"].get("".join(kinds - _CONTAINERS))):
         return Form(quantization=usual, notes=("usual",))
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
         return Form(quantization=narrow, notes=notes, is_qat="qat" in kinds and narrow == "Q4_0")
-    return _form_without_type(words, notes, list(types.values()), others)
-
-
-def _form_without_type(
-    words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
-) -> Form:
     if any(map(expression("quantizations", "unsized").fullmatch, words)):
         return Form(is_sized=False)
-    if others and others <= {"qat", "unquantized"}:
-        # the files that Google publishes of such weights are of this type
-        stated = None if "unquantized" in words else "Q4_0"
-        return Form(quantization=stated, notes=notes, is_qat=stated is not None)
-    if others and "cloud" not in words:
+    if others - {"qat", "unquantized"} and "cloud" not in kinds:
         return _packed_form(words, notes)
-    # of other files than GGUF the plain type says only that they are as published
-    wide = None if "safetensors" in words else next(iter(types), None)
-    return Form(quantization=wide, notes=notes, is_container=not (wide or "cloud" in words))
+    # the files that Google publishes of weights trained for 4 bits are of this type; of other files
+    # than GGUF the plain type says only that they are as published
+    stated = "Q4_0" if others == {"qat"} else next(iter(types), None)
+    if kinds & {"safetensors", "unquantized"}:
+        stated = None
+    is_container = not (stated or others or "cloud" in kinds)
+    return Form(
+        quantization=stated, notes=notes, is_qat=others == {"qat"}, is_container=is_container
+    )
 
 
 def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
@@ -228,10 +224,9 @@ def _mlx_form(words: Sequence[str], notes: tuple[str, ...], is_tag: bool) -> For
     mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
     if any(word in mixed or word.startswith("oq") for word in words):
         notes = (*notes, "mixed")
-    quantization = next((types[word] for word in words if word in types), None)
-    if quantization is None:
-        stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
-        quantization = f"{stated[1]}bit" if stated else None
+    stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
+    bits = f"{stated[1]}bit" if stated else None
+    quantization = next((types[word] for word in words if word in types), bits)
     if quantization is None and is_tag:
         quantization, notes = "nvfp4", (*notes, "mlx_of_ollama")
     runtime = "mlx" if quantization else None
