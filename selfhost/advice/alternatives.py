@@ -13,7 +13,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, LOSSLESS, quality_of
+from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -27,7 +27,15 @@ from ..judge.defaults import follows_a_list, suited
 from ..judge.judging import best_layout, judge
 from ..judge.programs import RUNTIMES_BY_MODALITY, can_be_made, local_copy
 from ..judge.question import ask, needs_under
-from ..judge.record import MACHINELESS_CHECKS, TIGHT_CODES, Alternative, Judged, Room
+from ..judge.record import (
+    LOSSLESS,
+    MACHINELESS_CHECKS,
+    TIGHT_CODES,
+    Alternative,
+    Judged,
+    Room,
+    quality_of,
+)
 from ..machine.record import Machine
 from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
 from .understood import remarks
@@ -155,7 +163,7 @@ class Search(Record):
         question = self.judged.question
         cards = [card for card in self.machine.accelerators or () if card.unified is False]
         for name in self._smaller_types():
-            quality = quality_of(name, self.catalogue, question.spec)
+            quality = quality_of(name, question.spec)
             if not quality.worth_having:
                 continue
             changed = question.stated.replace(runtime=question.workload.runtime, quantization=name)
@@ -242,7 +250,7 @@ class Search(Record):
 
     def best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The smallest without noticeable loss that fits, else the best that does."""
-        question, catalogue = self.judged.question, self.catalogue
+        question = self.judged.question
         spec, own = question.spec, question.workload.quantization
         if question.workload.task == "finetune" or question.local_files or own == "F32":
             return None
@@ -250,7 +258,7 @@ class Search(Record):
         first = order.index(own) if own in order else len(order) - 1
         # the order is by what is lost, so none behind the judged one counts unless it does
         least = first if own in ("F16", "BF16") else 0
-        while first > least and quality_of(order[first], catalogue, spec).cost not in LOSSLESS:
+        while first > least and quality_of(order[first], spec).cost not in LOSSLESS:
             first -= 1
         return next((name for name in order[max(first, 0) :] if self.fits(quantization=name)), None)
 

@@ -10,13 +10,12 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.openness import Row, permissions, rows
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import Quality, quality_of_workload
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.judging import judge, judge_together
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Verdict
+from ..judge.record import Judged, Quality, Question, Verdict, quality_of_workload
 from ..machine.record import Machine
 from . import Report
 from .understood import Understood, understand
@@ -94,7 +93,7 @@ def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> It
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     needs, workload = question.needs, question.workload
-    cost = quality_of_workload(workload, catalogue, question.spec)
+    cost = quality_of_workload(workload, question.spec)
     if needs is None or needs.files is None or workload.runtime is None:
         return None
     if workload.quantization is None or cost is None:

@@ -13,7 +13,7 @@ from ..catalogue.names import bare_name
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME, quality_of_workload
+from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.records import Record
@@ -23,7 +23,7 @@ from ..judge.checks.model import gate_remedy, reads_context
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.pace.rates import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, index_of, is_built_for, reaches
-from ..judge.record import Judged, Question, Verdict
+from ..judge.record import Judged, Question, Verdict, quality_of_workload
 from ..machine.record import Accelerator, Machine
 from .alternatives import Search
 from .api_route import month, offers_for
@@ -97,9 +97,7 @@ def check_with(
         understood_as=(*understood.notes, *tag_note),
         notes=tuple(notes),
         fine_print=tuple(_fine_print(understood, question)),
-        quality=quality_of_workload(
-            question.workload, catalogue, question.spec, is_halved=bits == 16
-        ),
+        quality=quality_of_workload(question.workload, question.spec, is_halved=bits == 16),
         loaded_bits=bits,
         **more,
     )

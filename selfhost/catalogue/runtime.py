@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..core.records import Stated, read_by
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
-from .architecture import Architecture
 from .spec import Denoising
 from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
 
@@ -27,8 +26,6 @@ BLANKS = (
 )  # fmt: skip
 # the end of a name that states its groups, on which no rule depends
 _GROUPS = r"-(?:\d+g|channel|[23]bit)$"
-# kinds of attention whose heads keep keys and values
-_WITH_HEADS = ("full", "sliding")
 
 
 class QuantizationRule(Stated):
@@ -64,21 +61,6 @@ class CacheRule(Stated):
     # as of `QuantizationRule`
     subject = "such a KV cache"
     asked_by = "kv_cache_type"
-
-    def for_model(self, architecture: Architecture | None, *, sees: bool) -> CacheRule:
-        """The rule with the compute capability that holds for this model."""
-        if architecture is None or self.by_heads_capability is None:
-            return self
-        row, groups = architecture.row, architecture.attention
-        left_out = self.not_by_heads + (self.not_by_heads_seeing if sees else ())
-        by_heads = row not in left_out and all(
-            group.kind in _WITH_HEADS
-            and group.key_length == group.value_length
-            and group.key_length in self.head_lengths
-            for group in groups
-        )
-        least = self.by_heads_capability if by_heads else self.compute_capability
-        return self.replace(compute_capability=least, by_heads_capability=None)
 
 
 # what says on which GPUs a program has kernels for something
@@ -343,10 +325,6 @@ class RuntimeSpec(Stated):
         return max(
             filter(None, needed), key=lambda text: [*map(int, text.split("."))], default=None
         )
-
-    def least_of(self, *, shares_ram: bool) -> str | None:
-        """The least compute capability of an NVIDIA GPU, of one that shares the RAM."""
-        return self.shared_compute_capability if shares_ram else self.compute_capability
 
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""

@@ -1,5 +1,5 @@
 """What specs may state: kinds of models, forms of ids, names of quantizations and the layout of
-each; what the end of a model's name says of its files; and what a quantization costs in quality.
+each; and what the end of a model's name says of its files.
 """
 
 from __future__ import annotations
@@ -8,14 +8,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from ..core import TYPE_CHECKING, Any
+from ..core import Any
 from ..core.records import Record
 from ..core.tables import expression, shipped_table
-
-if TYPE_CHECKING:
-    from ..core.workload import Workload
-    from .index import Catalogue
-    from .spec import ModelSpec
 
 SCHEMA = 1
 # of the file beside `<id>.toml` that says where its facts come from
@@ -246,70 +241,3 @@ def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
     # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels
     runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
     return Form(quantization=scheme.name, runtime=runtime, notes=notes)
-
-
-NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
-# nobody notices the loss
-LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
-# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
-# in needs/training.py
-_TRAINED_THROUGH = {"qlora": "nf4-double"}
-
-
-class Quality(Record):
-    """What one quantization costs: `cost` is a word of the file's scale, `text` a sentence.
-
-    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`; None where
-    nobody measured it. `worth_having` is False for what one takes only where nothing else fits.
-    """
-
-    quantization: str
-    cost: str = NOT_MEASURED
-    text: str = "no measurement of its quality loss is known"
-    loss_percent: float | None = None
-    measure: str | None = None
-    model: str | None = None
-    figure: str | None = None
-    source: str | None = None
-    worth_having: bool = True
-
-    @property
-    def warning(self) -> str | None:
-        """What one must know before anything else; None for what is worth having."""
-        return None if self.worth_having else f"{self.quantization}: {self.text}"
-
-
-def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None = None) -> Quality:
-    """What is known of it, groups of another size than usual taken for the usual ones. What the
-    model `spec` was published in costs nothing.
-    """
-    facts = catalogue.common("quantizations")["quantization"]
-    base = quantization.rpartition("-")[0] if quantization.endswith(("g", "-channel")) else ""
-    quality = Quality(quantization=quantization, **facts.get(quantization, {}))
-    if quantization not in facts and base in facts:
-        text = f"like {base}, but with another group size: {facts[base]['text']}"
-        quality = quality.replace(**{**facts[base], "text": text})
-    # the type that the publisher stored it in; none of files that others quantized
-    model = spec.architecture if spec is not None and spec.quantized is None else None
-    own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
-    if own is not None and quantization in (own, *_NAMES["same"].get(own, ())):
-        quality = Quality(quantization=quantization, cost=AS_PUBLISHED, source=quality.source)
-        return quality.replace(text="no loss: the model was published in this type")
-    # the figures are of models that write a text
-    if spec is None or spec.modality in GENERATING or quality.model in (None, "any"):
-        return quality
-    text = f"in text models {quality.text}; not measured in {spec.modality}"
-    return quality.replace(
-        text=text, cost=NOT_MEASURED, loss_percent=None, measure=None, model=None
-    )
-
-
-def quality_of_workload(
-    workload: Workload, catalogue: Catalogue, spec: ModelSpec, *, is_halved: bool = False
-) -> Quality | None:
-    """That of the weights which the task computes with; `is_halved`: files of 32 bits in 16."""
-    method = workload.finetune_method if workload.task == "finetune" else None
-    quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
-    if quantization is None or workload.quantization is None:
-        return None
-    return quality_of("bfloat16" if is_halved else quantization, catalogue, spec)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..catalogue.offers import Offer
-from ..catalogue.runtime import KernelRule, RuntimeSpec
+from ..catalogue.runtime import CacheRule, KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import Quality
+from ..catalogue.spec_values import GENERATING
 from ..core import Any, Self
 from ..core.records import Record
+from ..core.tables import shipped_table
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Companions
@@ -18,6 +19,73 @@ from .checks import Finding, Outcome
 from .pace.speed import Range, Speed, Step
 
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
+
+
+NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
+# nobody notices the loss
+LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
+# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
+# in needs/training.py
+_TRAINED_THROUGH = {"qlora": "nf4-double"}
+
+
+class Quality(Record):
+    """What one quantization costs: `cost` is a word of the file's scale, `text` a sentence.
+
+    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`; None where
+    nobody measured it. `worth_having` is False for what one takes only where nothing else fits.
+    """
+
+    quantization: str
+    cost: str = NOT_MEASURED
+    text: str = "no measurement of its quality loss is known"
+    loss_percent: float | None = None
+    measure: str | None = None
+    model: str | None = None
+    figure: str | None = None
+    source: str | None = None
+    worth_having: bool = True
+
+    @property
+    def warning(self) -> str | None:
+        """What one must know before anything else; None for what is worth having."""
+        return None if self.worth_having else f"{self.quantization}: {self.text}"
+
+
+def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
+    """What is known of it, groups of another size than usual taken for the usual ones. What the
+    model `spec` was published in costs nothing.
+    """
+    table = shipped_table("quantizations")
+    base = quantization.rpartition("-")[0] if quantization.endswith(("g", "-channel")) else ""
+    facts = table["quantization"]
+    quality = Quality(quantization=quantization, **facts.get(quantization, {}))
+    if quantization not in facts and base in facts:
+        text = f"like {base}, but with another group size: {facts[base]['text']}"
+        quality = Quality(quantization=quantization, **{**facts[base], "text": text})
+    # the type that the publisher stored it in; none of files that others quantized
+    model = spec.architecture if spec is not None and spec.quantized is None else None
+    own = (model.expert_dtype or model.matrix_dtype or model.dtype) if model else None
+    if own is not None and quantization in (own, *table["names"]["same"].get(own, ())):
+        text, source = "no loss: the model was published in this type", quality.source
+        return Quality(quantization=quantization, cost=AS_PUBLISHED, text=text, source=source)
+    # the figures are of models that write a text
+    if spec is None or spec.modality in GENERATING or quality.model in (None, "any"):
+        return quality
+    text = f"in text models {quality.text}; not measured in {spec.modality}"
+    unknown = dict.fromkeys(("loss_percent", "measure", "model"))
+    return quality.replace(text=text, cost=NOT_MEASURED, **unknown)
+
+
+def quality_of_workload(
+    workload: Workload, spec: ModelSpec, *, is_halved: bool = False
+) -> Quality | None:
+    """That of the weights which the task computes with; `is_halved`: files of 32 bits in 16."""
+    if workload.quantization is None:
+        return None
+    method = workload.finetune_method if workload.task == "finetune" else None
+    trained = _TRAINED_THROUGH.get(method or "", workload.quantization)
+    return quality_of("bfloat16" if is_halved else trained, spec)
 
 
 class Room(Record):
@@ -62,6 +130,23 @@ class NamedFiles(Record):
 
 
 NO_FILES = NamedFiles()
+
+
+def _cache_rule(rule: CacheRule, spec: ModelSpec) -> CacheRule:
+    """The rule with the compute capability that holds for this model."""
+    model = spec.architecture
+    if model is None or rule.by_heads_capability is None:
+        return rule
+    left_out = rule.not_by_heads
+    left_out += rule.not_by_heads_seeing if spec.modality == "vision" else ()
+    by_heads = model.row not in left_out and all(
+        group.kind in ("full", "sliding")
+        and group.key_length == group.value_length
+        and group.key_length in rule.head_lengths
+        for group in model.attention
+    )
+    least = rule.by_heads_capability if by_heads else rule.compute_capability
+    return rule.replace(compute_capability=least, by_heads_capability=None)
 
 
 class Question(Record):
@@ -126,7 +211,7 @@ class Question(Record):
         if runtime is None:
             return ()
         rule = runtime.cache_rules.get(cache or "")
-        own = rule and rule.for_model(spec.architecture, sees=spec.modality == "vision")
+        own = rule and _cache_rule(rule, spec)
         return tuple(filter(None, (runtime.rule_of(self.workload.quantization), own)))
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
 from selfhost.advice.several import Shown, Size
-from selfhost.catalogue.spec_values import Quality
 from selfhost.core.records import Unread
-from selfhost.judge.record import Finding, Outcome, Verdict
+from selfhost.judge.record import Finding, Outcome, Quality, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 
 GIB = 2**30

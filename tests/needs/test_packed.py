@@ -12,8 +12,8 @@ from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.spec_values import quality_of
 from selfhost.core.errors import WorkloadError
+from selfhost.judge.record import quality_of
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
 from selfhost.needs.checkpoints import linear_bytes
@@ -145,7 +145,7 @@ def test_the_order_of_choice_is_the_order_of_quality(program: str) -> None:
     """What is tried first loses least, by the measured figures."""
     spec = CATALOGUE.spec("llama-3.1-8b-instruct")
     order = quantizations_of(spec, CATALOGUE.runtime(program))
-    found = [quality_of(name, CATALOGUE) for name in order]
+    found = [quality_of(name) for name in order]
     measured = [one for one in found if one.measure == "perplexity" and one.cost != "small"]
     losses = [one.loss_percent for one in measured if one.loss_percent is not None]
     assert losses == sorted(losses)

@@ -284,7 +284,8 @@ def _requirements(
     """What builds and rules ask of a GPU: whether that is known to be met, its variant, figures."""
     # a program that runs without a GPU asks for little: one with an unlisted name has it
     gpu_only, sources = runtime.gpu_only, runtime.sources
-    least, patterns = runtime.least_of(shares_ram=device.unified is True), amd_gpus(runtime)
+    key = "shared_compute_capability" if device.unified else "compute_capability"
+    least, patterns = getattr(runtime, key), amd_gpus(runtime)
     is_met = None if least is None else reaches(device, least)
     figures: dict[str, Any] = {"rule": None, "other_runtime": gpu_only}
     if least is not None and (gpu_only or is_met is not None):

@@ -146,7 +146,9 @@ def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "am
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """False where every build of the program is known not to compute on such a GPU."""
-    least = runtime.least_of(shares_ram=device.unified is True)
+    least = runtime.compute_capability
+    if device.unified:
+        least = runtime.shared_compute_capability
     if least is not None and reaches(device, least) is False:
         return False
     patterns = amd_gpus(runtime)
