@@ -111,11 +111,8 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     name = name.removesuffix(":latest")
     owner, _, rest = name.rpartition("/")
     base, form = [(rest, Form()), *splits(rest, owner)][-1]
-    # a tune that is named for a hosted model states its size
-    is_tune = naming.sizes_in(rest) or canonical(rest).endswith("-distill")
-    error = _thing_error("thing", typed, (name, rest, base), catalogue)
-    error = error or _thing_error("uncovered", typed, (rest,), catalogue)
-    if error or (not is_tune and (error := _thing_error("hosted", typed, (rest,), catalogue))):
+    names = (rest, name, base)
+    if error := _thing_error(("thing", "uncovered", "hosted"), typed, names, catalogue):
         return error
     missing = "does not exist here and " if naming.is_bare_weights(name) else ""
     message = f'"{shortened(typed)}" {missing}is not in the catalogue'
@@ -132,7 +129,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         plain = f"selfhost check {quote(id)}"
         remedy = remedy.format(plain=plain, check=f"{plain}{options}")
         return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
-    if error := _thing_error("line", typed, (rest,), catalogue):
+    if error := _thing_error(("line",), typed, names, catalogue):
         return error
     sizes = re.findall(_SEARCHED["billions"], base)
     if len(sizes) == 1:
@@ -143,19 +140,20 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
 
 
 def _thing_error(
-    table: str, typed: str, names: Sequence[str], catalogue: Catalogue
+    tables: Sequence[str], typed: str, names: Sequence[str], catalogue: Catalogue
 ) -> UnknownModelError | None:
-    """The error for a name of an entry in this table of `things.toml`; None for any other."""
-    things = catalogue.common("things")
-    for about, facts in things.get(table, {}).items():
-        if not _is_called(list(map(canonical, names)), about, facts):
+    """The error for a name of an entry in these tables of `things.toml`; None for any other."""
+    things, keys = catalogue.common("things"), [canonical(name) for name in names]
+    entries = ((table, about) for table in tables for about in things.get(table, {}))
+    for table, about in entries:
+        facts = things[table][about]
+        if not _is_called(keys, table, about, facts):
             continue
-        message, before = things["sentence"][table]
         values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
-        message, before = message.format_map(values), before.format_map(values)
+        message, before = (each.format_map(values) for each in things["sentence"][table])
         ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
         command = f"{before}selfhost check {quote(ids[0])}" if ids else naming.SEE_NAMES
-        if "kind" in facts:
+        if table == "thing":
             return NotAModelError(message, kind=facts["kind"], nearest=ids, remedy=command)
         near = _near_names(names[0], catalogue)[0] if table == "hosted" else ()
         remedy = f"{command}\n{naming.SEE_NAMES}" if ids else command
@@ -163,17 +161,20 @@ def _thing_error(
     return None
 
 
-def _is_called(keys: Sequence[str], about: str, facts: Mapping[str, Any]) -> bool:
+def _is_called(keys: Sequence[str], table: str, about: str, facts: Mapping[str, Any]) -> bool:
     """Whether one of the names is an entry's, or begins as those of its models do."""
-    whole = (about, *facts["aliases"]) if "kind" in facts else facts.get("whole", ())
-    if not set(keys).isdisjoint(map(canonical, whole)):
-        return True
+    key = keys[0]
+    if table == "thing":
+        return not set(keys).isdisjoint(map(canonical, (about, *facts["aliases"])))
+    # a tune that is named for a hosted model states its size
+    if table == "hosted" and (naming.sizes_in(key) or key.endswith("-distill")):
+        return False
     for start in facts.get("names", ()):
         parts = [re.escape(canonical(part)) for part in start.split("*")]
         begun = rf"{'.+'.join(parts)}(?![a-z])"
-        if keys[0].startswith(parts[0][:1]) and re.match(begun, keys[0]):
+        if key.startswith(parts[0][:1]) and re.match(begun, key):
             return True
-    return False
+    return key in map(canonical, facts.get("whole", ()))
 
 
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:

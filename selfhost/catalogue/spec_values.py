@@ -182,17 +182,22 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     is_type = re.compile(GGUF_TYPE, re.IGNORECASE).fullmatch
     read = {word: gguf_name(word) if is_type(word) else _NAMES["bare"].get(word) for word in words}
     others = kinds - {word for word, type in read.items() if type} - _CONTAINERS
-    types = [type for type in read.values() if type]
+    types = [*filter(None, read.values())]
     narrow = next((type for type in types if type not in _WIDE), None)
     if not account and (usual := _NAMES["short"].get("".join(kinds - _CONTAINERS))):
         return Form(quantization=usual, notes=("usual",))
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
         return Form(quantization=narrow, notes=notes, is_qat="qat" in kinds and narrow == "Q4_0")
-    if any(map(expression("quantizations", "unsized").fullmatch, words)):
-        return Form(is_sized=False)
     if others - {"qat", "unquantized"} and "cloud" not in kinds:
         return _packed_form(words, notes)
+    return _plain_form(kinds, notes, types, others)
+
+
+def _plain_form(
+    kinds: set[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
+) -> Form:
+    """Weights as they were trained."""
     # the files that Google publishes of weights trained for 4 bits are of this type; of other files
     # than GGUF the plain type says only that they are as published
     stated = "Q4_0" if others == {"qat"} else next(iter(types), None)
