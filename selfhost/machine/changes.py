@@ -8,7 +8,7 @@ from functools import partial
 
 from ..core import Any, units
 from ..core.errors import InputError, Problem
-from ..core.records import fault_of, shortened
+from ..core.records import fault_of, shortened, shown
 from ..core.tables import shipped_table
 from ..core.units import did_you_mean, nearest, parse_number, parse_size, words_of
 from . import cpus, gpus
@@ -167,7 +167,7 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
     for key in (key for key in SETTINGS if key in values):
         how = "measured, by " * (key == "bandwidth" and values[key][1])
         facts = _facts_of_setting(changed, key, values[key])
-        changed = changed.stated(facts, f"{how}--set {texts[key]}")
+        changed = changed.stated(facts, f"{how}--set {shown(texts[key])}")
     if named:
         notes = (text for each in named for text in (*each.notes, each.source))
         facts = {"accelerators": joined(named).accelerators}

@@ -39,40 +39,35 @@ class Library:
 
 def describe(nvml: Library) -> dict[str, Any]:
     """The driver and all GPUs, each as what programs can have of it: itself or, in MIG mode, its
-    instances, for nothing runs on the whole of it.
+    instances, for nothing runs on the whole of it. `error` is the number of the error that hides a
+    GPU, or its memory.
     """
     if code := nvml.call("nvmlInit_v2"):
         return {"error": code}
-    count = min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)
-    return {
-        "driver": nvml.text("nvmlSystemGetDriverVersion"),
-        "gpus": [_gpu_or_instances(nvml, index) for index in range(count)],
-    }
-
-
-def _gpu_or_instances(nvml: Library, index: int) -> list[dict[str, Any]]:
-    """`error` is the number of the error that hides a GPU, or its memory."""
-    handle, clock = ctypes.c_void_p(), ctypes.c_uint(_CLOCK_MEMORY)
-    number = ctypes.c_uint(index)
-    if code := nvml.call("nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle)):
-        return [{"error": code}]
-    whole = {
-        **_device(nvml, handle),
-        "bus_width_bits": sum(nvml.numbers("nvmlDeviceGetMemoryBusWidth", handle)),
-        "memory_clock_mhz": sum(nvml.numbers("nvmlDeviceGetMaxClockInfo", handle, clock)),
-        "compute_capability": nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2),
-    }
-    if nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)[:1] != [1]:
-        return [whole]
-    instances = []
-    most = sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle))
-    for place in range(min(most, _MAX_DEVICES)):
-        # the numbers of MIG devices may have gaps
-        part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
-        if not nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
-            own = {**_device(nvml, part), "part_of_bytes": whole["memory_total_bytes"] or 0}
-            instances.append({**whole, **own, "name": own["name"] or whole["name"]})
-    return instances
+    gpus: list[list[dict[str, Any]]] = []
+    for index in range(min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)):
+        handle, clock = ctypes.c_void_p(), ctypes.c_uint(_CLOCK_MEMORY)
+        number = ctypes.c_uint(index)
+        if code := nvml.call("nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle)):
+            gpus.append([{"error": code}])
+            continue
+        capability = nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2)
+        whole = {
+            **_device(nvml, handle),
+            "bus_width_bits": sum(nvml.numbers("nvmlDeviceGetMemoryBusWidth", handle)),
+            "memory_clock_mhz": sum(nvml.numbers("nvmlDeviceGetMaxClockInfo", handle, clock)),
+            "compute_capability": capability,
+        }
+        is_split = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)[:1] == [1]
+        gpus.append([] if is_split else [whole])
+        most = sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle)) if is_split else 0
+        for place in range(min(most, _MAX_DEVICES)):
+            # the numbers of MIG devices may have gaps
+            part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
+            if not nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
+                own = {**_device(nvml, part), "part_of_bytes": whole["memory_total_bytes"] or 0}
+                gpus[-1].append({**whole, **own, "name": own["name"] or whole["name"]})
+    return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
 
 def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from .host import Facts, Host, firmware_scope, whole
 
 _REGISTRY = r"HARDWARE\DESCRIPTION\System"
 _BIOS = (rf"{_REGISTRY}\BIOS\SystemManufacturer", rf"{_REGISTRY}\BIOS\SystemProductName")
+# instruction sets about which Windows has no number
+_UNASKED = {"arm": ("i8mm", "bf16", "sve"), "x86": ("fma", "f16c", "bmi2")}
 _UNSTATED = "the system does not state it"
 
 
@@ -24,7 +26,16 @@ def read_processor(host: Host, facts: Facts) -> None:
         source = "registry, PROCESSOR_ARCHITECTURE"
         name = str(host.ask("registry", rf"{_REGISTRY}\CentralProcessor\0\{key}") or "").strip()
         where, why = f"registry, {key}", f"registry, {key} does not say"
-        _read_windows_sets(host, facts, is_arm=kind == "aarch64")
+        maker = "arm" if kind == "aarch64" else "x86"
+        table = shipped_table("firmware_names")[f"windows_{maker}"]
+        there = host.ask("processor_features") or ()
+        names = tuple(sorted(word for number, word in table.items() if int(number) in there))
+        unread = "Windows did not say what the processor can do"
+        facts.put("instruction_sets", names or None, "IsProcessorFeaturePresent", unread)
+        # not asked: their absence from the list does not say that they are missing
+        for word in _UNASKED[maker] if names else ():
+            unread = "Windows does not tell programs about it"
+            facts.put(f"instruction_sets.{word}", None, why=unread)
     else:
         _read_mac_sets(host, facts)
     if host.sysctl("hw.optional.arm64") == "1":
@@ -48,18 +59,6 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
         source = "sysctl machdep.cpu.features, leaf7_features"
     why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
     facts.put("instruction_sets", tuple(sorted(there)) or None, source, why)
-
-
-def _read_windows_sets(host: Host, facts: Facts, *, is_arm: bool) -> None:
-    table = shipped_table("firmware_names")["windows_arm" if is_arm else "windows_x86"]
-    there = host.ask("processor_features") or ()
-    names = tuple(sorted(name for number, name in table.items() if int(number) in there))
-    unread = "Windows did not say what the processor can do"
-    facts.put("instruction_sets", names or None, "IsProcessorFeaturePresent", unread)
-    # not asked: their absence from the list does not say that they are missing
-    unasked = ("i8mm", "bf16", "sve") if is_arm else ("fma", "f16c", "bmi2")
-    for name in unasked if names else ():
-        facts.put(f"instruction_sets.{name}", None, why="Windows does not tell programs about it")
 
 
 def read_scope(host: Host, facts: Facts) -> None:
