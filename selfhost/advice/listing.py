@@ -6,15 +6,20 @@ done when the rows to show are settled: those that `Lister.all` begins with, whi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from ..catalogue.index import Catalogue, Outline
+from ..catalogue.names import latin_spelling
 from ..catalogue.offers import snapshot_day
-from ..catalogue.searching import holds_words
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import MODALITIES, USES
 from ..core import units
 from ..core.errors import InputError, SpecError, WorkloadError, one_line
 from ..core.records import Record
+from ..core.tables import shipped_table
+from ..core.units import canonical
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import reads_context, terms_checks
@@ -93,6 +98,63 @@ def chosen(
         for spec in catalogue.specs(ids)
         if openness in (None, spec.openness.weights) and (not words or holds_words(spec, words))
     ]
+
+
+def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """The words as they are compared: in lower case and Latin letters, and the name of a use for a
+    phrase that means it (`text to speech`).
+    """
+    latin = [latin_spelling(word, catalogue) or word for word in words]
+    text = " ".join(" ".join(latin).lower().split())
+    for phrase, use in shipped_table("uses")["kinds"].items():
+        if " " in phrase:
+            text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
+    return tuple(text.split())
+
+
+def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:
+    """The use and the modality that words name, None where they name none or several."""
+    kinds = {kind_meant(word) for word in words}
+    parts = {part for kind in kinds for part in kind.split("-")}
+    uses = [use for use in USES if parts.issuperset(use.split("-"))]
+    use, *others = uses or (None,)
+    modality, *more = kinds.intersection(MODALITIES) or (None,)
+    return None if others else use, None if more else modality
+
+
+def kind_meant(word: str) -> str:
+    """The use or modality that a word means, in the singular or the plural; else the word."""
+    word, kinds = word.lower(), shipped_table("uses")["kinds"]
+    readings = [kinds.get(reading, reading) for reading in (word, word.removesuffix("s"))]
+    return next((kind for kind in readings if kind in USES or kind in MODALITIES), word)
+
+
+def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
+    """Whether the model's names, its maker or its kind hold every word, a size as a whole."""
+    names = [model.id, model.name, model.family or "", *model.aliases]
+    maker = f"-{canonical(model.developer or '')}"
+    kinds = {model.modality, *(part for use in model.uses or () for part in use.split("-"))}
+    return any(map(canonical, words)) and all(
+        kinds.issuperset(kind_meant(word).split("-"))
+        or f"-{canonical(word)}" in maker
+        or _is_part_of_names(word, names)
+        for word in words
+    )
+
+
+def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
+    facts = shipped_table("names")["searched"]
+    if re.fullmatch(facts["size"], word) is None:
+        return any(canonical(word) in canonical(name) for name in names)
+    whole = re.compile(facts["whole_size"].format(re.escape(word)))
+    return any(whole.search(name.lower().replace(" ", "-")) for name in names)
+
+
+def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """Those of the words that are in some model's name, each a search that finds one."""
+    names = [(outline.id, outline.family or "") for outline in catalogue.outlines.values()]
+    searched = dict.fromkeys(words[: shipped_table("names")["searched"]["most_searched"]])
+    return tuple([w for w in searched if any(_is_part_of_names(w, each) for each in names)])
 
 
 class Lister:

@@ -1,11 +1,9 @@
-"""What a person typed -> one model, or what to say of a name that no model goes by; and the models
-that words mean, as `list` searches.
-"""
+"""What a person typed -> one model, or what to say of a name that no model goes by."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 
 from ..core import Any, units
@@ -15,8 +13,7 @@ from ..core.tables import shipped_table
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from . import names as naming
 from .index import Catalogue
-from .spec import ModelSpec
-from .spec_values import MODALITIES, USES, Form, splits
+from .spec_values import Form, splits
 
 # a model's id, a clause on why, and what to type
 _Hint = tuple[str, str, str]
@@ -48,63 +45,6 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
         resolution = resolve(reading, catalogue)
         return resolution.replace(notes=(f"{name} is read as {reading}.", *resolution.notes))
     raise _unknown_name(typed, name.removeprefix(naming.LIBRARY), catalogue)
-
-
-def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """The words as they are compared: in lower case and Latin letters, and the name of a use for a
-    phrase that means it (`text to speech`).
-    """
-    latin = [naming.latin_spelling(word, catalogue) or word for word in words]
-    text = " ".join(" ".join(latin).lower().split())
-    for phrase, use in shipped_table("uses")["kinds"].items():
-        if " " in phrase:
-            text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
-    return tuple(text.split())
-
-
-def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:
-    """The use and the modality that words name, None where they name none or several."""
-    kinds = {kind_meant(word) for word in words}
-    parts = {part for kind in kinds for part in kind.split("-")}
-    uses = [use for use in USES if parts.issuperset(use.split("-"))]
-    use, *others = uses or (None,)
-    modality, *more = kinds.intersection(MODALITIES) or (None,)
-    return None if others else use, None if more else modality
-
-
-def kind_meant(word: str) -> str:
-    """The use or modality that a word means, in the singular or the plural; else the word."""
-    word, kinds = word.lower(), shipped_table("uses")["kinds"]
-    readings = [kinds.get(reading, reading) for reading in (word, word.removesuffix("s"))]
-    return next((kind for kind in readings if kind in USES or kind in MODALITIES), word)
-
-
-def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
-    """Whether the model's names, its maker or its kind hold every word, a size as a whole."""
-    names = [model.id, model.name, model.family or "", *model.aliases]
-    maker = f"-{canonical(model.developer or '')}"
-    kinds = {model.modality, *(part for use in model.uses or () for part in use.split("-"))}
-    return any(map(canonical, words)) and all(
-        kinds.issuperset(kind_meant(word).split("-"))
-        or f"-{canonical(word)}" in maker
-        or _is_part_of_names(word, names)
-        for word in words
-    )
-
-
-def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
-    if re.fullmatch(_SEARCHED["size"], word) is None:
-        return any(canonical(word) in canonical(name) for name in names)
-    whole = re.compile(_SEARCHED["whole_size"].format(re.escape(word)))
-    return any(whole.search(name.lower().replace(" ", "-")) for name in names)
-
-
-def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """Those of the words that are in some model's name, each a search that finds one."""
-    names = [(outline.id, outline.family or "") for outline in catalogue.outlines.values()]
-    most = _SEARCHED["most_searched"]
-    held = (w for w in words[:most] if any(_is_part_of_names(w, each) for each in names))
-    return tuple(dict.fromkeys(held))
 
 
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..advice.listing import Lister, Ranking, chosen, count_rows, list_notes
+from ..advice.listing import (
+    Lister,
+    Ranking,
+    chosen,
+    count_rows,
+    kinds_in,
+    list_notes,
+    words_in_names,
+    words_typed,
+)
 from ..catalogue.index import Catalogue, open_catalogue
-from ..catalogue.searching import kinds_in, words_in_names, words_typed
 from ..core import Any
 from ..core.units import canonical, nearest, utc_today
 from ..core.workload import Workload

@@ -188,7 +188,7 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(f"{kind} {' '.join(words)}", remedy=remedy or see)
 
     def _refuse_choice(self, action: argparse.Action, value: Any) -> NoReturn:
-        from ..catalogue.searching import kind_meant
+        from ..advice.listing import kind_meant
         from ..core.units import canonical, nearest
 
         flag = f"{action.option_strings[0]} " if action.option_strings else ""

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import DATA
 from selfhost import Verdict, Workload, check
+from selfhost.advice.listing import holds_words, words_in_names, words_typed
 from selfhost.advice.understood import understand_name
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import complete
-from selfhost.catalogue.searching import holds_words, resolve, words_in_names, words_typed
+from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.units import canonical
 from selfhost.judge.programs import is_published
