@@ -49,7 +49,7 @@ def run(words: list[str]) -> int:
 def _run(words: list[str]) -> int:
     options = parse("audit", words)
     if options.init or options.validate is not None:
-        if options.format or options.output:
+        if options.format or "output" in getattr(options, "given", ()):
             name = "--init" if options.init else "--validate"
             raise output.UsageError(
                 f"{name} writes no report: --format and --output do not go with it",
@@ -76,7 +76,7 @@ def _run(words: list[str]) -> int:
     def say(line: str) -> None:
         # a program that wants JSON finds no progress on standard error
         if not output.asks_for(words, "json"):
-            output.to_standard_error(f"{line}\n")
+            output.write(f"{line}\n", to_error=True)
 
     audit = run_audit(
         policy,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..core.errors import SelfhostError
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS
-from .output import UsageError, asks_for, bug, complain, to_standard_error, write
+from .output import UsageError, asks_for, bug, complain, write
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
@@ -47,7 +47,7 @@ def _dispatch(words: list[str]) -> int:
     while words and words[0] in _EVERYWHERE:
         everywhere, words = [*everywhere, words[0]], words[1:]
     if not words:
-        to_standard_error(_overview())
+        write(_overview(), to_error=True)
         return NO_ANSWER
     command, rest = words[0], words[1:]
     if command in ("-V", "--version"):

@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..core import TYPE_CHECKING, TextIO
+from ..core import TYPE_CHECKING
 from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _OWN_FOLDER = "give a file in a folder that exists and is yours, or send the rep
 
 
 class UsageError(SelfhostError):
-    """The command line makes no sense."""
+    """The command line makes no sense, or no report can be written where it says."""
 
 
 def is_terminal() -> bool:
@@ -66,11 +66,11 @@ def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
         from ..reports import json
 
         document = json.titled("error/1", **json.fault(error), exit_code=code)
-        to_standard_error(json.dumps(document))
+        write(json.dumps(document), to_error=True)
     else:
         from ..reports.layout import error_text
 
-        to_standard_error(error_text(as_typed(error)))
+        write(error_text(as_typed(error)), to_error=True)
 
 
 def bug(error: BaseException) -> SelfhostError:
@@ -143,51 +143,35 @@ def present(options: argparse.Namespace, blocks: Blocks) -> None:
     deliver(options, text)
 
 
-def _write(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        text = text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
-        stream.write(text)
-
-
-def write(text: str = "", *, flush: bool = False) -> None:
-    """Write to standard output, or raise `UsageError`; a pipe whose reader has gone is no error."""
-    if sys.stdout is None:
-        if not text:
+def write(text: str = "", *, flush: bool = False, to_error: bool = False) -> None:
+    """Write to standard output, or raise `UsageError`; `to_error` is standard error, where somebody
+    reads it. A pipe whose reader has gone is no error.
+    """
+    stream = sys.stderr if to_error else sys.stdout
+    if stream is None:
+        if to_error or not text:
             return
         raise UsageError("there is no standard output", remedy=_TO_A_FILE)
     try:
-        _write(sys.stdout, text)
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            encoding = stream.encoding or "ascii"
+            text = text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+            stream.write(text)
         if flush:
-            sys.stdout.flush()
+            stream.flush()
     except OSError as error:
-        _abandon(sys.stdout)
+        # what is left in the buffer would complain at exit
+        try:  # noqa: SIM105 - contextlib would be loaded for this alone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (OSError, ValueError):
+            pass
         # a pipe whose reader has gone is EINVAL on Windows
         is_gone = os.name == "nt" and error.errno == errno.EINVAL
-        if not (is_gone or isinstance(error, BrokenPipeError)):
+        if not (to_error or is_gone or isinstance(error, BrokenPipeError)):
             reason = f"standard output cannot be written: {error.strerror or error}"
             raise UsageError(reason, remedy=_TO_A_FILE) from None
-
-
-def to_standard_error(text: str) -> None:
-    """Write to standard error, where there is one and somebody reads it."""
-    if sys.stderr is None:
-        return
-    try:
-        _write(sys.stderr, text)
-        sys.stderr.flush()
-    except OSError:
-        _abandon(sys.stderr)
-
-
-def _abandon(stream: TextIO) -> None:
-    # what is left in the buffer would complain at exit
-    try:  # noqa: SIM105 - contextlib would be loaded for this alone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):
-        pass
 
 
 def note(text: str) -> None:
@@ -195,7 +179,8 @@ def note(text: str) -> None:
     write(flush=True)
     from ..reports.layout import clean
 
-    to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
+    lines = (f"{clean(line)}\n" for line in f"note: {text}".splitlines())
+    write("".join(lines), to_error=True)
 
 
 def note_faulty_specs(catalogue: Catalogue) -> None:
@@ -207,14 +192,10 @@ def note_faulty_specs(catalogue: Catalogue) -> None:
         note(f"ignored these spec files because of errors:\n{faults}")
 
 
-class WriteError(SelfhostError):
-    """A report cannot be written where it was asked for; what stood there is as it was."""
-
-
 def refuse_targets(
     options: argparse.Namespace, paths: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
-    """Raise `WriteError` where a report would replace an input or another one, or has no place."""
+    """Raise `UsageError` where a report would replace an input or another one, or has no place."""
     named: list[str] = []
     for option, value in vars(options).items():
         if option not in ("output", "format", "given"):
@@ -225,16 +206,16 @@ def refuse_targets(
     for path in paths:
         place = _STREAMS.get(path) or os.path.realpath(path)
         if place in places and path != os.devnull:
-            raise WriteError(f"two reports would go to {path}", remedy="give each its own file")
+            raise UsageError(f"two reports would go to {path}", remedy="give each its own file")
         places.append(place)
         _device_or_file(path)
         if any(os.path.exists(path) and os.path.samefile(path, other) for other in read):
             message = f"cannot write {path}: this run reads it"
-            raise WriteError(message, remedy="name another file for the report")
+            raise UsageError(message, remedy="name another file for the report")
 
 
 def _device_or_file(path: str) -> bool:
-    """True for a device. Raises `WriteError` for what is no file to be written in its folder."""
+    """True for a device. Raises `UsageError` for what is no file to be written in its folder."""
     is_device = os.path.abspath(path).startswith(("/dev/", "/proc/"))
     try:
         is_fit = is_device or (stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.W_OK))
@@ -247,13 +228,13 @@ def _device_or_file(path: str) -> bool:
         raise _unwritable(path, error) from None
     if not is_fit:
         message = f"cannot write {path}: it is no file that this account may change"
-        raise WriteError(message, remedy=_OWN_FOLDER)
+        raise UsageError(message, remedy=_OWN_FOLDER)
     return is_device
 
 
 def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
     """Write each (path, text): all are on the disk before the first file is replaced, which keeps
-    its permissions; a link to it stays a link. Raises `WriteError`.
+    its permissions; a link to it stays a link. Raises `UsageError`.
     """
     temporary: dict[str, str] = {}
     path = ""
@@ -290,8 +271,8 @@ def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
             os.unlink(beside)
 
 
-def _unwritable(path: str, error: OSError | ValueError) -> WriteError:
+def _unwritable(path: str, error: OSError | ValueError) -> UsageError:
     reason = getattr(error, "strerror", None) or "that is no name of a file"
     is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     remedy = "make room, or name a file elsewhere" if is_full else _OWN_FOLDER
-    return WriteError(f"cannot write {path}: {reason}", remedy=remedy)
+    return UsageError(f"cannot write {path}: {reason}", remedy=remedy)

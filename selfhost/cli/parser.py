@@ -33,30 +33,6 @@ if TYPE_CHECKING:
 _MANY_OPTIONS = 15
 
 
-def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
-    """Return the options of a command line. Raises `UsageError` for one that makes no sense."""
-    parser = CommandParser(command)
-    options = parser.parse(words)
-    output = getattr(options, "output", None)
-    # beside `audit --init` it is refused, whatever it names
-    if output == "-" and not getattr(options, "init", False):
-        output = options.output = None
-    if output is None:
-        return options
-    suffix = output.rpartition(".")[2]
-    if command == "audit":
-        from ..reports.audit_formats import FORMATS
-
-        named = [name for name, form in FORMATS.items() if form.suffix == suffix]
-        options.format = options.format or named
-        return options
-    formats = parser._option_string_actions["--format"].choices or ()
-    if "format" not in options.given and suffix in formats:
-        options.format = suffix
-    refuse_targets(options, [output])
-    return options
-
-
 class _Once(argparse.Action):
     """Keeps the value of an option; argparse would drop the first of two without a word."""
 
@@ -81,7 +57,7 @@ class _Once(argparse.Action):
 class CommandParser(argparse.ArgumentParser):
     """Parses the words of one command, and raises UsageError where argparse would exit."""
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, words: Sequence[str] = ()) -> None:
         # argparse loads shutil to ask for the width, and makes a formatter for each option
         width = max(40, min(100, extent("COLUMNS") or 80))
         form, job = argparse.RawDescriptionHelpFormatter, COMMANDS[command][1]
@@ -92,7 +68,7 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=partial(form, max_help_position=27, width=width),
         )
         self.command = command
-        self.words: Sequence[str] = ()
+        self.words = words
         self.register("action", None, _Once)
         self.usage = "%(prog)s [OPTIONS]"
         self._positionals.title = "arguments"
@@ -112,21 +88,6 @@ class CommandParser(argparse.ArgumentParser):
                 shown = shown or "|".join(settings["choices"])
                 shown += "…" if nargs in ("+", "*") else ""
                 self.usage += f" [{shown}]" if nargs in ("?", "*") else f" {shown}"
-
-    def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Return the options of a command line."""
-        self.words = words
-        for word in words:
-            if word.startswith("-") and word.endswith("=--"):
-                # argparse makes no value of it in one version of Python, and a name in another
-                self.error(f"{word[:-3]}: expected a value, not '--'")
-        options, extra = self.parse_known_args(words)
-        for place, word in enumerate(extra):
-            if word[:2] == "--" and word != "--":
-                # Python 3.14 takes the value of an option that it does not know for a positional
-                self._refuse_unknown(extra[place:])
-        # only names after an option need the slower way
-        return self.parse_intermixed_args(words) if extra else options
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
         """Read a value; argparse would hide the reason of a `ValueError`."""
@@ -155,7 +116,7 @@ class CommandParser(argparse.ArgumentParser):
             message = f"{flag}{colon}{rest}"
         ignored = rest.removeprefix("ignored explicit argument ")
         if flag == "unrecognized arguments":
-            self._refuse_unknown(rest.split() or ["an empty word"])
+            self.refuse_unknown(rest.split() or ["an empty word"])
         if flag == "the following arguments are required":
             message = help_text("missing").get(self.command, message)
             first = help_text("examples")[self.command].split("\n")[0].strip().partition("  ")[0]
@@ -166,7 +127,8 @@ class CommandParser(argparse.ArgumentParser):
             message, remedy = f"{flag} takes no value, not {ignored}", f"write {flag} alone"
         raise UsageError(message, remedy=remedy)
 
-    def _refuse_unknown(self, words: Sequence[str]) -> NoReturn:
+    def refuse_unknown(self, words: Sequence[str]) -> NoReturn:
+        """Raise what to type instead of options or words that the command does not have."""
         from ..core.units import nearest
 
         # without the dashes, which all options have, and which would make unlike words look alike
@@ -216,6 +178,39 @@ class CommandParser(argparse.ArgumentParser):
         return f"{super().format_help()}\n{examples(self.command)}\nexit codes:\n{lines}"
 
 
+def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
+    """Return the options of a command line. Raises `UsageError` for one that makes no sense."""
+    parser = CommandParser(command, words)
+    for word in words:
+        if word.startswith("-") and word.endswith("=--"):
+            # argparse makes no value of it in one version of Python, and a name in another
+            parser.error(f"{word[:-3]}: expected a value, not '--'")
+    options, extra = parser.parse_known_args(words)
+    for place, word in enumerate(extra):
+        if word[:2] == "--" and word != "--":
+            # Python 3.14 takes the value of an option that it does not know for a positional
+            parser.refuse_unknown(extra[place:])
+    if extra:
+        # only names after an option need the slower way
+        options = parser.parse_intermixed_args(words)
+    output = getattr(options, "output", None)
+    if output in (None, "-"):
+        options.output = None
+        return options
+    suffix = output.rpartition(".")[2]
+    if command == "audit":
+        from ..reports.audit_formats import FORMATS
+
+        named = [name for name, form in FORMATS.items() if form.suffix == suffix]
+        options.format = options.format or named
+    else:
+        formats = parser._option_string_actions["--format"].choices or ()
+        if "format" not in options.given and suffix in formats:
+            options.format = suffix
+        refuse_targets(options, [output])
+    return options
+
+
 def help_text(key: str) -> Any:
     """Return one part of `specs/common/help.toml`."""
     return shipped_table("help")[key]
@@ -263,47 +258,40 @@ _FIELDS = {key.name: (name, key) for kind in (Load, Workload) for name, key in k
 def arguments(command: str) -> dict[str, dict[str, Any]]:
     """Return the words and options of a command with their settings as argparse names them."""
     table = shipped_table("options")
-    words = {name: {"metavar": None, **row} for name, row in table["words"][command].items()}
-    taken = [table["groups"].get(word, word) for word in table["taken"][command].split()]
-    names_of_each = [names.replace("/", " ") for names in " ".join(taken).split()]
-    options = {names: _settings(names.split()) for names in names_of_each}
-    if "--format" in options:
-        formats: tuple[str, ...] = ("text", "json", *table["formats"].get(command, ()))
+    named = {name: {"metavar": None, **row} for name, row in table["words"][command].items()}
+    taken = " ".join(table["groups"].get(word, word) for word in table["taken"][command].split())
+    for names in taken.split():
+        flag = next((name for name in names.split("/") if name in table["option"]), "")
+        settings = named[names.replace("/", " ")] = dict(table["option"].get(flag, {}))
+        if "metavar" not in settings:
+            settings.setdefault("action", "store_true")
+        elif settings.get("action") == "append":
+            settings["default"] = []
+        if "type" in settings:
+            settings["type"] = _TYPES[settings["type"]]
+        choices = _CHOICES.get(flag, ())
+        if flag in _FIELDS:
+            settings["dest"], stated = _FIELDS[flag]
+            choices = stated.limits.get("choices", ())
+            if isinstance(stated.default, str | int) and stated.default is not False:
+                settings["default"] = stated.default
+        if choices:
+            settings.setdefault("choices", choices)
+            settings["help"] = settings["help"].replace("{choices}", ", ".join(choices))
+    if "--format" in named:
+        formats: Sequence[str] = ("text", "json", *table["formats"].get(command, ()))
         form: dict[str, Any] = {"metavar": "NAME", "choices": formats, "default": "text"}
         json: dict[str, Any] = {"nargs": 0}
+        files = ""
         if command == "audit":
             from ..reports.audit_formats import FORMATS
 
-            formats = tuple(FORMATS)
+            formats, files = tuple(FORMATS), "; =FILE writes it there"
             form = {"metavar": "NAME[=FILE]", "action": "append", "default": []}
             json = {"action": "append_const"}
-        files = "; =FILE writes it there" * (command == "audit")
-        options["--format"] = {**form, "help": f"{', '.join(formats)} (--json for short){files}"}
-        options["--json"] = {**json, "dest": "format", "const": "json", "help": None}
-    return {**words, **options}
-
-
-def _settings(names: list[str]) -> dict[str, Any]:
-    rows = shipped_table("options")["option"]
-    flag = next((name for name in names if name in rows), "")
-    settings = dict(rows.get(flag, {}))
-    if "metavar" not in settings:
-        settings.setdefault("action", "store_true")
-    elif settings.get("action") == "append":
-        settings["default"] = []
-    if "type" in settings:
-        settings["type"] = _TYPES[settings["type"]]
-    field, stated = _FIELDS.get(flag, (None, None))
-    choices = _CHOICES.get(flag, ())
-    if field is not None and stated is not None:
-        settings["dest"] = field
-        choices = stated.limits.get("choices", ())
-        if isinstance(stated.default, str | int) and stated.default is not False:
-            settings["default"] = stated.default
-    if choices:
-        settings.setdefault("choices", choices)
-        settings["help"] = settings["help"].replace("{choices}", ", ".join(choices))
-    return settings
+        named["--format"] = {**form, "help": f"{', '.join(formats)} (--json for short){files}"}
+        named["--json"] = {**json, "dest": "format", "const": "json", "help": None}
+    return named
 
 
 def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:

@@ -9,10 +9,9 @@ if TYPE_CHECKING:
     from typing import ClassVar as ClassVar
     from typing import NoReturn as NoReturn
     from typing import Self as Self
-    from typing import TextIO as TextIO
     from typing import dataclass_transform as dataclass_transform
 else:
-    Any = IO = NoReturn = Self = TextIO = object
+    Any = IO = NoReturn = Self = object
 
     class ClassVar:
         """Read by `typing.get_type_hints`, which a program may ask for a record's fields."""

@@ -76,10 +76,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "check gpt2 --root /": ("--root", "`selfhost machine --root DIR --format json`"),
     "check gpt2 -q": ("-q", "the exit code is the answer"),
     "--context 8k gpt2": ("--context", "stands behind its command"),
-    "run gpt2 --set 'gpu=8GiB:RTX 4060'": (
-        "run",
-        "`selfhost check gpt2 --set 'gpu=8GiB:RTX 4060'`",
-    ),
+    "run gpt2 --gpu 'RTX 4060'": ("run", "`selfhost check gpt2 --gpu 'RTX 4060'`"),
     "check gpt2 --vram 24": ("--vram", "--set gpu=24GiB"),
     "chek gpt2": ("chek", "selfhost check"),
     "check": ("name a model", "selfhost check mistral-7b"),
@@ -104,10 +101,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "check gpt2 --license 'Apache 2'": ("Apache", "SPDX"),
     "check gpt2 --machine no-such.json": ("no-such.json", "selfhost machine"),
     "audit --today tomorrow": ("'tomorrow' is no day", "YYYY-MM-DD"),
-    "spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md": (
-        "README.md is there",
-        "",
-    ),
+    "spec new tests/data/configs/Qwen--Qwen3-8B.json --output README.md": ("is there", ""),
     "audit no-such.toml": ("no-such.toml", "selfhost audit --init"),
     "check gpt2 --output no/such/x.txt": ("no/such/x.txt", "folder"),
     "check mistral-7b --draft ./examples/specs/my-model.toml": ("my-model.toml", "selfhost check"),

@@ -63,7 +63,7 @@ def test_whatever_stops_a_report_leaves_the_old_file(
         raise error
 
     monkeypatch.setattr(os, at, stop)
-    with pytest.raises(output.WriteError if isinstance(error, OSError) else type(error)):
+    with pytest.raises(output.UsageError if isinstance(error, OSError) else type(error)):
         output.write_whole([(str(first), "new\n"), (str(second), "new\n")])
     monkeypatch.undo()
     assert (first.read_text(), second.read_text()) == (OLD, OLD)
