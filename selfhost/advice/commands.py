@@ -42,7 +42,7 @@ _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 # options that a program may go without
 _IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "unpacked", "tensor_parallel",
               "one_device")  # fmt: skip
-_PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
+_PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
 
 
 class Launch(Record):
@@ -72,7 +72,8 @@ def _shell_path(path: str, machine: Machine) -> str:
     if machine.system != "windows":
         return home + quote(rest)
     # PowerShell: between single quotes nothing counts but a doubled one
-    return path if _PLAIN_ON_WINDOWS.fullmatch(rest) else home + "'" + rest.replace("'", "''") + "'"
+    is_plain = re.fullmatch(_PLAIN_ON_WINDOWS, rest)
+    return path if is_plain else home + "'" + rest.replace("'", "''") + "'"
 
 
 def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> str:

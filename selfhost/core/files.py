@@ -147,14 +147,14 @@ def text_of(content: bytes, errors: str = "strict") -> str:
 
 
 # a part of a split file; DeepSeek's have six digits behind `of`
-SHARD = re.compile(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
+SHARD = r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)"
 # more than any model's files have
 MAX_PARTS = 10_000
 
 
 def numbered_files(path: str) -> tuple[str, ...]:
     """The file itself, or where its name ends in `-00001-of-00003` every part of that set."""
-    match = SHARD.fullmatch(path)
+    match = re.fullmatch(SHARD, path)
     if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
         return (path,)
     begin, count, ending = match[1], match[3], match[4]

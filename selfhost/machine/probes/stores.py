@@ -201,7 +201,7 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     table = shipped_table("present")["model_files"]
     for parts in sorted({numbered_files(n) for n in files if n.lower().endswith(".gguf")}):
         sizes = [files.get(part, 0) for part in parts]
-        kind = re.search(table["quantization"], SHARD.sub(r"\1\4", parts[0]))
+        kind = re.search(table["quantization"], re.sub(SHARD, r"\1\4", parts[0]))
         own = kind[1].upper().replace("FP16", "F16") if kind else None
         if any(sizes):
             values = {"file": parts[0], "quantization": own, "size_bytes": sum(sizes)}
@@ -216,8 +216,10 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
 
 def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
     """Whether names say that nothing is missing; None where none does."""
-    is_indexed = any(name.endswith(".index.json") for name in files) and not SHARD.fullmatch(first)
-    is_whole = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
+    has_index = any(name.endswith(".index.json") for name in files)
+    is_whole = first.startswith("consolidated") or (
+        "config.json" in files and (not has_index or re.fullmatch(SHARD, first) is not None)
+    )
     return is_whole or None
 
 
