@@ -5,13 +5,12 @@ far one could go with what fits: the longest context, the best quantization, the
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import inf
 from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
@@ -201,32 +200,29 @@ class Search(Record):
     def room(self) -> Room | None:
         """How far one could go in each respect alone, everything else as judged."""
         question = self.judged.question
-        if question.needs is None or question.runtime is None:
+        spec, runtime, taken = question.spec, question.runtime, question.workload
+        if question.needs is None or runtime is None:
             return None
-        longest = most_parallel = None
-        generates = question.spec.modality in GENERATING or question.workload.task == "finetune"
-        if generates and question.workload.context_tokens is not None:
+        longest = most_parallel = best = None
+        trains, own = taken.task == "finetune", taken.quantization
+        if taken.context_tokens is not None and (trains or spec.modality in GENERATING):
             longest = self.longest_context()
-            # what runs is known to fit
-            low = question.workload.parallel if self.judged.fits else 1
-            most = max(low, question.runtime.most_sequences or _MOST_PARALLEL)
-            most_parallel = largest(
-                low, most, lambda number: self.fits(parallel=number), low + self._more(low)
-            )
+            most = runtime.most_sequences or max(taken.parallel, _MOST_PARALLEL)
+            most_parallel = self.largest("parallel", taken.parallel, most)
+        if not (trains or question.local_files or own == "F32"):
+            order = need.quantizations_of(spec, runtime)
+            first = order.index(own) if own in order else len(order) - 1
+            # the order is by what is lost, so none behind the judged one counts unless it does
+            while first > 0 and own not in ("F16", "BF16"):
+                if quality_of(order[first], spec).cost in LOSSLESS:
+                    break
+                first -= 1
+            # the smallest without noticeable loss that fits, else the best that does
+            types = order[max(first, 0) :]
+            best = next((name for name in types if self.fits(quantization=name)), None)
         return Room(
-            longest_context_tokens=longest,
-            best_quantization=self.best_quantization(question.runtime),
-            most_parallel=most_parallel,
+            longest_context_tokens=longest, best_quantization=best, most_parallel=most_parallel
         )
-
-    def _more(self, number: int) -> int:
-        """About how many more sequences or tokens have room, by what that number of them keeps."""
-        judged, place = self.judged, "memory" if self.judged.placement == "host" else "accelerator"
-        terms, held = judged.needs.terms if judged.needs else (), judged.finding(place)
-        kept = sum(term.bytes for term in terms if term.name in ("kv_cache", "recurrent_state"))
-        if held is None or not isinstance(held.has, int) or not isinstance(held.needs, int):
-            return 0
-        return (held.has - held.needs) * number // kept if kept else 0
 
     def longest_context(self) -> int | None:
         """Tokens per sequence, at most what the model was trained for: what its publisher documents
@@ -244,23 +240,33 @@ class Search(Record):
         if row is not None and row.rewrites and not row.bounds_texts:
             # what was asked for is judged all the same
             most = max(most, asked_tokens)
-        low = min(asked_tokens, most) if self.judged.fits else 1
-        guess = low + self._more(low)
-        return largest(low, most, lambda tokens: self.fits(context_tokens=tokens), guess)
+        return self.largest("context_tokens", asked_tokens, most)
 
-    def best_quantization(self, runtime: RuntimeSpec) -> str | None:
-        """The smallest without noticeable loss that fits, else the best that does."""
-        question = self.judged.question
-        spec, own = question.spec, question.workload.quantization
-        if question.workload.task == "finetune" or question.local_files or own == "F32":
+    def largest(self, field: str, judged: int, high: int) -> int | None:
+        """The largest number of tokens or sequences up to `high` that fits, as all smaller ones do;
+        sought in growing steps around what likely has room by what the judged number of them keeps.
+        None where not even one fits.
+        """
+        fits, is_fit = self.fits, self.judged.fits
+        low = guess = min(judged, high) if is_fit else 1
+        held = self.judged.finding("memory" if self.judged.placement == "host" else "accelerator")
+        terms = getattr(self.judged.needs, "terms", ())
+        kept = sum(term.bytes for term in terms if term.name in ("kv_cache", "recurrent_state"))
+        if kept and held and isinstance(held.has, int) and isinstance(held.needs, int):
+            guess += (held.has - held.needs) * low // kept
+        if not (is_fit and low == judged) and not fits(**{field: low}):
             return None
-        order = need.quantizations_of(spec, runtime)
-        first = order.index(own) if own in order else len(order) - 1
-        # the order is by what is lost, so none behind the judged one counts unless it does
-        least = first if own in ("F16", "BF16") else 0
-        while first > least and quality_of(order[first], spec).cost not in LOSSLESS:
-            first -= 1
-        return next((name for name in order[max(first, 0) :] if self.fits(quantization=name)), None)
+        if not low < guess < high and fits(**{field: high}):
+            return high
+        step = max(1, guess // 128)
+        while low < guess < high:
+            if fits(**{field: guess}):
+                low, guess = guess, guess + step
+            else:
+                high, guess = guess, guess - step
+            step *= 2
+        others = range(low + 1, high + 1)
+        return low + bisect_left(others, True, key=lambda number: not fits(**{field: number}))
 
     def fits(self, **changes: int | str) -> bool:
         """With that change of the workload, and so do the files of another quantization. What runs
@@ -346,21 +352,3 @@ class Search(Record):
                     continue
             ordered.append((not same_work, -standing.worth * weight, outline.id))
         return sorted(ordered)
-
-
-def largest(low: int, high: int, fits: Callable[[int], bool], guess: int = 0) -> int | None:
-    """The largest number from `low` to `high` that fits, as all smaller ones do, sought in growing
-    steps around `guess`; None where not even `low` does.
-    """
-    if low > high or not fits(low):
-        return None
-    if fits(high):
-        return high
-    step = max(1, guess // 128)
-    while low < guess < high:
-        if fits(guess):
-            low, guess = guess, guess + step
-        else:
-            high, guess = guess, guess - step
-        step *= 2
-    return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))

@@ -5,6 +5,7 @@ machines do.
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from ..catalogue.index import Catalogue
@@ -35,7 +36,6 @@ from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
 from . import Report
-from .alternatives import largest
 from .api_route import offers_for
 from .sizes import disks_of, least_card
 from .understood import Understood, judged_for, remarks, understand
@@ -354,7 +354,8 @@ def _with_wanted_pace(
     cores = next(enough, None) if wanted else None
     if cores is None:
         return machine, None, None
-    slower = largest(0, most, lambda steps: not reaches(wanted, cores, max(1, steps))) or 0
+    slow_or_fast = range(1, most + 1)
+    slower = bisect_left(slow_or_fast, True, key=lambda steps: reaches(wanted, cores, steps))
     if slower == most:
         return machine, float(cores), None
     fast = with_pace(cores, slower + 1)

@@ -245,24 +245,23 @@ def steps(
     )
     is_trained = question.workload.task == "finetune"
     lines = commands(launch)
-    first = (*_install(launch, lines), *_shared_memory_lines(launch), *_login_lines(launch))
+    first = _install(launch, lines)
+    if judged.has("accelerator-partly"):
+        first += _shared_memory_lines(launch)
+    first += _login_lines(launch)
     if is_trained:
         trainer, line = training_lines(launch)
         answer = Steps(setup=trainer)
         if line:
             answer = Steps(setup=(*first, *trainer), commands=(line,), commands_class=_LISTED)
     else:
-        asks_ollama = by_tag_first or not lines
-        by_tag = (
-            launch.replace(runtime=catalogue.runtime(LIBRARY_RUNTIME)) if asks_ollama else launch
-        )
-        tagged = lines_by_tag(by_tag) if asks_ollama else ()
-        if tagged:
-            answer = _steps_by_tag(by_tag, tagged)
-        elif lines:
-            answer = _steps_of_published(launch, first, lines)
-        else:
-            answer = _steps_of_files(launch, first)
+        answer = _steps_by_tag(launch) if by_tag_first or not lines else Steps()
+        if not answer.commands:
+            answer = (
+                _steps_of_published(launch, first, lines)
+                if lines
+                else _steps_of_files(launch, first)
+            )
     if machine.system != "windows":
         return answer
     return answer.replace(
@@ -304,8 +303,12 @@ def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)
 
 
-def _steps_by_tag(launch: Launch, lines: tuple[str, ...]) -> Steps:
-    runtime = launch.runtime
+def _steps_by_tag(launch: Launch) -> Steps:
+    runtime = launch.catalogue.runtime(LIBRARY_RUNTIME)
+    launch = launch.replace(runtime=runtime)
+    lines = lines_by_tag(launch)
+    if not lines:
+        return Steps()
     question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
     code = runtime_check(question, launch.machine).code
     server = ("# the service has settings of its own; this server has the judged ones",)
@@ -313,7 +316,7 @@ def _steps_by_tag(launch: Launch, lines: tuple[str, ...]) -> Steps:
         setup=(
             f"# {runtime.name} has this model in {launch.workload.quantization}",
             *_runtime_lines(runtime, code, launch.machine, [launch.machine.system or "linux"]),
-            *_shared_memory_lines(launch),
+            *(_shared_memory_lines(launch) if launch.judged.has("accelerator-partly") else ()),
             *(server if len(lines) > 1 else ()),
         ),
         commands=lines,
@@ -422,10 +425,9 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 
 def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
+    """Of a GPU that may use no more than a part of what it shares."""
     needs, machine = launch.judged.needs, launch.machine
-    if needs is None or not launch.judged.has("accelerator-partly"):
-        return ()
-    line = more_for_shared(needs, machine)
+    line = more_for_shared(needs, machine) if needs is not None else None
     if line is None:
         return ()
     why = "once, and restart: by default the GPU may use half of the RAM alone, and"

@@ -6,7 +6,8 @@ import pytest
 
 from helpers.machines import GIB, VM
 from selfhost import Machine, Route, Workload, check
-from selfhost.advice.alternatives import largest
+from selfhost.advice.alternatives import Search
+from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.record import Outcome
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
@@ -98,9 +99,12 @@ def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
 def test_the_largest_number_that_fits_is_found_in_few_tries(last: int) -> None:
     tried: list[int] = []
 
-    def fits(number: int) -> bool:
-        tried.append(number)
-        return number <= last
+    class Counted(Search):
+        def fits(self, **changes: int | str) -> bool:
+            tried.append(int(changes["parallel"]))
+            return tried[-1] <= last
 
-    assert largest(1, 1_000_000, fits) == (last or None)
+    judged = check("llama-3.1-405b", machine=VM)
+    search = Counted(judged=judged, catalogue=open_catalogue(), machine=VM)
+    assert search.largest("parallel", 1, 1_000_000) == (last or None)
     assert len(tried) <= 22
