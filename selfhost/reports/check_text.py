@@ -33,21 +33,17 @@ def check_document(
 ) -> Blocks:
     """Yield the answer for one model, or a table of several and what stands in their way.
 
-    `verbose` adds every finding, every memory term and all sources. `carry` goes behind each
-    proposed `selfhost check …`, `workload_options` where the command has no workload of its own.
-    `today`, `YYYY-MM-DD`, gives prices an age. `unjudged` counts names without an answer.
+    `carry` goes behind each proposed `selfhost check …`, `workload_options` where the command has
+    no workload of its own. `today` gives prices an age; `unjudged` counts names without an answer.
     """
-    if len(verdicts) == 1:
-        yield from _single(verdicts[0], verbose, carry, today)
-    elif verdicts:
+    if len(verdicts) != 1:
         from .models_text import several_blocks
 
         options = workload_options + carry
         yield from several_blocks(verdicts, verbose, carry, options, today, unjudged)
-
-
-def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Blocks:
-    machine, measured = verdict.machine, "--measure" in carry.split()
+        return
+    verdict, measured = verdicts[0], "--measure" in carry.split()
+    machine = verdict.machine
     yield words.answer_line(verdict)
     yield from texts(_first_lines(verdict, measured))
     if rows := tuple(_rows(verdict)):
@@ -74,9 +70,8 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
         yield from json.sections(json.verdict(verdict), words.LABELS["check"])
         yield from unread_blocks(machine)
         return
-    hidden = len(verdict.api_offers) - 1
-    shows_one = hidden > 0 and verdict.route in (Route.API, Route.LOCAL)
-    others = f", and {hidden} more API{'s' * (hidden > 1)}" if shows_one else ""
+    hidden = len(verdict.api_offers) - 1 if verdict.route in (Route.API, Route.LOCAL) else 0
+    others = f", and {hidden} more API{'s' * (hidden > 1)}" * (hidden > 0)
     yield line(f"Every figure with its source{others}: -v")
 
 

@@ -247,32 +247,29 @@ def _cell(text: str, bars: bool = False) -> Line:
 
 
 def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
-    columns = table.columns
-    rows = [[_cell(cell, bars) for cell in row] for row in table.rows]
-    # a column with nothing in it is not shown
-    shown = [at for at in range(len(columns)) if not at or any(_size(row[at]) for row in rows)]
-    if any(columns[at].title for at in shown):
-        rows.insert(0, [[(clean(column.title), "")] for column in columns])
-    sizes = {at: max((_size(row[at]) for row in rows), default=0) for at in shown}
+    rows, sizes = [[_cell(cell, bars) for cell in row] for row in table.rows], dict[int, int]()
+    titles: list[Line] = [[(clean(column.title), "")] for column in table.columns]
+    for at, title in enumerate(titles):
+        # a column with nothing in it is not shown
+        if (size := max((_size(row[at]) for row in rows), default=0)) or not at:
+            sizes[at] = max(size, _size(title))
+    if any(map(_size, titles)):
+        rows.insert(0, titles)
     if width is not None:
         _narrow(table, sizes, rows, width - table.indent)
     for row in rows:
-        yield from _row(table, sizes, row)
-
-
-def _row(table: Table, sizes: dict[int, int], row: Sequence[Line]) -> Iterator[Line]:
-    # a long name goes on after a hyphen
-    cells = [
-        _wrap(row[at], size, size, rf"[^\s-]{{1,{max(size - 1, 1)}}}-?|-")
-        for at, size in sizes.items()
-    ]
-    for parts in zip_longest(*cells, fillvalue=[]):
-        line: Line = [(" " * table.indent, "")]
-        for (at, size), part in zip(sizes.items(), parts, strict=True):
-            padding = (" " * (size - _size(part)), "")
-            line += [padding, *part] if table.columns[at].right else [*part, padding]
-            line.append((_GAP, ""))
-        yield line
+        # a long name goes on after a hyphen
+        cells = [
+            _wrap(row[at], size, size, rf"[^\s-]{{1,{max(size - 1, 1)}}}-?|-")
+            for at, size in sizes.items()
+        ]
+        for parts in zip_longest(*cells, fillvalue=[]):
+            line: Line = [(" " * table.indent, "")]
+            for (at, size), part in zip(sizes.items(), parts, strict=True):
+                padding = (" " * (size - _size(part)), "")
+                line += [padding, *part] if table.columns[at].right else [*part, padding]
+                line.append((_GAP, ""))
+            yield line
 
 
 def _narrow(table: Table, sizes: dict[int, int], rows: Sequence[Sequence[Line]], room: int) -> None:
