@@ -171,7 +171,7 @@ def _values_of_files(launch: Launch) -> dict[str, object]:
     rule = launch.runtime.rule_of(kind)
     quantized, named, file_name = _conversion(launch)
     is_converted = launch.workload.format in _CONVERTED or not getattr(rule, "at_load", True)
-    parts = need.parts_of(spec, launch.runtime)
+    parts = launch.runtime.parts.get(spec.id)
     stated_type = getattr(spec.needs, "dtype", None) or ""
     return {
         "repository": quantized or (None if is_converted else spec.repository),

@@ -295,7 +295,7 @@ def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str
     setup = [*first, *_server_address(launch.runtime)]
     if not is_listed:
         setup.append("# not verified: that the repository holds this file")
-    parts = None if question.local_files else need.parts_of(launch.spec, launch.runtime)
+    parts = None if question.local_files else launch.runtime.parts.get(launch.spec.id)
     for part in parts.files if parts is not None else ():
         name = part.file_in(quantization or "")
         setup.append(f"hf download {part.repository} {name} --local-dir models")

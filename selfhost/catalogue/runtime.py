@@ -119,9 +119,8 @@ class ComponentFile(Stated):
 
 
 class ModelParts(Stated):
-    """The files from which a program loads one model, by its id, and the buffers it reserves."""
+    """The files from which a program loads one model, and the buffers it reserves."""
 
-    model: str = read_by(form=ID)
     quantizations: tuple[str, ...]
     options: str = ""
     denoise_bytes: int
@@ -204,7 +203,8 @@ class RuntimeSpec(Stated):
     formats: tuple[str, ...] = read_by(choices=FORMATS)
     modalities: tuple[str, ...] = read_by(choices=MODALITIES)
     text_part: Mapping[str, tuple[str, ...]] = {}
-    parts: tuple[ModelParts, ...] = read_by(kind=ModelParts, default=())
+    # by the id of the model
+    parts: Mapping[str, ModelParts] = read_by(kind=ModelParts, default={})
     quantizations: Mapping[str, QuantizationRule] = read_by(
         name="quantization", kind=QuantizationRule, default={}
     )

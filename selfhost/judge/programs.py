@@ -266,7 +266,7 @@ def quantization_there(
             return by_lower_name[name.lower()]
         is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
         # of listed parts the command fetches each by its name
-        is_made = need.parts_of(spec, runtime) is None and can_quantize(spec, runtime, name)
+        is_made = runtime.parts.get(spec.id) is None and can_quantize(spec, runtime, name)
         size = need.weights_bytes(spec, format, name) if is_sized and is_made else None
         if isinstance(size, Term):
             return name

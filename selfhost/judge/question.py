@@ -300,7 +300,7 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
 def _kept_by(question: Question) -> str | None:
     """Who has the files beside the publisher with a gate."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
-    parts = None if runtime is None else need.parts_of(spec, runtime)
+    parts = None if runtime is None else runtime.parts.get(spec.id)
     if parts is not None:
         return parts.files[0].repository
     format, quantization = workload.format, workload.quantization

@@ -2,7 +2,7 @@
 machine is read. The names that other packages use are those imported here.
 """
 
-from .case import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
+from .case import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, published
 from .checkpoints import loaded_bits
 from .estimate import (
     counted_parameters,

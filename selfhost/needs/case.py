@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.runtime import ModelParts, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Unread
@@ -22,6 +22,7 @@ from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 DRAFTED_TOKENS = 3
 # `n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)
 MICRO_BATCH_TOKENS, BATCH_TOKENS = 512, 2048
+# cells are rounded up to a multiple of so many
 _CELL_STEP = 256
 # of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes
 # to be balanced
@@ -101,7 +102,8 @@ class Cells(Record):
 
     @cached_property
     def full(self) -> int:
-        return padded(padded(self.tokens) // self.streams)
+        each = -(-self.tokens // _CELL_STEP) * _CELL_STEP // self.streams
+        return -(-each // _CELL_STEP) * _CELL_STEP
 
     @property
     def micro_batch(self) -> int:
@@ -114,17 +116,11 @@ class Cells(Record):
 
     def cells_of_layer(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
         """Cells of a layer with that window, None for none, and so many tokens in each row."""
-        if tokens_per_row > 1:
-            return padded(-(-self.full // tokens_per_row))
-        if window_tokens is None or self.whole_windows:
-            return self.full
-        room = window_tokens * (self.sequences // self.streams) + self.micro_batch
-        return padded(min(self.full, room))
-
-
-def padded(tokens: int) -> int:
-    """Rounded up to a multiple of 256 cells."""
-    return -(-tokens // _CELL_STEP) * _CELL_STEP
+        cells = -(-self.full // tokens_per_row)
+        if tokens_per_row == 1 and window_tokens is not None and not self.whole_windows:
+            room = window_tokens * (self.sequences // self.streams) + self.micro_batch
+            cells = min(cells, room)
+        return -(-cells // _CELL_STEP) * _CELL_STEP
 
 
 # where no architecture is described, and where no program is chosen
@@ -301,16 +297,12 @@ def loads_sixteen_bits(
     if is_cast(spec, runtime, quantization):
         return True
     rule = runtime.rule_of(quantization)
-    can_be_made = bool(spec.components) or from_sixteen_bits(spec.architecture)
-    if rule is None or not rule.at_load or not can_be_made:
+    if rule is None or not rule.at_load:
+        return False
+    if not spec.components and not from_sixteen_bits(spec.architecture):
         return False
     is_there = spec.repository_of(format, quantization) is not None
     return not is_there and published(spec, format, quantization) is None
-
-
-def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
-    """The files that the program loads the model from; None where none are known."""
-    return next((parts for parts in runtime.parts if parts.model == spec.id), None)
 
 
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:

@@ -32,7 +32,6 @@ from .case import (
     components_type,
     from_sixteen_bits,
     is_cast,
-    parts_of,
     stored_type,
     without_files,
 )
@@ -138,7 +137,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     own = spec.quantized
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
-    if (parts := parts_of(spec, runtime)) is not None:
+    if (parts := runtime.parts.get(spec.id)) is not None:
         usual = (mix for mix in _USUAL_MIXES if mix in parts.quantizations)
         return runtime.formats[0], next(usual, parts.quantizations[0])
     usual = (name for name in runtime.formats if comes_in(spec, name))
@@ -172,7 +171,7 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
 
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     """What the model can be had in for that runtime with a known size, best quality first."""
-    if (parts := parts_of(spec, runtime)) is not None:
+    if (parts := runtime.parts.get(spec.id)) is not None:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
     case = case_of(spec, None, Workload(format=format))
@@ -281,7 +280,7 @@ def _functions_of(case: Case) -> tuple[Callable[[Case], Term | Unread], Callable
 def parts(case: Case) -> Needs:
     """The files and the memory of a case, as the program of its format counts them."""
     if case.runtime.parts:
-        files = parts_of(case.spec, case.runtime)
+        files = case.runtime.parts.get(case.spec.id)
         if files is not None:
             from . import pictures
 
@@ -308,7 +307,7 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     if runtime.named_alone and runtime.id not in spec.runtimes:
         return f"{runtime.name} loads only models that are made for it."
     if runtime.parts and spec.modality in runtime.modalities:
-        if parts_of(spec, runtime) is None:
+        if runtime.parts.get(spec.id) is None:
             return f"No files of {spec.name} are known for {runtime.name}."
         return None
     if spec.runtimes and spec.architecture is None and runtime.id not in spec.runtimes:

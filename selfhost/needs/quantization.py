@@ -231,14 +231,8 @@ def _type_that_fits(type: str, row_length: int) -> str:
 LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
 
 
-def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
-    """The layout that decides for a processor; "" where its instruction sets are not known."""
-    available_sets = instruction_sets or ()
-    otherwise = "asimddp" if "i8mm" in available_sets else ""
-    return next((name for name in LAYOUTS if name in available_sets), otherwise)
-
-
 def sets_alike(instruction_sets: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """Those of the sets that decide which memory a processor needs; None where none is known."""
-    layout = layout_of(instruction_sets)
-    return instruction_sets if instruction_sets is None else (layout,) * bool(layout)
+    if instruction_sets is None:
+        return None
+    return tuple([name for name in LAYOUTS if name in instruction_sets][:1])

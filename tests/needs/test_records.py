@@ -153,19 +153,18 @@ RUNTIME = CATALOGUE.runtime("stable-diffusion.cpp")
 LISTED_WHOLE = ("flux.2-klein-4b", "flux.2-klein-9b", "z-image", "z-image-turbo", "krea-2-turbo")
 # bytes of published files of the denoiser, as programs that download them list them
 PUBLISHED_FILES = {
-    (parts.model, kind): size
-    for parts in RUNTIME.parts
+    (model, kind): size
+    for model, parts in RUNTIME.parts.items()
     for file in parts.files
     if not file.type
     for kind, size in file.bytes.items()
-    if parts.model not in LISTED_WHOLE
+    if model not in LISTED_WHOLE
 }
 
 
 def denoiser(model: str) -> ComponentFile:
     """The file of the denoiser, the first of two."""
-    (parts,) = (parts for parts in RUNTIME.parts if parts.model == model)
-    return next(file for file in parts.files if not file.type)
+    return next(file for file in RUNTIME.parts[model].files if not file.type)
 
 
 @each(("model", "kind"), PUBLISHED_FILES)
@@ -185,13 +184,13 @@ def test_buffers_are_what_the_program_reserves() -> None:
     runs = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["reserved"]
     assert "--diffusion-fa" in RUNTIME.command
     assert "--vae-tiling" in RUNTIME.command
-    measured = [parts for parts in RUNTIME.parts if not parts.buffers_like]
+    measured = [(id, parts) for id, parts in RUNTIME.parts.items() if not parts.buffers_like]
     assert len(measured) > 20
-    for parts in measured:
-        denoiser = CATALOGUE.spec(parts.model).components["transformer"]
+    for id, parts in measured:
+        denoiser = CATALOGUE.spec(id).components["transformer"]
         passes = [run for run in runs if run["compute_bytes"] == parts.denoise_bytes]
         # the graph is that of the model: FLUX.1 [schnell] has no embedding of guidance
         alike = [run["parameters"] / denoiser for run in passes if run.get("parameters")]
-        assert any(share == pytest.approx(1, rel=0.002) for share in alike), parts.model
+        assert any(share == pytest.approx(1, rel=0.002) for share in alike), id
         decoders = {run["compute_bytes"] for run in runs if run["name"].startswith("vae of ")}
-        assert parts.decode_bytes in decoders, parts.model
+        assert parts.decode_bytes in decoders, id

@@ -16,7 +16,6 @@ from ...core.units import TRAINED
 from ...core.workload import Workload
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
-from ...needs.case import parts_of
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
@@ -316,7 +315,7 @@ def _trained_operations(job: Job, workload: Workload) -> float:
 
 def _denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
     """How the printed command makes a picture or a clip; None where that is not counted."""
-    parts = None if runtime is None else parts_of(spec, runtime)
+    parts = None if runtime is None else runtime.parts.get(spec.id)
     if parts is not None and parts.denoising is not None:
         return parts.denoising
     is_clip = spec.denoising is not None and spec.denoising.frames is not None

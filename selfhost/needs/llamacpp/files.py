@@ -197,10 +197,10 @@ def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
     )
 
 
-def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Term, ...], int]:
-    """Mapped weights, the second layout that the CPU wants, by its name, and the bytes of originals
-    it replaced. `layout` None: beside a device, where weights lie as they are stored, in RAM too
-    (make_cpu_buft_list in src/llama-model.cpp, select_weight_buft in src/llama-model-loader.cpp).
+def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
+    """Mapped weights, the second layout that the CPU wants, and the bytes of originals it replaced.
+    Beside a device weights lie as they are stored, in RAM too (make_cpu_buft_list in
+    src/llama-model.cpp, select_weight_buft in src/llama-model-loader.cpp).
     """
     spec, quantization, row = case.spec, case.quantization, case.row
     recipe = recipe_of_mix(quantization, spec.architecture) or quantization
@@ -232,9 +232,9 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         # the file may lack multi-token prediction
         least -= _bytes_of(each for each in loaded if each.extra) * (not row.mtp_in_gguf)
         weights = _stored("weights", loaded, How.COMPUTED, source, size - least, most - size)
-    if layout is None:
+    if case.device is not None:
         return _divided_weights(weights, loaded, row, share), 0
-    return _layout_weights(weights, placed, LAYOUTS.get(layout, ()), row)
+    return _layout_weights(weights, placed, case)
 
 
 def _bytes_of(tensors: Iterable[FileTensors]) -> int:
@@ -277,18 +277,19 @@ def _divided_weights(
 
 
 def _layout_weights(
-    whole: Term,
-    tensors: Sequence[FileTensors],
-    layout: Sequence[Mapping[str, Any]],
-    row: ArchitectureRow,
+    whole: Term, tensors: Sequence[FileTensors], case: Case
 ) -> tuple[tuple[Term, ...], int]:
     """The weights as they lie in the file and those in a second layout, each with its share of the
     range; and the bytes of the originals of the second. A token table that is the output matrix
     too is in both (TENSOR_DUPLICATED).
     """
     moved, rest, files = list[FileTensors](), list[FileTensors](), dict[str, None]()
-    tied = not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
-    more = twice = 0
+    tied = not case.row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
+    # the first that the processor can; none where its instruction sets are not known
+    sets, more, twice = case.instruction_sets or (), 0, 0
+    layout = next((LAYOUTS[name] for name in LAYOUTS if name in sets), ())
+    if "unpacked" in case.runtime.options and case.runtime.crashing_sets(sets):
+        layout = ()
     for tensor in tensors:
         buffer = _buffer_of(tensor, layout, tied=tied)
         (rest if buffer is None or tensor.name == _TOKEN_TABLE else moved).append(tensor)
@@ -296,7 +297,7 @@ def _layout_weights(
             files[buffer.get("source", "ggml-cpu/repack.cpp")] = None
             wider = buffer.get("more_bytes", {}).get(tensor.type, 0)
             more += tensor.bytes // BLOCKS[tensor.type][1] * wider
-            twice += tensor.bytes if tensor.name == _TOKEN_TABLE else 0
+            twice += tensor.bytes * (tensor.name == _TOKEN_TABLE)
     if not files:
         return (whole,), 0
     copied, size = _bytes_of(moved), whole.bytes
@@ -308,11 +309,11 @@ def _layout_weights(
     source = f"{SOURCE}: {', '.join(files)}; interleaved for this processor, the originals in the"
     source += " page cache may be dropped"
     copies = _stored("repacked_weights", moved, whole.how, source, *moved_ends)
-    lines = [copies.arithmetic]
-    lines += [f"{twice:,} bytes of the token table, the output matrix"] if twice else []
-    lines += [f"{more:,} bytes of a wider layout"] if more else []
-    if len(lines) > 1:
-        copies = copies.resized(copied + more + twice, summed(*lines))
+    if more + twice:
+        lines = [f"{twice:,} bytes of the token table, the output matrix"] * (twice > 0)
+        lines += [f"{more:,} bytes of a wider layout"] * (more > 0)
+        line = summed(copies.arithmetic, *lines)
+        copies = copies.resized(copied + more + twice, line)
     return (own, copies), copied
 
 

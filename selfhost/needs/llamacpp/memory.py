@@ -33,7 +33,6 @@ from ..quantization import (
     BLOCKS,
     CACHE_BLOCKS,
     bytes_of,
-    layout_of,
 )
 from ..records import (
     How,
@@ -98,13 +97,7 @@ def parts(case: Case) -> Needs:
     if isinstance(files, Unread):
         missing = files, files.replace(fact="memory.weights"), *unknown
         return Needs(terms=tuple(terms), unknown=missing)
-    sets = case.instruction_sets
-    layout = (
-        ""
-        if "unpacked" in case.runtime.options and case.runtime.crashing_sets(sets)
-        else layout_of(sets)
-    )
-    weights, evictable = weights_terms(case, files, None if case.device is not None else layout)
+    weights, evictable = weights_terms(case, files)
     if case.device is not None and case.settings.get("cpu_expert_layers"):
         weights = (*_experts_apart(case, weights[0]), *weights[1:])
     known_files, seeing = _with_projector(case, files)
@@ -141,7 +134,9 @@ def _kept(case: Case) -> tuple[list[Term], list[Unread]]:
     model, room, sequences = case.model, case.room, case.workload.parallel
     terms, unknown, remedy = list[Term](), list[Unread](), "use --kv-cache f16"
     groups = cache_groups(model, with_room=True)
-    refused = why_cache_refused(groups, case.cache_type, case.runtime) if groups else None
+    refused = None
+    if groups and case.cache_type not in _PLAIN_CACHE_TYPES:
+        refused = why_cache_refused(groups, case.cache_type, case.runtime)
     if refused is not None:
         if not case.runtime.flash_attention:
             remedy += ", or --runtime llama.cpp with flash attention on"
