@@ -21,7 +21,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.judging import judge
-from ..judge.pace.rates import uses_shared_gpu
+from ..judge.pace.rates import shared_gpu_of
 from ..judge.placement.devices import (
     LEFT_PERCENT,
     computes_on_shared,
@@ -270,8 +270,8 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         "yarn": launch.judged.has("context-scaled"),
         # the judged program computes on a GPU that shares the RAM, and this one does not
         "shared_gpu": "shared_gpu" in runtime.settings
-        and uses_shared_gpu(launch.machine, launch.question.runtime)
-        and not uses_shared_gpu(launch.machine, runtime),
+        and shared_gpu_of(launch.machine, launch.question.runtime, is_used=True)
+        and not shared_gpu_of(launch.machine, runtime, is_used=True),
         "lean": is_lean,
         "unpacked": launch.judged.placement != "accelerator"
         and runtime.crashing_sets(launch.machine.instruction_sets),
@@ -284,7 +284,8 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
 def _memory_share(launch: Launch) -> float | None:
     """Of a GPU that shares the RAM: what the system leaves it, or what the model needs if more."""
     total, free = launch.machine.memory_total_bytes, launch.machine.memory_available_bytes
-    memory, is_shared = launch.judged.memory, uses_shared_gpu(launch.machine, launch.runtime)
+    memory = launch.judged.memory
+    is_shared = shared_gpu_of(launch.machine, launch.runtime, is_used=True) is not None
     is_stated = launch.runtime.settings_of(launch.workload.runtime_options).get("memory_share")
     if not is_shared or not total or memory is None or is_stated:
         return None

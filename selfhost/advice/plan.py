@@ -18,7 +18,7 @@ from ..judge.checks.runtime import is_slow
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.defaults import smallest_of_list
 from ..judge.judging import judge
-from ..judge.pace.rates import uses_shared_gpu
+from ..judge.pace.rates import shared_gpu_of
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
@@ -212,7 +212,7 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     is_paced = not wanted or (pace is not None and pace.low >= wanted)
     is_fast = is_paced and (decode is not None or not slow)
     as_one_reads = decode is None or decode.likely >= READING_TOKENS_PER_SECOND
-    shared = best.placement == "host" and uses_shared_gpu(machine, best.question.runtime)
+    shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     cards = [card for card in machine.accelerators or () if not card.unified]
     return Known.conclude(
         best,
@@ -227,7 +227,7 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
         memory_limit_bytes=machine.memory_limit_bytes,
         accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in cards),
         codes=tuple(each.code for each in best.findings if each.outcome is not Outcome.PASS),
-        by_shared_gpu=shared,
+        by_shared_gpu=best.placement == "host" and shared is not None,
         is_tight=tight,
         is_slow=slow,
         is_fast_enough=is_fast,

@@ -21,7 +21,7 @@ from ..core.workload import FLAGS, Workload
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy, reads_context
 from ..judge.checks.runtime import install_lines, runtime_check
-from ..judge.pace.rates import uses_shared_gpu
+from ..judge.pace.rates import shared_gpu_of
 from ..judge.placement.devices import computes_on_shared, index_of, is_built_for, reaches
 from ..judge.record import Judged, Question, Verdict, quality_of_workload
 from ..machine.record import Accelerator, Machine
@@ -384,7 +384,8 @@ def _runtime_lines(
 def _places(launch: Launch) -> list[str]:
     """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
     machine, system = launch.machine, launch.machine.system or "linux"
-    if launch.judged.placement in (None, "host") and not uses_shared_gpu(machine, launch.runtime):
+    is_in_ram = launch.judged.placement in (None, "host")
+    if is_in_ram and shared_gpu_of(machine, launch.runtime, is_used=True) is None:
         return [system]
     vendors = {card.vendor for card in machine.accelerators or ()}
     if len(vendors) != 1:

@@ -32,7 +32,7 @@ from ..core.tables import Document, shipped_table
 from ..core.workload import Workload
 from ..judge.defaults import suited, takes_first_of_list
 from ..judge.judging import judge
-from ..judge.pace.rates import uses_shared_gpu
+from ..judge.pace.rates import shared_gpu_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
@@ -157,7 +157,8 @@ class PolicyJudge:
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
         """The question; without model files only how weights are laid out here counts."""
-        sets = () if uses_shared_gpu(machine, None) else sets_alike(machine.instruction_sets)
+        is_shared = shared_gpu_of(machine, is_used=True) is not None
+        sets = () if is_shared else sets_alike(machine.instruction_sets)
         has_files = machine.models_present or machine.is_this_one
         question = None if has_files else self._questions.get((model, sets))
         if question is None:

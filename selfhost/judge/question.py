@@ -21,7 +21,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
-from .pace.rates import uses_shared_gpu
+from .pace.rates import shared_gpu_of
 from .pace.speed import (
     GATED_MATRICES,
     MEASURED_PROGRAM,
@@ -204,12 +204,13 @@ def _filled_in(question: Question) -> Workload:
 
 def needs_under(question: Question, workload: Workload, machine: Machine) -> Needs:
     """What the same question takes under another workload."""
+    shared = shared_gpu_of(machine, is_used=True)
     return need.needs_of(
         question.spec,
         question.runtime,
         workload,
         # llama.cpp lays no weights out anew that a GPU reads which shares the RAM
-        instruction_sets=() if uses_shared_gpu(machine, None) else machine.instruction_sets,
+        instruction_sets=() if shared else machine.instruction_sets,
         companions=question.companions,
     )
 

@@ -76,8 +76,8 @@ def check_document(
 
 
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
-    available = verdict.model.availability
-    workload, speed = verdict.workload, verdict.speed
+    available = verdict.question.spec.availability
+    workload, speed = verdict.question.workload, verdict.speed
     yield words.limit_words(verdict) if verdict.waits_for_setting else None
     if verdict.can_run and speed is not None:
         yield from _pace_lines(verdict, speed, measured)
@@ -88,12 +88,13 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     yield words.asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
     yield words.planned_words(verdict.machine) if verdict.machine.planning else None
-    yield " ".join(available.sentences[1:]) if available and verdict.model.closed else None
+    yield " ".join(available.sentences[1:]) if available and verdict.question.spec.closed else None
     yield from verdict.understood_as
 
 
 def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:
-    workload, pace, work, machine = verdict.workload, speed.decode, speed.work, verdict.machine
+    workload, machine = verdict.question.workload, verdict.machine
+    pace, work = speed.decode, speed.work
     if pace is not None:
         is_sure = units.is_telling(pace.low, pace.high) or verdict.placement == "accelerator"
         narrower = "" if measured else "; run with --measure for a narrower range"
@@ -156,7 +157,7 @@ def _wait_words(wait: Range | None) -> str:
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     """Need against machine, a row a fact: those that always decide, and what did not pass."""
-    names, terms, has_row = words.LABELS["rows"], verdict.model.license, False
+    names, terms, has_row = words.LABELS["rows"], verdict.question.spec.license, False
     for finding in words.ordered(verdict):
         figures_of = _pace if finding.check == "speed" else _size
         amount, note = figures_of(finding, verdict) if _has_a_row(finding, verdict) else ("", "")
@@ -184,7 +185,7 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
 
 def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     """`~2.8 tokens/s` and its ends, with what was needed where that is more."""
-    speed, workload = verdict.speed, verdict.workload
+    speed, workload = verdict.speed, verdict.question.workload
     if speed is None:
         return "", ""
     pace, work = speed.judged or speed.decode, speed.work
@@ -255,7 +256,7 @@ def _unsaid(verdict: Verdict) -> list[Finding]:
 
 
 def _is_said(finding: Finding, verdict: Verdict) -> bool:
-    limit, workload = verdict.machine.address_space_bytes, verdict.workload
+    limit, workload = verdict.machine.address_space_bytes, verdict.question.workload
     if finding.check == "license" and finding.outcome is Outcome.WARN:
         # the license's row says what it allows
         return not (workload.commercial or workload.modify or workload.license)
@@ -267,7 +268,7 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
 
 
 def _to_run(verdict: Verdict) -> Blocks:
-    lines, model, workload = list(verdict.setup), verdict.model, verdict.workload
+    lines, model, workload = list(verdict.setup), verdict.question.spec, verdict.question.workload
     for before, typed in zip(("", *verdict.commands), verdict.commands, strict=False):
         if before:
             lines.append("# then, in another terminal" if before.endswith(" serve") else "# or")
@@ -286,7 +287,7 @@ def _to_run(verdict: Verdict) -> Blocks:
 
 def _spare(verdict: Verdict) -> str:
     """How far one could go here, each alone; what would be no more than was asked is left out."""
-    room, judged = verdict.room, verdict.workload
+    room, judged = verdict.room, verdict.question.workload
     is_tight = any(finding.code.endswith("-tight") for finding in verdict.findings)
     if room is None or not verdict.can_run or is_tight:
         return ""
@@ -307,10 +308,10 @@ def _spare(verdict: Verdict) -> str:
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
-    rows, asked_tokens = list[tuple[str, ...]](), verdict.workload.context_tokens
+    rows, asked_tokens = list[tuple[str, ...]](), verdict.question.workload.context_tokens
     each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
     for other in verdict.alternatives:
-        is_same, pace = other.id == verdict.model.id, other.judged_tokens_per_second
+        is_same, pace = other.id == verdict.question.spec.id, other.judged_tokens_per_second
         how: list[str | None] = [other.id]
         if is_same:
             is_other = other.runtime not in (None, verdict.runtime)
@@ -330,7 +331,7 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
 
 def _by_api(verdict: Verdict, today: str | None) -> Blocks:
     if verdict.route is Route.NEITHER:
-        yield line(f"No API: {words.no_api_words(verdict.workload)}.")
+        yield line(f"No API: {words.no_api_words(verdict.question.workload)}.")
     elif verdict.api_offers and verdict.route is not Route.UNKNOWN:
         offer = verdict.api_offers[0]
         whose, prices = words.offer_words(offer, today)

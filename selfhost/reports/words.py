@@ -63,15 +63,15 @@ def answer_line(verdict: Verdict) -> Paragraph:
     place, before = place_words(verdict.machine), ""
     if verdict.can_run:
         after = f" {place}" * (place != HERE)
-    elif verdict.model.closed:
-        available = verdict.model.availability
+    elif verdict.question.spec.closed:
+        available = verdict.question.spec.availability
         why = available.why.partition("; ")[0] if available else LABELS["why_not"]["weights"]
         after = f" is closed: {why}"
     elif verdict.route is Route.UNKNOWN:
         before, after = "whether ", f" runs {place}: {causes(verdict)}"
     else:
         after = f" does not run {place}" * (not is_ruled_out(verdict)) + f": {causes(verdict)}"
-    return line(answer_cell(verdict), "  ", before, strong(verdict.model.name), after)
+    return line(answer_cell(verdict), "  ", before, strong(verdict.question.spec.name), after)
 
 
 def answer_cell(answer: Verdict) -> Span:
@@ -79,16 +79,16 @@ def answer_cell(answer: Verdict) -> Span:
     is_here = place_words(answer.machine) == HERE
     sign, local, elsewhere = ANSWERS[answer.route]
     words, style = local if is_here else elsewhere, str(answer.route)
-    available, private = answer.model.availability, answer.workload.private
+    available, private = answer.question.spec.availability, answer.question.workload.private
     if answer.can_run:
         if reservation := _reservation(answer):
             words, style = reservation, Outcome.WARN
     elif is_ruled_out(answer):
         words = "RULED OUT"
-    elif answer.model.closed and answer.route is Route.NEITHER:
+    elif answer.question.spec.closed and answer.route is Route.NEITHER:
         # that no offer is known does not show that there is none
         words = "NO WAY HERE" if private else "NO OFFER KNOWN"
-    elif answer.model.closed and available is not None and not available.api:
+    elif answer.question.spec.closed and available is not None and not available.api:
         words = "USE ANOTHER MODEL"
     elif answer.route is Route.NEITHER and not private:
         words = "NOT HERE" if is_here else "DOES NOT RUN"
@@ -108,7 +108,7 @@ def _reservation(answer: Verdict) -> str:
         "RUNS, TOO SLOW FOR THE LOAD": cost is not None and cost.keeps_up is False,
         "RUNS SLOWLY": is_slow(answer),
         "RUNS, PACE NOT KNOWN": is_unread,
-        "RUNS ON THE CPU": on_cpu and answer.workload.task == "finetune",
+        "RUNS ON THE CPU": on_cpu and answer.question.workload.task == "finetune",
         ONCE_RAISED: answer.waits_for_setting,
         "LIKELY RUNS": answer.has(*TIGHT_CODES),
     }
@@ -120,7 +120,7 @@ def limit_words(answer: Verdict) -> str:
     held = answer.finding("accelerator") if answer.can_run and answer.waits_for_setting else None
     if held is None or not held.remedy:
         return ""
-    is_mlx = answer.workload.format == "mlx"
+    is_mlx = answer.question.workload.format == "mlx"
     until = "it may fail" if is_mlx else "a part may run on the CPU, more slowly"
     return f"First {held.remedy}. Until then {until}."
 
@@ -157,7 +157,7 @@ def causes(answer: Verdict) -> str:
         finding.code
         for finding in answer.findings
         if finding.outcome is Outcome.FAIL
-        and not (answer.model.closed and finding.check == "license")
+        and not (answer.question.spec.closed and finding.check == "license")
     )
     asked = answer.question.stated.runtime and answer.question.runtime
     # of a program that was asked for nothing is said of others
@@ -249,7 +249,8 @@ def pace_words(pace: Range) -> str:
 
 def asked_words(verdict: Verdict) -> str:
     """What was judged, every default named, and what would be downloaded."""
-    workload, needs, how = verdict.workload, verdict.needs, run_words(verdict.workload)
+    workload, needs = verdict.question.workload, verdict.needs
+    how = run_words(workload)
     basis, conditions = workload.memory_basis, ("private", "commercial", "modify", "auditable")
     rules = [f"judged by {basis} memory"] * (basis != "default")
     rules += filter(lambda rule: getattr(workload, rule), conditions)
@@ -393,7 +394,7 @@ def month_blocks(verdict: Verdict) -> Blocks:
         remedies = dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy)
         remarks += [f"→ {remedy}" for remedy in remedies]
     if local is not None and local.hours_per_day is not None:
-        parallel = verdict.workload.parallel
+        parallel = verdict.question.workload.parallel
         pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
         remarks.append(f"Counted for {pace}, without what the computer draws while idle.")
     title = f"A month of {cost.days_per_month} days, {load}"
@@ -404,7 +405,7 @@ def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
     bills = ((bill.usd_per_month, bill.provider) for bill in cost.offers)
     priced = [(dollars, provider) for dollars, provider in bills if dollars is not None]
     if not priced:
-        return "", "no price is known" if cost.offers else no_api_words(verdict.workload)
+        return "", "no price is known" if cost.offers else no_api_words(verdict.question.workload)
     least, provider = min(priced)
     return units.dollars(least), f"{provider_name(provider)}, the cheapest of {len(priced)}"
 

@@ -383,7 +383,7 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
 def is_too_slow(judged: Judged) -> bool:
     """Likely below the wanted pace, or so slow that its finding warns."""
     pace = judged.speed.judged if judged.speed is not None else None
-    wanted = judged.workload.min_tokens_per_second
+    wanted = judged.question.workload.min_tokens_per_second
     if pace is not None:
         least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
         return bool(pace.likely < least)

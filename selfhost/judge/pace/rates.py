@@ -161,17 +161,13 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     return Range(*(float(min(count, most)) for count in counts))
 
 
-def share_of_many(cores: float) -> float:
-    """What each of so many cores computes, beside one of few."""
-    few, fall = constant("read_prompt", "cores_fall")
-    return min(1.0, float((few / cores) ** fall))
-
-
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     """Operations a second on a prompt, weights of Q4_K, of all cores that the program uses."""
     processor = processor_of(machine)
-    less = share_of_many(machine.cpu_cores_physical or machine.cpu_cores_usable or 1)
-    less /= processor.sockets
+    # each of many cores computes less than one of few
+    few, fall = constant("read_prompt", "cores_fall")
+    cores = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
+    less = min(1.0, (few / cores) ** fall) / processor.sockets
     rate: Range = SAME * processor.core.prompt * processor.core.ghz * 1e9 * (less, 1.0, 1.0)
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
@@ -531,13 +527,19 @@ def device_bandwidth(device: Accelerator) -> float | None:
     return None if peak is None else peak * units.GB
 
 
-def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
-    """The GPU that shares the RAM; None without one that the builds know, of a known bandwidth."""
+def shared_gpu_of(
+    machine: Machine, runtime: RuntimeSpec | None = None, *, is_used: bool = False
+) -> Gpu | None:
+    """The GPU that shares the RAM; None without one that the builds know, of a known bandwidth, or
+    `is_used`: that surely computes a model in RAM without being told to.
+    """
     device = next((each for each in machine.accelerators or () if each.unified), None)
     if device is None and machine.accelerators is None and processor_of(machine).is_mac:
         device = Accelerator(vendor="apple", name=_APPLE_GPU, unified=True)
     least = None if runtime is None else runtime.shared_compute_capability
     if device is None or (least is not None and reaches(device, least) is False):
+        return None
+    if is_used and not _computes_untold(device, machine, runtime):
         return None
     own = device_bandwidth(device)
     peak, guessed = (SAME * own, None) if own is not None else _peak_of_ram(machine)
@@ -572,11 +574,9 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
     return longest(ends, SAME * (rate or 0)), "a guess: not measured"
 
 
-def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
-    """Whether a model in RAM is surely computed by a GPU that shares it, without being told to."""
-    gpu = shared_gpu_of(machine, runtime)
-    if gpu is None or gpu.device.name == _APPLE_GPU or processor_of(machine).is_guest:
+def _computes_untold(device: Accelerator, machine: Machine, runtime: RuntimeSpec | None) -> bool:
+    if device.name == _APPLE_GPU or processor_of(machine).is_guest:
         return False
     if runtime is None:
-        return gpu.device.vendor.lower() in constant("shared_gpu", "measured_program")
-    return computes_on_shared(runtime, gpu.device)
+        return device.vendor.lower() in constant("shared_gpu", "measured_program")
+    return computes_on_shared(runtime, device)

@@ -201,9 +201,9 @@ class Step(Record):
             met[holder] = max(0.0, met[holder] - output)
         return met
 
-    def attended(self, rate: Range, share: str) -> Range:
-        """Seconds of attention for a token of the prompt, half of which stands before it on
-        average, at a share of the rate of operations.
+    def attended(self) -> float:
+        """Operations of attention for a token of the prompt, half of which stands before it on
+        average.
         """
         tokens, operations = self.prompt_tokens / 2, 0.0
         for group in self.architecture.attention if self.architecture is not None else ():
@@ -211,8 +211,7 @@ class Step(Record):
             limits = [limit for limit in (group.indexer_rows, window) if limit]
             reached = min([tokens / (group.compression or 1), *limits])
             operations += 2 * len(group.layers) * group.heads * width_of(group) * reached
-        reached_rate: Range = rate * constant("batch", share)
-        return operations / reached_rate
+        return operations
 
 
 def width_of(group: Attention) -> float:

@@ -34,7 +34,6 @@ from .rates import (
     processor_of,
     shared_gpu_of,
     threads_range,
-    uses_shared_gpu,
 )
 from .speed import (
     MEASURED_PROGRAM,
@@ -86,8 +85,7 @@ class LaidOut(Record):
         """With shares of what they hold together; () for the processor, and of unknown pace."""
         machine, devices = self.machine, self.machine.accelerators or ()
         if not self.offloaded:
-            is_used = uses_shared_gpu(machine, self.runtime)
-            shared = shared_gpu_of(machine, self.runtime) if is_used else None
+            shared = shared_gpu_of(machine, self.runtime, is_used=True)
             return () if shared is None else ((1.0, shared),)
         total, used = sum(self.offloaded.values()), list[tuple[float, Gpu]]()
         for number, share in self.offloaded.items():
@@ -232,11 +230,12 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     at_once = leaves_experts = False
     settings = program.settings_of(options) if program is not None else {}
     gpu_layers = settings.get("gpu_layers")
-    if architecture is not None and (program is None or program.splits_layers):
-        on_shared = Range(*share_on_shared(placed, machine, architecture.layers))
-    if architecture is not None and gpu_layers:
-        # a GPU that shares the RAM gets as many; the output matrix counts as one
-        on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
+    if architecture is not None and machine.accelerators != ():
+        if program is None or program.splits_layers:
+            on_shared = Range(*share_on_shared(placed, machine, architecture.layers))
+        if gpu_layers:
+            # a GPU that shares the RAM gets as many; the output matrix counts as one
+            on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
     if program is not None:
@@ -326,7 +325,9 @@ def processor_prompt(step: Step, machine: Machine) -> Range | None:
         return None
     dense: Range = cores_rate(machine) * constant("read_prompt", "reached_on_cores")
     rate = dense * (slow / usual, 1.0, fast / usual) if step.has_experts else dense
-    return 1 / (operations / rate + step.attended(dense, "attended_on_processor")).ordered()
+    attending, reached = step.attended(), dense * constant("batch", "attended_on_processor")
+    ends = zip(rate, reached, strict=True)
+    return 1 / Range(*(operations / own + attending / other for own, other in ends)).ordered()
 
 
 def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
@@ -341,7 +342,8 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
         return None
     kind = "experts" if step.has_experts else "share"
     computed = operations / (Range(*row[kind]) * peak)
-    computed += step.attended(Range(*row["share"]) * peak, "attended_on_gpu")
+    reached: Range = Range(*row["share"]) * peak * constant("batch", "attended_on_gpu")
+    computed += step.attended() / reached
     if "program" in row:
         # the shares of other programs hold what launching takes
         return computed
@@ -427,7 +429,7 @@ def _on_processor(step: Step, way: LaidOut, taken: Range) -> tuple[Range, Range 
         how = f"; up to the speed of {shared.device.name}, if it is used"
     decode = 1 / Range(slow, likely, fast).ordered()
     # a prompt can be read one token at a time
-    return decode, prompt and longest(prompt, decode), how
+    return decode, prompt and Range(*map(max, prompt, decode)), how
 
 
 def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine) -> Speed:
@@ -486,12 +488,12 @@ def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Rang
     # a few tokens at once are no prompt where weights lie in RAM: none cross for them
     in_place = way.replace(batch_tokens=0)
     empty, read_twice = predict(alone, in_place), predict(twice, in_place).decode
-    prompt, is_shared = empty.prompt, uses_shared_gpu(way.machine, way.runtime)
+    prompt, shared = empty.prompt, shared_gpu_of(way.machine, way.runtime, is_used=True)
     if prompt is None or empty.decode is None or read_twice is None:
         return pace.replace(how=f"{pace.how}{what} is not known: how fast it reads prompts is not")
     # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
     program = "graph" if step.replays and (way.offloaded or step.has_experts) else "gpu"
-    if pace.crossing_seconds or not (way.offloaded or is_shared):
+    if pace.crossing_seconds or not (way.offloaded or shared):
         program = "processor"
     elif step.has_experts:
         program += "_experts"

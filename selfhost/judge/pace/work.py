@@ -28,7 +28,6 @@ from .rates import (
     gpu_of,
     layer_from_python,
     processor_of,
-    share_of_many,
     shared_gpu_of,
     threads_range,
 )
@@ -88,9 +87,11 @@ class Job(Record):
             key, around = ("rows", "rows") if by_rows else ("prompt", "blocks")
             rows, ends = constant("type"), Range(*constant("work", around))
             names = [name for name, row in rows.items() if type.startswith(name) and key in row]
-            return ends * rows[names[0] if names else "F16"][key][0 if core.wide else 1]
+            row: list[float] = rows[names[0] if names else "F16"][key]
+            return ends * row[0 if core.wide else 1]
         sets, gains = self.machine.instruction_sets or (), constant("work", "in_bfloat16")
-        less = share_of_many(threads_range(self.machine, runtime).likely)
+        few, fall = constant("read_prompt", "cores_fall")
+        less = min(1.0, (few / threads_range(self.machine, runtime).likely) ** fall)
         share: Range = Range(*constant("work", "in_pytorch")) * (core.float32 * less)
         gain = next((gains[name] for name in gains if name in sets), None)
         return share if type != "bfloat16" or gain is None else share * gain
