@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfhost.machine.probes import Host, gpus, read_machine
+from selfhost.machine.probes import gpus
+from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.system import ask_nvml
+from selfhost.machine.reader import read_machine
 
 MIB = 2**20
 FIELDS = (

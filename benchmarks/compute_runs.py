@@ -22,8 +22,8 @@ from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.judge.pace import Range, constant
 from selfhost.judge.pace.rates import cores_rate, processor_of
-from selfhost.judge.pace.speed import Range, constant
 from selfhost.judge.pace.work import Job, encoder_operations, step_seconds
 from selfhost.needs.records import Needs
 

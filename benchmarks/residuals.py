@@ -8,7 +8,7 @@ from typing import NamedTuple
 from selfhost import Machine, Workload
 from selfhost.advice.understood import judged_for, understand
 from selfhost.catalogue.index import open_catalogue
-from selfhost.judge.pace.speed import Range, Speed
+from selfhost.judge.pace import Range, Speed
 from selfhost.machine.named import named
 from selfhost.needs.records import Needs
 

@@ -51,8 +51,8 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
+from selfhost.judge.pace import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
 from selfhost.judge.pace.rates import device_bandwidth, processor_of
-from selfhost.judge.pace.speed import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
 from selfhost.judge.pace.text import (
     LaidOut,
     predict,

@@ -19,7 +19,7 @@ from selfhost.catalogue.architecture import Architecture, Attention
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.judge.pace.speed import Range, Speed
+from selfhost.judge.pace import Range, Speed
 from selfhost.judge.pace.text import LaidOut, predict
 from selfhost.judge.question import step_of
 from selfhost.judge.record import Question

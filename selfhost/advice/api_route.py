@@ -14,7 +14,7 @@ from ..core.records import Record, Unread
 from ..core.workload import Load
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.model import terms_checks
-from ..judge.pace.speed import Range
+from ..judge.pace import Range
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from .understood import remarks

@@ -20,14 +20,14 @@ from ..catalogue.spec_values import TRAINED_FOR
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK, Workload
-from ..judge.judging import judge
-from ..judge.pace.rates import shared_gpu_of
-from ..judge.placement.devices import (
+from ..judge.devices import (
     LEFT_PERCENT,
     computes_on_shared,
     lent_to_gpu,
     runs_on,
 )
+from ..judge.judging import judge
+from ..judge.pace.rates import shared_gpu_of
 from ..judge.programs import can_be_made, is_published, listing_of
 from ..judge.question import ask
 from ..judge.record import MEMORY_CHECKS, Judged, Question

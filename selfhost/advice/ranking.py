@@ -27,7 +27,7 @@ from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 
 if TYPE_CHECKING:
-    from ..judge.pace.speed import Speed
+    from ..judge.pace import Speed
 
 _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")

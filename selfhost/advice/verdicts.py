@@ -21,8 +21,8 @@ from ..core.workload import FLAGS, Workload
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy, reads_context
 from ..judge.checks.runtime import install_lines, runtime_check
+from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.placement.devices import computes_on_shared, index_of, is_built_for, reaches
 from ..judge.record import Judged, Question, Verdict, quality_of_workload
 from ..machine.record import Accelerator, Machine
 from .alternatives import Search

@@ -15,8 +15,8 @@ from ..core.records import Record
 from ..core.tables import refusal, sentences
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..judge.checks.runtime import how_to_measure
+from ..judge.pace import Range, Speed
 from ..judge.pace.rates import threads_range
-from ..judge.pace.speed import Range, Speed
 from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import Verdict
 from ..machine.record import Machine

@@ -26,8 +26,8 @@ from ..machine.record import Machine
 from ..needs.file_formats import FOUR_BITS
 from ..needs.quantization import BLOCKS
 from .checks import phrase
+from .devices import index_of, places
 from .judging import judge
-from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, loads_by_tag
 from .question import ask
 from .record import MEMORY_CHECKS, MODEL_CHECKS, NO_FILES, Judged, Question

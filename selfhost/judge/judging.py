@@ -19,9 +19,8 @@ from .checks.accelerator import accelerator_check
 from .checks.model import context_check, terms_checks, weights_check
 from .checks.runtime import cpu_check, runtime_check, speed_check, work_check
 from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
+from .devices import emptied, percent_of, runs_on
 from .pace.text import pace_of_text
-from .placement import placements
-from .placement.devices import emptied, percent_of, runs_on
 from .record import Judged, Question, Speed
 
 
@@ -121,7 +120,12 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judg
         )
     machine = machine.replace(accelerators=owned)
     stored = stored_in_memory(needs, machine, question)
-    for placed in placements(needs, machine, question) if machine.accelerators != () else (needs,):
+    ways: Iterable[Needs] = (needs,)
+    if machine.accelerators != ():
+        from .placement import placements
+
+        ways = placements(needs, machine, question)
+    for placed in ways:
         memory = memory_check(placed, machine, question.workload, stored)
         accelerator = accelerator_check(placed, machine, question)
         yield Judged(question=question, findings=(memory, accelerator), needs=placed)

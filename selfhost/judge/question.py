@@ -21,14 +21,14 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
-from .pace.rates import shared_gpu_of
-from .pace.speed import (
+from .pace import (
     GATED_MATRICES,
     MEASURED_PROGRAM,
     SHORT_CHAT_TOKENS,
     Step,
     launched_layers,
 )
+from .pace.rates import shared_gpu_of
 from .programs import (
     bytes_to_make,
     companions_of,

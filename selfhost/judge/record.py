@@ -16,7 +16,7 @@ from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import ArchitectureRow
 from . import Route, exit_code
 from .checks import Finding, Outcome
-from .pace.speed import Range, Speed, Step
+from .pace import Range, Speed, Step
 
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 

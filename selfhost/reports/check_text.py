@@ -12,7 +12,7 @@ from . import words
 from .layout import Blocks, Span, Table, command, commands, line, reasons, section, strong, texts
 
 if TYPE_CHECKING:
-    from ..judge.pace.speed import Range, Speed
+    from ..judge.pace import Range, Speed
 
 # the most that it may take stands beside the likely need from so many times that on
 _MUCH_MORE = 1.05

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..advice.api_route import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
-    from ..judge.pace.speed import Range, Speed
+    from ..judge.pace import Range, Speed
     from ..needs.records import Needs
 
     Number = TypeVar("Number", int, float)

@@ -17,7 +17,7 @@ from selfhost.advice.verify import Verification, identify, pace_at, verify
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.workload import Workload
-from selfhost.judge.pace.speed import Range, Speed
+from selfhost.judge.pace import Range, Speed
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load

@@ -18,7 +18,7 @@ from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.judging import judge
-from selfhost.judge.pace.speed import Speed, Step
+from selfhost.judge.pace import Speed, Step
 from selfhost.judge.record import Judged, Question, Route, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import (

@@ -11,7 +11,7 @@ from judge.small import finding_of, speed_of
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
-from selfhost.judge.pace.speed import Range
+from selfhost.judge.pace import Range
 from selfhost.machine.profiles import load
 
 

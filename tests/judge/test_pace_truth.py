@@ -15,8 +15,8 @@ from helpers.paths import ROOT
 from judge.small import speed_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
+from selfhost.judge.pace import expert_parameters
 from selfhost.judge.pace.rates import efficiency
-from selfhost.judge.pace.speed import expert_parameters
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator

@@ -6,8 +6,8 @@ import pytest
 
 from judge.small import speed_of
 from selfhost import Machine, Workload, check
+from selfhost.judge.pace import Range
 from selfhost.judge.pace.rates import BANDWIDTH_SHARE, bandwidth
-from selfhost.judge.pace.speed import Range
 from selfhost.machine.gpus import link_bytes_per_second
 
 GB = 10**9

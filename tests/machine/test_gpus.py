@@ -14,8 +14,8 @@ from helpers.each import each
 from helpers.paths import COMMON, TESTS
 from selfhost.core.tables import shipped_table
 from selfhost.core.units import words_of
+from selfhost.judge.pace import Step
 from selfhost.judge.pace.rates import gpu_of
-from selfhost.judge.pace.speed import Step
 from selfhost.machine import cpus, gpus
 from selfhost.machine.cpus import class_of
 from selfhost.machine.named import named

@@ -14,7 +14,7 @@ from ...core.workload import FLAGS
 from ...machine.gpus import capability_of
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, PlaceNeed
-from ..placement.devices import (
+from ..devices import (
     LEFT_PERCENT,
     amd_gpus,
     computes_on_shared,

@@ -16,7 +16,7 @@ from ...core.workload import (
 )
 from ...machine.record import BRIEFLY, Machine
 from ...needs.records import CpuNeed, Needs
-from ..pace.speed import Speed
+from ..pace import Speed
 from ..record import Judged, Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 

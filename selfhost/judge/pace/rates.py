@@ -21,8 +21,8 @@ from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
-from ..placement.devices import computes_on_shared, reaches
-from .speed import PLAIN_TYPES, SAME, Range, Step, constant, longest
+from ..devices import computes_on_shared, reaches
+from . import PLAIN_TYPES, SAME, Range, Step, constant, longest
 
 _GB = units.GB
 ANY_APPLE = "an Apple chip"

@@ -22,20 +22,9 @@ from ...machine import gpus
 from ...machine.record import Machine
 from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
-from ..placement.devices import index_of, share_on_shared
+from ..devices import index_of, share_on_shared
 from ..record import Question
-from .rates import (
-    BANDWIDTH_SHARE,
-    Gpu,
-    bandwidth,
-    cores_rate,
-    efficiency,
-    gpu_of,
-    processor_of,
-    shared_gpu_of,
-    threads_range,
-)
-from .speed import (
+from . import (
     MEASURED_PROGRAM,
     NOTHING,
     PLAIN_TYPES,
@@ -47,6 +36,17 @@ from .speed import (
     constant,
     expert_parameters,
     longest,
+)
+from .rates import (
+    BANDWIDTH_SHARE,
+    Gpu,
+    bandwidth,
+    cores_rate,
+    efficiency,
+    gpu_of,
+    processor_of,
+    shared_gpu_of,
+    threads_range,
 )
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it

@@ -18,8 +18,9 @@ from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
-from ..placement.devices import computes_on_shared, runs_on
+from ..devices import computes_on_shared, runs_on
 from ..record import Question
+from . import MEASURED_PROGRAM, NOTHING, SAME, Range, Speed, Step, constant, longest
 from .rates import (
     basis_of,
     cores_rate,
@@ -31,7 +32,6 @@ from .rates import (
     shared_gpu_of,
     threads_range,
 )
-from .speed import MEASURED_PROGRAM, NOTHING, SAME, Range, Speed, Step, constant, longest
 from .text import processor_seconds
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"

@@ -35,7 +35,7 @@ from selfhost.catalogue.spec import StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.model import reads_context
 from selfhost.judge.checks.runtime import speed_check
-from selfhost.judge.pace.speed import Range, Speed
+from selfhost.judge.pace import Range, Speed
 from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named

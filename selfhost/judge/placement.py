@@ -9,13 +9,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
-from ...catalogue.spec_values import GENERATING
-from ...core import TYPE_CHECKING
-from ...core.records import Record
-from ...core.units import GIB
-from ...machine.record import Accelerator, Machine
-from ...needs import needs_on
-from ...needs.records import (
+from ..catalogue.spec_values import GENERATING
+from ..core import TYPE_CHECKING
+from ..core.records import Record
+from ..core.units import GIB
+from ..machine.record import Accelerator, Machine
+from ..needs import needs_on
+from ..needs.records import (
     ACCELERATOR,
     Device,
     How,
@@ -42,7 +42,7 @@ from .devices import (
 )
 
 if TYPE_CHECKING:
-    from ..record import Question
+    from .record import Question
 
 # sizes of devices from which on a program takes more or less of them are multiples of it
 _STEP_BYTES = 5 * GIB
@@ -162,7 +162,7 @@ def _layout_on_cards(
     model: _BesideRam, candidates: Sequence[Place], end: str = "high_bytes"
 ) -> Needs | None:
     """On the one with the fastest memory that holds that `end`, else its layers shared out."""
-    from ..pace.rates import device_bandwidth
+    from .pace.rates import device_bandwidth
 
     there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
     sized = [place for place in candidates if place.room_bytes is not None]

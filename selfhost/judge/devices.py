@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ...catalogue.runtime import RuntimeSpec
-from ...core.records import Record
-from ...core.units import GIB
-from ...machine import gpus
-from ...machine.cpus import metal_share
-from ...machine.record import Accelerator, Machine
-from ...needs.records import Device, Needs, Split
+from ..catalogue.runtime import RuntimeSpec
+from ..core.records import Record
+from ..core.units import GIB
+from ..machine import gpus
+from ..machine.cpus import metal_share
+from ..machine.record import Accelerator, Machine
+from ..needs.records import Device, Needs, Split
 
 # llama.cpp's fitter leaves so much of each device free (0c1e5709, common/common.h line 483)
 DEVICE_MARGIN_BYTES = 1 * GIB
