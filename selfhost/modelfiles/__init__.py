@@ -61,16 +61,19 @@ def _read_folder(path: str) -> LocalModel:
     unfinished = [shown(name) for name in names if name.lower().endswith(source.UNFINISHED)]
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
     if ggufs := [name for name in names if name.lower().endswith(".gguf")]:
-        return _read_one_gguf(path, ggufs, notes)
+        projectors = [name for name in ggufs if "mmproj" in name.lower()]
+        if 0 < len(projectors) < len(ggufs):
+            notes += (reason("projector", name=shown(projectors[0])),)
+            ggufs = sorted({*ggufs}.difference(projectors))
+        # of a split file any part that is there
+        model = read_gguf(_only(path, "GGUF models", ggufs))
+        return model.replace(notes=notes + model.notes)
     indexes = safetensors.weight_files_ending(names, safetensors.INDEX_ENDING)
     shards = safetensors.weight_files_ending(names, ".safetensors")
     if indexes or shards:
-        _refuse_several(path, "sets of weights", indexes or shards)
-        first, total = os.path.join(path, (indexes or shards)[0]), None
-        files = numbered_files(first)
-        if indexes:
-            files, total = safetensors.shards_in(first)
-        return safetensors.read_weights(path, files, total, notes)
+        first = _only(path, "sets of weights", indexes or shards)
+        files = safetensors.shards_in(first) if indexes else (numbered_files(first), None)
+        return safetensors.read_weights(path, *files, notes)
     if safetensors.CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
         source.refuse(path, fault, names=listed(unfinished or map(shown, names), 4))
@@ -89,19 +92,9 @@ def _names_in(path: str) -> list[str]:
     return names
 
 
-def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> LocalModel:
-    projectors = [name for name in names if "mmproj" in name.lower()]
-    if projectors and len(projectors) < len(names):
-        names = [name for name in names if name not in projectors]
-        notes += (reason("projector", name=shown(projectors[0])),)
-    _refuse_several(path, "GGUF models", names)
-    # of a split file any part that is there
-    model = read_gguf(os.path.join(path, names[0]))
-    return model.replace(notes=notes + model.notes)
-
-
-def _refuse_several(path: str, what: str, names: Sequence[str]) -> None:
-    """Raise `SpecError` where these are files of more than one model, parts counted once."""
+def _only(path: str, what: str, names: Sequence[str]) -> str:
+    """The first file. Raises `SpecError` where these are of several models, parts counted once."""
     firsts = sorted({shown(numbered_files(name)[0]) for name in names})
     if len(firsts) > 1:
         source.refuse(path, "several", count=len(firsts), what=what, names=listed(firsts, 12))
+    return os.path.join(path, names[0])

@@ -231,7 +231,11 @@ def _architecture(model: GgufModel) -> Architecture:
     loops = model.size("num_loops") or 1 if row.loops else 1
     if layers * loops > MAX_LAYERS:
         raise Malformed(f"{loops:,} runs through {layers:,} layers")
-    context = model.size("context_length")
+    shared = model.number("attention.shared_kv_layers")
+    if shared is None:
+        shared = max(0, layers - (row.cache_layers or layers))
+    if shared >= layers:
+        raise Malformed(f"all {layers:,} layers read the cache of an earlier one")
     attention = grouped(attending * loops, width)
     architecture = source.architecture_of(
         f"{model.name}: ",
@@ -239,13 +243,12 @@ def _architecture(model: GgufModel) -> Architecture:
         runs_in_gguf=True,
         layers=layers * loops,
         embedding_length=width,
-        context_tokens=context,
         tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
         attention=attention,
         recurrent=grouped(states, width),
         feed_forward=grouped(feeding * loops, width),
-        cache_layers=_cache_layers(model),
+        cache_layers=layers - shared if shared else None,
         stored_layers=layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
@@ -255,9 +258,6 @@ def _architecture(model: GgufModel) -> Architecture:
         **_tables(model),
         **_differences_from_row(model, attention, has_states=any(states)),
     )
-    if context is None:
-        why = f"the header says {model.name}.context_length = 0"
-        model.unknown["architecture.context_tokens"] = why
     model.unknown["architecture.dtype"] = reason("published-type")
     return architecture
 
@@ -285,18 +285,8 @@ def _count_layers(model: GgufModel) -> None:
         raise Unclear(reason("sections", name=model.name, count=len(sections), wanted=4))
 
 
-def _cache_layers(model: GgufModel) -> int | None:
-    """Those that own a cache, None where all do."""
-    shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = max(0, model.layers - (model.row.cache_layers or model.layers))
-    if shared >= model.layers:
-        raise Malformed(f"all {model.layers:,} layers read the cache of an earlier one")
-    return model.layers - shared if shared else None
-
-
 def _tables(model: GgufModel) -> dict[str, Any]:
-    """Rows of the tables of tokens, of token types and of positions; None without one."""
+    """The context, and rows of the tables of tokens, token types and positions."""
     tokens = model.counts.get("tokenizer.ggml.tokens")
     if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
         tokens = model.number("vocab_size")
@@ -307,7 +297,12 @@ def _tables(model: GgufModel) -> dict[str, Any]:
     places = model.shapes.get("position_embd.weight", ())
     token_types = (*types, 1)[1] if types else None
     dropped = _DROPPED_POSITIONS if token_types == 1 else 0
+    context = model.size("context_length")
+    if context is None:
+        why = f"the header says {model.name}.context_length = 0"
+        model.unknown["architecture.context_tokens"] = why
     return {
+        "context_tokens": context,
         "vocabulary": rows or None,
         "token_types": token_types,
         "positions": places[-1] + dropped if len(places) > 1 else None,
@@ -319,38 +314,33 @@ def _differences_from_row(
 ) -> dict[str, Any]:
     """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
     row, names = model.row, model.shapes.keys()
-    gate, up, down = row.gate, model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
+    usual: dict[str, Any] = {
+        key: getattr(row, key) for key in ("gate", "attention_bias", "rope_factors")
+    }
+    usual |= {"query_key_norm": row.query_key_norm or "none", "parallel_norms": None}
+    own, up, down = {**usual}, model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
+    # of several that are so the last counts
     if row.gate_varies and up and down:
-        # the later of the two that are so counts
         gates = {up[-1] == 2 * down[0]: "fused", model.has(0, "ffn_gate.weight"): "split"}
-        gate = gates.get(True, "none")
-    bias = row.attention_bias
+        own["gate"] = gates.get(True, "none")
     if attention:
-        bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
-    tables = {"rope_freqs.weight": "freqs", "rope_factors_long.weight": "long_short"}
-    factors = next((kind for tensor, kind in tables.items() if tensor in names), row.rope_factors)
-    own = {"gate": gate, "attention_bias": bias, "rope_factors": factors}
-    different = {key: value for key, value in own.items() if value != getattr(row, key)}
-    norm = _query_key_norm(model, attention)
-    if norm not in (None, row.query_key_norm or "none"):
-        different["query_key_norm"] = norm
-    if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
-        different["parallel_norms"] = 2
-    return different
-
-
-def _query_key_norm(model: GgufModel, attention: tuple[Attention, ...]) -> str | None:
-    """What the norm of queries and keys is over; None where none is to be expected."""
+        own["attention_bias"] = any(
+            name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names
+        )
+    factors = {
+        "rope_factors_long.weight" in names: "long_short",
+        "rope_freqs.weight" in names: "freqs",
+    }
+    own["rope_factors"] = factors.get(True, row.rope_factors)
     # latent attention has no such norm
-    group = next((group for group in attention if group.kind != "latent"), None)
-    if group is None:
-        return None
-    shape = model.shape(group.layers[0], "attn_q_norm.weight")
-    if not shape:
-        return "none"
-    if len(shape) > 1 and shape[1] > 1:
-        return "per_head"
-    return "head" if shape[0] == group.key_length else "full"
+    if group := next((group for group in attention if group.kind != "latent"), None):
+        shape = model.shape(group.layers[0], "attn_q_norm.weight")
+        is_one, is_by_head = shape[:1] == (group.key_length,), shape[1:2] > (1,)
+        norms = {is_one: "head", is_by_head: "per_head", not shape: "none"}
+        own["query_key_norm"] = norms.get(True, "full")
+    if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
+        own["parallel_norms"] = 2
+    return {key: value for key, value in own.items() if value != usual[key]}
 
 
 def _state(model: GgufModel, layer: int) -> Recurrent | None:
@@ -411,37 +401,29 @@ def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Att
 
 
 def _attention_of(model: GgufModel, layer: int, heads: int, *, slides: bool) -> Attention:
+    kind, kv_heads = "sliding" if slides else "full", heads
     if model.number("attention.kv_lora_rank") and model.number("attention.key_length_mla"):
-        sizes = model.sizes({**_TABLE["latent"], **_TABLE["latent_heads"]})
+        kind, sizes = "latent", model.sizes({**_TABLE["latent"], **_TABLE["latent_heads"]})
         sizes["key_length"] -= sizes["rope_length"]
-        sizes["query_latent_length"] = model.size("attention.q_lora_rank")
-        return Attention(kind="latent", heads=heads, kv_heads=heads, **sizes)
-    if model.get("attention.compress_ratios") is not None:
+    elif model.get("attention.compress_ratios") is not None:
         # to a window and to rows that stand for several tokens each (DeepSeek V4)
-        sizes = model.sizes(_TABLE["compressed"])
+        kind, kv_heads, sizes = "compressed", 1, model.sizes(_TABLE["compressed"])
         sizes["compression"] = model.number("attention.compress_ratios", layer=layer) or None
-        return Attention(kind="compressed", heads=heads, kv_heads=1, **sizes)
-    stated = model.number("attention.head_count_kv", layer=layer)
-    key, value = (
-        (slides and model.number(f"attention.{name}_swa"))
-        or model.number(f"attention.{name}")
-        or model.needed("embedding_length") // heads
-        for name in ("key_length", "value_length")
-    )
-    sizes = {}
-    # files of before April 2025 unpack the latent, and keep keys and values of every head
-    if not slides and model.has(layer, "attn_kv_b.weight"):
-        sizes = model.sizes(_TABLE["latent"])
+    else:
+        stated = model.number("attention.head_count_kv", layer=layer)
+        kv_heads = heads if stated is None else stated
+        # files of before April 2025 unpack the latent, and keep keys and values of every head
+        is_unpacked = not slides and model.has(layer, "attn_kv_b.weight")
+        sizes = model.sizes(_TABLE["latent"]) if is_unpacked else {}
+        for name in ("key_length", "value_length"):
+            own = model.number(f"attention.{name}_swa") if slides else None
+            own = own or model.number(f"attention.{name}")
+            sizes[name] = own or model.needed("embedding_length") // heads
+        has_values = model.has(layer, "attn_v.weight")
+        sizes["values_from_keys"] = model.row.values_from_keys and not has_values
+    if "latent_length" in sizes:
         sizes["query_latent_length"] = model.size("attention.q_lora_rank")
-    return Attention(
-        kind="sliding" if slides else "full",
-        heads=heads,
-        kv_heads=heads if stated is None else stated,
-        key_length=key,
-        value_length=value,
-        values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
-        **sizes,
-    )
+    return Attention(kind=kind, heads=heads, kv_heads=kv_heads, **sizes)
 
 
 def _window(model: GgufModel) -> int | None:
