@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from ..advice.api_route import offers_for
 from ..advice.several import verdict_together
@@ -29,7 +30,6 @@ from ..core.errors import (
 from ..core.files import Unreadable, parse_json, read_file, text_of
 from ..core.records import Record
 from ..core.tables import Document, shipped_table
-from ..core.workload import Workload
 from ..judge.defaults import suited, takes_first_of_list
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
@@ -144,10 +144,7 @@ class PolicyJudge:
         ]
         questions = [judged.question for judged in all_judged]
 
-        def are_offered(judged: Judged) -> bool:
-            pairs = zip(models, questions, strict=True)
-            return all(self._is_offered(each.asked, about, judged) for each, about in pairs)
-
+        are_offered = partial(self._are_offered, list(zip(models, questions, strict=True)))
         if wanted.members:
             names = [each.name for each in wanted.members]
             return verdict_together(names, questions, machine, are_offered)
@@ -171,19 +168,22 @@ class PolicyJudge:
                 self._questions[model, sets] = question
         return question
 
-    def _is_offered(self, wanted: Workload, question: Question, judged: Judged) -> bool:
-        spec, workload = question.spec, question.workload
-        rights = wanted.commercial, wanted.modify, wanted.auditable
-        wishes = wanted.private, wanted.license, *rights
-        tokens = workload.context_tokens if question.context_asked else None
+    def _are_offered(self, asked: Sequence[tuple[Wanted, Question]], judged: Judged) -> bool:
         # of what is found only that of the model itself counts
         terms = ("license", "openness")
         is_refused = any(each.decides and each.check in terms for each in judged.findings)
-        key = spec.id, spec.origin, wishes, workload.task, is_refused, tokens
-        if key not in self._offered:
-            offers = offers_for(self._catalogue, judged.replace(question=question), self._today)
-            self._offered[key] = bool(offers)
-        return self._offered[key]
+        for model, question in asked:
+            spec, wanted, workload = question.spec, model.asked, question.workload
+            rights = wanted.commercial, wanted.modify, wanted.auditable
+            wishes = wanted.private, wanted.license, *rights
+            tokens = workload.context_tokens if question.context_asked else None
+            key = spec.id, spec.origin, wishes, workload.task, is_refused, tokens
+            if key not in self._offered:
+                offers = offers_for(self._catalogue, judged.replace(question=question), self._today)
+                self._offered[key] = bool(offers)
+            if not self._offered[key]:
+                return False
+        return True
 
 
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"

@@ -239,7 +239,6 @@ def _count_layers(keys: Keys) -> None:
 
 
 def _kinds(keys: Keys) -> list[str]:
-    """The kind of each layer."""
     layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
     every, place = keys.number("full_attention_interval"), keys.stated(*TABLES["places"])
     if names is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import prod
 from struct import unpack
@@ -25,15 +26,13 @@ from .config import read_config
 from .source import FILES, LocalModel, clean, parse_json, reason, refuse
 
 MAX_HEADER_BYTES = 100_000_000
-# Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of
-# every expert of Kimi K2 would have 60 layers x 384 experts x 3 matrices x 2 = 138,240. An entry
-# takes 120 to 200 bytes.
+# of one file: a LoRA adapter of every expert of Kimi K2 would have 138,240; an entry takes 120 to
+# 200 bytes
 MAX_TENSORS = 200_000
 MAX_READ_HEADER_BYTES = 50_000_000
 # an entry with a shape of six dimensions: {, two [, four :, and 11 commas
 _SIGNS_PER_TENSOR = 14
-# An index names every tensor of a model (DeepSeek V3: 91,991 in 8.9 MB; Kimi K3: 494,592) with a
-# colon and a comma
+# an index names every tensor of a model (Kimi K3: 494,592) with a colon and a comma
 MAX_INDEX_BYTES = 1 << 26
 _MAX_INDEX_SIGNS = 1_500_000
 
@@ -202,22 +201,22 @@ def _with_counted(
 def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
     """All files of one model; `named` is what the user gave."""
     source.refuse_missing(named, "files", paths)
-    elements: dict[str, int] = {}
-    size_bytes, predict_more, is_scaled = 0, False, False
+    elements: Counter[str] = Counter()
+    size_bytes, names = 0, set[str]()
     for path in paths:
         size, tensors = read_header(path)
         size_bytes += size
-        for name, (dtype, count) in tensors.items():
-            elements[dtype] = elements.get(dtype, 0) + count
-            predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
-            is_scaled = is_scaled or bool(_SCALE.search(name))
+        names |= tensors.keys()
+        for dtype, count in tensors.values():
+            elements[dtype] += count
     if not elements:
         refuse(named, "no-weights")
+    is_scaled = any(map(_SCALE.search, names))
     counted = _PLAIN if is_scaled else _PLAIN | {"F8_E4M3"}
     return Weights(
         size_bytes=size_bytes,
         types=", ".join(sorted(elements)),
-        predict_more=predict_more,
+        predict_more=any(map(_PREDICTS_MORE.search, names)),
         is_scaled=is_scaled,
         plain=elements.keys() <= _PLAIN,
         total=sum(elements.values()) if elements.keys() <= counted else None,
