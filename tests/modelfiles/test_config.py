@@ -16,6 +16,7 @@ from helpers.ggufs import ROWS, make, measured
 from helpers.local_models import JSON_VALUES, again, config, problem, reads_or_refuses
 from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
 from selfhost import Workload, check
+from selfhost.catalogue.architecture import Architecture
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
@@ -31,6 +32,12 @@ def configs() -> list[dict[str, Any]]:
     return found
 
 
+def kept(architecture: Architecture) -> int:
+    """Elements that the cache has for a token without windows."""
+    groups = cache_groups(architecture)
+    return sum(group.layers * (group.key_elements + group.value_elements) for group in groups)
+
+
 # of what the published facts say of a model, what does not follow from its config.json, and why
 _NO_LANGUAGE_MODEL = {"sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
 
@@ -43,19 +50,13 @@ def test_published_configs_give_the_published_facts() -> None:
             continue
         spec, expected = read_local(CONFIGS / entry["file"]).spec, entry["expected"]
         assert again(spec) == spec
-        kept, total = (
-            expected[key] for key in ("kv_bytes_per_token_f16_unwindowed", "total_parameters")
-        )
-        if kept is not None:
+        stated, total = expected["kv_bytes_per_token_f16_unwindowed"], expected["total_parameters"]
+        if stated is not None:
             told += 1
             if spec.architecture is None:
                 assert spec.unknown["architecture"]
             else:
-                groups = cache_groups(spec.architecture)
-                elements = sum(
-                    group.layers * (group.key_elements + group.value_elements) for group in groups
-                )
-                assert 2 * elements == kept, entry["file"]
+                assert 2 * kept(spec.architecture) == stated, entry["file"]
                 caches += 1
         if total is not None:
             weighed += 1
@@ -186,13 +187,22 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
     assert spec.parameters.total is None
     assert next(iter(changes)) in spec.unknown["parameters.total"]
     assert row_of(spec.architecture) is None
-    assert (
-        sum(
-            group.layers * (group.key_elements + group.value_elements)
-            for group in cache_groups(spec.architecture)
-        )
-        == 65_536
-    )
+    assert kept(spec.architecture) == 65_536
+
+
+def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> None:
+    """Falcon without `multi_query` keeps every head, whatever `num_kv_heads` says; GLM 5.2 has an index in layers of type `full` alone."""
+    for single, heads in ((True, 1), (False, 32)):
+        path = config(tmp_path, model_type="falcon", multi_query=single, num_kv_heads=8)
+        falcon = read_local(path).spec.architecture
+        assert falcon is not None
+        assert kept(falcon) == 32 * 2 * 128 * heads
+    path = CONFIGS / "zai-org--GLM-5.2-FP8.json"
+    glm = read_local(path).spec.architecture
+    assert glm is not None
+    types = json.loads(path.read_text(encoding="utf-8"))["indexer_types"]
+    indexed = [each for group in glm.attention if group.indexer_heads for each in group.layers]
+    assert sorted(indexed) == [layer for layer, kind in enumerate(types) if kind == "full"]
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,8 @@ def test_several_quantizations_in_one_folder_are_listed(tmp_path: Path) -> None:
 def test_a_projector_beside_the_model_is_no_second_model(tmp_path: Path) -> None:
     """mmproj files lie beside vision models; they are named with their size, not counted."""
     make(tmp_path, "llama-3.2-1b")
-    write(
-        tmp_path / "mmproj-F16.gguf", *gguf({"general.architecture": "clip"}, [("t", [32], "F32")])
-    )
+    projector = gguf({"general.architecture": "clip"}, [("t", [32], "F32")])
+    write(tmp_path / "mmproj-F16.gguf", *projector)
     local = read_local(tmp_path)
     assert local.spec.id == "llama-3.2-1b"
     assert any("mmproj-F16.gguf" in note for note in local.notes)

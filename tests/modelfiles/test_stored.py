@@ -136,11 +136,8 @@ def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> N
 def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_path: Path) -> None:
     """Of the tensors that GPTQ or FP8 has, files of bfloat16 hold none; they were `local: yes`."""
     gptq, fp8 = {"quant_method": "gptq", "bits": 4, "group_size": 128}, {"quant_method": "fp8"}
-    for held, quantization, known in (
-        ("BF16", gptq, False),
-        ("BF16", fp8, False),
-        ("F8_E4M3", fp8, True),
-    ):
+    cases = ("BF16", gptq, False), ("BF16", fp8, False), ("F8_E4M3", fp8, True)
+    for held, quantization, known in cases:
         folder = small(tmp_path / held, stored=held, quantization_config=quantization)
         spec = read_local(folder).spec
         assert (spec.architecture is not None) == known
