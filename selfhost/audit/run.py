@@ -168,11 +168,11 @@ class PolicyJudge:
                 self._questions[model, sets] = question
         return question
 
-    def _are_offered(self, asked: Sequence[tuple[Wanted, Question]], judged: Judged) -> bool:
+    def _are_offered(self, entries: Sequence[tuple[Wanted, Question]], judged: Judged) -> bool:
         # of what is found only that of the model itself counts
         terms = ("license", "openness")
         is_refused = any(each.decides and each.check in terms for each in judged.findings)
-        for model, question in asked:
+        for model, question in entries:
             spec, wanted, workload = question.spec, model.asked, question.workload
             rights = wanted.commercial, wanted.modify, wanted.auditable
             wishes = wanted.private, wanted.license, *rights
