@@ -220,11 +220,11 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     """What it likely takes where the finding holds the most of a place, else the finding's need."""
-    held = verdict.memory.places if verdict.memory is not None else ()
+    held = verdict.memory.terms if verdict.memory is not None else ()
     for is_card in (False, True) if finding.check in ("memory", "accelerator") else ():
-        places = [place for place in held if (place.where != "host") is is_card]
-        if places and sum(place.high_bytes for place in places) == finding.needs:
-            return sum(place.total_bytes for place in places)
+        terms = [term for term in held if (term.where != "host") is is_card]
+        if terms and sum(term.high_bytes for term in terms) == finding.needs:
+            return sum(term.bytes for term in terms)
     return finding.needs
 
 

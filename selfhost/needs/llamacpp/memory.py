@@ -81,8 +81,9 @@ _PADDED = "; in steps of 256; a layer with a window keeps that and a batch"
 def parts(case: Case) -> Needs:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     files, room, terms = size_of(case), case.room, list[Term]()
-    unknown = [unread_cache(case.spec)]
-    if case.model.attention or case.model.recurrent:
+    if not (case.model.attention or case.model.recurrent):
+        unknown = [unread_cache(case.spec)]
+    else:
         terms, unknown = _kept(case)
         # the cells in use once each sequence has had one batch; of an encoder one sequence
         number = 1 if case.row.encoder else room.sequences
