@@ -203,8 +203,9 @@ def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
     src/llama-model.cpp, select_weight_buft in src/llama-model-loader.cpp).
     """
     spec, quantization, row = case.spec, case.quantization, case.row
-    recipe = recipe_of_mix(quantization, spec.architecture) or quantization
-    if not case.whole or recipe not in BITS_PER_WEIGHT:
+    is_recipe = quantization in BITS_PER_WEIGHT
+    recipe = quantization if is_recipe else recipe_of_mix(quantization, spec.architecture)
+    if not case.whole or recipe is None:
         return (whole_files(files, remark="; the whole file"),), 0
     usual, least, most = usual_tensors(case.model, recipe, spec.released)
     # those of the very file that was read
@@ -220,7 +221,7 @@ def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
     if read:
         source = f"tensor table in the header of {spec.origin}"
         weights = _stored("weights", loaded, How.EXACT, source)
-    elif recipe != quantization or (files.how is How.STATED and is_far):
+    elif not is_recipe or (files.how is How.STATED and is_far):
         source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
         weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
         low = min(files.low_bytes, files.bytes - int(error))

@@ -101,7 +101,11 @@ def parts(case: Case) -> Needs:
     weights, evictable = weights_terms(case, files)
     if case.device is not None and case.settings.get("cpu_expert_layers"):
         weights = (*_experts_apart(case, weights[0]), *weights[1:])
-    known_files, seeing = _with_projector(case, files)
+    known_files: Term | Unread = files
+    seeing, unstated = list[Term](), "parameters.encoders" in case.spec.unknown
+    sees = case.encoders or case.spec.modality == "vision" or unstated
+    if sees and not case.text_alone:
+        known_files, seeing = _with_projector(case, files)
     if isinstance(known_files, Unread):
         unknown += [known_files.replace(fact="memory.projector"), known_files]
     return Needs(
@@ -114,13 +118,12 @@ def parts(case: Case) -> Needs:
 
 
 def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]:
-    is_read = case.spec.architecture is not None and case.spec.modality != "speech"
     no_encoders = why_no_encoders(case.spec)
-    if case.text_alone or (no_encoders is None and not (case.encoders and is_read)):
-        return files, []
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         return unread(why, ENCODER_REMEDY), []
+    if case.spec.architecture is None or not case.encoders or case.spec.modality == "speech":
+        return files, []
     stays_in_ram = case.settings.get("projector") == "ram"
     encoder = [_projector(case), _picture(case.replace(device=None) if stays_in_ram else case)]
     if stays_in_ram:
