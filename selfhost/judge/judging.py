@@ -68,8 +68,7 @@ def best_layout(
             return paced
         slow.append(paced)
     if not slow:
-        least = _least_bad(question, seen)
-        return least if at_any_pace else _with_pace(least, machine)
+        return seen[0] if at_any_pace else _with_pace(_least_bad(question, seen), machine)
     # perhaps too slow: one that does not fail, on accelerators the last that has them as they are
     first, *others = [layout for layout in slow if not layout.failed] or slow
     if first.placement != "accelerator":
@@ -131,29 +130,20 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judg
         yield Judged(question=question, findings=(memory, accelerator), needs=placed)
 
 
-class SideBySide(Judged):
-    """Each model as it was placed, in the order given, and the findings of all. `question` is the
-    first one's. `needs` are the sums; None where a model is closed or its runtime does not load it.
-    """
-
-    members: tuple[Judged, ...]
-
-
-def judge_together(
-    questions: Sequence[Question], names: Sequence[str], machine: Machine
-) -> SideBySide:
-    """Whether the machine holds all of them at once, with the memory basis and the reserve of the
-    first. `names` call the members in reasons.
+def judge_together(questions: Sequence[Question], names: Sequence[str], machine: Machine) -> Judged:
+    """Whether the machine holds all of them at once: the findings of all, with the question, the
+    memory basis and the reserve of the first, and the sums of the needs as placed, in the order
+    given; None where a model is closed or its runtime does not load it. `names` stand in reasons.
     """
     needs = [question.needs for question in questions if question.needs is not None]
     if len(needs) < len(questions):
         alone = tuple(judge(question, machine) for question in questions)
         findings = tuple(_worst_of_members(names, alone))
-        return SideBySide(question=questions[0], findings=findings, members=alone)
+        return Judged(question=questions[0], findings=findings)
     given = tuple(range(len(questions)))
     sizes = [sum(term.high_bytes for term in each.terms) for each in needs]
     largest_first = tuple(sorted(given, key=lambda index: -sizes[index]))
-    answers: list[SideBySide] = []
+    answers: list[Judged] = []
     for order in dict.fromkeys((given, largest_first)):
         placed, left = dict[int, Judged](), machine
         for index in order:
@@ -194,7 +184,7 @@ def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
     return None if size is None else max(least, size - taken)
 
 
-def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine) -> SideBySide:
+def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine) -> Judged:
     # the files that a model loads -> what is to be stored
     stored: dict[object, tuple[Needs, Question]] = {}
     counted: list[Needs] = []
@@ -217,12 +207,8 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     parts = ", ".join(f"{name} up to {size}" for name, size in zip(names, sizes, strict=True))
     shares = f" Of this: {parts}." if total.memory is not None else ""
     findings["memory"] = memory.replace(reason=memory.reason + shares)
-    return SideBySide(
-        question=members[0].question,
-        findings=tuple(findings[name] for name in CHECKS if name in findings),
-        needs=total,
-        members=tuple(members),
-    )
+    kept = tuple(findings[name] for name in CHECKS if name in findings)
+    return Judged(question=members[0].question, findings=kept, needs=total)
 
 
 def _without_mapped(needs: Needs) -> Needs:

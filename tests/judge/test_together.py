@@ -8,8 +8,8 @@ import pytest
 
 from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, WORK, needs_of, question
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.judge.judging import SideBySide, judge_together
-from selfhost.judge.record import Question
+from selfhost.judge.judging import judge_together
+from selfhost.judge.record import Judged, Question
 from selfhost.machine.record import Accelerator
 from selfhost.needs.records import unread
 
@@ -32,7 +32,7 @@ def model(gib: int, name: str = "m", **changes: object) -> Question:
 
 def judged(
     sizes: Sequence[int], cards: Sequence[int], *, ram_gib: int = 128, **changes: object
-) -> SideBySide:
+) -> Judged:
     """Models of these sizes, in that order, on a machine with these cards."""
     machine = MACHINE.replace(
         memory_total_bytes=ram_gib * GIB,
@@ -44,15 +44,7 @@ def judged(
     return judge_together(models, [each.spec.id for each in models], machine)
 
 
-def places(answer: SideBySide) -> list[set[str]]:
-    return [
-        {term.where for term in member.needs.memory.terms}
-        for member in answer.members
-        if member.needs is not None and member.needs.memory is not None
-    ]
-
-
-def found(answer: SideBySide, check: str) -> Finding:
+def found(answer: Judged, check: str) -> Finding:
     (finding,) = [finding for finding in answer.findings if finding.check == check]
     return finding
 
@@ -65,22 +57,23 @@ A, B, RAM = "accelerator:0", "accelerator:1", "host"
     ("sizes", "cards", "expected"),
     [
         # the one with the most room left takes the next
-        ([10, 10], [24], [{A}, {A}]),
-        ([10, 10], [24, 16], [{A}, {B}]),
-        ([10, 12, 3], [24, 16], [{A}, {B}, {A}]),
-        ([5, 8, 5], [12, 24], [{B}, {B}, {A}]),
+        ([10, 10], [24], [A, A]),
+        ([10, 10], [24, 16], [A, B]),
+        ([10, 12, 3], [24, 16], [A, B, A]),
+        ([5, 8, 5], [12, 24], [B, B, A]),
         # what no card holds any more is split, layers that fit no card stay in RAM
-        ([20, 10], [24], [{A}, {A, RAM}]),
-        ([23, 10], [24], [{A}, {RAM}]),
-        ([4, 4], [], [{RAM}, {RAM}]),
+        ([20, 10], [24], [A, A, RAM]),
+        ([23, 10], [24], [A, RAM]),
+        ([4, 4], [], [RAM, RAM]),
     ],
 )
 def test_each_takes_the_accelerator_with_most_room(
-    sizes: list[int], cards: list[int], expected: list[set[str]]
+    sizes: list[int], cards: list[int], expected: list[str]
 ) -> None:
     """In the order given, on what the earlier ones leave."""
     answer = judged(sizes, cards)
-    assert places(answer) == expected
+    assert answer.needs is not None
+    assert [term.where for term in answer.needs.terms] == expected
     assert answer.fits
 
 
