@@ -67,7 +67,7 @@ def answer(line: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     is_shown = " --format " in line
     code, out, err = run(capsys, *shlex.split(line), *(() if is_shown else ("--json",)))
     if is_shown:
-        lines = [SHOWN.findall(each) for each in (out + err).replace(__version__, "").splitlines()]
+        lines = [SHOWN.findall(each) for each in (out or err).replace(__version__, "").splitlines()]
         shown = {f"line {n}": " ".join(words) for n, words in enumerate(filter(None, lines), 1)}
         return {"exit": str(code), **shown}
     document = json.loads(out or err)

@@ -13,12 +13,13 @@ from helpers.paths import ROOT
 from selfhost.audit import fleet_judge
 from selfhost.audit.fleet_judge import Progress
 from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.policy import Policy, Wanted, read_policy
 from selfhost.audit.rows import Row
 from selfhost.audit.run import PolicyJudge, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.core.tables import Document
+from selfhost.judge.record import Verdict
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
 
@@ -105,7 +106,7 @@ def fleet(count: int) -> str:
     return "\n".join(lines)
 
 
-def shortfall(row: Row) -> float:
+def shortfall(row: Row | Verdict) -> float:
     return max((each.short or 0 for each in row.findings if each.decides), default=0)
 
 
@@ -155,6 +156,32 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(
     )
     assert len(together) > 15
     assert together == apart
+
+
+def test_nothing_is_judged_of_cards_or_beside_models_that_no_machine_has(by_kind: None) -> None:
+    """Machines are taken together by the worst and the best of their numbers, but never with free memory of GPUs that is no machine's; and for models together each is judged as it is. The example of a group is the machine that lacks most."""
+    machines, seen = load_machines("-", stdin=fleet(60).encode()), list[tuple[Wanted, Machine]]()
+
+    def judge_and_note(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
+        seen.append((wanted, machine))
+        return judge()(wanted, basis, machine)
+
+    audit = run_audit(policy(), machines, judge_and_note, today=TODAY)
+    known = {numbers_of(machine) for machine in machines.machines}
+    assert {numbers_of(each)[0] for _, each in seen} <= {frees for frees, _ in known}
+    assert {numbers_of(each) for wanted, each in seen if wanted.members} <= known
+    of_name = {each.name: each for each in machines.machines}
+    for group in (each for each in audit.groups if shortfall(each.row) and each.count > 1):
+        alike = [of_name[name] for name in group.names]
+        alone = [judge()(group.row.wanted, policy().memory_basis(each), each) for each in alike]
+        assert shortfall(group.row) == max(map(shortfall, alone))
+
+
+def numbers_of(machine: Machine) -> tuple[object, object]:
+    """What is free of each accelerator, and what else machines of one kind differ in."""
+    free = tuple(card.memory_free_bytes for card in machine.accelerators or ())
+    limit, available = machine.memory_limit_bytes, machine.memory_available_bytes
+    return free, (limit, available, machine.memory_bandwidth_bytes_per_second)
 
 
 def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:
