@@ -8,13 +8,17 @@ from random import Random
 import pytest
 
 from helpers.machines import USUAL
-from selfhost import Workload
+from helpers.paths import TESTS
+from judge.small import GIB, MACHINE, SPEC, work
+from selfhost import Machine, Workload
 from selfhost.advice.listing import Lister, Ranking
-from selfhost.advice.ranking import Standings
+from selfhost.advice.ranking import Standings, best_case, share_on
 from selfhost.catalogue.index import Catalogue, open_catalogue
+from selfhost.catalogue.searching import kinds_in
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
 from selfhost.judge.checks.runtime import is_too_slow
+from selfhost.judge.judging import judge
 from selfhost.machine.named import named
 from selfhost.machine.profiles import load
 
@@ -99,6 +103,19 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         assert (outline.released or "") >= "2024-11"
         assert not is_too_slow(answer)
         assert answer.why
+
+
+def test_what_nobody_may_know_to_use_and_what_lies_here_already() -> None:
+    """Where commercial use is asked for, a license that nobody knows halves what a model counts for; files in memory are free for the model whose own they are."""
+    asked, unlicensed = work(commercial=True), SPEC.replace(license=None)
+    shares = [share_on(judge(each, MACHINE)) for each in (asked, asked.replace(spec=unlicensed))]
+    assert shares[1] == pytest.approx(shares[0] / 2)
+    assert kinds_in(["code", "math"]) == (None, None)
+    stored = Machine.from_file(TESTS / "answers" / "files" / "stored.json")
+    busy = stored.replace(memory_available_bytes=GIB, accelerators=())
+    now = Workload(memory_basis="available")
+    assert best_case(busy.replace(models_present=()), now).room_bytes == GIB
+    assert best_case(busy, now).room_bytes == busy.memory_limit_bytes
 
 
 PROFILES = (

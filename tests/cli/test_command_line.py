@@ -246,34 +246,3 @@ def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     code, alone, _ = run(capsys, "size", "mistral-7b", "--json")
     assert code == 0
     assert set(json.loads(alone)) == set(answer)
-
-
-def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its sizes are answered; a block is exit 2, with what to type instead."""
-    assert run(capsys, "size", "whisper-small")[0] == 0
-    code, out, err = run(capsys, "size", "whisper-small", "--format", "docker")
-    assert (code, out) == (2, "")
-    assert "container of your own" in err
-    assert "--runtime" in err
-
-
-def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
-    """What a scheduler reserves: on the screen, in JSON, in its sum, and in every block."""
-    (entry,) = (answer := json.loads(run(capsys, "size", "mistral-7b", "--json")[1]))["containers"]
-    request = entry["request_bytes"]
-    assert request == entry["unreclaimable_bytes"] + entry["page_cache_bytes"]
-    assert answer["total"]["request_bytes"] == request
-    mebibytes = -(-request // 2**20)
-    # rounded up, so that what is typed is enough
-    assert (
-        f"request {-(-100 * request // 2**30) / 100:.2f} GiB"
-        in run(capsys, "size", "mistral-7b")[1]
-    )
-    lines = {
-        "kubernetes": f'requests:\n              memory: "{mebibytes}Mi"',
-        "compose": f'reservations:\n          memory: "{mebibytes}M"',
-        "docker": f"--memory-reservation {mebibytes}m",
-        "systemd": f"MemoryLow={mebibytes}M",
-    }
-    for block, text in lines.items():
-        assert text in run(capsys, "size", "mistral-7b", "--format", block)[1]
