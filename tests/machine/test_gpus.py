@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tomllib
 from typing import Any
 
@@ -21,7 +20,7 @@ from selfhost.machine.cpus import class_of
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.machine.understand import cards_named
-from selfhost.machine.words import MOST_CARDS, Card, PartOfMachineError, UnknownGpuError, every_card
+from selfhost.machine.words import Card, PartOfMachineError, UnknownGpuError, every_card
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 
@@ -249,12 +248,6 @@ def test_what_is_not_listed_is_refused_with_near_names(text: str, near: str | No
         cards_named(text)
     assert caught.value.remedy
     assert near is None or near in caught.value.nearest
-
-
-@given(st.text(max_size=40))
-def test_any_text_is_answered_or_refused(text: str) -> None:
-    with contextlib.suppress(UnknownGpuError):
-        assert len(cards_named(text).accelerators) <= MOST_CARDS
 
 
 DESCRIPTIONS = tomllib.loads((TESTS / "machine" / "descriptions.toml").read_text(encoding="utf-8"))
