@@ -19,26 +19,17 @@ from ..core.records import shown
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
-from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
-from .source import MAX_NUMBER, LocalModel, Unclear, architecture_of, grouped, reason, short
+from .config_keys import CLASSES, MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
+from .source import FILES, MAX_NUMBER, LocalModel, Unclear, architecture_of, grouped, reason, short
 
-# what no config.json says of a model
-_NEVER_STATED: Mapping[str, str] = {
-    "files": "config.json does not say how large the weights are",
-    "license.id": "config.json does not say",
-    "tokenizer": "config.json does not say whether one comes with it",
-}
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
 # types that publishers store weights in
 _PUBLISHED = ("float8", "mxfp4", "ternary")
-# classes that may keep nothing of context
-_READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
 # what `per_layer_config` may state
 _OWN_SIZES = ("head_dim", "num_key_value_heads")
-_KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
 
 
 def read_config(path: str) -> LocalModel:
@@ -107,7 +98,7 @@ def _spec(
         quantized=quantized,
         safety=Safety(remote_code=True if has_own_code else None),
         sources=sources,
-        unknown={**keys.unknown, **_NEVER_STATED},
+        unknown={**keys.unknown, **FILES["never_stated"]},
     )
 
 
@@ -239,7 +230,7 @@ def _count_layers(keys: Keys) -> None:
 
 
 def _kinds(keys: Keys) -> list[str]:
-    layers, names = range(keys.layers), keys.per_layer(*_KIND_LISTS)
+    layers, names = range(keys.layers), keys.per_layer(*TABLES["keys"]["kinds"])
     every, place = keys.number("full_attention_interval"), keys.stated(*TABLES["places"])
     if names is not None:
         kinds = _listed_kinds(keys, names)
@@ -263,7 +254,9 @@ def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
     meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
     for name in names:
         if not isinstance(name, str) or name not in meanings:
-            raise Unclear(f"{keys.stated(*_KIND_LISTS)}: {short(name)} is not understood")
+            raise Unclear(
+                f"{keys.stated(*TABLES['keys']['kinds'])}: {short(name)} is not understood"
+            )
     slides = "full" if _window(keys) is None else "sliding"
     return [slides if meanings[name] == "sliding" else meanings[name] for name in names]
 
@@ -540,7 +533,7 @@ def _refuse_unknown_cache(
     """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
     name = keys.class_name
     if row is None:
-        if keys.is_headless or re.search(_READING, name):
+        if keys.is_headless or re.search(CLASSES["reading"], name):
             raise Unclear(reason("no-context", kind=keys.kind, name=name))
         says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
         if not keys.class_row and attends and says_heads is None:

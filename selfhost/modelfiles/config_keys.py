@@ -24,13 +24,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, Any]] = {
     **{name: {"row": row} for row, names in TABLES["plain"].items() for name in names},
     **{name: {"not_read": what} for what, names in TABLES["not_read"].items() for name in names},
 }
-_NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-# objects whose keys are those of the text model, too
-_PARTS = ("attn_config", "ffn_config", "sparse_attention_config", "linear_attn_config")
-_INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
-# classes without an output matrix
-_BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
-_WRITES = {"AutoModelForCausalLM", "AutoModelForSeq2SeqLM"}
+CLASSES: Mapping[str, Any] = TABLES["classes"]
 
 
 class Keys(Sizes):
@@ -49,7 +43,9 @@ class Keys(Sizes):
         if not isinstance(values, dict):
             what = "a list" if isinstance(values, list) else "a single value"
             refuse(path, "no-config", what=f"it is {what}, not an object")
-        nest = next((key for key in _NESTS if isinstance(values.get(key), dict)), None)
+        nest = next(
+            (key for key in TABLES["keys"]["nests"] if isinstance(values.get(key), dict)), None
+        )
         self.outer, self.inner = values, values[nest] if nest is not None else {}
         # two of the keys of its type, its nested configuration and its class, or of its sizes
         written, sizes = (self.inner or values).keys(), TABLES["sizes"]
@@ -85,9 +81,9 @@ class Keys(Sizes):
         """
         outer = self.outer
         if self.nested:
-            outer = {key: outer[key] for key in _INHERITED if key in outer}
+            outer = {key: outer[key] for key in TABLES["keys"]["inherited"] if key in outer}
         values = {**outer, **self.inner}
-        for part in _PARTS:
+        for part in TABLES["keys"]["parts"]:
             if isinstance(values.get(part), dict):
                 values = {**values[part], **values}
         self.written = frozenset(values)
@@ -108,9 +104,9 @@ class Keys(Sizes):
         says_so = composed or self.outer_type.get("sees")
         self.sees = bool(says_so or any(map(self.outer.get, TABLES["encoders"]["seeing"])))
         # ChatGLM names its bare class, and generates with that of auto_map
-        is_mapped = isinstance(mapped, dict) and not _WRITES.isdisjoint(mapped)
+        is_mapped = isinstance(mapped, dict) and not mapped.keys().isdisjoint(CLASSES["writing"])
         has_head = self.nested or is_mapped or self.type.get("bare_class_writes")
-        self.is_headless = not has_head and bool(re.search(_BARE, self.class_name))
+        self.is_headless = not has_head and bool(re.search(CLASSES["bare"], self.class_name))
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """Every name of each key, by the table of sizes; all of them count as understood."""

@@ -29,9 +29,6 @@ _DROPPED_POSITIONS = 2
 _GUESSED = 1024
 # T5 has two stacks of blocks of the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
-_RWKV7_RANKS = tuple(
-    f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
-)
 
 
 class GgufModel(Sizes):
@@ -100,12 +97,9 @@ def read_gguf(path: str) -> LocalModel:
     except Malformed as fault:
         # no converter writes it
         source.refuse(path, "unusable", what=fault)
+    notes = tuple(model.notes)
     return LocalModel(
-        spec=spec,
-        format="gguf",
-        quantization=quantization,
-        files_here=True,
-        notes=tuple(model.notes),
+        spec=spec, format="gguf", quantization=quantization, files_here=True, notes=notes
     )
 
 
@@ -358,7 +352,7 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
         return None
     sizes = model.sizes(rule["keys"])
     if kind == "rwkv7":
-        sizes["ranks"] = tuple(model.number(key) or 0 for key in _RWKV7_RANKS)
+        sizes["ranks"] = tuple(model.number(key) or 0 for key in rule["ranks"])
     elif kind == "mamba" and model.row.rank_from_width:
         # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
         sizes["heads"] = sizes["time_step_rank"]
