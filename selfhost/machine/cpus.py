@@ -140,11 +140,6 @@ class Processor(Record):
     on_package_gib: int | None = None
     graphics: str | None = None
 
-    @property
-    def is_a_generation(self) -> bool:
-        """Whether it is a whole generation, of which no number was named."""
-        return "|" in self.kind
-
 
 def class_of(name: str) -> Mapping[str, Any]:
     """The row of `class` that a word of a processor's name tells: what processors are whose series

@@ -385,7 +385,8 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
     about, row, series = computer.about, computer.row, computer.series
     processor, label = computer.processor, computer.cards.label
     is_usual = processor in (None, _UNNAMED_PROCESSOR, _GUEST_PROCESSOR)
-    is_listed = any((computer.chip, about.has_chip, series and not series.is_a_generation))
+    # of a whole generation no number was named
+    is_listed = any((computer.chip, about.has_chip, series and "|" not in series.kind))
     no_gpu = not any((computer.accelerators, about.has_no_card, row, about.vram_gib))
     sizes = row.get("gib", ())[1:] if about.ram_gib is None else ()
     is_named_alone = "guest" in row and words_of(label).isdisjoint(about.words)
