@@ -118,14 +118,28 @@ def parts(case: Case) -> Needs:
 
 
 def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]:
+    """The files with that of a vision or audio encoder, 16-bit with some 32-bit vectors; and what
+    it takes in memory.
+    """
     no_encoders = why_no_encoders(case.spec)
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         return unread(why, ENCODER_REMEDY), []
     if case.spec.architecture is None or not case.encoders or case.spec.modality == "speech":
         return files, []
+    stated, encoders = case.spec.parameters.projector_bytes, case.encoders
+    if stated is not None:
+        # names of tensors and keys come on top
+        line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
+        source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
+        size, low, high = stated, stated, stated + stated // 200
+    else:
+        source = "F16 projector file; parameters of the encoders in the spec"
+        line = f"{encoders:,} parameters × 2.02 bytes"
+        size, low, high = int(encoders * 2.02), encoders * 2, int(encoders * 2.12)
+    file = term("projector", size, How.COMPUTED, source, line, low=low, high=high)
     stays_in_ram = case.settings.get("projector") == "ram"
-    encoder = [_projector(case), _picture(case.replace(device=None) if stays_in_ram else case)]
+    encoder = [file, _picture(case.replace(device=None) if stays_in_ram else case)]
     if stays_in_ram:
         encoder = [each.replace(split=Split.HOST) for each in encoder]
     how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
@@ -424,21 +438,6 @@ def copy_bytes(case: Case) -> int:
             cell = bytes_of(type, group.key_elements) + bytes_of(type, group.value_elements)
             size += min(window, case.room.full) * group.layers * cell
     return size
-
-
-def _projector(case: Case) -> Term:
-    """The vision or audio encoder: a file of its own, 16-bit with some 32-bit vectors."""
-    stated, encoders = case.spec.parameters.projector_bytes, case.encoders
-    if stated is not None:
-        # names of tensors and keys come on top
-        line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
-        source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
-        size, low, high = stated, stated, stated + stated // 200
-    else:
-        source = "F16 projector file; parameters of the encoders in the spec"
-        line = f"{encoders:,} parameters × 2.02 bytes"
-        size, low, high = int(encoders * 2.02), encoders * 2, int(encoders * 2.12)
-    return term("projector", size, How.COMPUTED, source, line, low=low, high=high)
 
 
 def _picture(case: Case) -> Term:
