@@ -6,9 +6,7 @@ Names are resolved on first use, so that `import selfhost` costs next to nothing
 
 from __future__ import annotations
 
-# type checkers take this name as true; importing `typing` for it would double the cost of `import
-# selfhost`
-TYPE_CHECKING = False
+from .core import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .advice.listing import Ranking

@@ -6,10 +6,8 @@ import sys
 
 
 def start() -> None:
-    """Run the command line and end the process with its exit code.
-
-    An interrupt, or a lack of memory while the program is being loaded, ends without a traceback.
-    Any other error that nobody caught is a bug.
+    """Run the command line and end the process with its exit code. An interrupt, or a lack of
+    memory while the program is being loaded, has no traceback: any other error is a bug.
     """
     try:
         from .cli.main import main

@@ -25,12 +25,9 @@ if TYPE_CHECKING:
     from .advice.sizes import ContainerSize
 
 _READ_IT = "a record is read by machine=Machine.{}({})"
+_DESCRIBE_IT = f'name its processor and memory, machine="i5-8250U 16GB"; {_READ_IT}'
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
-_DESCRIBE_IT = (
-    'name its processor and memory, machine="i5-8250U 16GB", or read its record,'
-    ' machine=Machine.from_file("machine.json")'
-)
 
 
 def check(
@@ -74,8 +71,9 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does:
     `can_run("mistral-7b", context_tokens=8192)`.
     """
-    verdict = check(model, workload, machine=machine, specs=specs, alternatives=False, **fields)
-    return verdict.can_run
+    return check(
+        model, workload, machine=machine, specs=specs, alternatives=False, **fields
+    ).can_run
 
 
 def rank(
@@ -96,8 +94,7 @@ def rank(
     """
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value not in (None, *choices):
-            message = f"{value!r} is not one of {', '.join(choices)}"
-            raise WorkloadError.of((key, message, None))
+            raise WorkloadError.of((key, f"{value!r} is not one of {', '.join(choices)}", None))
     catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
@@ -136,14 +133,11 @@ def compare(
     `selfhost compare` does. Takes and raises what `check` does; of several wrong names the first is
     raised, and its notes (`__notes__`) are the others. `SelfhostError` for fewer than two.
     """
-    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        what = f"models must be a list of models, not {type(models).__name__}"
-        raise WrongTypeError(f'{what}: write compare(["mistral-7b", "phi-4"])')
+    expect_type("models", models, (list, tuple), 'write compare(["mistral-7b", "phi-4"])')
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
     catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs, fields)
-    verdicts: list[Verdict] = []
-    errors: list[SelfhostError] = []
+    verdicts, errors = list[Verdict](), list[SelfhostError]()
     for model in models:
         try:
             verdict = check_with(catalogue, model, workload, machine)
@@ -181,14 +175,13 @@ def size(
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
     if fault := fault_of(prompt_cache_bytes or 0, int, maximum=MOST_BYTES):
         raise InputError(f"prompt_cache_bytes {fault[0]}")
-    catalogue, workload, machine, notes = _with_defaults(
-        [model], workload, machine or node(), specs, fields
-    )
+    node_given = machine or node()
+    catalogue, workload, at, notes = _with_defaults([model], workload, node_given, specs, fields)
     if workload.task != "generate":
         message = f"a container serves a model, and none is sized for {workload.task}"
         remedy = "leave it out; check() has the memory of a fine-tuning"
         raise WorkloadError.of(("task", message, remedy))
-    sized = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
+    sized = size_with(catalogue, model, workload, at, prompt_cache_bytes=prompt_cache_bytes)
     return sized.replace(notes=(*sized.notes, *notes))
 
 
@@ -238,6 +231,6 @@ def _machine_named(text: str) -> tuple[Machine, str | None]:
         elif "--" in wanted:
             # its advice is of the command line
             near, is_else, _ = wanted.rpartition(" Else ")
-            wanted = f"{near}{is_else}{_DESCRIBE_IT}"
+            wanted = near + is_else + _DESCRIBE_IT.format("from_file", '"machine.json"')
         message = f"{error.message}; {wanted}".removesuffix("; ")
         raise UnknownMachineError(message, remedy=wanted or None, nearest=error.nearest) from None

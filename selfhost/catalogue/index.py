@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
+from marshal import dumps
 
 from ..core import Any, tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
@@ -23,6 +24,8 @@ SPECS_VARIABLE = "SELFHOST_SPECS"
 # in a package: the places of the specs of all models, their outlines, the specs
 INDEX_FILE, OUTLINES_FILE = f"index{tables.STORED}", f"outlines{tables.STORED}"
 MODELS_FILE = f"models{tables.STORED}"
+# later ones write down which objects are shared, which differs between builds
+_FORMAT = 2
 
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
@@ -350,33 +353,35 @@ def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
 
 def package_files(source: str) -> dict[str, bytes]:
     """What a package has in place of the folder `source`, by the path below it."""
-    folder, stored = _specs_in(source), tables.to_stored
+    folder = _specs_in(source)
     places, models = _packed(folder.values)
     files = {id: f"specs/{os.path.relpath(file, source)}" for id, file in folder.files.items()}
-    contents = {
-        INDEX_FILE: stored({id: (file, *places[id]) for id, file in files.items()}),
-        **{f"{kind}{tables.STORED}": stored(folder.names(kind)) for kind in ("aliases", "whole")},
-        OUTLINES_FILE: stored([outline.__getstate__() for outline in folder.outlines]),
-        MODELS_FILE: models,
+    contents: dict[str, Any] = {
+        INDEX_FILE: {id: (file, *places[id]) for id, file in files.items()},
+        **{f"{kind}{tables.STORED}": folder.names(kind) for kind in ("aliases", "whole")},
+        OUTLINES_FILE: [outline.__getstate__() for outline in folder.outlines],
+        f"machines{tables.STORED}": _Folder(os.path.join(source, "machines"), [""]).values,
     }
     for sub in ("common", "runtimes"):
         for name, values in _Folder(os.path.join(source, sub), [""]).values.items():
-            contents[f"{sub}/{name}{tables.STORED}"] = stored(values)
-    machines = _Folder(os.path.join(source, "machines"), [""]).values
-    contents[f"machines{tables.STORED}"] = stored(machines)
+            contents[f"{sub}/{name}{tables.STORED}"] = values
     offers = snapshot(os.path.join(source, "common", "offers.jsonl"))
-    places, contents[f"common/offers{ROWS_ENDING}"] = _packed(offers.rows)
+    places, rows = _packed(offers.rows)
     index = offers.replace(rows=places).__getstate__()
-    index = {key: dict(part) if isinstance(part, dict) else part for key, part in index.items()}
-    contents[f"common/offers{tables.STORED}"] = stored(index)
-    return contents
+    contents[f"common/offers{tables.STORED}"] = {
+        key: dict(part) if isinstance(part, dict) else part for key, part in index.items()
+    }
+    stored = {name: dumps(value, _FORMAT) for name, value in contents.items()}
+    return {**stored, MODELS_FILE: models, f"common/offers{ROWS_ENDING}": rows}
 
 
 def _packed(values: Mapping[str, Any]) -> tuple[dict[str, tuple[int, int]], bytes]:
     """Each value's place in a file, its start and its length, and that file."""
+    import zlib
+
     places, content = {}, bytearray()
     for name, value in values.items():
-        packed = tables.to_stored(value, is_packed=True)
+        packed = zlib.compress(dumps(value, _FORMAT), 9)
         places[name] = (len(content), len(packed))
         content += packed
     return places, bytes(content)

@@ -41,7 +41,7 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     """As `stated_spec`; each rule that it breaks, as far as it could be read, is a fault too."""
     spec = stated_spec(document, origin)
     for path, message, remedy in list(_faults(document, spec)) if spec is not None else ():
-        document.add(path, message, remedy, absent=_value_at(document.values, path) is None)
+        document.add(path, message, remedy)
     return spec
 
 

@@ -71,9 +71,8 @@ class _RecordType(type):
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
         base: Any = bases[0] if bases else None
-        kinds, defaults, keys = (
-            dict(getattr(base, part, ())) for part in ("_kinds", "_defaults", "_keys")
-        )
+        parts = ("_kinds", "_defaults", "_keys")
+        kinds, defaults, keys = (dict(getattr(base, part, ())) for part in parts)
         stated = body.get("__annotations__", {})
         for field in (field for field in stated if field[0] != "_"):
             kinds[field] = str(stated[field])

@@ -40,19 +40,12 @@ class Document:
     TOML file (an installed package, JSON, a `Workload`): their problems have no line.
     """
 
-    def __init__(
-        self,
-        file: str,
-        values: Mapping[str, Any],
-        text: str | None = None,
-        unusable: Unreadable | None = None,
-    ) -> None:
+    def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
         self.file, self.values, self.text = file, values, text
         # the whole file as one table
         self.root = Table(self, (), values)
-        # path, whether the key is missing, message and remedy
-        self._faults: list[tuple[Path, bool, str, str | None]] = []
-        self._unusable = unusable
+        self._faults: list[tuple[Path, str, str | None]] = []
+        self._unusable: Unreadable | None = None
         self._lines: Mapping[Path, int] = {}
         # what was read of it, each with its place
         self.records: list[tuple[Path, Record]] = []
@@ -83,13 +76,13 @@ class Document:
             fault = Unreadable("is nested too deeply")
         except ValueError:  # int() has a limit of its own
             fault = Unreadable("has a number of more than 4,300 digits")
-        return cls(shown(path), {}, unusable=fault)
+        document = cls(shown(path), {})
+        document._unusable = fault
+        return document
 
-    def add(
-        self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False
-    ) -> None:
-        """Note a fault of the value at `path`; `absent`: its line is that of the table it lacks."""
-        self._faults.append((path, absent, message, remedy))
+    def add(self, path: Path, message: str, remedy: str | None = None) -> None:
+        """Note a fault of the value at `path`, or that it is missing there."""
+        self._faults.append((path, message, remedy))
 
     @property
     def ok(self) -> bool:
@@ -106,9 +99,8 @@ class Document:
         self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
     ) -> str | None:
         """As `units.did_you_mean`, while few faults were found."""
-        if len(self._faults) >= _MOST_GUESSED:
-            return otherwise
-        return did_you_mean(word, choices, otherwise, form)
+        guessed = choices if len(self._faults) < _MOST_GUESSED else ()
+        return did_you_mean(word, guessed, otherwise, form)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -122,10 +114,10 @@ class Document:
             if file._unusable is not None:
                 return (file._unusable.problem(file.file),)
         lined: list[tuple[bool, int, Problem]] = []
-        for path, absent, message, remedy in self._faults:
+        for path, message, remedy in self._faults:
             file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
             path = path if file is self else path[1:]
-            line, key = file.line(path[:-1] if absent else path), key_name(path) or None
+            line, key = file.line(path), key_name(path) or None
             problem = Problem(file=file.file, line=line, key=key, message=message, remedy=remedy)
             lined.append((file is not self, line or 0, problem))
         lined.sort(key=lambda entry: entry[:2])
@@ -153,9 +145,7 @@ class Table:
 
     def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
         """Note a fault of `key`, or of the whole table."""
-        absent = bool(key) and key not in self.values
-        path = (*self.path, key) if key else self.path
-        self.document.add(path, message, remedy, absent=absent)
+        self.document.add((*self.path, key) if key else self.path, message, remedy)
 
     def get(
         self,
@@ -183,7 +173,8 @@ class Table:
     def _right(self, path: Path, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
         """What is right of a value; what is wrong in it is noted."""
         outer, _, inner = annotation.removesuffix("]").partition("[")
-        kind, is_plain = _KINDS.get(outer, dict), outer in _PLAIN
+        kind = _KINDS.get(outer, dict)
+        is_plain = kind not in (list, dict)
         if outer == "Any":
             return value
         if fault := fault_of(value, kind, **(limits if is_plain else {})):
@@ -228,18 +219,15 @@ class Table:
         self.document.records.append((self.path, record))
         return record
 
-    def close(self, elsewhere: Mapping[str, str] = {}) -> bool:
+    def close(self, elsewhere: Mapping[str, str] = {}) -> None:
         """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""
-        unknown = [key for key in self.values if key not in self._known]
-        for key in unknown:
-            known = tuple(self._known)
+        known = tuple(self._known)
+        for key in (key for key in self.values if key not in self._known):
             remedy = self.document.did_you_mean(key, known, f"known here: {', '.join(known)}")
             self.problem(key, "is not a known key", elsewhere.get(key, remedy))
-        return not unknown
 
 
 TABLES = "tuple[Table, ...]"
-_PLAIN = ("str", "int", "float", "bool")
 # of what is no table or record
 _KINDS: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple": list}
 # what stands for several that are missing or wrong
@@ -351,11 +339,10 @@ def shipped_folder() -> str:
     for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
         if os.path.isdir(path):
             return path
-    message, remedy = "the shipped specs are missing", "install selfhost-check again"
+    remedy = "install selfhost-check again"
     if not os.path.isdir(package):
-        message = "is inside an archive, from which selfhost cannot read its specs"
-        remedy = "unpack the archive, or install selfhost-check"
-    raise SpecError([Problem(file=package, message=message, remedy=remedy)])
+        remedy = "specs are not read from inside an archive: unpack it, or install selfhost-check"
+    raise SpecError([Problem(file=package, message="has no shipped specs", remedy=remedy)])
 
 
 @cache
@@ -409,18 +396,7 @@ def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
             content = file.read(-1 if size is None else size)
         return loads(content if size is None else zlib.decompress(content))
     except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        remedy = "install selfhost-check again"
-        problem = Problem(file=path, message="cannot be read", remedy=remedy)
+        problem = Problem(
+            file=path, message="cannot be read", remedy="install selfhost-check again"
+        )
         raise SpecError([problem]) from error
-
-
-def to_stored(value: Any, *, is_packed: bool = False) -> bytes:
-    """The value as `read_stored` reads it, on every version of Python; `is_packed`, for what is
-    read one at a time, in a third of the space.
-    """
-    import zlib
-    from marshal import dumps
-
-    # later versions of the format write down which objects are shared, which differs between builds
-    content = dumps(value, 2)
-    return zlib.compress(content, 9) if is_packed else content

@@ -16,8 +16,6 @@ from . import Any
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
-# of a context or a prompt; a thousand times what models hold
-MOST_TOKENS = 10**9
 
 
 def counted(names: Sequence[str]) -> list[str]:
@@ -40,11 +38,6 @@ def plain(number: float) -> str:
 stated = "{:,.12g}".format
 
 
-def count(number: int) -> str:
-    """A model's size as people say it: `7.25 B`, `124 M`."""
-    return _scaled(number, ((TB, "T"), (GB, "B"), (MB, "M"), (KB, "K")), small="")
-
-
 def between(shown: Callable[[Any], str], least: float, most: float) -> str:
     """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
     first, last = shown(least), shown(most)
@@ -54,16 +47,18 @@ def between(shown: Callable[[Any], str], least: float, most: float) -> str:
     return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
 
 
-Steps = tuple[tuple[int, str], ...]
 # a float holds no more, and int() prints no more than 4,300 digits: only a hostile file gets there
 _ABSURD = 10**40
 
 
-def _scaled(count: int, steps: Steps, *, up: bool = False, small: str = " bytes") -> str:
-    sign, size = ("-", -count) if count < 0 else ("", count)
+def _scaled(
+    base: int, names: Sequence[str], size: int, *, up: bool = False, small: str = " bytes"
+) -> str:
+    sign, size = ("-", -size) if size < 0 else ("", size)
     if size >= _ABSURD:
-        return f"{sign}over {_ABSURD // steps[0][0]:,} {steps[0][1]}"
-    for factor, unit in steps:
+        return f"{sign}over {_ABSURD // base**4:,} {names[0]}"
+    for power, unit in zip((4, 3, 2, 1), names, strict=True):
+        factor = base**power
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
@@ -76,13 +71,11 @@ def _scaled(count: int, steps: Steps, *, up: bool = False, small: str = " bytes"
 
 
 # memory: `4.90 GiB`, `512 MiB`; rounded `up`, what is printed is enough
-binary: Callable[..., str] = partial(
-    _scaled, steps=((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
-)
+binary: Callable[..., str] = partial(_scaled, 1024, ("TiB", "GiB", "MiB", "KiB"))
 # downloads and disks, as publishers and shops state them: `4.37 GB`
-decimal: Callable[..., str] = partial(
-    _scaled, steps=((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
-)
+decimal: Callable[..., str] = partial(_scaled, 1000, ("TB", "GB", "MB", "kB"))
+# a model's size as people say it: `7.25 B`, `124 M`
+count: Callable[..., str] = partial(_scaled, 1000, ("T", "B", "M", "K"), small="")
 
 
 def percent(share: float) -> str:
@@ -99,34 +92,18 @@ def speed(low: float, high: float | None = None, unit: str = " tokens/s") -> str
     """`8-12 tokens/s`; one figure where it is alone or both print alike."""
     ends: list[str] = []
     for value in (low, low if high is None else high):
-        if 0 < value < 0.0095:
-            ends.append("<0.01")
-        else:
-            places = (value < 9.95) + (0 < value < 0.095)
-            ends.append(f"{value:,.{places}f}")
+        places = (value < 9.95) + (0 < value < 0.095)
+        ends.append("<0.01" if 0 < value < 0.0095 else f"{value:,.{places}f}")
     return "-".join(dict.fromkeys(ends)) + unit
 
 
 # under a heading that names the unit: `8-12`
 pace = partial(speed, unit="")
-# the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
-# apart than this lie on both sides of more than one, so that no single figure stands for them
-_TELLING_RATIO = 3
-
-
-def is_telling(low: float, high: float) -> bool:
-    """Whether a likely figure between such ends may stand for itself."""
-    return high <= _TELLING_RATIO * low
-
-
-# by whether it is telling, the words before and behind a likely figure
-ABOUT = (("perhaps", ", a guess"), ("about", ""))
 
 
 def duration(seconds: float) -> str:
     """A length of time, to two or three figures: `45 seconds`, `2 hours 10 minutes`, `3 days`."""
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    rest = 0
+    minutes, hours, rest = round(seconds / 60), round(seconds / 3600), 0
     if seconds < 119.5:
         number, word = max(1, round(seconds)), "second"
     elif minutes < 120:
@@ -139,42 +116,6 @@ def duration(seconds: float) -> str:
         number, word = round(seconds / 86_400), "day"
     text = f"{number:,} {word}" + "s" * (number != 1)
     return f"{text} {rest} minute" + "s" * (rest > 1) if rest else text
-
-
-# the unit of training's pace
-TRAINED = "trained_tokens_per_second"
-# what work is counted in: text behind a length of time, or behind a pace
-_A_PIECE = {
-    "seconds_per_image": " a picture",
-    "seconds_per_video": " a clip",
-    "seconds_per_music_minute": " for a minute of music",
-    "seconds_per_audio_minute": " for {} of audio",
-}
-_A_SECOND = {"documents_per_second": " documents/s", "pictures_per_second": " pictures/s"}
-
-
-def work(likely: float, unit: str, audio_seconds: int | None = None, *, cell: bool = False) -> str:
-    """The likely pace of work that is no text: `4.2 seconds a picture`, `12 minutes for an hour of
-    audio`, or for as much audio as is stated. In the cell of a table `~4.2 seconds a picture`.
-    """
-    what = _A_PIECE.get(unit) or _A_SECOND.get(unit, " tokens/s")
-    what = what.format(duration(audio_seconds) if audio_seconds else "an hour")
-    figure = f"{work_ends(likely, likely, unit, audio_seconds)}{what}"
-    if unit == TRAINED and not cell:
-        figure += f" in training, {wait(1e6 / likely)} for a million"
-    return f"~{figure}" if cell else figure
-
-
-def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = None) -> str:
-    """The ends around what `work` shows: `13 to 75 minutes`, `0.1-1.2`."""
-    if unit not in _A_PIECE:
-        return pace(low, high)
-    minutes = (audio_seconds or 3600) / 60 if unit == "seconds_per_audio_minute" else 1
-    return between(wait, low * minutes, high * minutes)
-
-
-# `81 frames of 832 × 480 pixels`
-clip = "{} frames of {} × {} pixels".format
 
 
 def wait(seconds: float) -> str:
@@ -359,9 +300,8 @@ def canonical(text: str) -> str:
         from unicodedata import category, normalize
 
         letters = normalize("NFKC", normalize("NFKC", text).lower()).replace("\N{MINUS SIGN}", "-")
-        kinds = {letter: category(letter) for letter in letters}
-        kept = (letter for letter in letters if kinds[letter] != "Cf")
-        text = "".join("-" if kinds[letter] == "Pd" else letter for letter in kept)
+        kept = (letter for letter in letters if category(letter) != "Cf")
+        text = "".join("-" if category(letter) == "Pd" else letter for letter in kept)
     return "-".join(_PARTS.findall(text.lower()))
 
 

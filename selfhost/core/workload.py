@@ -9,16 +9,13 @@ from . import Any
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .records import Record, kind_of, read_by
 from .tables import Document
-from .units import GB, GIB, MB, MIB, MOST_TOKENS, parse_count, parse_size, parse_tokens, plain
+from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens, plain
 
-TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
 # what most published recipes take; peft itself starts from 8
 DEFAULT_LORA_RANK = 16
 KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q4_0")
-# of these, those that keep each number in 8 bits of its own
-NARROW_CACHE_TYPES = ("fp8",)
 # what vLLM and SGLang call one of them too
 CACHE_TYPE_NAMES = {"fp8_e4m3": "fp8"}
 MEMORY_BASES = ("default", "total", "available")
@@ -111,17 +108,17 @@ class Workload(Record):
     Raises `WorkloadError` with every fault.
     """
 
-    task: str = read_by(name="--task", default="generate", choices=TASKS)
+    task: str = read_by(name="--task", default="generate", choices=("generate", "finetune"))
     runtime: str | None = read_by(name="--runtime", default=None)
     format: str | None = None
     quantization: str | None = read_by(name="--quant", default=None)
     context_tokens: int | None = read_by(
-        name="--context", default=None, minimum=1, maximum=MOST_TOKENS, parse=parse_tokens
+        name="--context", default=None, minimum=1, maximum=10**9, parse=parse_tokens
     )
     parallel: int = read_by(name="--parallel", default=1, minimum=1, maximum=10**6)
     kv_cache_type: str | None = read_by(name="--kv-cache", default=None, choices=KV_CACHE_TYPES)
     prompt_tokens: int | None = read_by(
-        name="--prompt", default=None, minimum=1, maximum=MOST_TOKENS, parse=parse_tokens
+        name="--prompt", default=None, minimum=1, maximum=10**9, parse=parse_tokens
     )
     audio_seconds: int | None = read_by(name="--audio", default=None, minimum=1, maximum=10**7)
     draft: str | None = read_by(name="--draft", default=None)

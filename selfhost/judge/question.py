@@ -14,7 +14,6 @@ from ..core.records import FrozenDict
 from ..core.workload import (
     DEFAULT_CONTEXT_TOKENS,
     DEFAULT_MIN_TOKENS_PER_SECOND,
-    NARROW_CACHE_TYPES,
     Workload,
 )
 from ..machine.record import Machine
@@ -254,7 +253,7 @@ def step_of(question: Question) -> Step | None:
         depth_tokens=max(chat_tokens, prompt_tokens),
         prompt_tokens=prompt_tokens,
         # a cache in blocks counts as one of 16 bits: to unpack it takes time too
-        cached_number_bytes=1 if workload.kv_cache_type in NARROW_CACHE_TYPES else 2,
+        cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
     )
     return step if runtime is None else _with_launches(step, question, runtime)
 

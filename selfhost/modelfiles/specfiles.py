@@ -156,12 +156,10 @@ def checked_spec(path: str) -> ModelSpec:
     return spec.replace(origin=path)
 
 
-def _note(
-    document: Document, place: Path, fault: str, *, absent: bool = False, **values: object
-) -> None:
+def _note(document: Document, place: Path, fault: str, **values: object) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
     message, remedy = (text.format(**values) for text in FILES["spec_faults"][fault])
-    document.add(place, message, remedy, absent=absent)
+    document.add(place, message, remedy)
 
 
 def _checked_alone(document: Document) -> ModelSpec | None:
@@ -183,7 +181,7 @@ def _checked_alone(document: Document) -> ModelSpec | None:
     rows = shipped_table("architectures")["architecture"]
     if is_countable and model and model.row in rows and need.row_of(model) is None:
         key = "feed_forward" if model.attention else "attention"
-        _note(document, ("architecture", key), "part", absent=True, row=model.row, key=key)
+        _note(document, ("architecture", key), "part", row=model.row, key=key)
         is_countable = False
     if spec.parameters.total is not None and not document.has_faults("parameters"):
         _check_counts(document, spec, need.counted_parameters(spec) if is_countable else None)
@@ -309,4 +307,4 @@ def _check_sources(document: Document) -> None:
             if "sources" not in document.values:
                 beside = document.file.removesuffix(".toml") + SOURCES_ENDING
                 remedy += f', or {table} = "…" in {beside}'
-            document.add(("sources", table), "is missing", remedy, absent=True)
+            document.add(("sources", table), "is missing", remedy)

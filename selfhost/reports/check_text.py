@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.offers import provider_name
 from ..core import TYPE_CHECKING, units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..judge.pace import clip_words
 from ..judge.record import Finding, Outcome, Route, Verdict
 from . import words
 from .layout import Blocks, Span, Table, command, commands, line, reasons, section, strong, texts
@@ -96,7 +97,7 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
     workload, machine = verdict.question.workload, verdict.machine
     pace, work = speed.decode, speed.work
     if pace is not None:
-        is_sure = units.is_telling(pace.low, pace.high) or verdict.placement == "accelerator"
+        is_sure = not pace.about()[1] or verdict.placement == "accelerator"
         narrower = "" if measured else "; run with --measure for a narrower range"
         if is_sure or words.place_words(machine) != words.HERE:
             narrower = ""
@@ -108,10 +109,9 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         if workload.draft is not None and undrafted is not None:
             yield f"about {units.speed(undrafted)} without the draft"
     elif work is not None:
-        clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
-        likely = units.work(work.likely, speed.unit, speed.audio_seconds)
-        about, guess = units.ABOUT[units.is_telling(work.low, work.high)]
-        yield f"{about} {likely}{clip}{guess}"
+        clip = f" of {clip_words(*speed.clip)}" if speed.clip is not None else ""
+        about, guess = work.about()
+        yield f"{about} {speed.work_words()[0]}{clip}{guess}"
 
 
 def _load_lines(workload: Workload, speed: Speed) -> Iterator[str | None]:
@@ -151,7 +151,7 @@ def _wait_words(wait: Range | None) -> str:
     if wait is None:
         return "a time that is not known (see -v)"
     ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
-    about, _ = units.ABOUT[units.is_telling(wait.low, wait.high)]
+    about, _ = wait.about()
     return f"{about} {units.wait(wait.likely)} ({ends})"
 
 
@@ -188,10 +188,9 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     speed, workload = verdict.speed, verdict.question.workload
     if speed is None:
         return "", ""
-    pace, work = speed.judged or speed.decode, speed.work
+    pace = speed.judged or speed.decode
     if pace is None:
-        ends = work and units.work_ends(work.low, work.high, speed.unit, speed.audio_seconds)
-        return words.pace_of(speed) if work else "", ends or ""
+        return (words.pace_of(speed), speed.work_words()[1]) if speed.work else ("", "")
     is_alone = speed.judged is None or workload.parallel > speed.each_of
     whose = " alone" if is_alone else " each" * (speed.each_of > 1)
     wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL

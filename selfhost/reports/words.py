@@ -211,7 +211,7 @@ def memory_words(needs: Needs | None) -> str:
 
 def likely_speed(pace: Range, unit: str = " tokens/s") -> str:
     """`~2.8 tokens/s`; with its ends where they are too far apart for one figure."""
-    ends = "" if units.is_telling(pace.low, pace.high) else f" ({units.pace(pace.low, pace.high)})"
+    ends = f" ({units.pace(pace.low, pace.high)})" if pace.about()[1] else ""
     return f"~{units.pace(pace.likely)}{unit}{ends}"
 
 
@@ -224,7 +224,7 @@ def pace_title(speeds: Iterable[Speed | None]) -> str:
 def pace_of(speed: Speed | None, *, title: str = "") -> str:
     """The pace as a column with that title holds it; under PACES with its unit."""
     if speed is not None and speed.work is not None:
-        cell = units.work(speed.work.likely, speed.unit, speed.audio_seconds, cell=True)
+        cell = f"~{speed.work_words()[0].partition(' in training')[0]}"
         return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed is None or speed.judged is None:
         return "-"
@@ -235,7 +235,7 @@ def pace_of(speed: Speed | None, *, title: str = "") -> str:
 def pace_words(pace: Range) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
     likely = units.speed(pace.likely)
-    if not units.is_telling(pace.low, pace.high):
+    if pace.about()[1]:
         return f"perhaps {likely}, a guess"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
         return f"about {likely}, faster than you read"

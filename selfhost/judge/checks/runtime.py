@@ -16,7 +16,7 @@ from ...core.workload import (
 )
 from ...machine.record import BRIEFLY, Machine
 from ...needs.records import CpuNeed, Needs
-from ..pace import Speed
+from ..pace import TRAINED, Speed
 from ..record import Judged, Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 
@@ -261,7 +261,7 @@ def speed_check(
         is_wide = pace.high > _WIDE_PACE * pace.low
         likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
         # the range, where its figures differ from the likely one
-        about, guess = units.ABOUT[units.is_telling(pace.low, pace.high)]
+        about, guess = pace.about()
         ends = f" ({units.pace(pace.low, pace.high)}{guess})"
         figures = {
             "pace": f"{about} {likely}{ends * (span != likely)}",
@@ -327,7 +327,7 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
     unit, work, dataset_tokens = speed.unit, speed.work, question.workload.dataset_tokens
     row = dict(shipped_table("findings")["work"][unit])
-    if unit == units.TRAINED and dataset_tokens is not None:
+    if unit == TRAINED and dataset_tokens is not None:
         row["limit"] = dataset_tokens / _NIGHT_SECONDS
     way = _way_computed(question, placed, machine)
     parameters, long = question.spec.parameters.total or 0, None
@@ -335,9 +335,8 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
         row.pop("on_cpu", None)
     if work is not None:
         # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
-        usual = units.work(work.likely, unit, speed.audio_seconds)
-        ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
-        about, guess = units.ABOUT[units.is_telling(work.low, work.high)]
+        usual, ends = speed.work_words()
+        about, guess = work.about()
         long = f"{about} {usual} ({ends}{guess})"
     cell = _work_cell(row, unit, None if work is None else work.likely, way)
     return finding(

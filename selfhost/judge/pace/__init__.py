@@ -13,7 +13,7 @@ from functools import cache
 from math import exp, log, sqrt
 
 from ...catalogue.architecture import Architecture, Attention
-from ...core import Any
+from ...core import Any, units
 from ...core.records import Record
 from ...core.tables import shipped_table
 from ...needs.quantization import BLOCKS
@@ -31,6 +31,9 @@ GATED_MATRICES = 3
 MEASURED_PROGRAM = "llama.cpp"
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
+# the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
+# apart than this lie on both sides of more than one
+_TELLING_RATIO = 3
 
 
 class Range(namedtuple("Range", ("low", "likely", "high"))):
@@ -65,6 +68,12 @@ class Range(namedtuple("Range", ("low", "likely", "high"))):
         slow, likely, fast = self
         return Range(max(slow, likely), likely, min(likely, fast))
 
+    def about(self) -> tuple[str, str]:
+        """The words before and behind the likely figure; behind is one where no single figure
+        stands for the range.
+        """
+        return ("about", "") if self.high <= _TELLING_RATIO * self.low else ("perhaps", ", a guess")
+
 
 NOTHING: Range = Range(0.0, 0.0, 0.0)
 SAME: Range = Range(1.0, 1.0, 1.0)
@@ -83,6 +92,21 @@ def constant(*keys: str) -> Any:
         value = value[key]
     is_range = isinstance(value, list | tuple) and len(value) == 3
     return Range(*value) if is_range and isinstance(value[1], int | float) else value
+
+
+# `81 frames of 832 × 480 pixels`
+clip_words = "{} frames of {} × {} pixels".format
+TRAINED = "trained_tokens_per_second"
+# behind the pace of work that is no text
+_WORK = {
+    "seconds_per_image": " a picture",
+    "seconds_per_video": " a clip",
+    "seconds_per_music_minute": " for a minute of music",
+    "seconds_per_audio_minute": " for {} of audio",
+    "documents_per_second": " documents/s",
+    "pictures_per_second": " pictures/s",
+    TRAINED: " tokens/s",
+}
 
 
 class Speed(Record):
@@ -122,6 +146,20 @@ class Speed(Record):
         if self.each_of == 1 or self.parallel_total is None:
             return self.decode if self.each_of == 1 else None
         return self.parallel_total * (1 / self.each_of)
+
+    def work_words(self) -> tuple[str, str]:
+        """The likely pace of work that is no text, and its ends: `12 minutes for an hour of audio`,
+        or for as much audio as is stated, `6 to 40 minutes`.
+        """
+        (low, likely, high), what = self.work or NOTHING, _WORK[self.unit]
+        if self.unit == TRAINED:
+            what += f" in training, {units.wait(1e6 / likely)} for a million"
+        if self.unit[:7] != "seconds":
+            return f"{units.pace(likely)}{what}", units.pace(low, high)
+        heard = units.duration(self.audio_seconds) if self.audio_seconds else "an hour"
+        minutes = (self.audio_seconds or 3600) / 60 if "audio" in self.unit else 1
+        ends = units.between(units.wait, low * minutes, high * minutes)
+        return f"{units.wait(likely * minutes)}{what.format(heard)}", ends
 
 
 class Step(Record):

@@ -12,7 +12,6 @@ from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
 from ...core.records import FrozenDict, Record
-from ...core.units import TRAINED
 from ...core.workload import Workload
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
@@ -20,7 +19,18 @@ from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from ..devices import computes_on_shared, runs_on
 from ..record import Question
-from . import MEASURED_PROGRAM, NOTHING, SAME, Range, Speed, Step, constant, longest
+from . import (
+    MEASURED_PROGRAM,
+    NOTHING,
+    SAME,
+    TRAINED,
+    Range,
+    Speed,
+    Step,
+    clip_words,
+    constant,
+    longest,
+)
 from .rates import (
     basis_of,
     cores_rate,
@@ -332,7 +342,7 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
     what = f", {pixels} × {pixels} pixels" if pixels else ""
     if denoising.frames is not None:
         clip = denoising.frames, denoising.width or 0, denoising.height or 0
-        what = f", {units.clip(*clip)}"
+        what = f", {clip_words(*clip)}"
     how = (
         f"on {job.called}; {denoising.steps} steps{what}, {denoising.operations / 1e12:,.0f} ×"
         f" 10^12 operations in all{job.basis(_kind_of_picture(denoising, job.quantization))}"
