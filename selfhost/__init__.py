@@ -1,12 +1,11 @@
 """selfhost: can this machine download and run that open-weight model, or is an API the practical
-route?
-
-Names are resolved on first use, so that `import selfhost` costs next to nothing.
+route? Names are resolved on first use, so that `import selfhost` costs next to nothing.
 """
 
 from __future__ import annotations
 
-from .core import TYPE_CHECKING
+# type checkers take this name as true; to import `typing` for it would double what this costs
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.listing import Ranking
