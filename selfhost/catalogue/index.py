@@ -33,8 +33,8 @@ _JUDGED = ("release dates", "our judgement")
 
 class Outline(Record):
     """What tells whether a model's spec is worth reading. `purpose`: what it was made for, by its
-    main use. `retired`: from then on it is not served; `next`: a served model's successor, else
-    what supersedes it; `next_is_judged`: the publisher does not say it, its spec does.
+    main use. `next`: a served model's successor, else what supersedes it; `next_is_judged`: the
+    publisher does not say it, its spec does.
     """
 
     id: str
@@ -48,7 +48,6 @@ class Outline(Record):
     superseded_by: str | None
     aliases: tuple[str, ...]
     next: str | None
-    retired: str | None
     next_is_judged: bool
     purpose: str
     tuned_from: str | None
@@ -303,7 +302,6 @@ class _Folder:
                     superseded_by=upkeep.get("superseded_by"),
                     aliases=tuple(values.get("aliases", ())),
                     next=successor or upkeep.get("superseded_by"),
-                    retired=served.get("retired"),
                     next_is_judged=not source or any(words in source for words in _JUDGED),
                     purpose=kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
                     tuned_from=values.get("tuned_from"),

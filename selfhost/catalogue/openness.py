@@ -190,15 +190,10 @@ def _row(
 ) -> Row:
     """The answer of that code with the sources of what it rests on; assumed where that is."""
     answer, template, *keys = shipped_table("openness")["row"][code]
-    rows = [
-        _part(spec, key) if key in _PARTS else permission(spec, key)
-        for key in keys
-        if key in (*_PARTS, *PERMISSIONS)
-    ]
-    others = (key for key in keys if key not in (*_PARTS, *PERMISSIONS))
-    stated += tuple(
-        spec.sources.get(key) or spec.sources.get(key.partition(".")[0]) for key in others
-    )
+    rows = [_part(spec, key) for key in keys if key in _PARTS]
+    rows += [permission(spec, key) for key in keys if key in PERMISSIONS]
+    others, read = set(keys).difference(_PARTS, PERMISSIONS), spec.sources.get
+    stated += tuple([read(key) or read(key.partition(".")[0]) for key in keys if key in others])
     sources = [*(source for row in rows for source in row.sources), *filter(None, stated)]
     terms, upkeep, served = spec.license, spec.upkeep, spec.availability
     values = {
