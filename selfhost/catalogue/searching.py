@@ -25,8 +25,9 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
     `UnknownModelError` for anything else, with the nearest names.
     """
     if len(typed) > naming.MAX_NAME_LENGTH or not canonical(typed):
-        why = f"has {len(typed):,} characters, too many for a model's name"
-        why = "is not a model's name" if len(typed) <= naming.MAX_NAME_LENGTH else why
+        why = "is not a model's name"
+        if len(typed) > naming.MAX_NAME_LENGTH:
+            why = f"has {len(typed):,} characters, too many for a model's name"
         message = f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=naming.SEE_NAMES)
     resolution = naming.read(typed, catalogue)
@@ -177,11 +178,8 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
             id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
             continue
-        if (
-            id is not None
-            and not catalogue.outlines[id].closed
-            and not naming.sizes_in("-".join(others))
-        ):
+        is_open = id is not None and not catalogue.outlines[id].closed
+        if is_open and not naming.sizes_in("-".join(others)):
             return id
     return None
 
@@ -212,11 +210,9 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     families = catalogue.common_tables("families", "family").values()
     # of one model its tag of Ollama, which sorts after its id
     spelled = {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
-    distances = {
-        each: far for each in spelled.values() if (far := _distance(typed, each)) is not None
-    }
-    meant = [each for each, far in distances.items() if far < 0] or list(distances)
-    meant.sort(key=distances.__getitem__)
+    far = ((_distance(typed, each), each) for each in spelled.values())
+    distances = sorted((distance, each) for distance, each in far if distance is not None)
+    meant = [each for distance, each in distances if distance < 0 or distances[0][0] >= 0]
     outlines = catalogue.outlines.values()
     begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
     family = begun + [each for each in outlines if canonical(each.family or "") == key]
