@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from shlex import quote
 
 from ..core import Any, units
@@ -184,7 +185,7 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     return None
 
 
-def _distance(typed: str, name: str) -> float | None:
+def _distance(typed: str, name: str) -> float:
     """Below 0 where a slip explains the name; else by how much its size differs, if that alone."""
     base = typed.rpartition("/")[2]
     letters, own = (canonical(each).replace("-", "") for each in (base, name))
@@ -196,7 +197,7 @@ def _distance(typed: str, name: str) -> float | None:
     one, other = (re.fullmatch(_SEARCHED["sized"], each) for each in (typed, name))
     if one and other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
         return abs(float(one[2]) - float(other[2]))
-    return None
+    return inf
 
 
 def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
@@ -210,9 +211,10 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     families = catalogue.common_tables("families", "family").values()
     # of one model its tag of Ollama, which sorts after its id
     spelled = {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
-    far = ((_distance(typed, each), each) for each in spelled.values())
-    distances = sorted((distance, each) for distance, each in far if distance is not None)
-    meant = [each for distance, each in distances if distance < 0 or distances[0][0] >= 0]
+    distances = sorted((_distance(typed, each), each) for each in spelled.values())
+    # a slip before any other size
+    bound = 0 if distances[0][0] < 0 else inf
+    meant = [each for distance, each in distances if distance < bound]
     outlines = catalogue.outlines.values()
     begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
     family = begun + [each for each in outlines if canonical(each.family or "") == key]
