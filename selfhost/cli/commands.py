@@ -252,7 +252,7 @@ def machine(words: list[str]) -> int:
         seen = one_machine(options)
     else:
         seen = Machine.read(measure=options.measure, root=options.root)
-    labels = pairs_of("--label", options.label, "site=berlin")
+    labels = pairs_of("--label", options.label, "site=berlin") if options.label else {}
     for text in (*labels, *labels.values()):
         checked_name(text, "label")
     seen = seen.replace(labels=labels)

@@ -58,14 +58,13 @@ class CommandParser(argparse.ArgumentParser):
     """Parses the words of one command, and raises UsageError where argparse would exit."""
 
     def __init__(self, command: str, words: Sequence[str] = ()) -> None:
-        # argparse loads shutil to ask for the width, and makes a formatter for each option
-        width = max(40, min(100, extent("COLUMNS") or 80))
+        # argparse makes a formatter for each option, and loads shutil where none states the width
         form, job = argparse.RawDescriptionHelpFormatter, COMMANDS[command][1]
         super().__init__(
             prog=f"selfhost {command}",
             allow_abbrev=False,
             description=f"{job[0].upper()}{job[1:]}.",
-            formatter_class=partial(form, max_help_position=27, width=width),
+            formatter_class=partial(form, max_help_position=27, width=80),
         )
         self.command = command
         self.words = words
@@ -172,6 +171,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """Return argparse's help with examples and the exit codes."""
+        width = max(40, min(100, extent("COLUMNS") or 80))
+        self.formatter_class = partial(self.formatter_class, width=width)
         exits = help_text("exits")
         codes = exits.get(self.command, exits["other"]).items()
         lines = "".join(f"  {code}  {words}\n" for code, words in codes)
@@ -312,8 +313,8 @@ def workload_of(options: argparse.Namespace) -> Workload:
     """Return what is asked of the models. Raises `WorkloadError` where that makes no sense."""
     given = vars(options)
     fields = {field: given[field] for field in Workload._keys if field in given}
-    pairs = fields.get("runtime_options", ())
-    fields["runtime_options"] = pairs_of("--runtime-option", pairs, "ub=1024")
+    if pairs := fields.pop("runtime_options", ()):
+        fields["runtime_options"] = pairs_of("--runtime-option", pairs, "ub=1024")
     figures = {field: given[field] for field in Load._keys if given.get(field) is not None}
     if given.get("load") is not None:
         fields["load"] = Load.parse(options.load, **figures)
