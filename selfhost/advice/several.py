@@ -4,7 +4,7 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -18,7 +18,7 @@ from ..judge.question import ask
 from ..judge.record import Judged, Quality, Question, Verdict, quality_of_workload
 from ..machine.record import Machine
 from . import Report
-from .understood import Understood, understand
+from .understood import understand
 from .verdicts import check_with
 
 # between the names of models that run side by side
@@ -58,37 +58,26 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
     verdict = check_with(catalogue, understood, workload, machine)
-    by_size = catalogue.common("quantizations")["size"]
-    return Shown(
-        verdict=verdict,
-        sizes=tuple(_sizes(catalogue, understood, verdict)),
-        loss_by_size=(by_size["text"], by_size["source"]),
-    )
-
-
-def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> Iterator[Size]:
-    if verdict.runtime is None or verdict.needs is None:
-        return
-    runtime, machine = catalogue.runtime(verdict.runtime), verdict.machine
-    stated, files = understood.workload, understood.files
-    types = need.quantizations_of(verdict.model, runtime)
-    if stated.task == "finetune" and verdict.quantization:
-        # what is trained is made of the published weights, by the method
-        types = (verdict.quantization,)
-    order = [*catalogue.common("quantizations")["quantization"]]
+    table, sizes = catalogue.common("quantizations"), list[Size | None]()
+    stated, files, order = understood.workload, understood.files, [*table["quantization"]]
+    types: Sequence[str] = ()
+    if verdict.runtime is not None and verdict.needs is not None:
+        types = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
+        if stated.task == "finetune" and verdict.quantization:
+            # what is trained is made of the published weights, by the method
+            types = (verdict.quantization,)
     for name in sorted(types, key=lambda name: order.index(name) if name in order else len(order)):
         # a GGUF file holds one quantization
         is_held = "gguf" not in files.formats or name == stated.quantization
-        variant = understood.replace(
-            workload=stated.replace(quantization=name, runtime=runtime.id),
-            files=files.replace(are_here=files.are_here and is_held),
-        )
-        if size := _size(
-            catalogue,
-            ask(variant.spec, variant.workload, catalogue, machine, variant.files),
-            machine,
-        ):
-            yield size
+        workload = stated.replace(quantization=name, runtime=verdict.runtime)
+        held = files.replace(are_here=files.are_here and is_held)
+        question = ask(understood.spec, workload, catalogue, verdict.machine, held)
+        sizes.append(_size(catalogue, question, verdict.machine))
+    return Shown(
+        verdict=verdict,
+        sizes=tuple(filter(None, sizes)),
+        loss_by_size=(table["size"]["text"], table["size"]["source"]),
+    )
 
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:

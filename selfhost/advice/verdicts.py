@@ -132,7 +132,8 @@ def _notes(
     figures = {"files": unread, "spec": spec.origin, "shipped": spec.overrides, "words": words}
     figures |= {"provider": getattr(served, "provider", None), "tokens": tokens}
     yield from remarks(holds, left=machine.address_space_bytes, **figures)
-    yield from _without_effect(question)
+    if stated != Workload():
+        yield from _without_effect(question)
 
 
 def _without_effect(question: Question) -> tuple[str, ...]:

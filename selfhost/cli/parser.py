@@ -64,7 +64,7 @@ class CommandParser(argparse.ArgumentParser):
             prog=f"selfhost {command}",
             allow_abbrev=False,
             description=f"{job[0].upper()}{job[1:]}.",
-            formatter_class=partial(form, max_help_position=27, width=80),
+            formatter_class=partial(form, width=80),
         )
         self.command = command
         self.words = words
@@ -172,7 +172,8 @@ class CommandParser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Return argparse's help with examples and the exit codes."""
         width = max(40, min(100, extent("COLUMNS") or 80))
-        self.formatter_class = partial(self.formatter_class, width=width)
+        form = argparse.RawDescriptionHelpFormatter
+        self.formatter_class = partial(form, max_help_position=27, width=width)
         exits = help_text("exits")
         codes = exits.get(self.command, exits["other"]).items()
         lines = "".join(f"  {code}  {words}\n" for code, words in codes)
