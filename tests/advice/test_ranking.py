@@ -11,10 +11,9 @@ from helpers.machines import USUAL
 from helpers.paths import TESTS
 from judge.small import GIB, MACHINE, SPEC, work
 from selfhost import Machine, Workload
-from selfhost.advice.listing import Lister, Ranking
+from selfhost.advice.listing import Lister, Ranking, kinds_in
 from selfhost.advice.ranking import Standings, best_case, share_on
 from selfhost.catalogue.index import Catalogue, open_catalogue
-from selfhost.catalogue.searching import kinds_in
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
 from selfhost.judge.checks.runtime import is_too_slow
