@@ -125,15 +125,15 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 37_317,
-    "files": 129,
-    "functions": 1_968,
-    "short functions": 617,
-    "functions mentioned once": 545,
-    "classes": 223,
+    "lines": 36_880,
+    "files": 127,
+    "functions": 1_905,
+    "short functions": 583,
+    "functions mentioned once": 529,
+    "classes": 220,
     "lines of tests": 22_692,
 }
-ONE_CHECK = {"functions": 536, "files": 63, "judgements": 1}
+ONE_CHECK = {"functions": 487, "files": 59, "judgements": 1}
 
 
 def test_the_house_only_becomes_smaller() -> None:
