@@ -1,4 +1,4 @@
-"""What the program answers to the questions of `tests/answers/questions.txt`, a command a line, stays what it is: figures, names and commands, and none of the wording. Of a question with `--format` the screen is held so, of the others the JSON.
+"""What the program answers to the questions of `tests/answers/questions.txt`, a command a line, stays what it is: figures, names, options and commands, and of the wording how each line and sentence begins. Of a question with `--format` the screen is held so, of the others the JSON.
 
 How they came to be right is tested elsewhere (`tests/truth`); these hold a change inside to them.
 
@@ -26,29 +26,30 @@ from selfhost import __version__
 FOLDER = TESTS / "answers"
 # how far apart two figures may lie
 WITHIN = 0.001
-# wording, and what follows from other facts
+# where facts come from, what the question says, and what differs by place
 LEFT_OUT = {
-    "schema", "selfhost_version", "reason", "remedy", "source", "sources", "arithmetic", "notes", "note", "confidence",
-    "places", "path", "asked", "title", "text", "why", "download_source", "as_of", "can_run", "exit_code", "kind", "unit",
-    "cpu", "family", "modality", "judged_tokens_per_second", "how", "label", "developer", "released", "file", "uses",
-    "machine", "origin",
+    "schema", "selfhost_version", "source", "sources", "path", "asked", "title", "download_source", "as_of", "developer",
+    "released", "machine", "origin",
 }  # fmt: skip
-# of a list so many records
+# of a list so many records; of the offers, which are sorted, the first
 MOST = 25
-# of a screen: words that hold a figure, a sign or capitals, and options
-SHOWN = re.compile(r"\S*(?:[\d✓✗?%_]|[A-Z]{3})\S*|(?<!\S)--?\w[\w-]*")
+# of a text: words that hold a figure (with its unit), a sign or capitals, options, what is to type, and how a sentence begins
+SHOWN = re.compile(
+    r"^\s*\S+|(?<=[.:;→] )\S+|`[^`]+`|(?<!\S)--?\w[\w-]*"
+    r"|\S*(?:[\d✓✗?%_]|[A-Z]{3})\S*(?: (?:[KMGT]?i?B|tokens|bytes|seconds|minutes|hours|days|times)\b(?:/s)?)?"
+)
 # lines to type, which hold spaces as wording does
 TYPED = {"commands", "command", "setup", "flags"}
 
 
 def facts(document: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Each record with the values that it has, by its path; of API offers how many there are."""
+    """Each record with the values that it has, by its path; of API offers the first, and how many there are."""
     own = []
     for key in document.keys() - LEFT_OUT:
         values = document[key] if isinstance(document[key], list) else [document[key]]
-        values = [len(values)] if key == "api_offers" else values
+        own += [f"offered={len(values)}"] if key == "api_offers" else []
         records = [each for each in values if isinstance(each, dict)]
-        for number, record in enumerate(records[:MOST]):
+        for number, record in enumerate(records[: 1 if key == "api_offers" else MOST]):
             yield from facts(record, f"{path}{key}.{number}.")
         words = [word_of(each, key) for each in values if not records]
         own += [f"{key}={' | '.join(filter(None, words))}"] if any(words) else []
@@ -59,7 +60,8 @@ def word_of(value: Any, key: str) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = "" if value is None or value is False else str(value)
-    return "" if text.startswith("#") or (" " in text and key not in TYPED) else text
+    is_text = " " in text and (key not in TYPED or text.startswith("#"))
+    return " ".join(SHOWN.findall(text)) if is_text else text
 
 
 def answer(line: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
