@@ -1,10 +1,9 @@
-"""llama.cpp's compute buffer: the allocator's laws, and the replayed graphs against what llama.cpp allocated; sizes of files whose mix of types is their publisher's own."""
+"""llama.cpp's compute buffer: the replayed graphs against what llama.cpp allocated; sizes of files whose mix of types is their publisher's own."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -56,30 +55,6 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
             low, high = memory.GUESS_LEAST * guess, memory.GUESS_MOST * guess
             inside.append(low <= record["compute_bytes"] <= high)
     assert sum(inside) >= 0.95 * len(inside)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_no_two_live_buffers_overlap(data: st.DataObject) -> None:
-    """Buffers never overlap, addresses are multiples of 32, and the top is at least what is alive and never sinks."""
-    arena = graph.Graph(architecture(MODELS[0]), row(MODELS[0]), needs_case.Cells(tokens=512), 1)
-    live: list[graph.Node] = []
-    for _ in range(data.draw(st.integers(1, 60))):
-        before = arena.top
-        gives = data.draw(st.booleans())
-        if gives and live:
-            arena.give(live.pop(data.draw(st.integers(0, len(live) - 1))))
-        else:
-            live.append(graph.Node((data.draw(st.integers(1, 2048)),)))
-            live[-1].start = arena.take(live[-1].size)
-        ends = sorted((node.start, node.start + node.size) for node in live)
-        assert all(start % 32 == 0 for start, _ in ends)
-        assert all(first[1] <= second[0] for first, second in pairwise(ends))
-        assert arena.top >= max([before, *(end for _, end in ends)])
-        assert arena.top >= sum(end - start for start, end in ends)
-    for node in live:
-        arena.give(node)
-    assert arena.take(arena.top) == 0, "after all is given back there is one hole"
 
 
 @each("name", sorted(measured()))

@@ -12,6 +12,7 @@ import pytest
 from helpers.each import each
 from helpers.llamacpp_truth import BARE, kept, room, rows_of_logits
 from helpers.paths import TRUTH
+from selfhost import check
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -31,6 +32,11 @@ def truth() -> dict[str, Any]:
     found = json.loads((TRUTH / "llamacpp_catalogue.json").read_text(encoding="utf-8"))
     assert isinstance(found, dict)
     return found
+
+
+def on_a_gpu() -> list[dict[str, Any]]:
+    runs = json.loads((TRUTH / "llamacpp_gpu.json").read_text(encoding="utf-8"))
+    return [dict(zip(runs["columns"], row, strict=True)) for row in runs["rows"]]
 
 
 @cache
@@ -176,3 +182,22 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
     assert peak <= 1.05 * memory.total_bytes
     if fills(run):
         assert memory.total_bytes == pytest.approx(peak, rel=0.05)
+
+
+@each("run", on_a_gpu(), ids=lambda run: f"{run['model']} {run['context_tokens']}{run['options']}")
+def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
+    """All of a model on a GPU: weights and cache as measured, the sum in its range; else 5 % off."""
+    asked = {name: run[name] for name in ("quantization", "context_tokens")}
+    workload = Workload(runtime="llama.cpp", runtime_options=run["options"], **asked)
+    needs = check(run["model"], workload, machine="h200 141gb, 126gb ram").needs
+    assert needs is not None
+    terms = [term for term in needs.terms if term.where == "accelerator:0"]
+    terms = [term for term in terms if "projector" not in term.name]
+    measured = run["weights_bytes"] + run["kv_bytes"] + run["compute_bytes"]
+    assert sum(term.bytes for term in terms) == pytest.approx(measured, rel=0.05)
+    if not run["options"]:
+        sizes = {term.name: term.bytes for term in terms}
+        assert sizes["weights"] == pytest.approx(run["weights_bytes"], rel=0.0016)
+        assert sizes["kv_cache"] == run["kv_bytes"]
+        assert sum(term.low_bytes for term in terms) <= measured
+        assert measured <= sum(term.high_bytes for term in terms)
