@@ -299,6 +299,8 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
             unpacked = moved * held / constant("training", "unpacking")
         if is_python:
             launched = layer_from_python(device) * (job.layers * passes)
+            if workload.finetune_method != "full":
+                launched *= constant("training", "adapted_layer")
     taken = job.seconds(operations * tokens, share)
     if job.number > 1:
         taken *= constant("training", "together")
