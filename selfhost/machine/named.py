@@ -17,7 +17,7 @@ from .changes import planned
 from .profiles import machine_called, profiles_beginning_with, unknown_machine
 from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, cards_named, understand
-from .words import BREAK, UnknownGpuError, joined, refusal, tokens
+from .words import BREAK, UnknownGpuError, bad_name, joined, tokens
 
 _MOST_LETTERS = 120
 _RAM = ("memory_total_bytes", "memory_limit_bytes")
@@ -47,7 +47,7 @@ def named(text: str) -> tuple[Machine, str | None]:
     if match is None:
         unlisted: str = shipped_table("cloud_types")["unlisted"]
         if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
-            raise refusal("unlisted_gpu", text)
+            raise bad_name("unlisted_gpu", text)
         words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
         match = machine_called(" ".join(words)) or _described(understand(text))
     machine, note = match
@@ -147,7 +147,7 @@ def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, 
     is_smaller = gib in mac.get("smaller_gib", ())
     if gib not in mac["gib"]:
         sizes = ", ".join(f"{size} GB" for size in mac["gib"])
-        raise refusal("mac_size", chip, gib=gib, sizes=sizes)
+        raise bad_name("mac_size", chip, gib=gib, sizes=sizes)
     return {
         **mac,
         "mac": mac,
@@ -187,7 +187,7 @@ class _Computer:
         counts = (about.numbers.get(each) for each in ("vcpus", "threads", "cores"))
         stated = next(filter(None, counts), 0)
         if not about.ram_gib and not (self.processor and stated):
-            raise refusal("guest", about.text)
+            raise bad_name("guest", about.text)
         usual = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
         self.guest_cores, self.has_stated_cores = stated or usual, bool(stated)
         about.ram_gib = about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
@@ -276,7 +276,7 @@ class _Computer:
 
 def _unnamed_processor(about: Description) -> str:
     if about.is_line or about.product:
-        raise refusal("product", about.text)
+        raise bad_name("product", about.text)
     if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
         raise unknown_machine(about.text)
     return _UNNAMED_PROCESSOR

@@ -16,7 +16,7 @@ from ..core.units import all_near, canonical
 from . import gpus
 from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
-from .words import refusal
+from .words import bad_name
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
@@ -87,12 +87,12 @@ def unknown_machine(typed: str) -> SelfhostError:
     """The error for what is no known machine, with names that are spelled alike or hold it."""
     wanted, names_of_key = canonical(typed), _names_by_spelling()
     if nearest := names_of_key.get(wanted, ()):
-        return refusal("several", typed, nearest, names=", ".join(nearest))
+        return bad_name("several", typed, nearest, names=", ".join(nearest))
     holding = [key for key in sorted(names_of_key) if wanted in key]
     keys = [*all_near(wanted, list(names_of_key)), *holding] if len(wanted) > 2 else []
     nearest = list(dict.fromkeys(names_of_key[key][-1] for key in keys))[:3]
     meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
-    return refusal("machine", typed, nearest, meant=meant)
+    return bad_name("machine", typed, nearest, meant=meant)
 
 
 def machine_called(text: str) -> tuple[Machine, str | None] | None:

@@ -24,12 +24,12 @@ from .words import (
     NamedCards,
     UnknownGpuError,
     UnknownMachineError,
+    bad_name,
     joined,
     kinds_of_words,
     matches,
     named_card,
     not_sold_so,
-    refusal,
     refuse_parts,
     role,
     shape,
@@ -118,10 +118,10 @@ def understand(text: str) -> Description:
     or names one that is not known.
     """
     if wrong := shape("zero").search(text.lower()):
-        raise refusal("zero", text, size=wrong[0].strip())
+        raise bad_name("zero", text, size=wrong[0].strip())
     about = Description(text.strip())
     if not 0 < len(about.words) <= _MOST_WORDS:
-        raise refusal("long", text)
+        raise bad_name("long", text)
     try:
         refuse_parts(text)
         for step in _STEPS:
@@ -131,11 +131,11 @@ def understand(text: str) -> Description:
         raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
     has_processor = about.product or about.processor
     if "arm" in about.words and not has_processor:
-        raise refusal("arm", text)
+        raise bad_name("arm", text)
     # `2x dgx spark`; `32x` ends a processor's name
     for count in filter(None, map(COUNT.fullmatch, about.free.values())):
         if (has_processor or about.cards_at) and 1 < int(count[1] or count[2]) <= 16:
-            raise refusal("count", text, count=count[0])
+            raise bad_name("count", text, count=count[0])
     return about
 
 
@@ -159,10 +159,10 @@ def cards_named(text: str) -> NamedCards:
         if not (SIZE.fullmatch(word) or COUNT.fullmatch(word)):
             raise unknown_gpu(next(name for name in names if word in name))
     if rest or not about.cards or len(text) > _MOST_LETTERS:
-        raise refusal("no_gpu_name", text)
+        raise bad_name("no_gpu_name", text)
     together = joined(about.cards)
     if (count := len(together.accelerators)) > MOST_CARDS:
-        raise refusal("many_gpus", text, count=count, most=MOST_CARDS)
+        raise bad_name("many_gpus", text, count=count, most=MOST_CARDS)
     memory = shipped_table("gpus")["sources"]["memory"]
     origin = f'--gpu "{text.strip()}"; memory from {memory}'
     return together.replace(source=f"{origin}; {together.source}")
@@ -183,7 +183,7 @@ def _take_product(about: Description) -> None:
     if rows:
         about.product = row = max(rows, key=lambda row: len(row["words"].split()))
         if "refused" in row:
-            raise refusal(row["refused"], about.text)
+            raise bad_name(row["refused"], about.text)
         own = {*row["words"].split(), *row.get("also", "").split()}
         about.take(at for at, text in enumerate(texts) if text in own)
 
@@ -214,7 +214,7 @@ def _take_setting(about: Description) -> None:
     # `galaxy book` is no phone
     is_judged = {"phones"} if about.is_line or about.product else set()
     for kind in {"phones", "chips", "clusters"} & {*others} - is_judged:
-        raise refusal(kind, about.text, word=others[kind])
+        raise bad_name(kind, about.text, word=others[kind])
 
 
 def _take_mac(about: Description) -> None:
@@ -233,7 +233,7 @@ def _take_mac(about: Description) -> None:
     rows = [row for row in shipped_table("chips")["chip"] if _is_mac(row, chip, {*texts})]
     if len(rows) > 1:
         near = [row["words"].removeprefix("apple ") for row in rows]
-        raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near))
+        raise bad_name("macs", about.text, near, count=len(rows), names=", ".join(near))
     if rows:
         about.product = rows[0]
         # no guest of another system has its GPU
@@ -241,7 +241,7 @@ def _take_mac(about: Description) -> None:
         about.take(range(start, end))
         about.take(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
     elif is_mac or {"apple", "air"} & {*texts}:
-        raise refusal("mac", about.text)
+        raise bad_name("mac", about.text)
 
 
 def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
@@ -268,7 +268,7 @@ def _take_processor(about: Description) -> None:
         elif shorter:
             if name[-1] not in about.processor:
                 first = about.processor
-                raise refusal("two_processors", about.text, first=first, second=text)
+                raise bad_name("two_processors", about.text, first=first, second=text)
             about.take(range(start, end))
 
 
@@ -306,7 +306,7 @@ def _take_processor_number(about: Description) -> None:
 def _two_readings(about: Description, word: str, readings: Sequence[str]) -> Exception:
     texts = [about.text.lower().replace(word, each, 1) for each in readings]
     whole, both = ", ".join(f"--machine '{text}'" for text in texts), " or ".join(readings)
-    return refusal("two_readings", about.text, readings, word=word, readings=both, whole=whole)
+    return bad_name("two_readings", about.text, readings, word=word, readings=both, whole=whole)
 
 
 def _take_processor_kind(about: Description) -> None:
@@ -421,7 +421,7 @@ def _size_before(about: Description, start: int, cards: Sequence[Card]) -> float
     sold = {size for card in cards for size in card.memory_gib}
     modules, size = MODULES.fullmatch(about.free.get(start - 1, "")), about.free_gib(start - 1)
     if modules and float(modules[2]) in sold and about.processor is None:
-        raise refusal("modules", about.text, word=modules[0], card=cards[0].label)
+        raise bad_name("modules", about.text, word=modules[0], card=cards[0].label)
     has_others = any(about.free_gib(at) for at in about.free if at != start - 1)
     if size not in sold or not (about.processor is None or has_others or about.is_of_gpus):
         return None
@@ -476,7 +476,7 @@ def _choose_cards(about: Description) -> None:
     names = [each.label for each in about.cards] + ["no GPU"] * about.has_no_gpu
     is_either = about.has_no_gpu or not role("either").isdisjoint(about.words)
     if len(names) > 1 and is_either:
-        raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
+        raise bad_name("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
 
 
 def _take_memory(about: Description) -> None:
@@ -495,7 +495,7 @@ def _take_memory(about: Description) -> None:
     else:
         all_sizes = sorted({*small, *sizes["ram"]})
         listed = " and ".join(f"{size:g} GB" for size in all_sizes)
-        raise refusal("two_sizes", about.text, sizes=listed, largest=all_sizes[-1])
+        raise bad_name("two_sizes", about.text, sizes=listed, largest=all_sizes[-1])
 
 
 def _take_sizes(about: Description) -> dict[str, list[float]]:
@@ -537,7 +537,7 @@ def _take_rest(about: Description) -> None:
     if about.cards_at or about.has_no_card or "shared" in about.product or about.has_chip:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
-        raise refusal("unnamed_gpu", about.text)
+        raise bad_name("unnamed_gpu", about.text)
 
 
 _STEPS = (

@@ -53,7 +53,7 @@ class PartOfMachineError(UnknownGpuError):
 _ERRORS = {"machine": UnknownMachineError, "gpu": UnknownGpuError, "part": PartOfMachineError}
 
 
-def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> SelfhostError:
+def bad_name(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> SelfhostError:
     """The error for what was typed, by its code in `refused` of words.toml, whose templates have
     these values.
     """
@@ -211,7 +211,7 @@ def named_card(
     if all(card.unified for card in several):
         shared = next((card for card in several if card.integrated), None)
         if shared is None:
-            raise refusal("gpu_of_machine", several[0].label)
+            raise bad_name("gpu_of_machine", several[0].label)
         inside = Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True)
         note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
         cards = NamedCards(
@@ -304,7 +304,7 @@ def refuse_parts(text: str) -> None:
     """Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
     if part := shape("gpu_part").search(text):
         name = f"MIG {part[0]}" if part[1] else part[0]
-        raise refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
+        raise bad_name("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
 
 
 def unknown_gpu(name: Sequence[str]) -> Exception:
@@ -312,9 +312,9 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     text = " ".join(name)
     of_apple = frozenset(("apple", *name))
     if (chip := cpus.chip_of(of_apple)) and of_apple == words_of(chip.name):
-        return refusal("gpu_of_machine", chip.name)
+        return bad_name("gpu_of_machine", chip.name)
     if clause := why_unserved(text):
-        return refusal("unserved_gpu", text, clause=clause)
+        return bad_name("unserved_gpu", text, clause=clause)
     sold = [card for card in every_card() if not card.unified]
     words = spelled(text).lower().split()
     words = [word for word in words if not (SIZE.fullmatch(word) or COUNT.fullmatch(word))]
@@ -322,7 +322,7 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     if not 0 < len(near) <= _MOST_ASKED:
         near = all_near(spelled(text), [card.label for card in sold])
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
-    return refusal("gpu", text, near, meant=meant)
+    return bad_name("gpu", text, near, meant=meant)
 
 
 def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
@@ -330,4 +330,4 @@ def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
     card, sizes = several[0], sorted({size for each in several for size in each.memory_gib})
     sold = " or ".join(f"{size:g}" for size in sizes)
     near = [card.label_with(size) for size in card.memory_gib]
-    return refusal("gpu_size", card.label, near, gib=memory_gib, sold=sold)
+    return bad_name("gpu_size", card.label, near, gib=memory_gib, sold=sold)
