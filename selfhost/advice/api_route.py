@@ -38,9 +38,9 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     a license or openness was asked for, only if the model it serves meets that. A closed model that
     is not retired is offered by its provider, though no price be known.
     """
-    question, spec = judged.question, judged.question.spec
+    question, spec, workload = judged.question, judged.question.spec, judged.question.workload
     offers: tuple[Offer, ...] = ()
-    if question.workload.private or question.workload.task == "finetune":
+    if workload.private or workload.task == "finetune":
         return offers
     # what was read from a model's own files may be called as a model of the catalogue, and differ
     is_spec = not spec.origin or (spec.origin.endswith(".toml") and spec.lone_config is None)
@@ -48,28 +48,17 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
         offers = _served(question, spec, judged.findings, catalogue, today)
     if offers or not judged.failed:
         return offers
-    for model_id, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
-        offers = _stand_in_offers(question, model_id, catalogue, today)
+    for outline, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
+        # most models are served by nobody
+        is_served = outline.closed or offers_of(catalogue.offers_path, outline.id, today=today)
+        # none of a broken spec
+        for other in catalogue.specs([outline.id] if is_served else ()):
+            offers = _served(question, other, terms_checks(other, workload), catalogue, today)
         if offers:
-            figures = {"model": spec.id, "other": model_id, "why": why}
+            figures = {"model": spec.id, "other": outline.id, "why": why}
             (reason,) = remarks({"stands-in": True}, **figures)
             return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
     return offers
-
-
-def _stand_in_offers(
-    question: Question, model_id: str, catalogue: Catalogue, today: str
-) -> tuple[Offer, ...]:
-    # what nobody serves stands in for nothing, and most models are served by nobody; nor does a
-    # broken spec, on which the verdict itself does not depend
-    outline = catalogue.outlines.get(model_id)
-    is_closed = outline is not None and outline.closed
-    is_served = is_closed or offers_of(catalogue.offers_path, model_id, today=today)
-    other = next(catalogue.specs([model_id]), None) if is_served else None
-    if other is None:
-        return ()
-    findings = terms_checks(other, question.workload)
-    return _served(question, other, findings, catalogue, today)
 
 
 def _served(
@@ -108,8 +97,8 @@ def _unpriced_offers(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple
     return (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)
 
 
-def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """What stands in for a model, by id, and why: the first that is offered and meets what was
+def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
+    """What stands in for a model, and why: the first that is offered and meets what was
     asked is taken.
 
     Its successors, the one that nothing follows before those on the way to it. Then, of an open
@@ -141,7 +130,7 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     for outline, why in (*followers, *_others(spec, purpose, catalogue)):
         is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
         if outline.id not in seen:
-            yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
+            yield outline, f"{why}, but not made for {purpose}" if is_aside else why
         seen.add(outline.id)
 
 
