@@ -108,7 +108,7 @@ class Search(Record):
         spec, runtime = question.spec, question.runtime
         if not why:
             near = "same family" if spec.family == own.spec.family else ""
-            standing = Standings.load(self.catalogue).by_id.get(spec.id)
+            standing = Standings.load(self.catalogue).by_id[spec.id]
             parts = [
                 "closest match" if spec.id in self.named_alternatives() else near,
                 reasons(judged, standing),
@@ -337,8 +337,7 @@ class Search(Record):
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
         for outline in self.catalogue.open_by_size:
-            standing = standings.by_id.get(outline.id)
-            if standing is None or outline.id == spec.id or outline.modality not in modalities:
+            if outline.id == spec.id or outline.modality not in modalities:
                 continue
             same_work, does_work = standings.has_use_of(spec.uses, outline)
             weight = 1.0
@@ -350,5 +349,6 @@ class Search(Record):
                 is_small = (outline.parameters_total or inf) <= most
                 if not (is_small and bounds.has_room(outline) and does_work):
                     continue
-            ordered.append((not same_work, -standing.worth * weight, outline.id))
+            worth = standings.by_id[outline.id].worth * weight
+            ordered.append((not same_work, -worth, outline.id))
         return sorted(ordered)

@@ -27,9 +27,8 @@ from ..judge.checks.runtime import is_slow, is_too_slow
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import Route, Verdict
+from ..judge.record import Report, Route, Verdict
 from ..machine.record import Machine
-from . import Report
 from .api_route import offers_for
 from .ranking import MADE_FOR_IT, SPECIAL, Standings, best_case, reasons, share_of_pace, share_on
 from .understood import remarks
@@ -239,8 +238,7 @@ class Lister:
         as was asked, then its worth on that machine; where it does not run, its worth alone. Text
         of which no pace is known is as fast as the memory allows, at most half as good.
         """
-        outline, opened = self._catalogue.outlines.get(answer.model.id), answer.finding("openness")
-        assert outline is not None
+        outline, opened = self._catalogue.outlines[answer.model.id], answer.finding("openness")
         is_less_open = opened is not None and opened.outcome is not Outcome.PASS
         slow, share = False, 1.0
         if answer.can_run:
@@ -257,8 +255,7 @@ class Lister:
         is_slow: bool = False,
         is_less_open: bool = False,
     ) -> Key:
-        standing = self._standings.by_id.get(outline.id)
-        assert standing is not None
+        standing = self._standings.by_id[outline.id]
         kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
         section, worth = standing.section, standing.worth * share
         # a model for one kind of work comes first where that is the work, as one that makes no text
@@ -311,7 +308,7 @@ class Lister:
         # a month or a year alone says no day
         days = [each.released for each in shipped if each.released and len(each.released) == 10]
         whys = (
-            reasons(row, self._standings.by_id.get(row.model.id)) if row.can_run else None
+            reasons(row, self._standings.by_id[row.model.id]) if row.can_run else None
             for row in rows
         )
         return Ranking(

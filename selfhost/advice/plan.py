@@ -27,6 +27,7 @@ from ..judge.record import (
     TIGHT_CODES,
     Judged,
     Question,
+    Report,
     Route,
     Verdict,
     exit_code,
@@ -35,7 +36,6 @@ from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
-from . import Report
 from .api_route import offers_for
 from .sizes import disks_of, least_card
 from .understood import Understood, judged_for, remarks, understand

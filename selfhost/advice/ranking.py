@@ -186,10 +186,8 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     return None
 
 
-def reasons(judged: Judged, standing: Standing | None) -> str:
+def reasons(judged: Judged, standing: Standing) -> str:
     """Why a model stands where it does: `from 2026-08, in Ollama's library, fits the GPU`."""
-    if standing is None:
-        return ""
     outline, is_likely = standing.outline, judged.has("accelerator-tight")
     by_api = f"{standing.api_providers} API providers" * standing.is_adopted
     parts = (

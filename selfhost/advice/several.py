@@ -15,9 +15,8 @@ from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.judging import judge, judge_together
 from ..judge.question import ask
-from ..judge.record import Judged, Quality, Question, Verdict, quality_of_workload
+from ..judge.record import Judged, Quality, Question, Report, Verdict, quality_of_workload
 from ..machine.record import Machine
-from . import Report
 from .understood import understand
 from .verdicts import check_with
 
@@ -83,9 +82,7 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     needs, workload = question.needs, question.workload
     cost = quality_of_workload(workload, question.spec)
-    if needs is None or needs.files is None or workload.runtime is None:
-        return None
-    if workload.quantization is None or cost is None:
+    if needs is None or needs.files is None or cost is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
@@ -94,9 +91,9 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     deciding = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
     is_open = any(finding.outcome is Outcome.UNKNOWN for finding in deciding)
     return Size(
-        quantization=workload.quantization,
+        quantization=workload.quantization or "",
         family=workload.format or "",
-        runtime=workload.runtime,
+        runtime=workload.runtime or "",
         bytes=needs.files.bytes,
         how=needs.files.how.value,
         source=needs.files.source,

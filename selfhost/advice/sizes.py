@@ -25,10 +25,9 @@ from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.question import ask
-from ..judge.record import Outcome, Question, Verdict
+from ..judge.record import Outcome, Question, Report, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs
-from . import Report
 from .commands import bytes_worth_bounding, fill_blanks
 from .understood import judged_for, understand
 from .verdicts import check_with

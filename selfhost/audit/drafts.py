@@ -35,7 +35,6 @@ from ..machine.words import MOST_CARDS, PartOfMachineError, UnknownGpuError, eve
 MAX_LABELS = 32
 MAX_LABEL = 200
 MAX_NAME = 253
-# as of a profile; a machine with more is a mistake of its answer
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
 # a home folder where nobody says which: it lies on /home where that is a volume, else on /

@@ -6,7 +6,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.runtime import CacheRule, KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
-from ..core import Any, Self
+from ..core import Any, ClassVar, Self
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload
@@ -215,6 +215,23 @@ class Question(Record):
         return tuple(filter(None, (runtime.rule_of(self.workload.quantization), own)))
 
 
+class Report(Record):
+    """An answer that a program may show, written by that function of `reports/json.py`."""
+
+    _written_by: ClassVar[str] = "record"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that its command prints with `--format json`, as a dict for `json.dumps`."""
+        return dict(getattr(report_module("json"), self._written_by)(self))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: to_json() gives its figures>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table."""
+        return str(report_module("markup").notebook(self))
+
+
 # it fits, and leaves the system or the accelerator little
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks of what memory holds
@@ -294,7 +311,7 @@ class Judged(Record):
         return self.placement == "accelerator" or self.has("accelerator-fits")
 
 
-class Verdict(Judged):
+class Verdict(Judged, Report):
     """The answer for one model on one machine, with what to do about it. It has no truth value: ask
     `route` or `can_run`.
 
@@ -306,6 +323,7 @@ class Verdict(Judged):
     but `why` each model that runs stands where it does.
     """
 
+    _written_by = "verdict"
     route: Route
     asked: str
     machine: Machine
@@ -399,23 +417,9 @@ class Verdict(Judged):
     @property
     def summary(self) -> str:
         """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
-        line: str = report_module("words").summary(self)
-        return line
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of `selfhost check MODEL --format json`, `selfhost.verdict/1`, as a dict for
-        `json.dumps`: every key always present, None where unknown.
-        """
-        document: dict[str, Any] = report_module("json").verdict(self)
-        return document
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a table of the findings."""
-        table: str = report_module("markup").notebook(self)
-        return table
+        return str(report_module("words").summary(self))
 
     def __repr__(self) -> str:
-        """One line; `Record.__repr__` gives every field."""
         return f"<Verdict {self.model.id}: {self.route}>"
 
     def __bool__(self) -> bool:

@@ -19,8 +19,7 @@ from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
 from ..core import Any
 from ..core.errors import one_line
 from ..core.records import Record
-from . import audit_text as words
-from . import markup
+from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, many, scope, shortened
 from .json import dumps, keys_of, record, titled
 from .layout import clean, plain
@@ -146,7 +145,7 @@ def _junit(audit: Audit) -> str:
 
 def _add_outcome(case: Element, group: Group, name: str) -> None:
     """What a group's row says in a case of that name: figures of another machine say so."""
-    row, lines = group.row, [*words.details(group)]
+    row, lines = group.row, [*audit_text.details(group)]
     if group.count > 1 and name != group.name:
         # without the names of all
         lines = lines[1:]
@@ -180,7 +179,7 @@ class Issue(Record):
     @property
     def sentence(self) -> str:
         """The text and what to do, on one line."""
-        return shortened(words.with_remedy(self.text, self.remedy), MOST_OF_A_TEXT)
+        return shortened(audit_text.with_remedy(self.text, self.remedy), MOST_OF_A_TEXT)
 
     @property
     def path(self) -> str:
@@ -217,7 +216,7 @@ def issues(audit: Audit) -> list[Issue]:
     for use in audit.exceptions:
         if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
             rule, index = f"exception-{use.use}", use.exemption.index
-            name, (state, remedy) = words.exception_name(use), words.exception_fate(use)
+            name, state, remedy = audit_text.exception_words(use)
             exceptions.append(
                 Issue(
                     level="warning",
@@ -235,7 +234,7 @@ def issues(audit: Audit) -> list[Issue]:
 
 def _issues_of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
     times: Counter[str] = Counter()
-    counted = words.COUNTED if audit.policy.on_unknown != "ignore" else (Result.FAIL,)
+    counted = audit_text.COUNTED if audit.policy.on_unknown != "ignore" else (Result.FAIL,)
     for group in audit.groups:
         row = group.row
         if row.result not in counted:
@@ -274,7 +273,7 @@ def _github(audit: Audit) -> str:
         on = f"; on {hosts(names)}" if names else ""
         more = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
         lines.append(_command(rest[0].level, {"title": title}, f"{more}{on}"))
-    word, _, sentence = words.ANSWERS[audit.exit_code]
+    word, _, sentence = audit_text.ANSWERS[audit.exit_code]
     outcome = _command("notice", {"title": title}, f"{word}: {sentence}; {scope(audit)}")
     return "".join(f"{line}\n" for line in lines or [outcome])
 
@@ -319,7 +318,7 @@ def _sarif(audit: Audit) -> str:
                 "level": issue.level,
                 "message": {"text": issue.sentence},
                 "locations": [{"physicalLocation": place, **located}],
-                "partialFingerprints": {"selfhostAudit/v1": words.digest(issue.key)},
+                "partialFingerprints": {"selfhostAudit/v1": audit_text.digest(issue.key)},
             }
         )
     run = {
@@ -346,7 +345,7 @@ def state_of(audit: Audit) -> State:
 
 def _nagios(audit: Audit) -> str:
     """The line of a monitoring plugin with performance data, then the issues as long output."""
-    text, entries = f"{words.ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
+    text, entries = f"{audit_text.ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
     if entries:
         worst, others = entries[0], len(entries) - 1
         # of a model what to do stands in the other reports

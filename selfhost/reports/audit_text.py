@@ -83,25 +83,22 @@ def hosts(names: Iterable[str]) -> str:
     return ", ".join(shortened(name) for name in names)
 
 
-def exception_name(use: ExemptionUse) -> str:
-    """`memory of mistral-7b on host:edge-*`."""
-    each = use.exemption
-    where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
-    return f"{each.rule} of {each.model}{where}"
-
-
-def exception_fate(use: ExemptionUse) -> tuple[str, str | None]:
-    """What became of an exception; what to do about it and who would, None for nothing."""
+def exception_words(use: ExemptionUse) -> tuple[str, str, str | None]:
+    """`memory of mistral-7b on host:edge-*`, what became of that exception, and what to do about it
+    and who would, None for nothing.
+    """
     each, is_over, rows = use.exemption, use.use is Use.EXPIRED, many(use.rows, "verdict")
+    where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
+    name = f"{each.rule} of {each.model}{where}"
     if use.rows and is_over:
         remedy = f"make the model run there, or have its owner renew it: {each.owner}"
-        return f"ended on {each.expires}; {rows} would need it", remedy
+        return name, f"ended on {each.expires}; {rows} would need it", remedy
     if use.rows:
-        return f"covers {rows}, until {each.expires}", None
+        return name, f"covers {rows}, until {each.expires}", None
     state = "covers nothing any more" if use.concerned else "concerns no machine of this audit"
     ends = f"ended on {each.expires}, and {state}"
     fate = ends if is_over else f"{state} (it ends on {each.expires})"
-    return fate, f"remove it; its owner is {each.owner}" if use.concerned else None
+    return name, fate, f"remove it; its owner is {each.owner}" if use.concerned else None
 
 
 def with_remedy(text: str, remedy: str | None) -> str:
@@ -226,6 +223,7 @@ def details(group: Group) -> Iterator[str]:
 def _exception(use: ExemptionUse) -> Paragraph:
     style = "warn" if use.use is not Use.USED and use.concerned else ""
     style = "fail" if use.use is Use.EXPIRED and use.rows else style
-    name = Span(shortened(exception_name(use)), "name")
-    fate = shortened(with_remedy(*exception_fate(use)), MOST_OF_A_TEXT)
-    return line(Span(use.use, style), " ", name, f": {fate}", indent=2)
+    name, state, remedy = exception_words(use)
+    fate = shortened(with_remedy(state, remedy), MOST_OF_A_TEXT)
+    shown = Span(use.use, style), " ", Span(shortened(name), "name"), f": {fate}"
+    return line(*shown, indent=2)

@@ -10,7 +10,19 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from ..judge.pace import clip_words
 from ..judge.record import Finding, Outcome, Route, Verdict
 from . import words
-from .layout import Blocks, Span, Table, command, commands, line, reasons, section, strong, texts
+from .layout import (
+    Blocks,
+    Span,
+    Table,
+    command,
+    commands,
+    line,
+    reasons,
+    section,
+    strong,
+    texts,
+    topics,
+)
 
 if TYPE_CHECKING:
     from ..judge.pace import Range, Speed
@@ -51,7 +63,7 @@ def check_document(
         yield from (line(), Table.of("check", rows))
     if measured and machine.memory_bandwidth_bytes_per_second is None:
         why = machine.why_unread("memory_bandwidth_bytes_per_second")
-        yield from reasons([("memory bandwidth", why.reason, why.remedy)])
+        yield from topics([("memory bandwidth", why.reason, why.remedy)])
     if not verbose:
         yield from (line(), *reasons(_unsaid(verdict)))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)

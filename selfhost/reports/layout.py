@@ -135,14 +135,16 @@ def section(title: str, blocks: Blocks) -> Blocks:
         yield block
 
 
-def reasons(entries: Iterable[Finding | tuple[str, str, str | None]]) -> Blocks:
-    """Yield each finding, or topic, with its reason, and under it what to do."""
-    for entry in entries:
-        if not isinstance(entry, tuple):
-            entry = entry.check, entry.reason, entry.remedy
-        topic, reason, remedy = entry
+def topics(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
+    """Yield each topic with its reason, and under it what to do."""
+    for topic, reason, remedy in entries:
         yield line(f"{topic}: {reason}", indent=2)
         yield from [line(f"→ {remedy}", indent=4)] if remedy else ()
+
+
+def reasons(findings: Iterable[Finding]) -> Blocks:
+    """Yield the check of each finding with its reason, and under it what to do."""
+    return topics((each.check, each.reason, each.remedy) for each in findings)
 
 
 def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False) -> Table:

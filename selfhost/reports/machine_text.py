@@ -8,7 +8,7 @@ from ..core import units
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from . import words
-from .layout import Blocks, Table, line, reasons, section, strong, texts
+from .layout import Blocks, Table, line, section, strong, texts, topics
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
@@ -162,7 +162,7 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in entries[:most]:
         facts.setdefault((entry.reason, entry.remedy), {})[_label(entry.fact)] = None
-    listed = reasons((", ".join(names), *why) for why, names in facts.items())
+    listed = topics((", ".join(names), *why) for why, names in facts.items())
     rest = len(entries) - len(entries[:most])
     yield from section("Not read", (*listed, *texts([f"{rest} more: -v" * bool(rest)])))
 

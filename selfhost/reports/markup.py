@@ -53,13 +53,10 @@ def _tag(number: int, block: Paragraph) -> str:
         return ""
     if number == 0:
         return "h1"
-    if (
-        len(block.parts) == 1
-        and getattr(block.parts[0], "style", "") == "strong"
-        and not block.indent
-    ):
+    style = getattr(block.parts[0], "style", "")
+    if style == "strong" and len(block.parts) == 1 and not block.indent:
         return "h2"
-    return "pre" if getattr(block.parts[0], "style", "") in ("command", "comment") else "p"
+    return "pre" if style in ("command", "comment") else "p"
 
 
 def _marked(text: str) -> str:
@@ -97,7 +94,8 @@ def notebook(answer: Any) -> str:
         "Plan": lambda: plan_text.plan_document(answer),
         "Ranking": lambda: models_text.list_document(answer),
     }
-    return _body(documents[type(answer).__name__]())
+    # an alternative and a machine of a plan are verdicts
+    return _body(documents.get(type(answer).__name__, documents["Verdict"])())
 
 
 def _ascii(html: str) -> str:

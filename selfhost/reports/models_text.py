@@ -31,6 +31,7 @@ from .layout import (
     section,
     strong,
     texts,
+    topics,
 )
 
 # rows of the first screen of `list`
@@ -110,7 +111,7 @@ def several_blocks(
     yield from _notes(verdicts, verbose)
     limits = ((each.model.id, words.limit_words(each)) for each in local)
     yield from (*texts(f"{id}: {limit}" for id, limit in limits if limit), line())
-    yield from section("Worth knowing", reasons(_warnings(local)))
+    yield from section("Worth knowing", topics(_warnings(local)))
     lines = dict.fromkeys(typed for each in local for typed in (*each.setup, *each.commands[:1]))
     yield from section("To run them", commands(lines))
     others = (verdict for verdict in verdicts if not verdict.can_run)

@@ -78,6 +78,7 @@ def test_a_notebook_shows_any_answer() -> None:
     answers: dict[str, Verdict | Ranking | Comparison | Plan | ContainerSize] = {
         "you need 500": check("mistral-7b", slow, machine=VM),
         "a picture": check("sdxl", machine="rtx 3060 12gb"),
+        "Qwen3.5 9B": check("mixtral", machine="macbook air m2 16gb").alternatives[0],
         "models run on": rank(machine="macbook-air-m2-16gb", use="reranking"),
         "phi-4": compare(["gpt2", "phi-4"], machine=VM),
         "never published": plan("gpt-4o"),
