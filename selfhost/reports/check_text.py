@@ -65,7 +65,7 @@ def check_document(
         why = machine.why_unread("memory_bandwidth_bytes_per_second")
         yield from topics([("memory bandwidth", why.reason, why.remedy)])
     if not verbose:
-        yield from (line(), *reasons(_unsaid(verdict)))
+        yield from (line(), *topics(_unsaid(verdict)))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
     yield from (line(), *_by_api(verdict, today))
     yield from (*words.month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
@@ -250,20 +250,19 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
     return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
 
 
-def _unsaid(verdict: Verdict) -> list[Finding]:
+def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
     """What did not pass and neither a row nor the first lines say, the worst first."""
-    fails_or_open = [each for each in verdict.findings if each.decides]
-    if [finding.code for finding in fails_or_open] == ["disk-too-small"]:
-        # its remedy is all that it takes
-        return fails_or_open
+    deciding = [each.code for each in verdict.findings if each.decides]
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
         # what would only be worth knowing if it ran is left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
-    findings = [
-        each for outcome in outcomes for each in words.ordered(verdict) if each.outcome is outcome
-    ]
-    return [finding for finding in findings if not _is_said(finding, verdict)]
+    for outcome in outcomes:
+        for each in words.ordered(verdict):
+            # where the disk alone decides its remedy is all that it takes
+            is_all = deciding == ["disk-too-small"]
+            if each.outcome is outcome and (is_all or not _is_said(each, verdict)):
+                yield each.check, each.reason, each.remedy
 
 
 def _is_said(finding: Finding, verdict: Verdict) -> bool:
