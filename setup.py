@@ -28,10 +28,11 @@ class BuildWithIndex(build_py):
         # a build folder kept from an earlier build would bring back specs that were removed since
         shutil.rmtree(folder, ignore_errors=True)
         super().run()
-        sys.path.insert(0, HERE)
-        from selfhost.catalogue.index import package_files
+        own = [HERE, os.path.join(HERE, "tools")]
+        sys.path[:0] = own
+        from packed_specs import package_files
 
-        sys.path.remove(HERE)
+        del sys.path[: len(own)]
         for name, content in package_files(os.path.join(HERE, "specs")).items():
             path = os.path.join(folder, *name.split("/"))
             os.makedirs(os.path.dirname(path), exist_ok=True)

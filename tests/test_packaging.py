@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT, SPEC_FILES
-from selfhost.catalogue.index import INDEX_FILE, package_files
+from packed_specs import package_files
+from selfhost.catalogue.index import INDEX_FILE
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -98,7 +99,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith("."):
             shutil.copy(path, copy)
-    for name in ("selfhost", "specs"):
+    for name in ("selfhost", "specs", "tools"):
         shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
     for path in (copy / "specs").glob("models/*/*.toml"):
         if path.name.removesuffix(".toml").removesuffix(".sources") not in IDS:

@@ -1,5 +1,5 @@
 """Which specs exist, shipped and of a user's own folders; the names that each model answers to, and
-its outline. A package has `package_files` in place of the TOML files of a checkout.
+its outline. A package has in place of a checkout's TOML files what `tools/packed_specs.py` writes.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
-from marshal import dumps
 
 from ..core import Any, tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document
 from ..core.units import canonical
-from .offers import ROWS_ENDING, snapshot
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING
@@ -24,8 +22,6 @@ SPECS_VARIABLE = "SELFHOST_SPECS"
 # in a package: the places of the specs of all models, their outlines, the specs
 INDEX_FILE, OUTLINES_FILE = f"index{tables.STORED}", f"outlines{tables.STORED}"
 MODELS_FILE = f"models{tables.STORED}"
-# later ones write down which objects are shared, which differs between builds
-_FORMAT = 2
 
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
@@ -61,7 +57,7 @@ class Outline(Record):
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`."""
 
-    def __init__(self, shipped: _Folder, own: Sequence[_Folder] = ()) -> None:
+    def __init__(self, shipped: SpecFolder, own: Sequence[SpecFolder] = ()) -> None:
         self._shipped, self._own = shipped, own
         # where the shipped specs lie, and the price snapshot that ships with them
         self.folder = shipped.path
@@ -77,8 +73,8 @@ class Catalogue:
         where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
         `SpecError` for a folder that is none.
         """
-        folder = _specs_in(shipped) if shipped else _shipped()._shipped
-        return cls(folder, [_Folder(os.fspath(path), [""], is_own=True) for path in extra])
+        folder = specs_in(shipped) if shipped else _shipped()._shipped
+        return cls(folder, [SpecFolder(os.fspath(path), [""], is_own=True) for path in extra])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
@@ -216,7 +212,7 @@ class Catalogue:
         return tuple({**current, **superseded})
 
 
-class _Folder:
+class SpecFolder:
     """The `<id>.toml` files in these folders `below` a path; `is_own`: they are a user's."""
 
     _is_own = False
@@ -310,7 +306,7 @@ class _Folder:
         return outlines
 
 
-class _Package(_Folder):
+class PackedSpecs(SpecFolder):
     def __init__(self, path: str) -> None:
         self.path, self._specs = path, {}
         # of each spec the file that its faults name, and its place in the one file
@@ -331,58 +327,22 @@ class _Package(_Folder):
         return [Outline(**row) for row in rows]
 
 
-def _specs_in(path: str) -> _Folder:
+def specs_in(path: str) -> SpecFolder:
     if os.path.exists(os.path.join(path, INDEX_FILE)):
-        return _Package(path)
+        return PackedSpecs(path)
     owners = _names_in(os.path.join(path, "models"), ("",))
-    return _Folder(path, [os.path.join("models", owner) for owner in owners])
+    return SpecFolder(path, [os.path.join("models", owner) for owner in owners])
 
 
 @cache
 def _shipped() -> Catalogue:
-    return Catalogue(_specs_in(tables.shipped_folder()))
+    return Catalogue(specs_in(tables.shipped_folder()))
 
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
     """The shipped specs and the user's own folders; without these it is opened once per process."""
     folders = [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
     return Catalogue.open([*folders, *specs]) if folders or specs else _shipped()
-
-
-def package_files(source: str) -> dict[str, bytes]:
-    """What a package has in place of the folder `source`, by the path below it."""
-    folder = _specs_in(source)
-    places, models = _packed(folder.values)
-    files = {id: f"specs/{os.path.relpath(file, source)}" for id, file in folder.files.items()}
-    contents: dict[str, Any] = {
-        INDEX_FILE: {id: (file, *places[id]) for id, file in files.items()},
-        **{f"{kind}{tables.STORED}": folder.names(kind) for kind in ("aliases", "whole")},
-        OUTLINES_FILE: [outline.__getstate__() for outline in folder.outlines],
-        f"machines{tables.STORED}": _Folder(os.path.join(source, "machines"), [""]).values,
-    }
-    for sub in ("common", "runtimes"):
-        for name, values in _Folder(os.path.join(source, sub), [""]).values.items():
-            contents[f"{sub}/{name}{tables.STORED}"] = values
-    offers = snapshot(os.path.join(source, "common", "offers.jsonl"))
-    places, rows = _packed(offers.rows)
-    index = offers.replace(rows=places).__getstate__()
-    contents[f"common/offers{tables.STORED}"] = {
-        key: dict(part) if isinstance(part, dict) else part for key, part in index.items()
-    }
-    stored = {name: dumps(value, _FORMAT) for name, value in contents.items()}
-    return {**stored, MODELS_FILE: models, f"common/offers{ROWS_ENDING}": rows}
-
-
-def _packed(values: Mapping[str, Any]) -> tuple[dict[str, tuple[int, int]], bytes]:
-    """Each value's place in a file, its start and its length, and that file."""
-    import zlib
-
-    places, content = {}, bytearray()
-    for name, value in values.items():
-        packed = zlib.compress(dumps(value, _FORMAT), 9)
-        places[name] = (len(content), len(packed))
-        content += packed
-    return places, bytes(content)
 
 
 def _names_in(path: str, endings: tuple[str, ...] = (".toml",)) -> list[str]:

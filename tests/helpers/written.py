@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from helpers.paths import GOLDEN, ROOT, SCHEMAS
-from selfhost.catalogue.index import package_files
+from packed_specs import package_files
 from selfhost.cli import main as cli
 from selfhost.core.tables import shipped_folder
 
