@@ -112,11 +112,10 @@ def snapshot(path: str) -> Snapshot:
         return Snapshot(**read_stored(package))
     import json
 
-    fault = "has lines that are no JSON objects of the price snapshot"
+    fault = "is no price snapshot: as_of and sources in its first line, then the offers of models"
     try:
         header, *lines = map(json.loads, read_file(path, MAX_BYTES).splitlines())
         rows = {line["model"]: line["offers"] for line in lines}
-        fault = "has no schema, as_of and sources in its first line"
         names = [[each["provider"] for each in row if "provider" in each] for row in rows.values()]
         providers = dict(zip(rows, map(dict.fromkeys, names), strict=True))
         return Snapshot(
