@@ -127,7 +127,7 @@ class Record(metaclass=_RecordType):
                 values[name] = FrozenDict(values[name])
         # all fields at once, and not copied: thousands of records are made in one run
         object.__setattr__(self, "__dict__", values)
-        # what raises where some values make no sense
+        # what completes the values, and raises where some make no sense
         if hasattr(self, "_check"):
             self._check()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache, partial
 from math import hypot, inf, prod
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     _R = TypeVar("_R", bound=Record)
 
 Ends = tuple[float, float, float]
+Rates = namedtuple("Rates", ("least", "slowest", "usual", "fastest", "most"))
 
 # what cores compute, by `vectors`, of a row that does not say more
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
@@ -42,19 +44,18 @@ def record_of(kind: type[_R], row: Mapping[str, Any], /, **values: Any) -> _R:
 
 
 def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, Any]:
-    """`channels`, and `bytes_per_second` with all of them filled: at the least of `mts`, of the
-    slowest kind of memory at its rate nearest to the usual one (the usual where no kinds are
-    named), at the usual rate, of the fastest kind so, and at the most.
+    """`channels`, and `bytes_per_second` with all of them filled: `slowest` is of the slowest kind
+    of memory at its rate nearest to the usual one (the usual where no kinds are named), `fastest`
+    so of the fastest; the others are those of `mts`.
     """
     per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
     least, usual, most = (per_rate * rate for rate in memory["mts"])
-    rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
     rates = [
         max(least, min(max(usual, slow * per_rate), fast * per_rate, most))
-        for slow, fast in map(rates_of_kind.__getitem__, kinds)
+        for slow, fast in map(_table()["ram"].__getitem__, kinds)
     ] or [usual]
-    ends = least, min(rates), usual, max(rates), most
-    return {"channels": memory["channels"], "bytes_per_second": ends}
+    every_rate = Rates(least, min(rates), usual, max(rates), most)
+    return {"channels": memory["channels"], "bytes_per_second": every_rate}
 
 
 class Share(Record):
@@ -125,7 +126,7 @@ class Processor(Record):
 
     name: str
     channels: int
-    bytes_per_second: tuple[float, ...]
+    bytes_per_second: Rates
     memory: str
     kind: str
     share: Share

@@ -246,8 +246,8 @@ class _Computer:
                     facts["cpu_cores_performance"] = listed.performance[1]
         elif series and not row and not self.cards.label and series.memory == "soldered":
             # memory that is sold at one rate alone
-            least, _, usual, _, most = series.bytes_per_second
-            facts[BANDWIDTH] = round(usual) if least == most else None
+            rates = series.bytes_per_second
+            facts[BANDWIDTH] = round(rates.usual) if rates.least == rates.most else None
         return facts
 
     def assumed(self, facts: Mapping[str, Any]) -> list[str]:
@@ -437,12 +437,11 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
 
 
 def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
-    stated, kind = about.numbers.keys(), about.ram_kind or ""
-    _, slowest, _, fastest, _ = series.bytes_per_second
-    if "mts" not in stated and not (kind and slowest < fastest):
+    stated, kind, rates = about.numbers, about.ram_kind or "", series.bytes_per_second
+    if "mts" not in stated and not (kind and rates.slowest < rates.fastest):
         return RATE_ASSUMED
     # of two channels one may be empty
-    is_filled = channels != 2 or kind.startswith("lp") or stated & {"sticks", "channels"}
+    is_filled = channels != 2 or kind.startswith("lp") or {"sticks", "channels"} & {*stated}
     return None if is_filled else FILLED_ASSUMED
 
 
@@ -452,8 +451,8 @@ def _rate(series: cpus.Processor, kind: str, stated: int | None) -> int | None:
         round(rate * 8 / series.bits / series.channels / units.MB)
         for rate in series.bytes_per_second[::2]
     )
-    rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
-    (low, high), (least, most) = rates_of_kind.get(kind, (slowest, fastest)), _RATES_BESIDE
+    low, high = shipped_table("cpus")["ram"].get(kind, (slowest, fastest))
+    least, most = _RATES_BESIDE
     rate = stated or max(slowest, min(max(low, min(usual, high)), fastest))
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600 (assumed)
     is_kind = low <= 1.2 * fastest and slowest <= 1.2 * high

@@ -10,12 +10,11 @@ from ..core import TYPE_CHECKING, Any
 from ..core.errors import expect_type
 from ..core.records import Record, shown
 from ..core.tables import shipped_table
-from .record import BANDWIDTH, FACTS, UNNAMED, Machine, Process
+from .record import BANDWIDTH, FACTS, UNNAMED, Process
+from .record import Machine as Machine
 
 if TYPE_CHECKING:
     from .probes.host import Host
-
-__all__ = ["Machine", "masked", "masks", "measured_at_present", "process", "read", "read_machine"]
 
 
 def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -> Machine:

@@ -128,13 +128,9 @@ class Accelerator(Record):
         """An instance of MIG: a program gets one of them, and no other GPU beside it."""
         return "MIG" in self.name.split()
 
-    # hidden from type checkers, which then know the fields
-    if not TYPE_CHECKING:
-
-        def __init__(self, **values: Any) -> None:
-            if values.get("unified") is None and str(values.get("vendor")).lower() == "apple":
-                values["unified"] = True
-            super().__init__(**values)
+    def _check(self) -> None:
+        if self.unified is None and self.vendor.lower() == "apple":
+            self.__dict__["unified"] = True
 
 
 class PresentRuntime(Record):
@@ -220,20 +216,16 @@ class Machine(Record):
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
 
-    if not TYPE_CHECKING:
-
-        def __init__(self, **values: Any) -> None:
-            for name, limits in _LIMITS.items():
-                value = values.get(name)
-                if value is not None and (fault := fault_of(value, float, **limits)):
-                    problem = Problem(file="Machine", key=name, message=fault[0])
-                    raise MachineFileError([problem])
-            for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
-                values |= {name: normal(values[name])} if values.get(name) else {}
-            if values.get(BANDWIDTH) is None:
-                values |= dict.fromkeys(("memory_bandwidth_how", "memory_bandwidth_bound"))
-            values["unread"] = _explained(values)
-            super().__init__(**values)
+    def _check(self) -> None:
+        values = self.__dict__
+        for name, limits in _LIMITS.items():
+            if values[name] is not None and (fault := fault_of(values[name], float, **limits)):
+                raise MachineFileError([Problem(file="Machine", key=name, message=fault[0])])
+        for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
+            values[name] = values[name] and normal(values[name])
+        if values[BANDWIDTH] is None:
+            values.update(dict.fromkeys(_WHERE_KNOWN))
+        values["unread"] = _explained(values)
 
     if TYPE_CHECKING:
 
@@ -399,17 +391,16 @@ class Process(Record):
 
 def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first."""
-    is_missing = {fact: values.get(fact) is None for fact in FACTS}
-    for disk in values.get("disks") or ():
+    is_missing = {fact: values[fact] is None for fact in FACTS}
+    for disk in values["disks"] or ():
         is_missing[f"disks.{disk.purpose}"] = False
         for part in ("free_bytes", "writable"):
             is_missing[f"disks.{disk.purpose}.{part}"] = getattr(disk, part) is None
     for name, part in _EXPLAINED_PARTS:
-        entries = values.get(name)
-        if entries is not None:
-            is_missing[f"{name}.{part}"] = any(getattr(entry, part) is None for entry in entries)
+        if values[name] is not None:
+            is_missing[f"{name}.{part}"] = None in [getattr(each, part) for each in values[name]]
     reasons: dict[str, Unread] = {}
-    for entry in values.get("unread", ()):
+    for entry in values["unread"]:
         # what stands below a fact and is no part of it, as a store that was not read whole, stays
         if is_missing.get(entry.fact, True):
             reasons.setdefault(entry.fact, entry)

@@ -108,8 +108,8 @@ def tokens(text: str) -> list[str]:
     alone = "|".join(re.escape(word) for word in longest if not joined_on.search(word))
     spoken = re.compile("|".join([*inside, rf"(?<![^\W\d])(?:{alone})(?!\w)"]))
     plain = spoken.sub(lambda match: f" {means[match[0]]} ", lines.replace("\u0307", ""))
-    for shape, put in shapes("rewrite"):
-        plain = shape.sub(put, " ".join(plain.split()))
+    for find, put in replacements("rewrite"):
+        plain = find.sub(put, " ".join(plain.split()))
     plain = re.sub(r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", plain)
     same, out = word_table()["same"], list[str]()
     for piece in plain.split():
@@ -121,8 +121,10 @@ def tokens(text: str) -> list[str]:
 
 
 @cache
-def shapes(name: str) -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
-    """What regular expressions of the table find, and what stands for it."""
+def replacements(
+    name: str,
+) -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
+    """What regular expressions of that table find, and what is put in place of it."""
     return tuple(
         (re.compile(row["find"]), row["put"] if "put" in row else _FUNCTIONS[row["by"]])
         for row in word_table()[name]
@@ -276,7 +278,7 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
         return several
     plain, same = spelled(" ".join(name)).lower(), word_table()["same"]
     left_out = role("left_out")
-    for spelling in (plain, *(find.sub(put, plain) for find, put in shapes("short"))):
+    for spelling in (plain, *(find.sub(put, plain) for find, put in replacements("short"))):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
         meant = [
             card
@@ -295,7 +297,7 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
 def spelled(text: str) -> str:
     """A name with the spaces that drivers write: `RTX4070TiSUPER` becomes `RTX 4070 Ti SUPER`."""
     text = text.strip()
-    for find, put in shapes("spelling"):
+    for find, put in replacements("spelling"):
         text = find.sub(put, text)
     return text
 

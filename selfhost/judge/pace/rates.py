@@ -291,7 +291,7 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
     if rate is not None:
         is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
         # every kind's peak in the proportion of the usual one's
-        scale = rate / series.bytes_per_second[2] if series is not None and is_assumed else 0.0
+        scale = rate / series.bytes_per_second.usual if series is not None and is_assumed else 0.0
         peaks, how = tuple(scale * peak or rate for peak in peaks), f"{_rate(rate)} (stated)"
     if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
         cores = threads_range(machine).likely / sockets

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ...core import Any
 from ...core.records import Record
 from ...core.tables import shipped_table
-from ..record import FILL_IN, Accelerator, normal_architecture
+from ..record import FILL_IN, Accelerator
 from .host import Facts, Host, whole
 
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
@@ -233,7 +233,7 @@ def read_nvidia(host: Host, devices: int) -> Cards | None:
     """The NVIDIA GPUs that a program here may use, of which so many are on the bus; None where
     neither bus nor files show one.
     """
-    is_pc = normal_architecture(host.machine) == "x86_64"
+    is_pc = host.architecture == "x86_64"
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
@@ -261,7 +261,7 @@ def _read_files(host: Host, count: int, unread: _Why) -> Cards:
     if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
-    is_pc, cards = normal_architecture(host.machine) == "x86_64", list[Accelerator]()
+    is_pc, cards = host.architecture == "x86_64", list[Accelerator]()
     for name in names:
         unified = bool(re.search(_UNIFIED_CHIP, name)) if is_pc or name != _UNNAMED else None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
@@ -279,7 +279,7 @@ def _jetson_board(host: Host) -> str:
 
 
 def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
-    is_arm, driver = normal_architecture(host.machine) == "aarch64", answer.get("driver")
+    is_arm, driver = host.architecture == "aarch64", answer.get("driver")
     gpus, mask = answer["gpus"], host.env.get(_MASK)
     source = f"NVML: driver {driver or 'of unknown version'}"
     numbers: list[int] | None = [*range(len(gpus))]

@@ -20,7 +20,7 @@ from ...core.errors import MachineFileError, Problem
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
 from ...core.tables import shipped_table
-from ..record import Machine, normal_system
+from ..record import Machine, normal_architecture, normal_system
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -33,7 +33,9 @@ MAX_READ_BYTES = 2**22
 
 
 class Facts(Record):
-    """Values and sources by fact, and why others are None."""
+    """Values and sources by fact, and why others are None. Its dicts are filled while it is used,
+    so they are no Mappings, which a record freezes.
+    """
 
     values: dict[str, Any]
     sources: dict[str, str]
@@ -111,9 +113,9 @@ def reason_of(error: Exception) -> str:
 
 
 class Host:
-    """This computer. `env` are its variables, `system` its kind (linux, macos, windows), `machine`
-    the word for its processor (x86_64, arm64, AMD64, …), `release` the kernel's version in small
-    letters; `home` is empty where no absolute one is set.
+    """This computer. `env` are its variables, `system` its kind (linux, macos, windows),
+    `architecture` its processor's, as Linux calls it, or None; `release` the kernel's version in
+    small letters; `home` is empty where no absolute one is set.
     """
 
     live = True
@@ -130,7 +132,8 @@ class Host:
         self._has_hung = False
         # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
         key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment\PROCESSOR_ARCHITECTURE"
-        self.machine: str = self.ask("machine") or str(self.ask("registry", key) or "")
+        word = self.ask("machine") or str(self.ask("registry", key) or "")
+        self.architecture: str | None = normal_architecture(word) or None
         release = self.ask("release") or self.read_text("/proc/sys/kernel/osrelease")
         self.release: str = release.strip().lower()
         home = self.env.get("USERPROFILE" if self.system == "windows" else "HOME", "")

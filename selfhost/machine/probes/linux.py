@@ -6,11 +6,12 @@ a container, a virtual machine or the computer itself; and what one running proc
 from __future__ import annotations
 
 import re
+from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.tables import shipped_table
 from ...core.units import binary
-from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process, normal_architecture
+from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process
 from .host import MAX_READ_BYTES, Facts, Host, Mount, firmware_scope, whole
 
 TOTAL, LIMIT, AVAILABLE = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes"
@@ -19,7 +20,7 @@ CPUINFO, CPUS, MEMINFO = "/proc/cpuinfo", "/sys/devices/system/cpu", "/proc/memi
 LIMITS, STATUS, CGROUP = "/proc/self/limits", "/proc/self/status", "/proc/self/cgroup"
 _DMI, _TREE = "/sys/class/dmi/id", "/proc/device-tree"
 _FIRMWARE = f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible", f"{_TREE}/model"
-# what a 32-bit program system on a 64-bit kernel runs
+# what a 32-bit Python runs on, by what its 64-bit kernel runs on
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
 _FOREIGN = {"x86_64": "\nCPU implementer", "i686": "\nCPU implementer", "aarch64": "\nflags"}
@@ -112,7 +113,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     """
     text = host.read_text(CPUINFO)
     (model, sets), why, remedy = parse_cpuinfo(text), host.why[CPUINFO], None
-    kind, source = normal_architecture(host.machine) or None, "uname"
+    kind, source = host.architecture, "uname"
     if host.ask("pointer_bits") == 32 and kind in _NARROW:
         kind, source = _NARROW[kind], f"uname, {kind}; this Python is a 32-bit one"
     facts.put("architecture", kind, source, "the system did not say what processor it has")
@@ -285,8 +286,8 @@ def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]
     raise ValueError(f"{', '.join(shown)}; this process is in {path or 'none'}")
 
 
-# what memory cannot exceed, and by what; what is left of it, and by what or why that is None
-Bound = tuple[int, str, int | None, str]
+# what memory cannot exceed, and why; what is left of it, and by what or why that is None
+Bound = namedtuple("Bound", ("most", "why", "left", "source"))
 
 
 def read_memory(host: Host, facts: Facts) -> None:
@@ -300,7 +301,7 @@ def read_memory(host: Host, facts: Facts) -> None:
     try:
         if total:
             # a group that may have all there is leaves what the machine leaves
-            bounds = [bound for bound in _group_bounds(host) if bound[0] < total]
+            bounds = [bound for bound in _group_bounds(host) if bound.most < total]
             bounds += _ulimit_bounds(host, facts)
     except ValueError as error:
         total, why = 0, f"a limit may exist unseen: {error}"
@@ -311,11 +312,12 @@ def read_memory(host: Host, facts: Facts) -> None:
     left, source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
     source += " is missing (kernel before 3.14)" * (left is None)
     none = f"{MEMINFO}, MemTotal: no lower limit in any control group that shows here"
-    bounds = [(total, none, left and min(left, total), source), *bounds]
-    facts.put(LIMIT, *min(bounds, key=lambda bound: bound[0])[:2])
+    bounds = [Bound(total, none, left and min(left, total), source), *bounds]
+    least = min(bounds, key=lambda bound: bound.most)
+    facts.put(LIMIT, least.most, least.why)
     # what could not be read of one may be less than what all others leave
-    tightest = min(bounds, key=lambda bound: -1 if bound[2] is None else bound[2])
-    facts.put(AVAILABLE, tightest[2], tightest[3], tightest[3], SET_MEMORY)
+    tightest = min(bounds, key=lambda bound: -1 if bound.left is None else bound.left)
+    facts.put(AVAILABLE, tightest.left, tightest.source, tightest.source, SET_MEMORY)
 
 
 def _group_bounds(host: Host) -> list[Bound]:
@@ -341,12 +343,12 @@ def _group_bounds(host: Host) -> list[Bound]:
             held = used - sum(filter(None, cached)) - stat.get("slab_reclaimable", 0)
             left = max(0, most - max(0, held))
             room = f"room in control group {group}: {file} less what is in use besides file cache"
-        bounds.append((most, _LIMITED.format(group, file, binary(most)), left, room))
-    if inherited is not None and inherited < min(bounds)[0]:
+        bounds.append(Bound(most, _LIMITED.format(group, file, binary(most)), left, room))
+    if inherited is not None and inherited < min(bound.most for bound in bounds):
         # an ancestor that was read itself says more than the same limit seen from below
         group = f"above {levels[0][1]}"
         limit = _LIMITED.format(group, "hierarchical_memory_limit", binary(inherited))
-        bounds.append((inherited, limit, None, _UNREAD_USE.format(group)))
+        bounds.append(Bound(inherited, limit, None, _UNREAD_USE.format(group)))
     return bounds
 
 
@@ -368,7 +370,8 @@ def _ulimit_bounds(host: Host, facts: Facts) -> list[Bound]:
         left, source = max(0, most - used), f"ulimit -{option} less what is in use{lift}"
         if option == "v":
             facts.put("address_space_bytes", left, source)
-        bounds.append((most, f"limited by ulimit -{option}: {binary(most)}{lift}", left, source))
+        why = f"limited by ulimit -{option}: {binary(most)}{lift}"
+        bounds.append(Bound(most, why, left, source))
     return bounds
 
 

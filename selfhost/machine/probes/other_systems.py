@@ -5,7 +5,7 @@ memory, and whether this is a virtual machine. Of any other system psutil alone 
 from __future__ import annotations
 
 from ...core.tables import shipped_table
-from ..record import SET_MEMORY, normal_architecture
+from ..record import SET_MEMORY
 from .host import Facts, Host, firmware_scope, whole
 
 _REGISTRY = r"HARDWARE\DESCRIPTION\System"
@@ -19,7 +19,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     """What programs here are made for, what the processor is called, and what it can do, in the
     Linux kernel's words.
     """
-    kind, source = normal_architecture(host.machine) or None, "uname"
+    kind, source = host.architecture, "uname"
     where, key = "sysctl machdep.cpu.brand_string", "ProcessorNameString"
     name, why = host.sysctl("machdep.cpu.brand_string").strip(), f"{where} is empty"
     if host.system == "windows":
