@@ -110,22 +110,14 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[Outline, 
     """
     own = catalogue.outlines.get(spec.id)
     purpose, seen = own.purpose if own is not None else "general", {spec.id}
-    chain = [own] if own is not None else []
-    while 0 < len(chain) <= _MOST_SUCCESSORS:
-        after = catalogue.outlines.get(chain[-1].next or "")
-        if after is None or after in chain:
+    followers: list[tuple[Outline, str]] = []
+    last, word = own, _BY_PUBLISHER
+    while last is not None and len(followers) < _MOST_SUCCESSORS:
+        word = _BY_JUDGEMENT if last.next_is_judged else word
+        last = catalogue.outlines.get(last.next or "")
+        if last is None or last in (own, *[each for each, _ in followers]):
             break
-        chain.append(after)
-    followers = [
-        (
-            each,
-            _BY_JUDGEMENT
-            if any(before.next_is_judged for before in chain[:place])
-            else _BY_PUBLISHER,
-        )
-        for place, each in enumerate(chain)
-        if place
-    ]
+        followers.append((last, word))
     followers.sort(key=lambda pair: pair[0].next is not None)
     for outline, why in (*followers, *_others(spec, purpose, catalogue)):
         is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
