@@ -38,7 +38,6 @@ _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
 Key = tuple[int | bool | float | str, ...]
-Answer = Verdict | WorkloadError | None
 
 
 class Counts(Record):
@@ -264,7 +263,7 @@ class Lister:
             section = MADE_FOR_IT
         return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
 
-    def _judged(self, id: str) -> Answer:
+    def _judged(self, id: str) -> Verdict | WorkloadError | None:
         catalogue, workload, machine = self._catalogue, self._workload, self._machine
         try:
             question = ask(catalogue.spec(id), workload, catalogue, machine)

@@ -247,7 +247,7 @@ def size_with(
     return size.replace(notes=(*size.notes, *notes))
 
 
-def _size_of(verdict: Verdict, stated_bytes: int | None) -> ContainerSize:
+def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
     runtime, needs, memory = _sizable(verdict)
     service = runtime.service or _NO_SERVICE
     accelerators = _accelerators(memory, verdict.machine)
@@ -257,7 +257,7 @@ def _size_of(verdict: Verdict, stated_bytes: int | None) -> ContainerSize:
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
     libraries = service.accelerator_host_bytes * bool(accelerators)
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
-    growths = list(_conversations(verdict, runtime, memory, stated_bytes))
+    growths = list(_conversations(verdict, runtime, memory, prompt_cache_bytes))
     # how far the high ends lie above the likely figures, with what the limit of the publisher's own
     # example leaves above the program; none where all are exact
     spreads = [(term.high_bytes - term.bytes, term) for term in host if term not in mapped]
@@ -343,7 +343,7 @@ def _growth(
 
 
 def _conversations(
-    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, stated_bytes: int | None
+    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, prompt_cache_bytes: int | None
 ) -> Iterator[Growth]:
     """What the server keeps to go on with: earlier prompts, and copies of each context, of which
     the command allows only those that are counted where more would matter.
@@ -361,7 +361,7 @@ def _conversations(
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server), and none is gone on with
     if most and state_bytes and (generates or parallel > 1):
         usual = generates * min(state_bytes * parallel + kept, most)
-        mib = -(-(usual if stated_bytes is None else stated_bytes) // units.MIB)
+        mib = -(-(usual if prompt_cache_bytes is None else prompt_cache_bytes) // units.MIB)
         bound = service.bounds.get("prompt_cache", "").replace("{mib}", str(mib))
         yield _growth("prompts", mib * units.MIB, bound, most)
     if more:

@@ -95,12 +95,12 @@ def run_audit(
         problems=tuple(problems),
         notes=tuple(notes),
     )
-    audit = _refuse_if_nothing_judged(audit)
+    audit = _with_fault_if_unjudged(audit)
     return audit if baseline is None else _changes_since(audit, baseline, fleet, judging)
 
 
-def _refuse_if_nothing_judged(audit: Audit) -> Audit:
-    """The audit; nothing judged is never green, whatever the policy lets pass."""
+def _with_fault_if_unjudged(audit: Audit) -> Audit:
+    """The audit, with a fault where nothing was judged: that is never green, whatever passes."""
     rows = [group.row for group in audit.groups]
     if audit.exit_code != 0 or any(row.result is not Result.UNKNOWN for row in rows):
         return audit

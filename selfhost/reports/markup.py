@@ -24,7 +24,7 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
         elif (tag := _tag(number, block)).startswith("h"):
             lines += [f"{'#' * (1 + int(tag[1]))} {_escaped(''.join(block.parts))}", ""]
         else:
-            words = "".join(map(_marked, block.parts)).strip()
+            words = "".join(map(_as_markdown, block.parts)).strip()
             lines.append(f"{'  ' if block.indent > 2 else ''}- {words}" if tag else "")
     kept = (line for at, line in enumerate(lines) if line or lines[at - 1 : at] != [""])
     text = "".join(f"{line}\n" for line in kept)
@@ -42,7 +42,7 @@ def _rows(table: Table) -> Iterator[str]:
     rows = [
         [_escaped(column.title) for column in columns],
         ["---:" if column.right else "---" for column in columns],
-        *([_marked(row[at]) for at in shown] for row in table.rows),
+        *([_as_markdown(row[at]) for at in shown] for row in table.rows),
     ]
     return (f"| {' | '.join(cells)} |" for cells in rows)
 
@@ -59,7 +59,7 @@ def _tag(number: int, block: Paragraph) -> str:
     return "pre" if style in ("command", "comment") else "p"
 
 
-def _marked(text: str) -> str:
+def _as_markdown(text: str) -> str:
     if getattr(text, "style", "") not in _NAMES:
         return _escaped(text)
     return f"<code>{_escaped(text)}</code>" if text.strip() else ""
@@ -107,7 +107,7 @@ def _body(blocks: Blocks) -> str:
     for number, block in enumerate(blocks):
         if isinstance(block, Paragraph):
             tag = _tag(number, block)
-            parts.append(f"<{tag}>{''.join(map(_marked_up, block.parts))}</{tag}>\n" if tag else "")
+            parts.append(f"<{tag}>{''.join(map(_as_html, block.parts))}</{tag}>\n" if tag else "")
             continue
         columns = [(at, block.columns[at]) for at in _shown(block)]
         titles = "".join(f"<th>{escape(clean(column.title))}</th>" for _, column in columns)
@@ -115,15 +115,14 @@ def _body(blocks: Blocks) -> str:
         parts.append(f"<table>{head}<tbody>\n")
         for row in block.rows:
             cells = (
-                f"<td{' class=n' * column.right}>{_marked_up(row[at])}</td>"
-                for at, column in columns
+                f"<td{' class=n' * column.right}>{_as_html(row[at])}</td>" for at, column in columns
             )
             parts.append(f"<tr>{''.join(cells)}</tr>\n")
         parts.append("</tbody></table>\n")
     return _ascii("".join(parts))
 
 
-def _marked_up(text: str) -> str:
+def _as_html(text: str) -> str:
     """A name of either writing direction stands by itself; an outcome has its colour."""
     words, style = escape(clean(text)), getattr(text, "style", "")
     if style in _NAMES:
