@@ -22,7 +22,7 @@ from .layout import Blocks, Paragraph, Span, clean, figures, line, section, stro
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from ..advice.api_route import LocalCost, MonthlyCost
+    from ..advice.api_route import LocalCost
     from ..catalogue.openness import Row
     from ..judge.pace import Range, Speed
     from ..needs.records import Needs
@@ -385,29 +385,27 @@ def month_blocks(verdict: Verdict) -> Blocks:
     read, written = cost.input_tokens_per_day, cost.output_tokens_per_day
     split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
     load = f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
-    local, rows, remarks = cost.here, [("by API", *_bill(verdict, cost))], list[str]()
-    place = place_words(verdict.machine)
+    local, remarks, workload = cost.here, list[str](), verdict.question.workload
+    bill = "", "no price is known" if cost.offers else no_api_words(workload)
+    priced = [each for each in cost.offers if each.usd_per_month is not None]
+    if priced:
+        least = min(priced, key=lambda each: (each.usd_per_month, each.provider))
+        cheapest = f"{provider_name(least.provider)}, the cheapest of {len(priced)}"
+        bill = units.dollars(least.usd_per_month), cheapest
+    rows, place = [("by API", *bill)], place_words(verdict.machine)
     if local is None:
         rows.append((place, "", "it does not run"))
     else:
         rows += _local_rows(local, place if place == HERE else "there")
         remedies = dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy)
         remarks += [f"→ {remedy}" for remedy in remedies]
-    if local is not None and local.hours_per_day is not None:
-        parallel = verdict.question.workload.parallel
-        pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
-        remarks.append(f"Counted for {pace}, without what the computer draws while idle.")
+        pace = "one request after another"
+        if workload.parallel > 1:
+            pace = f"{workload.parallel} requests at once"
+        if local.hours_per_day is not None:
+            remarks.append(f"Counted for {pace}, without what the computer draws while idle.")
     title = f"A month of {cost.days_per_month} days, {load}"
     yield from section(title, (figures(rows, right=True), *texts(remarks)))
-
-
-def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
-    bills = ((bill.usd_per_month, bill.provider) for bill in cost.offers)
-    priced = [(dollars, provider) for dollars, provider in bills if dollars is not None]
-    if not priced:
-        return "", "no price is known" if cost.offers else no_api_words(verdict.question.workload)
-    least, provider = min(priced)
-    return units.dollars(least), f"{provider_name(provider)}, the cheapest of {len(priced)}"
 
 
 def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
