@@ -244,39 +244,38 @@ def sizes_of(record: Record | None) -> dict[str, Any]:
 class _Tensors:
     """The tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
     checkpoint. Shapes have the fastest dimension first, as GGUF writes them; a `*` in a name stands
-    for the number of each of the `layers` at hand.
+    for the number of each of its layers.
     """
 
     def __init__(self, model: Architecture, *, gguf: bool) -> None:
         row, every = row_of(model) or UNKNOWN_ROW, tuple(range(model.layers))
-        self.architecture, self.row, self.gguf, self.layers = model, row, gguf, every
+        self.architecture, self.row, self.gguf = model, row, gguf
         self.groups: list[TensorGroup] = []
         # converters pad or cut the table
         tokens, width = model.vocabulary or 0, model.embedding_length
         padded = model.vocabulary_gguf or tokens
         own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
         self.sizes = {**sizes_of(model), **sizes_of(row), **row.flags, **own, "padded": padded}
-        self.outside_of_blocks()
-        self.every_layer()
+        self.outside_of_blocks(every)
+        self.every_layer(every)
         for attention in model.attention:
-            self.layers = attention.layers
-            self.attention(attention)
+            self.attention(attention, attention.layers)
         for recurrent in model.recurrent:
-            self.layers = recurrent.layers
             decay, rate, mix, gate = (*recurrent.ranks, 0, 0, 0, 0)[:4]
             ranks = {"decay": decay, "rate": rate, "mix": mix, "rank_of_gate": gate}
-            steps = recurrent.heads or recurrent.inner_length or 0
+            ranks["steps"] = recurrent.heads or recurrent.inner_length or 0
             normed = recurrent.norm is not False
-            self.table(recurrent.kind, recurrent, steps=steps, normed=normed, **ranks)
+            self.table(recurrent.kind, recurrent.layers, recurrent, normed=normed, **ranks)
         for feed_forward in model.feed_forward:
-            self.layers = feed_forward.layers
-            self.feed_forward(feed_forward)
+            self.feed_forward(feed_forward, feed_forward.layers)
         if gguf and model.mtp_layers and model.attention and model.feed_forward:
-            self.prediction_blocks(model.mtp_layers)
+            self.prediction_blocks(tuple(range(model.layers, model.layers + model.mtp_layers)))
 
-    def add(self, name: str, shape: tuple[int, ...], *, biased: Any = False) -> None:
+    def add(
+        self, name: str, layers: tuple[int, ...], shape: tuple[int, ...], *, biased: Any = False
+    ) -> None:
         """A tensor; of two stacks, in each where it is of the blocks, or starts with a point."""
-        limit, layers, stacks = self.architecture.stored_layers, self.layers, self.row.stacks
+        limit, stacks = self.architecture.stored_layers, self.row.stacks
         if limit is not None:
             layers = tuple(layer for layer in layers if layer < limit)
         if "*" in name and not layers:
@@ -296,22 +295,23 @@ class _Tensors:
                 group = TensorGroup(name=whole, layers=layers if "*" in name else (), shape=sides)
                 self.groups.append(group)
 
-    def table(self, name: str, group: Record | None = None, /, **more: Any) -> None:
+    def table(
+        self, name: str, layers: tuple[int, ...], group: Record | None = None, /, **more: Any
+    ) -> None:
         """The tensors of a table of specs/common/tensors.toml; `more`: sizes of no record."""
         sizes = self.sizes | sizes_of(group) | more
         sizes |= {f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)}
-        every = self.layers
+        some = {"first": layers[:1], "rest": layers[1:]}
         for tensor, *sides in _TABLES["tensors"][name]:
             rule = sides.pop() if isinstance(sides[-1], dict) else {}
             needed = rule.get("if", "always").split(" and ")
             if any(map(sizes.get, rule.get("unless", ()))) or not all(map(sizes.get, needed)):
                 continue
-            self.layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
             shape = tuple(side_length(side, sizes) for side in sides)
-            self.add(tensor, shape, biased=sizes.get(rule.get("bias", "")))
-            self.layers = every
+            where = some.get(rule.get("layers", ""), layers)
+            self.add(tensor, where, shape, biased=sizes.get(rule.get("bias", "")))
 
-    def outside_of_blocks(self) -> None:
+    def outside_of_blocks(self, layers: tuple[int, ...]) -> None:
         model, row, width = self.architecture, self.row, self.sizes["width"]
         table = model.table_length or width
         rows = model.positions or (model.context_tokens or 0) + row.position_offset
@@ -321,6 +321,7 @@ class _Tensors:
         turned = (group.rope_length or group.key_length for group in model.attention)
         self.table(
             "outside",
+            layers,
             table=table,
             narrow=table != width,
             output_beside=self.gguf and row.flags.get("output_in_gguf"),
@@ -331,76 +332,78 @@ class _Tensors:
             half=max(turned, default=0) // 2,
         )
         if row.output_norm:
-            self.add(f".{row.output_norm}.weight", (width,), biased=row.norm_bias)
+            self.add(f".{row.output_norm}.weight", layers, (width,), biased=row.norm_bias)
         if model.audio:
-            every, self.layers = self.layers, tuple(range(model.audio.layers))
-            self.table("audio", model.audio)
-            self.layers = every
-            self.table("attention to audio")
+            self.table("audio", tuple(range(model.audio.layers)), model.audio)
+            self.table("attention to audio", layers)
 
-    def every_layer(self) -> None:
+    def every_layer(self, layers: tuple[int, ...]) -> None:
         """The norms, and tensors of every layer whatever its attention and feed-forward."""
-        model, row, every = self.architecture, self.row, self.layers
+        model, row = self.architecture, self.row
         mixing = *model.attention, *model.recurrent
         for name in (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms:
+            normed = layers
             if row.norms_of_parts:
                 parts = model.feed_forward if name == "ffn_norm" else mixing
-                self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
+                normed = tuple(sorted({layer for part in parts for layer in part.layers}))
             elif name == "attn_norm" and not row.first_norm:
-                self.layers = every[1:]
-            self.add(f"blk.*.{name}.weight", (self.sizes["width"],), biased=row.norm_bias)
-            self.layers = every
+                normed = layers[1:]
+            self.add(f"blk.*.{name}.weight", normed, (self.sizes["width"],), biased=row.norm_bias)
         inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
         rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
         mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
         most_heads = max((group.heads for group in model.attention), default=0)
         more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}
-        self.table("every layer", **more)
+        self.table("every layer", layers, **more)
 
-    def prediction_blocks(self, blocks: int) -> None:
+    def prediction_blocks(self, layers: tuple[int, ...]) -> None:
         """Blocks shaped like the last layer, or the last of some kind."""
         model, row = self.architecture, self.row
-        self.layers = tuple(range(model.layers, model.layers + blocks))
         # where layers attend or feed forward, the block does both and has a second norm
         second = () if len(row.norms) > 1 else ("post_attention_norm",)
         for name in (*row.norms, *second):
-            self.add(f"blk.*.{name}.weight", (self.sizes["width"],), biased=row.norm_bias)
+            self.add(f"blk.*.{name}.weight", layers, (self.sizes["width"],), biased=row.norm_bias)
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
         windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
         attention = [each for each in model.attention if not windowed or each.window_tokens]
         feeding = [each for each in model.feed_forward if not dense or not each.experts]
-        self.attention(max(attention or model.attention, key=lambda group: group.layers[-1:]))
-        self.feed_forward(max(feeding or model.feed_forward, key=lambda group: group.layers[-1:]))
-        self.table("prediction", **dict.fromkeys(row.mtp_vocabulary, True))
+        last_attention = max(attention or model.attention, key=lambda group: group.layers[-1:])
+        last_feeding = max(feeding or model.feed_forward, key=lambda group: group.layers[-1:])
+        self.attention(last_attention, layers)
+        self.feed_forward(last_feeding, layers)
+        self.table("prediction", layers, **dict.fromkeys(row.mtp_vocabulary, True))
 
-    def attention(self, group: Attention) -> None:
+    def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         model, row = self.architecture, self.row
         if group.latent_length:
             # of attention that caches them unpacked the key's length holds the part with rope
             is_unpacked = group.kind != "latent"
             unturned = group.key_length - (group.rope_length or 0) * is_unpacked
             query = group.query_latent_length or self.sizes["width"]
-            self.table("latent", group, is_unpacked=is_unpacked, unturned=unturned, query=query)
+            more = {"is_unpacked": is_unpacked, "unturned": unturned, "query": query}
+            self.table("latent", layers, group, **more)
         elif group.kind == "compressed":
             indexed = bool(group.compression and group.indexer_heads)
             groups, rows = group.output_groups or 1, 2 if group.indexer_heads else 1
-            self.table("compressed", group, indexed=indexed, rows=rows, output_groups=groups)
+            more = {"indexed": indexed, "rows": rows, "output_groups": groups}
+            self.table("compressed", layers, group, **more)
         else:
             bias = row.attention_bias if model.attention_bias is None else model.attention_bias
-            more = {"biased": bias, "biased_keys": bias and row.key_bias}
             norm = group.query_key_norm or model.query_key_norm or row.query_key_norm
-            self.table("attention", group, query_key_norm=norm, **more)
-        self.table("beside attention", group)
+            biases = {"biased": bias, "biased_keys": bias and row.key_bias}
+            self.table("attention", layers, group, query_key_norm=norm, **biases)
+        self.table("beside attention", layers, group)
 
-    def feed_forward(self, group: FeedForward) -> None:
+    def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
         row, dense = self.row, group.beside_dense if group.experts else group.length
         if group.experts:
             inner, used = group.latent_length or self.sizes["width"], group.used or 1
             more = {"inner": inner, "used": used, "normed_beside": dense and row.expert_norms}
             more["picked_by_bias"] = group.router_bias or row.router_bias
-            self.table("experts", group, **more)
+            self.table("experts", layers, group, **more)
         if dense:
-            self.table("dense", dense=dense, down_biased=row.feed_forward_bias or row.down_bias)
+            biased = row.feed_forward_bias or row.down_bias
+            self.table("dense", layers, dense=dense, down_biased=biased)
 
 
 class CacheGroup(Record):
