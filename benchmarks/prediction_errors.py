@@ -359,9 +359,9 @@ def _of_headers() -> Iterator[Error]:
     with TemporaryDirectory() as folder:
         for name, model in headers.measured().items():
             made = read_local(headers.make(Path(folder), name)).spec.architecture
-            row = row_of(made) if made is not None else None
             assert made is not None
-            assert row is not None
+            row = row_of(made)
+            assert row.name
             for case in model["cases"] if "columns" in model else ():
                 room, rows = truth.room(case), truth.rows_of_logits(case)
                 yield (

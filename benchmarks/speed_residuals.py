@@ -461,7 +461,7 @@ def _split_paces(
         spec = shelf.spec(row["spec"])
         assert spec.architecture is not None
         described = row_of(spec.architecture)
-        assert described is not None
+        assert described.name
         share = _share_on_card(row, spec, 2 if described.gate == "none" else 3)
         files = need.weights_bytes(spec, "gguf", row["quantization"])
         size = 0 if isinstance(files, Unread) else files.bytes

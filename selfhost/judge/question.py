@@ -249,7 +249,7 @@ def step_of(question: Question) -> Step | None:
         has_experts=architecture is not None and architecture.has_experts,
         read_bytes=FrozenDict(),
         parameters=spec.parameters.active,
-        expert_matrices=2 if question.row and question.row.gate == "none" else GATED_MATRICES,
+        expert_matrices=2 if question.row.gate == "none" else GATED_MATRICES,
         depth_tokens=max(chat_tokens, prompt_tokens),
         prompt_tokens=prompt_tokens,
         # a cache in blocks counts as one of 16 bits: to unpack it takes time too

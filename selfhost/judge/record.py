@@ -13,7 +13,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Companions
 from ..needs.records import MemoryNeed, Needs
-from ..needs.tensors import ArchitectureRow
+from ..needs.tensors import UNKNOWN_ROW, ArchitectureRow
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .pace import Range, Speed, Step
@@ -179,7 +179,7 @@ class Question(Record):
     unfamiliar: str | None = None
     context_asked: bool = False
     speed_stated: bool = False
-    row: ArchitectureRow | None = None
+    row: ArchitectureRow = UNKNOWN_ROW
     trained_tokens: int | None = None
     store: str = "huggingface"
     local_files: bool = False

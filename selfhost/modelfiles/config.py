@@ -17,7 +17,7 @@ from ..catalogue.spec_values import QUANTIZATIONS
 from ..core import Any
 from ..core.records import shown
 from ..core.tables import shipped_table
-from ..needs.tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count, idle, row_of
+from ..needs.tensors import UNKNOWN_ROW, block_tensors, checkpoint_tensors, count, idle, row_of
 from . import source
 from .config_keys import CLASSES, MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
 from .source import FILES, MAX_NUMBER, LocalModel, Unclear, architecture_of, grouped, reason, short
@@ -45,13 +45,12 @@ def read_config(path: str) -> LocalModel:
     stored = stored_of(keys)
     if stored.why is not None:
         keys.unknown["architecture.matrix_dtype"] = stored.why
-    architecture = row = None
+    architecture = None
     try:
         architecture = _architecture(keys, stored)
-        row = row_of(architecture)
     except Unclear as why:
         keys.unknown["architecture"] = str(why)
-    counts = _parameters(keys, architecture, row)
+    counts = _parameters(keys, architecture)
     language = counts.total
     if keys.sees or isinstance(keys.outer.get("audio_config"), dict):
         counts = _with_encoders(keys, counts, architecture.embedding_length if architecture else 0)
@@ -102,11 +101,9 @@ def _spec(
     )
 
 
-def _parameters(
-    keys: Keys, architecture: Architecture | None, row: ArchitectureRow | None
-) -> Parameters:
+def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     """Those of the language model."""
-    if architecture is None or row is None:
+    if architecture is None or row_of(architecture) is UNKNOWN_ROW:
         return Parameters()
     groups = checkpoint_tensors(architecture)
     total = count(groups)

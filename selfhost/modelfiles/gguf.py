@@ -17,7 +17,15 @@ from ..core.files import numbered_files
 from ..core.records import shown
 from ..core.tables import shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
-from ..needs.tensors import ArchitectureRow, checkpoint_tensors, count, gguf_tensors, idle, row_of
+from ..needs.tensors import (
+    UNKNOWN_ROW,
+    ArchitectureRow,
+    checkpoint_tensors,
+    count,
+    gguf_tensors,
+    idle,
+    row_of,
+)
 from . import source
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
 from .source import FILES, LocalModel, Malformed, Sizes, Unclear, clean, grouped, reason
@@ -205,8 +213,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
             total += prod(tensor.shape)
     has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
-    row = row_of(architecture) if architecture is not None else None
-    if architecture is not None and row is not None:
+    if architecture is not None and row_of(architecture) is not UNKNOWN_ROW:
         groups = checkpoint_tensors(architecture)
         total = count(groups) if model.is_as_row else total
         active = total - idle(groups, architecture)
@@ -474,8 +481,7 @@ def _feed_forward(model: GgufModel, layer: int, width: int) -> FeedForward | Non
 
 def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
     """Note tensors of the file that are not quite those of its row. Raises where it is another."""
-    row = row_of(architecture)
-    if row is None:
+    if row_of(architecture) is UNKNOWN_ROW:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     groups = gguf_tensors(architecture)
     expected = _shapes((each.name, each.layers or (-1,), each.shape) for each in groups)

@@ -179,7 +179,7 @@ def _checked_alone(document: Document) -> ModelSpec | None:
     # over a wrong list of layers nothing can be counted
     is_countable, model = not document.has_faults("architecture", "quantized"), spec.architecture
     rows = shipped_table("architectures")["architecture"]
-    if is_countable and model and model.row in rows and need.row_of(model) is None:
+    if is_countable and model and model.row in rows and need.row_of(model) is need.UNKNOWN_ROW:
         key = "feed_forward" if model.attention else "attention"
         _note(document, ("architecture", key), "part", row=model.row, key=key)
         is_countable = False

@@ -23,4 +23,4 @@ from .file_formats import (
 )
 from .llamacpp.files import files_of_maker
 from .llamacpp.memory import OWN_BLOCK, vocabularies_differ, why_no_own_block
-from .tensors import ArchitectureRow, row_of, trained_tokens
+from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens

@@ -9,7 +9,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from .case import Case
 from .records import How, Term, by_layers, term
-from .tensors import UNKNOWN_ROW, cache_groups, row_of, shape_of_row, states, with_every_head
+from .tensors import cache_groups, row_of, shape_of_row, states, with_every_head
 
 
 class CacheSize(Record):
@@ -63,7 +63,7 @@ def as_unpacked(architecture: Architecture) -> Architecture:
     """The model as MLX LM attends: some of its classes unpack a latent for every head."""
     # mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias
     is_biased = any(group.router_bias for group in architecture.feed_forward)
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_of(architecture)
     return with_every_head(architecture) if row.mlx_unpacked and not is_biased else architecture
 
 

@@ -22,7 +22,7 @@ from ..core.tables import shipped_table
 from ..core.workload import Workload
 from .case import ENCODER_REMEDY, Case, is_cast, published_size, unread_size, why_no_encoders
 from .records import How, Term, by_type, term, unread
-from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of
+from .tensors import checkpoint_tensors, row_of
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
 _QLORA_BITS = 4
@@ -99,7 +99,7 @@ def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers take it: no router, nor what the class keeps wide."""
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_of(architecture)
     wide = "ffn_gate_inp", *filter(None, (row.torch_wide_matrix,))
     return is_inside and _is_matrix(group) and not any(part in group.name for part in wide)
 

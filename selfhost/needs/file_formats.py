@@ -69,7 +69,7 @@ def case_of(
     row = row_of(model)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
-    elif row is not None and (why := why_not_known(model, runtime)):
+    elif row is not UNKNOWN_ROW and (why := why_not_known(model, runtime)):
         # its weights are known, not what this program makes of its cache
         tensors = checkpoint_tensors(model)
         model = model.replace(tensors=tensors, attention=(), recurrent=())
@@ -79,8 +79,8 @@ def case_of(
     return Case(
         spec=spec,
         model=model,
-        row=row or UNKNOWN_ROW,
-        has_row=row is not None,
+        row=row,
+        has_row=row is not UNKNOWN_ROW,
         encoders=spec.parameters.encoders or 0,
         embeds=spec.modality == "embedding",
         format=format,
@@ -99,7 +99,7 @@ def why_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | Non
         return "how much memory compressed attention needs outside llama.cpp is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_of(architecture)
     if row.rewrites and not runtime.keeps_read_text:
         return f"what {runtime.name} keeps of the text that the encoder read is not known"
     return None

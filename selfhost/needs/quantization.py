@@ -17,7 +17,7 @@ from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
 from ..core import Any
 from ..core.tables import shipped_table
-from .tensors import UNKNOWN_ROW, gguf_tensors, row_of
+from .tensors import gguf_tensors, row_of
 
 _TYPES = shipped_table("gguf_types")
 # elements and bytes of one block
@@ -95,7 +95,7 @@ class _Recipe:
         importance_matrix: bool,
         earlier: bool,
     ) -> None:
-        groups, row = gguf_tensors(architecture), row_of(architecture) or UNKNOWN_ROW
+        groups, row = gguf_tensors(architecture), row_of(architecture)
         self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
         self.rules = _QUANTIZATIONS[quantization]
         self.importance_matrix, self.falcon = importance_matrix, row.falcon_types

@@ -155,14 +155,14 @@ UNKNOWN_ROW = ArchitectureRow(name="")
 
 
 @lru_cache(1024)
-def row_of(architecture: Architecture) -> ArchitectureRow | None:
+def row_of(architecture: Architecture) -> ArchitectureRow:
     """The row of a model's architecture, with what this model has beside others of it, and without
-    what it lacks. None where there is none, or the model lacks attention or a feed-forward that all
-    others have.
+    what it lacks. `UNKNOWN_ROW` where there is none, or the model lacks attention or a feed-forward
+    that all others have.
     """
     values = shipped_table("architectures")["architecture"].get(architecture.row)
     if values is None:
-        return None
+        return UNKNOWN_ROW
     # the last norm is a name in the row
     lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
     departs = {**dict.fromkeys(architecture.also, True), **lacks}
@@ -173,13 +173,13 @@ def row_of(architecture: Architecture) -> ArchitectureRow | None:
     attends = architecture.attention or not (row.rewrites or row.relative_positions)
     compressed = any(group.kind == "compressed" for group in architecture.attention)
     feeds = architecture.feed_forward or not (row.rewrites or compressed)
-    return row if attends and feeds else None
+    return row if attends and feeds else UNKNOWN_ROW
 
 
-def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
+def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
     """The context that the model was trained for, with a decoder that of both together."""
     tokens = architecture.context_tokens
-    return 2 * tokens if tokens is not None and row is not None and row.rewrites else tokens
+    return 2 * tokens if tokens is not None and row.rewrites else tokens
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
@@ -248,12 +248,12 @@ class _Tensors:
     """
 
     def __init__(self, model: Architecture, *, gguf: bool) -> None:
-        row, every = row_of(model) or UNKNOWN_ROW, tuple(range(model.layers))
+        row, every = row_of(model), tuple(range(model.layers))
         self.architecture, self.row, self.gguf = model, row, gguf
         self.groups: list[TensorGroup] = []
         # converters pad or cut the table
         tokens, width = model.vocabulary or 0, model.embedding_length
-        padded = model.vocabulary_gguf or tokens
+        padded = model.gguf_tokens
         own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
         self.sizes = {**sizes_of(model), **sizes_of(row), **row.flags, **own, "padded": padded}
         self.outside_of_blocks(every)
@@ -349,8 +349,8 @@ class _Tensors:
             elif name == "attn_norm" and not row.first_norm:
                 normed = layers[1:]
             self.add(f"blk.*.{name}.weight", normed, (self.sizes["width"],), biased=row.norm_bias)
-        inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
-        rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
+        inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary or model.vocabulary or 0
+        rows = model.gguf_tokens if self.gguf else rows
         mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
         most_heads = max((group.heads for group in model.attention), default=0)
         more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}
@@ -430,7 +430,7 @@ def cache_groups(architecture: Architecture, *, with_room: bool = False) -> tupl
     `with_room`: what has room in llama.cpp's cache, of some encoders too, which read none, and in
     Ling 3 the multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
     """
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_of(architecture)
     if row.recomputes or (row.encoder and not (with_room and row.idle_cache)):
         return ()
     last, groups = architecture.cache_layers, list[CacheGroup]()
@@ -521,7 +521,7 @@ def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
 
 def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:
     """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_of(architecture)
     if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
         return None
     return group.window_tokens

@@ -156,7 +156,7 @@ def test_a_thing_says_what_it_is_and_what_to_ask_instead(table: str) -> None:
 def test_total_is_the_sum_over_the_architecture(id: str) -> None:
     """`parameters.total` is every tensor of the checkpoint, encoders included (rule 3 of the spec format)."""
     spec = spec_of(id)
-    assert row_of(architecture_of(id)) is not None, f"no row for {architecture_of(id).row}"
+    assert row_of(architecture_of(id)).name, f"no row for {architecture_of(id).row}"
     counted = count(checkpoint_tensors(architecture_of(id))) + (spec.parameters.encoders or 0)
     assert spec.parameters.total is not None
     if spec.parameters.difference:

@@ -48,7 +48,7 @@ def architecture(model: str) -> Architecture:
 
 def row(model: str) -> ArchitectureRow:
     found = row_of(architecture(model))
-    assert found is not None, f"no row for {architecture(model).row}"
+    assert found.name, f"no row for {architecture(model).row}"
     return found
 
 

@@ -44,7 +44,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     assert spec.architecture is not None
     assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
     row = row_of(spec.architecture)
-    assert row is not None
+    assert row.name
     block = block_tensors(spec.architecture.replace(tensors=()))
     assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
     for case in model["cases"]:
@@ -77,7 +77,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     assert local.files_here
     assert local.format == "gguf"
     row = row_of(architecture)
-    assert row is not None
+    assert row.name
     for case in model["cases"]:
         settings = room(case), rows_of_logits(case)
         cached, state = kept(architecture, case)

@@ -52,7 +52,7 @@ def spec(name: str) -> ModelSpec:
 def model(name: str) -> Architecture:
     architecture = spec(name).architecture
     assert architecture is not None
-    assert row_of(architecture) is not None
+    assert row_of(architecture).name
     return architecture
 
 

@@ -31,7 +31,7 @@ def trainable() -> tuple[ModelSpec, ...]:
         for spec in catalogue().specs()
         if spec.architecture is not None
         and spec.modality in ("text", "vision", "embedding")
-        and (row := row_of(spec.architecture))
+        and (row := row_of(spec.architecture)).name
         and why_not_known(spec.architecture, runtime("transformers")) is None
         # what training an encoder with a decoder takes is not computed, and said to be unknown
         and not row.rewrites

@@ -199,7 +199,7 @@ def context_check(question: Question) -> Finding | None:
     trained = None if architecture is None else architecture.context_tokens
     scaled = None if architecture is None else architecture.scaled_context_tokens
     most, reach, both = max(filter(None, (trained, scaled)), default=None), trained, ""
-    if row is not None and row.rewrites and trained is not None:
+    if row.rewrites and trained is not None:
         # an encoder with a decoder, whose context is what is read and written together
         most = reach = 2 * trained
         both = "both"
@@ -222,7 +222,7 @@ def _context_cell(question: Question, wanted: int, reach: int, most: int | None,
         return PASS, "context-trained", both or "default" * (most is None), {}
     if wanted <= most:
         return WARN, "context-scaled", "", {}
-    if both and question.row is not None and not question.row.bounds_texts:
+    if both and not question.row.bounds_texts:
         # it sets no bound, so nothing is short
         return WARN, "context-untrained", "", {"short": 0}
     is_prompt = (question.workload.prompt_tokens or 0) >= most

@@ -29,7 +29,7 @@ from ..quantization import (
     recipe_tensors,
 )
 from ..records import How, Term, by_type, summed, taken_off, term, unread, whole_files
-from ..tensors import UNKNOWN_ROW, ArchitectureRow, gguf_tensors, row_of
+from ..tensors import ArchitectureRow, gguf_tensors, row_of
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
@@ -87,7 +87,7 @@ def recipe_file(
     low, high = header_bytes(architecture, tensors)
     # most byte pairs have one merge a token
     header = low + (high - low) // 4
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_of(architecture)
     brings = row.mtp_in_gguf
     if released is not None and released < row.mtp_in_gguf_since:
         brings = False
@@ -124,7 +124,7 @@ def usual_tensors(
 
 def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> tuple[int, int]:
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary."""
-    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    vocabulary = architecture.gguf_tokens
     table = sum((26 + len(each.name) + 8 * len(each.shape)) * each.count for each in tensors)
     least, most = SIZES["token_bytes"][tokenizer_kind(architecture)]
     keys, most_keys = SIZES["keys_bytes"]
@@ -133,8 +133,8 @@ def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> 
 
 def tokenizer_kind(architecture: Architecture) -> str:
     """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
-    row = row_of(architecture) or UNKNOWN_ROW
-    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    row = row_of(architecture)
+    vocabulary = architecture.gguf_tokens
     if row.tokenizer == "wpm" and vocabulary > 100_000:
         return "unigram"
     if row.tokenizer or not vocabulary:

@@ -47,7 +47,6 @@ from ..records import (
     with_files,
 )
 from ..tensors import (
-    UNKNOWN_ROW,
     ArchitectureRow,
     CacheGroup,
     cache_groups,
@@ -187,7 +186,7 @@ def cache_parts(architecture: Architecture, room: Cells) -> list[tuple[int, int,
     attention every V row has the largest width of any layer, and idle layers have a row too.
     """
     groups, full = cache_groups(architecture, with_room=True), room.full
-    row = row_of(architecture) or UNKNOWN_ROW
+    row = row_of(architecture)
     widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
     elements, size = CACHE_BLOCKS[room.key_type.upper()]
     each = f" × {size}/{elements}".removesuffix("/1") + " bytes"
@@ -285,7 +284,7 @@ def guessed_compute(
     model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
 ) -> tuple[int, str]:
     """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
-    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
+    width, words = model.embedding_length, model.gguf_tokens
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
@@ -368,7 +367,7 @@ def _program(case: Case, first: Cells) -> Term:
     model. The high end has the copies that a server keeps of one prompt that fills each context.
     """
     runtime, row = case.runtime, case.row
-    vocabulary = case.model.vocabulary_gguf or case.model.vocabulary or 0
+    vocabulary = case.model.gguf_tokens
     least, most = SIZES["vocabulary_bytes"][tokenizer_kind(case.model)]
     middle = (least + most) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
@@ -479,10 +478,7 @@ def _picture(case: Case) -> Term:
 def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
     """Both sizes where llama.cpp refuses the draft (SPEC_VOCAB_MAX_SIZE_DIFFERENCE)."""
     shapes = model.architecture, draft.architecture
-    own, other = (
-        (shape.vocabulary_gguf or shape.vocabulary or 0) if shape is not None else 0
-        for shape in shapes
-    )
+    own, other = (0 if shape is None else shape.gguf_tokens for shape in shapes)
     return (own, other) if own and other and abs(own - other) > 128 else None
 
 

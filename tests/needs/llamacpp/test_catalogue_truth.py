@@ -45,7 +45,7 @@ def model(id: str) -> tuple[Architecture, ArchitectureRow]:
     architecture = shelf.spec(id).architecture
     assert architecture is not None
     row = row_of(architecture)
-    assert row is not None
+    assert row.name
     return architecture, row
 
 
