@@ -269,7 +269,7 @@ def _allocated() -> Iterator[Error]:
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = truth.rows_of_logits(record)
         buffer = graph.exact_compute_bytes(made, row, room, logits)
-        guess = memory.guessed_compute(made, row, room, logits)[0]
+        guess = memory.guessed_compute(made, row, room, logits).bytes
         buffer = guess if buffer is None else buffer
         yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
@@ -372,7 +372,7 @@ def _of_headers() -> Iterator[Error]:
                 buffer = graph.exact_compute_bytes(made, row, room, rows)
                 quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")
                 if buffer is None:
-                    buffer = memory.guessed_compute(made, row, room, rows)[0]
+                    buffer = memory.guessed_compute(made, row, room, rows).bytes
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

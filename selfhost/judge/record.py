@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.offers import Offer
-from ..catalogue.runtime import CacheRule, KernelRule, RuntimeSpec
+from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import Any, ClassVar, Self
@@ -132,23 +132,6 @@ class NamedFiles(Record):
 NO_FILES = NamedFiles()
 
 
-def _cache_rule(rule: CacheRule, spec: ModelSpec) -> CacheRule:
-    """The rule with the compute capability that holds for this model."""
-    model = spec.architecture
-    if model is None or rule.by_heads_capability is None:
-        return rule
-    left_out = rule.not_by_heads
-    left_out += rule.not_by_heads_seeing if spec.modality == "vision" else ()
-    by_heads = model.row not in left_out and all(
-        group.kind in ("full", "sliding")
-        and group.key_length == group.value_length
-        and group.key_length in rule.head_lengths
-        for group in model.attention
-    )
-    least = rule.by_heads_capability if by_heads else rule.compute_capability
-    return rule.replace(compute_capability=least, by_heads_capability=None)
-
-
 class Question(Record):
     """All that is asked of one model, every default filled in.
 
@@ -207,12 +190,23 @@ class Question(Record):
     @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
         """What the program asks of accelerators, for this quantization and this cache."""
-        runtime, spec, cache = self.runtime, self.spec, self.workload.kv_cache_type
+        runtime, model, workload = self.runtime, self.spec.architecture, self.workload
         if runtime is None:
             return ()
-        rule = runtime.cache_rules.get(cache or "")
-        own = rule and _cache_rule(rule, spec)
-        return tuple(filter(None, (runtime.rule_of(self.workload.quantization), own)))
+        rule = runtime.cache_rules.get(workload.kv_cache_type or "")
+        if rule is not None and model is not None and rule.by_heads_capability is not None:
+            # some GPUs attend to such a cache by heads of some lengths alone
+            left_out = rule.not_by_heads
+            left_out += rule.not_by_heads_seeing if self.spec.modality == "vision" else ()
+            by_heads = model.row not in left_out and all(
+                group.kind in ("full", "sliding")
+                and group.key_length == group.value_length
+                and group.key_length in rule.head_lengths
+                for group in model.attention
+            )
+            least = rule.by_heads_capability if by_heads else rule.compute_capability
+            rule = rule.replace(compute_capability=least, by_heads_capability=None)
+        return tuple(filter(None, (runtime.rule_of(workload.quantization), rule)))
 
 
 class Report(Record):

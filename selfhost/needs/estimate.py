@@ -15,7 +15,7 @@ from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_t
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.memory import block_of_checkpoint, copy_bytes, why_cache_refused, with_draft
-from .quantization import GGUF_QUANTIZATIONS, TABLES
+from .quantization import TABLES
 from .records import (
     ACCELERATOR,
     TENSOR_PARALLEL,
@@ -218,8 +218,9 @@ def decode_bytes_by_type(
     case = case_of(spec, None, workload).replace(runtime=runtime or NO_PROGRAM)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
-    if format == "gguf" and (read := _read_of_gguf(case)) is not None:
-        return read
+    recipe = gguf_files.recipe_of(case.quantization, case.model)
+    if format == "gguf" and case.whole and recipe is not None:
+        return _read_of_gguf(case, recipe)
     model = case.spec.architecture
     experts = None if model is None or not case.is_own else model.expert_dtype
     if not case.has_row or not experts:
@@ -245,22 +246,16 @@ def _read_of_files(case: Case) -> dict[str, int]:
     return {wide: read if wide == type else int(read * DTYPES[wide] / DTYPES[type])}
 
 
-def _read_of_gguf(case: Case) -> dict[str, int] | None:
-    """By the recipe of the file, in proportion to its size; None where not every tensor follows."""
-    if not case.whole:
-        return None
+def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
+    """By the recipe of the file, in proportion to its size."""
     name, size, whole = case.quantization, 1, 1
     tensors = case.spec.tensors * any(name in files.bytes for files in case.spec.files)
-    if name not in GGUF_QUANTIZATIONS:
-        recipe = gguf_files.recipe_of_mix(name, case.model)
-        if not recipe:
-            return None
+    if name != recipe:
         mix, like = size_of(case), size_of(case.replace(quantization=recipe))
         if isinstance(mix, Unread) or isinstance(like, Unread):
             return {}
-        name, tensors, size, whole = recipe, (), mix.bytes, like.bytes
-    released = case.spec.released
-    tensors = tensors or gguf_files.usual_tensors(case.model, name, released)[0]
+        tensors, size, whole = (), mix.bytes, like.bytes
+    tensors = tensors or gguf_files.usual_tensors(case.model, recipe, case.spec.released)[0]
     sizes = ((each.name, each.type, each.bytes) for each in tensors if not each.extra)
     read = _read_of_tensors(case.model, sizes)
     return {type: part * size // whole for type, part in read.items()}

@@ -54,13 +54,11 @@ def size_of(case: Case) -> Term | Unread:
     stated = published_size(case)
     if stated is not None:
         return stated
-    is_recipe = quantization in BITS_PER_WEIGHT
-    recipe = quantization if is_recipe else recipe_of_mix(quantization, spec.architecture)
+    recipe = recipe_of(quantization, case.model)
     if case.whole and recipe:
-        own_block = case.companions.own_block
-        file = recipe_file(case.model, spec.released, recipe, own_block)
-        return file if is_recipe else _mixed(case, recipe, file)
-    if not is_recipe:
+        file = recipe_file(case.model, spec.released, recipe, case.companions.own_block)
+        return file if recipe == quantization else _mixed(case, recipe, file)
+    if recipe != quantization:
         why = f"no source states the size of {quantization}, no quantization of llama-quantize"
         return unread(why, "use a quantization with a known recipe, for example --quant Q4_K_M")
     if spec.parameters.total is None:
@@ -145,15 +143,16 @@ def tokenizer_kind(architecture: Architecture) -> str:
     return "bpe" if vocabulary >= 49_000 else ""
 
 
-def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
-    """The quantization of llama-quantize that a mix is nearest to; None for a name of no mix."""
-    if mix not in MIXES:
+def recipe_of(quantization: str, architecture: Architecture) -> str | None:
+    """The quantization of llama-quantize that it is, or is nearest to as a mix; else None."""
+    if quantization in BITS_PER_WEIGHT:
+        return quantization
+    if quantization not in MIXES:
         return None
-    like = str(MIXES[mix]["recipe"])
-    if "tables" in MIXES[mix]:
+    like, is_mxfp4 = str(MIXES[quantization]["recipe"]), architecture.expert_dtype == "mxfp4"
+    if "tables" in MIXES[quantization]:
         return like
     # experts published in 4 bits stay as they are in mixes of four bits and more
-    is_mxfp4 = architecture is not None and architecture.expert_dtype == "mxfp4"
     return "MXFP4" if is_mxfp4 and like[:2] in ("Q4", "Q5", "Q6", "Q8") else like
 
 
@@ -203,8 +202,7 @@ def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
     src/llama-model.cpp, select_weight_buft in src/llama-model-loader.cpp).
     """
     spec, quantization, row = case.spec, case.quantization, case.row
-    is_recipe = quantization in BITS_PER_WEIGHT
-    recipe = quantization if is_recipe else recipe_of_mix(quantization, spec.architecture)
+    recipe = recipe_of(quantization, case.model)
     if not case.whole or recipe is None:
         return (whole_files(files, remark="; the whole file"),), 0
     usual, least, most = usual_tensors(case.model, recipe, spec.released)
@@ -221,7 +219,7 @@ def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
     if read:
         source = f"tensor table in the header of {spec.origin}"
         weights = _stored("weights", loaded, How.EXACT, source)
-    elif not is_recipe or (files.how is How.STATED and is_far):
+    elif recipe != quantization or (files.how is How.STATED and is_far):
         source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
         weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
         low = min(files.low_bytes, files.bytes - int(error))

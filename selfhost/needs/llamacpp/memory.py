@@ -29,7 +29,6 @@ from ..case import (
 )
 from ..quantization import (
     BASE_TYPES,
-    BITS_PER_WEIGHT,
     BLOCKS,
     CACHE_BLOCKS,
     bytes_of,
@@ -59,7 +58,7 @@ from .files import (
     SIZES,
     SOURCE,
     own_block_weights,
-    recipe_of_mix,
+    recipe_of,
     size_of,
     tokenizer_kind,
     usual_tensors,
@@ -248,7 +247,7 @@ def _compute(case: Case, first: Cells) -> Term:
         size = exact_compute_bytes(case.model, case.row, case.room, rows)
         reserved = exact_compute_bytes(case.model, case.row, case.room, whole)
     if size is None or reserved is None:
-        return _guessed(case, whole)
+        return guessed_compute(case.model, case.row, case.room, whole)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
     # at most what the states of several sequences add where each drafted token leaves one: 0.8 to
     # 1.15 times those of one layer, of three models
@@ -268,21 +267,9 @@ def _compute(case: Case, first: Cells) -> Term:
     return term("compute", size, how, source, line, low=low, high=size + more)
 
 
-def _guessed(case: Case, rows: int) -> Term:
-    size, line = guessed_compute(case.model, case.row, case.room, rows)
-    most = size
-    if case.model.vocabulary is None and not case.row.encoder:
-        words = SIZES["largest_vocabulary"]
-        line += f"; the vocabulary is not stated: logits of up to {words:,} tokens"
-        most += 4 * rows * words
-    source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
-    low, high = int(size * GUESS_LEAST), int(most * GUESS_MOST)
-    return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
-
-
 def guessed_compute(
     model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
-) -> tuple[int, str]:
+) -> Term:
     """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
     width, words = model.embedding_length, model.gguf_tokens
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
@@ -298,10 +285,16 @@ def guessed_compute(
     scored = 6 if "latent" in indexed else 8 * (indexed.get("full") or 0) + 4 * ("full" in indexed)
     mask = (2 if room.flash else 4) + scored // room.streams
     body = tokens * (span * mask + 4 * alive)
-    if logits > body:
-        return logits, f"{logits:,} bytes of logits"
     line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
-    return body, f"{tokens:,} tokens × ({line})"
+    line = f"{logits:,} bytes of logits" if logits > body else f"{tokens:,} tokens × ({line})"
+    size = most = max(logits, body)
+    if model.vocabulary is None and not row.encoder:
+        words = SIZES["largest_vocabulary"]
+        line += f"; the vocabulary is not stated: logits of up to {words:,} tokens"
+        most += 4 * logits_rows * words
+    source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
+    low, high = int(size * GUESS_LEAST), int(most * GUESS_MOST)
+    return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
 
 
 def _numbers_alive(model: Architecture, row: ArchitectureRow) -> int:
@@ -335,8 +328,8 @@ def _with_copies(case: Case, compute: Term) -> Term:
 
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
-    recipe = recipe_of_mix(case.quantization, case.model) or case.quantization
-    if not case.whole or recipe not in BITS_PER_WEIGHT:
+    recipe = recipe_of(case.quantization, case.model)
+    if not case.whole or recipe is None:
         return []
     tensors, *_ = usual_tensors(case.model, recipe, case.spec.released)
     return [each for each in tensors if each.name.endswith("_exps.weight") and not each.extra]

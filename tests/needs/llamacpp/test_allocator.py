@@ -51,9 +51,8 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     for record in records("memory"):
         if record["n_ctx"] >= 512:
             made, of = architecture(record["model"]), row(record["model"])
-            guess, _ = memory.guessed_compute(made, of, room(record), rows_of_logits(record))
-            low, high = memory.GUESS_LEAST * guess, memory.GUESS_MOST * guess
-            inside.append(low <= record["compute_bytes"] <= high)
+            guess = memory.guessed_compute(made, of, room(record), rows_of_logits(record))
+            inside.append(guess.low_bytes <= record["compute_bytes"] <= guess.high_bytes)
     assert sum(inside) >= 0.95 * len(inside)
 
 
