@@ -195,11 +195,6 @@ class Architecture(Sized):
     tensors: tuple[TensorGroup, ...] = ()
 
     @property
-    def gguf_tokens(self) -> int:
-        """Rows of the token table in a GGUF file; 0 where they are not known."""
-        return self.vocabulary_gguf or self.vocabulary or 0
-
-    @property
     def has_experts(self) -> bool:
         """Whether a token uses some of the parameters alone."""
         return any(each.experts for each in self.feed_forward)

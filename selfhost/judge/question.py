@@ -255,27 +255,26 @@ def step_of(question: Question) -> Step | None:
         # a cache in blocks counts as one of 16 bits: to unpack it takes time too
         cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
     )
-    return step if runtime is None else _with_launches(step, question, runtime)
-
-
-def _with_launches(step: Step, question: Question, runtime: RuntimeSpec) -> Step:
-    """With what the program reads for it, and how it launches that."""
-    spec, format, type = question.spec, question.workload.format, question.workload.quantization
-    read = need.decode_bytes_by_type(spec, runtime, format or "", type or "") or {}
-    launched, parameters = None, step.parameters
-    if runtime.launches_layers:
-        rule = runtime.rule_of(type)
-        percent = (100, 100, 100) if rule is None else rule.launched_percent
-        launched = launched_layers(step.architecture, percent, parameters)
-        if not read and step.architecture is None and parameters:
-            name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
-            read = {name: parameters * _TYPE_BYTES.get(name, 2)}
-    return step.replace(
-        read_bytes=FrozenDict(read),
+    if runtime is None:
+        return step
+    format, type = workload.format or "", workload.quantization or ""
+    step = step.replace(
+        read_bytes=FrozenDict(need.decode_bytes_by_type(spec, runtime, format, type)),
         replays=runtime.replays_graphs,
-        launched_layers=launched,
         foreign=None if runtime.library == MEASURED_PROGRAM else runtime.id,
     )
+    return _launched_from_python(step, spec, runtime, type) if runtime.launches_layers else step
+
+
+def _launched_from_python(step: Step, spec: ModelSpec, runtime: RuntimeSpec, type: str) -> Step:
+    """With the layers that it launches; and what it reads, where the parameters alone tell."""
+    rule, parameters = runtime.rule_of(type), step.parameters
+    percent = (100, 100, 100) if rule is None else rule.launched_percent
+    step = step.replace(launched_layers=launched_layers(step.architecture, percent, parameters))
+    if step.read_bytes or step.architecture is not None or not parameters:
+        return step
+    name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
+    return step.replace(read_bytes=FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)}))
 
 
 def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Question:

@@ -253,7 +253,7 @@ class _Tensors:
         self.groups: list[TensorGroup] = []
         # converters pad or cut the table
         tokens, width = model.vocabulary or 0, model.embedding_length
-        padded = model.gguf_tokens
+        padded = model.vocabulary_gguf or tokens
         own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
         self.sizes = {**sizes_of(model), **sizes_of(row), **row.flags, **own, "padded": padded}
         self.outside_of_blocks(every)
@@ -349,8 +349,8 @@ class _Tensors:
             elif name == "attn_norm" and not row.first_norm:
                 normed = layers[1:]
             self.add(f"blk.*.{name}.weight", normed, (self.sizes["width"],), biased=row.norm_bias)
-        inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary or model.vocabulary or 0
-        rows = model.gguf_tokens if self.gguf else rows
+        inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
+        rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
         mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
         most_heads = max((group.heads for group in model.attention), default=0)
         more = {"rows": rows, "others": inputs - 1, "mixed": mixed, "most_heads": most_heads}

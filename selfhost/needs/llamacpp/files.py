@@ -122,7 +122,7 @@ def usual_tensors(
 
 def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> tuple[int, int]:
     """Least and most bytes in front of the tensors: their table, the keys and the vocabulary."""
-    vocabulary = architecture.gguf_tokens
+    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     table = sum((26 + len(each.name) + 8 * len(each.shape)) * each.count for each in tensors)
     least, most = SIZES["token_bytes"][tokenizer_kind(architecture)]
     keys, most_keys = SIZES["keys_bytes"]
@@ -132,7 +132,7 @@ def header_bytes(architecture: Architecture, tensors: Iterable[FileTensors]) -> 
 def tokenizer_kind(architecture: Architecture) -> str:
     """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
     row = row_of(architecture)
-    vocabulary = architecture.gguf_tokens
+    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     if row.tokenizer == "wpm" and vocabulary > 100_000:
         return "unigram"
     if row.tokenizer or not vocabulary:

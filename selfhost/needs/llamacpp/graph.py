@@ -208,7 +208,7 @@ class Graph:
         types = room.key_type, room.value_type
         self.flash, self.stored = room.flash, [_STORED.get(type, "quantized") for type in types]
         self.width = model.embedding_length
-        self.vocabulary = model.gguf_tokens
+        self.vocabulary = model.vocabulary_gguf or model.vocabulary or 0
         self.streams, self.sequences = room.streams, room.sequences
         tokens = room.encoded if row.encoder else room.micro_batch
         # the same number from each sequence

@@ -271,7 +271,7 @@ def guessed_compute(
     model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
 ) -> Term:
     """The buffer of an architecture without a graph: logits, or the widest layer with masks."""
-    width, words = model.embedding_length, model.gguf_tokens
+    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
@@ -286,8 +286,10 @@ def guessed_compute(
     mask = (2 if room.flash else 4) + scored // room.streams
     body = tokens * (span * mask + 4 * alive)
     line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
-    line = f"{logits:,} bytes of logits" if logits > body else f"{tokens:,} tokens × ({line})"
-    size = most = max(logits, body)
+    size, line = max(
+        (logits, f"{logits:,} bytes of logits"), (body, f"{tokens:,} tokens × ({line})")
+    )
+    most = size
     if model.vocabulary is None and not row.encoder:
         words = SIZES["largest_vocabulary"]
         line += f"; the vocabulary is not stated: logits of up to {words:,} tokens"
@@ -360,7 +362,7 @@ def _program(case: Case, first: Cells) -> Term:
     model. The high end has the copies that a server keeps of one prompt that fills each context.
     """
     runtime, row = case.runtime, case.row
-    vocabulary = case.model.gguf_tokens
+    vocabulary = case.model.vocabulary_gguf or case.model.vocabulary or 0
     least, most = SIZES["vocabulary_bytes"][tokenizer_kind(case.model)]
     middle = (least + most) // 2
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
@@ -471,7 +473,10 @@ def _picture(case: Case) -> Term:
 def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
     """Both sizes where llama.cpp refuses the draft (SPEC_VOCAB_MAX_SIZE_DIFFERENCE)."""
     shapes = model.architecture, draft.architecture
-    own, other = (0 if shape is None else shape.gguf_tokens for shape in shapes)
+    own, other = (
+        (shape.vocabulary_gguf or shape.vocabulary or 0) if shape is not None else 0
+        for shape in shapes
+    )
     return (own, other) if own and other and abs(own - other) > 128 else None
 
 
