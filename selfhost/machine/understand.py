@@ -275,7 +275,7 @@ def _take_processor(about: Description) -> None:
 def _may_be_of_processor(word: str) -> bool:
     count = COUNT.fullmatch(word)
     is_other = SIZE.fullmatch(word) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word)
-    is_of_gpu = word in role("cards") or word in ("iris", "uhd", "hd", "xe", "graphics")
+    is_of_gpu = word in role("cards") or word in role("graphics")
     return not (is_other or is_of_gpu or (count and count[1]))
 
 
@@ -313,7 +313,7 @@ def _take_processor_kind(about: Description) -> None:
     """`ryzen 7`, `xeon`, `i5 8th gen`, `amd a10x9600p`: a kind with numbers of no series."""
     for start, first in [] if about.processor or about.has_chip else [*about.free.items()]:
         name, end = [first], start + 1
-        if not cpus.class_of(first) or first in ("pro", "ai", "core2"):
+        if not cpus.class_of(first) or first in role("no_kind"):
             continue
         while (word := about.free.get(end, "")) and _may_be_of_processor(word):
             is_number = any(map(str.isdecimal, word)) and not matches((word,))

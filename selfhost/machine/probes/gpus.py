@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ...core import Any
 from ...core.records import Record
-from ...core.tables import shipped_table
+from ...core.tables import expression, shipped_table
 from ..record import FILL_IN, Accelerator
 from .host import Facts, Host, whole
 
@@ -17,9 +17,6 @@ _BOARD = "/proc/device-tree/model"
 # classes of PCI: displays, and accelerators without one
 _DISPLAYS = ("0x03", "0x1200")
 _UNNAMED = "NVIDIA GPU"
-# the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
-# (Thor's Blackwell too)
-_UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
 _AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 # of NVML (nvml.h, nvmlReturn_t)
@@ -262,8 +259,9 @@ def _read_files(host: Host, count: int, unread: _Why) -> Cards:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
     is_pc, cards = host.architecture == "x86_64", list[Accelerator]()
+    unified_chips = expression("firmware_names", "unified_chips")
     for name in names:
-        unified = bool(re.search(_UNIFIED_CHIP, name)) if is_pc or name != _UNNAMED else None
+        unified = bool(unified_chips.search(name)) if is_pc or name != _UNNAMED else None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
     return Cards(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
 
@@ -275,7 +273,8 @@ def _jetson_board(host: Host) -> str:
     is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
     if not is_jetson and "jetson" not in board.lower():
         return ""
-    return board if re.search(_UNIFIED_CHIP, board) else f"NVIDIA Jetson ({board})"
+    is_named = expression("firmware_names", "unified_chips").search(board)
+    return board if is_named else f"NVIDIA Jetson ({board})"
 
 
 def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
@@ -327,8 +326,9 @@ def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> A
     name += " MIG" * ("part_of_bytes" in part and "MIG" not in name.split())
     size, free = part.get("memory_total_bytes") or None, part.get("memory_free_bytes")
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    unified = not size and error == _NOT_SUPPORTED and is_arm
-    if unified := unified or re.search(_UNIFIED_CHIP, name) is not None:
+    is_bufferless = not size and error == _NOT_SUPPORTED and is_arm
+    is_named = expression("firmware_names", "unified_chips").search(name) is not None
+    if unified := is_bufferless or is_named:
         size = free = None
     return Accelerator(
         vendor="nvidia",

@@ -94,14 +94,13 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
                 # spaces and the like are written in octal
                 octal = partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
                 root, point = map(octal, (root, point))
-            is_read_only = "ro" in fields[5].split(",")
             mounts.append(
                 Mount(
                     point=point,
                     filesystem=system[0],
                     root=root,
                     options=system[2],
-                    read_only=is_read_only,
+                    read_only="ro" in fields[5].split(","),
                 )
             )
     return tuple(mounts)

@@ -24,8 +24,6 @@ _FIRMWARE = f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible",
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
 _FOREIGN = {"x86_64": "\nCPU implementer", "i686": "\nCPU implementer", "aarch64": "\nflags"}
-# words in the release of the kernel of a virtual machine: WSL 2, Docker Desktop, OrbStack
-_VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
 NO_LIMIT = 2**60
@@ -130,7 +128,7 @@ def read_scope(host: Host, facts: Facts) -> None:
     group, root = host.read_text(CGROUP), host.mount_of("/")
     is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
     flags = set(host.read_text(CPUINFO).split())
-    words = shipped_table("platforms")["container_groups"]
+    table = shipped_table("platforms")
     signs = {
         "variable container": ("container", "container" in host.env),
         "variable KUBERNETES_SERVICE_HOST": ("container", "KUBERNETES_SERVICE_HOST" in host.env),
@@ -138,8 +136,8 @@ def read_scope(host: Host, facts: Facts) -> None:
         "/.dockerenv": ("container", is_layered and host.exists("/.dockerenv")),
         "/run/.containerenv": ("container", host.exists("/run/.containerenv")),
         "/run/systemd/container": ("container", host.exists("/run/systemd/container")),
-        CGROUP: ("container", any(word in group for word in words)),
-        "kernel release": ("vm", any(word in host.release for word in _VIRTUAL_KERNELS)),
+        CGROUP: ("container", any(word in group for word in table["container_groups"])),
+        "kernel release": ("vm", any(word in host.release for word in table["virtual_kernels"])),
         f"{CPUINFO}, flag hypervisor": ("vm", "hypervisor" in flags),
         # x86 kernels always show the flag to a guest
         f"{CPUINFO}, no flag hypervisor": ("host", "sse2" in flags),
