@@ -218,21 +218,19 @@ class _Loader:
             count += 1
             try:
                 machine = Machine.from_json(entry.value, file)
+                if machine.name == RECORDED:
+                    machine = machine.replace(name=self._name(file, entry, count))
+                if machine.name in self._origins:
+                    earlier, line = self._origins[machine.name]
+                    where = f"{earlier}:{line}" if line else earlier
+                    reason = f'"{machine.name}" is also the name of the machine in {where}'
+                    remedy = "keep one of them, or give each a name of its own"
+                    same = Problem(file=file, key="name", message=reason, remedy=remedy)
+                    raise MachineFileError([same])
             except MachineFileError as error:
                 for problem in error.problems:
                     key = ".".join(filter(None, (entry.place, problem.key))) or None
                     faults.append(problem.replace(line=entry.line, key=key))
-                continue
-            if machine.name == RECORDED:
-                machine = machine.replace(name=self._name(file, entry, count))
-            if machine.name in self._origins:
-                earlier, line = self._origins[machine.name]
-                where = f"{earlier}:{line}" if line else earlier
-                reason = f'"{machine.name}" is also the name of the machine in {where}'
-                remedy = "keep one of them, or give each a name of its own"
-                key = ".".join(filter(None, (entry.place, "name")))
-                problem = Problem(file=file, line=entry.line, key=key, message=reason)
-                faults.append(problem.replace(remedy=remedy))
                 continue
             self.machines.add(machine)
             self._origins[machine.name] = file, entry.line
