@@ -225,5 +225,5 @@ def _exception(use: ExemptionUse) -> Paragraph:
     style = "fail" if use.use is Use.EXPIRED and use.rows else style
     name, state, remedy = exception_words(use)
     fate = shortened(with_remedy(state, remedy), MOST_OF_A_TEXT)
-    shown = Span(use.use, style), " ", Span(shortened(name), "name"), f": {fate}"
-    return line(*shown, indent=2)
+    label = Span(shortened(name), "name")
+    return line(Span(use.use, style), " ", label, f": {fate}", indent=2)

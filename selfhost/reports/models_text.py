@@ -282,11 +282,8 @@ def compare_document(comparison: Comparison, *, verbose: bool = False, carry: st
         yield from (line(), _side_by_side(models[start : start + SIDE_BY_SIDE], verbose))
     yield line()
     for each in models:
-        successors = (
-            row.why.partition(":")[0]
-            for row in each.openness
-            if row.name == "current" and row.answer == "no"
-        )
+        ended = (row for row in each.openness if (row.name, row.answer) == ("current", "no"))
+        successors = (row.why.partition(":")[0] for row in ended)
         if remark := "; ".join(filter(None, (words.causes(each.verdict), *successors))):
             yield line(strong(each.verdict.model.id), f": {remark}")
     yield from (*_notes(verdicts, verbose=True), line())
@@ -316,9 +313,8 @@ def _facts(compared: Compared, verbose: bool) -> dict[str, str]:
     for offer in own[:1]:
         rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
         stated = (rate for rate in rates if rate is not None)
-        price = "/".join(
-            units.dollars(each).removeprefix("$") if each else "free" for each in stated
-        )
+        shown = (units.dollars(each).removeprefix("$") if each else "free" for each in stated)
+        price = "/".join(shown)
         if rates[0] is None:
             price = words.offer_words(offer.replace(price_is_for=None), None)[1]
     facts = {

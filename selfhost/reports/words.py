@@ -161,11 +161,9 @@ def causes(answer: Verdict) -> str:
     )
     asked = answer.question.stated.runtime and answer.question.runtime
     # of a program that was asked for nothing is said of others
-    return (
-        why.replace(LABELS["why_not"]["runtime"], f"{asked.name} does not load it")
-        if asked
-        else why
-    )
+    if asked:
+        why = why.replace(LABELS["why_not"]["runtime"], f"{asked.name} does not load it")
+    return why
 
 
 def failed_words(codes: Iterable[str]) -> str:
