@@ -270,7 +270,7 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
         entries = next((each for each in answers if each is not None), None)
         if entries is None:
             if not any(fact in value for fact in FACTS):
-                reason = "is no machine record, and no answer of a system that is read"
+                reason = "is neither a machine record nor an answer that is read as one"
                 record.fault = Unreadable(reason, _read_commands())
             yield record
             continue
@@ -301,7 +301,7 @@ def _may_hold_record(path: str) -> bool:
 
 def _read_commands() -> str:
     commands = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
-    return f"read is the JSON of {commands} and `selfhost machine --format json`"
+    return f"give the JSON of {commands} or `selfhost machine --format json`"
 
 
 def read_records(

@@ -107,7 +107,7 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
     row = _labels().get(key) or _labels().get(plain)
     if row is None:
         return None
-    other = f" --machine {row['other']}" if "other" in row else ""
+    other = f" --machine {row['other']}" if "other" in row else "."
     return load(row["profile"]).machine, f'"{text}": {row["note"]}{other}'
 
 

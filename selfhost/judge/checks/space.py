@@ -251,7 +251,7 @@ def _reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     if total is not None and limit is not None and limit < total:
         # what lies outside the limit serves the system already
         return max(_CONTAINER_RESERVE_BYTES, amount - (total - limit)), inside
-    return amount, f"assumed for {machine.system or 'the system'} itself"
+    return amount, "assumed for the system itself"
 
 
 def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
