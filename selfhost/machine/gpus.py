@@ -96,28 +96,23 @@ def link_bytes_per_second(name: str) -> float | None:
     return float(_table()["pcie_lane"][version]) * 1e9 * int(lanes)
 
 
-@lru_cache(maxsize=256)
-def processor_with(graphics: str) -> cpus.Processor | None:
-    """What is known of a processor by the name of the GPU in it; None for any other GPU."""
-    memory, name = fact_of(graphics, "integrated"), fact_of(graphics, "name")
-    if memory is None or fact_of(name, "integrated") is not memory:
-        return None
-    kind = memory.get("kind", "unnamed")
-    return cpus.Processor(
-        **cpus.rates_of(memory, memory.get("kinds", ())),
-        name=f"those with {name}",
-        bits=memory.get("bits", 64),
-        memory="either",
-        kind=kind,
-        share=cpus.share_of(kind),
-        vectors=memory.get("vectors", "avx2"),
-    )
-
-
 def series_in(machine: Machine) -> cpus.Processor | None:
     """The series of its processor, by its name or that of the GPU in it."""
-    inside = (processor_with(card.name) for card in machine.accelerators or () if card.unified)
-    return cpus.processor_of(machine.cpu_model or "") or next(filter(None, inside), None)
+    if (series := cpus.processor_of(machine.cpu_model or "")) is not None:
+        return series
+    for card in (card for card in machine.accelerators or () if card.unified):
+        memory, name = fact_of(card.name, "integrated"), fact_of(card.name, "name")
+        if memory is not None and fact_of(name, "integrated") is memory:
+            return cpus.Processor(
+                **cpus.rates_of(memory, memory.get("kinds", ())),
+                name=f"those with {name}",
+                bits=memory.get("bits", 64),
+                memory="either",
+                kind=memory.get("kind", "unnamed"),
+                share=cpus.share_of(memory.get("kind", "unnamed")),
+                vectors=memory.get("vectors", "avx2"),
+            )
+    return None
 
 
 def computer_of(machine: Machine) -> Mapping[str, Any] | None:

@@ -548,6 +548,7 @@ _STEPS = (
     _take_processor_number,
     _take_cards,
     _choose_cards,
+    # anew, for what may be a number of either is a processor's behind a GPU
     _take_processor_number,
     _take_processor_kind,
     _take_memory,

@@ -132,10 +132,10 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any], bool | None]:
     """The nearest folder upwards that exists, its volume, and whether it can be stored there.
     `OSError` where that is of another volume.
     """
-    folder = whole = host.resolve(place.path)
+    folder = wanted = host.resolve(place.path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)
-    volume, mount = host.mount_of(whole), host.mount_of(folder)
+    volume, mount = host.mount_of(wanted), host.mount_of(folder)
     if host.live and volume and volume != mount:
         raise OSError(f"the volume at {volume.point} cannot be looked at")
     space = host.ask("space", folder) or {}
