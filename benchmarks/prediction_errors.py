@@ -33,7 +33,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
-from selfhost.needs import weights_bytes
+from selfhost.needs import weights_files
 from selfhost.needs.llamacpp import graph, memory
 from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed, Term
@@ -303,7 +303,7 @@ def _published() -> Iterator[Error]:
     for model, sizes in truth.read("published.json")["file_bytes"].items():
         made = truth.architecture(model)
         for quantization, size in sizes.items():
-            sized = weights_bytes(
+            sized = weights_files(
                 ModelSpec(id="model", name="Model", architecture=made),
                 "gguf",
                 quantization,
@@ -313,7 +313,7 @@ def _published() -> Iterator[Error]:
     for listed in truth.read("published.json")["fused"]:
         spec = Catalogue.open().spec(listed["model"]).replace(files=())
         for quantization, gigabytes in listed["gigabytes"].items():
-            sized = weights_bytes(spec, "gguf", quantization)
+            sized = weights_files(spec, "gguf", quantization)
             if isinstance(sized, Term):
                 yield "published GGUF size, fused", spec.id, _off(sized.bytes, int(gigabytes * 1e9))
 

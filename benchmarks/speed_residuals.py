@@ -463,7 +463,7 @@ def _split_paces(
         described = row_of(spec.architecture)
         assert described.name
         share = _share_on_card(row, spec, 2 if described.gate == "none" else 3)
-        files = need.weights_bytes(spec, "gguf", row["quantization"])
+        files = need.weights_files(spec, "gguf", row["quantization"])
         size = 0 if isinstance(files, Unread) else files.bytes
         # llama-bench starts at that depth and decodes some 128 tokens
         depth_tokens = (row["depth"] or 0) + 64

@@ -267,11 +267,11 @@ def quantization_there(
         is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
         # of listed parts the command fetches each by its name
         is_made = runtime.parts.get(spec.id) is None and can_quantize(spec, runtime, name)
-        size = need.weights_bytes(spec, format, name) if is_sized and is_made else None
+        size = need.weights_files(spec, format, name) if is_sized and is_made else None
         if isinstance(size, Term):
             return name
     guess, why = _type_of_bits(quantization, listed), None
-    unsized = need.weights_bytes(spec, format, quantization)
+    unsized = need.weights_files(spec, format, quantization)
     if runtime.rule_of(quantization) and isinstance(unsized, Unread):
         why = unsized.reason
     raise fault(
@@ -455,7 +455,7 @@ def bytes_to_make(question: Question, catalogue: Catalogue) -> int:
     conversion = runtime.conversion if runtime is not None else None
     if conversion is not None and workload.quantization not in conversion.types:
         kinds.append((conversion.format, conversion.through))
-    sizes = [need.weights_bytes(spec, *kind) for kind in kinds]
+    sizes = [need.weights_files(spec, *kind) for kind in kinds]
     return sum(max(1, size.bytes) if isinstance(size, Term) else 1 for size in sizes)
 
 

@@ -17,7 +17,14 @@ from ..catalogue.spec_values import QUANTIZATIONS
 from ..core import Any
 from ..core.records import shown
 from ..core.tables import shipped_table
-from ..needs.tensors import UNKNOWN_ROW, block_tensors, checkpoint_tensors, count, idle, row_of
+from ..needs.tensors import (
+    UNKNOWN_ROW,
+    block_tensors,
+    checkpoint_tensors,
+    count_parameters,
+    idle_parameters,
+    row_of,
+)
 from . import source
 from .config_keys import CLASSES, MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
 from .source import FILES, MAX_NUMBER, LocalModel, Unclear, architecture_of, grouped, reason, short
@@ -106,14 +113,14 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     if architecture is None or row_of(architecture) is UNKNOWN_ROW:
         return Parameters()
     groups = checkpoint_tensors(architecture)
-    total = count(groups)
+    total = count_parameters(groups)
     if total > source.MAX_PARAMETERS:
         source.refuse(keys.path, "parameters", total=total)
     predicts = "mtp_layers" in keys.outer_type
     return Parameters(
         total=total,
-        active=max(1, total - idle(groups, architecture)),
-        mtp=count(block_tensors(architecture)) or None if predicts else None,
+        active=max(1, total - idle_parameters(groups, architecture)),
+        mtp=count_parameters(block_tensors(architecture)) or None if predicts else None,
     )
 
 

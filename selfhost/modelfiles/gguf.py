@@ -21,9 +21,9 @@ from ..needs.tensors import (
     UNKNOWN_ROW,
     ArchitectureRow,
     checkpoint_tensors,
-    count,
+    count_parameters,
     gguf_tensors,
-    idle,
+    idle_parameters,
     row_of,
 )
 from . import source
@@ -215,8 +215,8 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     active = None if has_experts else total
     if architecture is not None and row_of(architecture) is not UNKNOWN_ROW:
         groups = checkpoint_tensors(architecture)
-        total = count(groups) if model.is_as_row else total
-        active = total - idle(groups, architecture)
+        total = count_parameters(groups) if model.is_as_row else total
+        active = total - idle_parameters(groups, architecture)
     if total > source.MAX_PARAMETERS:
         raise Malformed(f"{total:.1e} parameters")
     return Parameters(total=total or None, active=active or None, mtp=predicting or None)

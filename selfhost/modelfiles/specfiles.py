@@ -284,7 +284,7 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
         return
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
-            sized = need.weights_bytes(spec.replace(files=()), files.format, name)
+            sized = need.weights_files(spec.replace(files=()), files.format, name)
             if not isinstance(sized, Term):
                 continue
             # some pipelines are published in 32 bits and loaded in 16 (Lumina-Image 2.0, Z-Image)

@@ -18,7 +18,7 @@ from .file_formats import (
     default_format_and_quantization,
     quantizations_of,
     takes_text_alone,
-    weights_bytes,
+    weights_files,
     why_not_loaded,
 )
 from .llamacpp.files import files_of_maker

@@ -208,16 +208,38 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def _as_published(case: Case) -> Term | Unread:
-    own, name = case.own_type, case.quantization
-    untyped = case.spec.unknown.get("architecture.matrix_dtype")
+    """In the stored type: by its tensors, else by the number of parameters."""
+    own, name, spec = case.own_type, case.quantization, case.spec
+    untyped, total = spec.unknown.get("architecture.matrix_dtype"), spec.parameters.total
+    architecture = spec.architecture
     if untyped is not None and case.is_own:
         return unread(untyped, _GIVE_FILES)
-    if not case.is_own and (case.spec.architecture is not None or name not in DTYPES):
+    if not case.is_own and (architecture is not None or name not in DTYPES):
         why = f"no source states the size of the {case.format} files in {name}"
         return unread(why, f"use --quant {own}, as published")
     if own == "int4":
         return unread("how many bits a weight takes in int4 is not stated", _STATE_SIZE)
-    return _by_tensors(case) if case.whole else _by_count(case)
+    if case.whole:
+        return _by_tensors(case)
+    if total is None:
+        return unread_size(spec)
+    if architecture is None and "architecture" in spec.unknown:
+        # models of this kind are published in 4 bits a weight as often as in 16
+        return unread(
+            "the spec does not state the type that the weights are stored in", _STATE_TYPE
+        )
+    if architecture is None or architecture.dtype is None:
+        source = "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
+        line, low = f"{total:,} parameters × 16 bits / 8", int(total * DTYPES["mxfp4"] / 8)
+        return term("files", total * 2, How.ASSUMED, source, line, low=low, high=total * 4)
+    bits, plain = _bits(own), _bits(architecture.dtype)
+    size, how, source = int(total * bits / 8), How.COMPUTED, "parameters in the published type"
+    high = int(size * 1.05)
+    if own != architecture.dtype:
+        how, high = How.ASSUMED, int(total * max(bits, plain) / 8)
+        source = f"parameters in {own}; how many are in {architecture.dtype} is not known"
+    line = f"{total:,} parameters × {bits:g} bits / 8"
+    return term("files", size, how, source, line, high=high)
 
 
 def cast_to(case: Case) -> Case:
@@ -260,31 +282,6 @@ def _tensor_bytes(case: Case) -> Term:
     saved = 1.5 * encoders if architecture.matrix_dtype in _BITSANDBYTES else 0
     ends = {"low": int(size * 0.995 - saved), "high": int(size * high)}
     return term("files", size, how, source, line, **ends)
-
-
-def _by_count(case: Case) -> Term | Unread:
-    """The size by the number of parameters, for a model whose tensors are not known."""
-    total, architecture = case.spec.parameters.total, case.spec.architecture
-    if total is None:
-        return unread_size(case.spec)
-    if architecture is None and "architecture" in case.spec.unknown:
-        # models of this kind are published in 4 bits a weight as often as in 16
-        return unread(
-            "the spec does not state the type that the weights are stored in", _STATE_TYPE
-        )
-    if architecture is None or architecture.dtype is None:
-        source = "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
-        line, low = f"{total:,} parameters × 16 bits / 8", int(total * DTYPES["mxfp4"] / 8)
-        return term("files", total * 2, How.ASSUMED, source, line, low=low, high=total * 4)
-    type = case.own_type
-    bits, plain = _bits(type), _bits(architecture.dtype)
-    size, how, source = int(total * bits / 8), How.COMPUTED, "parameters in the published type"
-    high = int(size * 1.05)
-    if type != architecture.dtype:
-        how, high = How.ASSUMED, int(total * max(bits, plain) / 8)
-        source = f"parameters in {type}; how many are in {architecture.dtype} is not known"
-    line = f"{total:,} parameters × {bits:g} bits / 8"
-    return term("files", size, how, source, line, high=high)
 
 
 def _packed_size(case: Case) -> Term | Unread:

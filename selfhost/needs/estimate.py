@@ -30,7 +30,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import cache_groups, checkpoint_tensors, count, idle
+from .tensors import cache_groups, checkpoint_tensors, count_parameters, idle_parameters
 
 
 def needs_of(
@@ -204,8 +204,8 @@ def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
     if not case.whole:
         return None
     groups = checkpoint_tensors(case.model)
-    total = count(groups)
-    return total, total - idle(groups, case.model)
+    total = count_parameters(groups)
+    return total, total - idle_parameters(groups, case.model)
 
 
 def decode_bytes_by_type(

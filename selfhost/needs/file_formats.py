@@ -69,7 +69,7 @@ def case_of(
     row = row_of(model)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
-    elif row is not UNKNOWN_ROW and (why := why_not_known(model, runtime)):
+    elif row is not UNKNOWN_ROW and (why := why_cache_not_known(model, runtime)):
         # its weights are known, not what this program makes of its cache
         tensors = checkpoint_tensors(model)
         model = model.replace(tensors=tensors, attention=(), recurrent=())
@@ -93,7 +93,7 @@ def case_of(
     )
 
 
-def why_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
+def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
     if any(group.kind == "compressed" for group in architecture.attention):
         return "how much memory compressed attention needs outside llama.cpp is not known"
@@ -249,7 +249,7 @@ def canonical_quantization(text: str) -> str | None:
     return scheme.name if scheme else None
 
 
-def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
+def weights_files(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
     """The files of one format and quantization, as downloaded, without the projector."""
     workload = Workload(format=format or None, quantization=quantization or None)
     return size_of(case_of(spec, None, workload))

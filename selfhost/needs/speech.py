@@ -146,8 +146,21 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
             f"; audio of {seconds // 60} minutes, {60 * each:,} bytes more for each other minute"
         )
     if case.device is None and type != "float16":
-        work = _ct2_on_cpu(case, audio, seconds, files.bytes - weights.bytes)
-        return weights, work.replace(arithmetic=work.arithmetic + remark), program
+        # the most beside the weights: for the spectrum, the file, `narrowed` after it, or the text
+        is_narrowed, frames = type == "int8", seconds * _FRAMES_PER_SECOND
+        narrowed = (files.bytes - weights.bytes) * is_narrowed
+        caches = _ct2_caches(case, audio, seconds, 4, _CT2["reordered" if is_narrowed else "plain"])
+        numbers = audio.positions * audio.embedding_length * case.workload.parallel
+        held = 4 * _CT2["arrays"] * numbers
+        held += frames * _CT2["kept_bytes"] + int(_CT2["holes"] * narrowed)
+        likely = max(frames * _CT2["spectrum_bytes"], narrowed, held + caches)
+        line = f"{caches:,} bytes of caches + {held:,} bytes of audio and buffers"
+        if likely != held + caches:
+            line = f"{likely:,} bytes while the file or the audio is read"
+        how = How.STATED if case.workload.parallel > 1 else How.MEASURED
+        ends = {"low": int(likely * 0.85), "high": int(likely * 1.14)}
+        work = term("compute", likely, how, _CT2["source"], line + remark, **ends)
+        return weights, work, program
     caches = _ct2_caches(case, audio, seconds, 4 if type == "float32" else 2)
     left = _CT2["gpu"][type]
     line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
@@ -171,20 +184,3 @@ def _ct2_caches(
     each = 2 * case.model.layers * case.model.embedding_length * width * parallel
     cells = _CT2["text_cells" if parallel == 1 and seconds > 30 else "piece_cells"]
     return int(each * (audio.positions + reordered * _BEAMS * cells))
-
-
-def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
-    """The most beside the weights: for the spectrum, the file, `narrowed` after it, or the text."""
-    reordered, frames = _CT2["reordered"], seconds * _FRAMES_PER_SECOND
-    if case.quantization != "int8":
-        reordered, narrowed = _CT2["plain"], 0
-    caches = _ct2_caches(case, audio, seconds, 4, reordered)
-    beside = _CT2["arrays"] * audio.positions * audio.embedding_length * 4 * case.workload.parallel
-    beside += frames * _CT2["kept_bytes"] + int(_CT2["holes"] * narrowed)
-    likely = max(frames * _CT2["spectrum_bytes"], narrowed, beside + caches)
-    line = f"{caches:,} bytes of caches + {beside:,} bytes of audio and buffers"
-    if likely != beside + caches:
-        line = f"{likely:,} bytes while the file or the audio is read"
-    how = How.STATED if case.workload.parallel > 1 else How.MEASURED
-    ends = {"low": int(likely * 0.85), "high": int(max(likely, beside + caches) * 1.14)}
-    return term("compute", likely, how, _CT2["source"], line, **ends)

@@ -182,12 +182,12 @@ def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | No
     return 2 * tokens if tokens is not None and row.rewrites else tokens
 
 
-def count(groups: Iterable[TensorGroup]) -> int:
+def count_parameters(groups: Iterable[TensorGroup]) -> int:
     """How many parameters the tensors have."""
     return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
 
 
-def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
+def idle_parameters(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     """Parameters of the routed experts that one token does not use: `total` minus `active`."""
     routed = [group for group in groups if "exps." in group.name and "norm" not in group.name]
     left_out = 0
@@ -197,7 +197,7 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
                 # GroveMoE has half as many of the smaller ones
                 experts = group.shape[-1]
                 used = min(layer.used or experts, experts)
-                left_out += count((group,)) * (experts - used) // experts
+                left_out += count_parameters((group,)) * (experts - used) // experts
     return left_out
 
 

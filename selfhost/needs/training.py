@@ -17,10 +17,10 @@ from ..core.units import filled
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
 from .case import Case, is_cast, overhead, why_no_encoders
 from .checkpoints import linear_layers, size_of
-from .file_formats import why_not_known
+from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
 from .records import How, Needs, Term, term, times, unread
-from .tensors import checkpoint_tensors, count
+from .tensors import checkpoint_tensors, count_parameters
 
 _RULES = shipped_table("memory")["training"]
 
@@ -91,7 +91,7 @@ def training_of(case: Case) -> Training:
         inputs = 0 if each.part == "latent values" else each.inputs
         adapters[each.part == "expert"] += rank * (inputs + each.outputs) * each.number
     # encoders have narrower matrices: up to four times as many adapter parameters a weight
-    parameters = count(checkpoint_tensors(model)) + case.encoders
+    parameters = count_parameters(checkpoint_tensors(model)) + case.encoders
     seeing = 4 * case.encoders * adapters[0] // max(1, parameters)
     return Training(
         case=case,
@@ -131,7 +131,7 @@ def _why_not_computed(case: Case) -> tuple[str, str] | None:
         return _refused("kind", kind=kind, elsewhere=elsewhere)
     if model is None or not case.whole:
         return _refused("no_tensors")
-    if case.row.rewrites or why_not_known(model, case.runtime) is not None:
+    if case.row.rewrites or why_cache_not_known(model, case.runtime) is not None:
         return _refused("row", row=model.row)
     if "nvfp4" in (model.matrix_dtype, model.expert_dtype):
         return _refused("nvfp4")

@@ -21,7 +21,7 @@ from selfhost.catalogue.runtime import COMPANIONS, RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.catalogue.spec_values import SCRATCH
 from selfhost.core.units import canonical
-from selfhost.needs.tensors import checkpoint_tensors, count, row_of
+from selfhost.needs.tensors import checkpoint_tensors, count_parameters, row_of
 
 CONFIGS = DATA / "configs"
 SHELF = open_catalogue()
@@ -157,7 +157,9 @@ def test_total_is_the_sum_over_the_architecture(id: str) -> None:
     """`parameters.total` is every tensor of the checkpoint, encoders included (rule 3 of the spec format)."""
     spec = spec_of(id)
     assert row_of(architecture_of(id)).name, f"no row for {architecture_of(id).row}"
-    counted = count(checkpoint_tensors(architecture_of(id))) + (spec.parameters.encoders or 0)
+    counted = count_parameters(checkpoint_tensors(architecture_of(id))) + (
+        spec.parameters.encoders or 0
+    )
     assert spec.parameters.total is not None
     if spec.parameters.difference:
         assert counted == pytest.approx(spec.parameters.total, rel=0.005)

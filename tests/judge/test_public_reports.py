@@ -15,7 +15,7 @@ from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.needs.case import published
-from selfhost.needs.file_formats import weights_bytes
+from selfhost.needs.file_formats import weights_files
 from selfhost.needs.records import Term
 
 GB = 1_000_000_000
@@ -133,7 +133,7 @@ def test_no_size_is_told_of_another_repository_than_is_fetched() -> None:
 
 def test_the_names_of_unsloths_mixes_are_known() -> None:
     for mix in ("UD-IQ3_XS", "UD-IQ2_S", "UD-Q6_K_M", "UD-Q6_K_L", "UD-Q8_K_L"):
-        size = weights_bytes(CATALOGUE.spec("qwen3.6-27b"), "gguf", mix)
+        size = weights_files(CATALOGUE.spec("qwen3.6-27b"), "gguf", mix)
         assert not isinstance(size, Unread), mix
 
 

@@ -132,7 +132,7 @@ def test_a_checkpoint_is_as_large_as_its_repository_lists(
     """32 bits are twice 16: the type that a spec states is the one its files have."""
     (spec,) = (one for one in specs() if one.id == id)
     assert needs.quantizations_of(spec, runtime("transformers"))[0] == stored
-    sized = needs.weights_bytes(spec, "safetensors", stored)
+    sized = needs.weights_files(spec, "safetensors", stored)
     assert isinstance(sized, Term)
     assert sized.bytes == pytest.approx(listed, rel=0.01)
 
@@ -145,7 +145,7 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
     assert answer.download_bytes
     assert answer.memory is None
     assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"]
-    sized = needs.weights_bytes(model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M")
+    sized = needs.weights_files(model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M")
     assert isinstance(sized, Term)
     # Llama 3.1 8B, 8.03 B parameters, is 4.92 GB
     assert sized.low_bytes < 4_920_739_232 < sized.high_bytes

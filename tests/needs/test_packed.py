@@ -15,7 +15,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.record import quality_of
 from selfhost.modelfiles import read_local
-from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
+from selfhost.needs import canonical_quantization, quantizations_of, weights_files
 from selfhost.needs.checkpoints import linear_bytes
 from selfhost.needs.records import How, Term
 
@@ -25,7 +25,7 @@ CATALOGUE = open_catalogue()
 
 def computed(model: str, format: str, quantization: str) -> Term:
     """The size by the format's own rule, as if no publisher stated one."""
-    found = weights_bytes(CATALOGUE.spec(model).replace(files=()), format, quantization)
+    found = weights_files(CATALOGUE.spec(model).replace(files=()), format, quantization)
     assert isinstance(found, Term), found
     return found
 
@@ -82,7 +82,7 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
     }
     for files in CATALOGUE.spec(model).files:
         for quantization, size in files.bytes.items() if files.format == "mlx" else ():
-            found = weights_bytes(CATALOGUE.spec(model).replace(files=()), "mlx", quantization)
+            found = weights_files(CATALOGUE.spec(model).replace(files=()), "mlx", quantization)
             if model in mixes or not isinstance(found, Term):
                 continue
             assert abs(found.bytes - size) <= 0.005 * size, (
@@ -127,7 +127,7 @@ def test_spellings(typed: str, name: str | None) -> None:
 )
 def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
     """One scale of a byte for 16 weights of 4 bits, tables in 16 bits."""
-    size = weights_bytes(CATALOGUE.spec(id), "safetensors", "nvfp4")
+    size = weights_files(CATALOGUE.spec(id), "safetensors", "nvfp4")
     assert isinstance(size, Term)
     assert size.low_bytes <= gigabytes * 1e9 <= size.high_bytes
 
@@ -175,7 +175,7 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
     if local.quantization is None:
         assert "not understood" in local.spec.unknown["architecture.matrix_dtype"]
         return
-    found = weights_bytes(local.spec, "safetensors", local.quantization)
+    found = weights_files(local.spec, "safetensors", local.quantization)
     assert isinstance(found, Term), local.spec.unknown
     scales = 2 * (12 * sum(ROWS_OF.values()) + 1000) if local.quantization == "float8_e4m3" else 0
     indices = 0

@@ -15,7 +15,7 @@ from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.needs import needs_of
-from selfhost.needs.file_formats import case_of, why_not_known
+from selfhost.needs.file_formats import case_of, why_cache_not_known
 from selfhost.needs.records import How, Needs, Term
 from selfhost.needs.tensors import row_of
 from selfhost.needs.training import training_of
@@ -32,7 +32,7 @@ def trainable() -> tuple[ModelSpec, ...]:
         if spec.architecture is not None
         and spec.modality in ("text", "vision", "embedding")
         and (row := row_of(spec.architecture)).name
-        and why_not_known(spec.architecture, runtime("transformers")) is None
+        and why_cache_not_known(spec.architecture, runtime("transformers")) is None
         # what training an encoder with a decoder takes is not computed, and said to be unknown
         and not row.rewrites
     )

@@ -539,7 +539,7 @@ def shared_gpu_of(
     least = None if runtime is None else runtime.shared_compute_capability
     if device is None or (least is not None and reaches(device, least) is False):
         return None
-    if is_used and not _computes_untold(device, machine, runtime):
+    if is_used and not _computes_unasked(device, machine, runtime):
         return None
     own = device_bandwidth(device)
     peak, guessed = (SAME * own, None) if own is not None else _peak_of_ram(machine)
@@ -574,7 +574,7 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
     return longest(ends, SAME * (rate or 0)), "a guess: not measured"
 
 
-def _computes_untold(device: Accelerator, machine: Machine, runtime: RuntimeSpec | None) -> bool:
+def _computes_unasked(device: Accelerator, machine: Machine, runtime: RuntimeSpec | None) -> bool:
     if device.name == _APPLE_GPU or processor_of(machine).is_guest:
         return False
     if runtime is None:

@@ -15,7 +15,7 @@ from helpers.llamacpp_truth import architecture, read, records, room, row, rows_
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.tables import shipped_table
-from selfhost.needs import canonical_quantization, weights_bytes
+from selfhost.needs import canonical_quantization, weights_files
 from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp import graph, memory
 from selfhost.needs.records import Term
@@ -99,7 +99,7 @@ MEASURED = json.loads((TRUTH / "unsloth_mixes.json").read_text(encoding="utf-8")
 def size_of(id: str, mix: str) -> Term:
     """By the rule, whatever sizes are listed."""
     spec = CATALOGUE.spec(id).replace(files=())
-    size = weights_bytes(spec, "gguf", mix)
+    size = weights_files(spec, "gguf", mix)
     assert isinstance(size, Term)
     return size
 

@@ -17,7 +17,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
-from selfhost.needs import Companions, needs_of, weights_bytes
+from selfhost.needs import Companions, needs_of, weights_files
 from selfhost.needs.llamacpp import files as gguf
 from selfhost.needs.quantization import canonical_gguf, recipe_tensors
 from selfhost.needs.records import Term
@@ -134,7 +134,7 @@ def test_published_files_are_within_half_a_percent() -> None:
     for model, sizes in read("published.json")["file_bytes"].items():
         spec = ModelSpec(id="model", name="Model", architecture=architecture(model))
         for quantization, size in sizes.items():
-            sized = weights_bytes(spec, "gguf", quantization)
+            sized = weights_files(spec, "gguf", quantization)
             assert isinstance(sized, Term)
             assert abs(sized.bytes - size) <= 0.005 * size, (model, quantization, sized.bytes, size)
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
@@ -174,7 +174,7 @@ def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, 
     spec = Catalogue.open().spec(listed["model"]).replace(files=())
     for quantization, gigabytes in listed["gigabytes"].items():
         sized, later = (
-            weights_bytes(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
+            weights_files(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
         )
         assert isinstance(sized, Term)
         assert isinstance(later, Term)
@@ -278,7 +278,7 @@ def test_files_are_as_they_were_published(
     is to draft with it has it."""
     spec = Catalogue.open().spec(id).replace(files=())
     sized, later = (
-        weights_bytes(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
+        weights_files(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
     )
     assert isinstance(sized, Term)
     assert isinstance(later, Term)
