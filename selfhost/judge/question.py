@@ -24,8 +24,9 @@ from .pace import (
     GATED_MATRICES,
     MEASURED_PROGRAM,
     SHORT_CHAT_TOKENS,
+    Range,
     Step,
-    launched_layers,
+    constant,
 )
 from .pace.rates import shared_gpu_of
 from .programs import (
@@ -267,14 +268,24 @@ def step_of(question: Question) -> Step | None:
 
 
 def _launched_from_python(step: Step, spec: ModelSpec, runtime: RuntimeSpec, type: str) -> Step:
-    """With the layers that it launches; and what it reads, where the parameters alone tell."""
-    rule, parameters = runtime.rule_of(type), step.parameters
-    percent = (100, 100, 100) if rule is None else rule.launched_percent
-    step = step.replace(launched_layers=launched_layers(step.architecture, percent, parameters))
-    if step.read_bytes or step.architecture is not None or not parameters:
+    """With the layers that it launches; these, and what it reads, by the parameters where no layers
+    are known.
+    """
+    architecture, parameters, figures = step.architecture, step.parameters, constant("step")
+    rule = runtime.rule_of(type)
+    if architecture is not None:
+        fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
+        # each expert is called in turn at the slow end
+        experts = sum(len(part.layers) * (part.experts or 0) for part in architecture.feed_forward)
+        slow = (step.layers + figures["expert"] * experts) * most / 100
+        ends = Range(slow, step.layers * usual / 100, step.layers * fewest / 100)
+        return step.replace(launched_layers=ends)
+    if not parameters:
         return step
+    layers = figures["layers_of_7b"] * (parameters / 7e9) ** figures["layers_grow"]
     name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
-    return step.replace(read_bytes=FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)}))
+    read = step.read_bytes or FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)})
+    return step.replace(launched_layers=Range(*figures["layers_ends"]) * layers, read_bytes=read)
 
 
 def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Question:

@@ -157,9 +157,8 @@ def test_total_is_the_sum_over_the_architecture(id: str) -> None:
     """`parameters.total` is every tensor of the checkpoint, encoders included (rule 3 of the spec format)."""
     spec = spec_of(id)
     assert row_of(architecture_of(id)).name, f"no row for {architecture_of(id).row}"
-    counted = count_parameters(checkpoint_tensors(architecture_of(id))) + (
-        spec.parameters.encoders or 0
-    )
+    tensors = checkpoint_tensors(architecture_of(id))
+    counted = count_parameters(tensors) + (spec.parameters.encoders or 0)
     assert spec.parameters.total is not None
     if spec.parameters.difference:
         assert counted == pytest.approx(spec.parameters.total, rel=0.005)

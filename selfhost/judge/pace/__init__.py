@@ -260,21 +260,6 @@ def width_of(group: Attention) -> float:
     return group.key_length + group.value_length
 
 
-def launched_layers(
-    architecture: Architecture | None, percent: tuple[int, ...], parameters: int | None
-) -> Range | None:
-    """`Step.launched_layers`, by the parameters where the layers are not known."""
-    figures = constant("step")
-    if architecture is None:
-        usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
-        return Range(*figures["layers_ends"]) * usual if parameters else None
-    # each expert is called in turn at the slow end
-    experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
-    layers, (fewest, usual, most) = architecture.layers, percent
-    slow = (layers + figures["expert"] * experts) * most / 100
-    return Range(slow, layers * usual / 100, layers * fewest / 100)
-
-
 def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
     """Parameters of all routed experts, of those that a token uses, and layers that have some."""
     experts = used = 0.0
