@@ -276,19 +276,6 @@ def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
     assert clean(shown) == shown
 
 
-@pytest.mark.parametrize(("model", "is_wide"), [("opt-1.3b", True), ("mistral-7b", False)])
-def test_the_row_of_memory_tells_what_is_likely(model: str, is_wide: bool) -> None:
-    """The most it may take stands beside it, where that is much more."""
-    verdict = check(model, machine="desktop-ryzen-7700-32gb")
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    likely = units.binary(verdict.needs.memory.total_bytes).partition(" ")[0]
-    lines = plain(check_text.check_document([verdict])).splitlines()
-    (row,) = [line for line in lines if line.startswith("  memory ")]
-    assert f" {likely} of " in row
-    assert (f"up to {units.binary(verdict.needs.memory.high_bytes)}" in row) is is_wide
-
-
 @pytest.mark.parametrize(
     ("model", "runtime", "words"),
     [

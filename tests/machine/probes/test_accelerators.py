@@ -221,11 +221,18 @@ int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 2; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
     *device = (nvmlDevice_t)(0x7f0000001000UL + index); return 0;
 }
+static int is_part(nvmlDevice_t device) { return (unsigned long)device >> 44 == 6; }
 int nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size) {
-    snprintf(text, size, "NVIDIA H100 80GB HBM3"); return 0;
+    snprintf(text, size, "NVIDIA H100 80GB HBM3%s", is_part(device) ? " MIG 1g.10gb" : ""); return 0;
 }
 int nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
-    memory->total = 81559ULL << 20; memory->free = 81081ULL << 20; memory->used = 478ULL << 20; return 0;
+    memory->total = (is_part(device) ? 9984ULL : 81559ULL) << 20; memory->used = 478ULL << 20;
+    memory->free = memory->total - memory->used; return 0;
+}
+int nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *now, unsigned int *later) { *now = *later = !strcmp(scenario(), "mig"); return 0; }
+int nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count) { *count = 7; return 0; }
+int nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *part) {
+    *part = (nvmlDevice_t)(0x600000000000UL + index); return index == 0 || index == 6 ? 0 : 6;
 }
 int nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
 int nvmlDeviceGetMemoryBusWidth(nvmlDevice_t device, unsigned int *width) { *width = 5120; return 0; }
@@ -261,9 +268,15 @@ def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build) -> Any
 
 
 def test_what_the_library_says_is_read(asking: Any) -> None:
-    """Two cards, by the structures of nvml.h."""
-    two = [(one.name, one.memory_total_bytes, one.compute_capability) for one in cards(asking(""))]
-    assert two == [(NAME, TOTAL, "9.0")] * 2
+    """By the structures of nvml.h two cards, of which `free` and not `used` is free; in MIG mode the instances that its numbers, which have gaps, lead to."""
+    for case, name, size, each in (("", NAME, 81559, 2), ("mig", f"{NAME} MIG 1g.10gb", 9984, 4)):
+        free, rate = size - 478, 3352e9 / (1 if each == 2 else 8)
+        read = cards(asking(case))
+        assert [(card.name, card.compute_capability) for card in read] == [(name, "9.0")] * each
+        for card in read:
+            sizes = card.memory_total_bytes, card.memory_free_bytes
+            assert sizes == (size * MIB, free * MIB)
+            assert card.memory_bandwidth_bytes_per_second == pytest.approx(rate, rel=1e-3)
 
 
 FAILURES = {"exit": "status 3", "crash": "signal 11", "hang": "within 1 second", "mismatch": "different versions"}  # fmt: skip
