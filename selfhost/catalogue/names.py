@@ -53,10 +53,6 @@ class Resolution(Record):
     names_file: bool = False
 
 
-# an id of a spec, and sentences on how the name was taken
-Match = tuple[str, tuple[str, ...]]
-
-
 def id_of(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model that goes by this name, None where no single one does."""
     try:
@@ -187,7 +183,7 @@ def read(typed: str, catalogue: Catalogue) -> Resolution | None:
     is_plain = typed.replace("-", "").replace(".", "").replace("_", "").isalnum()
     is_plain = is_plain and not typed.lower().endswith(_FILE_ENDINGS)
     if is_plain and (match := model_named(typed, catalogue)):
-        return Resolution(spec_id=match[0], notes=match[1])
+        return match
     return read_whole(typed, catalogue)
 
 
@@ -216,7 +212,7 @@ def read_whole(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> 
 
 def matches(
     name: str, catalogue: Catalogue, *, otherwise: bool = False
-) -> Iterator[tuple[Match, Form | None]]:
+) -> Iterator[tuple[Resolution, Form | None]]:
     """Known models, each with what the rest of the name says of its files."""
     # what is known of Ollama's library is known as it is
     owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
@@ -234,20 +230,19 @@ def matches(
         account = "" if (base, form) in speech else owner
         for reading in readings:
             match = reading(base, account, form, catalogue)
-            if match is not None and not (form and catalogue.outlines[match[0]].closed):
+            if match is not None and not (form and catalogue.outlines[match.spec_id].closed):
                 yield match, form
 
 
 def _with_form(
-    match: Match, form: Form | None, name: str, catalogue: Catalogue
+    match: Resolution, form: Form | None, name: str, catalogue: Catalogue
 ) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
-    spec_id, notes = match
     held = expression("names", "gguf_repository").fullmatch(name) if "/" in name else None
     repository = held[1] if held else None
     if form is None:
-        return Resolution(spec_id=spec_id, notes=notes, repository=repository)
-    spec = catalogue.spec(spec_id)
+        return match.replace(repository=repository)
+    spec = catalogue.spec(match.spec_id)
     if not form.is_sized or not serves(form, spec, catalogue):
         return None
     quantization, said, facts = form.quantization, form.notes, catalogue.common("quantizations")
@@ -260,11 +255,10 @@ def _with_form(
         repository = f"{spec.repository}-qat-q4_0-gguf" if is_file else repository
     if form.runtime and form.quantization:
         repository = name if expression("names", "repository").fullmatch(name) else None
-    return Resolution(
-        spec_id=spec_id,
+    return match.replace(
         quantization=quantization,
         runtime=form.runtime,
-        notes=(*notes, *(facts["form"][key].format(form=form) for key in said)),
+        notes=(*match.notes, *(facts["form"][key].format(form=form) for key in said)),
         repository=repository,
     )
 
@@ -287,33 +281,34 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     return account.lower() in ("", "google", "library") and bool(row.get("wide_qat_table"))
 
 
-def model_named(name: str, catalogue: Catalogue, *, as_in_ollama: bool = False) -> Match | None:
+def model_named(
+    name: str, catalogue: Catalogue, *, as_in_ollama: bool = False
+) -> Resolution | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title; with
     `as_in_ollama` what Ollama loads by it, which may be another than the name means elsewhere.
     """
     key = canonical(name)
     own = catalogue.id_named(key, "ids", "aliases", is_own=True)
     if own is not None and catalogue.id_named(key, "ids") in (None, own):
-        return own, ()
+        return Resolution(spec_id=own)
     family, facts = catalogue.common_tables("families", "family").get(key, ("", {}))
     match = _family_model(family, facts, key, catalogue)
     if match is None:
         # of an id as it is written nothing else is read
         id = name if name in catalogue else catalogue.id_named(key, "aliases", "whole")
-        match = (id, ()) if id is not None else None
+        match = Resolution(spec_id=id) if id is not None else None
     loaded = facts.get("ollama") if as_in_ollama else None
     if ":" in name:
         loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
-    meant = match and match[0]
-    if loaded in (None, meant) or loaded not in catalogue:
+    if loaded is None or loaded not in catalogue or (match and loaded == match.spec_id):
         return match
-    note = f"Ollama's {name} is {loaded}; elsewhere the name means {meant}."
-    return loaded, (note,) if match else ()
+    note = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match.spec_id}."
+    return Resolution(spec_id=loaded, notes=(note,) if match else ())
 
 
 def _family_model(
     name: str, family: Mapping[str, Any], key: str, catalogue: Catalogue
-) -> Match | None:
+) -> Resolution | None:
     """The model that the dated entry of a family names, if there is a spec of it."""
     model, loaded = family.get("model"), family.get("ollama")
     if model is None or model not in catalogue:
@@ -321,7 +316,7 @@ def _family_model(
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
     # a full name needs no word on how it was taken, only on what else there is
     is_short = "note" not in family and key != canonical(model)
-    return model, sentences(
+    notes = sentences(
         "families",
         "sentence",
         {"note": "note" in family, "family": is_short, "tag": loaded, "others": others},
@@ -334,9 +329,10 @@ def _family_model(
         others=others[:_MOST_OTHERS],
         more=max(0, len(others) - _MOST_OTHERS),
     )
+    return Resolution(spec_id=model, notes=notes)
 
 
-def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
     """The model of this very name, in an account whose files hold it."""
     plain = re.sub(r"(?i):latest$", "", base)
     if owner == "library" or (plain != base and not owner):
@@ -351,16 +347,16 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
     return _original(plain, catalogue) if match is None and owner and is_evidence else match
 
 
-def _original(name: str, catalogue: Catalogue) -> Match | None:
+def _original(name: str, catalogue: Catalogue) -> Resolution | None:
     """By its whole name, which no alias is. Files of bartowski have the account in front, those in
     llama.cpp's cache the repository: `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
     names = (name, name.partition("_")[2], name.partition("-GGUF_")[2])
     ids = (catalogue.id_named(canonical(each), "whole") for each in names)
-    return next(((id, ()) for id in ids if id is not None), None)
+    return next((Resolution(spec_id=id) for id in ids if id is not None), None)
 
 
-def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
     """The model of the same size that was tuned from the base model of this repository."""
     key, tuned = canonical(base), list[str]()
     for outline in catalogue.outlines.values() if form is None or form.runtime is None else ():
@@ -374,10 +370,10 @@ def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -
     id = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
     name = f"{owner}/{base}" if owner else base
     note = f"{name} is the base model that {id} was tuned from. This answer is for {id}, which"
-    return id, (f"{note} needs as much.",)
+    return Resolution(spec_id=id, notes=(f"{note} needs as much.",))
 
 
-def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
     """`Meta Llama 3`; of a closed model `openai/gpt-4o-2024-08-06`, of an open one `ibm/…`."""
     plain, words = expression("names", "snapshot").sub("", base), canonical(base).split("-")
     makers = [(owner.rpartition("/")[2], plain)]
@@ -388,14 +384,14 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
             match = model_named(rest, catalogue)
         except UnknownModelError:
             continue
-        spec = catalogue.spec(match[0]) if match else None
+        spec = catalogue.spec(match.spec_id) if match else None
         if spec is None or not _is_maker(maker, owner, base, spec):
             continue
         if plain == base:
             return match if maker else None
         if spec.closed:
             note = f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end"
-            return spec.id, (f"{note} date may differ.",)
+            return Resolution(spec_id=spec.id, notes=(f"{note} date may differ.",))
     return None
 
 

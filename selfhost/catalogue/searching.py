@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from math import inf
 from shlex import quote
 
@@ -126,14 +127,13 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     if typed is not None and (id := naming.id_of(typed[1], catalogue)):
         remedy = f"`selfhost show {quote(id)} -v` lists what there is"
         yield id, f"{typed[2]} is not a known quantization", remedy
-    match = next(naming.matches(name, catalogue), None)
-    if match is not None and match[1] is not None:
-        words = f"its name says that it holds {{id}} in another format ({match[1].written}), whose"
-        yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
-    match = next(naming.matches(rest, catalogue), None) if owner else None
-    if match is not None:
+    for match, form in islice(naming.matches(name, catalogue), 1):
+        if form is not None:
+            words = f"its name says that it holds {{id}} in another format ({form.written}), whose"
+            yield match.spec_id, f"{words} size is not known", "for the known formats: {plain}"
+    for match, _ in islice(naming.matches(rest, catalogue), 1) if owner else ():
         words = f'this repository of "{shortened(owner)}" may hold other weights than {{id}}'
-        yield match[0][0], words, "if it holds the same weights: {check}"
+        yield match.spec_id, words, "if it holds the same weights: {check}"
 
 
 def _likely_bases(owner: str, base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[_Hint]:
