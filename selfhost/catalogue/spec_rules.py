@@ -77,7 +77,8 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
     facts = (*_facts(ModelSpec), *_READ_APART)
     for key in ("sources", "unknown"):
         for fact in getattr(spec, key):
-            if fact not in facts and not fact.startswith(_FREE):
+            # in these tables the file chooses the names
+            if fact not in facts and not fact.startswith(("components.", "files.")):
                 remedy = document.did_you_mean(fact, facts, 'write as "architecture.dtype"', '"{}"')
                 yield (key, fact), "is no table or key of a spec", remedy
     for path, record in document.records:
@@ -87,7 +88,6 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
 def _record_faults(
     document: Document, path: Path, record: Record, model: Architecture | None
 ) -> Iterator[_Fault]:
-    """What of one table does not go together."""
     if isinstance(record, PublishedFiles):
         yield from _file_faults(document, path, record)
     elif isinstance(record, Quantized):
@@ -102,7 +102,7 @@ def _record_faults(
     width = model.embedding_length if model is not None and record is not model else None
     for key, message, remedy in misfits(record, width) if is_sized else ():
         # what was taken from another key is a fault of that
-        if _value_at(document.values, (*path, key)) is not None:
+        if value_at(document.values, (*path, key)) is not None:
             yield (*path, key), message, remedy
 
 
@@ -121,16 +121,14 @@ _READ_APART = (
     *(f"architecture.{name}" for name in LAYERS),
     *(path for name, part in LAYERS.items() for path in _facts(part, f"architecture.{name}.")),
 )  # fmt: skip
-# tables of names that the file chooses
-_FREE = ("components.", "files.")
 
 
 def _file_faults(document: Document, path: Path, files: PublishedFiles) -> Iterator[_Fault]:
-    sizes = _value_at(document.values, (*path, "bytes"))
+    sizes = value_at(document.values, (*path, "bytes"))
     if not files.unsized and sizes in (None, {}):
         missing = "is missing" if sizes is None else "is empty"
         yield (*path, "bytes"), missing, "write for example bytes = { Q4_K_M = 4_372_812_000 }"
-    if files.unsized and _value_at(document.values, (*path, "repository")) is None:
+    if files.unsized and value_at(document.values, (*path, "repository")) is None:
         message = "names files that lie in no repository"
         yield (*path, "unsized"), message, "write repository, or bytes with their sizes"
     named = [(("bytes", name), name) for name in (sizes if isinstance(sizes, dict) else ())]
@@ -166,7 +164,7 @@ def _layer_faults(
     document: Document, path: Path, part: LayerPart, model: Architecture
 ) -> Iterator[_Fault]:
     """What the kind of a layer must state and its line has not, and what says nothing with it."""
-    rules, line = shipped_table("model_files")["layer_keys"], _value_at(document.values, path)
+    rules, line = shipped_table("model_files")["layer_keys"], value_at(document.values, path)
     keys = type(part)._keys
     kind = str(line.get("kind", keys["kind"].default if "kind" in keys else None))
     stated = rules.get(type(part).__name__, {}).get(kind, {})
@@ -210,7 +208,7 @@ def _rules(document: Document, spec: ModelSpec) -> Iterator[tuple[str, Path, boo
     if spec.license is not None:
         yield from _license_rules(document, spec.license)
     for key in spec.unknown:
-        is_stated = _value_at(document.values, tuple(key.split("."))) is not None
+        is_stated = value_at(document.values, tuple(key.split("."))) is not None
         yield "known", ("unknown", key), is_stated
 
 
@@ -226,7 +224,7 @@ def _license_rules(document: Document, terms: License) -> Iterator[tuple[str, Pa
     yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
 
 
-def _value_at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: Path) -> Any:
     """What stands at the path in the values of a file; None where nothing does."""
     for part in path:
         places = range(len(value)) if isinstance(value, list) else ()
@@ -236,4 +234,4 @@ def _value_at(value: Any, path: Path) -> Any:
 
 def _lacks(document: Document, *keys: str) -> bool:
     paths = [path for key in keys for path in (tuple(key.split(".")), ("unknown", key))]
-    return all(_value_at(document.values, path) is None for path in paths)
+    return all(value_at(document.values, path) is None for path in paths)

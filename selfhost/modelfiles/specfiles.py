@@ -14,7 +14,7 @@ from ..catalogue.architecture import LAYERS, Architecture
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.spec import ModelSpec, read_spec_file
-from ..catalogue.spec_rules import read_model_spec
+from ..catalogue.spec_rules import read_model_spec, value_at
 from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core import Any
 from ..core.errors import Problem, SpecError, WorkloadError
@@ -196,13 +196,12 @@ def _id_of(document: Document) -> str | None:
 
 def _texts(document: Document, *path: str) -> list[tuple[Path, str]]:
     """The text or the list of texts at a path, each with its own path."""
-    value: Any = document.values
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    places: list[tuple[Path, Any]] = [(path, value)]
+    value: Any = value_at(document.values, path)
+    places: list[Path] = [path]
     if isinstance(value, list):
-        places = [((*path, index), entry) for index, entry in enumerate(value)]
-    return [(place, text) for place, text in places if isinstance(text, str) and text.strip()]
+        places = [(*path, index) for index in range(len(value))]
+    texts = ((place, value_at(document.values, place)) for place in places)
+    return [(place, text) for place, text in texts if isinstance(text, str) and text.strip()]
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
