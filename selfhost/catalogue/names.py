@@ -18,7 +18,7 @@ from ..core.records import Record
 from ..core.tables import expression, sentences, shipped_table
 from ..core.units import canonical
 from .index import Catalogue
-from .spec_values import PICTURES, TRAINED_FOR, Form, splits
+from .spec_values import FILE_ENDINGS, PICTURES, TRAINED_FOR, Form, splits
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -31,9 +31,6 @@ CONVERTERS = frozenset(_NAMES["converters"])
 SEE_NAMES: str = _NAMES["see_names"]
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
-# of the name of a file that has its quantization in it
-_FILE_ENDINGS = (".gguf", ".llamafile")
-_PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
 # in front of a name of Ollama's library, where some names mean other models than elsewhere
 LIBRARY = "library/"
 _QUOTES = " \t\n\"'`,;"
@@ -163,7 +160,7 @@ def is_path(typed: str) -> bool:
     has_separator = typed == "." or any(sign in typed for sign in ("/", os.sep, os.altsep) if sign)
     if has_separator and len(typed) < 10_000 and os.path.exists(typed):
         return True
-    if not typed.lower().endswith(_PATH_ENDINGS):
+    if not typed.lower().endswith((*_WEIGHTS_ENDINGS, ".json", ".toml")):
         return False
     if is_bare_weights(typed):
         return os.path.exists(typed)
@@ -181,7 +178,7 @@ def read(typed: str, catalogue: Catalogue) -> Resolution | None:
         return None
     # letters and digits, with what joins them, are no line to type, no address and no repository
     is_plain = typed.replace("-", "").replace(".", "").replace("_", "").isalnum()
-    is_plain = is_plain and not typed.lower().endswith(_FILE_ENDINGS)
+    is_plain = is_plain and not typed.lower().endswith(FILE_ENDINGS)
     if is_plain and (match := model_named(typed, catalogue)):
         return match
     return read_whole(typed, catalogue)
@@ -216,7 +213,7 @@ def matches(
     """Known models, each with what the rest of the name says of its files."""
     # what is known of Ollama's library is known as it is
     owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
-    is_file = rest.lower().endswith(_FILE_ENDINGS)
+    is_file = rest.lower().endswith(FILE_ENDINGS)
     whole: list[tuple[str, Form | None]] = [] if is_file else [(rest, None)]
     speech: list[tuple[str, Form | None]] = []
     if file := expression("names", "ggml").fullmatch(name):

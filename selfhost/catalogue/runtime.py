@@ -10,7 +10,6 @@ from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .spec import Denoising
 from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
 
-HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what an option of a program may change: see `RuntimeOption`
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
@@ -24,8 +23,6 @@ COMPANIONS = ("draft", "mtp", "adapter")
 BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
-# the end of a name that states its groups, on which no rule depends
-_GROUPS = r"-(?:\d+g|channel|[23]bit)$"
 
 
 class QuantizationRule(Stated):
@@ -273,7 +270,7 @@ class RuntimeSpec(Stated):
     launches_layers: bool = False
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
-    overhead_how: str = read_by(choices=HOW, default="assumed")
+    overhead_how: str = read_by(choices=("measured", "stated", "assumed"), default="assumed")
     overhead_source: str = ""
     default_context_tokens: int | None = read_by(minimum=1, default=None)
     longer_context_gpu_bytes: int | None = read_by(minimum=1, default=None)
@@ -315,7 +312,7 @@ class RuntimeSpec(Stated):
         """The rule for a quantization, whatever the size of its groups; None for a stored type."""
         name = quantization or ""
         while name and name not in self.quantizations:
-            shorter = re.sub(_GROUPS, "", name) if "-" in name else name
+            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name) if "-" in name else name
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 

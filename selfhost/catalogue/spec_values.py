@@ -133,6 +133,8 @@ _WORD = rf"(?i)(?:^|[-_.:@\s(]+)({GGUF_TYPE}|{'|'.join(_NAMES['words'])})\)?$"
 # what holds the weights, or how they were made, says nothing about which weights they are
 _CONTAINERS = frozenset(_NAMES["containers"])
 _MOST_WORDS = 8
+# of the name of a file that has its quantization in it
+FILE_ENDINGS = (".gguf", ".llamafile")
 # words that have a note of `[form]` in specs/common/quantizations.toml
 _NOTED = ("mtp", "qat", "llamafile", "cloud")
 
@@ -170,7 +172,7 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
             words = (match[1].lower(), *words)
         form = _form(words, account, ":" in name)
         written = name[len(base) :].strip("-_.:@ ()")
-        is_file = name.lower().endswith((".gguf", ".llamafile"))
+        is_file = name.lower().endswith(FILE_ENDINGS)
         yield base, form.replace(written=written, is_file=is_file)
 
 

@@ -308,7 +308,7 @@ def loads_sixteen_bits(
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
+    how = How(runtime.overhead_how)
     source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
     if not on_gpu or how is not How.MEASURED:
         return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
