@@ -336,8 +336,8 @@ class Search(Record):
         most = factor * (spec.parameters.total or inf) - 1
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
-        for outline in self.catalogue.open_by_size:
-            if outline.id == spec.id or outline.modality not in modalities:
+        for outline in self.catalogue.outlines.values():
+            if outline.closed or outline.id == spec.id or outline.modality not in modalities:
                 continue
             same_work, does_work = standings.has_use_of(spec.uses, outline)
             weight = 1.0

@@ -137,7 +137,8 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
             outline.family != spec.family,
         )
 
-    alike = [outline for outline in catalogue.open_by_size if outline.modality == spec.modality]
+    models = sorted(catalogue.outlines.values(), key=lambda each: each.parameters_total or 0)
+    alike = [each for each in models if each.modality == spec.modality and not each.closed]
     if not spec.closed:
         larger = (each for each in alike if size and (each.parameters_total or 0) >= size)
         for outline in sorted(larger, key=rank):

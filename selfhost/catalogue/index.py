@@ -108,15 +108,13 @@ class Catalogue:
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
-        path = os.path.join(self.folder, "runtimes", id)
-        is_file = any(os.path.exists(path + end) for end in (".toml", tables.STORED))
-        if is_file and os.path.basename(id) == id:
-            document = tables.table_at(path)
+        programs, known = self.common("programs"), self.runtime_ids()
+        if id not in known:
+            remedy = f"one of {', '.join(known)}"
+            raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
+        if (own := programs["program"].get(id)) is None:
+            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
         else:
-            programs = self.common("programs")
-            if (own := programs["program"].get(id)) is None:
-                remedy = f"one of {', '.join(self.runtime_ids())}"
-                raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
             sources = {**programs["default"]["sources"], **own["sources"]}
             values = {"id": id, **programs["default"], **own, "sources": sources}
             document = Document("specs/common/programs.toml", values)
@@ -190,40 +188,28 @@ class Catalogue:
         by_id = {each.id: each for folder in reversed(self._folders) for each in folder.outlines}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
-    @cached_property
-    def open_by_size(self) -> tuple[Outline, ...]:
-        """Those whose weights are not closed, those with the fewest parameters first."""
-        models = [outline for outline in self.outlines.values() if not outline.closed]
-        return tuple(sorted(models, key=lambda outline: outline.parameters_total or 0))
-
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The models in that order, each after the open one that supersedes it, which come last."""
-        current: dict[str, None] = {}
-        superseded: dict[str, None] = {}
+        current, superseded, known = dict[str, None](), dict[str, None](), self.outlines
         for id in ids:
-            chain, model = [id], self.outlines.get(id)
-            while model is not None:
-                after = self.outlines.get(model.superseded_by or "")
-                is_alike = after and not after.closed and after.modality == model.modality
-                model = after if after and is_alike and after.id not in chain else None
-                chain += [model.id] if model else []
-            current[chain.pop()] = None
-            superseded.update(dict.fromkeys(reversed(chain)))
+            line = [id]
+            while after := known.get((id in known and known[id].superseded_by) or ""):
+                if after.closed or after.modality != known[id].modality or after.id in line:
+                    break
+                line.append(id := after.id)
+            current[line.pop()] = None
+            superseded.update(dict.fromkeys(reversed(line)))
         return tuple({**current, **superseded})
 
 
 class SpecFolder:
     """The `<id>.toml` files in these folders `below` a path; `is_own`: they are a user's."""
 
-    _is_own = False
-
     def __init__(self, path: str, below: Iterable[str], *, is_own: bool = False) -> None:
         self.path, self._is_own = path, is_own
         folders = [os.path.join(path, name) for name in below]
-        files = [
-            (id, os.path.join(each, f"{id}.toml")) for each in folders for id in _names_in(each)
-        ]
-        self.files: Mapping[str, str] = dict(sorted(files))
+        places = {id: each for each in folders for id in _names_in(each)}
+        self.files = {id: os.path.join(places[id], f"{id}.toml") for id in sorted(places)}
         self._specs: dict[str, ModelSpec] = {}
 
     def document(self, id: str) -> Document:
@@ -245,7 +231,6 @@ class SpecFolder:
 
     @cached_property
     def faults(self) -> Mapping[str, Sequence[Problem]]:
-        """Those of each file that has some."""
         faults = {}
         for id in self.files:
             try:
@@ -308,7 +293,7 @@ class SpecFolder:
 
 class PackedSpecs(SpecFolder):
     def __init__(self, path: str) -> None:
-        self.path, self._specs = path, {}
+        super().__init__(path, ())
         # of each spec the file that its faults name, and its place in the one file
         self._places = tables.read_stored(os.path.join(path, INDEX_FILE))
         self.files = {id: place[0] for id, place in self._places.items()}
