@@ -108,16 +108,17 @@ class Catalogue:
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
-        programs, known = self.common("programs"), self.runtime_ids()
-        if id not in known:
-            remedy = f"one of {', '.join(known)}"
-            raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
-        if (own := programs["program"].get(id)) is None:
-            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
-        else:
+        path = os.path.join(self.folder, "runtimes", id)
+        is_file = any(os.path.exists(path + end) for end in (".toml", tables.STORED))
+        if is_file and os.path.basename(id) == id:
+            document = tables.table_at(path)
+        elif own := (programs := self.common("programs"))["program"].get(id):
             sources = {**programs["default"]["sources"], **own["sources"]}
             values = {"id": id, **programs["default"], **own, "sources": sources}
             document = Document("specs/common/programs.toml", values)
+        else:
+            remedy = f"one of {', '.join(self.runtime_ids())}"
+            raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
         root = document.root
         root.get("schema", "int")
         values = root.fields(RuntimeSpec)

@@ -55,7 +55,6 @@ class CacheRule(Stated):
     vendors: tuple[str, ...] = ()
     source: str
 
-    # as of `QuantizationRule`
     subject = "such a KV cache"
     asked_by = "kv_cache_type"
 
