@@ -137,15 +137,19 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
             outline.family != spec.family,
         )
 
-    models = sorted(catalogue.outlines.values(), key=lambda each: each.parameters_total or 0)
-    alike = [each for each in models if each.modality == spec.modality and not each.closed]
+    models = catalogue.outlines.values()
+    sizes = {
+        each: each.parameters_total or 0
+        for each in models
+        if (each.modality, each.closed) == (spec.modality, False)
+    }
+    alike = sorted(sizes, key=sizes.__getitem__)
     if not spec.closed:
-        larger = (each for each in alike if size and (each.parameters_total or 0) >= size)
+        larger = (each for each in alike if size and sizes[each] >= size)
         for outline in sorted(larger, key=rank):
             yield outline, _AS_LARGE + " of its family" * (outline.family == spec.family)
         return
-    kind = spec.modality, spec.family
-    line = [each for each in catalogue.outlines.values() if (each.modality, each.family) == kind]
+    line = [each for each in models if (each.modality, each.family) == (spec.modality, spec.family)]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     yield from ((each, _SAME_LINE) for each in sorted(line, key=rank) if each.closed)
     named = spec.availability.open_alternatives if spec.availability else ()
