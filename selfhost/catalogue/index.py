@@ -191,11 +191,11 @@ class Catalogue:
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The models in that order, each after the open one that supersedes it, which come last."""
-        current, superseded, known = dict[str, None](), dict[str, None](), self.outlines
+        outlines, current, superseded = self.outlines, dict[str, None](), dict[str, None]()
         for id in ids:
             line = [id]
-            while after := known.get((id in known and known[id].superseded_by) or ""):
-                if after.closed or after.modality != known[id].modality or after.id in line:
+            while after := outlines.get((id in outlines and outlines[id].superseded_by) or ""):
+                if after.closed or after.modality != outlines[id].modality or after.id in line:
                     break
                 line.append(id := after.id)
             current[line.pop()] = None
