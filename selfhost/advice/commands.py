@@ -54,7 +54,6 @@ class Launch(Record):
     """
 
     judged: Judged
-    question: Question
     spec: ModelSpec
     workload: Workload
     catalogue: Catalogue
@@ -133,7 +132,7 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
 
 
 def _values_of_model(launch: Launch) -> dict[str, object]:
-    spec, runtime, inside = launch.spec, launch.question.runtime, launch.spec.architecture
+    spec, runtime, inside = launch.spec, launch.judged.question.runtime, launch.spec.architecture
     # an input of its own, or that of models with the same first input, or of its modality
     keys = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
     # how to switch another scaling than YaRN on differs from model to model
@@ -144,7 +143,7 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
         # how many copies of a conversation the need counts, where the server keeps many more
         kept = runtime.context_checkpoints if bytes_worth_bounding(launch.judged, runtime) else None
     # a batch of llama.cpp that has to hold a whole text, where that is more than usual
-    case = getattr(launch.question.needs, "case", None)
+    case = getattr(launch.judged.question.needs, "case", None)
     batch = 0
     if case is not None and case.format == "gguf" and case.row.encoder:
         batch = case.room.batch
@@ -180,13 +179,13 @@ def _values_of_files(launch: Launch) -> dict[str, object]:
         "file_name": quantized and file_name,
         "parts": parts and parts.words(kind),
         "tag": _tag(launch),
-        "draft": launch.question.companions and _draft(launch.question),
+        "draft": launch.judged.question.companions and _draft(launch.judged.question),
     }
 
 
 def _conversion(launch: Launch) -> tuple[str | None, str | None, str | None]:
     """The repository of quantized files; the publisher's word for the type; the file's name."""
-    here, kind = launch.question.here, launch.workload.quantization or ""
+    here, kind = launch.judged.question.here, launch.workload.quantization or ""
     repository = here.repository if here is not None and launch.workload.format == "gguf" else None
     files = listing_of(launch.spec, launch.workload)
     if files is None or repository not in (None, files.repository):
@@ -208,7 +207,7 @@ def _draft(question: Question) -> str | None:
 
 
 def _tag(launch: Launch) -> str | None:
-    spec, workload, here = launch.spec, launch.workload, launch.question.here
+    spec, workload, here = launch.spec, launch.workload, launch.judged.question.here
     if workload.format == "ggml":
         size, type = spec.id.removeprefix("whisper-"), workload.quantization or ""
         return size if type == "F16" else f"{size}-{type.lower()}"
@@ -270,7 +269,7 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         "yarn": launch.judged.has("context-scaled"),
         # the judged program computes on a GPU that shares the RAM, and this one does not
         "shared_gpu": "shared_gpu" in runtime.settings
-        and shared_gpu_of(launch.machine, launch.question.runtime, is_used=True)
+        and shared_gpu_of(launch.machine, launch.judged.question.runtime, is_used=True)
         and not shared_gpu_of(launch.machine, runtime, is_used=True),
         "lean": is_lean,
         "unpacked": launch.judged.placement != "accelerator"
@@ -301,7 +300,7 @@ def _must_state_context(launch: Launch) -> bool:
     least = launch.runtime.longer_context_gpu_bytes
     if usual is None or tokens is None:
         return False
-    trained = launch.question.trained_tokens if tokens <= usual else None
+    trained = launch.judged.question.trained_tokens if tokens <= usual else None
     if tokens == trained or tokens != usual or least is None:
         return tokens not in (trained, usual)
     cards = launch.machine.accelerators or ()
@@ -365,7 +364,7 @@ def _templates(launch: Launch, values: Values) -> list[str]:
 
 def commands(launch: Launch) -> tuple[str, ...]:
     """Lines that download and run the model as it was judged; () where it is to be trained."""
-    question, here = launch.question, launch.question.here
+    question, here = launch.judged.question, launch.judged.question.here
     if launch.workload.task == "finetune":
         return ()
     if question.local_files:
@@ -395,7 +394,7 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
     may_crash = launch.judged.placement != "accelerator" and runtime.crashing_sets(
         machine.instruction_sets
     )
-    is_here = launch.question.local_files or launch.question.missing_bytes == 0
+    is_here = launch.judged.question.local_files or launch.judged.question.missing_bytes == 0
     if may_crash or is_here or not (is_served and _takes(launch)):
         return ()
     if launch.spec.modality == "embedding" and machine.system != "windows":
@@ -413,12 +412,12 @@ def _takes(launch: Launch) -> bool:
     if runtime.id == workload.runtime or not (is_tagged or workload.format in runtime.formats):
         return workload.format in runtime.formats
     own = {"runtime": runtime.id, "quantization": workload.quantization}
-    stated = launch.question.stated.replace(format=None, **own)
+    stated = launch.judged.question.stated.replace(format=None, **own)
     try:
         other = ask(launch.spec, stated, launch.catalogue, launch.machine)
     except WorkloadError:
         return is_tagged
-    judged, needs = launch.question.needs, other.needs
+    judged, needs = launch.judged.question.needs, other.needs
     if judged and needs and judged.memory and needs.memory:
         # what it takes beside what was judged, where each place that was judged has room for that
         more = max(0, needs.memory.high_bytes - judged.memory.high_bytes)
@@ -449,7 +448,7 @@ def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
 
 def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
     """Of the very file that was judged; () where the runtime takes none."""
-    here = launch.question.here
+    here = launch.judged.question.here
     projector = here.projector if here is not None else None
     # names that stand in for a person's or computer's make no path
     words = path.replace("\\", "/").split("/") if here is not None else ()

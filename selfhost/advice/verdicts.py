@@ -234,7 +234,6 @@ def steps(
     used, cards = sorted(map(index_of, places - {"host"})), machine.accelerators or ()
     launch = Launch(
         judged=judged,
-        question=question,
         spec=question.spec,
         workload=question.workload,
         catalogue=catalogue,
@@ -288,7 +287,7 @@ def _powershell_line(line: str) -> str:
 
 
 def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
-    question, quantization = launch.question, launch.workload.quantization
+    question, quantization = launch.judged.question, launch.workload.quantization
     here = question.here
     files = launch.spec.files_of(launch.workload.format, quantization)
     is_known = question.local_files or (here is not None and (here.by_path or here.repository))
@@ -336,7 +335,7 @@ def _steps_of_files(launch: Launch, first: tuple[str, ...]) -> Steps:
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
         file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
-    if file_lines is None or launch.question.missing_bytes == 0:
+    if file_lines is None or launch.judged.question.missing_bytes == 0:
         return Steps()
     setup, path, projector = file_lines
     lines = lines_of_file(launch, path, projector)
@@ -440,7 +439,9 @@ def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
 
 def _login_lines(launch: Launch) -> tuple[str, ...]:
     # a warning of what loading them may run stands before the one of the gate
-    is_kept = launch.question.missing_bytes == 0 or launch.question.kept_by is not None
+    is_kept = (
+        launch.judged.question.missing_bytes == 0 or launch.judged.question.kept_by is not None
+    )
     is_hidden = launch.judged.has("weights-unsafe") and launch.spec.gated and not is_kept
     if not launch.judged.has("weights-gated") and not is_hidden:
         return ()
