@@ -198,9 +198,11 @@ def context_check(question: Question) -> Finding | None:
         return _recording_check(spec, workload.audio_seconds)
     trained = None if architecture is None else architecture.context_tokens
     scaled = None if architecture is None else architecture.scaled_context_tokens
-    # of an encoder with a decoder what is read and written together
-    reach, both = question.trained_tokens, "both" if row.rewrites and trained else ""
-    most = max(filter(None, (reach, scaled)), default=None)
+    most, reach, both = max(filter(None, (trained, scaled)), default=None), trained, ""
+    if row.rewrites and trained is not None:
+        # an encoder with a decoder, whose context is what is read and written together
+        most = reach = 2 * trained
+        both = "both"
     return finding(
         *_context_cell(question, wanted, reach or 0, most, both),
         needs=wanted,
