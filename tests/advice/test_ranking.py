@@ -46,7 +46,7 @@ WELL_LIKED = {
         "gpt-oss-120b": 12, "qwen3.8-27b": 2, "gemma-4-31b-it": 3, "qwen3.6-35b-a3b": 6,
     },
     # what the card holds whole, before mixtures of which more than half lies in RAM
-    "a100 80gb": {"qwen3.5-122b-a10b": 2, "qwen3.8-27b": 3, "gpt-oss-120b": 7},
+    "a100 80gb": {"qwen3.5-122b-a10b": 3, "qwen3.8-27b": 3, "gpt-oss-120b": 7},
     # its GPU holds it only once the limit of macOS is raised
     "macbook air m2 16gb": {"gpt-oss-20b": 8},
     "raspberry pi 5 8gb": {"gemma-4-e2b-it": 3, "qwen3.5-2b": 5},
