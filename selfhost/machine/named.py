@@ -28,6 +28,7 @@ _USUAL_GIB_OF_A_PROCESSOR = 2
 # of the 26 profiles whose GPUs hold more than this 24 have as much RAM, and of the desktops most
 # have this
 _USUAL_RAM_GIB = 32
+_SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 # memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
@@ -399,7 +400,7 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
         "unsaid": processor is None and not row,
         "series": not any((is_usual, is_listed)) and processor,
         "kind": other_kind * (about.processor not in (None, processor)),
-        "system": computer.system().capitalize() * (not is_system_stated),
+        "system": _SYSTEM_NAMES[computer.system()] * (not is_system_stated),
         "vram": about.vram_gib is not None,
         "graphics": no_gpu and series and series.graphics,
         "card": first_card * about.has_chip,

@@ -243,7 +243,7 @@ def _issues_of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Iss
         what = "does not run" if row.result is Result.FAIL else "may not run"
         where = f"{shortened(row.wanted.label)} {what} on {shortened(group.name)}"
         worst = f"worst on {hosts([row.machine])}: " if group.count > 1 else ""
-        others = f", and {many(len(row.reasons) - 1, 'more reason')}" * (len(row.reasons) > 1)
+        others = f" ({many(len(row.reasons) - 1, 'more reason')})" * (len(row.reasons) > 1)
         # the names of the checks are those that the policy knows
         key = f"{row.result} {' '.join((*row.failed, *row.undecided))} {row.wanted.label}"
         times[key] += 1
