@@ -83,7 +83,7 @@ def check_document(
         yield from json.sections(json.verdict(verdict), words.LABELS["check"])
         yield from unread_blocks(machine)
         return
-    hidden = len(verdict.api_offers) - 1 if verdict.route in (Route.API, Route.LOCAL) else 0
+    hidden = len(verdict.api_offers) - 1 if verdict.route is not Route.NEITHER else 0
     others = f", and {hidden} more API{'s' * (hidden > 1)}" * (hidden > 0)
     yield line(f"Every figure with its source{others}: -v")
 
@@ -342,10 +342,10 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
 def _by_api(verdict: Verdict, today: str | None) -> Blocks:
     if verdict.route is Route.NEITHER:
         yield line(f"No API: {words.no_api_words(verdict.question.workload)}.")
-    elif verdict.api_offers and verdict.route is not Route.UNKNOWN:
+    elif verdict.api_offers:
         offer = verdict.api_offers[0]
         whose, prices = words.offer_words(offer, today)
-        start = "Or by API: " if verdict.route is Route.LOCAL else "By API: "
+        start = "By API: " if verdict.route is Route.API else "Or by API: "
         yield line(start, strong(whose), f", {prices}")
         if offer.ends:
             yield line(f"{provider_name(offer.provider)} ends it on {offer.ends}.", indent=2)
