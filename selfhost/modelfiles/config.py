@@ -110,7 +110,8 @@ def _spec(
 
 def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     """Those of the language model."""
-    if architecture is None or row_of(architecture) is UNKNOWN_ROW:
+    is_whole = "parameters.total" not in keys.unknown
+    if architecture is None or not is_whole or row_of(architecture) is UNKNOWN_ROW:
         return Parameters()
     groups = checkpoint_tensors(architecture)
     total = count_parameters(groups)
