@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .advice.sizes import ContainerSize
     from .api import can_run, check, compare, plan, rank, size
     from .catalogue.spec import ModelSpec
+    from .core import __version__
     from .core.errors import (
         MachineFileError,
         PolicyError,
@@ -27,11 +28,9 @@ if TYPE_CHECKING:
     from .machine.record import Machine
     from .machine.words import UnknownMachineError
 
-__version__ = "0.1.0"
-
 # where the public names stand, what others load first
 _MODULES = (
-    "core.errors", "core.workload", "machine.reader", "machine.words", "catalogue.spec",
+    "core", "core.errors", "core.workload", "machine.reader", "machine.words", "catalogue.spec",
     "judge.record", "api", "advice.listing", "advice.plan", "advice.several", "advice.sizes",
 )  # fmt: skip
 

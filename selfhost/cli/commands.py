@@ -9,9 +9,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from .. import __version__
 from ..catalogue.index import Catalogue, misnamed, open_catalogue
-from ..core import TYPE_CHECKING
+from ..core import TYPE_CHECKING, __version__
 from ..core.errors import SelfhostError
 from ..core.units import utc_today
 from ..judge import exit_code

@@ -51,7 +51,7 @@ def _dispatch(words: list[str]) -> int:
         return NO_ANSWER
     command, rest = words[0], words[1:]
     if command in ("-V", "--version"):
-        from .. import __version__
+        from ..core import __version__
 
         write(f"selfhost {__version__}\n")
         return 0

@@ -1,5 +1,7 @@
 """What everything rests on, and the names of `typing`: its 4 ms to load are for type checkers."""
 
+__version__ = "0.1.0"
+
 # type checkers take this name as true
 TYPE_CHECKING = False
 

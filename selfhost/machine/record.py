@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 
-from ..core import TYPE_CHECKING, Any
+from ..core import TYPE_CHECKING, Any, __version__
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, fault_of, kind_of, read_by, shown
 from ..core.tables import TABLES, Document, Table, shipped_table
@@ -284,8 +284,6 @@ class Machine(Record):
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
-        from .. import __version__
-
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
             value = getattr(self, name)

@@ -14,9 +14,8 @@ from enum import IntEnum
 from functools import partial
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from .. import __version__
 from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
-from ..core import Any
+from ..core import Any, __version__
 from ..core.errors import one_line
 from ..core.records import Record
 from . import audit_text, markup

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
-from .. import __version__
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
-from ..core import TYPE_CHECKING, Any, units
+from ..core import TYPE_CHECKING, Any, __version__, units
 from ..core.errors import MAX_PROBLEMS, SelfhostError
 from ..core.records import FrozenDict
 from ..core.tables import shipped_table

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 
-from .. import __version__
 from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize
 from ..catalogue.runtime import Service
-from ..core import Any, units
+from ..core import Any, __version__, units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..machine.gpus import fact_of
