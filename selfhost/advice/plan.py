@@ -248,7 +248,7 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     gpu_only = question.wants_gpu
     is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
     runs_in_ram = not gpu_only or is_mac
-    card_bytes, beside = _card_and_ram_bytes(needs, gpu_only)
+    card_bytes, beside, disk = _places(needs, gpu_only, question.making_bytes)
     held = needs.memory.high_bytes if runs_in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
@@ -258,7 +258,6 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     cards = [Accelerator(vendor="apple", name="Apple GPU", unified=True)] * is_mac
     if gpu_only and not is_mac:
         cards = [least_card(question, card_bytes, "the accelerator")]
-    disk = _disk_to_store(needs, question.making_bytes)
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
@@ -286,22 +285,18 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     return question, judged, least
 
 
-def _card_and_ram_bytes(needs: Needs, gpu_only: bool) -> tuple[int, int]:
-    """Of one accelerator that holds it, and of the RAM beside that."""
+def _places(needs: Needs, gpu_only: bool, making_bytes: int) -> tuple[int, int, int | None]:
+    """Bytes of one accelerator that holds it, of the RAM beside that, and of the disk."""
     terms = needs_on(needs, Device()).terms
     beside = sum(term.high_bytes for term in terms if term.where == "host")
-    if gpu_only:
-        return smallest_device_bytes(needs), beside
-    return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
-
-
-def _disk_to_store(needs: Needs, making_bytes: int) -> int | None:
+    card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
+    card = smallest_device_bytes(needs) if gpu_only else card
     stored = free = bytes_to_store(needs, None)[2]
     if stored is None or free is None:
-        return None
+        return card, beside, None
     while free < (enough := stored + max(making_bytes, disk_margin_bytes(free))):
         free = enough
-    return free
+    return card, beside, free
 
 
 def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, Machine]:

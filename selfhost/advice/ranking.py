@@ -245,20 +245,16 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         # files that lie in memory count as free where they are the model's own
         given = max(given, limit)
     sizes = [given, *(card.memory_total_bytes for card in cards)]
-    frees = [disk.free_bytes for disk in machine.disks or ()] or [None]
+    frees = [disk.free_bytes for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
-        room_bytes=sum(map(_or_endless, sizes)),
-        disk_bytes=max(map(_or_endless, frees)),
+        room_bytes=inf if None in sizes else sum(filter(None, sizes)),
+        disk_bytes=max((inf if free is None else free for free in frees), default=inf),
         bytes_per_second=_read_rate(machine) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
     )
-
-
-def _or_endless(size: float | None) -> float:
-    return inf if size is None else size
 
 
 def _read_rate(machine: Machine) -> float:

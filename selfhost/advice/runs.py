@@ -6,7 +6,7 @@ expressions in `common/runs.toml`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from statistics import median
 
@@ -110,10 +110,6 @@ class Run(Record):
     notes: tuple[str, ...] = ()
 
 
-def _says(what: str, text: str) -> bool:
-    return any(sign in text for sign in shipped_table("runs")["signs"][what])
-
-
 def _amount(text: str | None) -> int | None:
     match = _AMOUNT.fullmatch((text or "").strip())
     return None if match is None else round(float(match[1]) * _SCALES.get(match[2], 1))
@@ -174,19 +170,19 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
         if kind == "prompt":
             timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
         if timed:
-            total = sum(tokens for _, tokens in timed)
-            yield timed[0][0].replace(
-                seen=total / sum(tokens / each.seen for each, tokens in timed),
-                tokens=total // len(timed),
-                depth_tokens=_average_depth([each for each, _ in timed]),
-            )
+            yield _average(timed)
 
 
-def _average_depth(paces: Iterable[Figure]) -> int | None:
-    counted = [each for each in paces if each.depth_tokens is not None and each.tokens]
-    total = sum(each.tokens or 0 for each in counted)
-    deep = sum((each.depth_tokens or 0) * (each.tokens or 0) for each in counted)
-    return round(deep / total) if total else None
+def _average(timed: Sequence[tuple[Figure, int]]) -> Figure:
+    """One pace for these, each with its tokens: by those the time and the depth are weighted."""
+    total = sum(tokens for _, tokens in timed)
+    depths = [(each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None]
+    counted = sum(tokens for _, tokens in depths)
+    return timed[0][0].replace(
+        seen=total / sum(tokens / each.seen for each, tokens in timed),
+        tokens=total // len(timed),
+        depth_tokens=round(sum(d * n for d, n in depths) / counted) if counted else None,
+    )
 
 
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
@@ -194,7 +190,8 @@ _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 
 def _read_log(text: str) -> Run | None:
     """The last model that llama-server, llama-cli or Ollama's runner loaded."""
-    runtime = "ollama" if _says("ollama", text) else "llama.cpp"
+    signs = shipped_table("runs")["signs"]
+    runtime = "ollama" if any(map(text.__contains__, signs["ollama"])) else "llama.cpp"
     text, drafters = expression("runs", "drafter").subn("", text)
     facts = _facts("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
@@ -221,7 +218,7 @@ def _read_log(text: str) -> Run | None:
         runtime=runtime,
         on_processor=not cards if memory else None,
         cards=cards,
-        drafts=drafters > 0 or _says("drafts", text),
+        drafts=drafters > 0 or any(map(text.__contains__, signs["drafts"])),
         figures=(*memory, *paces),
         notes=sentences("runs", "note", holds, number=left_out),
         # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch

@@ -297,7 +297,7 @@ def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str
         setup.append("# not verified: that the repository holds this file")
     parts = None if question.local_files else launch.runtime.parts.get(launch.spec.id)
     for part in parts.files if parts is not None else ():
-        name = part.file_in(quantization or "")
+        name = part.file.replace("{quantization}", quantization or "")
         setup.append(f"hf download {part.repository} {name} --local-dir models")
     kind = _LISTED if is_listed else _UNLISTED
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)

@@ -236,17 +236,16 @@ def canonical_expression(text: str) -> str:
         raise WorkloadError.of(("license", str(error), remedy)) from None
 
 
-def _choices(expression: str) -> list[frozenset[str]]:
-    """`A OR B AND C` -> [{A}, {B, C}]; what SPDX writes for later versions is left out."""
-    plain = re.sub(r"\+|-or-later|-only", "", expression.casefold())
-    return [frozenset(re.split(r"\s+and\s+", each)) for each in re.split(r"\s+or\s+", plain)]
-
-
 def satisfies(license_id: str, wanted: str) -> bool:
     """True when some choice that `license_id` leaves is among the wanted licenses and meets one
     wanted choice whole: `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` not `MIT`.
     """
-    own, want = _choices(license_id), _choices(wanted)
+    # `A OR B AND C` -> [{A}, {B, C}]; what SPDX writes for later versions is left out
+    plain = (re.sub(r"\+|-or-later|-only", "", each.casefold()) for each in (license_id, wanted))
+    own, want = (
+        [frozenset(re.split(r"\s+and\s+", each)) for each in re.split(r"\s+or\s+", text)]
+        for text in plain
+    )
     acceptable = frozenset[str]().union(*want)
     return any(choice <= acceptable and any(whole <= choice for whole in want) for choice in own)
 

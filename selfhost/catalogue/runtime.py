@@ -105,13 +105,10 @@ class ComponentFile(Stated):
     component: str
     option: str
     repository: str
+    # with `{quantization}` where its name has that
     file: str
     type: str = ""
     bytes: Mapping[str, int] = read_by(minimum=1, default={})
-
-    def file_in(self, quantization: str) -> str:
-        """The file in its repository, in that quantization."""
-        return self.file.replace("{quantization}", quantization)
 
 
 class ModelParts(Stated):
@@ -127,8 +124,8 @@ class ModelParts(Stated):
 
     def words(self, quantization: str) -> str:
         """The options of the command that take them."""
-        named = (f"{each.option} models/{each.file_in(quantization)}" for each in self.files)
-        return " ".join((*named, self.options))
+        named = (f"{each.option} models/{each.file}" for each in self.files)
+        return " ".join((*named, self.options)).replace("{quantization}", quantization)
 
 
 class Service(Stated):

@@ -179,8 +179,8 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
 def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     kinds = set(words)
     notes = tuple(word for word in _NOTED if word in kinds)
-    if _is_mlx(kinds, account, is_tag):
-        return _mlx_form(words, notes, is_tag)
+    if (mlx := _mlx_form(words, account, notes, is_tag)) is not None:
+        return mlx
     is_type = re.compile(GGUF_TYPE, re.IGNORECASE).fullmatch
     read = {word: gguf_name(word) if is_type(word) else _NAMES["bare"].get(word) for word in words}
     others = kinds - {word for word, type in read.items() if type} - _CONTAINERS
@@ -211,18 +211,17 @@ def _plain_form(
     )
 
 
-def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
-    """Whether a form is named as MLX's own, or by bits alone where no account says whose."""
-    if kinds & {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} or "mlx" in account.lower():
-        return True
-    if is_tag:
-        return bool(kinds & {"mxfp8", "nvfp4"})
+def _mlx_form(
+    words: Sequence[str], account: str, notes: tuple[str, ...], is_tag: bool
+) -> Form | None:
+    """Of what is named as MLX's own, or by bits alone where no account says whose; else None."""
+    kinds = {*words}
+    is_named = kinds & {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} or "mlx" in account.lower()
     # trained for 4 bits, the weights are MLX's as others are
-    rest = kinds - {"qat"}
-    return not account and len(rest) == 1 and min(rest)[:1] in "2345678" and "bit" in min(rest)
-
-
-def _mlx_form(words: Sequence[str], notes: tuple[str, ...], is_tag: bool) -> Form:
+    alone = "" if account or is_tag else " ".join(kinds - {"qat"})
+    is_of_tag = is_tag and kinds & {"mxfp8", "nvfp4"}
+    if not (is_named or is_of_tag or re.fullmatch("[2-8][^ ]*bit[^ ]*", alone)):
+        return None
     mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
     if any(word in mixed or word.startswith("oq") for word in words):
         notes = (*notes, "mixed")

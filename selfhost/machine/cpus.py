@@ -338,11 +338,6 @@ def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
     )
 
 
-# operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
-# them, without matrix units and with
-_FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
-
-
 class Chip(Record):
     """A chip whose memory is soldered beside it: a row of `chip`; `smaller`: the same chip with
     fewer cores and narrower memory; `mac`: how Apple sells it.
@@ -360,13 +355,6 @@ class Chip(Record):
     neural: bool = False
     smaller: Mapping[str, Any] = {}
     mac: Mapping[str, Any] = {}
-
-    @property
-    def gpu_cycles_per_second(self) -> float | None:
-        """Cycles that all cores of Apple's largest GPU have in a second, by its peak."""
-        if self.tflops is None:
-            return None
-        return self.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if self.neural else _FLOPS_OF_CORE)
 
 
 @lru_cache(maxsize=512)

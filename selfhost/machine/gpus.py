@@ -22,6 +22,9 @@ _USUAL_SLICES = 7
 _VGPU = r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]"
 # an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
 _MIG = r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*"
+# operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
+# them, without matrix units and with
+_FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
 def fact_of(name: str, key: str) -> Any:
@@ -146,7 +149,11 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
 
 @lru_cache(maxsize=256)
 def cycles_per_second(name: str) -> float | None:
-    """Cycles that all multiprocessors of an NVIDIA GPU have in a second at the boost clock."""
+    """Cycles that all multiprocessors of an NVIDIA GPU have in a second at the boost clock, or all
+    cores of Apple's largest GPU by its peak.
+    """
+    if (chip := cpus.chip_of(words_of(name))) is not None and chip.tflops is not None:
+        return chip.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE)
     whole, share = _whole_and_share(name)
     count, ghz = fact_of(whole, "processors"), fact_of(whole, "boost_ghz")
     return None if count is None or ghz is None else count * ghz * 1e9 * share

@@ -14,7 +14,7 @@ from ..core.tables import sentences, shipped_table
 from ..core.units import words_of
 from . import cpus, gpus
 from .changes import planned
-from .profiles import machine_called, profiles_beginning_with, unknown_machine
+from .profiles import all_profiles, machine_called, unknown_machine
 from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, cards_named, understand
 from .words import BREAK, UnknownGpuError, bad_name, joined, tokens
@@ -167,17 +167,19 @@ class _Computer:
     """What a described computer is made of: of the description, else of its product."""
 
     def __init__(self, about: Description) -> None:
-        self.about, row, name = about, about.product, about.processor
-        own: str | None = row.get("processor")
-        self.processor = own if own and _is_kind_of(name, own) else name
-        self.row, self.is_of_product = row, self.processor == own
+        self.about, row, self.processor = about, about.product, _processor_of(about)
+        self.row, self.is_of_product = row, self.processor == row.get("processor")
         own_cards = [cards_named(row["gpu"])] if "gpu" in row and not about.has_no_card else []
         self.cards = joined([] if about.has_chip else about.cards or own_cards)
         self.is_ram_stated, self.guest_cores, self.has_stated_cores = bool(about.ram_gib), 0, False
         if about.scope != "host" and not row:
             self._complete_guest()
         elif not any((self.processor, self.cards.label, "shared" in row, about.vram_gib)):
-            self.processor = _unnamed_processor(about)
+            if about.is_line or row:
+                raise bad_name("product", about.text)
+            if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+                raise unknown_machine(about.text)
+            self.processor = _UNNAMED_PROCESSOR
         name = self.processor or ""
         self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
         self.chip = cpus.chip_of(words_of(name))
@@ -275,19 +277,14 @@ class _Computer:
         return [fact for fact in assumed if assumed[fact]]
 
 
-def _unnamed_processor(about: Description) -> str:
-    if about.is_line or about.product:
-        raise bad_name("product", about.text)
-    if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-        raise unknown_machine(about.text)
-    return _UNNAMED_PROCESSOR
-
-
-def _is_kind_of(named: str | None, own: str) -> bool:
-    """Whether no word or only its kind tells the product's own processor: `r720 dual xeon`."""
-    kind = {*(named or "").split()} - {"2x", "dual"}
-    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named or "") == cpus.maker_of(own)
-    return named is None or (is_alike and cpus.names_a_kind_alone(kind))
+def _processor_of(about: Description) -> str | None:
+    """The product's own where no word or only its kind tells it: `r720 dual xeon`."""
+    named, own = about.processor, about.product.get("processor", "")
+    if named is None or not own:
+        return named or own or None
+    kind = {*named.split()} - {"2x", "dual"}
+    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
+    return own if is_alike and cpus.names_a_kind_alone(kind) else named
 
 
 def _described(about: Description) -> tuple[Machine, str]:
@@ -345,7 +342,7 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
         return None
     own = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
     for kind in ("laptop",) if about.is_laptop else ("desktop", "server"):
-        for machine in (profile.machine for profile in profiles_beginning_with(kind)):
+        for machine in (profile.machine for profile in all_profiles(kind)):
             if own == [(each.name, each.memory_total_bytes) for each in machine.accelerators or ()]:
                 note = f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'
                 machine = machine.replace(assumed=(*machine.assumed, *_RAM))

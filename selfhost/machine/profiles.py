@@ -111,17 +111,13 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
     return load(row["profile"]).machine, f'"{text}": {row["note"]}{other}'
 
 
-def profiles_beginning_with(first_word: str) -> list[Profile]:
-    """The profiles whose name begins so, from the smallest to the largest memory."""
-    profiles = [load(name) for name in names() if name.startswith(first_word)]
-    return sorted(profiles, key=lambda each: (*size_of(each.machine), each.name))
-
-
-def all_profiles() -> tuple[Profile, ...]:
-    """Every profile, by kind and from the smallest to the largest memory. Raises
-    `MachineFileError`.
+def all_profiles(first_word: str = "") -> tuple[Profile, ...]:
+    """Every profile whose name begins so, by kind and from the smallest to the largest memory.
+    Raises `MachineFileError`.
     """
-    return tuple(sorted(profiles_beginning_with(""), key=lambda each: KINDS.index(each.kind)))
+    profiles = [load(name) for name in names() if name.startswith(first_word)]
+    profiles.sort(key=lambda each: (KINDS.index(each.kind), *size_of(each.machine), each.name))
+    return tuple(profiles)
 
 
 def size_of(machine: Machine) -> tuple[int, float]:

@@ -182,8 +182,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         feed_forward = grouped(parts, width, called)
     except Unclear as why:
         incomplete = str(why)
-    name = _row_name(keys, bool(recurrent), any(part.experts for part in feed_forward))
-    row = shipped_table("architectures")["architecture"].get(name) if "row" in keys.type else None
+    name, row = _row_of(keys, bool(recurrent), any(part.experts for part in feed_forward))
     is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
     fields = {**_tables(keys, row or {}), **_layers_apart(keys)}
     tied = False if is_encoder else _ties_embeddings(keys)
@@ -210,12 +209,14 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     )
 
 
-def _row_name(keys: Keys, has_states: bool, has_experts: bool) -> str:
-    """Of the row of architectures.toml, or what stands in for it."""
+def _row_of(keys: Keys, has_states: bool, has_experts: bool) -> tuple[str, Any]:
+    """The name of its row of architectures.toml, or what stands in for that, and the row."""
     key = "row_with_experts" if has_experts else "row"
     key = key if has_states or has_experts else "row_without_states"
     key = "row_of_ocr" if "OCR" in keys.class_name else key
-    return str(keys.type.get(key) or keys.type.get("row") or keys.kind or "unnamed")
+    name = str(keys.type.get(key) or keys.type.get("row") or keys.kind or "unnamed")
+    rows = shipped_table("architectures")["architecture"]
+    return name, rows.get(name) if "row" in keys.type else None
 
 
 def _count_layers(keys: Keys) -> None:

@@ -458,8 +458,7 @@ class Gpu(Record):
             slow, fast = constant("unseen")
             ends = min(ends[0], slow), 1.0, max(ends[2], fast)
         # where llama.cpp's kernels set a limit
-        chip, name = chip_of(words_of(self.device.name)), self.device.name
-        cycles = chip.gpu_cycles_per_second if chip else gpus.cycles_per_second(name)
+        cycles = gpus.cycles_per_second(self.device.name)
         per_cycle = inf if step.foreign else row.get("unpacked_per_cycle", inf)
         packed = {each: size for each, size in step.read_bytes.items() if each not in PLAIN_TYPES}
         counted = [size * rows.get(each, {}).get("unpack", 1) for each, size in packed.items()]
