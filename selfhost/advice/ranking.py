@@ -241,9 +241,9 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
     cards = [card for card in machine.accelerators or () if card.unified is not True]
     given, limit = given_by(machine, workload).ceiling_bytes, machine.memory_limit_bytes
-    if given is not None and machine.models_present and limit is not None:
+    if given is not None and machine.models_present:
         # files that lie in memory count as free where they are the model's own
-        given = max(given, limit)
+        given = max(given, limit or 0)
     sizes = [given, *(card.memory_total_bytes for card in cards)]
     frees = [disk.free_bytes for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights

@@ -216,11 +216,11 @@ def _mlx_form(
 ) -> Form | None:
     """Of what is named as MLX's own, or by bits alone where no account says whose; else None."""
     kinds = {*words}
-    is_named = kinds & {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} or "mlx" in account.lower()
+    own = {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} | ({"mxfp8", "nvfp4"} if is_tag else set())
+    is_named = kinds & own or "mlx" in account.lower()
     # trained for 4 bits, the weights are MLX's as others are
     alone = "" if account or is_tag else " ".join(kinds - {"qat"})
-    is_of_tag = is_tag and kinds & {"mxfp8", "nvfp4"}
-    if not (is_named or is_of_tag or re.fullmatch("[2-8][^ ]*bit[^ ]*", alone)):
+    if not (is_named or re.fullmatch("[2-8][^ ]*bit[^ ]*", alone)):
         return None
     mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
     if any(word in mixed or word.startswith("oq") for word in words):
