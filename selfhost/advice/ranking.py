@@ -29,6 +29,7 @@ from ..needs.quantization import BLOCKS
 if TYPE_CHECKING:
     from ..judge.pace import Speed
 
+_LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
 _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
 TIGHT = "little memory left"
@@ -248,12 +249,11 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
     frees = [disk.free_bytes for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
-    smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
         room_bytes=inf if None in sizes else sum(filter(None, sizes)),
         disk_bytes=max((inf if free is None else free for free in frees), default=inf),
         bytes_per_second=_read_rate(machine) if is_bounded else inf,
-        bits_stated=None if workload.quantization is None else smallest,
+        bits_stated=None if workload.quantization is None else _LEAST_BITS,
     )
 
 
