@@ -329,29 +329,28 @@ def _with_wanted_pace(
 ) -> tuple[Machine, float | None, int | None]:
     """The machine with the least bandwidth and cores that reach `wanted`; None where none does."""
 
-    def with_pace(cores: int, steps: int) -> Machine:
+    def with_pace(pace: float, cores: int, steps: int) -> Machine | None:
         # a bandwidth that somebody states is a peak, of which little may be used; the plan asks
         # for what is measured
         rate = steps * _STEP_BYTES_PER_SECOND
         facts = {"memory_bandwidth_bytes_per_second": rate, "memory_bandwidth_how": MEASURED}
-        has_pace = machine.replace(cpu_cores_usable=float(cores))
-        return has_pace.stated(facts, "measured, as it would have to be")
-
-    def reaches(pace: float, cores: int, steps: int) -> bool:
-        speed = judge(question, with_pace(cores, steps)).speed
-        return speed is not None and speed.judged is not None and speed.judged.low >= pace
+        faster = machine.replace(cpu_cores_usable=float(cores))
+        faster = faster.stated(facts, "measured, as it would have to be")
+        speed = judge(question, faster).speed
+        is_enough = speed is not None and speed.judged is not None and speed.judged.low >= pace
+        return faster if is_enough else None
 
     unbounded, most = (
         2**50 // _STEP_BYTES_PER_SECOND,
         _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND,
     )
-    enough = (each for each in _CORES if reaches(_HEADROOM * wanted, each, unbounded))
+    enough = (each for each in _CORES if with_pace(_HEADROOM * wanted, each, unbounded))
     cores = next(enough, None) if wanted else None
     if cores is None:
         return machine, None, None
     slow_or_fast = range(1, most + 1)
-    slower = bisect_left(slow_or_fast, True, key=lambda steps: reaches(wanted, cores, steps))
-    if slower == most:
+    slower = bisect_left(slow_or_fast, True, key=lambda n: bool(with_pace(wanted, cores, n)))
+    fast = with_pace(wanted, cores, slower + 1) if slower < most else None
+    if fast is None:
         return machine, float(cores), None
-    fast = with_pace(cores, slower + 1)
     return fast, float(cores), fast.memory_bandwidth_bytes_per_second

@@ -146,28 +146,25 @@ def identify(
     is_file = file.lower().endswith(".gguf") and os.path.isfile(file)
     if typed is None and is_file:
         return Path(file), "file", True
-    by, word = ("typed", typed) if typed is not None else _name_of(run, catalogue)
+    base = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
+    # a server may be started with the folder of a download
+    name = re.sub(r"^/(?:.*/)?", "", run.name or "")
+    words = {"file-name": base, "name": name} if typed is None else {"typed": typed}
+    readings = (pair for pair in words.items() if pair[0] == "typed" or id_of(pair[1], catalogue))
+    pair = next(readings, None)
+    if pair is None:
+        raise UnknownModelError(
+            "the run does not tell which model it loaded, or no model that is known",
+            remedy="name it: add --model NAME, or --model ./model.gguf",
+        )
+    by, word = pair
     spec_id = id_of(word, catalogue)
     if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
         raise refusal("runs", "other-model", model=spec_id, parameters=run.parameters or 0)
     # what a model calls itself may be the precision that it was made from
     candidate = None if by == "name" else read(word, catalogue)
-    states = candidate is not None and candidate.quantization is not None
+    states = getattr(candidate, "quantization", None) is not None
     return word, by, states or word.lower().endswith(".gguf")
-
-
-def _name_of(run: Run, catalogue: Catalogue) -> tuple[str, str]:
-    base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
-    name = run.name or ""
-    # a server may be started with the folder of a download
-    name = name.rpartition("/")[2] if name[:1] == "/" else name
-    for by, word in (("file-name", base), ("name", name)):
-        if id_of(word, catalogue) is not None:
-            return by, word
-    raise UnknownModelError(
-        "the run does not tell which model it loaded, or no model that is known",
-        remedy="name it: add --model NAME, or --model ./model.gguf",
-    )
 
 
 def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:

@@ -226,7 +226,24 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
 
 def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
     """Size of one file in bytes, and each tensor's dtype and elements; reads no weights."""
-    size, content = _header_bytes(path)
+    stream, size, start = source.open_file(path)
+    with stream, source.readable(path):
+        source.refuse_other_kinds(path, start, size)
+        if start.startswith(b"GGUF"):
+            refuse(path, "misnamed")
+        if size < 10:
+            refuse(path, "cut-short", what=f"it has {size:,} bytes")
+        (length,) = unpack("<Q", start[:8])
+        if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
+            is_json = start.lstrip()[:1] in (b"{", b"[")
+            refuse(path, "no-safetensors", text=": it begins as JSON does" if is_json else "")
+        if length > MAX_READ_HEADER_BYTES:
+            refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
+        if (missing := 8 + length - size) > 0:
+            refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
+        content = (start[8:] + read_some(stream, max(0, length - len(start) + 8)))[:length]
+    if len(content) < length:
+        refuse(path, "shorter")
     bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
     header = parse_json(path, content, what="safetensors header", **bounds)
     if not isinstance(header, dict):
@@ -244,29 +261,6 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
     if rest:
         refuse(path, "damaged", what=f"{rest:,} bytes belong to no tensor")
     return size, tensors
-
-
-def _header_bytes(path: str) -> tuple[int, bytes]:
-    """Size of a file in bytes, and its header."""
-    stream, size, start = source.open_file(path)
-    with stream, source.readable(path):
-        source.refuse_other_kinds(path, start, size)
-        if start.startswith(b"GGUF"):
-            refuse(path, "misnamed")
-        if size < 10:
-            refuse(path, "cut-short", what=f"it has {size:,} bytes")
-        (length,) = unpack("<Q", start[:8])
-        if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
-            is_json = start.lstrip()[:1] in (b"{", b"[")
-            refuse(path, "no-safetensors", text=": it begins as JSON does" if is_json else "")
-        if length > MAX_READ_HEADER_BYTES:
-            refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
-        if (missing := 8 + length - size) > 0:
-            refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
-        content = start[8:] + read_some(stream, max(0, length - len(start) + 8))
-    if len(content) < length:
-        refuse(path, "shorter")
-    return size, content[:length]
 
 
 def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
