@@ -87,8 +87,9 @@ def one_a_file(folder: str) -> dict[str, Any]:
     found = {}
     for file in sorted((HEADERS / folder).glob("*.json")):
         model = json.loads(file.read_text(encoding="utf-8"))
+        rows = model.get("cases", ())  # none where nobody measured it
         found[file.stem] = model | {
-            "cases": [dict(zip(model["columns"], case, strict=True)) for case in model["cases"]]
+            "cases": [dict(zip(model["columns"], row, strict=True)) for row in rows]
         }
     return found
 
