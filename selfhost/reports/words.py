@@ -14,6 +14,7 @@ from ..core.workload import (
     READING_TOKENS_PER_SECOND,
     Workload,
 )
+from ..judge.checks import CHECKS
 from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
@@ -36,7 +37,7 @@ HERE = "here"
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
-ORDER = (*MACHINE, "weights", "license", "openness")
+ORDER = (*MACHINE, *(check for check in CHECKS if check not in MACHINE))
 _TOO_LITTLE = "too little "
 _ANSWER_STYLES = {
     "yes": Outcome.PASS,
@@ -53,7 +54,6 @@ ANSWERS = {
 }
 # of a GPU that shares the RAM
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
-_WEEK_SECONDS = 7 * 86_400
 # newer models than those of a catalogue so old are worth an update
 _OLD_CATALOGUE_MONTHS = 6
 
@@ -104,7 +104,7 @@ def _reservation(answer: Verdict) -> str:
     is_unread = answer.has("speed-not-known") and pace and pace.unit != "tokens_per_second"
     reservations = {
         "RUNS, TAKES HOURS": answer.has("speed-hours"),
-        "RUNS, TAKES WEEKS": training is not None and training.likely > _WEEK_SECONDS,
+        "RUNS, TAKES WEEKS": training is not None and training.likely > 7 * 86_400,
         "RUNS, TOO SLOW FOR THE LOAD": cost is not None and cost.keeps_up is False,
         "RUNS SLOWLY": is_slow(answer),
         "RUNS, PACE NOT KNOWN": is_unread,

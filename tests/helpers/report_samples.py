@@ -10,6 +10,7 @@ from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
 from selfhost.advice.several import Shown, Size
 from selfhost.core.records import Unread
+from selfhost.core.tables import shipped_table
 from selfhost.judge.record import Finding, Outcome, Quality, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 
@@ -104,17 +105,9 @@ WORKSTATION = LAPTOP.replace(
 
 # of each check a code that no report treats in a way of its own; an unknown speed never decides
 PLAIN_CODES = {
-    "weights": "weights-published",
-    "license": "license-allows",
-    "openness": "openness-open",
-    "context": "context-trained",
-    "disk": "disk-fits",
-    "memory": "memory-fits",
-    "accelerator": "accelerator-fits",
-    "cpu": "cpu-suits",
-    "runtime": "runtime-present",
-    "speed": "speed-not-known",
+    code.partition("-")[0]: code for code in reversed(shipped_table("findings")["codes"])
 }
+PLAIN_CODES |= {"disk": "disk-fits", "speed": "speed-not-known"}
 
 
 def finding(
