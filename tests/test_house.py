@@ -136,15 +136,20 @@ SIZE = {
 ONE_CHECK = {"functions": 487, "files": 59, "judgements": 1}
 
 
+TOO_LARGE = "no bound is raised: make as much smaller elsewhere; (now, bound):"
+
+
 def test_the_house_only_becomes_smaller() -> None:
     """Lines, files, functions and classes stay within their bounds."""
-    assert {name: value for name, value in figures.size().items() if value > SIZE[name]} == {}
+    above = {name: (now, SIZE[name]) for name, now in figures.size().items() if now > SIZE[name]}
+    assert not above, f"{TOO_LARGE} {above}"
 
 
 def test_one_check_takes_one_way(tmp_path: Path) -> None:
     """What it takes to read a machine and to check one model on it stays within its bounds."""
     counts = figures.one_check(tmp_path)
-    assert {name: count for name, count in counts.items() if count > ONE_CHECK[name]} == {}
+    above = {name: (now, ONE_CHECK[name]) for name, now in counts.items() if now > ONE_CHECK[name]}
+    assert not above, f"{TOO_LARGE} {above}"
 
 
 @each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -250,9 +250,10 @@ def cell_tests(
 
     def test_every_code_is_walked() -> None:
         """The list of reason codes is closed: the table reaches each of this check, and its outcomes."""
-        assert {code for _, code in cells} == {
-            code for code in shipped_table("findings")["codes"] if code.startswith(f"{check}-")
-        }
-        assert {outcome for outcome, _ in cells} == set(outcomes)
+        codes = shipped_table("findings")["codes"]
+        apart = {code for _, code in cells} ^ {key for key in codes if key.startswith(f"{check}-")}
+        assert not apart, f"codes without a situation, or not in findings.toml: {apart}"
+        apart = {outcome for outcome, _ in cells} ^ {*map(str, outcomes)}
+        assert not apart, f"without a situation: {apart}; if never reached: cell_tests(…, outcomes)"
 
     return test_cell, test_every_code_is_walked
