@@ -124,7 +124,7 @@ def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
         return facts
     cores = table.get("cores", "float")
     texts = {fact: table.get(fact, "str") for fact in ("disk", "bandwidth", "gpu")} | {
-        "cores": None if cores is None else f"{cores:g}",
+        "cores": None if cores is None else f"{cores:.15g}",
         "instruction_sets": ",".join(table.get("instruction_sets", "tuple[str, ...]")) or None,
     }
     table.close()

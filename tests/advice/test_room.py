@@ -6,8 +6,6 @@ import pytest
 
 from helpers.machines import GIB, VM
 from selfhost import Machine, Route, Workload, check
-from selfhost.advice.alternatives import Search
-from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.record import Outcome
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
@@ -93,18 +91,3 @@ def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     assert placed(context_tokens=room.longest_context_tokens + 1) != "accelerator"
     assert placed(parallel=room.most_parallel) == "accelerator"
     assert placed(parallel=room.most_parallel + 1) != "accelerator"
-
-
-@pytest.mark.parametrize("last", [0, 1, 77, 999_999, 1_000_000])
-def test_the_largest_number_that_fits_is_found_in_few_tries(last: int) -> None:
-    tried: list[int] = []
-
-    class Counted(Search):
-        def fits(self, **changes: int | str) -> bool:
-            tried.append(int(changes["parallel"]))
-            return tried[-1] <= last
-
-    judged = check("llama-3.1-405b", machine=VM)
-    search = Counted(judged=judged, catalogue=open_catalogue(), machine=VM)
-    assert search.largest("parallel", 1, 1_000_000) == (last or None)
-    assert len(tried) <= 22

@@ -125,37 +125,6 @@ def test_vllm_is_limited_no_lower_than_its_publishers_example() -> None:
     assert sized.request_bytes < 6e9
 
 
-def test_ollama_is_told_by_its_environment() -> None:
-    """Its runner inherits llama-server's own variables (ollama/ollama#18265)."""
-    sized = size_of("mistral-7b", Workload(runtime="ollama", parallel=2, context_tokens=8192))
-    assert sized.environment == {
-        "OLLAMA_MAX_LOADED_MODELS": "1",
-        "OLLAMA_CONTEXT_LENGTH": "8192",
-        "OLLAMA_NUM_PARALLEL": "2",
-        "LLAMA_ARG_CACHE_RAM": "2048",
-    }
-    assert sized.fetch == "ollama pull mistral:7b"
-    assert sized.program == ("ollama", "serve")
-    assert not sized.image_arguments
-
-
-def test_vllm_gets_an_accelerator_and_shared_memory_for_several() -> None:
-    """Where no card is named it is the smallest that holds the model; --swap-space is gone since 0.18."""
-    alone = size_of("llama-3.1-8b", Workload(runtime="vllm"))
-    assert [(card.vendor, card.name) for card in alone.accelerators] == [("nvidia", "")]
-    assert alone.accelerators[0].memory_bytes > 16 * 10**9
-    assert alone.shared_memory_bytes == 0
-    # vllm serve, which the image starts, warns of --model since 0.20 (defilantech/LLMKube#360)
-    assert alone.image_arguments[0] == "meta-llama/Llama-3.1-8B-Instruct"
-    assert "--model" not in alone.image_arguments
-    several = size_of("llama-3.3-70b", Workload(runtime="vllm"), "4x H100 SXM")
-    assert len(several.accelerators) == 4
-    assert several.shared_memory_bytes == 2 * GIB
-    assert several.limit_bytes >= memory_of(several).high_bytes - sum(
-        card.memory_bytes for card in several.accelerators
-    )
-
-
 def test_what_has_no_size_says_why() -> None:
     """A closed model, cards that are too small, and needs that are not known."""
     with pytest.raises(SelfhostError, match="never published"):

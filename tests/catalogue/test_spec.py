@@ -204,27 +204,6 @@ def test_another_schema_is_one_problem(text: str) -> None:
     assert [problem.key for problem in document.problems] == ["schema"]
 
 
-@pytest.mark.parametrize(
-    ("line", "message", "remedy"),
-    [
-        ('uses = ["chatt"]', '"chatt" is not one of', 'did you mean "chat"?'),
-        ('uses = "chat"', "must be a list", ""),
-        ('inputs = ["picture"]', '"picture" is not one of', ""),
-        ('tuned_from = ""', "is empty", ""),
-        ('tuned_from = "a/b/c"', "nor the owner and name of a repository", ""),
-        ('tuned_from = "Llama 2"', "is neither a spec's id", ""),
-    ],
-)
-def test_a_wrong_value_is_a_fault_of_its_line(line: str, message: str, remedy: str) -> None:
-    """Each fault has its line, and a remedy where there is one."""
-    document, spec = _from_text(f"{line}\n{SHORT}")
-    assert spec is None
-    problem = document.problems[0]
-    assert problem.line == 1
-    assert message in problem.message
-    assert remedy in (problem.remedy or "")
-
-
 def test_what_a_file_asks_for_is_bounded() -> None:
     """A small file cannot ask for more layers or lines than any model has."""
     lines = ", ".join('{ at = ":", kv_heads = 8, key_length = 8 }' for _ in range(3000))

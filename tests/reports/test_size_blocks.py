@@ -108,16 +108,6 @@ def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
     assert "HF_TOKEN" not in text
 
 
-def test_a_gated_model_gets_its_token_from_a_secret() -> None:
-    """Never from the block itself."""
-    text = block("kubernetes", sized("vllm on four"))
-    assert "secretKeyRef" in text
-    # a pod whose secret does not exist never starts
-    assert "kubectl create secret generic hf-token --from-literal=token=" in text
-    assert '"HF_TOKEN": "${HF_TOKEN}"' in block("compose", sized("vllm on four"))
-    assert "--env HF_TOKEN " in block("docker", sized("vllm on four"))
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_compose_takes_the_file(case: str) -> None:
     """The schema of the compose specification."""
@@ -129,20 +119,6 @@ def test_compose_takes_the_file(case: str) -> None:
     assert is_within_a_mebibyte(resources["limits"]["memory"], about.limit_bytes)
     assert is_within_a_mebibyte(resources["reservations"]["memory"], about.request_bytes)
     assert service["memswap_limit"] == resources["limits"]["memory"]
-
-
-def test_several_models_are_several_services() -> None:
-    """Each with a name and a port of its own; two of one model too."""
-    twice = block("compose", sized("cpu"), sized("cpu"), sized("embedding"))
-    services = yaml.safe_load(twice)["services"]
-    assert list(services) == ["mistral-7b-instruct-v0-3", "mistral-7b-instruct-v0-3-2", "bge-m3"]
-    ports = [service["ports"][0] for service in services.values()]
-    assert ports == ["127.0.0.1:8080:8080", "127.0.0.1:8081:8080", "127.0.0.1:8082:8080"]
-    documents = list(yaml.safe_load_all(block("kubernetes", sized("cpu"), sized("embedding"))))
-    assert [document["metadata"]["name"] for document in documents] == [
-        "mistral-7b-instruct-v0-3",
-        "bge-m3",
-    ]
 
 
 def parsed(line: str) -> tuple[dict[str, str], str, list[str]]:
