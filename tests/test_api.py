@@ -138,6 +138,8 @@ def test_a_machine_is_named_as_people_name_it() -> None:
     for name, advice in (("ci.json", "'ci.json'"), ("banana", '"machine.json"')):
         with pytest.raises(UnknownMachineError, match=re.escape(f"Machine.from_file({advice})")):
             check("mistral-7b", machine=name)
+    for answer in (of("gpt2", machine="old laptop core 2 duo 4gb") for of in (check, size)):
+        assert any("is judged as a machine with" in note for note in answer.notes)
     for wrong, reader in ((Path("ci.json"), "from_file"), ({"name": "ci"}, "from_json")):
         with pytest.raises(TypeError, match=rf"read by machine=Machine\.{reader}"):
             check("mistral-7b", machine=wrong)  # type: ignore[arg-type]

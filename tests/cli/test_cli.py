@@ -17,6 +17,7 @@ import pytest
 
 from helpers.paths import EXAMPLES, RECORDS
 from helpers.written import Golden, validate
+from selfhost.__main__ import start
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 
@@ -245,6 +246,9 @@ def test_an_interrupt_is_130(
 
     monkeypatch.setattr("selfhost.cli.commands.check", interrupted)
     assert run(capsys, "check", "gpt2") == (130, "", "")
+    monkeypatch.setattr(cli, "main", lambda: interrupted([]))
+    with pytest.raises(SystemExit, match="130"):
+        start()
 
 
 def test_a_closed_pipe_changes_nothing(source_environment: dict[str, str]) -> None:
