@@ -125,13 +125,13 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 36_880,
+    "lines": 36_694,
     "files": 127,
-    "functions": 1_905,
-    "short functions": 583,
-    "functions mentioned once": 529,
+    "functions": 1_880,
+    "short functions": 566,
+    "functions mentioned once": 512,
     "classes": 220,
-    "lines of tests": 22_692,
+    "lines of tests": 22_690,
 }
 ONE_CHECK = {"functions": 487, "files": 59, "judgements": 1}
 
