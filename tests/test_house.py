@@ -125,11 +125,11 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 36_694,
+    "lines": 36_691,
     "files": 127,
     "functions": 1_880,
     "short functions": 566,
-    "functions mentioned once": 512,
+    "functions mentioned once": 511,
     "classes": 220,
     "lines of tests": 22_690,
 }

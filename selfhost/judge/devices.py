@@ -124,11 +124,13 @@ def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[P
     return [*groups.values()][::-1]
 
 
-def reaches(device: Accelerator, least_capability: str) -> bool | None:
-    """Whether it has that compute capability, or is not NVIDIA's; None where that is not known."""
-    if device.vendor != "nvidia":
+def reaches(device: Accelerator, least: str | None) -> bool | None:
+    """Whether it has that compute capability, or none is asked of it, as of all but NVIDIA's; None
+    where that is not known.
+    """
+    if device.vendor != "nvidia" or least is None:
         return True
-    return gpus.reaches_capability(gpus.capability_of(device), least_capability)
+    return gpus.reaches_capability(gpus.capability_of(device), least)
 
 
 def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "amd") -> bool | None:
@@ -144,12 +146,14 @@ def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "am
     return False if device.compute_capability or is_named else None
 
 
+def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
+    """The compute capability that its builds ask of such a GPU; None where they ask for none."""
+    return runtime.shared_compute_capability if device.unified else runtime.compute_capability
+
+
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """False where every build of the program is known not to compute on such a GPU."""
-    least = runtime.compute_capability
-    if device.unified:
-        least = runtime.shared_compute_capability
-    if least is not None and reaches(device, least) is False:
+    if reaches(device, least_capability(runtime, device)) is False:
         return False
     patterns = amd_gpus(runtime)
     return not patterns or is_built_for(device, patterns) is not False

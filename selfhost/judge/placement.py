@@ -360,7 +360,7 @@ def _groups(
         suited = [
             place
             for place in rooms
-            if (least is None or reaches(cards[place.index], least) is not False)
+            if reaches(cards[place.index], least) is not False
             and runs_on(runtime, cards[place.index])
         ]
     sized = [place for place in suited or rooms if place.room_bytes is not None]

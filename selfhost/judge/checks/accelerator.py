@@ -21,6 +21,7 @@ from ..devices import (
     emptied,
     index_of,
     is_built_for,
+    least_capability,
     lent_to_gpu,
     percent_of,
     reaches,
@@ -284,9 +285,7 @@ def _requirements(
     """What builds and rules ask of a GPU: whether that is known to be met, its variant, figures."""
     # a program that runs without a GPU asks for little: one with an unlisted name has it
     gpu_only, sources = runtime.gpu_only, runtime.sources
-    by_memory = {True: runtime.shared_compute_capability}
-    least = by_memory.get(device.unified is True, runtime.compute_capability)
-    patterns = amd_gpus(runtime)
+    least, patterns = least_capability(runtime, device), amd_gpus(runtime)
     is_met = None if least is None else reaches(device, least)
     figures: dict[str, Any] = {"rule": None, "other_runtime": gpu_only}
     if least is not None and (gpu_only or is_met is not None):

@@ -154,7 +154,7 @@ class Speed(Record):
         (low, likely, high), what = self.work or NOTHING, _WORK[self.unit]
         if self.unit == TRAINED:
             what += f" in training, {units.wait(1e6 / likely)} for a million"
-        if self.unit[:7] != "seconds":
+        if not self.unit.startswith("seconds"):
             return f"{units.pace(likely)}{what}", units.pace(low, high)
         heard = units.duration(self.audio_seconds) if self.audio_seconds else "an hour"
         minutes = (self.audio_seconds or 3600) / 60 if "audio" in self.unit else 1

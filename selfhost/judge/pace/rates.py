@@ -29,8 +29,6 @@ ANY_APPLE = "an Apple chip"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
-# stands for the GPU of a Mac whose accelerators were not read
-_APPLE_GPU = "its GPU"
 
 
 class Memory(Record):
@@ -533,13 +531,17 @@ def shared_gpu_of(
     `is_used`: that surely computes a model in RAM without being told to.
     """
     device = next((each for each in machine.accelerators or () if each.unified), None)
-    if device is None and machine.accelerators is None and processor_of(machine).is_mac:
-        device = Accelerator(vendor="apple", name=_APPLE_GPU, unified=True)
+    if machine.accelerators is None and processor_of(machine).is_mac:
+        device = Accelerator(vendor="apple", name="its GPU", unified=True)
     least = None if runtime is None else runtime.shared_compute_capability
-    if device is None or (least is not None and reaches(device, least) is False):
+    if device is None or reaches(device, least) is False:
         return None
-    if is_used and not _computes_unasked(device, machine, runtime):
-        return None
+    if is_used:
+        is_usual = device.vendor.lower() in constant("shared_gpu", "measured_program")
+        is_used = is_usual if runtime is None else computes_on_shared(runtime, device)
+        # one that was not read, or that of a guest, may lie out of the program's reach
+        if machine.accelerators is None or processor_of(machine).is_guest or not is_used:
+            return None
     own = device_bandwidth(device)
     peak, guessed = (SAME * own, None) if own is not None else _peak_of_ram(machine)
     return peak and Gpu(device=device, peak_bandwidth=peak, guessed=guessed)
@@ -571,11 +573,3 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
     else:
         return None, None
     return longest(ends, SAME * (rate or 0)), "a guess: not measured"
-
-
-def _computes_unasked(device: Accelerator, machine: Machine, runtime: RuntimeSpec | None) -> bool:
-    if device.name == _APPLE_GPU or processor_of(machine).is_guest:
-        return False
-    if runtime is None:
-        return device.vendor.lower() in constant("shared_gpu", "measured_program")
-    return computes_on_shared(runtime, device)
