@@ -5,7 +5,6 @@ far one could go with what fits: the longest context, the best quantization, the
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from math import inf
 from shlex import quote
 
@@ -63,9 +62,35 @@ class Search(Record):
         """What would get the route `local`: the same model, smaller or with a shorter context, then
         other models, best first. What was asked is asked of the alternatives too.
         """
+        question, workload = self.judged.question, self.judged.question.stated
+        spec, taken = question.spec, question.workload
+        fits = list[tuple[Judged | None, str]]()
+        if workload.task == "finetune" and taken.finetune_method != "qlora":
+            qlora = workload.replace(finetune_method="qlora")
+            fits.append((self.fit(spec, qlora), "same model, tuned with QLoRA"))
+        # with the program that was asked for, before another one
+        fits.append(self.smaller())
+        if workload.kv_cache_type is not None:
+            own_cache = workload.replace(kv_cache_type=None)
+            fits.append((self.fit(spec, own_cache), "same files, KV cache in the model's type"))
+        # with the usual program where another was asked for, else with the others of its kind
+        others = [name for name in RUNTIMES_BY_MODALITY[spec.modality] if name != taken.runtime]
+        for name in (None,) if workload.runtime else others:
+            other = workload.replace(runtime=name, format=None, quantization=None)
+            if fit := self.fit(spec, other):
+                fit = self.as_checked(fit)
+                program = getattr(fit.question.runtime, "name", name)
+                fits.append((fit, f"same model with {program}"))
+        longest = self.longest_context() or 0
+        shortest = max(_SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
+        if shortest <= longest < (taken.context_tokens or 0):
+            shorter = workload.replace(
+                runtime=taken.runtime, quantization=taken.quantization, context_tokens=longest
+            )
+            fits.append((self.fit(spec, shorter), "same files, shorter context"))
         # a smaller quantization may be what the program takes by itself
         own: dict[tuple[object, ...], Alternative] = {}
-        for fit, why in self.same_model():
+        for fit, why in fits:
             if fit is not None:
                 each = self.alternative(fit, why)
                 how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
@@ -128,33 +153,6 @@ class Search(Record):
         )
 
     # -------------------------------------------------------------- the same model
-
-    def same_model(self) -> Iterator[tuple[Judged | None, str]]:
-        """What fits of the model itself, and why; None where that does not."""
-        question, workload = self.judged.question, self.judged.question.stated
-        spec, taken = question.spec, question.workload
-        if workload.task == "finetune" and taken.finetune_method != "qlora":
-            qlora = workload.replace(finetune_method="qlora")
-            yield self.fit(spec, qlora), "same model, tuned with QLoRA"
-        # with the program that was asked for, before another one
-        yield self.smaller()
-        if workload.kv_cache_type is not None:
-            own_cache = workload.replace(kv_cache_type=None)
-            yield self.fit(spec, own_cache), "same files, KV cache in the model's type"
-        # with the usual program where another was asked for, else with the others of its kind
-        others = [name for name in RUNTIMES_BY_MODALITY[spec.modality] if name != taken.runtime]
-        for name in (None,) if workload.runtime else others:
-            other = workload.replace(runtime=name, format=None, quantization=None)
-            if fit := self.fit(spec, other):
-                fit = self.as_checked(fit)
-                yield fit, f"same model with {getattr(fit.question.runtime, 'name', name)}"
-        longest = self.longest_context() or 0
-        shortest = max(_SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
-        if shortest <= longest < (taken.context_tokens or 0):
-            shorter = workload.replace(
-                runtime=taken.runtime, quantization=taken.quantization, context_tokens=longest
-            )
-            yield self.fit(spec, shorter), "same files, shorter context"
 
     def smaller(self) -> tuple[Judged | None, str]:
         """The best type below the judged one, those that accelerators hold first, and why."""

@@ -246,7 +246,8 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     if needs is None or needs.memory is None:
         return nowhere
     gpu_only = question.wants_gpu
-    is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
+    architecture = vast.architecture or ""
+    is_mac = (vast.system, architecture) == ("macos", "aarch64")
     runs_in_ram = not gpu_only or is_mac
     card_bytes, beside, disk = _places(needs, gpu_only, question.making_bytes)
     held = needs.memory.high_bytes if runs_in_ram else beside
@@ -275,7 +276,12 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
         memory_bytes=memory,
         reserve_bytes=reserve,
         disk_bytes=disk,
-        cpu=_cpu(needs, vast.architecture or "", cores),
+        cpu=LeastCpu(
+            architectures=needs.cpu.architectures,
+            instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
+            recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
+            cores=cores,
+        ),
         bandwidth_bytes_per_second=rate,
         accelerator=LeastAccelerator(
             required=gpu_only, memory_bytes=card_bytes, memory_beside_bytes=ram
@@ -309,19 +315,10 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, 
     platforms = [entry.partition("-") for entry in runtime.systems]
     fitting = (each for each in platforms if not allowed or each[2] in allowed)
     system, _, architecture = next(fitting, platforms[0])
-    cpu = _cpu(needs, architecture, None)
-    sets = dict.fromkeys((*cpu.instruction_sets, *cpu.recommended_instruction_sets))
+    by_architecture = needs.cpu.instruction_sets, needs.cpu.recommended
+    sets = dict.fromkeys(name for each in by_architecture for name in each.get(architecture, ()))
     vast = _VAST.replace(system=system, architecture=architecture, instruction_sets=tuple(sets))
     return ask(meant.spec, meant.workload, catalogue, vast, meant.files), vast
-
-
-def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
-    return LeastCpu(
-        architectures=needs.cpu.architectures,
-        instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
-        recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
-        cores=cores,
-    )
 
 
 def _with_wanted_pace(

@@ -15,7 +15,7 @@ from math import inf
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot
 from ..catalogue.spec_values import GENERATING, MODALITIES, PICTURES
-from ..core import TYPE_CHECKING, units
+from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload
@@ -25,9 +25,6 @@ from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
-
-if TYPE_CHECKING:
-    from ..judge.pace import Speed
 
 _LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
 _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
@@ -161,10 +158,18 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     document by the time that it takes. `most` is what the memory allows, for text of which no pace
     is known.
     """
-    share, speed, half = _share_of_speed(judged.speed), judged.speed, factors("half")
-    if share is None and judged.has("speed-picture", "speed-hours"):
+    speed, half = judged.speed, factors("half")
+    pace, work = getattr(speed, "judged", None), getattr(speed, "work", None)
+    unit = getattr(speed, "unit", "")
+    if pace is not None:
+        share = share_of_pace(pace.likely)
+    elif work is not None and unit in _VECTORS_PER_SECOND:
+        share = share_of_pace(work.likely, half["vectors_per_second"])
+    elif work is not None and unit == "seconds_per_image":
+        share = share_of_pace(1 / work.likely, 1 / half["seconds_per_image"])
+    elif judged.has("speed-picture", "speed-hours"):
         share = factors("picture")[judged.offload or "host"]
-    if share is None:
+    else:
         share = min(share_of_pace(half["tokens_per_second"]), most)
     if judged.placement == "split" and speed is not None and speed.crossing_seconds:
         seconds = speed.crossing_seconds * half["prompt_tokens"] / BATCH_TOKENS
@@ -173,18 +178,6 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     share *= worth["unlicensed"] if judged.has("license-not-known", "license-unconfirmed") else 1
     is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting
     return share * (worth["crowded"] if is_crowded else 1)
-
-
-def _share_of_speed(speed: Speed | None) -> float | None:
-    if speed is not None and speed.judged is not None:
-        return share_of_pace(speed.judged.likely)
-    if speed is None or speed.work is None:
-        return None
-    if speed.unit in _VECTORS_PER_SECOND:
-        return share_of_pace(speed.work.likely, factors("half")["vectors_per_second"])
-    if speed.unit == "seconds_per_image":
-        return share_of_pace(1 / speed.work.likely, 1 / factors("half")["seconds_per_image"])
-    return None
 
 
 def reasons(judged: Judged, standing: Standing) -> str:

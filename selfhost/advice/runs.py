@@ -6,9 +6,9 @@ expressions in `common/runs.toml`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from statistics import median
+from statistics import fmean, harmonic_mean, median
 
 from ..core import Any
 from ..core.files import Unreadable, status_of
@@ -170,19 +170,14 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
         if kind == "prompt":
             timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
         if timed:
-            yield _average(timed)
-
-
-def _average(timed: Sequence[tuple[Figure, int]]) -> Figure:
-    """One pace for these, each with its tokens: by those the time and the depth are weighted."""
-    total = sum(tokens for _, tokens in timed)
-    depths = [(each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None]
-    counted = sum(tokens for _, tokens in depths)
-    return timed[0][0].replace(
-        seen=total / sum(tokens / each.seen for each, tokens in timed),
-        tokens=total // len(timed),
-        depth_tokens=round(sum(d * n for d, n in depths) / counted) if counted else None,
-    )
+            # by their tokens the times and the depths are weighted
+            figures, tokens = zip(*timed, strict=True)
+            depths = [(each.depth_tokens, n) for each, n in timed if each.depth_tokens is not None]
+            yield figures[0].replace(
+                seen=harmonic_mean([each.seen for each in figures], tokens),
+                tokens=sum(tokens) // len(tokens),
+                depth_tokens=round(fmean(*zip(*depths, strict=True))) if depths else None,
+            )
 
 
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
@@ -353,7 +348,15 @@ def _read_answers(text: str) -> Run | None:
     """
     for program in shipped_table("runs")["answers"]:
         paces: list[Figure] = []
-        for number, fields in enumerate(_answers(program["figures"], text)):
+        # a figure that the answer has already begins the next
+        answers: list[dict[str, float]] = [{}]
+        for match in re.finditer("|".join(program["figures"]), text, re.MULTILINE):
+            name = str(match.lastgroup)
+            if name in answers[-1]:
+                answers.append({})
+            if _NUMBER.fullmatch(match[name]):
+                answers[-1][name] = float(match[name])
+        for number, fields in enumerate(answers):
             prompt, tokens = int(fields.get("prompt", 0)), int(fields.get("tokens", 0))
             depth = int(fields.get("cached", 0))
             within = depth + prompt + tokens // 2 if prompt else None
@@ -373,19 +376,6 @@ def _read_answers(text: str) -> Run | None:
                 figures=tuple(_averaged(paces)),
             )
     return None
-
-
-def _answers(expressions: Iterable[str], text: str) -> Iterator[dict[str, float]]:
-    """The figures of each answer: one that the answer has already begins the next."""
-    fields: dict[str, float] = {}
-    for match in re.finditer("|".join(expressions), text, re.MULTILINE):
-        name = match.lastgroup or ""
-        if name in fields:
-            yield fields
-            fields = {}
-        if _NUMBER.fullmatch(match[name]):
-            fields[name] = float(match[name])
-    yield fields
 
 
 def _read_vllm(text: str) -> Run | None:

@@ -61,29 +61,24 @@ def understand(
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
         return understood
-    why = _why_other_files(catalogue, understood, machine)
-    return otherwise.replace(notes=(*otherwise.notes, *why)) if why else understood
-
-
-def _why_other_files(
-    catalogue: Catalogue, understood: Understood, machine: Machine
-) -> tuple[str, ...]:
-    name, program = understood.workload.runtime, None
+    # where no program loads those files on the machine, why it is judged in others
+    question, program = understood.workload, None
     try:
         judged = judge(
-            ask(understood.spec, understood.workload, catalogue, machine, understood.files), machine
+            ask(understood.spec, question, catalogue, machine, understood.files), machine
         )
     except WorkloadError as error:
-        if any(problem.key != "quantization" for problem in error.problems):
-            return ()
-        why = f"{error.problems[0].message}."
+        is_of_type = all(problem.key == "quantization" for problem in error.problems)
+        why = f"{error.problems[0].message}." * is_of_type
     else:
-        if name is not None and judged.has("runtime-no-build"):
-            program = catalogue.runtime(name)
         why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
-    holds = {"no-program": program, "other-files": why and not program}
+        if question.runtime is not None and judged.has("runtime-no-build"):
+            program, why = catalogue.runtime(question.runtime), ""
+    holds = {"no-program": program, "other-files": why}
     figures = {"asked": understood.asked, "why": why, "program": getattr(program, "name", None)}
-    return remarks(holds, id=name, system=machine.system or "this system", **figures)
+    system = machine.system or "this system"
+    notes = remarks(holds, id=question.runtime, system=system, **figures)
+    return otherwise.replace(notes=(*otherwise.notes, *notes)) if notes else understood
 
 
 def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:

@@ -263,6 +263,13 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     unpacks = (
         runtime is not None and "unpacked" in runtime.options and bool(runtime.crashing_sets(sets))
     )
+    places = {part.where for part in getattr(verdict.memory, "terms", ())} - {HOST}
+    # llama-completion has room for the logits of a whole batch, a server for one a sequence
+    computes_more = (
+        run.batch_tokens not in (None, BATCH_TOKENS),
+        (run.output_tokens or 0) > max(run.parallel or 1, run.states),
+        0 < len(places) < run.cards,
+    )
     reasons = {
         "holds-draft": run.drafts and is_process,
         "no-context": run.context_tokens is None and (is_cache or term == "compute"),
@@ -270,20 +277,10 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
         "repacked": unpacks
         and any(part.term == "repacked_weights" for part in run.figures)
         and term in ("weights", "repacked_weights"),
-        "other-buffer": term == "compute" and _computes_more(run, verdict),
+        "other-buffer": term == "compute" and any(computes_more),
         "in-ram": _is_part_in_ram(run, verdict),
     }
     return _why(reasons, batch=BATCH_TOKENS)
-
-
-def _computes_more(run: Run, verdict: Verdict) -> bool:
-    """llama-completion has room for the logits of a whole batch, a server for one a sequence."""
-    terms = verdict.memory.terms if verdict.memory is not None else ()
-    return (
-        run.batch_tokens not in (None, BATCH_TOKENS)
-        or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
-        or 0 < len({part.where for part in terms} - {HOST}) < run.cards
-    )
 
 
 def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:

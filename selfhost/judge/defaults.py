@@ -111,6 +111,8 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
         return _first_picture_type(search, runtime)
     if stated.task == "finetune":
         return _first_method(search, runtime)
+    if question.here is not None or question.files != NO_FILES:
+        return own
     return _larger(search, runtime)
 
 
@@ -288,34 +290,27 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
 
 
 def _larger(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
-    """A better program, unless one was named, or a larger type; never beside files here."""
+    """Text on accelerators with the program for many or in the largest type, else by a tag."""
     own, question = search.own, search.own.question
-    if question.here is not None or question.files != NO_FILES:
-        return own
-    spec, workload = question.spec, question.workload
-    best = _on_accelerators(search, runtime) if search.machine.accelerators else None
-    if best is not None or question.stated.runtime is not None:
-        return best or own
+    spec, workload, stated = question.spec, question.workload, question.stated
+    is_free = stated.quantization is None and spec.modality in GENERATING
+    is_preferred = runtime.preferred_from_accelerators > 0
+    if search.machine.accelerators and is_free and (is_preferred or own.fits):
+        best = _program_for_many(search, runtime)
+        if best is None and not is_preferred:
+            best = _largest_type(search, runtime)
+        if best is not None:
+            return best
     # with Ollama, where its tag alone is known to have the file that is asked for, and it runs
     library, quantization = search.catalogue.runtime(LIBRARY_RUNTIME), workload.quantization
-    is_known = spec.repository_of("gguf", quantization) is not None
-    if is_known or not loads_by_tag(spec, library, workload):
+    is_settled = stated.runtime is not None or spec.repository_of("gguf", quantization) is not None
+    if is_settled or not loads_by_tag(spec, library, workload):
         return own
     names = {"program": library.name, "model": spec.name, "runtime": workload.runtime}
     for other in search.candidates([{"runtime": library.id, "quantization": quantization}]):
         if other.fits:
             return search.chosen(other, "tag", **names, type=quantization)
     return own
-
-
-def _on_accelerators(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged | None:
-    """Text in no stated type with the program for many of them, or in the largest type."""
-    own, is_preferred = search.own, runtime.preferred_from_accelerators > 0
-    is_free = own.question.stated.quantization is None and (is_preferred or own.fits)
-    if not is_free or own.question.spec.modality not in GENERATING:
-        return None
-    best = _program_for_many(search, runtime)
-    return best if best is not None or is_preferred else _largest_type(search, runtime)
 
 
 def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec) -> Judged | None:

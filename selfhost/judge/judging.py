@@ -195,8 +195,16 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
         needs = judged.needs.replace(missing_bytes=None)
         workload, runtime = question.workload, question.runtime
         key = question.spec.id, workload.format, workload.quantization, question.store
-        is_shared = key in stored and runtime is not None and runtime.maps_files
-        counted.append(_without_mapped(needs) if is_shared else needs)
+        own = needs
+        if key in stored and getattr(runtime, "maps_files", False):
+            # what is mapped is there once; drafts are read anew
+            terms = [
+                each
+                for each in needs.terms
+                if each.where != "host" or not each.may_be_mapped or each.name.startswith("draft_")
+            ]
+            own = needs.replace(terms=tuple(terms), evictable_bytes=0)
+        counted.append(own)
         stored.setdefault(key, (needs, question))
     total = _sum_of(names, counted, [each for each, _ in stored.values()])
     findings = {finding.check: finding for finding in _worst_of_members(names, members)}
@@ -205,16 +213,10 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     memory = memory_check(total, machine, members[0].question.workload, files_bytes)
     sizes = [binary(each.ram_bytes() or 0) for each in counted]
     parts = ", ".join(f"{name} up to {size}" for name, size in zip(names, sizes, strict=True))
-    shares = f" Of this: {parts}." if total.memory is not None else ""
+    shares = f" Of this: {parts}." * (total.memory is not None)
     findings["memory"] = memory.replace(reason=memory.reason + shares)
     kept = tuple(findings[name] for name in CHECKS if name in findings)
     return Judged(question=members[0].question, findings=kept, needs=total)
-
-
-def _without_mapped(needs: Needs) -> Needs:
-    apart = [t for t in needs.terms if not t.may_be_mapped or t.name.startswith("draft_")]
-    own = tuple(term for term in needs.terms if term.where != "host" or term in apart)
-    return needs.replace(terms=own, evictable_bytes=0)
 
 
 def _sum_of(names: Sequence[str], needs: Sequence[Needs], stored: Sequence[Needs]) -> Needs:

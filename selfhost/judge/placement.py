@@ -99,10 +99,6 @@ def whole_on_one(there: Needs, where: str) -> Needs:
     return _with_terms(there, placed)
 
 
-def _bytes_there(there: Needs, end: str = "high_bytes") -> int:
-    return sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
-
-
 def _parts_in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iterator[Needs]:
     """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
     for way in needs.offloaded if place is not None else ():
@@ -166,7 +162,8 @@ def _layout_on_cards(
 
     there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
     sized = [place for place in candidates if place.room_bytes is not None]
-    holding = [place for place in sized if _bytes_there(there, end) <= (place.room_bytes or 0)]
+    size = sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
+    holding = [place for place in sized if size <= (place.room_bytes or 0)]
     if holding:
         rates = {place: device_bandwidth(cards[place.index]) or 0 for place in holding}
         fastest = max(holding, key=lambda place: (rates[place], place.room_bytes or 0))
@@ -187,9 +184,11 @@ def _balanced(model: _BesideRam) -> Needs | None:
     layers = spec.architecture.layers
     shared = [term for term in there.terms if term.split is Split.LAYERS]
     by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
+    all_bytes = sum(term.high_bytes for term in there.terms if term.where == ACCELERATOR)
+    beside = all_bytes - by_layer
     another = int(_ANOTHER_LAYER * by_layer // layers)
     for group in group_by_maker(places(model.machine.accelerators), model.machine):
-        even = _bytes_there(there) - by_layer + by_layer // len(group) + another
+        even = beside + by_layer // len(group) + another
         bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
         capped = [
             place.replace(room_bytes=max(0, min((place.room_bytes or 0) - another, bound)))
@@ -255,19 +254,15 @@ def _layers_shared_out(
             terms += [_with_copies(term, where, shares, bool(in_ram)) for where, _ in shares]
         else:
             is_first = term.split is Split.FIRST
-            terms.append(term.replace(where=_first_of(shares)) if is_first else term)
+            terms.append(term.replace(where=min(dict(shares), key=index_of)) if is_first else term)
     return _with_terms(there, terms, "split" if in_ram else "accelerator")
-
-
-def _first_of(shares: Sequence[tuple[str, int]]) -> str:
-    return min((where for where, _ in shares), key=index_of)
 
 
 def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left: bool) -> Term:
     more, what = 0, ""
     if len(shares) > 1 and not left:
         more, what = term.pipeline_bytes, "of inputs, three copies more to compute at once"
-    elif left and where == _first_of(shares):
+    elif left and where == min(dict(shares), key=index_of):
         more, what = term.offload_bytes, "for the experts of a layer while a prompt is read"
     if more:
         line = summed(term.arithmetic, f"{more:,} bytes {what}")

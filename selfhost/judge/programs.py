@@ -6,7 +6,7 @@ already, and those that anybody makes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from math import inf
 
@@ -403,19 +403,19 @@ def types_in_turn(
         is_published(spec, smaller) or can_be_made(spec, runtime, smaller)
     ):
         last = (usual, FOUR_BITS)
-    files = [each for each in spec.files if each.format == format]
-    if any(name.upper().endswith(usual) for each in files for name in each.quantizations):
+    files = [
+        (each.repository, name.upper())
+        for each in spec.files
+        if each.format == format
+        for name in each.quantizations
+    ]
+    if any(name.endswith(usual) for _, name in files):
         # a publisher's own mix is named after the type that it weighs as much as
         return last
-    return (*_published_near(files, usual), *last)
-
-
-def _published_near(files: Sequence[PublishedFiles], usual: str) -> tuple[str, ...]:
-    fetched = {name.upper() for each in files if each.repository for name in each.quantizations}
+    is_fetched = {name for repository, name in files if repository}.__contains__
     place, end = map(GGUF_QUANTIZATIONS.index, (usual, SMALLEST_DEFAULT))
-    better = [name for name in GGUF_QUANTIZATIONS[:place] if name in fetched]
-    worse = [name for name in GGUF_QUANTIZATIONS[place : end + 1] if name in fetched]
-    return (*better[-1:], *worse)
+    better = [*filter(is_fetched, GGUF_QUANTIZATIONS[:place])]
+    return (*better[-1:], *filter(is_fetched, GGUF_QUANTIZATIONS[place : end + 1]), *last)
 
 
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:

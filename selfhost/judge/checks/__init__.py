@@ -74,6 +74,7 @@ class Finding(Record):
 
 # outcome, code, variant, and the figures that a finding has beside the common ones of its check
 Cell = tuple[Outcome, str, str, dict[str, Any]]
+Case = tuple[object, Cell]
 PASS, WARN, UNKNOWN, FAIL = Outcome
 _FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
 
@@ -109,6 +110,11 @@ def finding(
         reason=sentence(words["reason"], values),
         remedy=remedy or sentence(words.get("remedy", ""), values) or None,
     )
+
+
+def first_case(*cases: Case) -> Cell:
+    """The cell of the first case that holds; each case is a condition and its cell."""
+    return next(cell for holds, cell in cases if holds)
 
 
 def fault(option: str, key: str, **figures: Any) -> WorkloadError:

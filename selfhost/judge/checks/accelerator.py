@@ -44,7 +44,7 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
     if runtime is not None and question.wants_gpu:
         return _missing(needs, machine, question, runtime)
     if devices:
-        return _unneeded(needs, machine, runtime)
+        return _unneeded(needs, machine, devices, runtime)
     names = _placing_options(question) if question.workload.runtime_options else []
     if names:
         return finding(WARN, "accelerator-not-needed", "ignored", names=names)
@@ -58,36 +58,29 @@ def _placing_options(question: Question) -> list[str]:
     return [name for name in question.workload.runtime_options if name in placing]
 
 
-def _unneeded(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
-    """Accelerators that are not needed decide nothing."""
-    devices = machine.accelerators or ()
+def _unneeded(
+    needs: Needs, machine: Machine, devices: Sequence[Accelerator], runtime: RuntimeSpec | None
+) -> Finding:
+    """Accelerators that are not needed decide nothing; none of the builds may compute on them."""
     sharing = [device for device in devices if device.unified]
     for device in devices:
         lacks_size = not device.unified and device.memory_total_bytes is None
         if device.unified is None or lacks_size:
             why = machine.why_unread(f"accelerators.{_UNREAD[not lacks_size]}")
             return finding(WARN, "accelerator-unread", "in-ram", device=device.name, why=why)
-    unused = None if runtime is None else _left_unused(runtime, machine, sharing or devices)
-    if unused is None and sharing:
+    code, shown = "accelerator-not-needed", sharing or devices
+    if runtime is not None:
+        if machine.platform in runtime.no_gpu_systems and not shown[0].unified:
+            figures = {"device": shown[0].name, "processor": machine.architecture}
+            return finding(WARN, code, "unused", figures, program=runtime.name)
+        is_used = any(runs_on(runtime, device) for device in shown)
+        unsuited = None if is_used else _refusal(runtime, (), shown[:1])
+        if unsuited is not None:
+            return finding(WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
+    if sharing:
         return _shared_ram(sharing, needs, machine, runtime)
-    device = max(devices, key=lambda device: room_of(device) or 0)
-    return unused or finding(PASS, "accelerator-not-needed", "too-small", device=device.name)
-
-
-def _left_unused(
-    runtime: RuntimeSpec, machine: Machine, devices: Sequence[Accelerator]
-) -> Finding | None:
-    """That none of the builds computes on these, though the model runs beside them."""
-    code, device, program = "accelerator-not-needed", devices[0], runtime.name
-    is_unused = machine.platform in runtime.no_gpu_systems
-    if is_unused and not device.unified:
-        figures = {"device": device.name, "program": program, "processor": machine.architecture}
-        return finding(WARN, code, "unused", figures)
-    is_used = any(runs_on(runtime, device) for device in devices)
-    unsuited = None if is_used else _refusal(runtime, (), [device])
-    if unsuited is None:
-        return None
-    return finding(WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
+    roomiest = max(devices, key=lambda device: room_of(device) or 0)
+    return finding(PASS, code, "too-small", device=roomiest.name)
 
 
 class _Share(Record):

@@ -12,7 +12,7 @@ from ...core import Any
 from ...core.workload import Workload
 from ..programs import states_needs_alone
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, first_case, phrase
 
 # of an answer, and of one that no source confirms
 _BY_ANSWER = {
@@ -124,37 +124,35 @@ def _license_cell(
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
     spec, format, here = question.spec, question.workload.format, question.here
+    is_local, weights = question.local_files, spec.openness.weights
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
-    is_whole = here is not None and here.missing_bytes == 0
-    cell = _unavailable_cell(question)
-    if cell is None and question.local_files:
-        cell = PASS, "weights-here", "", {"path": None}
-    elif cell is None and (runs_code or is_pickle):
-        where = "yours to get" if spec.lone_config else "published"
-        cell = WARN, "weights-unsafe", "", {"where": "here" if is_whole else where}
-    elif cell is None and here is not None and is_whole:
-        cell = PASS, "weights-here", "", {"path": here.path}
-    cell = cell or _available_cell(question)
-    return finding(*cell, needs="published", has=spec.openness.weights, code=runs_code)
-
-
-def _unavailable_cell(question: Question) -> Cell | None:
-    spec, here, weights = question.spec, question.here, question.spec.openness.weights
-    if weights == "closed":
-        available = " ".join(spec.availability.sentences) if spec.availability else None
-        return FAIL, "weights-closed", "", {"available": available}
-    if here is not None and here.missing_files and not question.local_files:
-        files = here.missing_files[:_NAMED_FILES]
-        more = len(here.missing_files) - len(files)
-        figures = {"path": here.path, "files": files, "more": more}
-        return UNKNOWN, "weights-not-known", "in-part", figures
-    is_here = question.local_files or question.missing_bytes == 0
+    is_whole, missing = (
+        getattr(here, "missing_bytes", None) == 0,
+        getattr(here, "missing_files", ()),
+    )
+    path = getattr(here, "path", None)
     is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
-    if weights == "unknown" and not (is_stated or is_here):
-        own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
-        return UNKNOWN, "weights-not-known", "", {"spec": own}
-    return None
+    is_had = is_stated or is_local or question.missing_bytes == 0
+    own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
+    where = "here" if is_whole else "published"
+    if spec.lone_config and not is_whole:
+        where = "yours to get"
+    files = {"files": missing[:_NAMED_FILES], "more": max(0, len(missing) - _NAMED_FILES)}
+    closed = {"available": " ".join(getattr(spec.availability, "sentences", ())) or None}
+    cell = first_case(
+        (weights == "closed", (FAIL, "weights-closed", "", closed)),
+        (
+            missing and not is_local,
+            (UNKNOWN, "weights-not-known", "in-part", {"path": path, **files}),
+        ),
+        (weights == "unknown" and not is_had, (UNKNOWN, "weights-not-known", "", {"spec": own})),
+        (is_local, (PASS, "weights-here", "", {"path": None})),
+        (runs_code or is_pickle, (WARN, "weights-unsafe", "", {"where": where})),
+        (is_whole, (PASS, "weights-here", "", {"path": path})),
+        (True, _available_cell(question)),
+    )
+    return finding(*cell, needs="published", has=weights, code=runs_code)
 
 
 def _available_cell(question: Question) -> Cell:
@@ -191,42 +189,38 @@ def reads_context(spec: ModelSpec) -> bool:
 
 
 def context_check(question: Question) -> Finding | None:
-    """Was it trained for that much? None where tokens make no sense."""
+    """Was it trained for that much? None where neither tokens nor seconds make sense."""
     spec, workload, row = question.spec, question.workload, question.row
     architecture, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
         return _recording_check(spec, workload.audio_seconds)
-    trained = None if architecture is None else architecture.context_tokens
-    scaled = None if architecture is None else architecture.scaled_context_tokens
-    most, reach, both = max(filter(None, (trained, scaled)), default=None), trained, ""
+    trained = getattr(architecture, "context_tokens", None)
+    scaled = getattr(architecture, "scaled_context_tokens", None)
+    most, reach, both = max(filter(None, (trained, scaled)), default=0), trained or 0, ""
     if row.rewrites and trained is not None:
         # an encoder with a decoder, whose context is what is read and written together
         most = reach = 2 * trained
         both = "both"
+    is_prompt = (workload.prompt_tokens or 0) >= most
+    cell = first_case(
+        (not most and question.context_asked, (UNKNOWN, "context-not-known", "", {})),
+        (not most, (PASS, "context-trained", both or "default", {})),
+        (wanted <= reach, (PASS, "context-trained", both, {})),
+        (wanted <= most, (WARN, "context-scaled", "", {})),
+        # it sets no bound, so nothing is short
+        (both and not row.bounds_texts, (WARN, "context-untrained", "", {"short": 0})),
+        (True, (FAIL, "context-too-long", both or "prompt" * is_prompt, {})),
+    )
     return finding(
-        *_context_cell(question, wanted, reach or 0, most, both),
+        *cell,
         needs=wanted,
-        has=most,
-        short=None if most is None else max(0, wanted - most),
+        has=most or None,
+        short=max(0, wanted - most) if most else None,
         unit="tokens",
         each=trained,
         trained=trained,
         scaled=scaled,
     )
-
-
-def _context_cell(question: Question, wanted: int, reach: int, most: int | None, both: str) -> Cell:
-    if most is None and question.context_asked:
-        return UNKNOWN, "context-not-known", "", {}
-    if most is None or wanted <= reach:
-        return PASS, "context-trained", both or "default" * (most is None), {}
-    if wanted <= most:
-        return WARN, "context-scaled", "", {}
-    if both and not question.row.bounds_texts:
-        # it sets no bound, so nothing is short
-        return WARN, "context-untrained", "", {"short": 0}
-    is_prompt = (question.workload.prompt_tokens or 0) >= most
-    return FAIL, "context-too-long", both or "prompt" * is_prompt, {}
 
 
 def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:

@@ -329,7 +329,11 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     row = dict(shipped_table("findings")["work"][unit])
     if unit == TRAINED and dataset_tokens is not None:
         row["limit"] = dataset_tokens / _NIGHT_SECONDS
-    way = _way_computed(question, placed, machine)
+    # how its parts come to a GPU in turn; empty where a GPU has it all
+    has_gpu = any(device.unified for device in machine.accelerators or ())
+    is_in_ram = placed.placement == "host" and not has_gpu
+    is_on_cpu = is_in_ram or getattr(question.runtime, "cpu_only", False)
+    way = placed.offload or "processor" * is_on_cpu
     parameters, long = question.spec.parameters.total or 0, None
     if way != "processor" or parameters < row.get("on_cpu_from_parameters", 0):
         row.pop("on_cpu", None)
@@ -338,25 +342,17 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
         usual, ends = speed.work_words()
         about, guess = work.about()
         long = f"{about} {usual} ({ends}{guess})"
-    cell = _work_cell(row, unit, None if work is None else work.likely, way)
+    likely = getattr(work, "likely", None)
+    cell = _work_cell(row, unit, likely, way)
     return finding(
         *cell,
         needs=row["limit"],
-        has=work and work.likely,
+        has=likely,
         unit=unit,
         how=speed.how if work is None else None,
         remedy=row["faster"] if cell[0] is WARN else None,
         long=long,
     )
-
-
-def _way_computed(question: Question, placed: Needs, machine: Machine) -> str:
-    """How its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
-    runtime = question.runtime
-    if placed.offload is not None or (runtime is not None and runtime.cpu_only):
-        return placed.offload or "processor"
-    has_gpu = any(device.unified for device in machine.accelerators or ())
-    return "processor" * (placed.placement == "host" and not has_gpu)
 
 
 def _work_cell(row: Mapping[str, Any], unit: str, likely: float | None, way: str) -> Cell:

@@ -199,15 +199,30 @@ class Bandwidth(Record):
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """Measured or stated, else told by counted guests, names or the class; None: no cores."""
     rate = machine.memory_bandwidth_bytes_per_second
-    if rate is None:
-        return (
-            _bandwidth_of_guests(machine) or _by_name(machine, None) or _bandwidth_of_class(machine)
-        )
-    if machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None:
+    is_read = machine.is_bandwidth_measured or machine.memory_bandwidth_bound is not None
+    if rate is not None and is_read:
         return _measured_bandwidth(machine, rate)
-    how = f"{_rate(rate)} (stated); processors reach a third to all of it"
-    stated = Bandwidth(ends=constant("reading", "stated_share") * rate, how=how)
-    return _by_name(machine, rate) or stated
+    own = _bandwidth_of_guests(machine) or _by_name(machine, rate)
+    if own is not None:
+        return own
+    if rate is not None:
+        how = f"{_rate(rate)} (stated); processors reach a third to all of it"
+        return Bandwidth(ends=constant("reading", "stated_share") * rate, how=how)
+    processor, cores = processor_of(machine), machine.cpu_cores_usable
+    chip = processor.chip
+    memory = chip if chip is not None or cores is None else _class_memory(machine, cores)
+    if memory is None:
+        return None
+    beyond_low, beyond_high = constant("reading", "class_ends")
+    # no run reads more than a memory gives whose peak is known
+    is_known = chip is not None and chip.called != ANY_APPLE
+    most = memory.high * (1 if is_known else beyond_high)
+    how = f"a guess: {_rate(memory.low, memory.high)} ({memory.called}), not measured"
+    ends = Range(memory.low * beyond_low, (memory.low * memory.high) ** 0.5, float(most))
+    if not processor.is_guest and cpus.count_of(machine.cpu_model or "") > 1:
+        slow, usual, _ = constant("reading", "across_sockets")
+        ends = Range(ends.low * slow, ends.likely * usual, ends.high)
+    return Bandwidth(ends=ends, how=how)
 
 
 def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
@@ -311,14 +326,15 @@ def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
 
 
 def _bandwidth_of_guests(machine: Machine) -> Bandwidth | None:
-    """None where it is none of the guests that were counted, which run on servers."""
+    """None where a rate is known, or it is none of the guests that were counted, on servers."""
     processor, name = processor_of(machine), machine.cpu_model or ""
     series, maker = processor.series, cpus.maker_of(name)
     # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
     is_emulated = machine.scope == "vm" and machine.architecture == "x86_64"
     is_emulated = is_emulated and not any(map(str.isdecimal, name))
     on_server = processor.is_server or is_emulated if series is None else series.kind == "server"
-    if machine.cpu_cores_usable is None or not (on_server and processor.is_guest):
+    is_counted = on_server and processor.is_guest and machine.cpu_cores_usable is not None
+    if machine.memory_bandwidth_bytes_per_second is not None or not is_counted:
         return None
     guests = cpus.guests_with(
         processor.core.name,
@@ -344,25 +360,6 @@ def _modules_are_unknown(machine: Machine) -> bool:
         return "cpu_model" in machine.assumed
     has_two_slots = (series.channels, series.bits) == (2, 64) and series.memory != "soldered"
     return has_two_slots and "mobile" in series.kind.split("|")
-
-
-def _bandwidth_of_class(machine: Machine) -> Bandwidth | None:
-    """What a machine of its class may read, by its chip or its cores; None: both unread."""
-    processor, cores = processor_of(machine), machine.cpu_cores_usable
-    chip = processor.chip
-    memory = chip if chip is not None or cores is None else _class_memory(machine, cores)
-    if memory is None:
-        return None
-    beyond_low, beyond_high = constant("reading", "class_ends")
-    # no run reads more than a memory gives whose peak is known
-    is_known = chip is not None and chip.called != ANY_APPLE
-    most = memory.high * (1 if is_known else beyond_high)
-    how = f"a guess: {_rate(memory.low, memory.high)} ({memory.called}), not measured"
-    ends = Range(memory.low * beyond_low, (memory.low * memory.high) ** 0.5, float(most))
-    if not processor.is_guest and cpus.count_of(machine.cpu_model or "") > 1:
-        slow, usual, _ = constant("reading", "across_sockets")
-        ends = Range(ends.low * slow, ends.likely * usual, ends.high)
-    return Bandwidth(ends=ends, how=how)
 
 
 def _class_memory(machine: Machine, cores: float) -> Memory:

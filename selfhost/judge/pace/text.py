@@ -60,6 +60,13 @@ _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be
 BATCH_TOKENS = 512
 
 
+# by whether the model proposes tokens itself: the key of what it gains, and where that is from
+_DRAFTS = {
+    True: ("own_block", "43 published runs on GPUs"),
+    False: ("draft_model", "a guess around published runs"),
+}
+
+
 class LaidOut(Record):
     """How a model lies on a machine, and how a program computes it there.
 
@@ -444,10 +451,12 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
     if single is None:
         return pace
     tokens, number = workload.prompt_tokens, workload.parallel
-    if tokens is not None and pace.prompt is None:
+    if tokens is None:
+        tokens = 0
+    elif pace.prompt is None:
         why = "; how fast it reads prompts is not known, so the first token is neither"
         pace = pace.replace(how=pace.how + why)
-    elif tokens is not None and pace.prompt is not None:
+    else:
         # a part of a batch crosses to a GPU as slowly as a whole one
         read, batches = 1 / pace.prompt * tokens, tokens / way.batch_tokens
         rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
@@ -455,29 +464,25 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         first = Range(*(read + rest + 1 / single).ordered()[::-1])
         pace = pace.replace(first_token_seconds=first, how=pace.how + how)
     if companions is not None:
-        pace = _with_draft(pace, single, number, is_own_block=companions.draft is None)
+        # tokens are proposed for each step; a full context gains as much
+        key, source = _DRAFTS[companions.draft is None]
+        gain, full = constant("draft", key), pace.full_context_tokens_per_second
+        total = f"; the total of {number:,} sequences at once with a draft is not known"
+        how = (
+            f"{pace.how}{total * (number > 1)}; with a draft {gain[0]:g} to {gain[2]:g} times as"
+            f" fast ({source}): code gains more, free text less"
+        )
+        pace = pace.replace(
+            decode=single * gain,
+            how=how,
+            full_context_tokens_per_second=full and full * gain[1],
+            undrafted_tokens_per_second=single.likely,
+        )
     elif number > 1:
         pace = _with_total(step, number, way, pace, 1 / single)
     # where a minimum is stated each of the sequences must be as fast
     is_stated = question.speed_stated and workload.min_tokens_per_second
     return pace.replace(each_of=number if is_stated else 1)
-
-
-def _with_draft(alone: Speed, decode: Range, number: int, *, is_own_block: bool) -> Speed:
-    """With tokens proposed for each step of so many sequences. A full context gains as much."""
-    how = f"; the total of {number:,} sequences at once with a draft is not known" * (number > 1)
-    gain = constant("draft", "own_block" if is_own_block else "draft_model")
-    full = alone.full_context_tokens_per_second
-    source = "43 published runs on GPUs" if is_own_block else "a guess around published runs"
-    return alone.replace(
-        decode=decode * gain,
-        how=(
-            f"{alone.how}{how}; with a draft {gain[0]:g} to {gain[2]:g} times as fast ({source}):"
-            " code gains more, free text less"
-        ),
-        full_context_tokens_per_second=full and full * gain[1],
-        undrafted_tokens_per_second=decode.likely,
-    )
 
 
 def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Range) -> Speed:

@@ -326,24 +326,19 @@ def _trained_operations(job: Job, workload: Workload) -> float:
     return 2 + 2 * (share or 1.0) + again
 
 
-def _denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
-    """How the printed command makes a picture or a clip; None where that is not counted."""
-    parts = None if runtime is None else runtime.parts.get(spec.id)
-    if parts is not None and parts.denoising is not None:
-        return parts.denoising
-    is_clip = spec.denoising is not None and spec.denoising.frames is not None
-    makes_that_clip = runtime is not None and "steps" in runtime.blanks
-    return spec.denoising if makes_that_clip or not is_clip else None
-
-
 def _pace_of_pictures(job: Job, unit: str) -> Speed:
-    offload, denoising = job.placed.offload, _denoising_of(job.spec, job.runtime)
-    if denoising is None:
+    offload, parts = job.placed.offload, getattr(job.runtime, "parts", {}).get(job.spec.id)
+    stated = getattr(parts, "denoising", None)
+    denoising = stated or job.spec.denoising
+    frames = getattr(denoising, "frames", None)
+    # how the printed command makes a picture or a clip
+    is_counted = stated or frames is None or "steps" in getattr(job.runtime, "blanks", ())
+    if denoising is None or not is_counted:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
     clip, pixels = None, job.spec.native_pixels
     what = f", {pixels} × {pixels} pixels" if pixels else ""
-    if denoising.frames is not None:
-        clip = denoising.frames, denoising.width or 0, denoising.height or 0
+    if frames is not None:
+        clip = frames, denoising.width or 0, denoising.height or 0
         what = f", {clip_words(*clip)}"
     how = (
         f"on {job.called}; {denoising.steps} steps{what}, {denoising.operations / 1e12:,.0f} ×"
