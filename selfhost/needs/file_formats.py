@@ -141,32 +141,26 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         usual = (mix for mix in _USUAL_MIXES if mix in parts.quantizations)
         return runtime.formats[0], next(usual, parts.quantizations[0])
     usual = (name for name in runtime.formats if comes_in(spec, name))
-    format = next(usual, runtime.formats[0])
-    return format, _default_quantization(spec, runtime, format)
-
-
-def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
-    """The quantization that is taken unless another is asked for."""
-    stored = stored_type(spec.architecture)
-    if format == "gguf":
-        # what holds the weights as they were trained, and any wider type adds nothing
-        usual = "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
-        return {"mxfp4": "MXFP4", "ternary": "TQ2_0"}.get(stored, usual)
-    if format == "mlx":
-        # experts stay as they were trained, the rest has 8 bits
-        is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
-        return _EXPERTS_AS_TRAINED if is_listed and stored == "mxfp4" else "4bit"
-    if format in _WHISPER_DEFAULTS:
-        return _WHISPER_DEFAULTS[format]
+    format, stored = next(usual, runtime.formats[0]), stored_type(spec.architecture)
+    embeds, is_mxfp4 = spec.modality == "embedding", stored == "mxfp4"
+    # what holds the weights as they were trained, and any wider type adds nothing
+    trained_as = {"mxfp4": "MXFP4", "ternary": "TQ2_0"}
+    # in MLX experts stay as they were trained, the rest has 8 bits
+    is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
+    defaults = {
+        **_WHISPER_DEFAULTS,
+        "gguf": trained_as.get(stored, "F16" if embeds else SMALLEST_DEFAULT),
+        "mlx": _EXPERTS_AS_TRAINED if is_listed and is_mxfp4 else "4bit",
+    }
+    if format in defaults:
+        return format, defaults[format]
     if spec.components:
-        return components_type(spec)
+        return format, components_type(spec)
     # half the memory at the same quality: of files in float32 that write text the first type that
     # the command casts them to. Vectors are compared with those that others made.
-    narrow = next((name for name in runtime.casts if is_cast(spec, runtime, name)), None)
-    can_say = "{cast}" in runtime.command_of(spec.family, spec.uses)
-    if narrow is None or not can_say or spec.modality == "embedding":
-        return stored
-    return narrow
+    may_cast = "{cast}" in runtime.command_of(spec.family, spec.uses) and not embeds
+    narrow = (name for name in runtime.casts if may_cast and is_cast(spec, runtime, name))
+    return format, next(narrow, stored)
 
 
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
@@ -175,13 +169,26 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
     case = case_of(spec, None, Workload(format=format))
+    listed = [name for each in spec.files if each.format == format for name in each.quantizations]
+    fixed_names = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
+    fixed_names["mlx"] = *MLX_QUANTIZATIONS, *listed
+    names: tuple[str, ...]
     if format == "gguf":
         names = _gguf_quantizations(spec, default)
         if spec.parameters.total is not None or case.whole:
             # every recipe can be followed
             return names
+    elif format in fixed_names:
+        names = fixed_names[format]
+    elif spec.components:
+        published = {"float32": ("float32", "float16")}.get(default, (default,))
+        names = *published, *runtime.quantizations
     else:
-        names = _quantizations(spec, runtime, format, default)
+        casts = (name for name in runtime.casts if is_cast(spec, runtime, name))
+        # weights that are narrow already lose twice by being quantized again
+        is_wide = spec.modality in GENERATING and from_sixteen_bits(spec.architecture)
+        own = runtime.quantizations if is_wide else ()
+        names = stored_type(spec.architecture), *casts, *own, *listed
     sized = []
     for name in dict.fromkeys(names):
         # the published files are downloaded for what they are cast to
@@ -189,26 +196,6 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
         if not isinstance(size_of(case.replace(quantization=files)), Unread):
             sized.append(name)
     return tuple(sized)
-
-
-def _quantizations(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, default: str
-) -> tuple[str, ...]:
-    """What the model can be had in, best quality first; some names may have no known size."""
-    listed = [name for each in spec.files if each.format == format for name in each.quantizations]
-    fixed_names = {"ggml": _WHISPER_QUANTIZATIONS, "ctranslate2": CTRANSLATE2_TYPES}
-    fixed_names["mlx"] = *MLX_QUANTIZATIONS, *listed
-    if format in fixed_names:
-        return fixed_names[format]
-    if spec.components:
-        published = ("float32", "float16") if default == "float32" else (default,)
-        return (*published, *runtime.quantizations)
-    casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
-    own: tuple[str, ...] = ()
-    # weights that are narrow already lose twice by being quantized again
-    if spec.modality in GENERATING and from_sixteen_bits(spec.architecture):
-        own = tuple(runtime.quantizations)
-    return (stored_type(spec.architecture), *casts, *own, *listed)
 
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:

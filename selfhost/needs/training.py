@@ -43,15 +43,15 @@ def finetune_needs(case: Case) -> Needs:
     """What one training step and the checkpoints of a run take: `parallel` sequences at once;
     adapters count as weights; `disk_bytes` has the checkpoints that are kept.
     """
-    needs, refused = Needs(), _why_no_figures(case)
-    if refused is None:
+    needs, refused = Needs(), _why_not_computed(case)
+    if refused is None or refused[0]:
         format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
         files = size_of(case.replace(format=format, quantization=case.own_type))
         needs = Needs(unknown=(files,)) if isinstance(files, Unread) else Needs(files=files)
-        refused = _why_not_computed(case)
     if refused is not None:
+        why, remedy = refused[1]
         first = "disk_bytes" if needs.download_bytes else "download_bytes"
-        unknown = (unread(refused[0], refused[1] or None, fact) for fact in (first, "memory"))
+        unknown = (unread(why, remedy or None, fact) for fact in (first, "memory"))
         return needs.replace(checkpoint_bytes=None, unknown=(*needs.unknown, *unknown))
     training, stored, kept = training_of(case), needs.files, _RULES["kept_checkpoints"]
     download = stored.bytes if stored is not None else None
@@ -104,39 +104,49 @@ def training_of(case: Case) -> Training:
     )
 
 
-def _why_no_figures(case: Case) -> tuple[str, str] | None:
-    """Why not even the files of a training are known, and what to do instead."""
-    runtime, untyped = case.runtime, case.spec.unknown.get("architecture.matrix_dtype")
-    if not runtime.id:
-        return _refused("no_program")
-    if runtime.trainer:
-        return _refused("trainer", runtime=runtime.name, trainer=runtime.trainer)
-    if untyped is not None:
-        return _refused("untyped", untyped=untyped)
-    return None if runtime.finetune_methods else _refused("runs_alone", runtime=runtime.name)
-
-
 def _refused(key: str, /, **figures: str) -> tuple[str, str]:
     why, remedy = _RULES["refused"][key]
     return filled(why, figures), filled(remedy, figures)
 
 
-def _why_not_computed(case: Case) -> tuple[str, str] | None:
-    """Why nothing but the files is known of training a model, and what to do instead."""
-    spec, model = case.spec, case.spec.architecture
-    hears = model is not None and model.audio is not None
-    if spec.components or spec.modality not in ("text", "vision", "embedding") or hears:
-        kind = spec.modality if spec.modality != "text" else "audio"
-        elsewhere = case.runtime.finetune_elsewhere.get(spec.modality, "")
-        return _refused("kind", kind=kind, elsewhere=elsewhere)
-    if model is None or not case.whole:
-        return _refused("no_tensors")
-    if case.row.rewrites or why_cache_not_known(model, case.runtime) is not None:
-        return _refused("row", row=model.row)
-    if "nvfp4" in (model.matrix_dtype, model.expert_dtype):
-        return _refused("nvfp4")
-    why = why_no_encoders(spec)
-    return None if why is None else _refused("encoders", encoders=why)
+def _why_not_computed(case: Case) -> tuple[bool, tuple[str, str]] | None:
+    """Why not all is known of training a model, with what to do instead; and whether its files
+    are known all the same.
+    """
+    spec, model, runtime, no_encoders = (
+        case.spec,
+        case.model,
+        case.runtime,
+        why_no_encoders(case.spec),
+    )
+    untyped, kind = spec.unknown.get("architecture.matrix_dtype"), spec.modality
+    is_of_text = not spec.components and kind in ("text", "vision", "embedding")
+    kind = "audio" if kind == "text" else kind
+    has_cache = not case.row.rewrites and why_cache_not_known(model, runtime) is None
+    figures = {
+        "runtime": runtime.name,
+        "trainer": runtime.trainer or "",
+        "untyped": untyped or "",
+        "kind": kind,
+        "elsewhere": runtime.finetune_elsewhere.get(spec.modality, ""),
+        "row": model.row,
+        "encoders": no_encoders or "",
+    }
+    without_files = {
+        "no_program": not runtime.id,
+        "trainer": bool(runtime.trainer),
+        "untyped": untyped is not None,
+        "runs_alone": not runtime.finetune_methods,
+    }
+    refused = without_files | {
+        "kind": not is_of_text or model.audio is not None,
+        "no_tensors": not case.whole,
+        "row": not has_cache,
+        "nvfp4": "nvfp4" in (model.matrix_dtype, model.expert_dtype),
+        "encoders": no_encoders is not None,
+    }
+    key = next((key for key, is_so in refused.items() if is_so), None)
+    return None if key is None else (key not in without_files, _refused(key, **figures))
 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
@@ -155,12 +165,16 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
 
 
 def _model_states(training: Training, stored: int | None) -> list[Term]:
-    """Weights, gradients and what the optimizer keeps: of all, or of adapters on frozen weights."""
-    total, optimizer = training.parameters, training.case.workload.optimizer or "adamw"
+    """Weights, gradients and what the optimizer keeps: of all, or of adapters on weights that stay
+    as they are.
+    """
+    total, model, (number, most) = training.parameters, training.case.model, training.adapters
+    linear, experts, width = training.linear, training.experts, 2 + 2 * (model.dtype == "float32")
+    optimizer = training.case.workload.optimizer or "adamw"
     sizes: dict[str, tuple[int, int, int, str]]
     if training.trains_all:
         least, likely = _RULES["states"][optimizer]
-        least = likely if training.case.model.dtype == "float32" else least
+        least = likely if width == 4 else least
         source, line = _RULES["all_source"], f"{total:,} parameters"
         twice, each = 2 * total, likely * total
         sizes = {
@@ -169,8 +183,21 @@ def _model_states(training: Training, stored: int | None) -> list[Term]:
             "optimizer": (least * total, each, each, f"{line} × {likely} bytes"),
         }
     else:
-        number, most = training.adapters
-        (low, frozen, high), line, source = _frozen(training, stored)
+        if training.case.workload.finetune_method == "qlora":
+            tables, quantized = total - linear - experts, -(-linear * 2113 // 4096)
+            low = quantized + -(-experts * 2113 // 4096) + 2 * tables
+            frozen = quantized + 2 * experts + 4 * tables
+            high, source = -(-linear * 9 // 16) + 4 * experts + 4 * tables, _RULES["nf4_source"]
+            line = f"{linear:,} linear × 2113 / 4096 bytes + {experts:,} of experts × 2 bytes"
+            line += f" + {tables:,} others × 4 bytes"
+        else:
+            source, line = _RULES["frozen_source"], f"{total:,} parameters × {width} bytes"
+            low = frozen = high = width * total
+            if (model.expert_dtype or model.matrix_dtype) and stored is not None:
+                # FP8Linear of transformers passes gradients to what stands on it
+                low = min(low, stored)
+            elif model.dtype is None:
+                high *= 2
         line, source = f"{line} + {number:,} of adapters", f"{source}; {_RULES['lora_source']}"
         low, frozen, high = low + 2 * number, frozen + 4 * number, high + 4 * most
         sizes = {"weights": (low, frozen, high, f"{line} × 4 bytes")}
@@ -183,31 +210,6 @@ def _model_states(training: Training, stored: int | None) -> list[Term]:
         for name, (low, likely, high, line) in sizes.items()
         if likely
     ]
-
-
-def _frozen(training: Training, stored: int | None) -> tuple[tuple[int, int, int], str, str]:
-    """The weights that stay as they are: least, likely and most bytes, line and source."""
-    model, total = training.case.model, training.parameters
-    linear, experts = training.linear, training.experts
-    if training.case.workload.finetune_method == "qlora":
-        tables = total - linear - experts
-        quantized = -(-linear * 2113 // 4096)
-        sizes = (
-            quantized + -(-experts * 2113 // 4096) + 2 * tables,
-            quantized + 2 * experts + 4 * tables,
-            -(-linear * 9 // 16) + 4 * experts + 4 * tables,
-        )
-        line = f"{linear:,} linear × 2113 / 4096 bytes + {experts:,} of experts × 2 bytes"
-        return sizes, f"{line} + {tables:,} others × 4 bytes", _RULES["nf4_source"]
-    width = 4 if model.dtype == "float32" else 2
-    low = high = width * total
-    if (model.expert_dtype or model.matrix_dtype) and stored is not None:
-        # FP8Linear of transformers passes gradients to what stands on it
-        low = min(low, stored)
-    elif model.dtype is None:
-        high *= 2
-    line = f"{total:,} parameters × {width} bytes"
-    return (low, width * total, high), line, _RULES["frozen_source"]
 
 
 def _activations(training: Training) -> Term:

@@ -48,7 +48,8 @@ _TOKEN_TABLE = "token_embd.weight"
 
 def size_of(case: Case) -> Term | Unread:
     """The GGUF file, without the projector of a vision model: as published, else by the recipe,
-    else by bits per weight. Of a model that is to draft with its own block the file brings it.
+    else by bits per weight; of a mix computed where only its tables are apart, else a range. Of a
+    model that is to draft with its own block the file brings it.
     """
     spec, quantization = case.spec, case.quantization
     stated = published_size(case)
@@ -57,7 +58,24 @@ def size_of(case: Case) -> Term | Unread:
     recipe = recipe_of(quantization, case.model)
     if case.whole and recipe:
         file = recipe_file(case.model, spec.released, recipe, case.companions.own_block)
-        return file if recipe == quantization else _mixed(case, recipe, file)
+        if recipe == quantization:
+            return file
+        mix, line = MIXES[quantization], f"{recipe} of {file.bytes:,} bytes"
+        if (type := mix.get("tables")) is not None:
+            tensors = recipe_tensors(case.model, recipe, importance_matrix=False)
+            tables = [each for each in tensors if each.name in (_TOKEN_TABLE, "output.weight")]
+            own = sum(bytes_of(type, prod(table.shape)) * table.count for table in tables)
+            more = own - _bytes_of(tables)
+            source = "llama-quantize's rules but for the token table and the output matrix, whose"
+            source += " type the publisher states on the model's card"
+            line += f" {more:+,} for tables in {type}"
+            ends = {"low": file.low_bytes + more, "high": file.high_bytes + more}
+            return term("files", file.bytes + more, How.COMPUTED, source, line, **ends)
+        least, most = mix["experts" if case.model.has_experts else "dense"]
+        least, most = SIZES["mixes_of_mxfp4"] if recipe == "MXFP4" else (least, most)
+        low, high = int(file.bytes * least), int(file.bytes * most)
+        line, source = f"{least:g} to {most:g} × {line}", SIZES["mixes_source"]
+        return term("files", (low + high) // 2, How.ASSUMED, source, line, low=low, high=high)
     if recipe != quantization:
         why = f"no source states the size of {quantization}, no quantization of llama-quantize"
         return unread(why, "use a quantization with a known recipe, for example --quant Q4_K_M")
@@ -154,29 +172,6 @@ def recipe_of(quantization: str, architecture: Architecture) -> str | None:
         return like
     # experts published in 4 bits stay as they are in mixes of four bits and more
     return "MXFP4" if is_mxfp4 and like[:2] in ("Q4", "Q5", "Q6", "Q8") else like
-
-
-def _mixed(case: Case, recipe: str, file: Term) -> Term:
-    """The file of a mix: computed where only its tables are apart, else a published range."""
-    architecture, mix = case.model, case.quantization
-    tensors = recipe_tensors(architecture, recipe, importance_matrix=False)
-    tables = [each for each in tensors if each.name in ("token_embd.weight", "output.weight")]
-    table_bytes = sum(table.bytes for table in tables)
-    type = MIXES[mix].get("tables")
-    if type is not None:
-        own = sum(bytes_of(type, prod(table.shape)) * table.count for table in tables)
-        more = own - table_bytes
-        source = "llama-quantize's rules but for the token table and the output matrix, whose type"
-        source += " the publisher states on the model's card"
-        line = f"{recipe} of {file.bytes:,} bytes {more:+,} for tables in {type}"
-        ends = {"low": file.low_bytes + more, "high": file.high_bytes + more}
-        return term("files", file.bytes + more, How.COMPUTED, source, line, **ends)
-    least, most = MIXES[mix]["experts" if architecture.has_experts else "dense"]
-    least, most = SIZES["mixes_of_mxfp4"] if recipe == "MXFP4" else (least, most)
-    low, high = int(file.bytes * least), int(file.bytes * most)
-    line = f"{least:g} to {most:g} × {recipe} of {file.bytes:,} bytes"
-    middle, source = (low + high) // 2, SIZES["mixes_source"]
-    return term("files", middle, How.ASSUMED, source, line, low=low, high=high)
 
 
 def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:

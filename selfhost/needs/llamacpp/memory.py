@@ -92,22 +92,31 @@ def parts(case: Case) -> Needs:
             compute = _with_copies(case, compute)
         terms += [compute, _program(case, first)]
         if case.companions.own_block:
-            terms += block_terms(case, compute)
+            share, likely = SIZES["block_compute"], compute.bytes
+            source = f"{_DRAFT_SOURCE}; 36 cases of 6 models"
+            source += " measured 0.48 to 0.93 of the model's own buffer"
+            line, ends = (
+                f"{share[1]:g} × {likely:,} bytes",
+                {"low": int(likely * share[0]), "high": likely},
+            )
+            likely = int(likely * share[1])
+            buffer = term("mtp_compute", likely, How.COMPUTED, source, line, **ends)
+            kept = _block_cache(case, room.full, room.streams).replace(how=How.EXACT)
+            terms += [own_block_weights(case), kept, buffer]
     if isinstance(files, Unread):
-        missing = files, files.replace(fact="memory.weights"), *unknown
-        return Needs(terms=tuple(terms), unknown=missing)
+        unknown = [files, files.replace(fact="memory.weights"), *unknown]
+        return Needs(terms=tuple(terms), unknown=tuple(unknown))
     weights, evictable = weights_terms(case, files)
     if case.device is not None and case.settings.get("cpu_expert_layers"):
         weights = (*_experts_apart(case, weights[0]), *weights[1:])
-    known_files: Term | Unread = files
+    known_files: Term | None = files
     seeing, unstated = list[Term](), "parameters.encoders" in case.spec.unknown
     sees = case.encoders or case.spec.modality == "vision" or unstated
     if sees and not case.text_alone:
-        known_files, seeing = _with_projector(case, files)
-    if isinstance(known_files, Unread):
-        unknown += [known_files.replace(fact="memory.projector"), known_files]
+        known_files, seeing, missing = _with_projector(case, files)
+        unknown += missing
     return Needs(
-        files=None if isinstance(known_files, Unread) else known_files,
+        files=known_files,
         terms=(*weights, *terms, *seeing),
         evictable_bytes=evictable,
         largest_file_bytes=min(files.bytes, SIZES["largest_file_bytes"]),
@@ -115,16 +124,17 @@ def parts(case: Case) -> Needs:
     )
 
 
-def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]:
-    """The files with that of a vision or audio encoder, 16-bit with some 32-bit vectors; and what
-    it takes in memory.
+def _with_projector(case: Case, files: Term) -> tuple[Term | None, list[Term], list[Unread]]:
+    """The files with that of a vision or audio encoder, 16-bit with some 32-bit vectors; what it
+    takes in memory; and what of it is not known.
     """
     no_encoders = why_no_encoders(case.spec)
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
-        return unread(why, ENCODER_REMEDY), []
+        facts = "memory.projector", "download_bytes"
+        return None, [], [unread(why, ENCODER_REMEDY, fact) for fact in facts]
     if case.spec.architecture is None or not case.encoders or case.spec.modality == "speech":
-        return files, []
+        return files, [], []
     stated, encoders = case.spec.parameters.projector_bytes, case.encoders
     if stated is not None:
         # names of tensors and keys come on top
@@ -142,7 +152,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
         encoder = [each.replace(split=Split.HOST) for each in encoder]
     how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
     together = with_files(files, encoder[0], "the projector").replace(how=how)
-    return together, encoder
+    return together, encoder, []
 
 
 def _kept(case: Case) -> tuple[list[Term], list[Unread]]:
@@ -518,18 +528,6 @@ def with_draft(model: Needs, draft: Needs, case: Case, source: str) -> Needs:
         largest_file_bytes=largest or None,
         tensor_parallel=tuple(parallel),
     )
-
-
-def block_terms(case: Case, compute: Term) -> list[Term]:
-    """The block's tensors, a plain f16 cache, and a smaller compute buffer than the model's own."""
-    low, likely = (int(compute.bytes * share) for share in SIZES["block_compute"])
-    source = f"{_DRAFT_SOURCE}; 36 cases of 6 models"
-    source += " measured 0.48 to 0.93 of the model's own buffer"
-    line = f"{SIZES['block_compute'][1]:g} × {compute.bytes:,} bytes"
-    ends = {"low": low, "high": compute.bytes}
-    buffer = term("mtp_compute", likely, How.COMPUTED, source, line, **ends)
-    kept = _block_cache(case, case.room.full, case.room.streams).replace(how=How.EXACT)
-    return [own_block_weights(case), kept, buffer]
 
 
 def block_of_checkpoint(case: Case) -> list[Term]:
