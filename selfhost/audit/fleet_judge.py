@@ -13,7 +13,6 @@ import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
-from itertools import groupby
 from math import log2
 from time import monotonic
 
@@ -230,15 +229,14 @@ class Task(Record):
     def _halves(self, box: list[int], wanted: set[str]) -> tuple[list[int], list[int]]:
         """The box in two, along the numbers that are wanted and of which it has most."""
         columns = list(zip(*[self.rows[number] for number in box], strict=True))
-
-        def rank(at: int) -> tuple[bool, bool, bool]:
-            name, differs = self.slots[at][0], len({*columns[at]}) > 1
+        ranks: list[tuple[bool, bool, bool]] = []
+        for (name, *_), numbers in zip(self.slots, columns, strict=True):
+            differs = len({*numbers}) > 1
             is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
             # of memory the limit decides most often
             is_first = name in ("memory_limit_bytes", *_RESTS_ON.values())
-            return is_wanted and differs, differs, is_first
-
-        column = columns[max(range(len(columns)), key=rank)]
+            ranks.append((is_wanted and differs, differs, is_first))
+        column = columns[ranks.index(max(ranks))]
         values = sorted(column)
         middle = next(value for value in values[len(values) // 2 :] if value > values[0])
         halves: tuple[list[int], list[int]] = [], []
@@ -252,11 +250,10 @@ def _parts(
 ) -> list[list[int]]:
     """The machines in parts that have the same free memory of every accelerator."""
     cards = [at for at, slot in enumerate(slots) if slot[0] == "accelerators"]
-
-    def free(number: int) -> Numbers:
-        return tuple([rows[number][at] for at in cards])
-
-    return [list(part) for _, part in groupby(sorted(numbers, key=free), free)]
+    parts: dict[Numbers, list[int]] = {}
+    for number in numbers:
+        parts.setdefault(tuple([rows[number][at] for at in cards]), []).append(number)
+    return [parts[free] for free in sorted(parts)]
 
 
 # what judges in this process, one of a pool

@@ -179,20 +179,33 @@ class _Loader:
         self._origins: dict[str, tuple[str, int | None]] = {}
 
     def add_folder(self, folder: str) -> None:
+        """`*.json`, `*.jsonl` and what begins as an object, as files of `ansible --tree` do."""
         try:
             names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             self.faults.append(Problem(file=folder, message=message))
             return
-        paths = [os.path.join(folder, name) for name in names]
-        read = [path for path in paths if _may_hold_record(path)]
-        self.not_read += [path for path in paths if path not in read and os.path.isfile(path)]
-        if not read:
+        is_read = False
+        for path in (os.path.join(folder, name) for name in names):
+            is_file, may_hold = os.path.isfile(path), path.endswith(_EXTENSIONS)
+            try:
+                if not may_hold:
+                    with open_file(path)[0] as stream:
+                        text = _text_of_start(read_some(stream, _START_BYTES))
+                    # a brace and a key, or the end: templates begin with other braces
+                    may_hold = text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
+            except Unreadable:
+                # read too, for its fault is then told
+                may_hold = is_file or not os.path.exists(path)
+            if may_hold:
+                is_read = True
+                self.add_file(path)
+            elif is_file:
+                self.not_read.append(path)
+        if not is_read:
             message = "the folder holds no record, and folders in it are not read"
             self.faults.append(Problem(file=folder, message=message, remedy=RECORD_IT))
-        for path in read:
-            self.add_file(path)
 
     def add_file(self, path: str, shown: str = "", content: bytes | None = None) -> None:
         file, faults = shown or path, list[Problem]()
@@ -282,21 +295,6 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
 
 def _text_of_start(start: bytes) -> str:
     return start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore").lstrip("\ufeff \t\r\n")
-
-
-def _may_hold_record(path: str) -> bool:
-    """`*.json`, `*.jsonl`, and what begins as a JSON object, as files of `ansible --tree` do."""
-    if path.endswith(_EXTENSIONS):
-        return True
-    try:
-        stream, _ = open_file(path)
-        with stream:
-            text = _text_of_start(read_some(stream, _START_BYTES))
-    except Unreadable:
-        # read too, for its fault is then told
-        return os.path.isfile(path) or not os.path.exists(path)
-    # a brace and a key, or the end: templates begin with other braces
-    return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
 
 
 def _read_commands() -> str:

@@ -155,13 +155,6 @@ def _needs(root: Table, key: str) -> Workload:
     return Workload(**wishes)
 
 
-def _match(root: Table, key: str, *, required: bool) -> Any:
-    if required and key not in root.values:
-        remedy = "name a condition, or write match = {} to take every machine"
-        root.problem(key, "is missing", remedy)
-    return root.get(key, "Match", kind=Match)
-
-
 def _classes(root: Table, key: str) -> tuple[MachineClass, ...]:
     tables: tuple[Table, ...] = root.get(key, TABLES)
     kept: tuple[MachineClass, ...] = tuple([each.as_record(MachineClass) for each in tables])
@@ -211,7 +204,7 @@ class MachineClass(Record):
     """
 
     name: str = read_by()
-    match: Match = read_by(_match)
+    match: Match = read_by(kind=Match, example="{} to take every machine, or name a condition")
     memory: str | None = read_by(default=None, choices=("total", "available"))
     facts: Mapping[str, tuple[str, Any]] = read_by(_facts, default={})
 

@@ -263,6 +263,7 @@ def _cards(samples: _Samples) -> list[Card]:
 Labels = Mapping[str, Any]
 
 _HOST, _ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
+_FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
 _GPU_DISCOVERY = "install the maker's GPU discovery, which labels nodes with their GPUs"
 _IN_A_POD = "run `selfhost machine --format json` in a pod on the node"
@@ -313,7 +314,24 @@ def _node(
     machine.read_rows({**node, "label kubernetes.io": own, "condition Ready": ready})
     types = (all_labels.get(key) for key in machine.table["type_labels"])
     machine.put_cloud_type(next(filter(None, types), None))
-    _put_features(machine, all_labels)
+    kernel_names = machine.table["sets"]
+    own_names = [
+        key.removeprefix(_FEATURE)
+        for key, value in all_labels.items()
+        if key.startswith(_FEATURE) and value == "true" and len(key) <= 120
+    ]
+    if own_names:
+        stated = [kernel_names.get(each, each.lower()) for each in own_names]
+        sets = with_implied(stated, machine.values.get("architecture"))
+        source = "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
+        machine.put("instruction_sets", sorted(sets), source)
+        hidden = [each for each in machine.table["hidden_sets"] if each not in sets]
+        machine.lacks(
+            " ".join(f"instruction_sets.{each}" for each in hidden),
+            "Node Feature Discovery does not label it by default",
+            "take it off attributeBlacklist in the configuration of nfd-worker",
+        )
+    machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
     if plain(value_at(node, "metadata", "name"), 253) in (sliced or ()):
         reason = "the node's devices are in ResourceSlices, which are not read"
         machine.lacks("accelerators", reason, _IN_A_POD)
@@ -326,30 +344,6 @@ def _ready_condition(node: Mapping[str, Any], key: str) -> str | None:
     """`status` or `lastHeartbeatTime` of the condition Ready; None where none is stated."""
     conditions = rows_of(node, "status", "conditions")
     return next((plain(row.get(key), 64) for row in conditions if row.get("type") == "Ready"), None)
-
-
-_FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
-
-
-def _put_features(machine: MachineDraft, all_labels: Labels) -> None:
-    names = [
-        key.removeprefix(_FEATURE)
-        for key, value in all_labels.items()
-        if key.startswith(_FEATURE) and value == "true" and len(key) <= 120
-    ]
-    if names:
-        kernel_names = machine.table["sets"]
-        own = [kernel_names.get(name, name.lower()) for name in names]
-        sets = with_implied(own, machine.values.get("architecture"))
-        source = "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
-        machine.put("instruction_sets", sorted(sets), source)
-        hidden = [name for name in machine.table["hidden_sets"] if name not in sets]
-        machine.lacks(
-            " ".join(f"instruction_sets.{name}" for name in hidden),
-            "Node Feature Discovery does not label it by default",
-            "take it off attributeBlacklist in the configuration of nfd-worker",
-        )
-    machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
 
 
 # a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery

@@ -49,13 +49,7 @@ def run(words: list[str]) -> int:
 def _run(words: list[str]) -> int:
     options = parse("audit", words)
     if options.init or options.validate is not None:
-        if options.format or "output" in getattr(options, "given", ()):
-            name = "--init" if options.init else "--validate"
-            raise output.UsageError(
-                f"{name} writes no report: --format and --output do not go with it",
-                remedy="leave them out; --init writes the file that POLICY names",
-            )
-        return _init(options.policy) if options.init else _validate(options)
+        return _prepare(options)
     outputs = _outputs(options)
     targets = [path for _, path in outputs if path is not None]
     output.refuse_targets(options, targets, with_standard_output=len(targets) < len(outputs))
@@ -91,23 +85,29 @@ def _run(words: list[str]) -> int:
     return code
 
 
-def _init(path: str) -> int:
-    if path == "-":
+def _prepare(options: argparse.Namespace) -> int:
+    """Write a policy to begin with, or tell every fault of policies; no report is written."""
+    if options.format or "output" in getattr(options, "given", ()):
+        name = "--init" if options.init else "--validate"
+        raise output.UsageError(
+            f"{name} writes no report: --format and --output do not go with it",
+            remedy="leave them out; --init writes the file that POLICY names",
+        )
+    path: str = options.policy
+    if options.init and path == "-":
         output.write(starter_policy())
         return 0
-    if os.path.lexists(path):
-        remedy = "name another file: `selfhost audit --init other.toml`"
-        raise output.UsageError(f"{path} is there already", remedy=remedy)
-    output.write_whole([(path, starter_policy())])
-    named = "" if path == _POLICY else f" {clean(shlex.quote(path))}"
-    output.write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
-    return 0
-
-
-def _validate(options: argparse.Namespace) -> int:
-    paths = options.validate or [options.policy]
+    if options.init:
+        if os.path.lexists(path):
+            remedy = "name another file: `selfhost audit --init other.toml`"
+            raise output.UsageError(f"{path} is there already", remedy=remedy)
+        output.write_whole([(path, starter_policy())])
+        named = "" if path == _POLICY else f" {clean(shlex.quote(path))}"
+        then = f"name your models in it, then run `selfhost audit{named}`"
+        output.write(f"wrote {clean(path)}: {then}\n")
+        return 0
+    paths, faults = options.validate or [path], list[Problem]()
     judge = PolicyJudge(open_catalogue(options.specs), utc_today())
-    faults: list[Problem] = []
     for path in paths:
         problems = problems_of(path, judge)
         faults += problems

@@ -88,21 +88,44 @@ def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
 
 
 def cache_terms(case: Case) -> list[Term]:
-    """The terms of the cache and of recurrent states, those of no bytes left out."""
-    keys, state, share = _keys_and_values(case), _recurrent_states(case), case.runtime.state_share
-    shared = int(share * keys.bytes) if keys is not None else 0
-    if keys is not None and state is not None and shared > state.bytes:
+    """The terms of the cache and of recurrent states, those of no bytes left out: states in 32
+    bits; for some runtimes inputs of convolutions in the type of the model.
+    """
+    model, account, sequences = case.model, case.runtime.account, case.workload.parallel
+    keys, share = _keys_and_values(case), case.runtime.state_share
+    width = case.cache_width if account.typed_states else 4
+    groups = [group for group in model.recurrent if group.layers]
+    size, lines = 0, []
+    for group, state in zip(groups, states(model), strict=False):
+        wide, inputs = width if group.kind in account.narrow_states else 4, state.convolution
+        if account.widened and group.kind != "rglru":
+            # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
+            taps = group.convolution or 1
+            inputs = inputs * taps // max(1, taps - 1)
+        size += state.layers * (inputs * width + state.memory * wide) * sequences
+        product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
+        many = f" × {sequences:,} sequences" * (sequences > 1)
+        lines.append(("", state.layers, f" × {product}{many}"))
+    source, line = (
+        f"{case.runtime.name}: inputs of convolutions in the type of the model",
+        by_layers(lines),
+    )
+    source += ", states in 32 bits"
+    # some runtimes halve it
+    low, shared = size if account.typed_states else size // 2, int(share * keys.bytes)
+    high = size
+    if 0 < size < shared:
+        size = high = shared
         line = f"{share:g} × {keys.bytes:,} bytes of keys and values"
-        state = state.replace(bytes=shared, high_bytes=shared, arithmetic=line)
-    terms = [each for each in (keys, state) if each is not None]
-    is_mlx = case.runtime.account.windows == "rotated"
-    if is_mlx and case.spec.quantized is None and case.model.dtype == "float32":
+    state_term = term("recurrent_state", size, How.COMPUTED, source, line, low=low, high=high)
+    terms = [each for each in (keys, state_term) if each.bytes]
+    if account.windows == "rotated" and case.spec.quantized is None and model.dtype == "float32":
         # files for MLX made of weights in 32 bits may have 16
         terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
     return terms
 
 
-def _keys_and_values(case: Case) -> Term | None:
+def _keys_and_values(case: Case) -> Term:
     architecture, width, sequences = case.model, case.cache_width, case.sequences
     caches = cache_sizes(case)
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
@@ -116,8 +139,6 @@ def _keys_and_values(case: Case) -> Term | None:
         # how much text comes out of it is not known
         low = more
         size, high = size + more, high + more
-    if not size:
-        return None
     if any(group.latent_length and group.kind == "full" for group in architecture.attention):
         # a class of transformers may keep the latent alone
         low //= 20
@@ -126,28 +147,3 @@ def _keys_and_values(case: Case) -> Term | None:
     kind = "the type of the model" if width > 1 else "FP8"
     source = f"{case.runtime.name}: keys and values in {kind}"
     return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
-
-
-def _recurrent_states(case: Case) -> Term | None:
-    """States in 32 bits; for some runtimes inputs of convolutions in the type of the model."""
-    architecture, account, sequences = case.model, case.runtime.account, case.workload.parallel
-    width = case.cache_width if account.typed_states else 4
-    groups = [group for group in architecture.recurrent if group.layers]
-    size, lines = 0, []
-    for group, state in zip(groups, states(architecture), strict=False):
-        wide, inputs = width if group.kind in account.narrow_states else 4, state.convolution
-        if account.widened and group.kind != "rglru":
-            # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
-            taps = group.convolution or 1
-            inputs = inputs * taps // max(1, taps - 1)
-        size += state.layers * (inputs * width + state.memory * wide) * sequences
-        product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
-        many = f" × {sequences:,} sequences" * (sequences > 1)
-        lines.append(("", state.layers, f" × {product}{many}"))
-    if not size:
-        return None
-    source = f"{case.runtime.name}: inputs of convolutions in the type of the model, states in 32"
-    # some runtimes halve it
-    low = size if account.typed_states else size // 2
-    source += " bits"
-    return term("recurrent_state", size, How.COMPUTED, source, by_layers(lines), low=low)

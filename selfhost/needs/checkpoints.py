@@ -16,7 +16,6 @@ from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES, mlx_scheme, scheme_of
-from ..core import units
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.workload import Workload
@@ -47,7 +46,7 @@ _PARTS = {
 }  # fmt: skip
 _STATE_SIZE = "state the size under [[files]] of the spec"
 _STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
-_GIVE_FILES = (
+GIVE_FILES = (
     "give the folder with its safetensors files, or state the size under [[files]] of a spec"
 )
 # types that bitsandbytes makes
@@ -213,7 +212,7 @@ def _as_published(case: Case) -> Term | Unread:
     untyped, total = spec.unknown.get("architecture.matrix_dtype"), spec.parameters.total
     architecture = spec.architecture
     if untyped is not None and case.is_own:
-        return unread(untyped, _GIVE_FILES)
+        return unread(untyped, GIVE_FILES)
     if not case.is_own and (architecture is not None or name not in DTYPES):
         why = f"no source states the size of the {case.format} files in {name}"
         return unread(why, f"use --quant {own}, as published")
@@ -381,16 +380,6 @@ def loaded_of(case: Case, files: Term) -> Term:
         return _tensor_bytes(case)
     block = int((parameters.mtp or 0) * _bits(case.model.dtype) / 8)
     return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
-
-
-def download_of(spec: ModelSpec, files: Term) -> Term | Unread:
-    """Unknown for files without a repository whose type nobody states."""
-    architecture = spec.architecture
-    untyped = architecture is not None and architecture.dtype is None and spec.repository is None
-    if not (untyped and files.how is How.ASSUMED and "architecture.dtype" in spec.unknown):
-        return files
-    low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
-    return unread(f"{low} to {high}: {files.source}", _GIVE_FILES)
 
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:

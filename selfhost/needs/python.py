@@ -6,13 +6,15 @@ specs/runtimes/. What the two servers hold on a device beside that is in `server
 from __future__ import annotations
 
 from ..catalogue.architecture import Architecture
+from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES
+from ..core import units
 from ..core.records import Unread
 from ..core.tables import shipped_table
 from . import checkpoints
 from .cache import as_unpacked, cache_terms
 from .case import Case, is_cast, loads_sixteen_bits, overhead, unread_cache
-from .records import How, Needs, Term, share_of, summed, taken_off, term
+from .records import How, Needs, Term, share_of, summed, taken_off, term, unread
 from .servers import devices_of, terms_by_device, terms_of_server
 
 _TORCH = shipped_table("memory")["torch"]
@@ -33,23 +35,26 @@ def parts(case: Case) -> Needs:
     is_narrowed = at_load and not case.is_own
     if is_narrowed:
         files = checkpoints.size_of(own)
-    beside = []
-    layers = (*case.model.attention, *case.model.recurrent)
-    if layers:
-        divides = runtime.account.divides_layers
-        beside = cache_terms(case) + (terms_of_server(case) if divides else _work(case))
-    if isinstance(files, Unread) or isinstance(loaded, Unread):
-        missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
-        unknown = (*missing, missing[-1].replace(fact="memory.weights"))
-        known = None if isinstance(files, Unread) else files
-        return Needs(files=known, terms=tuple(beside), unknown=unknown)
-    download = checkpoints.download_of(spec, files)
-    answer = (
-        Needs(unknown=(download,))
-        if isinstance(download, Unread)
-        else Needs(files=download, largest_file_bytes=min(files.bytes, SHARD_BYTES))
-    )
-    weights = _quantized_while_loading(case, loaded) if is_narrowed else _weights(case, loaded)
+    beside, heard = list[Term](), case.model.audio
+    layers = *case.model.attention, *case.model.recurrent
+    if layers and runtime.account.divides_layers:
+        beside = cache_terms(case) + terms_of_server(case)
+    elif heard is not None and layers:
+        # the work on half a minute of speech
+        cells = heard.positions * case.workload.parallel * runtime.account.speech_beams
+        size = 2 * case.model.layers * heard.embedding_length * cells * case.width
+        line = f"{size:,} bytes; as much as the caches of the audio"
+        ends = {"low": size // 4, "high": 2 * size + _TORCH["heap_block_bytes"]}
+        source = runtime.account.source or "general knowledge"
+        work = term("activations", size, How.ASSUMED, source, line, **ends)
+        beside = [*cache_terms(case), work, _program(case)]
+    elif layers:
+        beside = [*cache_terms(case), _activations(case), _program(case)]
+    answer = _download(spec, files)
+    if isinstance(loaded, Unread):
+        unknown = (*answer.unknown, loaded, loaded.replace(fact="memory.weights"))
+        return answer.replace(terms=tuple(beside), unknown=tuple(dict.fromkeys(unknown)))
+    weights = _weights(case, loaded, is_narrowed)
     if not layers:
         terms = (weights, overhead(runtime, on_gpu=case.device is not None))
         return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
@@ -61,8 +66,32 @@ def parts(case: Case) -> Needs:
     return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
 
 
-def _weights(case: Case, files: Term) -> Term:
-    """The weights in the type that the runtime loads the stored one as."""
+def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
+    """The files; unknown of those without a repository whose type nobody states."""
+    architecture = spec.architecture
+    if isinstance(files, Unread):
+        return Needs(unknown=(files,))
+    untyped = architecture is not None and architecture.dtype is None and spec.repository is None
+    if not (untyped and files.how is How.ASSUMED and "architecture.dtype" in spec.unknown):
+        return Needs(files=files, largest_file_bytes=min(files.bytes, SHARD_BYTES))
+    low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
+    return Needs(unknown=(unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES),))
+
+
+def _weights(case: Case, files: Term, is_narrowed: bool) -> Term:
+    """The weights in the type that the runtime loads the stored one as; or the 16-bit files once
+    their linear layers were made narrow, one by one, where the rest stays.
+    """
+    if is_narrowed:
+        line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
+        if case.has_row and not case.runtime.account.divides_layers:
+            # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
+            extra = checkpoints.more_in_16_bits(case, {"expert"})
+        if extra:
+            line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
+        size = files.bytes + extra
+        high = max(files.high_bytes, int(size * 1.005))
+        return term("weights", size, files.how, source, line, low=files.low_bytes, high=high)
     loaded, architecture = checkpoints.loaded_of(case, files), case.spec.architecture
     low, size, high, line = loaded.low_bytes, loaded.bytes, loaded.high_bytes, loaded.arithmetic
     if case.text_alone:
@@ -82,19 +111,6 @@ def _weights(case: Case, files: Term) -> Term:
         line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
     size = max(0, size)
     return term("weights", size, loaded.how, loaded.source, line, low=max(0, low), high=high)
-
-
-def _quantized_while_loading(case: Case, files: Term) -> Term:
-    """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
-    line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
-    if case.has_row and not case.runtime.account.divides_layers:
-        # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
-        extra = checkpoints.more_in_16_bits(case, {"expert"})
-    if extra:
-        line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
-    size = files.bytes + extra
-    high = max(files.high_bytes, int(size * 1.005))
-    return term("weights", size, files.how, source, line, low=files.low_bytes, high=high)
 
 
 def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
@@ -222,19 +238,6 @@ def _score_bytes(case: Case, piece: int) -> int:
                 reach = min(reach, (group.window_tokens or reach) + account.prompt_tokens)
             most = max(most, group.heads * piece * reach)
     return int(most * account.score_bytes * (case.width / 2 if account.fused_heads else 1))
-
-
-def _work(case: Case) -> list[Term]:
-    """The work on a prompt, or on half a minute of speech, and the program."""
-    audio = case.model.audio
-    if audio is None:
-        return [_activations(case), _program(case)]
-    cells = audio.positions * case.workload.parallel * case.runtime.account.speech_beams
-    size = 2 * case.model.layers * audio.embedding_length * cells * case.width
-    line = f"{size:,} bytes; as much as the caches of the audio"
-    source = case.runtime.account.source or "general knowledge"
-    ends = {"low": size // 4, "high": 2 * size + _TORCH["heap_block_bytes"]}
-    return [term("activations", size, How.ASSUMED, source, line, **ends), _program(case)]
 
 
 def _program(case: Case) -> Term:

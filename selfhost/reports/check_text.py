@@ -142,20 +142,15 @@ def _load_lines(workload: Workload, speed: Speed) -> Iterator[str | None]:
     if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
         prompt, wait = units.tokens(workload.prompt_tokens), _wait_words(speed.first_token_seconds)
         yield f"the answer to a prompt of {prompt} begins after {wait}"
-    if full is not None and speed.decode is not None:
-        yield _full_context_pace(workload, speed, full, speed.decode.likely)
-
-
-def _full_context_pace(workload: Workload, speed: Speed, full: float, likely: float) -> str | None:
-    """The pace once the context is full, where that is far below it or below what is wanted."""
-    wanted, tokens = workload.min_tokens_per_second or 0, workload.context_tokens or 0
-    if speed.each_of > 1:
-        wanted = 0
-    if tokens <= DEFAULT_CONTEXT_TOKENS or (full >= likely / 2 and not full < wanted <= likely):
-        return None
-    below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
-    context = f"once all {units.tokens(tokens)} of context are in use"
-    return f"{context}: about {units.speed(full)}{below}"
+    tokens = workload.context_tokens or 0
+    wanted = (workload.min_tokens_per_second or 0) * (speed.each_of == 1)
+    if full is not None and speed.decode is not None and tokens > DEFAULT_CONTEXT_TOKENS:
+        # where it is far below that of an empty one, or below what is wanted
+        is_below = full < wanted <= speed.decode.likely
+        if is_below or full < speed.decode.likely / 2:
+            below = f", below the {units.stated(wanted)} you need" * is_below
+            context = f"once all {units.tokens(tokens)} of context are in use"
+            yield f"{context}: about {units.speed(full)}{below}"
 
 
 def _wait_words(wait: Range | None) -> str:

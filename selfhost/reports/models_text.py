@@ -385,7 +385,20 @@ def show_document(
         lines = (f"{name}: {value}" for name, value in stated.items() if value)
         public = "" if served.api else "no public API"
         yield from section("Availability", texts([served.why, *lines, public]))
-    yield from (line(), _sizes_table(shown)) if shown.sizes else ()
+    usual = (*words.LABELS["show_first"]["types"], verdict.workload.quantization)
+    kept = [size for size in shown.sizes if size.quantization in usual]
+    rows = (
+        (
+            size.quantization,
+            units.decimal(size.bytes),
+            words.known(size.memory_likely_bytes, units.binary, ""),
+            _FITS[size.fits],
+            size.quality.cost,
+        )
+        for size in (len(shown.sizes) > _MOST_SIZES and kept) or shown.sizes
+    )
+    if shown.sizes:
+        yield from (line(), Table.of("sizes", rows, where=words.place_words(verdict.machine)))
     if offers:
         whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
@@ -393,8 +406,8 @@ def show_document(
     yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
     yield from words.month_blocks(verdict)
     yield from _full_blocks(shown) if verbose else ()
-    path = verdict.asked if is_path(verdict.asked) else None
-    again = command(f"selfhost check {shlex.quote(path) if path else spec.id}{carry}")
+    named = shlex.quote(verdict.asked) if is_path(verdict.asked) else spec.id
+    again = command(f"selfhost check {named}{carry}")
     hint = line("Every size and fact with its source: -v")
     yield from section("Next", [again]) if verbose else (again, hint)
     yield from words.age_blocks(as_of, today)
@@ -428,24 +441,6 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     if spec.tuned_from or "tuned_from" in spec.unknown:
         start = "none, from scratch" if spec.tuned_from == SCRATCH else spec.tuned_from
         yield "tuned from", start or "not known", ""
-
-
-def _sizes_table(shown: Shown) -> Table:
-    listed = list(shown.sizes)
-    if len(listed) > _MOST_SIZES:
-        usual = (*words.LABELS["show_first"]["types"], shown.verdict.workload.quantization)
-        listed = [size for size in listed if size.quantization in usual] or listed
-    rows = (
-        (
-            size.quantization,
-            units.decimal(size.bytes),
-            words.known(size.memory_likely_bytes, units.binary, ""),
-            _FITS[size.fits],
-            size.quality.cost,
-        )
-        for size in listed
-    )
-    return Table.of("sizes", rows, where=words.place_words(shown.verdict.machine))
 
 
 def _full_blocks(shown: Shown) -> Blocks:

@@ -23,7 +23,23 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     """Yield the least machine or why there is none, then known ones; `carry` ends the command."""
     is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
     yield line(*_headline(plan, is_open))
-    yield from texts((*_about(plan, is_open), *plan.notes))
+    machines, parts, where = (
+        f"of {len(plan.machines)} known machines",
+        words.run_words(plan.workload),
+        "",
+    )
+    if plan.fitting:
+        sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
+        perhaps = f", perhaps on {len(plan.fitting) - sure} more" * (len(plan.fitting) > sure)
+        where = f"runs on {sure} {machines}{perhaps}"
+    elif is_open:
+        where = "no known machine is certain to run it"
+    elif plan.least is not None:
+        where = f"none {machines} runs it"
+    if wanted := plan.workload.min_tokens_per_second:
+        is_each = any(each.speed and each.speed.each_of > 1 for each in plan.machines)
+        parts.append(f"at least {units.stated(wanted)} tokens/s{' each' * is_each}")
+    yield from texts((where, ", ".join(parts), *plan.notes))
     if plan.least is not None:
         yield from (line(), figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
     fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
@@ -66,22 +82,6 @@ def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:
 def _needs_card(least: Least) -> bool:
     unified = any(card.unified for card in least.machine.accelerators or ())
     return least.accelerator.required and not unified
-
-
-def _about(plan: Plan, is_open: bool) -> Iterator[str]:
-    """On how many of the known machines it runs, and what is asked of them."""
-    machines, parts = f"of {len(plan.machines)} known machines", words.run_words(plan.workload)
-    if plan.fitting:
-        sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
-        perhaps = len(plan.fitting) - sure
-        yield f"runs on {sure} {machines}{f', perhaps on {perhaps} more' * bool(perhaps)}"
-    elif is_open or plan.least is not None:
-        yield "no known machine is certain to run it" if is_open else f"none {machines} runs it"
-    if plan.workload.min_tokens_per_second:
-        is_each = any(each.speed and each.speed.each_of > 1 for each in plan.machines)
-        wanted = f"{units.stated(plan.workload.min_tokens_per_second)} tokens/s"
-        parts.append(f"at least {wanted}{' each' * is_each}")
-    yield ", ".join(parts)
 
 
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, str, str]]:

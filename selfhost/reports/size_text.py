@@ -121,6 +121,8 @@ class _Unit(Record):
     token: str
     # where the models lie in the container
     folder: str
+    # how the container is given the accelerators
+    devices: Mapping[str, Any]
 
 
 def block(kind: str, sizes: Sequence[ContainerSize]) -> str:
@@ -153,7 +155,13 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
         port = next(each for each in count(service.port) if each not in ports)
         names.add(name)
         ports.add(port)
-        token = size.runtime.token_variable or "HF_TOKEN"
+        token, devices = size.runtime.token_variable or "HF_TOKEN", dict[str, Any]()
+        for card in size.accelerators[:1]:
+            rows = shipped_table("containers")["devices"]
+            # a program with an accelerator of no stated vendor asks for the usual one
+            devices |= rows.get(card.vendor) or rows["nvidia"]
+            if driver := fact_of(card.name, "kernel_driver"):
+                devices["resource"] = f"gpu.{card.vendor}.com/{driver}"
         yield _Unit(
             name=name,
             port=port,
@@ -161,6 +169,7 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
             service=service,
             token=token if size.needs_login and not yours else "",
             folder=MODELS_FOLDER if yours else service.store,
+            devices=devices,
         )
 
 
@@ -215,7 +224,7 @@ def _notes_above(kind: str, parts: Sequence[_Unit]) -> list[str]:
 def _values(kind: str, unit: _Unit) -> dict[str, object]:
     """What the templates of containers take, sizes in MiB; what does not apply is empty."""
     size, yours = unit.size, unit.size.files_are_yours
-    tries, devices = -(-size.seconds_to_start // _PERIOD), _devices(size)
+    tries, devices = -(-size.seconds_to_start // _PERIOD), unit.devices
     stored, store = 0 if yours else size.disk_bytes, {}
     if yours:
         store = {"persistentVolumeClaim": {"claimName": f"{unit.name}-models"}}
@@ -251,17 +260,6 @@ def _values(kind: str, unit: _Unit) -> dict[str, object]:
         "device_options": " ".join(f"--device {file}" for file in devices.get("files", ())),
         "fetch": size.fetch or "",
     }
-
-
-def _devices(size: ContainerSize) -> dict[str, Any]:
-    if not size.accelerators:
-        return {}
-    card, rows = size.accelerators[0], shipped_table("containers")["devices"]
-    # a program with an accelerator of no stated vendor asks for the usual one
-    devices = dict(rows.get(card.vendor) or rows["nvidia"])
-    if driver := fact_of(card.name, "kernel_driver"):
-        devices["resource"] = f"gpu.{card.vendor}.com/{driver}"
-    return devices
 
 
 def _environment(kind: str, unit: _Unit) -> object:
