@@ -232,7 +232,18 @@ def machine(words: list[str]) -> int:
     """Show this machine, another one, or those known by name."""
     options = parse("machine", words)
     if options.profiles:
-        return _profiles(options)
+        from ..machine.profiles import all_profiles
+
+        others = ("name", "machine", "gpu", "set", "label", "measure", "root")
+        if any(map(vars(options).get, others)):
+            remedy = "leave all options but --format, --output and -v out"
+            raise UsageError("--profiles reads no machine", remedy=remedy)
+        profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
+        if not write_json(options, "profiles", profiles):
+            from ..reports.machine_text import profiles_document
+
+            present(options, profiles_document(profiles))
+        return 0
     if options.words:
         text = " ".join(options.words)
         remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
@@ -240,7 +251,7 @@ def machine(words: list[str]) -> int:
     from ..machine.reader import Machine
     from ..machine.record import checked_name
 
-    is_described = options.machine is not None or options.gpu or options.set
+    is_described = any((options.machine is not None, options.gpu, options.set))
     if options.root is not None and (is_described or options.measure):
         raise UsageError(
             "--root is for what is read of a recorded tree: --machine, --gpu and --set describe"
@@ -251,7 +262,7 @@ def machine(words: list[str]) -> int:
         seen = one_machine(options)
     else:
         seen = Machine.read(measure=options.measure, root=options.root)
-    labels = pairs_of("--label", options.label, "site=berlin") if options.label else {}
+    labels = pairs_of("--label", options.label or (), "site=berlin")
     for text in (*labels, *labels.values()):
         checked_name(text, "label")
     seen = seen.replace(labels=labels)
@@ -261,21 +272,6 @@ def machine(words: list[str]) -> int:
         from ..reports.machine_text import machine_document
 
         present(options, machine_document(seen, verbose=options.verbose))
-    return 0
-
-
-def _profiles(options: argparse.Namespace) -> int:
-    from ..machine.profiles import all_profiles
-
-    others = ("name", "machine", "gpu", "set", "label", "measure", "root")
-    if any(vars(options)[name] for name in others):
-        remedy = "leave all options but --format, --output and -v out"
-        raise UsageError("--profiles reads no machine", remedy=remedy)
-    profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
-    if not write_json(options, "profiles", profiles):
-        from ..reports.machine_text import profiles_document
-
-        present(options, profiles_document(profiles))
     return 0
 
 

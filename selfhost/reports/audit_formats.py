@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from functools import partial
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -193,13 +193,8 @@ class Issue(Record):
 
 def issues(audit: Audit) -> list[Issue]:
     """Return the errors first, then in the policy's order; none that the policy lets pass."""
-    policy = audit.policy.document()
-    lines = {
-        name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
-        for name in ("model", "together", "exception")
-    }
-    exceptions: list[Issue] = []
-    faults = [
+    policy, file = audit.policy.document(), audit.policy.file
+    entries = [
         Issue(
             level="error",
             rule="not-judged",
@@ -211,51 +206,48 @@ def issues(audit: Audit) -> list[Issue]:
         )
         for number, fault in enumerate(audit.problems)
     ]
-    # of exceptions those that have ended, or cover nothing on machines that were judged
-    for use in audit.exceptions:
-        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
-            rule, index = f"exception-{use.use}", use.exemption.index
-            name, state, remedy = audit_text.exception_words(use)
-            exceptions.append(
-                Issue(
-                    level="warning",
-                    rule=rule,
-                    file=audit.policy.file,
-                    line=lines["exception"][index],
-                    key=f"{rule} {name} {index}",
-                    text=f"exception for {shortened(name)}: {state}",
-                    remedy=remedy,
-                )
-            )
-    models = _issues_of_models(audit, lines["model"] + lines["together"])
-    return sorted((*faults, *models, *exceptions), key=lambda issue: issue.level != "error")
-
-
-def _issues_of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
-    times: Counter[str] = Counter()
-    counted = audit_text.COUNTED if audit.policy.on_unknown != "ignore" else (Result.FAIL,)
+    verbs, times = {Result.FAIL: "does not run"}, Counter[str]()
+    if audit.policy.on_unknown != "ignore":
+        verbs[Result.UNKNOWN] = "may not run"
     for group in audit.groups:
-        row = group.row
-        if row.result not in counted:
+        row, wanted = group.row, group.row.wanted
+        if row.result not in verbs:
             continue
-        reason = row.reasons[0]
-        what = "does not run" if row.result is Result.FAIL else "may not run"
-        where = f"{shortened(row.wanted.label)} {what} on {shortened(group.name)}"
+        reason, alone = row.reasons[0], len(policy.values.get("model", ()))
+        place = ("together", wanted.index - alone) if wanted.members else ("model", wanted.index)
+        where = f"{shortened(wanted.label)} {verbs[row.result]} on {shortened(group.name)}"
         worst = f"worst on {hosts([row.machine])}: " if group.count > 1 else ""
         others = f" ({many(len(row.reasons) - 1, 'more reason')})" * (len(row.reasons) > 1)
         # the names of the checks are those that the policy knows
-        key = f"{row.result} {' '.join((*row.failed, *row.undecided))} {row.wanted.label}"
+        key = f"{row.result} {' '.join((*row.failed, *row.undecided))} {wanted.label}"
         times[key] += 1
-        yield Issue(
+        issue = Issue(
             level="error" if row.exit_code else "warning",
             rule=reason.check or "route",
-            file=audit.policy.file,
-            line=lines[row.wanted.index],
+            file=file,
+            line=policy.line(place),
             key=f"{key} {times[key]}",
             text=f"{where}: {worst}{reason}{others}",
             remedy=reason.remedy,
             machines=group.names,
         )
+        entries.append(issue)
+    # of exceptions those that have ended, or cover nothing on machines that were judged
+    for use in audit.exceptions:
+        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
+            rule, index = f"exception-{use.use}", use.exemption.index
+            name, state, remedy = audit_text.exception_words(use)
+            issue = Issue(
+                level="warning",
+                rule=rule,
+                file=file,
+                line=policy.line(("exception", index)),
+                key=f"{rule} {name} {index}",
+                text=f"exception for {shortened(name)}: {state}",
+                remedy=remedy,
+            )
+            entries.append(issue)
+    return sorted(entries, key=lambda issue: issue.level != "error")
 
 
 def _github(audit: Audit) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
+from operator import itemgetter
 
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core.tables import shipped_table
@@ -38,13 +40,23 @@ _SHOWN = 12
 
 def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Blocks:
     """Yield the answer, then a line for each model; `verbose` tells every reason as well."""
-    yield from (*_head(audit, lists_problems), *_models(audit, verbose))
+    yield from _head(audit, lists_problems)
+    by_model: dict[int, list[Group]] = {}
+    for group in audit.groups:
+        by_model.setdefault(group.row.wanted.index, []).append(group)
+    rows = [cells for _, cells in sorted(map(_model, by_model.values()), key=itemgetter(0))]
+    shown, runs = rows if verbose else rows[:_SHOWN], "runs on"
+    if audit.since is not None:
+        runs = "of what changed, runs on"
+    if shown:
+        yield from (line(), Table.of("audit", shown, runs=runs))
+    yield from texts([f"{len(rows) - len(shown):,} more: -v" * (len(shown) < len(rows))], indent=0)
     for result, (_, style, title) in _SHOWN_AS.items() if verbose else ():
         groups = [group for group in audit.groups if group.row.result is result]
         # what the policy counts first
         groups.sort(key=lambda each: each.row.exit_code == 0)
-        listed = (block for group in groups for block in _reasons(group, style))
-        yield from section(title, listed)
+        listed = (_reasons(group, style) for group in groups)
+        yield from section(title, chain.from_iterable(listed))
     uses = (use for use in audit.exceptions if verbose or use.use is not Use.USED)
     yield from section("Exceptions", map(_exception, uses))
     if not verbose and any(group.row.reasons for group in audit.groups):
@@ -129,30 +141,29 @@ def _gravity(row: Row) -> tuple[bool, int]:
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
-def _models(audit: Audit, verbose: bool) -> Blocks:
-    by_model: dict[int, list[Group]] = {}
-    for group in audit.groups:
-        by_model.setdefault(group.row.wanted.index, []).append(group)
-    runs = "runs on" if audit.since is None else "of what changed, runs on"
-    rows = sorted(map(_model, by_model.values()), key=lambda each: each[0])
-    shown = [cells for _, cells in rows[: None if verbose else _SHOWN]]
-    yield from (line(), Table.of("audit", shown, runs=runs)) if shown else ()
-    if len(shown) < len(rows):
-        yield line(f"{len(rows) - len(shown):,} more: -v")
-
-
 def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[str, ...]]:
     worst = min((group.row for group in groups), key=_gravity)
     passing = [group for group in groups if group.row.result is Result.PASS]
     failing = [group for group in groups if group.row.result is not Result.PASS]
     machines, runs_on = (sum(group.count for group in part) for part in (groups, passing))
     sign, style, _ = _SHOWN_AS[worst.result]
+    counts: Counter[str] = Counter()
+    for group in sorted(failing, key=lambda each: (*_gravity(each.row), -each.count)):
+        counts.update(dict.fromkeys(_causes(group.row), group.count))
+    why = _warnings(worst)
+    if failing:
+        # without a number what all of them lack
+        shares = (f": {count:,}" * (count < machines - runs_on) for count in counts.values())
+        why = ", ".join(map("".join, zip(counts, shares, strict=True)))
+        are_counted = any(group.row.result in COUNTED for group in failing)
+        is_free = are_counted and not any(group.row.exit_code for group in failing)
+        why += "; not counted" * is_free
     cells = (
         Span(sign, style),
         strong(shortened(worst.wanted.label)),
         _judged_as([worst, *(group.row for group in passing[:1])]),
         f"{runs_on:,} of {machines:,}",
-        _why_not(failing) if failing else _warnings(worst),
+        why,
     )
     return (*_gravity(worst), runs_on - machines), cells
 
@@ -179,18 +190,6 @@ def _causes(row: Row) -> list[str]:
     causes = causes or [f"{check} not known" for check in row.undecided]
     causes += [f"{check} excepted" for check, _ in row.excepted]
     return causes or [each.reason for each in row.reasons[:1]]
-
-
-def _why_not(failing: Sequence[Group]) -> str:
-    counts: Counter[str] = Counter()
-    for group in sorted(failing, key=lambda each: (*_gravity(each.row), -each.count)):
-        counts.update(dict.fromkeys(_causes(group.row), group.count))
-    machines = sum(group.count for group in failing)
-    shares = {cause: "" if count == machines else f": {count:,}" for cause, count in counts.items()}
-    causes = ", ".join(f"{cause}{share}" for cause, share in shares.items())
-    are_counted = any(group.row.result in COUNTED for group in failing)
-    is_free = are_counted and not any(group.row.exit_code for group in failing)
-    return f"{causes}{'; not counted' if is_free else ''}"
 
 
 def _reasons(group: Group, style: str) -> Blocks:

@@ -17,7 +17,6 @@ from ..core import units
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
 from ..judge.record import TIGHT_CODES, Outcome, Route, Verdict
-from ..machine.record import Machine
 from . import words
 from .layout import (
     Blocks,
@@ -227,38 +226,33 @@ def _sign(row: Verdict) -> Span:
 
 
 def _summary(listing: Ranking, workload: Workload) -> str:
-    counts, machine = listing.counts, listing.machine
+    """How many run, and what that rests on: the GPUs, the memory for models, what is free now."""
+    counts, machine, cards = listing.counts, listing.machine, listing.machine.accelerators or ()
     # where it is an estimate, not all were judged
     verbs = ("has room", "have room") if counts.is_estimate else ("runs", "run")
     verb, running = ", best first,", ""
     if counts.running is not None:
         verb = f" {verbs[counts.running != 1]}"
         running = f"{'About ' * counts.is_estimate}{counts.running:,} of "
-    memory = ", ".join(_memory_words(machine, workload))
-    parts = (
-        f"{running}{counts.models:,} {'model' if counts.models == 1 else 'models'}{verb}"
-        f" {words.place_words(machine)}{f' ({memory})' if memory else ''}"
-        f"{f', {counts.slow:,} of them likely slow' if counts.slow else ''}",
-        "--all judges each" * counts.is_estimate,
-        f"{counts.unknown:,} unknown" if counts.unknown else "",
-        f"{listing.ruled_out:,} ruled out by your conditions" if listing.ruled_out else "",
-    )
-    return f"{'; '.join(filter(None, parts))}."
-
-
-def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
-    """Yield what the verdicts rest on: the GPUs, `22.5 GiB for models`, `19.7 GiB free now`."""
-    cards = machine.accelerators or ()
     gpu_bytes = sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
-    if gpu_bytes:
-        yield f"{units.binary(gpu_bytes)} of GPU memory"
+    memory = [f"{units.binary(gpu_bytes)} of GPU memory"] * (gpu_bytes > 0)
     given, free = given_by(machine, workload).ceiling_bytes, machine.memory_available_bytes
     if given is not None:
-        yield f"{units.binary(given)}{' of RAM' * bool(gpu_bytes)} for models"
+        memory.append(f"{units.binary(given)}{' of RAM' * bool(gpu_bytes)} for models")
         if not machine.planning and free is not None and free < given:
-            yield f"{units.binary(free)} free now"
+            memory.append(f"{units.binary(free)} free now")
     # those of a simulated machine stand in its name
-    yield from () if machine.planning else units.counted([card.name for card in cards])
+    memory += units.counted([card.name for card in cards if not machine.planning])
+    held = ", ".join(memory)
+    parts = (
+        f"{running}{counts.models:,} model{'s' * (counts.models != 1)}{verb}"
+        f" {words.place_words(machine)}{f' ({held})' if held else ''}"
+        f"{f', {counts.slow:,} of them likely slow' * (counts.slow > 0)}",
+        "--all judges each" * counts.is_estimate,
+        f"{counts.unknown:,} unknown" * (counts.unknown > 0),
+        f"{listing.ruled_out:,} ruled out by your conditions" * (listing.ruled_out > 0),
+    )
+    return f"{'; '.join(filter(None, parts))}."
 
 
 # what 60 columns hold beside the names of the rows; more models make further tables

@@ -174,20 +174,35 @@ _MARKS = {True: ("inside", "pass"), False: ("outside", "fail"), None: ("not comp
 
 def verify_document(comparison: Verification) -> Blocks:
     """Yield the outcome, then predicted, seen and difference of each figure, then reasons."""
-    verdict, run, rows = comparison.verdict, comparison.run, comparison.differences
-    compared = [row for row in rows if row.inside is not None]
+    verdict, run, rows = comparison.verdict, comparison.run, list[tuple[str, ...]]()
+    judged = [row.inside for row in comparison.differences if row.inside is not None]
     conclusion = "no figure of the run can be compared"
-    if compared:
-        inside = sum(bool(row.inside) for row in compared)
-        conclusion = f"{inside} of {len(compared)} figures inside the range"
+    if judged:
+        conclusion = f"{sum(judged)} of {len(judged)} figures inside the range"
     yield line(_HEADS[comparison.outcome], "  ", strong(verdict.model.name), f": {conclusion}")
-    judged = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
-    yield line(", ".join((*judged, f"seen in: {run.tool}")), indent=2)
-    yield from (line(), Table.of("verify", map(_figure, rows)), line())
+    asked = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
+    yield line(", ".join((*asked, f"seen in: {run.tool}")), indent=2)
     reasons: dict[str, dict[str, None]] = {}
-    for row in rows:
+    for row in comparison.differences:
+        name, likely, ends, off = _figure_name(row), "–", "", ""
+        is_size, seen = row.unit == "bytes", units.speed(row.seen)
+        if is_size:
+            seen = units.binary(int(row.seen))
+        if row.likely is not None and row.low is not None and row.high is not None:
+            # a pace goes without its unit, which stands beside what was seen
+            likely, ends = units.pace(row.likely), units.pace(row.low, row.high)
+            if is_size:
+                likely = units.binary(int(row.likely))
+                ends = units.between(units.binary, int(row.low), int(row.high))
+        # of figures of unlike things it says nothing
+        if row.inside is not None and row.difference is not None:
+            is_far = row.difference >= 9
+            off = f"×{1 + row.difference:,.0f}" if is_far else f"{row.difference:+.0%}"
+        mark = Span("inside, wide", "unknown") if is_wide(row) else Span(*_MARKS[row.inside])
+        rows.append((name, seen, likely, ends, off, mark))
         if row.why is not None:
-            reasons.setdefault(row.why, {})[_figure_name(row)] = None
+            reasons.setdefault(row.why, {})[name] = None
+    yield from (line(), Table.of("verify", rows), line())
     whys = (f"{'; '.join(titles)}: {why}." for why, titles in reasons.items())
     yield from (*texts([*whys, *comparison.notes], indent=0), line())
     yield line("For a bug report, without names and paths: --format json")
@@ -205,21 +220,3 @@ def _figure_name(row: Figure) -> str:
     said = ", ".join(filter(None, about))
     name = words.LABELS["verified"].get(row.term, row.term.replace("_", " "))
     return f"{name} ({said})" if said else name
-
-
-def _figure(row: Figure) -> tuple[str, ...]:
-    likely, ends, off, seen = "–", "", "", units.speed(row.seen)
-    is_size = row.unit == "bytes"
-    if is_size:
-        seen = units.binary(int(row.seen))
-    if row.likely is not None and row.low is not None and row.high is not None:
-        # a pace goes without its unit, which stands beside what was seen
-        likely, ends = units.pace(row.likely), units.pace(row.low, row.high)
-        if is_size:
-            likely = units.binary(int(row.likely))
-            ends = units.between(units.binary, int(row.low), int(row.high))
-    # of figures of unlike things it says nothing
-    if row.inside is not None and row.difference is not None:
-        off = f"×{1 + row.difference:,.0f}" if row.difference >= 9 else f"{row.difference:+.0%}"
-    mark = Span("inside, wide", "unknown") if is_wide(row) else Span(*_MARKS[row.inside])
-    return _figure_name(row), seen, likely, ends, off, mark
