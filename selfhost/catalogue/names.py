@@ -31,8 +31,6 @@ CONVERTERS = frozenset(_NAMES["converters"])
 SEE_NAMES: str = _NAMES["see_names"]
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
-# in front of a name of Ollama's library, where some names mean other models than elsewhere
-LIBRARY = "library/"
 _QUOTES = " \t\n\"'`,;"
 
 
@@ -84,55 +82,24 @@ def sizes_in(name: str) -> set[str]:
 
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
-    words = typed.split()
-    # a program, what it is to do, and a name
-    match = expression("names", "command").fullmatch(" ".join(words)) if len(words) > 2 else None
-    if match is None:
-        return None
-    return f"{LIBRARY if match['ollama'] and '/' not in match['name'] else ''}{match['name']}"
+    match = expression("names", "command").fullmatch(" ".join(typed.split()))
+    return match["name"].strip(_QUOTES) if match else None
 
 
 def bare_name(typed: str) -> str:
     """The name in a command line or in quotes; a name of Ollama's library as it stands there."""
     name = typed.strip(_QUOTES)
     line = named_in_command(name) if " " in name else None
-    return (line or name).removeprefix(LIBRARY)
+    return (line or name).removeprefix("library/")
 
 
 def unwrap(typed: str) -> str:
-    """A name without quotes, command, address and folder of a cache. A name of Ollama's library has
-    `library/` in front, a file in a repository is that with its quantization: `OWNER/NAME:Q4_K_M`.
+    """A name without quotes, command, address, gateway and folder of a cache. One of Ollama's
+    library has a tag, a file in a repository is that with its quantization: `OWNER/NAME:Q4_K_M`.
     """
     name = typed.strip(_QUOTES)
-    name = expression("names", "docker").sub("", (named_in_command(name) or name).strip(_QUOTES))
-    if folder := expression("names", "cached_folder").fullmatch(name):
-        return f"{folder[1]}/{folder[2]}"
-    # a host's name has a point in it
-    is_host = "://" in name or "." in name.partition("/")[0]
-    if (match := expression("names", "host").fullmatch(name) if is_host else None) is None:
-        return name
-    rest = expression("names", "page").sub(
-        "", match["rest"].partition("?")[0].partition("#")[0].rstrip("/")
-    )
-    if (inside := expression("names", "in_repository").fullmatch(rest)) is None:
-        return f"{LIBRARY}{rest}" if match["ollama"] and "/" not in rest else rest
-    repository, file = inside[1], inside[2] or ""
-    if file.lower().startswith("mtp-"):
-        return file
-    # of the projector beside a model the type is another
-    forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
-    types = [form.quantization for form in forms if form.quantization and not form.runtime]
-    return ":".join([repository, *types[:1]])
-
-
-def unrouted(name: str, catalogue: Catalogue) -> str:
-    """A name without the prefix of a gateway, and without what it says of how it is served."""
-    name = expression("names", "served").sub("", name)
-    prefix, slash, rest = name.partition("/")
-    if slash and prefix in catalogue.common("providers")["prefixes"]["names"]:
-        if prefix.startswith("ollama") and "/" not in rest:
-            return f"{LIBRARY}{rest}"
-        name = rest.rpartition("/")[2] if prefix == "fireworks_ai" else rest
+    for form, other in _NAMES["rewritten"].items():
+        name = re.sub(_NAMES["expressions"].get(form, form), other, name).strip(_QUOTES)
     return name
 
 
@@ -164,7 +131,7 @@ def is_path(typed: str) -> bool:
         return False
     if is_bare_weights(typed):
         return os.path.exists(typed)
-    return "://" not in typed and not expression("names", "host").fullmatch(typed.strip())
+    return "://" not in typed and not expression("names", "host").match(typed.strip())
 
 
 def is_bare_weights(name: str) -> bool:
@@ -172,38 +139,33 @@ def is_bare_weights(name: str) -> bool:
     return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
 
 
-def read(typed: str, catalogue: Catalogue) -> Resolution | None:
-    """The model of this name as it is known."""
+def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
+    """The model of a name, a line, an address, a repository or a file as it is known; `otherwise`:
+    as a base model, or by its maker.
+    """
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
     # letters and digits, with what joins them, are no line to type, no address and no repository
     is_plain = typed.replace("-", "").replace(".", "").replace("_", "").isalnum()
-    is_plain = is_plain and not typed.lower().endswith(FILE_ENDINGS)
+    is_plain = is_plain and not (otherwise or typed.lower().endswith(FILE_ENDINGS))
     if is_plain and (match := model_named(typed, catalogue)):
         return match
-    return read_whole(typed, catalogue)
-
-
-def read_whole(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
-    """The model of a line, an address, a repository or a file; or `otherwise`: of such a name as a
-    base model, or by its maker.
-    """
     name = unwrap(typed)
-    is_without_unit = expression("names", "without_unit").fullmatch(name)
-    if is_without_unit and (longer := read(f"{name}b", catalogue)):
+    # a tag of Ollama whose size lacks its unit
+    is_size = re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name)
+    if is_size and (longer := read(f"{name}b", catalogue)):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
-    for each in dict.fromkeys((name, unrouted(name, catalogue))):
-        for match, form in matches(each, catalogue, otherwise=otherwise):
-            resolution = _with_form(match, form, each, catalogue)
-            if resolution is None:
-                continue
-            if otherwise:
-                # none of the typed spelling is known
-                resolution = resolution.replace(repository=None)
-            if resolution.runtime or not resolution.quantization or resolution.repository:
-                return resolution
-            is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
-            return resolution.replace(names_file=is_single)
+    for match, form in matches(name, catalogue, otherwise=otherwise):
+        resolution = _with_form(match, form, name, catalogue)
+        if resolution is None:
+            continue
+        if otherwise:
+            # none of the typed spelling is known
+            resolution = resolution.replace(repository=None)
+        if resolution.runtime or not resolution.quantization or resolution.repository:
+            return resolution
+        is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
+        return resolution.replace(names_file=is_single)
     return None
 
 
@@ -211,8 +173,7 @@ def matches(
     name: str, catalogue: Catalogue, *, otherwise: bool = False
 ) -> Iterator[tuple[Resolution, Form | None]]:
     """Known models, each with what the rest of the name says of its files."""
-    # what is known of Ollama's library is known as it is
-    owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
+    owner, _, rest = (name.removesuffix(":latest") if otherwise else name).rpartition("/")
     is_file = rest.lower().endswith(FILE_ENDINGS)
     whole: list[tuple[str, Form | None]] = [] if is_file else [(rest, None)]
     speech: list[tuple[str, Form | None]] = []
@@ -275,16 +236,15 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     if spec.architecture is None or not (form.is_qat or is_makers):
         return False
     row = catalogue.common("architectures")["architecture"].get(spec.architecture.row, {})
-    return account.lower() in ("", "google", "library") and bool(row.get("wide_qat_table"))
+    return account.lower() in ("", "google") and bool(row.get("wide_qat_table"))
 
 
-def model_named(
-    name: str, catalogue: Catalogue, *, as_in_ollama: bool = False
-) -> Resolution | None:
+def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title; with
-    `as_in_ollama` what Ollama loads by it, which may be another than the name means elsewhere.
+    `:latest` what Ollama loads by it, which may be another than the name means elsewhere.
     """
-    key = canonical(name)
+    plain = re.sub(r"(?i):latest$", "", name)
+    key = canonical(plain)
     own = catalogue.id_named(key, "ids", "aliases", is_own=True)
     if own is not None and catalogue.id_named(key, "ids") in (None, own):
         return Resolution(spec_id=own)
@@ -292,14 +252,14 @@ def model_named(
     match = _family_model(family, facts, key, catalogue)
     if match is None:
         # of an id as it is written nothing else is read
-        id = name if name in catalogue else catalogue.id_named(key, "aliases", "whole")
+        id = plain if plain in catalogue else catalogue.id_named(key, "aliases", "whole")
         match = Resolution(spec_id=id) if id is not None else None
-    loaded = facts.get("ollama") if as_in_ollama else None
-    if ":" in name:
+    loaded = facts.get("ollama") if plain != name and "/" not in plain else None
+    if ":" in plain:
         loaded = catalogue.common_tables("families", "tag").get(key, ("", {}))[1].get("loads")
     if loaded is None or loaded not in catalogue or (match and loaded == match.spec_id):
         return match
-    note = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match.spec_id}."
+    note = f"Ollama's {plain} is {loaded}; elsewhere the name means {match and match.spec_id}."
     return Resolution(spec_id=loaded, notes=(note,) if match else ())
 
 
@@ -313,35 +273,28 @@ def _family_model(
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
     # a full name needs no word on how it was taken, only on what else there is
     is_short = "note" not in family and key != canonical(model)
-    notes = sentences(
-        "families",
-        "sentence",
-        {"note": "note" in family, "family": is_short, "tag": loaded, "others": others},
-        note=family.get("note"),
-        family=name,
-        model=model,
-        why=family.get("why", "").rstrip("."),
-        loaded=loaded,
-        is_missing=loaded is not None and loaded not in catalogue,
-        others=others[:_MOST_OTHERS],
-        more=max(0, len(others) - _MOST_OTHERS),
-    )
-    return Resolution(spec_id=model, notes=notes)
+    holds = {"note": "note" in family, "family": is_short, "tag": loaded, "others": others}
+    figures = {
+        **dict.fromkeys(("note", "why")),
+        **family,
+        "family": name,
+        "is_missing": loaded is not None and loaded not in catalogue,
+        "others": others[:_MOST_OTHERS],
+        "more": max(0, len(others) - _MOST_OTHERS),
+    }
+    return Resolution(spec_id=model, notes=sentences("families", "sentence", holds, **figures))
 
 
 def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
     """The model of this very name, in an account whose files hold it."""
-    plain = re.sub(r"(?i):latest$", "", base)
-    if owner == "library" or (plain != base and not owner):
-        return model_named(plain, catalogue, as_in_ollama=True)
     is_file = form is not None and form.is_file
     # the name of a file is its original's; an alias may mean another model
-    match = _original(plain, catalogue) if is_file and not owner else None
-    match = match or model_named(f"{owner}/{plain}" if owner else plain, catalogue)
+    match = _original(base, catalogue) if is_file and not owner else None
+    match = match or model_named(f"{owner}/{base}" if owner else base, catalogue)
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
     is_evidence = is_file or owner.lower() in CONVERTERS or (form and not form.is_container)
-    return _original(plain, catalogue) if match is None and owner and is_evidence else match
+    return _original(base, catalogue) if match is None and owner and is_evidence else match
 
 
 def _original(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -382,28 +335,26 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
         except UnknownModelError:
             continue
         spec = catalogue.spec(match.spec_id) if match else None
-        if spec is None or not _is_maker(maker, owner, base, spec):
+        if spec is None or not _is_maker(maker, spec):
             continue
-        if plain == base:
-            return match if maker else None
-        if spec.closed:
+        if spec.closed and plain != base:
             note = f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end"
             return Resolution(spec_id=spec.id, notes=(f"{note} date may differ.",))
+        # an account's repositories are known as they are, so that this is another model; but LM
+        # Studio writes the account before names of its own, all in lower case
+        is_account = owner.lower() == (spec.repository or "").partition("/")[0].lower()
+        if plain == base and maker and (not is_account or f"{owner}{base}".islower()):
+            return match
     return None
 
 
-def _is_maker(name: str, owner: str, base: str, spec: ModelSpec) -> bool:
-    """Whether that name may stand before a model; of an open one the beginning of its account."""
-    is_account = bool(owner) and not spec.closed
-    companies = [spec.developer, spec.availability and spec.availability.provider]
-    if is_account:
-        companies = [(spec.repository or "").partition("/")[0]]
+def _is_maker(name: str, spec: ModelSpec) -> bool:
+    """Whether that name may stand before a model: the beginning of its maker's or its account."""
+    served = spec.availability and spec.availability.provider
+    companies = (spec.developer, served, (spec.repository or "").partition("/")[0])
     # as accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI
     letters, *own = (re.sub(r"[\W_]", "", (each or "").lower()) for each in (name, *companies))
-    if is_account and letters in own:
-        # an account's repositories are known as they are, so that this is another model; but LM
-        # Studio writes the account before names of its own, all in lower case
-        return f"{owner}{base}".islower()
     # Google's API writes models/gemini-1.5-pro
-    is_open_api = spec.closed and letters in ("", "models")
-    return is_open_api or (len(letters) >= 3 and any(each.startswith(letters) for each in own))
+    if spec.closed and letters in ("", "models"):
+        return True
+    return len(letters) >= 3 and any(each.startswith(letters) for each in own)

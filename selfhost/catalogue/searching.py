@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from math import inf
 from shlex import quote
 
 from ..core import Any, units
@@ -32,11 +31,10 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
             why = f"has {len(typed):,} characters, too many for a model's name"
         message = f'"{shortened(typed)}" {why}' if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=naming.SEE_NAMES)
-    resolution = naming.read(typed, catalogue)
-    resolution = resolution or naming.read_whole(typed, catalogue, otherwise=True)
+    resolution = naming.read(typed, catalogue) or naming.read(typed, catalogue, otherwise=True)
     if resolution is not None:
         return resolution
-    name = naming.unrouted(naming.unwrap(typed), catalogue)
+    name = naming.unwrap(typed)
     reading = naming.latin_spelling(name, catalogue)
     if reading is None and "/" not in name:
         # with two of its words as one, where that is a single model: `tiny llama`
@@ -47,7 +45,7 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
     if reading is not None:
         resolution = resolve(reading, catalogue)
         return resolution.replace(notes=(f"{name} is read as {reading}.", *resolution.notes))
-    raise _unknown_name(typed, name.removeprefix(naming.LIBRARY), catalogue)
+    raise _unknown_name(typed, name, catalogue)
 
 
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
@@ -185,21 +183,6 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     return None
 
 
-def _distance(typed: str, name: str) -> float:
-    """Below 0 where a slip explains the name; else by how much its size differs, if that alone."""
-    base = typed.rpartition("/")[2]
-    letters, own = (canonical(each).replace("-", "") for each in (base, name))
-    if own == letters:
-        return -2
-    is_near = len(letters) > 3 and is_slip(own, letters)
-    if is_near and re.findall(r"\d+", base) == re.findall(r"\d+", name):
-        return -1
-    one, other = (re.fullmatch(_SEARCHED["sized"], each) for each in (typed, name))
-    if one and other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
-        return abs(float(one[2]) - float(other[2]))
-    return inf
-
-
 def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool]:
     """Known names, one a model: slips, else other sizes, the family's newest, the most alike; and
     whether a slip, the size or a missing end explains the name.
@@ -207,14 +190,22 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     from difflib import get_close_matches
 
     name = typed.rpartition("/")[2]
-    key, numbers = canonical(name), re.findall(r"\d+", name)
+    key, numbers, sized = canonical(name), re.findall(r"\d+", name), dict[str, float]()
+    letters, size = key.replace("-", ""), re.fullmatch(_SEARCHED["sized"], typed)
     families = catalogue.common_tables("families", "family").values()
     # of one model its tag of Ollama, which sorts after its id
     spelled = {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
-    distances = sorted((_distance(typed, each), each) for each in spelled.values())
-    # a slip before any other size
-    bound = 0 if distances[0][0] < 0 else inf
-    meant = [each for distance, each in distances if distance < bound]
+    slips = [own for own in spelled if len(letters) > 3 and is_slip(own.replace("-", ""), letters)]
+    meant = sorted(name for own in slips if re.findall(r"\d+", name := spelled[own]) == numbers)
+    for each in spelled.values() if not meant else ():
+        other = re.fullmatch(_SEARCHED["sized"], each)
+        if (
+            size
+            and other
+            and canonical(f"{size[1]}-{size[3]}") == canonical(f"{other[1]}-{other[3]}")
+        ):
+            sized[each] = abs(float(size[2]) - float(other[2]))
+    meant += sorted(sized, key=lambda each: (sized[each], each))
     outlines = catalogue.outlines.values()
     begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
     family = begun + [each for each in outlines if canonical(each.family or "") == key]

@@ -161,7 +161,7 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
     """Each way to read the end of a name as a form (`-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`), the shortest
     end first: what stands before it, and the form. `account` is that of the repository, if any.
     """
-    base, account = name, "" if account == "library" else account
+    base = name
     words: tuple[str, ...] = ()
     for _ in range(_MOST_WORDS):
         match = re.search(_WORD, base)
