@@ -208,12 +208,12 @@ class Architecture(Sized):
         return self.replace(feed_forward=tuple(longer))
 
 
-def read_architecture(root: Table, name: str) -> Architecture | None:
+def read_architecture(root: Table, name: str, kind: type[Architecture]) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
     if (table := root.get(name, "Table")) is None:
         return None
     gguf, transformers = table.get("gguf", "str"), table.get("transformers", "str")
-    values = table.fields(Architecture)
+    values = table.fields(kind)
     model = {key: values[key] or 0 for key in ("layers", "embedding_length", "heads")}
     # a layer either attends or keeps a state; its feed-forward is beside that
     for keys in (("attention", "recurrent"), ("feed_forward",)):
@@ -225,7 +225,7 @@ def read_architecture(root: Table, name: str) -> Architecture | None:
     table.close()
     values |= {key: model[key] for key in ("layers", "embedding_length")}
     row, runs_in_gguf = gguf or transformers or "", gguf is not None
-    architecture = Architecture(row=row, runs_in_gguf=runs_in_gguf, **values)
+    architecture = kind(row=row, runs_in_gguf=runs_in_gguf, **values)
     root.document.records.append((table.path, architecture))
     return architecture
 

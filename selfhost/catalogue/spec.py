@@ -201,10 +201,10 @@ class Availability(Stated):
         return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
 
 
-def _license(root: Table, key: str) -> License | None:
+def _license(root: Table, key: str, kind: type[License]) -> License | None:
     """A table of its own, or the id of a row of specs/common/licenses.toml."""
     if not isinstance(id := root.values.get(key), str):
-        terms: License | None = root.get(key, "License", kind=License)
+        terms: License | None = root.get(key, "License", kind=kind)
         return terms
     row = shipped_table("licenses").get(id)
     if row is None:
@@ -213,7 +213,7 @@ def _license(root: Table, key: str) -> License | None:
         root.problem(key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy)
         return None
     lists = {name: tuple(row.get(name, ())) for name in ("conditions", "duties")}
-    return License(**{"id": id, **row, **lists})
+    return kind(**{"id": id, **row, **lists})
 
 
 def _embedding(root: Table, key: str) -> int | None:
@@ -228,12 +228,12 @@ def _embedding(root: Table, key: str) -> int | None:
 HEARD_SECONDS = 30
 
 
-def _needs(root: Table, key: str) -> StatedNeeds | None:
+def _needs(root: Table, key: str, kind: type[StatedNeeds]) -> StatedNeeds | None:
     table: Table | None = root.get(key, "Table")
     if table is None:
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
-    needs: StatedNeeds = table.as_record(StatedNeeds)
+    needs: StatedNeeds = table.as_record(kind)
     stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table.values]
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
         remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
@@ -263,10 +263,10 @@ class ModelSpec(Record):
     repository: str | None = read_by(form=spec_values.REPOSITORY, default=None)
     gated: bool | None = read_by(default=None)
     tokenizer: bool | None = read_by(default=None)
-    license: License | None = read_by(_license, default=None)
+    license: License | None = read_by(_license, kind=License, default=None)
     openness: Openness = read_by(kind=Openness, default=Openness())
     parameters: Parameters = read_by(kind=Parameters, default=Parameters())
-    architecture: Architecture | None = read_by(read_architecture, default=None)
+    architecture: Architecture | None = read_by(read_architecture, kind=Architecture, default=None)
     components: Mapping[str, int] = read_by(minimum=1, default={})
     components_dtype: str | None = read_by(choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(minimum=1, default=None)
@@ -280,7 +280,7 @@ class ModelSpec(Record):
     # a text for each table or key of a spec that it names
     sources: Mapping[str, str] = read_by(lines=True, default={})
     unknown: Mapping[str, str] = read_by(lines=True, default={})
-    needs: StatedNeeds | None = read_by(_needs, default=None)
+    needs: StatedNeeds | None = read_by(_needs, kind=StatedNeeds, default=None)
     upkeep: Upkeep = read_by(kind=Upkeep, default=Upkeep())
     safety: Safety = read_by(kind=Safety, default=Safety())
     availability: Availability | None = read_by(kind=Availability, default=None)

@@ -13,19 +13,13 @@ from ..core.records import Record, shortened
 from ..core.tables import Document, Path, shipped_table
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
-from .spec import License, ModelSpec, PublishedFiles, Quantized, StatedNeeds, stated_spec
+from .spec import License, ModelSpec, PublishedFiles, Quantized, stated_spec
 from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
 Misfit = tuple[str, str, str]
 _Fault = tuple[Path, str, str | None]
 
-# what a closed model cannot state
-_WEIGHT_KEYS = (
-    "parameters", "architecture", "components", "embedding", "needs", "files", "quantized",
-)  # fmt: skip
-# what the bytes of a model are computed from
-_COMPUTED_FROM = ("architecture", "components")
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
 # what two sizes of a part may not be to each other: the words for it, and what to write instead
@@ -70,10 +64,9 @@ def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
 
 
 def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
-    rules = shipped_table("model_files")["spec_rules"]
-    for rule, path, is_broken in _rules(document, spec):
-        if is_broken:
-            yield path, *rules[rule]
+    yield from _key_faults(document, spec)
+    if spec.license is not None:
+        yield from _license_faults(document, spec.license)
     facts = (*_facts(ModelSpec), *_READ_APART)
     for key in ("sources", "unknown"):
         for fact in getattr(spec, key):
@@ -81,29 +74,24 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             if fact not in facts and not fact.startswith(("components.", "files.")):
                 remedy = document.did_you_mean(fact, facts, 'write as "architecture.dtype"', '"{}"')
                 yield (key, fact), "is no table or key of a spec", remedy
+    model = spec.architecture
     for path, record in document.records:
-        yield from _record_faults(document, path, record, spec.architecture)
-
-
-def _record_faults(
-    document: Document, path: Path, record: Record, model: Architecture | None
-) -> Iterator[_Fault]:
-    if isinstance(record, PublishedFiles):
-        yield from _file_faults(document, path, record)
-    elif isinstance(record, Quantized):
-        path = (*path, "quantization")
-        yield from _name_faults(document, path, record.quantization, record.format)
-    elif model is not None and isinstance(record, LayerPart):
-        yield from _layer_faults(document, path, record, model)
-    elif isinstance(record, Architecture):
-        yield from _row_faults(record)
-    # of a model that cannot be read whole the sizes say nothing
-    is_sized = isinstance(record, Sized) and (document.ok or record is not model)
-    width = model.embedding_length if model is not None and record is not model else None
-    for key, message, remedy in misfits(record, width) if is_sized else ():
-        # what was taken from another key is a fault of that
-        if value_at(document.values, (*path, key)) is not None:
-            yield (*path, key), message, remedy
+        if isinstance(record, PublishedFiles):
+            yield from _file_faults(document, path, record)
+        elif isinstance(record, Quantized):
+            name, own = record.quantization, (*path, "quantization")
+            yield from _name_faults(document, own, name, record.format)
+        elif isinstance(record, Architecture):
+            yield from _row_faults(record)
+        elif model is not None and isinstance(record, LayerPart):
+            yield from _layer_faults(document, path, record, model)
+        # of a model that cannot be read whole the sizes say nothing
+        is_sized = isinstance(record, Sized) and (document.ok or record is not model)
+        width = model.embedding_length if model is not None and record is not model else None
+        for key, message, remedy in misfits(record, width) if is_sized else ():
+            # what was taken from another key is a fault of that
+            if value_at(document.values, (*path, key)) is not None:
+                yield (*path, key), message, remedy
 
 
 def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
@@ -111,11 +99,10 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
     for field, key in kind._keys.items():
         name = f"{before}{key.name or field}"
         yield name
-        if inner := key.limits.get("kind") or _TABLES.get(name):
+        if inner := key.limits.get("kind"):
             yield from _facts(inner, f"{name}.")
 
 
-_TABLES: Any = {"license": License, "needs": StatedNeeds, "architecture": Architecture}
 _READ_APART = (
     "embedding.length", "needs.memory_bytes", "architecture.gguf", "architecture.transformers",
     *(f"architecture.{name}" for name in LAYERS),
@@ -182,46 +169,39 @@ def _layer_faults(
             yield (*path, key), f'means nothing with kind = "{kind}"', remedy
 
 
-def _rules(document: Document, spec: ModelSpec) -> Iterator[tuple[str, Path, bool]]:
-    """Each rule of `[spec_rules]` (specs/common/model_files.toml), its key, and if it is broken."""
-    states, closed = document.values.keys(), spec.closed
-    # a key that was merely misspelt is not missing
-    keys = {"schema", *(key.name or field for field, key in ModelSpec._keys.items())}
-    is_open = states <= keys and not closed
-    has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | spec.unknown.keys()))
-    for key in _WEIGHT_KEYS:
-        yield "closed-states", (key,), closed and key in states
-    is_served = "availability" in states
-    yield "closed-why" if closed else "open-served", ("availability",), closed != is_served
-    yield "two-bases", ("components",), {"components", "architecture"} <= states
-    yield "no-basis", (), is_open and not has_basis
-    is_computed = not states.isdisjoint(_COMPUTED_FROM)
-    yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
-    has_needs = spec.needs is not None and "files" not in states
-    yield "no-disk", ("needs", "disk_bytes"), has_needs and _lacks(document, "needs.disk_bytes")
-    if spec.architecture is not None:
-        rows = {"gguf", "transformers"} & document.values["architecture"].keys()
-        yield "no-row", ("architecture", "gguf"), not rows
-        yield "two-rows", ("architecture", "gguf"), len(rows) > 1
-        has_none = _lacks(document, "architecture.attention", "architecture.recurrent")
-        yield "no-layers", ("architecture", "attention"), has_none
-    if spec.license is not None:
-        yield from _license_rules(document, spec.license)
+def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
+    """Each of `[[spec_rules]]` (specs/common/model_files.toml) that the keys of the file break."""
+    known = {"schema", *(key.name or field for field, key in ModelSpec._keys.items())}
+    for rule in shipped_table("model_files")["spec_rules"]:
+        # a key that was merely misspelt is not missing
+        if rule.get("closed", spec.closed) == spec.closed and (
+            "whole" not in rule or document.values.keys() <= known
+        ):
+            for at in rule["at"]:
+                stated = (_stands(document, key or at) for key in rule.get("has", ()))
+                if all(stated) and _lacks(document, *rule.get("lacks", ())):
+                    yield tuple(filter(None, at.split("."))), rule["message"], rule["remedy"]
     for key in spec.unknown:
-        is_stated = value_at(document.values, tuple(key.split("."))) is not None
-        yield "known", ("unknown", key), is_stated
+        if _stands(document, key):
+            yield (
+                ("unknown", key),
+                "is stated in this file all the same",
+                "remove the one that is wrong",
+            )
 
 
-def _license_rules(document: Document, terms: License) -> Iterator[tuple[str, Path, bool]]:
+def _license_faults(document: Document, terms: License) -> Iterator[_Fault]:
+    rules = shipped_table("model_files")["license_rules"]
     allows = {terms.commercial_use, terms.modification, terms.redistribution}
     is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
-    yield "no-terms", ("license", "url"), is_own and _lacks(document, "license.url")
+    if is_own and _lacks(document, "license.url"):
+        yield ("license", "url"), *rules["no-terms"]
     is_bare = "conditional" in allows and not terms.conditions
-    lacks = is_bare and _lacks(document, "license.conditions")
-    yield "no-conditions", ("license", "conditions"), lacks
+    if is_bare and _lacks(document, "license.conditions"):
+        yield ("license", "conditions"), *rules["no-conditions"]
     # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
-    is_free = not allows & {"conditional", "no"}
-    yield "conditions", ("license", "conditions"), bool(terms.conditions) and is_free
+    if terms.conditions and not allows & {"conditional", "no"}:
+        yield ("license", "conditions"), *rules["conditions"]
 
 
 def value_at(value: Any, path: Path) -> Any:
@@ -232,6 +212,11 @@ def value_at(value: Any, path: Path) -> Any:
     return value
 
 
+def _stands(document: Document, key: str) -> bool:
+    return value_at(document.values, tuple(key.split("."))) is not None
+
+
 def _lacks(document: Document, *keys: str) -> bool:
-    paths = [path for key in keys for path in (tuple(key.split(".")), ("unknown", key))]
-    return all(value_at(document.values, path) is None for path in paths)
+    """Whether none of the keys is stated, nor said to be unknown."""
+    unknown = document.values.get("unknown", ())
+    return not any(_stands(document, key) or key in unknown for key in keys)
