@@ -155,18 +155,16 @@ def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolu
     is_size = re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name)
     if is_size and (longer := read(f"{name}b", catalogue)):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
-    for match, form in matches(name, catalogue, otherwise=otherwise):
-        resolution = _with_form(match, form, name, catalogue)
-        if resolution is None:
-            continue
-        if otherwise:
-            # none of the typed spelling is known
-            resolution = resolution.replace(repository=None)
-        if resolution.runtime or not resolution.quantization or resolution.repository:
-            return resolution
-        is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
-        return resolution.replace(names_file=is_single)
-    return None
+    pairs = matches(name, catalogue, otherwise=otherwise)
+    judged = (_with_form(match, form, name, catalogue) for match, form in pairs)
+    resolution = next(filter(None, judged), None)
+    if resolution is None:
+        return None
+    # where none of the typed spelling is known, nor is the repository
+    repository = None if otherwise else resolution.repository
+    is_type = resolution.quantization and not (resolution.runtime or repository)
+    is_file = bool(is_type and not re.search(r"[\s@/\\]", bare_name(typed)))
+    return resolution.replace(repository=repository, names_file=is_file)
 
 
 def matches(
@@ -343,7 +341,7 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
         # an account's repositories are known as they are, so that this is another model; but LM
         # Studio writes the account before names of its own, all in lower case
         is_account = owner.lower() == (spec.repository or "").partition("/")[0].lower()
-        if plain == base and maker and (not is_account or f"{owner}{base}".islower()):
+        if plain == base and (not is_account or f"{owner}{base}".islower()):
             return match
     return None
 

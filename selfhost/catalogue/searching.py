@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from shlex import quote
 
@@ -190,31 +190,34 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
     from difflib import get_close_matches
 
     name = typed.rpartition("/")[2]
-    key, numbers, sized = canonical(name), re.findall(r"\d+", name), dict[str, float]()
-    letters, size = key.replace("-", ""), re.fullmatch(_SEARCHED["sized"], typed)
+    key, numbers = canonical(name), re.findall(r"\d+", name)
+    letters = key.replace("-", "")
     families = catalogue.common_tables("families", "family").values()
     # of one model its tag of Ollama, which sorts after its id
     spelled = {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
     slips = [own for own in spelled if len(letters) > 3 and is_slip(own.replace("-", ""), letters)]
     meant = sorted(name for own in slips if re.findall(r"\d+", name := spelled[own]) == numbers)
-    for each in spelled.values() if not meant else ():
-        other = re.fullmatch(_SEARCHED["sized"], each)
-        if (
-            size
-            and other
-            and canonical(f"{size[1]}-{size[3]}") == canonical(f"{other[1]}-{other[3]}")
-        ):
-            sized[each] = abs(float(size[2]) - float(other[2]))
-    meant += sorted(sized, key=lambda each: (sized[each], each))
+    meant = meant or _other_sizes(typed, spelled.values())
     outlines = catalogue.outlines.values()
     begun = [each for each in outlines if canonical(each.id).startswith(f"{key}-")]
     family = begun + [each for each in outlines if canonical(each.family or "") == key]
     family.sort(key=lambda each: each.released or "", reverse=True)
-    most = 4 * _SEARCHED["most_hints"] if len(key) <= MAX_GUESSED_LETTERS else 1
-    near = get_close_matches(key[:MAX_GUESSED_LETTERS], spelled, n=most, cutoff=_SEARCHED["near"])
+    begin, most = key[:MAX_GUESSED_LETTERS], 4 * _SEARCHED["most_hints"]
+    near = get_close_matches(begin, spelled, n=most, cutoff=_SEARCHED["near"])
     near.sort(key=lambda like: (like[:2] != key[:2], re.findall(r"\d+", like) != numbers))
     alike = [id for like in near if (id := naming.id_of(spelled[like], catalogue))]
     by_id: dict[str, str] = {}
     for each in (*meant, *(each.id for each in family), *alike):
         by_id.setdefault(naming.id_of(each, catalogue) or each, each)
     return tuple(by_id.values())[: _SEARCHED["most_hints"]], bool(meant or begun)
+
+
+def _other_sizes(typed: str, names: Iterable[str]) -> list[str]:
+    """Those that differ from it in the number of parameters alone, the nearest first."""
+    apart = dict[str, float]()
+    if one := re.fullmatch(_SEARCHED["sized"], typed):
+        for name in names:
+            other = re.fullmatch(_SEARCHED["sized"], name)
+            if other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
+                apart[name] = abs(float(one[2]) - float(other[2]))
+    return sorted(apart, key=lambda name: (apart[name], name))

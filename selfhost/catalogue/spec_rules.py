@@ -74,7 +74,10 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             if fact not in facts and not fact.startswith(("components.", "files.")):
                 remedy = document.did_you_mean(fact, facts, 'write as "architecture.dtype"', '"{}"')
                 yield (key, fact), "is no table or key of a spec", remedy
-    model = spec.architecture
+    yield from _record_faults(document, spec.architecture)
+
+
+def _record_faults(document: Document, model: Architecture | None) -> Iterator[_Fault]:
     for path, record in document.records:
         if isinstance(record, PublishedFiles):
             yield from _file_faults(document, path, record)
