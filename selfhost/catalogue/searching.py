@@ -215,9 +215,9 @@ def _near_names(typed: str, catalogue: Catalogue) -> tuple[tuple[str, ...], bool
 def _other_sizes(typed: str, names: Iterable[str]) -> list[str]:
     """Those that differ from it in the number of parameters alone, the nearest first."""
     apart = dict[str, float]()
-    if one := re.fullmatch(_SEARCHED["sized"], typed):
+    if own := re.fullmatch(_SEARCHED["sized"], typed):
         for name in names:
             other = re.fullmatch(_SEARCHED["sized"], name)
-            if other and canonical(f"{one[1]}-{one[3]}") == canonical(f"{other[1]}-{other[3]}"):
-                apart[name] = abs(float(one[2]) - float(other[2]))
+            if other and canonical(f"{own[1]}-{own[3]}") == canonical(f"{other[1]}-{other[3]}"):
+                apart[name] = abs(float(own[2]) - float(other[2]))
     return sorted(apart, key=lambda name: (apart[name], name))

@@ -174,11 +174,11 @@ def _layer_faults(
 
 def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
     """Each of `[[spec_rules]]` (specs/common/model_files.toml) that the keys of the file break."""
-    known = {"schema", *(key.name or field for field, key in ModelSpec._keys.items())}
+    keys = {"schema", *(key.name or field for field, key in ModelSpec._keys.items())}
     for rule in shipped_table("model_files")["spec_rules"]:
         # a key that was merely misspelt is not missing
         if rule.get("closed", spec.closed) == spec.closed and (
-            "whole" not in rule or document.values.keys() <= known
+            "whole" not in rule or document.values.keys() <= keys
         ):
             for at in rule["at"]:
                 stated = (_stands(document, key or at) for key in rule.get("has", ()))
