@@ -94,7 +94,7 @@ def rank(
     """
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value not in (None, *choices):
-            raise WorkloadError.of((key, f"{value!r} is not one of {', '.join(choices)}", None))
+            raise WorkloadError.of(key, f"{value!r} is not one of {', '.join(choices)}", None)
     catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
@@ -180,7 +180,7 @@ def size(
     if workload.task != "generate":
         message = f"a container serves a model, and none is sized for {workload.task}"
         remedy = "leave it out; check() has the memory of a fine-tuning"
-        raise WorkloadError.of(("task", message, remedy))
+        raise WorkloadError.of("task", message, remedy)
     sized = size_with(catalogue, model, workload, at, prompt_cache_bytes=prompt_cache_bytes)
     return sized.replace(notes=(*sized.notes, *notes))
 
@@ -210,7 +210,7 @@ def _with_defaults(
     for field in fields if workload is not None else ():
         if getattr(workload, field) not in (Workload._defaults[field], fields[field]):
             remedy = "give it in the workload or as a keyword"
-            raise WorkloadError.of((field, "is given twice", remedy))
+            raise WorkloadError.of(field, "is given twice", remedy)
     note: str | None = None
     if isinstance(machine, str):
         machine, note = _machine_named(machine)

@@ -118,7 +118,7 @@ class Catalogue:
             document = Document("specs/common/programs.toml", values)
         else:
             remedy = f"one of {', '.join(self.runtime_ids())}"
-            raise WorkloadError.of(("runtime", f"{id!r} is not known", remedy))
+            raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
         root = document.root
         root.get("schema", "int")
         values = root.fields(RuntimeSpec)

@@ -227,13 +227,13 @@ def canonical_expression(text: str) -> str:
     how = shipped_table("openness")["how_to_write"]
     if len(text) > 500 or "(" in text:
         what = "is longer than any license expression" if len(text) > 500 else "has parentheses"
-        raise WorkloadError.of(("license", what, how))
+        raise WorkloadError.of("license", what, how)
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
         guess = remedy_of_id(text)
         remedy = f"{guess} Else {how}" if guess.endswith("?") else how
-        raise WorkloadError.of(("license", str(error), remedy)) from None
+        raise WorkloadError.of("license", str(error), remedy) from None
 
 
 def satisfies(license_id: str, wanted: str) -> bool:

@@ -14,7 +14,7 @@ from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
 from ..core.tables import Document
-from ..core.units import did_you_mean, utc_today
+from ..core.units import nearest, utc_today
 from ..core.workload import as_typed
 from ..machine.reader import Machine
 from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, state_of
@@ -122,7 +122,8 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
     for text in options.format or ["text"]:
         name, equals, path = text.partition("=")
         if name not in FORMATS:
-            remedy = did_you_mean(name, tuple(FORMATS), f"one of {', '.join(FORMATS)}")
+            near = nearest(name, tuple(FORMATS))
+            remedy = f"did you mean {near}?" if near else f"one of {', '.join(FORMATS)}"
             raise output.UsageError(f"unknown format {name!r}", remedy=remedy)
         if equals and path in ("", "-"):
             remedy = f"write --format {name}=FILE"

@@ -14,12 +14,8 @@ if TYPE_CHECKING:
     from typing import dataclass_transform as dataclass_transform
 else:
     Any = IO = NoReturn = Self = object
-
-    class ClassVar:
-        """Read by `typing.get_type_hints`, which a program may ask for a record's fields."""
-
-        def __class_getitem__(cls, kind):
-            return kind
+    # as a program that asks `typing.get_type_hints` for the fields of a record evaluates it
+    ClassVar = type
 
     def dataclass_transform(**_):
         return lambda kind: kind

@@ -125,9 +125,6 @@ class WorkloadError(InputError):
     """What was asked makes no sense: a context of 0, a runtime that does not exist."""
 
     @classmethod
-    def of(cls, *faults: tuple[str, str, str | None]) -> WorkloadError:
-        """The error of fields of a `Workload`: of each its name, what is wrong, what to write."""
-        return cls(
-            Problem(file="workload", key=key, message=message, remedy=remedy)
-            for key, message, remedy in faults
-        )
+    def of(cls, key: str, message: str, remedy: str | None) -> WorkloadError:
+        """The error of one field of a `Workload`."""
+        return cls([Problem(file="workload", key=key, message=message, remedy=remedy)])

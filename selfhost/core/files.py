@@ -208,14 +208,10 @@ def parse_json(
         raise Unreadable("is nested too deeply") from None
     except ValueError:
         raise Unreadable("holds a number of thousands of digits") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
-        raise Unreadable("is nested too deeply")
-    return value
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
+    level = [value] if text.count("[") + text.count("{") > MAX_DEPTH else []
     for _ in range(MAX_DEPTH):
         inner = [part.values() if isinstance(part, dict) else part for part in level]
         level = [below for part in inner for below in part if isinstance(below, list | dict)]
-    return bool(level)
+    if level:
+        raise Unreadable("is nested too deeply")
+    return value

@@ -17,7 +17,7 @@ from . import Any
 from .errors import Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
-from .units import did_you_mean, filled
+from .units import filled, nearest
 
 Path = tuple[str | int, ...]
 
@@ -98,9 +98,9 @@ class Document:
     def did_you_mean(
         self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
     ) -> str | None:
-        """As `units.did_you_mean`, while few faults were found."""
-        guessed = choices if len(self._faults) < _MOST_GUESSED else ()
-        return did_you_mean(word, guessed, otherwise, form)
+        """The remedy that names the choice most likely meant, or `otherwise`."""
+        guess = nearest(word, choices) if len(self._faults) < _MOST_GUESSED else None
+        return f"did you mean {form.format(guess)}?" if guess else otherwise
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -160,15 +160,16 @@ class Table:
         one, or a record of the `kind` in `limits`; `example` is what to write if it is missing.
         """
         self._known[key] = None
-        if (value := self.values.get(key)) is not None:
-            return self._right((*self.path, key), value, annotation.removesuffix(" | None"), limits)
+        value, kind = self.values.get(key), annotation.removesuffix(" | None")
+        if value is not None or (kind == annotation and key in self.values):
+            return self._right((*self.path, key), value, kind, limits)
         if required and key not in self.values:
             remedy = f"one of {', '.join(limits['choices'])}" if "choices" in limits else None
             if example:
                 quote = '"' if annotation == "str" else ""
                 remedy = f"write {key} = {quote}{example}{quote}"
             self.problem(key, "is missing", remedy)
-        return _EMPTY.get(annotation.partition("[")[0])
+        return _EMPTY.get(kind.partition("[")[0])
 
     def _right(self, path: Path, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
         """What is right of a value; what is wrong in it is noted."""

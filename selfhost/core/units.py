@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
+from time import gmtime, strftime
 
 from . import Any
 
@@ -22,16 +23,6 @@ def counted(names: Sequence[str]) -> list[str]:
     """Each name once, `2 × RTX 3090` where it stands twice."""
     numbers = Counter(names)
     return [f"{numbers[name]} × {name}" if numbers[name] > 1 else name for name in numbers]
-
-
-def plain(number: float) -> str:
-    """A number of at least 0 as it is typed again, without an exponent: `1000000`, `0.00001`."""
-    text = repr(number)
-    if "e" in text:
-        from decimal import Decimal
-
-        text = f"{Decimal(text):f}"
-    return text.removesuffix(".0")
 
 
 # as a person reads a number who stated it: `2`, `0.5`, `1,000,000`
@@ -47,16 +38,10 @@ def between(shown: Callable[[Any], str], least: float, most: float) -> str:
     return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
 
 
-# a float holds no more, and int() prints no more than 4,300 digits: only a hostile file gets there
-_ABSURD = 10**40
-
-
 def _scaled(
     base: int, names: Sequence[str], size: int, *, up: bool = False, small: str = " bytes"
 ) -> str:
     sign, size = ("-", -size) if size < 0 else ("", size)
-    if size >= _ABSURD:
-        return f"{sign}over {_ABSURD // base**4:,} {names[0]}"
     for power, unit in zip((4, 3, 2, 1), names, strict=True):
         factor = base**power
         # 0.9995 and up would print as 1000 of the next smaller unit
@@ -102,31 +87,13 @@ pace = partial(speed, unit="")
 
 
 def duration(seconds: float) -> str:
-    """A length of time, to two or three figures: `45 seconds`, `2 hours 10 minutes`, `3 days`."""
-    minutes, hours, rest = round(seconds / 60), round(seconds / 3600), 0
-    if seconds < 119.5:
-        number, word = max(1, round(seconds)), "second"
-    elif minutes < 120:
-        number, word = minutes, "minute"
-    elif hours < 48:
-        number, word = hours, "hour"
-        if hours < 10:
-            number, rest = divmod(minutes, 60)
-    else:
-        number, word = round(seconds / 86_400), "day"
-    text = f"{number:,} {word}" + "s" * (number != 1)
-    return f"{text} {rest} minute" + "s" * (rest > 1) if rest else text
-
-
-def wait(seconds: float) -> str:
-    """A length of time with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`."""
-    if seconds < 0.995:
-        return f"{float(f'{seconds:.2g}'):g} seconds"
-    if seconds < 9.5:
-        return f"{seconds:.1f} seconds"
-    if 7_200 <= seconds < 9.95 * 3600:
-        return f"{seconds / 3600:.1f} hours".replace(".0 ", " ")
-    return duration(float(f"{seconds:.2g}"))
+    """A length of time, with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`."""
+    steps = ((172_800, 86_400, "day"), (7_200, 3_600, "hour"), (119.5, 60, "minute"))
+    step, word = next((row[1:] for row in steps if seconds >= row[0]), (1, "second"))
+    number = seconds / step
+    has_decimal = number < 9.95 and word in ("second", "hour")
+    text = f"{number:.2g}" if has_decimal else f"{number:,.0f}"
+    return f"{text} {word}" + "s" * (text != "1")
 
 
 def dollars(amount: float) -> str:
@@ -183,8 +150,6 @@ def filled(template: str, figures: Mapping[str, Any]) -> str:
 
 def utc_today() -> str:
     """Today's date in UTC, `YYYY-MM-DD`."""
-    from time import gmtime, strftime
-
     return strftime("%Y-%m-%d", gmtime())
 
 
@@ -323,14 +288,6 @@ def is_slip(word: str, choice: str) -> bool:
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
     return next(iter(all_near(word, choices, most=1)), None)
-
-
-def did_you_mean(
-    word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
-) -> str | None:
-    """The remedy that names, in a form of its own, the choice most likely meant, or `otherwise`."""
-    guess = nearest(word, choices)
-    return f"did you mean {form.format(guess)}?" if guess else otherwise
 
 
 def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:

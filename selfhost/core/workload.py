@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from shlex import quote
 
 from . import Any
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .records import Record, kind_of, read_by
+from .records import Record, read_by
 from .tables import Document
-from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens, plain
+from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
 
 FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
@@ -38,6 +39,9 @@ _ONLY_WITH: Mapping[str, tuple[str, ...]] = {
                  "min_tokens_per_second"),
     "finetune": ("finetune_method", "lora_rank", "dataset_tokens", "optimizer", "checkpointing"),
 }  # fmt: skip
+_option = partial(read_by, default=None)
+_TOKENS: Mapping[str, Any] = {"minimum": 1, "maximum": 10**9, "parse": parse_tokens}
+_BYTES: Mapping[str, Any] = {"maximum": MOST_BYTES, "parse": parse_size}
 
 
 class Load(Record):
@@ -52,8 +56,8 @@ class Load(Record):
     input_tokens_per_day: int = read_by(name="--tokens-per-day", maximum=10**15)
     output_tokens_per_day: int = read_by(name="--tokens-per-day", maximum=10**15)
     assumed_split: bool = False
-    watts: float | None = read_by(name="--watts", default=None, minimum=0.1, maximum=10**6)
-    electricity_per_kwh: float | None = read_by(name="--electricity", default=None, maximum=10**6)
+    watts: float | None = _option(name="--watts", minimum=0.1, maximum=10**6)
+    electricity_per_kwh: float | None = _option(name="--electricity", maximum=10**6)
 
     @classmethod
     def parse(cls, text: str, **figures: float | None) -> Load:
@@ -64,7 +68,7 @@ class Load(Record):
             read, written = parse_count(first), parse_count(second) if split else 0
         except ValueError as error:
             remedy = "2M:500k is two million in and 500,000 out a day"
-            raise WorkloadError.of(("load", str(error), remedy)) from None
+            raise WorkloadError.of("load", str(error), remedy) from None
         if not split:
             written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
             read -= written
@@ -72,7 +76,7 @@ class Load(Record):
         return cls(input_tokens_per_day=read, output_tokens_per_day=written, **fields)
 
     def _check(self) -> None:
-        stated, _ = _stated_values(self)
+        stated = _stated_values(self)
         if stated.ok and not self.input_tokens_per_day + self.output_tokens_per_day:
             stated.add(("input_tokens_per_day",), "must be more than no tokens")
         if self.electricity_per_kwh is not None and self.watts is None:
@@ -109,47 +113,37 @@ class Workload(Record):
     """
 
     task: str = read_by(name="--task", default="generate", choices=("generate", "finetune"))
-    runtime: str | None = read_by(name="--runtime", default=None)
+    runtime: str | None = _option(name="--runtime")
     format: str | None = None
-    quantization: str | None = read_by(name="--quant", default=None)
-    context_tokens: int | None = read_by(
-        name="--context", default=None, minimum=1, maximum=10**9, parse=parse_tokens
-    )
+    quantization: str | None = _option(name="--quant")
+    context_tokens: int | None = _option(name="--context", **_TOKENS)
     parallel: int = read_by(name="--parallel", default=1, minimum=1, maximum=10**6)
-    kv_cache_type: str | None = read_by(name="--kv-cache", default=None, choices=KV_CACHE_TYPES)
-    prompt_tokens: int | None = read_by(
-        name="--prompt", default=None, minimum=1, maximum=10**9, parse=parse_tokens
-    )
-    audio_seconds: int | None = read_by(name="--audio", default=None, minimum=1, maximum=10**7)
-    draft: str | None = read_by(name="--draft", default=None)
+    kv_cache_type: str | None = _option(name="--kv-cache", choices=KV_CACHE_TYPES)
+    prompt_tokens: int | None = _option(name="--prompt", **_TOKENS)
+    audio_seconds: int | None = _option(name="--audio", minimum=1, maximum=10**7)
+    draft: str | None = _option(name="--draft")
     runtime_options: Mapping[str, str] = read_by(name="--runtime-option", default={})
-    min_tokens_per_second: float | None = read_by(
-        name="--min-speed", default=None, maximum=999_999_999
-    )
+    min_tokens_per_second: float | None = _option(name="--min-speed", maximum=999_999_999)
     memory_basis: str = read_by(name="--memory", default="default", choices=MEMORY_BASES)
-    reserve_bytes: int | None = read_by(
-        name="--reserve", default=None, maximum=MOST_BYTES, parse=parse_size
-    )
-    download_bytes_per_second: int | None = read_by(
-        name="--download-speed", default=None, minimum=1, maximum=MOST_BYTES, parse=parse_size
-    )
+    reserve_bytes: int | None = _option(name="--reserve", **_BYTES)
+    download_bytes_per_second: int | None = _option(name="--download-speed", minimum=1, **_BYTES)
     private: bool = read_by(name="--private", default=False)
     commercial: bool = read_by(name="--commercial", default=False)
     modify: bool = read_by(name="--modify", default=False)
     auditable: bool = read_by(name="--auditable", default=False)
-    license: str | None = read_by(name="--license", default=None)
-    finetune_method: str | None = read_by(name="--method", default=None, choices=FINETUNE_METHODS)
-    lora_rank: int | None = read_by(name="--lora-rank", default=None, minimum=1, maximum=65_536)
-    dataset_tokens: int | None = read_by(
-        name="--dataset-tokens", default=None, minimum=1, maximum=10**15
-    )
-    optimizer: str | None = read_by(name="--optimizer", default=None, choices=OPTIMIZERS)
-    checkpointing: bool | None = read_by(name="--no-checkpointing", default=None)
-    load: Load | None = read_by(name="--tokens-per-day", default=None)
+    license: str | None = _option(name="--license")
+    finetune_method: str | None = _option(name="--method", choices=FINETUNE_METHODS)
+    lora_rank: int | None = _option(name="--lora-rank", minimum=1, maximum=65_536)
+    dataset_tokens: int | None = _option(name="--dataset-tokens", minimum=1, maximum=10**15)
+    optimizer: str | None = _option(name="--optimizer", choices=OPTIMIZERS)
+    checkpointing: bool | None = _option(name="--no-checkpointing")
+    load: Load | None = _option(name="--tokens-per-day")
     _unknown_field = WrongTypeError
 
     def options(self) -> str:
         """Return the command line that asks for the same, a space before each option."""
+        from decimal import Decimal
+
         text, stated = "", {key: getattr(self, key) for key in Workload._keys}
         if load := self.load:
             read, written = load.input_tokens_per_day, load.output_tokens_per_day
@@ -158,9 +152,12 @@ class Workload(Record):
         for key, value in stated.items():
             if value == Workload._defaults.get(key) or (key == "checkpointing" and value):
                 continue
-            shown = [f" {plain(value) if isinstance(value, float) else quote(str(value))}"]
+            shown = [f" {quote(str(value))}"]
             if isinstance(value, bool):
                 shown = [""]
+            elif isinstance(value, float):
+                # without an exponent
+                shown = [f" {Decimal(str(value)):f}".removesuffix(".0")]
             elif isinstance(value, Mapping):
                 shown = [f" {name}={value[name]}" for name in value]
             elif "bytes" in key and value:
@@ -193,15 +190,16 @@ class Workload(Record):
         )
 
     def _check(self) -> None:
+        expect_type("load", self.load, (Load, type(None)), "write Load.parse('2M:500k')")
         # before anything compares it: fp8_e4m3 is fp8
         if isinstance(self.kv_cache_type, str):
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
-        (stated, fields), is_tuning = _stated_values(self), self.task == "finetune"
+        stated, is_tuning = _stated_values(self), self.task == "finetune"
         message, remedy = "applies only to the task finetune", "add --task finetune"
         if is_tuning:
             message, remedy = "does not apply to fine-tuning", "leave it out"
         for field in _ONLY_WITH["generate" if is_tuning else "finetune"]:
-            if field in fields:
+            if field in stated.values:
                 stated.add((field,), message, remedy)
         if is_tuning and self.finetune_method == "full" and self.lora_rank is not None:
             message = "does not apply to full fine-tuning, which has no adapters"
@@ -221,7 +219,7 @@ def cache_type(text: str) -> str:
     return name if name in KV_CACHE_TYPES else text
 
 
-def _stated_values(record: Workload | Load) -> tuple[Document, Mapping[str, Any]]:
+def _stated_values(record: Workload | Load) -> Document:
     """The values that are no defaults, as a file that states them, with what is wrong with each."""
     kind, values = type(record), dict[str, Any]()
     for field, value in record.__getstate__().items():
@@ -230,17 +228,10 @@ def _stated_values(record: Workload | Load) -> tuple[Document, Mapping[str, Any]
         if type(value) is not type(default) or value != default:
             values[field] = dict(value) if isinstance(value, Mapping) else value
     table = Document("workload", values).root
-    for field, value in values.items():
-        annotation = kind._kinds[field]
-        if value is None and not annotation.endswith("None"):
-            table.problem(field, "must not be None", "leave it out")
-        elif field != "load":
-            table.get(
-                field, annotation, **(kind._keys[field].limits if field in kind._keys else {})
-            )
-        elif not isinstance(value, Load):
-            table.problem(field, f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')")
-    return table.document, values
+    for field in (field for field in values if field != "load"):
+        limits = kind._keys[field].limits if field in kind._keys else {}
+        table.get(field, kind._kinds[field], **limits)
+    return table.document
 
 
 def as_typed(error: SelfhostError, flags: Mapping[str, str | None] = FLAGS) -> SelfhostError:

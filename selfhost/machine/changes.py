@@ -10,7 +10,7 @@ from ..core import Any, units
 from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened, shown
 from ..core.tables import shipped_table
-from ..core.units import did_you_mean, nearest, parse_number, parse_size, words_of
+from ..core.units import nearest, parse_number, parse_size, words_of
 from . import cpus, gpus
 from .record import (
     BANDWIDTH,
@@ -100,8 +100,8 @@ def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
     name, choices = normal(typed), _rows()[key]["choices"]
     if name in choices:
         return name
-    listed = ", ".join(choices)
-    hint = did_you_mean(name, choices, f"write one of {listed}")
+    listed, near = ", ".join(choices), nearest(name, choices)
+    hint = f"did you mean {near}?" if near else f"write one of {listed}"
     raise ValueError(f"{shortened(typed)!r} is not one of {listed}", hint)
 
 

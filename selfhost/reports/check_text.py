@@ -157,9 +157,9 @@ def _wait_words(wait: Range | None) -> str:
     """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
     if wait is None:
         return "a time that is not known (see -v)"
-    ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
+    ends = f"{units.duration(wait.low)} to {units.duration(wait.high)}"
     about, _ = wait.about()
-    return f"{about} {units.wait(wait.likely)} ({ends})"
+    return f"{about} {units.duration(wait.likely)} ({ends})"
 
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:

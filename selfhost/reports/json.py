@@ -254,7 +254,7 @@ _UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
     ("usd_per_million_tokens", units.dollars),
     ("bytes_per_second", lambda value: f"{units.decimal(int(value))}/s"),
     ("tokens_per_second", units.speed),
-    ("seconds", units.wait),
+    ("seconds", units.duration),
     ("tokens", units.tokens),
     ("bytes", units.binary),
 )

@@ -121,7 +121,7 @@ def fault(option: str, key: str, **figures: Any) -> WorkloadError:
     """What makes no sense of that option, in the words of that key, and what to type instead."""
     words = shipped_table("findings")["faults"][key]
     remedy = sentence(words.get("remedy", ""), figures) or None
-    return WorkloadError.of((option, sentence(words["reason"], figures), remedy))
+    return WorkloadError.of(option, sentence(words["reason"], figures), remedy)
 
 
 def phrase(key: str, **figures: Any) -> str:

@@ -153,13 +153,13 @@ class Speed(Record):
         """
         (low, likely, high), what = self.work or NOTHING, _WORK[self.unit]
         if self.unit == TRAINED:
-            what += f" in training, {units.wait(1e6 / likely)} for a million"
+            what += f" in training, {units.duration(1e6 / likely)} for a million"
         if not self.unit.startswith("seconds"):
             return f"{units.pace(likely)}{what}", units.pace(low, high)
         heard = units.duration(self.audio_seconds) if self.audio_seconds else "an hour"
         minutes = (self.audio_seconds or 3600) / 60 if "audio" in self.unit else 1
-        ends = units.between(units.wait, low * minutes, high * minutes)
-        return f"{units.wait(likely * minutes)}{what.format(heard)}", ends
+        ends = units.between(units.duration, low * minutes, high * minutes)
+        return f"{units.duration(likely * minutes)}{what.format(heard)}", ends
 
 
 class Step(Record):
