@@ -41,6 +41,7 @@ __all__ = [
     "WorkloadError", "__version__", "can_run", "check", "compare", "plan",
     "rank", "size",
 ]  # fmt: skip
+__dir__ = __all__.copy
 
 
 def __getattr__(name: str) -> object:
@@ -52,7 +53,3 @@ def __getattr__(name: str) -> object:
             globals()[name] = value
             return value
     raise AttributeError(f"module 'selfhost' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

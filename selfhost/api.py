@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
 
-_READ_IT = "a record is read by machine=Machine.{}({})"
-_DESCRIBE_IT = f'name its processor and memory, machine="i5-8250U 16GB"; {_READ_IT}'
+_READ_IT = "a record is read by machine=Machine.{}(…)"
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
 
@@ -130,26 +129,19 @@ def compare(
     **fields: Any,
 ) -> Comparison:
     """The verdict of each model with its openness and permissions, in the order given, as
-    `selfhost compare` does. Takes and raises what `check` does; of several wrong names the first is
-    raised, and its notes (`__notes__`) are the others. `SelfhostError` for fewer than two.
+    `selfhost compare` does. Takes and raises what `check` does, and raises `SelfhostError` for
+    fewer than two.
     """
     expect_type("models", models, (list, tuple), 'write compare(["mistral-7b", "phi-4"])')
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
     catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs, fields)
-    verdicts, errors = list[Verdict](), list[SelfhostError]()
-    for model in models:
-        try:
-            verdict = check_with(catalogue, model, workload, machine)
-            verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *notes)))
-        except SelfhostError as error:
-            errors.append(error)
-    if errors:
-        for other in errors[1:]:
-            errors[0].add_note(str(other))
-        raise errors[0]
     from .advice.several import comparison
 
+    verdicts = list[Verdict]()
+    for model in models:
+        verdict = check_with(catalogue, model, workload, machine)
+        verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *notes)))
     return comparison(verdicts)
 
 
@@ -199,7 +191,7 @@ def _with_defaults(
         ("workload", (workload,), (Workload, type(None)), ""),
         ("specs", (specs,), (list, tuple), ""),
         ("each of specs", specs, (str, os.PathLike), ""),
-        ("machine", (machine,), (Machine, str, type(None)), _READ_IT.format(reader, "…")),
+        ("machine", (machine,), (Machine, str, type(None)), _READ_IT.format(reader)),
     ):
         for value in values:
             expect_type(name, value, types, remedy)
@@ -213,24 +205,13 @@ def _with_defaults(
             raise WorkloadError.of(field, "is given twice", remedy)
     note: str | None = None
     if isinstance(machine, str):
-        machine, note = _machine_named(machine)
+        from .machine.named import named
+
+        try:
+            machine, note = named(machine)
+        except SelfhostError as error:
+            # of a traceback only the text is seen
+            error.remedy = f"{error.remedy}; {_READ_IT.format('from_file')}"
+            error.args = (f"{error.message}; {error.remedy}",)
+            raise
     return open_catalogue(specs), asked, machine or Machine.read(), (note,) if note else ()
-
-
-def _machine_named(text: str) -> tuple[Machine, str | None]:
-    """As `machine.named` has it, with what Python's callers write instead of an unknown name."""
-    from .machine.named import named
-    from .machine.words import UnknownMachineError
-
-    try:
-        return named(text)
-    except UnknownMachineError as error:
-        wanted = error.remedy or ""
-        if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
-            wanted = _READ_IT.format("from_file", repr(text))
-        elif "--" in wanted:
-            # its advice is of the command line
-            near, is_else, _ = wanted.rpartition(" Else ")
-            wanted = near + is_else + _DESCRIBE_IT.format("from_file", '"machine.json"')
-        message = f"{error.message}; {wanted}".removesuffix("; ")
-        raise UnknownMachineError(message, remedy=wanted or None, nearest=error.nearest) from None

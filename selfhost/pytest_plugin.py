@@ -50,9 +50,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 verdict = check(*marker.args, workload, machine=_machine[0], alternatives=False)
                 _reasons[key] = None if verdict.can_run else verdict.summary
         except (SelfhostError, TypeError) as error:
-            problems = getattr(error, "problems", ())
-            faults = [f"{problem.key}: {problem.message}" for problem in problems]
-            wrong = "; ".join(faults) or str(error)
+            wrong = str(error).replace("workload: ", "")
         # outside the handler, or pytest would print the error's own text once more
         if wrong:
             pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
