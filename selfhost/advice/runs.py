@@ -5,13 +5,13 @@ expressions in `common/runs.toml`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from statistics import fmean, harmonic_mean, median
 
 from ..core import Any
-from ..core.files import Unreadable, status_of
 from ..core.records import Record
 from ..core.tables import expression, refusal, sentences, shipped_table
 from ..machine.reader import process
@@ -431,8 +431,8 @@ def run_of_process(number: str) -> Run:
     if file is not None:
         # one that was renamed or deleted since is mapped still
         facts["file"] = file.removesuffix(" (deleted)")
-        with suppress(Unreadable):
-            facts["size"] = str(status_of(file).st_size)
+        with suppress(OSError, ValueError):
+            facts["size"] = str(os.path.getsize(file))
     # -c is for all sequences together; without a number of them one cache serves all
     parallel = 1 if "unified" in facts else _amount(facts.get("parallel")) or 1
     return _run_with(

@@ -350,6 +350,8 @@ def read_spec_file(path: str) -> Document:
             document.add(("sources",), f"stands here and in {shown(beside)}", "keep one of them")
         else:
             part = document.parts["sources"] = Document.read(beside)
+            if not part.ok:
+                return part
             document.values = document.root.values = {**document.values, "sources": part.values}
     return document
 

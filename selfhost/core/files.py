@@ -40,14 +40,6 @@ class Unreadable(OSError):
         return Problem(file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy)
 
 
-def status_of(path: str) -> os.stat_result:
-    """Return what `os.stat` does. Raises `Unreadable`, also for a name that no file can have."""
-    try:
-        return os.stat(path)
-    except (OSError, ValueError) as error:
-        raise fault_at(path, error) from None
-
-
 def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
     """What an error of the system says of a path, in the words of an `Unreadable`."""
     if isinstance(error, Unreadable):
@@ -208,10 +200,14 @@ def parse_json(
         raise Unreadable("is nested too deeply") from None
     except ValueError:
         raise Unreadable("holds a number of thousands of digits") from None
-    level = [value] if text.count("[") + text.count("{") > MAX_DEPTH else []
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
+        raise Unreadable("is nested too deeply")
+    return value
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
     for _ in range(MAX_DEPTH):
         inner = [part.values() if isinstance(part, dict) else part for part in level]
         level = [below for part in inner for below in part if isinstance(below, list | dict)]
-    if level:
-        raise Unreadable("is nested too deeply")
-    return value
+    return bool(level)

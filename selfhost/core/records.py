@@ -184,6 +184,7 @@ DATE: Form = (
 )
 DAY: Form = (r"(?a)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "is no day", "write YYYY-MM-DD")
 
+_ANY: Form = ("(?s).*", "", None)
 _KINDS: dict[type, tuple[str, str | None]] = {
     str: ("a string", 'write it in quotes: "…"'),
     int: ("a whole number", None),
@@ -202,7 +203,7 @@ def fault_of(
     maximum: float = 10**18,
     choices: Sequence[str] = (),
     lines: bool = False,
-    form: Form | None = None,
+    form: Form = _ANY,
     parse: Callable[[str], int] = parse_whole,
 ) -> Fault | None:
     """What is wrong with a value of that kind and what to write instead; None where it is right. A
@@ -210,7 +211,7 @@ def fault_of(
     string is one of `choices` if given, else not blank, on one line unless `lines`, of a `form`.
     """
     given: type = type(value)
-    if given is not kind and not (kind is float and given is int):
+    if given is not kind and (kind, given) != (float, int):
         name, remedy = _KINDS[kind]
         if kind is int:
             with suppress(ValueError):
@@ -219,24 +220,18 @@ def fault_of(
         return f"must be {name}, not {kind_of(value)}", remedy
     if kind in (int, float) and not minimum <= value <= maximum:
         word, end = ("least", minimum) if value < minimum else ("most", maximum)
-        end = int(end) if end == int(end) else end
-        return f"must be at {word} {_digits(end)}, not {_digits(value)}", None
-    return _text_fault(value, choices, lines, form) if kind is str else None
-
-
-def _text_fault(text: str, choices: Sequence[str], lines: bool, form: Form | None) -> Fault | None:
-    if text in choices:
+        return f"must be at {word} {_digits(end).removesuffix('.0')}, not {_digits(value)}", None
+    if kind is not str or value in choices:
         return None
-    message, remedy = "", None
     if choices:
-        message = f"is not one of {', '.join(choices)}"
-    elif not text.strip():
+        form = ("", f"is not one of {', '.join(choices)}", None)
+    elif not value.strip():
         return "is empty", None
-    elif not (" ".join(text.split()) if lines else text).isprintable():
-        message, remedy = "has a line break or a control character", "write it on one line"
-    elif form is not None and not re.fullmatch(form[0], text):
-        _, message, remedy = form
-    return (f'"{shortened(text)}" {message}', remedy) if message else None
+    elif not (" ".join(value.split()) if lines else value).isprintable():
+        form = ("", "has a line break or a control character", "write it on one line")
+    elif re.fullmatch(form[0], value):
+        return None
+    return f'"{shortened(value)}" {form[1]}', form[2]
 
 
 def kind_of(value: object) -> str:
@@ -249,8 +244,7 @@ def kind_of(value: object) -> str:
         return "a table" if isinstance(value, dict) else "a list"
     if isinstance(value, bool):
         return str(value).lower()
-    is_time = value is None or hasattr(value, "isoformat")
-    return str(value) if is_time else f"a value of the type {type(value).__name__}"
+    return "None" if value is None else f"a value of the type {type(value).__name__}"
 
 
 def _digits(value: Any) -> str:

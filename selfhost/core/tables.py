@@ -87,8 +87,7 @@ class Document:
     @property
     def ok(self) -> bool:
         """True while no fault was found."""
-        files = (self, *self.parts.values())
-        return not self._faults and all(file._unusable is None for file in files)
+        return not self._faults and self._unusable is None
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables, or the file is no TOML."""
@@ -110,9 +109,8 @@ class Document:
     @property
     def all_problems(self) -> tuple[Problem, ...]:
         """Every fault so far, in the order of their lines."""
-        for file in (self, *self.parts.values()):
-            if file._unusable is not None:
-                return (file._unusable.problem(file.file),)
+        if self._unusable is not None:
+            return (self._unusable.problem(self.file),)
         lined: list[tuple[bool, int, Problem]] = []
         for path, message, remedy in self._faults:
             file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
@@ -340,9 +338,8 @@ def shipped_folder() -> str:
     for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
         if os.path.isdir(path):
             return path
-    remedy = "install selfhost-check again"
-    if not os.path.isdir(package):
-        remedy = "specs are not read from inside an archive: unpack it, or install selfhost-check"
+    # they are not read from inside of an archive
+    remedy = "install selfhost-check again, or unpack its archive"
     raise SpecError([Problem(file=package, message="has no shipped specs", remedy=remedy)])
 
 

@@ -6,10 +6,9 @@ config.json, or a folder with one of them. `gguf`, `safetensors` and `config` re
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 
-from ..core.files import numbered_files, status_of
+from ..core.files import numbered_files
 from ..core.records import shown
 from . import safetensors, source
 from .gguf import read_gguf
@@ -34,9 +33,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     named = os.fsdecode(os.fspath(path))
     if not named:
         source.fail("''", "is no path", "name a file or a folder")
-    with source.readable(named):
-        is_folder = stat.S_ISDIR(status_of(named).st_mode)
-    if is_folder:
+    if os.path.isdir(named):
         return _read_folder(named)
     stream, size, start = source.open_file(named)
     stream.close()
