@@ -410,9 +410,9 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
         or processor_of(machine).chip is not None
     ):
         return machine
-    from ..machine.reader import measured_at_present
+    from ..machine.probes.bandwidth import with_measured
 
-    return measured_at_present(machine)
+    return with_measured(machine, brief=True)
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
 from time import perf_counter, thread_time
 
 from ...core import units
@@ -63,7 +66,11 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
     wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
     part_bytes = min(wanted_bytes, free // 8, _MOST_BYTES) // count
-    traces = _run(count, part_bytes, *(_BRIEF_SECONDS if brief else _CAREFUL_SECONDS))
+    # once each thread has its memory, all begin together
+    areas, wait = [part_bytes] * count, Barrier(count, timeout=10).wait
+    seconds = _BRIEF_SECONDS if brief else _CAREFUL_SECONDS
+    with ThreadPoolExecutor(count) as pool:
+        traces = list(pool.map(partial(_read, seconds=seconds, wait=wait), areas))
     filled_bytes = sum(trace.area_bytes for trace in traces)
     if filled_bytes < wanted_bytes // 2:
         size = units.binary(filled_bytes)
@@ -78,10 +85,9 @@ def cache_bytes(host: Host) -> int | None:
     """The last-level caches of the CPUs this process may use; None where the system is silent."""
     sizes: dict[str, int] = {}
     for cpu in host.ask("affinity") or ():
-        folders = [f"{CPUS}/cpu{cpu}/cache/index{index}" for index in (3, 2)]
-        for folder in folders:
-            number = whole(host.read_text(f"{folder}/size").strip().removesuffix("K"), 9)
-            if number:
+        for level in (3, 2):
+            folder = f"{CPUS}/cpu{cpu}/cache/index{level}"
+            if number := whole(host.read_text(f"{folder}/size").strip().removesuffix("K"), 9):
                 sizes[host.read_text(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
                 break
     return sum(sizes.values()) or None
@@ -106,22 +112,7 @@ def joint_rate(traces: Sequence[Trace]) -> float:
     return chunks * _CHUNK_BYTES / (end - start)
 
 
-def _run(count: int, part_bytes: int, fill_seconds: float, read_seconds: float) -> list[Trace]:
-    """One trace of each thread. Raises what the first one raised."""
-    from concurrent.futures import ThreadPoolExecutor
-    from threading import Barrier
-
-    wait = Barrier(count, timeout=10).wait
-    with ThreadPoolExecutor(count) as pool:
-        running = [
-            pool.submit(_read, part_bytes, fill_seconds, read_seconds, wait) for _ in range(count)
-        ]
-        return [each.result() for each in running]
-
-
-def _read(
-    part_bytes: int, fill_seconds: float, read_seconds: float, wait: Callable[[], object]
-) -> Trace:
+def _read(part_bytes: int, seconds: tuple[float, float], wait: Callable[[], object]) -> Trace:
     """Fills memory until the time is up, waits for the others, and reads it over and over."""
     import ctypes
     import mmap
@@ -130,7 +121,7 @@ def _read(
         if hasattr(mmap, "MADV_HUGEPAGE"):
             area.madvise(mmap.MADV_HUGEPAGE)
         view = (ctypes.c_char * len(area)).from_buffer(area)
-        address, filled, until = ctypes.addressof(view), 0, perf_counter() + fill_seconds
+        address, filled, until = ctypes.addressof(view), 0, perf_counter() + seconds[0]
         # the area cannot be closed while something points into it
         del view
         while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
@@ -140,7 +131,7 @@ def _read(
         memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
         wait()
         used, done = thread_time(), [perf_counter()]
-        while done[-1] < done[0] + read_seconds or len(done) < 4:
+        while done[-1] < done[0] + seconds[1] or len(done) < 4:
             # a byte that is not there
             memchr(address + len(done) * _CHUNK_BYTES % filled, 2, _CHUNK_BYTES)
             done.append(perf_counter())

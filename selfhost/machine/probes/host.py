@@ -89,11 +89,9 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
         head, dash, tail = line.partition(" - ")
         fields, system = head.split(" "), [*tail.split(" "), "", ""]
         if dash and len(fields) >= 6 and system[0]:
-            root, point = fields[3:5]
-            if "\\" in head:
-                # spaces and the like are written in octal
-                octal = partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
-                root, point = map(octal, (root, point))
+            # spaces and the like are written in octal
+            octal = partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
+            root, point = map(octal, fields[3:5])
             mounts.append(
                 Mount(
                     point=point,
@@ -113,8 +111,8 @@ def reason_of(error: Exception) -> str:
 
 class Host:
     """This computer. `env` are its variables, `system` its kind (linux, macos, windows),
-    `architecture` its processor's, as Linux calls it, or None; `release` the kernel's version in
-    small letters; `home` is empty where no absolute one is set.
+    `architecture` its processor's, as Linux calls it, or None; `release` that of Linux in small
+    letters; `home` is empty where no absolute one is set.
     """
 
     live = True
@@ -133,8 +131,7 @@ class Host:
         key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment\PROCESSOR_ARCHITECTURE"
         word = self.ask("machine") or str(self.ask("registry", key) or "")
         self.architecture: str | None = normal_architecture(word) or None
-        release = self.ask("release") or self.read_text("/proc/sys/kernel/osrelease")
-        self.release: str = release.strip().lower()
+        self.release = self.read_text("/proc/sys/kernel/osrelease").strip().lower()
         home = self.env.get("USERPROFILE" if self.system == "windows" else "HOME", "")
         if self.live and not self.paths.isabs(home):
             home = os.path.expanduser("~")

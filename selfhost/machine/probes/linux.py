@@ -231,9 +231,7 @@ def _fastest(
 
 
 def _hierarchy(host: Host, controller: str) -> tuple[int, list[Mount], str]:
-    """The version of the control groups that hold this process for one controller, `cpu` or
-    `memory`, their mounts, and its path in them. `ValueError` where these cannot be known.
-    """
+    """The version of the control groups, their mounts, and the path of this process in them."""
     text, paths = host.read_text(CGROUP), dict[str, str]()
     # half a path is that of another group
     for line in text.splitlines() if text.endswith("\n") else ():
@@ -255,33 +253,30 @@ def _hierarchy(host: Host, controller: str) -> tuple[int, list[Mount], str]:
 
 
 def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]]:
-    """The version of the control groups for one controller, and folder and name of each that may
-    limit this process, its own first. `ValueError` where a limit may exist unseen.
+    """The version of the control groups for one controller, `cpu` or `memory`, and folder and name
+    of each that may limit this process, its own first. `ValueError` where a limit may exist unseen.
     """
     version, mounts, path = _hierarchy(host, controller)
     levels, needed = list[tuple[str, str]](), _FILES[version, controller]
-    # a kernel without control groups
-    is_absent = version == 2 and not mounts and not path
-    for folder, name in [] if is_absent else _groups_of_path(mounts, path):
+    if version == 2 and not mounts and not path:
+        # a kernel without control groups
+        return version, levels
+    ends = [(mount.root.rstrip("/"), mount.point.rstrip("/")) for mount in mounts]
+    # the first mount that shows them decides
+    above = next((pair for pair in ends if path and f"{path}/".startswith(f"{pair[0]}/")), None)
+    if above is None or {".", ".."} & {*path.split("/")}:
+        shown = [f"{mount.point} shows the groups of {mount.root}" for mount in mounts]
+        shown = shown or ["none are mounted here"]
+        raise ValueError(f"{', '.join(shown)}; this process is in {path or 'none'}")
+    (root, point), parts = above, path[len(above[0]) :].rstrip("/").split("/")
+    for count in range(len(parts), 0, -1):
+        step = "/".join(parts[:count])
+        folder, name = point + step, root + step or "/"
         files = set(host.listdir(folder))
         if not files:
             raise ValueError(f"control group {name} cannot be seen from here")
         levels += [(folder, name)] if files & (needed or files) else []
     return version, levels
-
-
-def _groups_of_path(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]]:
-    """Folder and name of each in the first mount that shows them, the process's own first."""
-    for mount in mounts:
-        root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
-        below = [part for part in path[len(root) :].split("/") if part]
-        is_outside = {".", ".."} & {*below, *root.split("/")}
-        if path and not is_outside and (path == root or path.startswith(root + "/")):
-            steps = ["".join(f"/{part}" for part in below[:n]) for n in range(len(below), -1, -1)]
-            return [(point + step, root + step or "/") for step in steps]
-    shown = [f"{mount.point} shows the groups of {mount.root}" for mount in mounts]
-    shown = shown or ["none are mounted here"]
-    raise ValueError(f"{', '.join(shown)}; this process is in {path or 'none'}")
 
 
 # what memory cannot exceed, and why; what is left of it, and by what or why that is None
@@ -382,10 +377,9 @@ _MAPPED = (
 )
 
 
-def read_process(number: str, host: Host) -> Process | None:
-    """The process of that id, its memory by kind and the model file of which most is mapped; None
-    where there is none, or this account may not read it. Nothing is sent to the process.
-    """
+def read_process(number: str) -> Process | None:
+    """The running process of that id; None where it cannot be read, as always but on Linux."""
+    host = Host()
     status = parse_sizes(host.read_text(f"/proc/{number}/status"))
     maps = host.read_text(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
     command = host.read_bytes(f"/proc/{number}/cmdline", MAX_READ_BYTES)
@@ -396,7 +390,7 @@ def read_process(number: str, host: Host) -> Process | None:
     for start, end, path, rss in re.findall(_MAPPED, maps):
         mapped[path] = mapped.get(path, 0) + int(end, 16) - int(start, 16)
         resident[path] = resident.get(path, 0) + int(rss) * 1024
-    model_file = max(mapped, key=lambda path: mapped[path], default=None)
+    model_file = max(mapped, key=mapped.__getitem__, default=None)
     words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
     return Process(
         words=tuple(words[:10_000]),

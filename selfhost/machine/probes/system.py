@@ -175,7 +175,6 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "python_path": lambda: [folder for folder in sys.path if folder],
     "read_at": lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     "registry": lambda path: _registry_value(*path.rsplit("\\", 1)),
-    "release": lambda: getattr(_UNAME, "release", None),
     "space": _space,
     "sysctl": _sysctl,
     # on Windows only the read-only mark is looked at, not who may do what

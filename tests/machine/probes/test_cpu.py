@@ -124,7 +124,7 @@ def test_a_busy_machine_gives_a_lower_bound(
     monkeypatch: pytest.MonkeyPatch, share: float, others: int | None, bound: str | None
 ) -> None:
     """A thread that was interrupted, or another program that runs beside it: more may be there."""
-    monkeypatch.setattr(bandwidth, "_run", lambda *_: [trace(20e9, share)] * 2)
+    monkeypatch.setattr(bandwidth, "_read", lambda *_, **__: trace(20e9, share))
     monkeypatch.setattr(bandwidth, "_count_other_programs", lambda _: others)
     for is_at_present in (False, True):
         machine = bandwidth.with_measured(HERE, brief=is_at_present)
