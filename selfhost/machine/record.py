@@ -44,8 +44,12 @@ FILL_IN = (
     "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
     " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
 )
-SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
-SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+# and by what a fact begins with
+REMEDIES = {
+    "memory_": "state it: add `--set memory=16GiB` to `selfhost check`",
+    "disks": "state it: add `--set disk=100GB` to `selfhost check`",
+    "runtimes": FILL_IN,
+}
 
 # how the memory bandwidth is known, where it is more than somebody's word: read by the cores with
 # care or in a moment; or stated by the number of modules at the rate that is usual, or by their

@@ -24,55 +24,55 @@ _NOT_SUPPORTED = 3
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 _MAX_BYTES, _MIB = 2**50, 2**20
 # why something is unread, and what to do about it
-_Why = tuple[str, str | None]
+_Why = tuple[str, str]
 
 
 class Cards(Record):
-    """What was read of one maker's GPUs: the cards, where, and why the memory of some is None."""
+    """What was read of some GPUs: the cards, where, and why there may be others, or why the memory
+    of some is None.
+    """
 
-    cards: tuple[Accelerator, ...]
-    source: str
+    cards: tuple[Accelerator, ...] = ()
+    source: str = ""
     unread: _Why | None = None
 
 
 def read_accelerators(host: Host, facts: Facts) -> None:
     """GPUs that a runtime could use; () where the files show none."""
-    read = {"linux": _read_linux, "windows": _read_windows}.get(host.system, _read_apple)
-    reads, why = read(host, facts)
+    by_system = {"linux": _read_linux, "windows": _read_windows}
+    reads = by_system.get(host.system, _read_apple)(host, facts)
     cards = tuple(card for read in reads for card in read.cards)
-    if why and not cards:
-        facts.put(ACCELERATORS, None, "", *why)
-        return
     place = {"linux": PCI, "windows": "the registry"}.get(host.system)
-    none = f"{place}: no GPU of NVIDIA, AMD or Intel"
-    facts.put(ACCELERATORS, cards, "; ".join(read.source for read in reads) or none)
+    source = "; ".join(read.source for read in reads if read.source)
+    blank = [read for read in reads if None in [card.memory_total_bytes for card in read.cards]]
+    unread = [read.unread for read in (blank if cards else reads) if read.unread]
+    if cards or not unread:
+        facts.put(ACCELERATORS, cards, source or f"{place}: no GPU of NVIDIA, AMD or Intel")
     if None in [card.unified for card in cards]:
         facts.put(f"{ACCELERATORS}.unified", None, "", *_reason("unified"))
-    blank = [read for read in reads if None in [card.memory_total_bytes for card in read.cards]]
-    if unread := [read.unread for read in blank if read.unread]:
+    if unread:
         reasons, remedies = zip(*unread, strict=True)
         remedy = "; ".join(dict.fromkeys(filter(None, remedies)))
-        facts.put(MEMORY, None, "", "; ".join(reasons), remedy or None)
+        facts.put(MEMORY if cards else ACCELERATORS, None, "", "; ".join(reasons), remedy)
 
 
 def _reason(*codes: object, **values: object) -> _Why:
     """By the first code that the table has."""
     table = shipped_table("firmware_names")["gpus_unread"]
     row = next(table[str(code)] for code in codes if str(code) in table)
-    return row["is"].format(**values), row.get("remedy", FILL_IN) or None
+    return row["is"].format(**values), row.get("remedy", FILL_IN)
 
 
-def _read_linux(host: Host, facts: Facts) -> tuple[list[Cards], _Why | None]:
+def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     folders, why = display_devices(host)
-    nvidia = read_nvidia(host, len(folders.get(NVIDIA, ())))
-    reads = [nvidia] if nvidia else []
+    reads = read_nvidia(host, len(folders.get(NVIDIA, ())))
     for maker, read in ((AMD, _amd_card), (INTEL, _intel_card)):
         if maker in folders:
             cards = {folder: read(host, folder, facts) for folder in folders[maker]}
             reads.append(_read_of_maker(host, facts, cards))
     if not reads and host.exists(WSL_DEVICE):
-        return [], _reason("wsl")
-    return reads, (why, FILL_IN) if why else None
+        return [Cards(unread=_reason("wsl"))]
+    return [*reads, Cards(unread=(why, FILL_IN))] if why else reads
 
 
 def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
@@ -114,14 +114,11 @@ def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -
         blank = {"memory_total_bytes": None, "memory_free_bytes": None}
         cards = tuple(card.replace(**blank) for card in cards or every.values())
     maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
-    place = PCI if folder.startswith(PCI) else DRM
-    return Cards(
-        cards=cards, source=place, unread=_reason(code, maker=maker, mask=" and ".join(masks))
-    )
+    unread = _reason(code, maker=maker, mask=" and ".join(masks))
+    return Cards(cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread)
 
 
 def _size(host: Host, path: str) -> int | None:
-    """A size in decimal or hexadecimal; None where it is none, or more than any card has."""
     word = host.read_text(path).strip()
     number = int(word, 16) if re.fullmatch(r"0x[0-9a-f]{1,16}", word) else whole(word)
     return number if number and number <= _MAX_BYTES else None
@@ -178,35 +175,33 @@ def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     )
 
 
-def _read_apple(host: Host, _: Facts) -> tuple[list[Cards], _Why | None]:
+def _read_apple(host: Host, _: Facts) -> list[Cards]:
     """Of a Mac; an Intel one's, and those of another system, are not looked for."""
     if host.sysctl("hw.optional.arm64") != "1":
-        return [], _reason("system", system=host.system)
+        return [Cards(unread=_reason("system", system=host.system))]
     name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
     limit = (whole(host.sysctl("iogpu.wired_limit_mb")) or 0) * _MIB
     total = limit if 0 < limit <= _MAX_BYTES else None
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     source = f"sysctl hw.optional.arm64{', iogpu.wired_limit_mb' * bool(total)}"
-    return [Cards(cards=(card,), source=source, unread=_reason("metal"))], None
+    return [Cards(cards=(card,), source=source, unread=_reason("metal"))]
 
 
-def _read_windows(host: Host, _: Facts) -> tuple[list[Cards], _Why | None]:
+def _read_windows(host: Host, _: Facts) -> list[Cards]:
     """NVIDIA's by its driver; by the registry the rest, and NVIDIA's where the driver is silent."""
     nvidia, adapters = read_nvidia(host, 0), host.ask("display_adapters")
-    listed = [card for card in map(parse_adapter, adapters or ()) if card is not None]
-    if _MASK in host.env or (nvidia and any(card.memory_total_bytes for card in nvidia.cards)):
-        listed = [card for card in listed if card.vendor != "nvidia"]
-    elif any(card.vendor == "nvidia" for card in listed):
-        nvidia = None
-    reads = [nvidia] if nvidia else []
-    if listed:
-        is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
-        unread = _reason("shares" if is_shared else "registry")
-        reads.append(
-            Cards(cards=tuple(listed), source="the registry's display adapters", unread=unread)
-        )
-    why = "the registry's list of display adapters could not be read", FILL_IN
-    return reads, why if adapters is None else None
+    if adapters is None:
+        why = "the registry's list of display adapters could not be read", FILL_IN
+        return [*nvidia, Cards(unread=why)]
+    cards = tuple(card for card in map(parse_adapter, adapters) if card is not None)
+    if _MASK in host.env or any(card.memory_total_bytes for read in nvidia for card in read.cards):
+        cards = tuple(card for card in cards if card.vendor != "nvidia")
+    elif any(card.vendor == "nvidia" for card in cards):
+        nvidia = []
+    is_shared = all(card.unified for card in cards if card.memory_total_bytes is None)
+    unread = _reason("shares" if is_shared else "registry")
+    listed = Cards(cards=cards, source="the registry's display adapters", unread=unread)
+    return [*nvidia, listed] if cards else nvidia
 
 
 def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
@@ -226,28 +221,25 @@ def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
     )
 
 
-def read_nvidia(host: Host, devices: int) -> Cards | None:
-    """The NVIDIA GPUs that a program here may use, of which so many are on the bus; None where
-    neither bus nor files show one.
-    """
-    is_pc = host.architecture == "x86_64"
-    if board := "" if is_pc else _jetson_board(host):
+def read_nvidia(host: Host, devices: int) -> list[Cards]:
+    """The NVIDIA GPUs that a program here may use, of which so many are on the bus."""
+    if board := "" if host.architecture == "x86_64" else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))
+        return [Cards(cards=(card,), source=_BOARD, unread=_reason("bufferless"))]
     nodes = [n for n in host.listdir("/dev") if n[:6] == "nvidia" and whole(n[6:]) is not None]
     if not nodes and not any(map(host.exists, shipped_table("platforms")["nvidia_drivers"])):
         if not devices:
-            return None
+            return []
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
-            return Cards(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-        return _read_files(host, devices, _reason("undriven"))
+            return [Cards(source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")]
+        return [_read_files(host, devices, _reason("undriven"))]
     answer = host.ask("nvml") or {"error": "unrecorded"}
     if isinstance(answer.get("gpus"), list):
-        return _read_answer(host, answer)
+        return [_read_answer(host, answer)]
     unread = _reason(answer.get("error"), "unusable", error=answer.get("error"))
     if "why" in answer:
         unread = _reason("asked", why=answer["why"])
-    return _read_files(host, len(nodes) or devices or 1, unread)
+    return [_read_files(host, len(nodes) or devices or 1, unread)]
 
 
 def _read_files(host: Host, count: int, unread: _Why) -> Cards:
@@ -258,16 +250,16 @@ def _read_files(host: Host, count: int, unread: _Why) -> Cards:
     if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own memory
-    is_pc, cards = host.architecture == "x86_64", list[Accelerator]()
-    unified_chips = expression("firmware_names", "unified_chips")
-    for name in names:
-        unified = bool(unified_chips.search(name)) if is_pc or name != _UNNAMED else None
-        cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
-    return Cards(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
+    is_pc, chips = host.architecture == "x86_64", expression("firmware_names", "unified_chips")
+    shares = [bool(chips.search(n)) if is_pc or n != _UNNAMED else None for n in names]
+    cards = tuple(
+        Accelerator(vendor="nvidia", name=name, unified=unified)
+        for name, unified in zip(names, shares, strict=True)
+    )
+    return Cards(cards=cards, source=f"/dev/nvidia* and {PCI}", unread=unread)
 
 
 def _jetson_board(host: Host) -> str:
-    """The board's name; empty of another computer."""
     board = host.read_text(_BOARD).strip(" \n\0")
     # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
     is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
@@ -287,11 +279,8 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
         numbers = _selected(mask, gpus, is_by_bus=host.env.get(_ORDER) == "PCI_BUS_ID")
     if numbers is None:
         card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-        return Cards(
-            cards=(card,) * len({*str(mask).split(",")}),
-            source=source,
-            unread=_reason("uuid", mask=_MASK),
-        )
+        cards = (card,) * len({*str(mask).split(",")})
+        return Cards(cards=cards, source=source, unread=_reason("uuid", mask=_MASK))
     parts = [part for number in numbers for part in gpus[number]]
     cards = tuple(parse_gpu(part, driver, is_arm=is_arm) for part in parts)
     # of those without memory one that may have its own says more than one that has none
@@ -300,8 +289,8 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Cards:
         for part, card in zip(parts, cards, strict=True)
         if not (card.memory_total_bytes or card.unified)
     ]
-    unread = _reason(errors[0], "untold") if errors else _reason("bufferless")
-    return Cards(cards=cards, source=source, unread=unread)
+    unread = _reason(*errors[:1], "untold" if errors else "bufferless")
+    return Cards(cards=cards, source=source, unread=unread if cards else None)
 
 
 def _selected(mask: str, gpus: list[list[Any]], *, is_by_bus: bool) -> list[int] | None:

@@ -20,7 +20,7 @@ from ...core.errors import MachineFileError, Problem
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
 from ...core.tables import shipped_table
-from ..record import Machine, normal_architecture, normal_system
+from ..record import REMEDIES, Machine, normal_architecture, normal_system
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -41,18 +41,18 @@ class Facts(Record):
     sources: dict[str, str]
     unread: dict[str, Unread]
 
-    def put(
-        self, fact: str, value: Any, source: str = "", why: str = "", remedy: str | None = None
-    ) -> None:
+    def put(self, fact: str, value: Any, source: str = "", why: str = "", remedy: str = "") -> None:
         """A value and where it was read; of None, or what no machine has, why it is unread and what
-        to do about it.
+        to do about it, if not what is usual.
         """
         key = Machine._keys.get(fact)
         limits = key.limits if key and value is not None else {}
         if "minimum" in limits and not limits["minimum"] <= value <= limits["maximum"]:
-            value, why, remedy = None, f"{source} gives a number that no machine has", None
+            value, why, remedy = None, f"{source} gives a number that no machine has", ""
         if value is None:
-            self.unread[fact] = Unread(fact=fact, reason=why, remedy=remedy)
+            why = why or "the system does not state it"
+            usual = (REMEDIES[start] for start in REMEDIES if fact.startswith(start))
+            self.unread[fact] = Unread(fact=fact, reason=why, remedy=remedy or next(usual, None))
         else:
             self.values[fact], self.sources[fact] = value, source
 

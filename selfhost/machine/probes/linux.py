@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.tables import shipped_table
 from ...core.units import binary
-from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process
+from ..record import MAX_MEMORY_BYTES, Process
 from .host import MAX_READ_BYTES, Facts, Host, Mount, firmware_scope, whole
 
 TOTAL, LIMIT, AVAILABLE = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes"
@@ -110,7 +110,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     programs use of it, in the kernel's words.
     """
     text = host.read_text(CPUINFO)
-    (model, sets), why, remedy = parse_cpuinfo(text), host.why[CPUINFO], None
+    (model, sets), why, remedy = parse_cpuinfo(text), host.why[CPUINFO], ""
     kind, source = host.architecture, "uname"
     if host.ask("pointer_bits") == 32 and kind in _NARROW:
         kind, source = _NARROW[kind], f"uname, {kind}; this Python is a 32-bit one"
@@ -288,7 +288,7 @@ def read_memory(host: Host, facts: Facts) -> None:
     meminfo = parse_sizes(host.read_text(MEMINFO))
     total, why = meminfo.get("MemTotal", 0), host.why[MEMINFO]
     part = ": what memory= in .wslconfig leaves WSL 2" * ("microsoft" in host.release)
-    facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{part}", why, SET_MEMORY)
+    facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{part}", why)
     facts.put("swap_free_bytes", meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
     bounds = list[Bound]()
     try:
@@ -300,7 +300,7 @@ def read_memory(host: Host, facts: Facts) -> None:
         total, why = 0, f"a limit may exist unseen: {error}"
     if not total:
         for fact in (LIMIT, AVAILABLE):
-            facts.put(fact, None, why=why, remedy=SET_MEMORY)
+            facts.put(fact, None, why=why)
         return
     left, source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
     source += " is missing (kernel before 3.14)" * (left is None)
@@ -310,7 +310,7 @@ def read_memory(host: Host, facts: Facts) -> None:
     facts.put(LIMIT, least.most, least.why)
     # what could not be read of one may be less than what all others leave
     tightest = min(bounds, key=lambda bound: -1 if bound.left is None else bound.left)
-    facts.put(AVAILABLE, tightest.left, tightest.source, tightest.source, SET_MEMORY)
+    facts.put(AVAILABLE, tightest.left, tightest.source, tightest.source)
 
 
 def _group_bounds(host: Host) -> list[Bound]:

@@ -5,14 +5,12 @@ memory, and whether this is a virtual machine. Of any other system psutil alone 
 from __future__ import annotations
 
 from ...core.tables import shipped_table
-from ..record import SET_MEMORY
 from .host import Facts, Host, firmware_scope, whole
 
 _REGISTRY = r"HARDWARE\DESCRIPTION\System"
 _BIOS = (rf"{_REGISTRY}\BIOS\SystemManufacturer", rf"{_REGISTRY}\BIOS\SystemProductName")
 # instruction sets about which Windows has no number
 _UNASKED = {"arm": ("i8mm", "bf16", "sve"), "x86": ("fma", "f16c", "bmi2")}
-_UNSTATED = "the system does not state it"
 
 
 def read_processor(host: Host, facts: Facts) -> None:
@@ -84,12 +82,10 @@ def read_memory(host: Host, facts: Facts) -> None:
     limit = total if host.system in ("macos", "windows") else None
     left = memory.get("available")
     left = None if left is None else min(left, total or left)
-    facts.put("memory_total_bytes", total, call, _UNSTATED, SET_MEMORY)
-    facts.put("memory_limit_bytes", limit, f"the hardware's{job}", _UNSTATED, SET_MEMORY)
-    facts.put(
-        "memory_available_bytes", left, "psutil.virtual_memory().available", _UNSTATED, SET_MEMORY
-    )
-    facts.put("swap_free_bytes", memory.get("swap_free"), "psutil.swap_memory().free", _UNSTATED)
+    facts.put("memory_total_bytes", total, call)
+    facts.put("memory_limit_bytes", limit, f"the hardware's{job}")
+    facts.put("memory_available_bytes", left, "psutil.virtual_memory().available")
+    facts.put("swap_free_bytes", memory.get("swap_free"), "psutil.swap_memory().free")
 
 
 def read_cores(host: Host, facts: Facts) -> None:
@@ -101,8 +97,6 @@ def read_cores(host: Host, facts: Facts) -> None:
     if host.system == "macos" and not fast and host.sysctl("hw.optional.arm64") != "1":
         fast, source = physical, "an Intel Mac's cores are alike"
     tool = "psutil" if counts else "sysctl"
-    facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs", _UNSTATED)
-    facts.put(
-        "cpu_cores_usable", float(usable) if usable else None, f"{tool}, logical CPUs", _UNSTATED
-    )
-    facts.put("cpu_cores_performance", fast, source, _UNSTATED)
+    facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs")
+    facts.put("cpu_cores_usable", float(usable) if usable else None, f"{tool}, logical CPUs")
+    facts.put("cpu_cores_performance", fast, source)

@@ -14,7 +14,7 @@ from ...core import Any
 from ...core.files import SHARD, numbered_files
 from ...core.records import Record
 from ...core.tables import shipped_table
-from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel, PresentRuntime
+from ..record import LM_STUDIO, PURPOSES, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
 
 MODELS = "models_present"
@@ -90,8 +90,7 @@ def read_disks(host: Host, facts: Facts) -> None:
     for purpose in PURPOSES:
         place, fact = folders.get(purpose, _NO_HOME), f"disks.{purpose}"
         if not place.path:
-            why = f"its folder is not known: {place.why}"
-            facts.put(fact, None, "", why, SET_DISK)
+            facts.put(fact, None, why=f"its folder is not known: {place.why}")
             continue
         folder, space, writable = place.path, dict[str, Any](), None
         failure = "the volume did not say"
@@ -103,10 +102,9 @@ def read_disks(host: Host, facts: Facts) -> None:
             space, failure = {}, "its file system tells no size"
         if writable is None:
             reason = f"whether this account may write to {folder} is not known: {failure}"
-            facts.put(f"{fact}.writable", None, "", reason, SET_DISK)
+            facts.put(f"{fact}.writable", None, why=reason)
         if not space:
-            reason = f"free space of {folder}: {failure}"
-            facts.put(f"{fact}.free_bytes", None, "", reason, SET_DISK)
+            facts.put(f"{fact}.free_bytes", None, why=f"free space of {folder}: {failure}")
         call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
         facts.sources[fact] = f"{place.why}; {call} of {folder}"
         # of a folder that could not be looked up, the mount that its name states
@@ -125,7 +123,7 @@ def read_disks(host: Host, facts: Facts) -> None:
         disks.append(disk)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
-    facts.put("disks", tuple(disks) or None, source, unknown, SET_DISK)
+    facts.put("disks", tuple(disks) or None, source, unknown)
 
 
 def _look(host: Host, place: Place) -> tuple[str, dict[str, Any], bool | None]:
@@ -329,7 +327,7 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
     where = "commands in PATH and the usual folders; packages of this and of other environments"
     reason = "the recorded tree has none of the folders where runtimes are installed"
-    facts.put("runtimes", value, where, reason, FILL_IN)
+    facts.put("runtimes", value, where, reason)
 
 
 def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, PresentRuntime]:
