@@ -418,11 +418,10 @@ def run_of_process(number: str) -> Run:
     seen = read_process(number)
     if seen is None:
         raise refusal("runs", "no-process", number=number)
-    everything = seen.anonymous_bytes + seen.file_bytes + seen.swapped_bytes
-    sizes = {ALL_MEMORY: everything}
+    sizes = {ALL_MEMORY: seen.memory_bytes}
     if seen.model_file is not None:
         # pages of the model's file apart, where it is mapped
-        rest = everything - seen.model_bytes
+        rest = seen.memory_bytes - seen.model_bytes
         sizes = {MODEL_FILE: seen.model_bytes, EVERYTHING_ELSE: rest, **sizes}
     facts = {"keys": "f16", "values": "f16", **dict(_options(seen))}
     file = seen.model_file or facts.get("file")

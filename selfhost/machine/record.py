@@ -240,11 +240,8 @@ class Machine(Record):
     @classmethod
     def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = RECORDED) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
-        missing ones become unread.
-
-        `unnamed` is what a machine is called whose record gives it no name. `file` is how errors
-        call the input. `MachineFileError` carries the first 20 problems and a count of
-        the rest.
+        missing ones become unread. `unnamed` is what a machine without a name is called, `file` how
+        errors call the input. `MachineFileError` carries the first 20 problems.
         """
         document = Document(file, _without_null(data) if isinstance(data, dict) else {})
         table, schema = document.root, document.values.get("schema")
@@ -259,9 +256,6 @@ class Machine(Record):
         if not document.ok:
             raise MachineFileError(document.problems)
         values |= {name: cls._defaults[name] for name in _NOT_IN_JSON}
-        if "scope" in table.values and "scope" not in values:
-            reason = f"the record says {data['scope']!r}, which this version does not know"
-            values["unread"] = (Unread(fact="scope", reason=reason), *values.get("unread", ()))
         # a machine read without `--name` is recorded so
         if values.get("name", UNNAMED) == UNNAMED:
             values["name"] = unnamed
@@ -270,8 +264,6 @@ class Machine(Record):
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
         """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
-
-        Where the record gives no name the machine is called `the recorded machine`.
         `MachineFileError` carries the problems, as `from_json` has them.
         """
         from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
@@ -313,19 +305,16 @@ class Machine(Record):
     def stated(self, facts: Mapping[str, Any], source: str) -> Machine:
         """A copy with those facts and their source, without what was said of them before."""
         parts = tuple(f"{fact}." for fact in facts)
-        lost = [fact for fact in facts if facts[fact] is None and fact in FACTS]
+        unread = [each for each in self.unread if not each.fact.startswith(parts)]
+        sources = {fact: text for fact, text in self.sources.items() if fact not in facts}
         reason = "what was read is not that of the machine as it was stated"
-        others = {fact: text for fact, text in self.sources.items() if fact not in facts}
-        own = {fact: source for fact in facts if facts[fact] is not None and fact in FACTS}
-        return self.replace(
-            **facts,
-            sources=others | own,
-            assumed=tuple(f for f in self.assumed if f not in facts and not f.startswith(parts)),
-            unread=(
-                *(Unread(fact=fact, reason=reason, remedy="state it by --set") for fact in lost),
-                *(each for each in self.unread if not each.fact.startswith((*parts, *lost))),
-            ),
-        )
+        for fact in (fact for fact in facts if fact in FACTS):
+            if facts[fact] is None:
+                unread.insert(0, Unread(fact=fact, reason=reason, remedy="state it by --set"))
+            else:
+                sources[fact] = source
+        assumed = tuple(f for f in self.assumed if f not in facts and not f.startswith(parts))
+        return self.replace(**facts, sources=sources, assumed=assumed, unread=tuple(unread))
 
     @property
     def is_bandwidth_measured(self) -> bool:
@@ -378,15 +367,12 @@ _EXPLAINED_PARTS = (
 
 
 class Process(Record):
-    """Bytes of memory by kind. `words` is its command line; `anonymous_bytes` are its own pages,
-    with those shared with others; `file_bytes` pages of files, of which `model_bytes` are of
-    `model_file`, the largest mapped file that holds a model. None: none is mapped.
+    """A running one: `words` is its command line. Of its memory, swapped pages and those of files
+    included, `model_bytes` are of `model_file`, the largest mapped file that holds a model.
     """
 
     words: tuple[str, ...]
-    anonymous_bytes: int
-    file_bytes: int
-    swapped_bytes: int = 0
+    memory_bytes: int
     model_file: str | None = None
     model_bytes: int = 0
 

@@ -212,8 +212,7 @@ def test_a_short_chat_is_what_check_tells(model: str, runtime: str, machine: str
 def seen(words: str, **values: Any) -> Process:
     fields: dict[str, Any] = {
         "words": tuple(words.split()),
-        "anonymous_bytes": 170 * MIB,
-        "file_bytes": 390 * MIB,
+        "memory_bytes": 560 * MIB,
         "model_file": "/nowhere/qwen2.5-0.5b-instruct-q4_k_m.gguf",
         "model_bytes": 374 * MIB,
     }

@@ -394,9 +394,7 @@ def read_process(number: str) -> Process | None:
     words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
     return Process(
         words=tuple(words[:10_000]),
-        anonymous_bytes=status["RssAnon"] + status.get("RssShmem", 0),
-        file_bytes=status["RssFile"],
-        swapped_bytes=status.get("VmSwap", 0),
+        memory_bytes=sum(status.get(k, 0) for k in ("RssAnon", "RssShmem", "RssFile", "VmSwap")),
         model_file=model_file,
         model_bytes=resident.get(model_file or "", 0),
     )

@@ -15,15 +15,12 @@ _CLOCK_MEMORY, _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND = 2, 12, 13
 _MAX_DEVICES, _TEXT_BYTES = 256, 96
 
 
-class Library:
+class Library(ctypes.CDLL):
     """The driver's library. A question that it refuses gives None or no numbers."""
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
 
     def call(self, name: str, *values: Any) -> int:
         """The number that a function returns, 0 for success."""
-        function = getattr(self._library, name, None)
+        function = getattr(self, name, None)
         return _FUNCTION_NOT_FOUND if function is None else int(function(*values))
 
     def text(self, name: str, *values: Any) -> str | None:
@@ -103,7 +100,7 @@ def main() -> None:
     facts: dict[str, Any] = {"error": _LIBRARY_NOT_FOUND}
     for place in places:
         try:
-            facts = describe(Library(ctypes.CDLL(place)))
+            facts = describe(Library(place))
             break
         except OSError:
             continue

@@ -156,17 +156,16 @@ def read_models(host: Host, facts: Facts) -> None:
     # what a recorded tree does not hold is not known to be missing on its machine
     stores = {store: at for store, at in stores.items() if host.live or host.exists(at)}
     for store, folder in stores.items():
-        entries: list[PresentModel | None]
+        entries, why = list[PresentModel | None](), ""
         try:
             if not folder:
                 raise ValueError(folders[store].why)
             entries = host.within(partial(list, _SEARCHES[store](host, folder, store)))
+            models += filter(None, entries)
         except (OSError, ValueError) as error:
             why = f"its folder could not be read: {reason_of(error)}"
-        else:
-            models += filter(None, entries)
-            unreadable = entries.count(None)
-            why = f"{unreadable:,} of its models could not be read" if unreadable else ""
+        if unreadable := entries.count(None):
+            why = f"{unreadable:,} of its models could not be read"
         if why:
             facts.put(f"{MODELS}.{store}", None, "", why, _REMEDY)
     if any(model.complete is None for model in models):
