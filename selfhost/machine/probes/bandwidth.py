@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,7 +11,7 @@ from threading import Barrier
 from time import perf_counter, thread_time
 
 from ...core import units
-from ...core.records import Record, Unread
+from ...core.records import Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import Host, reason_of, whole
 from .linux import CPUS
@@ -27,14 +28,9 @@ _CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
 _LEAST_CPU_SHARE, _MAX_THREADS = 0.95, 16
 
 
-class Trace(Record):
-    """When a thread began and was done with each chunk, its share of a processor, and the bytes
-    that it read over and over.
-    """
-
-    seconds: list[float]
-    cpu_share: float
-    area_bytes: int
+# when a thread began and was done with each chunk, its share of a processor, and the bytes that it
+# read over and over
+Trace = namedtuple("Trace", ("seconds", "cpu_share", "area_bytes"))
 
 
 def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
@@ -78,7 +74,7 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     is_busy = others != 0 or min(trace.cpu_share for trace in traces) < _LEAST_CPU_SHARE
     source = f"measured{' at present' * brief}: {count} thread{'s' * (count > 1)} reading"
     source += f" {units.binary(filled_bytes)}{'; busy, so a lower bound' * is_busy}"
-    return int(joint_rate(traces)), source, is_busy
+    return joint_rate(traces), source, is_busy
 
 
 def cache_bytes(host: Host) -> int | None:
@@ -102,14 +98,14 @@ def _count_other_programs(host: Host) -> int | None:
     return None if running is None else max(0, running - 1)
 
 
-def joint_rate(traces: Sequence[Trace]) -> float:
+def joint_rate(traces: Sequence[Trace]) -> int:
     """Bytes per second of all threads together, while all ran; `ValueError` where never."""
     start = max(trace.seconds[0] for trace in traces)
     end = min(trace.seconds[-1] for trace in traces)
     chunks = sum(start < moment <= end for trace in traces for moment in trace.seconds)
     if end <= start or not chunks:
         raise ValueError("the threads did not run at the same time")
-    return chunks * _CHUNK_BYTES / (end - start)
+    return int(chunks * _CHUNK_BYTES / (end - start))
 
 
 def _read(part_bytes: int, seconds: tuple[float, float], wait: Callable[[], object]) -> Trace:
@@ -135,6 +131,4 @@ def _read(part_bytes: int, seconds: tuple[float, float], wait: Callable[[], obje
             # a byte that is not there
             memchr(address + len(done) * _CHUNK_BYTES % filled, 2, _CHUNK_BYTES)
             done.append(perf_counter())
-        return Trace(
-            seconds=done, cpu_share=(thread_time() - used) / (done[-1] - done[0]), area_bytes=filled
-        )
+        return Trace(done, (thread_time() - used) / (done[-1] - done[0]), filled)

@@ -21,6 +21,7 @@ from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
 from ...core.tables import shipped_table
 from ..record import REMEDIES, Machine, normal_architecture, normal_system
+from .system import ANSWERS
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -33,18 +34,14 @@ MAX_READ_BYTES = 2**22
 
 
 class Facts(Record):
-    """Values and sources by fact, and why others are None. Its dicts are filled while it is used,
-    so they are no Mappings, which a record freezes.
-    """
+    """Values and sources by fact, and why others are None: filled while it is used."""
 
     values: dict[str, Any]
     sources: dict[str, str]
     unread: dict[str, Unread]
 
     def put(self, fact: str, value: Any, source: str = "", why: str = "", remedy: str = "") -> None:
-        """A value and where it was read; of None, or what no machine has, why it is unread and what
-        to do about it, if not what is usual.
-        """
+        """A value and its source; of None, or what no machine has, why, and what to do about it."""
         key = Machine._keys.get(fact)
         limits = key.limits if key and value is not None else {}
         if "minimum" in limits and not limits["minimum"] <= value <= limits["maximum"]:
@@ -150,10 +147,9 @@ class Host:
         return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
-        """At most `limit` bytes as text, read once, by the first limit, without the zero at the end
-        of a device tree's; empty where it cannot be read: `why` says.
-        """
+        """At most `limit` bytes as text, read once; empty where it cannot be read: `why` says."""
         if path not in self._texts:
+            # a device tree's ends in a zero
             text = self.read_bytes(path, limit).decode("utf-8", "replace").rstrip("\0")
             # names of firmware may be in an encoding of their own
             is_text = "\0" not in text and text.count("\ufffd") <= len(text.rstrip("\n")) // 4
@@ -191,9 +187,7 @@ class Host:
             return []
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
-        """Bytes of each file in a folder, None of a folder, 0 of a link that leads nowhere. Raises
-        `OSError` for what is there and cannot be looked at.
-        """
+        """Bytes of each file in a folder, None of a folder, 0 of a link that leads nowhere."""
         sizes: dict[str, int | None] = {}
         try:
             entries = os.scandir(self.real(self.paths.join(*parts)))
@@ -220,7 +214,7 @@ class Host:
             return False
 
     def resolve(self, path: str) -> str:
-        """`path` made absolute, with links followed. `OSError` where one leads to nothing."""
+        """`path` made absolute, with links followed."""
         at = os.path.abspath(path)
         while not os.path.lexists(at) and os.path.dirname(at) != at:
             at = os.path.dirname(at)
@@ -264,8 +258,6 @@ class Host:
 
     def ask(self, name: str, about: str | None = None) -> Any:
         """What `system.py` has under that name, or of `about`, a folder or key; else None."""
-        from .system import ANSWERS
-
         return ANSWERS[name]() if about is None else ANSWERS[name](about)
 
     def sysctl(self, name: str) -> str:

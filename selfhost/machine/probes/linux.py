@@ -1,6 +1,6 @@
-"""Linux, by the files of its kernel: the processor and its instruction sets, cores and memory with
-what control groups (versions 1, 2 and both), `ulimit` and affinity leave of them; whether this is
-a container, a virtual machine or the computer itself; and what one running process has.
+"""Linux, by the files of its kernel: the processor, cores and memory with what control groups
+(versions 1, 2 and both), `ulimit` and affinity leave of them; whether this is a container, a
+virtual machine or the computer itself; and what one running process has.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ _ULIMITS = {"v": ("Max address space", "VmSize"), "d": ("Max data size", "VmData
 
 
 def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
-    """/proc/cpuinfo: what the processor is called, empty where nothing says, of Arm by the numbers
-    of its parts; and what every CPU can do, None where the kernel lists nothing (RISC-V, POWER).
-    """
+    """The processor's name, and what every CPU can do: None where nothing lists it (RISC-V)."""
     values: dict[str, dict[str, None]] = {}
     for line in dict.fromkeys(text.splitlines()):
         key, _, value = line.partition(":")
@@ -106,9 +104,7 @@ def parse_sizes(text: str) -> dict[str, int]:
 
 
 def read_processor(host: Host, facts: Facts) -> None:
-    """What programs here are made for, what the processor is called, and what the kernel lets
-    programs use of it, in the kernel's words.
-    """
+    """What programs here are made for, the processor's name, and its instruction sets."""
     text = host.read_text(CPUINFO)
     (model, sets), why, remedy = parse_cpuinfo(text), host.why[CPUINFO], ""
     kind, source = host.architecture, "uname"

@@ -14,16 +14,13 @@ _UNASKED = {"arm": ("i8mm", "bf16", "sve"), "x86": ("fma", "f16c", "bmi2")}
 
 
 def read_processor(host: Host, facts: Facts) -> None:
-    """What programs here are made for, what the processor is called, and what it can do, in the
-    Linux kernel's words.
-    """
+    """What programs here are made for, the processor's name, and its instruction sets."""
     kind, source = host.architecture, "uname"
-    where, key = "sysctl machdep.cpu.brand_string", "ProcessorNameString"
-    name, why = host.sysctl("machdep.cpu.brand_string").strip(), f"{where} is empty"
+    name, where = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
     if host.system == "windows":
         source = "registry, PROCESSOR_ARCHITECTURE"
-        name = str(host.ask("registry", rf"{_REGISTRY}\CentralProcessor\0\{key}") or "").strip()
-        where, why = f"registry, {key}", f"registry, {key} does not say"
+        where, key = "registry, ProcessorNameString", rf"{_REGISTRY}\CentralProcessor\0"
+        name = str(host.ask("registry", rf"{key}\ProcessorNameString") or "")
         maker = "arm" if kind == "aarch64" else "x86"
         table = shipped_table("firmware_names")[f"windows_{maker}"]
         there = host.ask("processor_features") or ()
@@ -41,7 +38,7 @@ def read_processor(host: Host, facts: Facts) -> None:
         if host.sysctl("sysctl.proc_translated") == "1":
             source += "; this Python is an x86_64 one under Rosetta: install an arm64 one"
     facts.put("architecture", kind, source, "the system did not say what processor it has")
-    facts.put("cpu_model", name or None, where, why)
+    facts.put("cpu_model", name.strip() or None, where, f"{where} is empty")
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:

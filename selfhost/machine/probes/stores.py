@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from ...core import Any
 from ...core.files import SHARD, numbered_files
-from ...core.records import Record
 from ...core.tables import shipped_table
 from ..record import LM_STUDIO, PURPOSES, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
@@ -24,43 +24,36 @@ _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf
 Models = Iterator[PresentModel | None]
 
 
-class Place(Record):
-    """Where models go, and what decided it, or why no path is known; `account` stores them, if not
-    the one that asks.
-    """
-
-    path: str
-    why: str
-    account: str | None = None
-
-
-_NO_HOME = Place(path="", why="no home folder of its account is known")
+# where models go, and what decided it, or why no path is known; who stores them, if not the account
+# that asks
+Place = namedtuple("Place", ("path", "why", "account"), defaults=(None,))
+_NO_HOME = Place("", "no home folder of its account is known")
 
 
 def places(host: Host) -> dict[str, Place]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     # models of whisper.cpp go where the download script is told to put them
-    folders = {"whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")}
+    folders = {"whisper.cpp": Place(".", "whisper.cpp has no folder of its own")}
     table = shipped_table("present")
     for row in table["store"]:
         variable = row.get("variable", "")
         above = host.env.get(variable) if variable else host.home
         for store in row["of"] if above else ():
             path = host.paths.join(above, *row["below"])
-            folders.setdefault(store, Place(path=path, why=variable or "default"))
+            folders.setdefault(store, Place(path, variable or "default"))
     if hub := folders.get("huggingface"):
         # llama.cpp expands neither `~` nor variables
         path = hub.path
         if "~" in path or "$" in path:
             path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
             path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
-        folders["huggingface"] = hub.replace(path=path)
+        folders["huggingface"] = Place(path, hub.why)
     unit = next((file for file in table["ollama_units"] if host.read_text(file)), None)
     if unit and host.system == "linux":
         folders["ollama"] = _service_place(host, unit)
     elif host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
-        folders["ollama"] = Place(path="/var/snap/ollama/common/models", why=why, account="root")
+        folders["ollama"] = Place("/var/snap/ollama/common/models", why, "root")
     return folders
 
 
@@ -71,17 +64,16 @@ def _service_place(host: Host, unit: str) -> Place:
     texts = {file: host.read_text(file) for file in (unit, *files)}
     closed = [file for file in files if not texts[file] and "is empty" not in host.why[file]]
     if closed or (folder in host.why and host.exists(folder)):
-        return Place(path="", why=host.why[closed[0] if closed else folder])
+        return Place("", host.why[closed[0] if closed else folder])
     # the last setting wins
     text = "\n".join(texts.values())
     account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", text)][-1]
     if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', text):
-        return Place(path=paths[-1], why=f"OLLAMA_MODELS in {unit}", account=account)
+        return Place(paths[-1], f"OLLAMA_MODELS in {unit}", account)
     rows = [line.split(":") for line in host.read_text("/etc/passwd").splitlines()]
     home = next((row[5] for row in rows if row[0] == account and len(row) > 5), "")
-    if home[:1] != "/":
-        return _NO_HOME
-    return Place(path=f"{home}/.ollama/models", why=f"home of {unit}", account=account)
+    is_known = home[:1] == "/"
+    return Place(f"{home}/.ollama/models", f"home of {unit}", account) if is_known else _NO_HOME
 
 
 def read_disks(host: Host, facts: Facts) -> None:
@@ -127,9 +119,7 @@ def read_disks(host: Host, facts: Facts) -> None:
 
 
 def _look(host: Host, place: Place) -> tuple[str, dict[str, Any], bool | None]:
-    """The nearest folder upwards that exists, its volume, and whether it can be stored there.
-    `OSError` where that is of another volume.
-    """
+    """The nearest folder upwards that exists, its volume, and whether it can be stored there."""
     folder = wanted = host.resolve(place.path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)
@@ -213,15 +203,13 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
 
 def _is_whole(files: Mapping[str, int], first: str) -> bool | None:
     """Whether names say that nothing is missing; None where none does."""
-    has_index = any(name.endswith(".index.json") for name in files)
-    is_whole = first.startswith("consolidated") or (
-        "config.json" in files and (not has_index or re.fullmatch(SHARD, first) is not None)
-    )
-    return is_whole or None
+    is_split = any(name.endswith(".index.json") for name in files)
+    is_sure = "config.json" in files and (not is_split or re.fullmatch(SHARD, first) is not None)
+    return first.startswith("consolidated") or is_sure or None
 
 
 def _search_hub(host: Host, hub: str, store: str) -> Models:
-    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
+    """`models--ORG--NAME`, each with `refs` and `snapshots`."""
     for name in _folder_names(host, hub):
         if not name.startswith("models--"):
             continue
@@ -330,7 +318,7 @@ def read_runtimes(host: Host, facts: Facts) -> None:
 
 
 def _search_runtimes(host: Host, programs: list[tuple[str, str]]) -> dict[str, PresentRuntime]:
-    """By programs and by packages beside them, in the active environment, beside the work, here."""
+    """By programs and by packages beside them, in the active environment and beside the work."""
     runtimes: dict[str, PresentRuntime] = {}
     join, dirname = host.paths.join, host.paths.dirname
     prefixes = [host.env.get("VIRTUAL_ENV", ""), host.env.get("CONDA_PREFIX", "")]
