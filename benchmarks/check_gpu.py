@@ -63,8 +63,7 @@ class Answered(Host):
 
 def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:
     """What one library said that nvidia-smi says otherwise, as lines."""
-    read = gpus.read_nvidia(Answered(answer), 0)
-    cards = read.cards if read else ()
+    cards = [card for read in gpus.read_nvidia(Answered(answer), 0) for card in read.cards]
     whole = [row for row in rows if row["mig.mode.current"] != "Enabled"]
     found = []
     plain = [card for card in cards if not card.is_part]
