@@ -14,7 +14,7 @@ from statistics import fmean, harmonic_mean, median
 from ..core import Any
 from ..core.records import Record
 from ..core.tables import expression, refusal, sentences, shipped_table
-from ..machine.probes.linux import read_process
+from ..machine.reader import process
 from ..machine.record import Process
 
 # terms of a process: sums of what the needs predict term by term
@@ -415,7 +415,7 @@ def _read_vllm(text: str) -> Run | None:
 
 def run_of_process(number: str) -> Run:
     """The options and the memory of that process. Raises `SelfhostError` for another program."""
-    seen = read_process(number)
+    seen = process(number)
     if seen is None:
         raise refusal("runs", "no-process", number=number)
     sizes = {ALL_MEMORY: seen.memory_bytes}

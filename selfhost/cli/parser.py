@@ -410,9 +410,9 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
         or processor_of(machine).chip is not None
     ):
         return machine
-    from ..machine.probes.bandwidth import with_measured
+    from ..machine.reader import measured_at_present
 
-    return with_measured(machine, brief=True)
+    return measured_at_present(machine)
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:

@@ -1,4 +1,4 @@
-"""The door to the real machine, as it is now, or to a recorded tree."""
+"""The one door to the real machine: as it is now, one process of it, or a recorded tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core import TYPE_CHECKING, Any
 from ..core.errors import expect_type
 from ..core.records import Record, shown
 from ..core.tables import shipped_table
-from .record import BANDWIDTH, FACTS, UNNAMED
+from .record import BANDWIDTH, FACTS, UNNAMED, Process
 from .record import Machine as Machine
 
 if TYPE_CHECKING:
@@ -41,6 +41,20 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
     from .probes.bandwidth import with_measured
 
     return with_measured(machine)
+
+
+def measured_at_present(machine: Machine) -> Machine:
+    """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms."""
+    from .probes.bandwidth import with_measured
+
+    return with_measured(machine, brief=True)
+
+
+def process(number: str) -> Process | None:
+    """The running process of that id; None where it cannot be read, as always but on Linux."""
+    from .probes.linux import read_process
+
+    return read_process(number)
 
 
 def read_machine(host: Host | None = None) -> Machine:

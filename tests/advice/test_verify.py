@@ -226,7 +226,7 @@ def test_a_server_by_its_options_and_kinds_of_memory(monkeypatch: pytest.MonkeyP
     words = (
         "llama-server --model=a.gguf -c 9 -c 8192 -np 2 -t 4 -ngl 99 -ctk q8_0 -ctv q8_0 --alias -c"
     )
-    monkeypatch.setattr(module, "read_process", lambda _number: seen(words))
+    monkeypatch.setattr(module, "process", lambda _number: seen(words))
     run = run_of_process("1")
     told = (run.context_tokens, run.parallel, run.threads, run.gpu_layers, run.kv_cache_type)
     assert told == (4096, 2, 4, 99, "q8_0")
@@ -237,10 +237,10 @@ def test_a_server_by_its_options_and_kinds_of_memory(monkeypatch: pytest.MonkeyP
 def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As is one that is not there."""
     other = seen("bash", model_file=None, model_bytes=0)
-    monkeypatch.setattr(module, "read_process", lambda _number: other)
+    monkeypatch.setattr(module, "process", lambda _number: other)
     with pytest.raises(SelfhostError, match="no GGUF file"):
         run_of_process(str(os.getpid()))
-    monkeypatch.setattr(module, "read_process", lambda _number: None)
+    monkeypatch.setattr(module, "process", lambda _number: None)
     with pytest.raises(SelfhostError, match="cannot be read"):
         run_of_process("4194305")
 

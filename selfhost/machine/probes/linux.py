@@ -374,7 +374,6 @@ _MAPPED = (
 
 
 def read_process(number: str) -> Process | None:
-    """The running process of that id; None where it cannot be read, as always but on Linux."""
     host = Host()
     status = parse_sizes(host.read_text(f"/proc/{number}/status"))
     maps = host.read_text(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
