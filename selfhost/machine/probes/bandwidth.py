@@ -60,7 +60,7 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     if reason := next((reason for reason, holds in refusals.items() if holds), None):
         raise ValueError(reason)
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
-    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
+    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
     part_bytes = min(wanted_bytes, free // 8, _MOST_BYTES) // count
     # once each thread has its memory, all begin together
     areas, wait = [part_bytes] * count, Barrier(count, timeout=10).wait
@@ -77,8 +77,8 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     return joint_rate(traces), source, is_busy
 
 
-def cache_bytes(host: Host) -> int | None:
-    """The last-level caches of the CPUs this process may use; None where the system is silent."""
+def cache_bytes(host: Host) -> int:
+    """The last-level caches of the CPUs this process may use; the usual where nothing says."""
     sizes: dict[str, int] = {}
     for cpu in host.ask("affinity") or ():
         for level in (3, 2):
@@ -86,7 +86,7 @@ def cache_bytes(host: Host) -> int | None:
             if number := whole(host.read_text(f"{folder}/size").strip().removesuffix("K"), 9):
                 sizes[host.read_text(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
                 break
-    return sum(sizes.values()) or None
+    return sum(sizes.values()) or _USUAL_CACHE_BYTES
 
 
 def _count_other_programs(host: Host) -> int | None:

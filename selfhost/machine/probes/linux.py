@@ -254,17 +254,17 @@ def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]
     """
     version, mounts, path = _hierarchy(host, controller)
     levels, needed = list[tuple[str, str]](), _FILES[version, controller]
-    if version == 2 and not mounts and not path:
+    if (version, mounts, path) == (2, [], ""):
         # a kernel without control groups
         return version, levels
-    ends = [(mount.root.rstrip("/"), mount.point.rstrip("/")) for mount in mounts]
-    # the first mount that shows them decides
-    above = next((pair for pair in ends if path and f"{path}/".startswith(f"{pair[0]}/")), None)
-    if above is None or {".", ".."} & {*path.split("/")}:
-        shown = [f"{mount.point} shows the groups of {mount.root}" for mount in mounts]
+    showing = (m for m in mounts if path and f"{path}/".startswith(m.root.rstrip("/") + "/"))
+    mount = next(showing, None)
+    if mount is None or {".", ".."} & {*path.split("/")}:
+        shown = [f"{each.point} shows the groups of {each.root}" for each in mounts]
         shown = shown or ["none are mounted here"]
         raise ValueError(f"{', '.join(shown)}; this process is in {path or 'none'}")
-    (root, point), parts = above, path[len(above[0]) :].rstrip("/").split("/")
+    root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
+    parts = path[len(root) :].rstrip("/").split("/")
     for count in range(len(parts), 0, -1):
         step = "/".join(parts[:count])
         folder, name = point + step, root + step or "/"
