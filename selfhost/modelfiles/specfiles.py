@@ -34,6 +34,8 @@ _SOURCED = (
     "license", "openness", "parameters", "architecture", "components", "embedding", "safety",
     "availability",
 )  # fmt: skip
+# keys that name other files by their ids
+_POINTERS = "availability.open_alternatives availability.successor upkeep.superseded_by tuned_from"
 # a stated count of parameters lies that near to the true one
 PARAMETERS_SHARE = 0.005
 # a figure of one digit ("7_000_000_000") may be that far from what it rounds
@@ -220,59 +222,46 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
 
 
 def _check_references(document: Document, ids: Sequence[str], runtime_ids: Sequence[str]) -> None:
-    named = [
-        *_texts(document, "availability", "open_alternatives"),
-        *_texts(document, "availability", "successor"),
-        *_texts(document, "upkeep", "superseded_by"),
-        # a model may be tuned from one that no spec describes
-        *(pair for pair in _texts(document, "tuned_from") if "/" not in pair[1] != SCRATCH),
-    ]
-    programs = _texts(document, "runtimes") if runtime_ids else []
-    for place, text in (*named, *programs):
-        what, choices = ("spec", ids) if (place, text) in named else ("runtime", runtime_ids)
-        if what == "spec" and text == _id_of(document):
-            document.add(place, f'"{shortened(text)}" is this model itself')
-        elif text not in choices:
-            listed = f"one of {', '.join(choices)}" if what == "runtime" else None
-            remedy = document.did_you_mean(text, choices, listed, '"{}"')
-            document.add(place, f'no {what} has the id "{shortened(text)}"', remedy)
+    spec_id = _id_of(document)
+    for key in [*_POINTERS.split(), *(["runtimes"] if runtime_ids else [])]:
+        what, choices = ("runtime", runtime_ids) if key == "runtimes" else ("spec", ids)
+        for place, text in _texts(document, *key.split(".")):
+            if what == "spec" and text == spec_id:
+                document.add(place, f'"{shortened(text)}" is this model itself')
+            # a model may be tuned from one that no spec describes
+            elif text not in choices and (key != "tuned_from" or "/" not in text != SCRATCH):
+                listed = f"one of {', '.join(choices)}" if what == "runtime" else None
+                remedy = document.did_you_mean(text, choices, listed, '"{}"')
+                document.add(place, f'no {what} has the id "{shortened(text)}"', remedy)
 
 
 def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] | None) -> None:
-    """That the stated parameters are those `counted` over the architecture or the components."""
+    """That the stated parameters are those `counted` over the architecture or the components: at
+    most a share of them apart, or half of the last digit where they were rounded.
+    """
     counts, beside = spec.parameters, spec.parameters.encoders or 0
-    stated = counts.total or 0
+    stated, own = counts.total or 0, sum((spec.components or {}).values())
+    # the key, what is stated and what is true, over what, and how far apart they may be, too
+    is_own = own and not document.has_faults("components")
+    rows = [("total", stated, own, "components", 0)] if is_own else []
     if counted is not None:
         total, active = counted
         if not beside and "parameters.encoders" in spec.unknown:
             # the encoders are inside what is stated, which is therefore no less than the rest
             beside = max(0, stated - total)
-        basis = "encoders" if counts.encoders else "architecture"
-        is_right = _compare(document, "total", stated, total + beside, basis)
-        if is_right and counts.active is not None:
-            apart = abs(total + beside - stated)
-            _compare(document, "active", counts.active, active + beside, "active", apart)
-    components = sum((spec.components or {}).values())
-    if components and not document.has_faults("components"):
-        _compare(document, "total", stated, components, "components")
-
-
-def _compare(
-    document: Document, key: str, stated: int, true: int, basis: str, more: int = 0
-) -> bool:
-    """Whether a stated count is the true one: at most a share of it and `more` apart, or half of
-    its last digit where it was rounded. Notes where it is not.
-    """
-    zeros = len(str(stated)) - len(str(stated).rstrip("0"))
-    rounded = min(10**zeros // 2, int(stated * _ROUNDED_SHARE))
-    apart = true - stated
-    if abs(apart) <= max(int(stated * PARAMETERS_SHARE), rounded) + more:
-        return True
-    share = f"{abs(apart) / stated * 100:.{0 if abs(apart) * 10 > stated else 1}f} %"
-    (what, correct), than = FILES["spec_bases"][basis], "more" if apart > 0 else "less"
-    values = {"what": what, "correct": correct, "share": share, "than": than, "key": key}
-    _note(document, ("parameters", key), "count", stated=stated, true=true, **values)
-    return False
+        basis, apart = "encoders" if counts.encoders else "architecture", total + beside - stated
+        rows.append(("total", stated, total + beside, basis, 0))
+        if counts.active is not None:
+            rows.append(("active", counts.active, active + beside, "active", abs(apart)))
+    for key, stated, true, basis, more in rows:
+        zeros = len(str(stated)) - len(str(stated).rstrip("0"))
+        rounded = min(10**zeros // 2, int(stated * _ROUNDED_SHARE))
+        apart = abs(true - stated)
+        if apart > max(int(stated * PARAMETERS_SHARE), rounded) + more:
+            share = f"{apart / stated * 100:.{0 if apart * 10 > stated else 1}f} %"
+            (what, correct), than = FILES["spec_bases"][basis], "more" if true > stated else "less"
+            figures = {"stated": stated, "true": true, "share": share, "than": than, "key": key}
+            _note(document, ("parameters", key), "count", what=what, correct=correct, **figures)
 
 
 def _check_files(document: Document, spec: ModelSpec) -> None:
