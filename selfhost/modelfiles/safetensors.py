@@ -105,62 +105,59 @@ def read_weights(
         )
     weights = _weights_in(path, files)
     if config is not None:
-        described = read_config(config)
+        model = read_config(config)
     else:
-        # _with_weights knows them where the weights are not packed
+        # _with_weights knows the parameters where the weights are not packed
         spec = source.spec_of(path, unknown=dict(FILES["undescribed"]))
-        described = LocalModel(spec=spec, quantization=weights.dtype)
-    model = _with_weights(described, weights)
-    spec, format = model.spec, model.format
-    unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
-    published: tuple[PublishedFiles, ...] = ()
-    quantization = model.quantization if model.quantization in QUANTIZATIONS[format] else None
-    if quantization is None:
-        unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=weights.types)
-    else:
-        sizes, headers = {quantization: weights.size_bytes}, SIZE_OF + shown(path)
-        published = (PublishedFiles(format=format, source=headers, bytes=sizes),)
-    headers = f"headers of the safetensors files of {shown(path)}"
+        model = LocalModel(spec=spec, quantization=weights.dtype)
+    spec, headers = model.spec, f"headers of the safetensors files of {shown(path)}"
     spec = spec.replace(
-        files=published,
-        unknown=unknown,
+        unknown={
+            key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")
+        },
         tokenizer=any(source.beside(files[0], name) for name in FILES["tokenizers"]),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
         origin=path,
     )
     notes = (*notes, *model.notes)
-    return model.replace(spec=spec, quantization=quantization, files_here=True, notes=notes)
+    return _with_weights(model.replace(spec=spec, files_here=True, notes=notes), weights)
 
 
 def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     """What a config.json says, mended by its weights; where these contradict it, no layers."""
-    spec, notes, held, name = model.spec, model.notes, weights.total, model.quantization
-    unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
-    if not weights.predict_more:
-        # transformers leaves out the blocks that its classes do not have, so a copy that it saved
-        # lacks them
-        parameters = parameters.replace(mtp=None)
-    if held is not None:
-        parameters = _with_counted(parameters, unknown, model.language_parameters, held)
-        notes += tuple(filter(None, [parameters.difference]))
-    quantized, dtype = spec.quantized, None if model.is_quantized else weights.dtype
-    if not model.is_quantized and (weights.dtype is None or weights.is_scaled):
-        unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
-        quantized, dtype, name = Quantized(format="safetensors"), None, None
-    elif not model.is_quantized:
+    spec, notes, name = model.spec, model.notes, model.quantization
+    unknown, architecture, quantized = dict(spec.unknown), spec.architecture, spec.quantized
+    parameters = _with_counted(model, unknown, weights)
+    notes += tuple(filter(None, [parameters.difference]))
+    dtype = None if model.is_quantized or weights.is_scaled else weights.dtype
+    if dtype is not None:
         if name not in (None, dtype):
             notes += (reason("other-type", said=name, held=dtype),)
         name = dtype
+    elif not model.is_quantized:
+        unknown["architecture.matrix_dtype"] = reason("packed", types=weights.types)
+        quantized, name = Quantized(format="safetensors"), None
     if why := _contradiction(model, weights):
         unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
         unknown["architecture"], architecture = why, None
-    elif architecture is not None:
-        architecture = architecture.replace(dtype=architecture.dtype or dtype)
-        if architecture.dtype is not None:
-            unknown.pop("architecture.dtype", None)
+    elif architecture is not None and (published := architecture.dtype or dtype):
+        architecture = architecture.replace(dtype=published)
+        unknown.pop("architecture.dtype", None)
+    files: tuple[PublishedFiles, ...] = ()
+    if name in QUANTIZATIONS[model.format]:
+        sizes = {name: weights.size_bytes}
+        origin = SIZE_OF + shown(spec.origin)
+        files = (PublishedFiles(format=model.format, source=origin, bytes=sizes),)
+    else:
+        name = None
+        unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=weights.types)
     spec = spec.replace(
-        architecture=architecture, unknown=unknown, parameters=parameters, quantized=quantized
+        architecture=architecture,
+        files=files,
+        unknown=unknown,
+        parameters=parameters,
+        quantized=quantized,
     )
     return model.replace(spec=spec, quantization=name, notes=notes)
 
@@ -174,15 +171,20 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     return reason("plain", name=model.quantization, types=weights.types) if is_other else None
 
 
-def _with_counted(
-    parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
-) -> Parameters:
+def _with_counted(model: LocalModel, unknown: dict[str, str], weights: Weights) -> Parameters:
     """The parameters with those that the files hold, which are `unknown` no more."""
+    parameters, held, language = model.spec.parameters, weights.total, model.language_parameters
+    if not weights.predict_more:
+        # transformers leaves out the blocks that its classes do not have, so a copy that it saved
+        # lacks them
+        parameters = parameters.replace(mtp=None)
+    if held is None:
+        return parameters
     unknown.pop("parameters.total", None)
-    total = held - (parameters.mtp or 0)
+    total, active = held - (parameters.mtp or 0), parameters.active
     encoders = total - language if language is not None else 0
     sees = parameters.encoders is not None or "parameters.encoders" in unknown
-    gap, active = total - (parameters.total or 0), parameters.active
+    gap = total - (parameters.total or 0)
     if parameters.total is None or (sees and encoders > 0):
         if active is not None and parameters.total is not None:
             active += gap
@@ -242,12 +244,8 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
         if (missing := 8 + length - size) > 0:
             refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
         content = (start[8:] + read_some(stream, max(0, length - len(start) + 8)))[:length]
-    if len(content) < length:
-        refuse(path, "shorter")
-    bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "instead": _IN_SHARDS}
-    header = parse_json(path, content, what="safetensors header", **bounds)
-    if not isinstance(header, dict):
-        refuse(path, "damaged", what="its header is no table of tensors")
+    bounds: Any = {"max_signs": MAX_TENSORS * _SIGNS_PER_TENSOR, "remedy": _IN_SHARDS}
+    header = parse_json(path, content, what="file", **bounds)
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
         refuse(path, "tensors", count=len(header), most=MAX_TENSORS)
@@ -292,7 +290,7 @@ def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> 
 
 def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     """The files that an index names, beside it, and the bytes of all their tensors if it says."""
-    bounds = {"max_signs": _MAX_INDEX_SIGNS, "instead": _IN_SHARDS}
+    bounds = {"max_signs": _MAX_INDEX_SIGNS, "remedy": _IN_SHARDS}
     values = source.read_json(index, MAX_INDEX_BYTES, what="safetensors index", **bounds)
     table = values if isinstance(values, dict) else {}
     places, metadata = (

@@ -127,18 +127,16 @@ def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
 
 
 def read_json(path: str, limit: int, *, what: str, **bounds: Any) -> Any:
-    """The values of a JSON file of at most `limit` bytes; `bounds` as `parse_json` takes them."""
+    """The values of a JSON file of at most `limit` bytes."""
     with readable(path, f"give the {what} as it was published"):
         content = files.read_file(path, limit)
     refuse_other_kinds(path, content[:4096], len(content))
     return parse_json(path, content, what=what, **bounds)
 
 
-def parse_json(
-    path: str, content: bytes, *, what: str, instead: str | None = None, **bounds: Any
-) -> Any:
-    """The values of JSON that nobody vouches for; `instead` is the remedy for too much of it."""
-    with readable(path, instead or f"give the {what} as it was published"):
+def parse_json(path: str, content: bytes, *, what: str, **bounds: Any) -> Any:
+    """The values of JSON that nobody vouches for; `bounds` as `core.files` takes them."""
+    with readable(path, f"give the {what} as it was published"):
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
