@@ -19,10 +19,9 @@ from ..core.records import shown
 from ..core.tables import shipped_table
 from ..needs.tensors import (
     UNKNOWN_ROW,
+    all_and_active,
     block_tensors,
-    checkpoint_tensors,
     count_parameters,
-    idle_parameters,
     row_of,
 )
 from . import source
@@ -113,14 +112,13 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     is_whole = "parameters.total" not in keys.unknown
     if architecture is None or not is_whole or row_of(architecture) is UNKNOWN_ROW:
         return Parameters()
-    groups = checkpoint_tensors(architecture)
-    total = count_parameters(groups)
+    total, active = all_and_active(architecture)
     if total > source.MAX_PARAMETERS:
         source.refuse(keys.path, "parameters", total=total)
     predicts = "mtp_layers" in keys.outer_type
     return Parameters(
         total=total,
-        active=max(1, total - idle_parameters(groups, architecture)),
+        active=max(1, active),
         mtp=count_parameters(block_tensors(architecture)) or None if predicts else None,
     )
 
@@ -239,7 +237,16 @@ def _kinds(keys: Keys) -> list[str]:
     layers, names = range(keys.layers), keys.per_layer(*TABLES["keys"]["kinds"])
     every, place = keys.number("full_attention_interval"), keys.stated(*TABLES["places"])
     if names is not None:
-        kinds = _listed_kinds(keys, names)
+        if isinstance(names, list):
+            # the keys of recurrent layers stand in the file whether or not the list has any
+            keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
+        meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
+        if _window(keys) is None:
+            meanings.update({name: "full" for name in meanings if meanings[name] == "sliding"})
+        kinds = [meanings.get(str(name), "") for name in names]
+        if "" in kinds:
+            key, odd = keys.stated(*TABLES["keys"]["kinds"]), short(names[kinds.index("")])
+            raise Unclear(f"{key}: {odd} is not understood")
     elif (places := keys.places(place)) is not None:
         kind, others = TABLES["places"][place]
         kinds = [kind if number in places else others for number in layers]
@@ -251,20 +258,6 @@ def _kinds(keys: Keys) -> list[str]:
         kinds = ["sliding" if slides else "full" for slides in _sliding(keys)]
     # whatever the file says, the last layer of some attends to everything
     return [*kinds[:-1], "full"] if keys.type.get("last_full") else kinds
-
-
-def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
-    if isinstance(names, list):
-        # the keys of recurrent layers stand in the file whether or not the list has any
-        keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
-    meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
-    for name in names:
-        if not isinstance(name, str) or name not in meanings:
-            raise Unclear(
-                f"{keys.stated(*TABLES['keys']['kinds'])}: {short(name)} is not understood"
-            )
-    slides = "full" if _window(keys) is None else "sliding"
-    return [slides if meanings[name] == "sliding" else meanings[name] for name in names]
 
 
 def _window(keys: Keys) -> int | None:
@@ -547,6 +540,3 @@ def _refuse_unknown_cache(
     elif incomplete is not None and (is_encoder or row.get("recomputes")):
         # without its row it would be believed to keep a cache
         raise Unclear(incomplete)
-    is_untied = keys.class_row and keys.values.get("tie_word_embeddings") is False
-    if is_encoder and is_untied and name.endswith("ForMaskedLM"):
-        raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")

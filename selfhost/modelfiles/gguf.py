@@ -20,10 +20,8 @@ from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import (
     UNKNOWN_ROW,
     ArchitectureRow,
-    checkpoint_tensors,
-    count_parameters,
+    all_and_active,
     gguf_tensors,
-    idle_parameters,
     row_of,
 )
 from . import source
@@ -214,9 +212,9 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
     if architecture is not None and row_of(architecture) is not UNKNOWN_ROW:
-        groups = checkpoint_tensors(architecture)
-        total = count_parameters(groups) if model.is_as_row else total
-        active = total - idle_parameters(groups, architecture)
+        whole, used = all_and_active(architecture)
+        total = whole if model.is_as_row else total
+        active = total - (whole - used)
     if total > source.MAX_PARAMETERS:
         raise Malformed(f"{total:.1e} parameters")
     return Parameters(total=total or None, active=active or None, mtp=predicting or None)
@@ -328,11 +326,9 @@ def _differences_from_row(
         own["attention_bias"] = any(
             name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names
         )
-    factors = {
-        "rope_factors_long.weight" in names: "long_short",
-        "rope_freqs.weight" in names: "freqs",
-    }
-    own["rope_factors"] = factors.get(True, row.rope_factors)
+    for name, kind in _TABLE["rope_factors"].items():
+        if name in names:
+            own["rope_factors"] = kind
     # latent attention has no such norm
     if group := next((group for group in attention if group.kind != "latent"), None):
         shape = model.shape(group.layers[0], "attn_q_norm.weight")
@@ -375,18 +371,13 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
 def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Attention | None]:
     """The attention of each layer, None for a layer without it."""
     by_layer: list[Attention | None] = [None] * model.layers
-    attending = []
-    for layer, state in enumerate(states):
-        kind = state.kind if state is not None else None
-        names = "attending_beside_delta" if kind == "delta" else "attending"
-        if kind not in ("kda", "lightning") and model.has(layer, *_TABLE[names]):
-            attending.append(layer)
-    if not attending:
-        return by_layer
-    window = _window(model)
+    window, tensors = _window(model), _TABLE["attending"]
     slides = _sliding(model, window)
     most = max(model.number("attention.head_count", layer=n) or 0 for n in range(model.layers))
-    for layer in attending:
+    for layer, state in enumerate(states):
+        kind = state.kind if state is not None else "other"
+        if not model.has(layer, *tensors.get(kind, tensors["other"])):
+            continue
         stated = model.number("attention.head_count", layer=layer)
         heads = stated or most or model.needed("attention.head_count")
         part = _attention_of(model, layer, heads, slides=slides[layer])

@@ -30,7 +30,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import cache_groups, checkpoint_tensors, count_parameters, idle_parameters
+from .tensors import all_and_active, cache_groups
 
 
 def needs_of(
@@ -201,11 +201,7 @@ def why_cache_type_refused(
 def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
     """Parameters without encoders, all and those used for one token; None where not known."""
     case = case_of(spec)
-    if not case.whole:
-        return None
-    groups = checkpoint_tensors(case.model)
-    total = count_parameters(groups)
-    return total, total - idle_parameters(groups, case.model)
+    return all_and_active(case.model) if case.whole else None
 
 
 def decode_bytes_by_type(

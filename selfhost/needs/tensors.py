@@ -187,8 +187,10 @@ def count_parameters(groups: Iterable[TensorGroup]) -> int:
     return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
 
 
-def idle_parameters(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
-    """Parameters of the routed experts that one token does not use: `total` minus `active`."""
+def all_and_active(architecture: Architecture) -> tuple[int, int]:
+    """The published parameters, and those that one token uses: all but other routed experts."""
+    groups = checkpoint_tensors(architecture)
+    total = count_parameters(groups)
     routed = [group for group in groups if "exps." in group.name and "norm" not in group.name]
     left_out = 0
     for layer in architecture.feed_forward:
@@ -198,7 +200,7 @@ def idle_parameters(groups: Iterable[TensorGroup], architecture: Architecture) -
                 experts = group.shape[-1]
                 used = min(layer.used or experts, experts)
                 left_out += count_parameters((group,)) * (experts - used) // experts
-    return left_out
+    return total, total - left_out
 
 
 @lru_cache(maxsize=512)
