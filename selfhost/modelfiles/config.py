@@ -237,16 +237,7 @@ def _kinds(keys: Keys) -> list[str]:
     layers, names = range(keys.layers), keys.per_layer(*TABLES["keys"]["kinds"])
     every, place = keys.number("full_attention_interval"), keys.stated(*TABLES["places"])
     if names is not None:
-        if isinstance(names, list):
-            # the keys of recurrent layers stand in the file whether or not the list has any
-            keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
-        meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
-        if _window(keys) is None:
-            meanings.update({name: "full" for name in meanings if meanings[name] == "sliding"})
-        kinds = [meanings.get(str(name), "") for name in names]
-        if "" in kinds:
-            key, odd = keys.stated(*TABLES["keys"]["kinds"]), short(names[kinds.index("")])
-            raise Unclear(f"{key}: {odd} is not understood")
+        kinds = _listed_kinds(keys, names)
     elif (places := keys.places(place)) is not None:
         kind, others = TABLES["places"][place]
         kinds = [kind if number in places else others for number in layers]
@@ -258,6 +249,18 @@ def _kinds(keys: Keys) -> list[str]:
         kinds = ["sliding" if slides else "full" for slides in _sliding(keys)]
     # whatever the file says, the last layer of some attends to everything
     return [*kinds[:-1], "full"] if keys.type.get("last_full") else kinds
+
+
+def _listed_kinds(keys: Keys, names: Sequence[Any]) -> list[str]:
+    if isinstance(names, list):
+        # the keys of recurrent layers stand in the file whether or not the list has any
+        keys.understood.update(key for key in keys.values if key.startswith("mamba_"))
+    meanings = {**TABLES["kinds"], **keys.type.get("kinds", {})}
+    kinds = [meanings.get(str(name), "") for name in names]
+    if "" in kinds:
+        odd = short(names[kinds.index("")])
+        raise Unclear(f"{keys.stated(*TABLES['keys']['kinds'])}: {odd} is not understood")
+    return ["full" if kind == "sliding" and not _window(keys) else kind for kind in kinds]
 
 
 def _window(keys: Keys) -> int | None:

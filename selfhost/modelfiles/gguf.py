@@ -326,9 +326,9 @@ def _differences_from_row(
         own["attention_bias"] = any(
             name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names
         )
-    for name, kind in _TABLE["rope_factors"].items():
-        if name in names:
-            own["rope_factors"] = kind
+    factors = _TABLE["rope_factors"]
+    held = sorted(names & factors.keys(), reverse=True)
+    own["rope_factors"] = next(map(factors.get, held), row.rope_factors)
     # latent attention has no such norm
     if group := next((group for group in attention if group.kind != "latent"), None):
         shape = model.shape(group.layers[0], "attn_q_norm.weight")
