@@ -108,14 +108,13 @@ class Catalogue:
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
-        path = os.path.join(self.folder, "runtimes", id)
-        is_file = any(os.path.exists(path + end) for end in (".toml", tables.STORED))
-        if is_file and os.path.basename(id) == id:
-            document = tables.table_at(path)
-        elif own := (programs := self.common("programs"))["program"].get(id):
+        programs = self.common("programs")
+        if own := programs["program"].get(id):
             sources = {**programs["default"]["sources"], **own["sources"]}
             values = {"id": id, **programs["default"], **own, "sources": sources}
             document = Document("specs/common/programs.toml", values)
+        elif id in self.runtime_ids():
+            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
         else:
             remedy = f"one of {', '.join(self.runtime_ids())}"
             raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
@@ -191,16 +190,19 @@ class Catalogue:
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The models in that order, each after the open one that supersedes it, which come last."""
-        outlines, current, superseded = self.outlines, dict[str, None](), dict[str, None]()
+        outlines, current, superseded = self.outlines, list[str](), list[str]()
         for id in ids:
             line = [id]
-            while after := outlines.get((id in outlines and outlines[id].superseded_by) or ""):
-                if after.closed or after.modality != outlines[id].modality or after.id in line:
+            while own := outlines.get(line[-1]):
+                after = outlines.get(own.superseded_by or "")
+                if after is None or after.closed or after.modality != own.modality:
                     break
-                line.append(id := after.id)
-            current[line.pop()] = None
-            superseded.update(dict.fromkeys(reversed(line)))
-        return tuple({**current, **superseded})
+                if after.id in line:
+                    break
+                line.append(after.id)
+            current.append(line[-1])
+            superseded += line[-2::-1]
+        return tuple(dict.fromkeys(current + superseded))
 
 
 class SpecFolder:
@@ -264,11 +266,8 @@ class SpecFolder:
         outlines, kinds = [], tables.shipped_table("uses")["use"]
         for spec_id, values in self.values.items():
             served, upkeep = values.get("availability", {}), values.get("upkeep", {})
-            feeding = values.get("architecture", {}).get("feed_forward")
-            is_dense = feeding and not any("experts" in part for part in feeding)
-            is_known = is_dense and "parameters.active" not in values.get("unknown", {})
-            counts, successor = values.get("parameters", {}), served.get("successor")
-            total, uses = counts.get("total"), tuple(values.get("uses", ()))
+            counts, uses = values.get("parameters", {}), tuple(values.get("uses", ()))
+            successor = served.get("successor")
             place = "upkeep" if successor is None else "availability"
             source = values.get("sources", {}).get(place, "")
             outlines.append(
@@ -278,8 +277,8 @@ class SpecFolder:
                     modality=values.get("modality", "text"),
                     uses=uses or None,
                     closed=values.get("openness", {}).get("weights") == "closed",
-                    parameters_total=total,
-                    parameters_active=counts.get("active", total if is_known else None),
+                    parameters_total=counts.get("total"),
+                    parameters_active=counts.get("active"),
                     released=values.get("released"),
                     superseded_by=upkeep.get("superseded_by"),
                     aliases=tuple(values.get("aliases", ())),

@@ -174,18 +174,10 @@ def matches(
     owner, _, rest = (name.removesuffix(":latest") if otherwise else name).rpartition("/")
     is_file = rest.lower().endswith(FILE_ENDINGS)
     whole: list[tuple[str, Form | None]] = [] if is_file else [(rest, None)]
-    speech: list[tuple[str, Form | None]] = []
-    if file := expression("names", "ggml").fullmatch(name):
-        type = (file[2] or "f16").upper()
-        speech = [(f"whisper-{file[1]}", Form(quantization=type, runtime="whisper.cpp"))]
-    elif folder := expression("names", "ctranslate2").fullmatch(name):
-        # CTranslate2 computes in what the machine is fast at, whatever the file holds
-        speech = [(folder[1], Form(runtime="faster-whisper"))]
     readings = (_from_base, _by_maker) if otherwise else (_literal,)
-    for base, form in chain(whole, splits(rest, owner), speech):
-        account = "" if (base, form) in speech else owner
+    for base, form in chain(whole, splits(rest, owner)):
         for reading in readings:
-            match = reading(base, account, form, catalogue)
+            match = reading(base, owner, form, catalogue)
             if match is not None and not (form and catalogue.outlines[match.spec_id].closed):
                 yield match, form
 

@@ -234,10 +234,6 @@ def _needs(root: Table, key: str, kind: type[StatedNeeds]) -> StatedNeeds | None
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
     needs: StatedNeeds = table.as_record(kind)
-    stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table.values]
-    if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
-        remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
-        table.problem(None, f"states {' and '.join(stated) or 'no memory'}", remedy)
     return needs if memory is None else needs.replace(low_bytes=memory, high_bytes=memory)
 
 

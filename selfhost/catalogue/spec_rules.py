@@ -13,7 +13,7 @@ from ..core.records import Record, shortened
 from ..core.tables import Document, Path, shipped_table
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
-from .spec import License, ModelSpec, PublishedFiles, Quantized, stated_spec
+from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
 from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
@@ -65,8 +65,6 @@ def misfits(record: Any, width: int | None = None) -> Iterator[Misfit]:
 
 def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
     yield from _key_faults(document, spec)
-    if spec.license is not None:
-        yield from _license_faults(document, spec.license)
     facts = (*_facts(ModelSpec), *_READ_APART)
     for key in ("sources", "unknown"):
         for fact in getattr(spec, key):
@@ -193,20 +191,6 @@ def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             )
 
 
-def _license_faults(document: Document, terms: License) -> Iterator[_Fault]:
-    rules = shipped_table("model_files")["license_rules"]
-    allows = {terms.commercial_use, terms.modification, terms.redistribution}
-    is_own = str(terms.id).startswith("LicenseRef-") and not terms.url
-    if is_own and _lacks(document, "license.url"):
-        yield ("license", "url"), *rules["no-terms"]
-    is_bare = "conditional" in allows and not terms.conditions
-    if is_bare and _lacks(document, "license.conditions"):
-        yield ("license", "conditions"), *rules["no-conditions"]
-    # reports say of a "yes" that any use is allowed; a "no" may have conditions: what is left
-    if terms.conditions and not allows & {"conditional", "no"}:
-        yield ("license", "conditions"), *rules["conditions"]
-
-
 def value_at(value: Any, path: Path) -> Any:
     """What stands at the path in the values of a file; None where nothing does."""
     for part in path:
@@ -216,7 +200,10 @@ def value_at(value: Any, path: Path) -> Any:
 
 
 def _stands(document: Document, key: str) -> bool:
-    return value_at(document.values, tuple(key.split("."))) is not None
+    """Whether the file states the key; behind `=` what its value begins with."""
+    path, _, begin = key.partition("=")
+    value = value_at(document.values, tuple(path.split(".")))
+    return value is not None and (not begin or str(value).startswith(begin))
 
 
 def _lacks(document: Document, *keys: str) -> bool:

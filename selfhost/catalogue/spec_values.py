@@ -185,29 +185,25 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     read = {word: gguf_name(word) if is_type(word) else _NAMES["bare"].get(word) for word in words}
     others = kinds - {word for word, type in read.items() if type} - _CONTAINERS
     types = [*filter(None, read.values())]
+    runtime = next(filter(None, map(_NAMES["programs"].get, words)), None)
     narrow = next((type for type in types if type not in _WIDE), None)
     if not account and (usual := _NAMES["short"].get("".join(kinds - _CONTAINERS))):
         return Form(quantization=usual, notes=("usual",))
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
-        return Form(quantization=narrow, notes=notes, is_qat="qat" in kinds and narrow == "Q4_0")
+        is_qat = "qat" in kinds and narrow == "Q4_0"
+        return Form(quantization=narrow, runtime=runtime, notes=notes, is_qat=is_qat)
     if others - {"qat", "unquantized"} and "cloud" not in kinds:
         return _packed_form(words, notes)
-    return _plain_form(kinds, notes, types, others)
-
-
-def _plain_form(
-    kinds: set[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
-) -> Form:
-    """Weights as they were trained."""
-    # the files that Google publishes of weights trained for 4 bits are of this type; of other files
-    # than GGUF the plain type says only that they are as published
-    stated = "Q4_0" if others == {"qat"} else next(iter(types), None)
+    # as they were trained: the files that Google publishes of weights trained for 4 bits are of
+    # this type; of other files than GGUF the plain type says only that they are as published
+    is_qat = others == {"qat"}
+    stated = "Q4_0" if is_qat else next(iter(types), None)
     if kinds & {"safetensors", "unquantized"}:
         stated = None
-    is_container = not (stated or others or "cloud" in kinds)
+    is_container = not (stated or others or runtime or "cloud" in kinds)
     return Form(
-        quantization=stated, notes=notes, is_qat=others == {"qat"}, is_container=is_container
+        quantization=stated, runtime=runtime, notes=notes, is_qat=is_qat, is_container=is_container
     )
 
 
