@@ -223,7 +223,8 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     # Google's own files are called as any converter's but for the case of the type: stduhpf's card
     # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
     is_makers = file == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
-    if spec.architecture is None or not (form.is_qat or is_makers):
+    is_qat = "qat" in form.notes and form.quantization == "Q4_0"
+    if spec.architecture is None or not (is_qat or is_makers):
         return False
     row = catalogue.common("architectures")["architecture"].get(spec.architecture.row, {})
     return account.lower() in ("", "google") and bool(row.get("wide_qat_table"))

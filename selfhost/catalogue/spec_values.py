@@ -151,8 +151,6 @@ class Form(Record):
     is_sized: bool = True
     # only words for containers: the name alone is no evidence of whose weights these are
     is_container: bool = False
-    # trained for 4 bits, in the type of 4 bits that the trainer publishes
-    is_qat: bool = False
     # the end of a file's name
     is_file: bool = False
 
@@ -171,45 +169,46 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
         if "-of-" not in match[1].lower():
             words = (match[1].lower(), *words)
         form = _form(words, account, ":" in name)
-        written = name[len(base) :].strip("-_.:@ ()")
-        is_file = name.lower().endswith(FILE_ENDINGS)
-        yield base, form.replace(written=written, is_file=is_file)
+        program = next(filter(None, map(_NAMES["programs"].get, words)), form.runtime)
+        noted = [word for word in _NOTED if word in words]
+        noted += [word for word in ("q4", "q5") if word in words and not program]
+        yield (
+            base,
+            form.replace(
+                written=name[len(base) :].strip("-_.:@ ()"),
+                runtime=program,
+                notes=(*noted, *form.notes),
+                is_file=name.lower().endswith(FILE_ENDINGS),
+            ),
+        )
 
 
 def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
-    kinds = set(words)
-    notes = tuple(word for word in _NOTED if word in kinds)
-    if (mlx := _mlx_form(words, account, notes, is_tag)) is not None:
+    if (mlx := _mlx_form(words, account, is_tag)) is not None:
         return mlx
-    is_type = re.compile(GGUF_TYPE, re.IGNORECASE).fullmatch
-    read = {word: gguf_name(word) if is_type(word) else _NAMES["bare"].get(word) for word in words}
-    others = kinds - {word for word, type in read.items() if type} - _CONTAINERS
-    types = [*filter(None, read.values())]
-    runtime = next(filter(None, map(_NAMES["programs"].get, words)), None)
-    narrow = next((type for type in types if type not in _WIDE), None)
-    if not account and (usual := _NAMES["short"].get("".join(kinds - _CONTAINERS))):
-        return Form(quantization=usual, notes=("usual",))
+    kinds, types = set(words), dict[str, str]()
+    for word in words:
+        if re.fullmatch(GGUF_TYPE, word, re.IGNORECASE):
+            types[word] = gguf_name(word)
+        elif word in _NAMES["bare"]:
+            types[word] = _NAMES["bare"][word]
+    others = kinds - types.keys() - _CONTAINERS
+    narrow = next((type for type in types.values() if type not in _WIDE), None)
     # other files have MXFP4, too
     if narrow is not None and not (narrow == "MXFP4" and others):
-        is_qat = "qat" in kinds and narrow == "Q4_0"
-        return Form(quantization=narrow, runtime=runtime, notes=notes, is_qat=is_qat)
+        return Form(quantization=narrow)
     if others - {"qat", "unquantized"} and "cloud" not in kinds:
-        return _packed_form(words, notes)
+        return _packed_form(words)
     # as they were trained: the files that Google publishes of weights trained for 4 bits are of
     # this type; of other files than GGUF the plain type says only that they are as published
-    is_qat = others == {"qat"}
-    stated = "Q4_0" if is_qat else next(iter(types), None)
+    stated = "Q4_0" if others == {"qat"} else next(iter(types.values()), None)
     if kinds & {"safetensors", "unquantized"}:
         stated = None
-    is_container = not (stated or others or runtime or "cloud" in kinds)
-    return Form(
-        quantization=stated, runtime=runtime, notes=notes, is_qat=is_qat, is_container=is_container
-    )
+    is_container = not (stated or others or "cloud" in kinds)
+    return Form(quantization=stated, is_container=is_container)
 
 
-def _mlx_form(
-    words: Sequence[str], account: str, notes: tuple[str, ...], is_tag: bool
-) -> Form | None:
+def _mlx_form(words: Sequence[str], account: str, is_tag: bool) -> Form | None:
     """Of what is named as MLX's own, or by bits alone where no account says whose; else None."""
     kinds = {*words}
     own = {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} | ({"mxfp8", "nvfp4"} if is_tag else set())
@@ -219,18 +218,18 @@ def _mlx_form(
     if not (is_named or re.fullmatch("[2-8][^ ]*bit[^ ]*", alone)):
         return None
     mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
-    if any(word in mixed or word.startswith("oq") for word in words):
-        notes = (*notes, "mixed")
+    is_mixed = any(word in mixed or word.startswith("oq") for word in words)
+    notes = ("mixed",) if is_mixed else ()
     stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
     bits = f"{stated[1]}bit" if stated else None
     quantization = next((types[word] for word in words if word in types), bits)
     if quantization is None and is_tag:
-        quantization, notes = "nvfp4", (*notes, "mlx_of_ollama")
+        quantization, notes = "nvfp4", ("mlx_of_ollama",)
     runtime = "mlx" if quantization else None
     return Form(quantization=quantization, runtime=runtime, notes=notes, is_sized=bool(runtime))
 
 
-def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
+def _packed_form(words: Sequence[str]) -> Form:
     """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
     stated = [word for word in words if word not in ("unsloth", "quantized", *_CONTAINERS)]
     if "autoround" in stated or "auto-round" in stated:
@@ -242,4 +241,4 @@ def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
         return Form(is_sized=False)
     # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels
     runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
-    return Form(quantization=scheme.name, runtime=runtime, notes=notes)
+    return Form(quantization=scheme.name, runtime=runtime)
