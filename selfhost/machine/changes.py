@@ -328,17 +328,12 @@ def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
     name that no table here has may be any processor's, and one of unknown architecture have any.
     """
     table = shipped_table("cpus")["instruction_sets"]
-    baseline = table["baseline"]
-    if architecture not in baseline:
+    if architecture not in table["baseline"]:
         return tuple(sets)
-    foreign = {
-        name
-        for other in baseline
-        if other != architecture
-        for name in sets
-        if name in table["assumed"][other] or {*with_implied((name,), None)} & {*baseline[other]}
-    }
-    return tuple(name for name in sets if name not in foreign)
+    others = {*table["baseline"]} - {architecture}
+    foreign = {name for other in others for name in table["assumed"][other]}
+    base = {name for other in others for name in table["baseline"][other]}
+    return tuple(n for n in sets if n not in foreign and base.isdisjoint(with_implied((n,), None)))
 
 
 def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:

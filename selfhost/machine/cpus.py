@@ -229,21 +229,19 @@ def maker_of(name: str) -> str | None:
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
     """The series that a bare number can be of; `beside_gpu`: one that may be anything, too."""
-    table, maker, rows = _table(), number.partition(" ")[0], []
-    if maker in MAKERS:
-        number = number.partition(" ")[2]
-        rows += table["number_behind_maker"]
+    first, _, rest = number.partition(" ")
+    maker, number = (maker_of(first), rest) if first in MAKERS else (None, number)
     # no GPU of Intel's has such a number: `intel 12400`
-    rows += table["number_beside_gpu"] if beside_gpu or maker == "intel" else []
-    rows += [] if beside_gpu else table["number"]
-    names: dict[str, str] = {}
-    for row in rows:
+    names, beside = (
+        dict[str, str](),
+        {"maker": maker, "gpu": beside_gpu or maker == "Intel", "nothing": not beside_gpu},
+    )
+    for row in _table()["number"]:
         match = re.fullmatch(row["shape"], number, re.ASCII)
-        is_of_maker = maker not in MAKERS or (maker_of(row["words"]) or "").lower() == maker
-        if match is not None and is_of_maker:
+        is_meant = beside[row.get("beside", "nothing")] and maker in (None, maker_of(row["words"]))
+        if match is not None and is_meant:
             name = f"{row['words']} {match.groupdict().get('number', match[0])}"
-            series = processor_of(name)
-            if series is not None:
+            if (series := processor_of(name)) is not None:
                 names.setdefault(series.name, name)
     return tuple(names.values())
 

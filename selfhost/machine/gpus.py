@@ -27,8 +27,10 @@ _MIG = r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*"
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
 
 
-def fact_of(name: str, key: str) -> Any:
-    """The value of that key in the row with the most words of the name; None where none has it."""
+def fact_of(name: str, key: str, memory_gib: float | None = None) -> Any:
+    """The value of that key in the row with the most words of the name, of a card with that memory
+    where it is sold with several; None where none has it.
+    """
     if re.fullmatch(_VGPU, name):
         return None
     # words that make another GPU of one: `ti`, `laptop`
@@ -36,12 +38,16 @@ def fact_of(name: str, key: str) -> Any:
     has_number = any(any(map(str.isdecimal, word)) for word in words)
     words = frozenset(_table()["same"].get(word, word) for word in words)
     matching = [
-        (len(own), row[key])
+        (len(own), row)
         for own, row in _rows(key)
         if own <= words and own & telling == words & telling
         if not (has_number and row.get("numberless"))
     ]
-    return max(matching, key=lambda pair: pair[0])[1] if matching else None
+    if not matching:
+        return None
+    row = max(matching, key=lambda pair: pair[0])[1]
+    others = (other[key] for other in row.get("other", ()) if other["memory_gib"] == memory_gib)
+    return next(others, row[key])
 
 
 @lru_cache(maxsize=16)
@@ -51,19 +57,6 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
 
 def _has_words(name: str, patterns: Sequence[str]) -> bool:
     return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " ")) is not None
-
-
-def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
-    """Peak of a GPU's memory, by its driver's name and, where sold with two, its size."""
-    other = sold_otherwise(name, round((memory_bytes or 0) / units.GIB))
-    peak: float | None = other.get("gb_per_s") or fact_of(name, "gb_per_s")
-    return peak
-
-
-def sold_otherwise(name: str, memory_gib: float) -> Mapping[str, Any]:
-    """What the table has of a card with memory of another size than its usual one."""
-    others = (other for other in fact_of(name, "other") or () if other["memory_gib"] == memory_gib)
-    return next(others, {})
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
 from ..core.tables import STORED, Document, read_stored, shipped_folder, shipped_table
 from ..core.units import all_near, canonical
-from . import gpus
+from . import cpus, gpus
 from .changes import planned
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
 from .words import bad_name
@@ -33,11 +33,6 @@ class Profile(Record):
     source: str
     note: str | None
     machine: Machine
-
-    @property
-    def short(self) -> str:
-        """The name without its first word, the provider's or the kind's."""
-        return self.name.partition("-")[2]
 
     def holds(self, words: Iterable[str]) -> bool:
         """Whether its name, kind, title, processor or GPUs hold every word."""
@@ -172,13 +167,8 @@ def _stated_facts(row: Mapping[str, Any]) -> dict[str, Any]:
     for each in row.get("accelerators", ()):
         sold = each.get("memory_gib")
         memory = None if sold is None else gpus.driver_memory_bytes(each["name"], sold)
-        card = Accelerator(
-            vendor=each["vendor"],
-            name=each["name"],
-            memory_total_bytes=memory,
-            unified=each.get("unified", False),
-        )
-        cards += [card] * each.get("count", 1)
+        own = {"memory_total_bytes": memory, "unified": each.get("unified", False)}
+        cards += [cpus.record_of(Accelerator, each, **own)] * each.get("count", 1)
     free, whole = sizes.get("disk_free_gb"), sizes.get("disk_gb")
     disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
     disks = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)

@@ -13,37 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..core import Any
 from ..core.records import shortened
 from ..core.tables import shipped_table
-from . import cpus, gpus
-from .words import (
-    BREAK,
-    COUNT,
-    MOST_CARDS,
-    NUMBERED,
-    SIZE,
-    Card,
-    NamedCards,
-    UnknownGpuError,
-    UnknownMachineError,
-    bad_name,
-    joined,
-    kinds_of_words,
-    matches,
-    named_card,
-    not_sold_so,
-    refuse_parts,
-    role,
-    shape,
-    spelled,
-    tokens,
-    unknown_gpu,
-    word_table,
-)
+from . import cpus, gpus, words
+from .words import BREAK, COUNT, NUMBERED, SIZE, bad_name, matches, named_card, role, shape
 
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
 _MOST_WORDS, _MOST_LETTERS, _LONGEST_NAME = 80, 200, 9
 # of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
 _LEAST_DISK_GIB, _MOST_GIB_OF_CLIENTS = 240, 256
+# what a word says of a whole machine: the roles, of which the first that has it counts
+_KINDS = ("systems", "containers", "guests", "laptops", "lines", "phones", "chips", "clusters")
 
 
 class Description:
@@ -59,14 +38,14 @@ class Description:
 
     def __init__(self, text: str, *, is_of_gpus: bool = False) -> None:
         self.text, self.is_of_gpus = text, is_of_gpus
-        self.words = tokens(text)
+        self.words = words.tokens(text)
         self.free = dict(enumerate(self.words))
         self.system: str | None = None
         self.scope = "host"
         self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
         self.product: Mapping[str, Any] = {}
         self.processor: str | None = None
-        self.cards_at: dict[int, NamedCards] = {}
+        self.cards_at: dict[int, words.NamedCards] = {}
         self.vram_gib: float | None = None
         self.gpu_maker: str | None = None
         self.ram_gib: float | None = None
@@ -79,7 +58,7 @@ class Description:
         return "mac" in self.product
 
     @property
-    def cards(self) -> list[NamedCards]:
+    def cards(self) -> list[words.NamedCards]:
         """Its GPUs, in the order of their names."""
         return [cards for _, cards in sorted(self.cards_at.items())]
 
@@ -123,12 +102,14 @@ def understand(text: str) -> Description:
     if not 0 < len(about.words) <= _MOST_WORDS:
         raise bad_name("long", text)
     try:
-        refuse_parts(text)
+        words.refuse_parts(text)
         for step in _STEPS:
             step(about)
-    except UnknownGpuError as error:
+    except words.UnknownGpuError as error:
         message = f"{shortened(text)!r}: {error}"
-        raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
+        raise words.UnknownMachineError(
+            message, nearest=error.nearest, remedy=error.remedy
+        ) from None
     has_processor = about.product or about.processor
     if "arm" in about.words and not has_processor:
         raise bad_name("arm", text)
@@ -139,7 +120,7 @@ def understand(text: str) -> Description:
     return about
 
 
-def cards_named(text: str) -> NamedCards:
+def cards_named(text: str) -> words.NamedCards:
     """The GPUs that `text` names and nothing else, as `understand` reads them; `none` is no GPU.
 
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
@@ -148,8 +129,8 @@ def cards_named(text: str) -> NamedCards:
     of its own. Raises `UnknownGpuError`.
     """
     if text.strip().lower() in ("none", "no gpu"):
-        return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
-    refuse_parts(text)
+        return words.NamedCards(accelerators=(), label="no GPU", source="--gpu none")
+    words.refuse_parts(text)
     about = Description(re.sub("[()]", " ", text[:_MOST_LETTERS]), is_of_gpus=True)
     _take_cards(about)
     idle = role("gpu_idle") | {BREAK, "and"}
@@ -157,12 +138,12 @@ def cards_named(text: str) -> NamedCards:
     names = [part.split() for part in " ".join(about.words).split(BREAK)]
     for word in rest:
         if not (SIZE.fullmatch(word) or COUNT.fullmatch(word)):
-            raise unknown_gpu(next(name for name in names if word in name))
+            raise words.unknown_gpu(next(name for name in names if word in name))
     if rest or not about.cards or len(text) > _MOST_LETTERS:
         raise bad_name("no_gpu_name", text)
-    together = joined(about.cards)
-    if (count := len(together.accelerators)) > MOST_CARDS:
-        raise bad_name("many_gpus", text, count=count, most=MOST_CARDS)
+    together = words.joined(about.cards)
+    if (count := len(together.accelerators)) > words.MOST_CARDS:
+        raise bad_name("many_gpus", text, count=count, most=words.MOST_CARDS)
     memory = shipped_table("gpus")["sources"]["memory"]
     origin = f'--gpu "{text.strip()}"; memory from {memory}'
     return together.replace(source=f"{origin}; {together.source}")
@@ -190,9 +171,9 @@ def _take_product(about: Description) -> None:
 
 def _take_setting(about: Description) -> None:
     """The system, guests, containers, lines of computers, `legion`, and that there is no GPU."""
-    table, others = word_table(), dict[str | None, str]()
+    table, others = words.word_table(), dict[str | None, str]()
     for at, word in [*about.free.items()]:
-        kind, end = kinds_of_words().get(word), at + 1
+        kind, end = next((kind for kind in _KINDS if word in role(kind)), None), at + 1
         about.is_laptop |= kind == "laptops" or word in ("laptop", "netbook")
         if kind == "systems":
             about.system = table["systems"][word]
@@ -230,7 +211,11 @@ def _take_mac(about: Description) -> None:
     chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
     if about.product or not (is_mac or chip):
         return
-    rows = [row for row in shipped_table("chips")["chip"] if _is_mac(row, chip, {*texts})]
+    macs = [row for row in shipped_table("chips")["chip"] if "mac" in row]
+    rows = [row for row in macs if row["words"].split() == ["apple", *chip]]
+    if not chip:
+        sold = ((row, name.split()) for row in macs for name in row["mac"]["sold_as"])
+        rows = [*{row["name"]: row for row, name in sold if {*name} <= {*texts}}.values()]
     if len(rows) > 1:
         near = [row["words"].removeprefix("apple ") for row in rows]
         raise bad_name("macs", about.text, near, count=len(rows), names=", ".join(near))
@@ -242,13 +227,6 @@ def _take_mac(about: Description) -> None:
         about.take(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
     elif is_mac or {"apple", "air"} & {*texts}:
         raise bad_name("mac", about.text)
-
-
-def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
-    """Whether a row is that chip or, where none is named, was sold under a name of these words."""
-    if chip or "mac" not in row:
-        return bool(row["words"].split() == ["apple", *chip])
-    return any({*name.split()} <= words for name in row["mac"]["sold_as"])
 
 
 def _take_processor(about: Description) -> None:
@@ -352,7 +330,7 @@ def _is_gpu_name(run: Sequence[str]) -> bool:
     """Whether words have the form of a GPU's name: no filler or size at an end, and a number."""
     # the form of a GPU is no filler
     idle = (role("idle") - role("forms")) | role("gpu_idle")
-    if list(run) in word_table()["gpus_inside"]:
+    if list(run) in words.word_table()["gpus_inside"]:
         return True
     is_bounded = idle.isdisjoint((run[0], run[-1])) and not SIZE.fullmatch(run[-1])
     if not is_bounded or SIZE.fullmatch(run[0]) or re.fullmatch(r"\d\d?", run[0]):
@@ -362,7 +340,7 @@ def _is_gpu_name(run: Sequence[str]) -> bool:
     return has_number or (len(run) > 1 and not role("numberless").isdisjoint(run))
 
 
-def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[Card]) -> bool:
+def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[words.Card]) -> bool:
     """Whether it is figures alone that are a processor's number."""
     word = run[0]
     if len(run) > 1 or not word.isdecimal() or about.processor or about.has_chip:
@@ -399,7 +377,7 @@ def _take_card(
     about.cards_at[start] = named_card(names, size or None, count, laptop=about.is_laptop)
 
 
-def _size_behind(about: Description, end: int, cards: Sequence[Card]) -> float | None:
+def _size_behind(about: Description, end: int, cards: Sequence[words.Card]) -> float | None:
     """The card's size behind its name; 0 where a size there is none of its own, None for none."""
     at = end + (about.word(end) in (BREAK, "vram", "with"))
     size, kind = about.free_gib(at), about.word(at).partition("b")[2]
@@ -412,11 +390,11 @@ def _size_behind(about: Description, end: int, cards: Sequence[Card]) -> float |
         about.take((at,))
         return size if is_sold else 0
     if about.is_of_gpus or (not kind and at == end and _is_no_ram(about, size)):
-        raise not_sold_so(cards, size)
+        raise words.not_sold_so(cards, size)
     return 0
 
 
-def _size_before(about: Description, start: int, cards: Sequence[Card]) -> float | None:
+def _size_before(about: Description, start: int, cards: Sequence[words.Card]) -> float | None:
     """The card's size before its name, where another is the RAM's."""
     sold = {size for card in cards for size in card.memory_gib}
     modules, size = MODULES.fullmatch(about.free.get(start - 1, "")), about.free_gib(start - 1)
@@ -464,7 +442,7 @@ def _choose_cards(about: Description) -> None:
     """Leave aside what is in the processor beside a card; refuse one of several."""
     for at, word in about.free.items():
         number = about.free.get(at + 1, "")
-        is_line = role("cards").intersection(spelled(word).split()[:1])
+        is_line = role("cards").intersection(words.spelled(word).split()[:1])
         if is_line and shape("card").fullmatch(number):
             named_card([word, number])
     discrete = {

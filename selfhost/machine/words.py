@@ -16,14 +16,7 @@ from ..core.records import Record, shortened
 from ..core.tables import shipped_table
 from ..core.units import all_near, words_of
 from . import cpus
-from .gpus import (
-    driver_memory_bytes,
-    fact_of,
-    peak_gb_per_s,
-    sold_otherwise,
-    vendor_of,
-    why_unserved,
-)
+from .gpus import driver_memory_bytes, fact_of, vendor_of, why_unserved
 from .record import Accelerator
 
 BREAK = "|"
@@ -73,15 +66,6 @@ def role(name: str) -> frozenset[str]:
 def shape(name: str) -> re.Pattern[str]:
     """The regular expression of that name in the table."""
     return re.compile(word_table()["shape"][name], re.ASCII)
-
-
-@cache
-def kinds_of_words() -> Mapping[str, str]:
-    """By a word what it says of a whole machine: systems, containers, guests, laptops, lines,
-    phones, chips or clusters.
-    """
-    kinds = ("clusters", "chips", "phones", "lines", "laptops", "guests", "containers", "systems")
-    return {word: kind for kind in kinds for word in role(kind)}
 
 
 _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
@@ -235,7 +219,7 @@ def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) 
             (
                 card.usual_gib not in (None, size),
                 size,
-                peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0,
+                fact_of(card.name, "gb_per_s", size),
                 card,
             )
             for card in several
@@ -252,14 +236,13 @@ def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) 
     which = "the usual one" if card.usual_gib else "the smallest"
     note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
     label = card.label if len(card.memory_gib) == 1 else sized
-    key = sold_otherwise(card.name, size).get("source") or fact_of(card.name, "source")
-    source = shipped_table("gpus")["sources"].get(key, "nowhere: it is not known")
+    source = shipped_table("gpus")["sources"][fact_of(card.name, "source", size)]
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
         name=card.name,
         memory_total_bytes=driver_memory_bytes(card.name, size),
         unified=False,
-        memory_bandwidth_bytes_per_second=round(peak * units.GB) or None,
+        memory_bandwidth_bytes_per_second=round(peak * units.GB),
     )
     return NamedCards(
         accelerators=(accelerator,) * card.devices,

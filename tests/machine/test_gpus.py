@@ -110,7 +110,7 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
     peaks = {other["memory_gib"]: other["gb_per_s"] for other in row.get("other", ())}
     assert peaks.keys() <= set(sizes)
     for size in sizes:
-        assert gpus.peak_gb_per_s(name, size * 2**30) == peaks.get(size, row["gb_per_s"])
+        assert gpus.fact_of(name, "gb_per_s", size) == peaks.get(size, row["gb_per_s"])
         assert 14 < row["gb_per_s"] < 20_000
     assert sizes == sorted(set(sizes))
     assert bool(sizes) is not row.get("unified", False)

@@ -517,7 +517,7 @@ def device_bandwidth(device: Accelerator) -> float | None:
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
     total = device.memory_total_bytes
-    peak = gpus.peak_gb_per_s(device.name, None if total is None else int(total))
+    peak = gpus.fact_of(device.name, "gb_per_s", total and round(total / units.GIB))
     return None if peak is None else peak * units.GB
 
 

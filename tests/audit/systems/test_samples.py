@@ -9,7 +9,7 @@ from typing import Any
 from helpers.each import each
 from helpers.paths import DATA
 from selfhost.audit.machines import load_machines
-from selfhost.machine.gpus import peak_gb_per_s
+from selfhost.machine.gpus import fact_of
 from selfhost.machine.record import Accelerator, Machine
 
 FLEET = DATA / "fleet"
@@ -193,7 +193,7 @@ def test_published_labels_of_an_h100() -> None:
     assert card.name == "NVIDIA H100 80GB HBM3"
     assert card.memory_total_bytes == 81559 * MIB
     assert (card.driver, card.unified) == ("550.54.15", False)
-    assert peak_gb_per_s(card.name, card.memory_total_bytes) == 3352
+    assert fact_of(card.name, "gb_per_s", 80) == 3352
     assert machine.memory_total_bytes is None
 
 
