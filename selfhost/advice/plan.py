@@ -220,7 +220,7 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
         offered=offered,
         asked=best.question.spec.id,
         name=profile.name,
-        short=profile.name.partition("-")[2],
+        short=profile.short,
         title=profile.title,
         kind=profile.kind,
         confidence=machine.confidence,

@@ -69,14 +69,10 @@ class Share(Record):
     takes_either: bool = False
 
     def read_bytes_per_second(self, peak: float, cores: float | None) -> float:
-        """Bytes per second at which so many cores read weights while a model decodes, of memory of
-        that peak: what either gives bounds the other. None: cores enough.
-
-        Source: `of_peak` in specs/common/cpus.toml.
+        """Bytes per second at which so many cores (None: enough) read weights while a model
+        decodes, of memory of that peak, by `of_peak` of cpus.toml: each bounds the other.
         """
-        memory_rate: float = _table()["of_peak"] * peak
-        if cores is None:
-            return memory_rate
+        memory_rate, cores = _table()["of_peak"] * peak, inf if cores is None else cores
         return memory_rate / hypot(1, memory_rate / (self.core_gb_per_s * units.GB * cores))
 
     @property
@@ -94,10 +90,8 @@ def share_of(kind: str, most_mts: float = inf) -> Share:
 @lru_cache(maxsize=256)
 def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
     """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
-    weights at, and how many instance types have about as many; None where none were counted.
-
-    `is_amd` None: of any maker. Between two counts from the low of either to the high of either;
-    below the first in proportion.
+    weights at, and how many instance types have about as many; None where none were counted. With
+    `is_amd` None of any maker. Between two counts it holds both, below the first in proportion.
     """
     counts = _table()["guest_cores"]
     rows = [
@@ -232,10 +226,8 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     first, _, rest = number.partition(" ")
     maker, number = (maker_of(first), rest) if first in MAKERS else (None, number)
     # no GPU of Intel's has such a number: `intel 12400`
-    names, beside = (
-        dict[str, str](),
-        {"maker": maker, "gpu": beside_gpu or maker == "Intel", "nothing": not beside_gpu},
-    )
+    beside = {"maker": maker, "gpu": beside_gpu or maker == "Intel", "nothing": not beside_gpu}
+    names: dict[str, str] = {}
     for row in _table()["number"]:
         match = re.fullmatch(row["shape"], number, re.ASCII)
         is_meant = beside[row.get("beside", "nothing")] and maker in (None, maker_of(row["words"]))
@@ -259,11 +251,10 @@ def count_of(name: str) -> int:
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
-    words = name.lower().replace("×", "x").split()
-    counts: Mapping[str, int] = _table()["counts"]
-    numbers = (re.fullmatch(r"x([0-9]{1,2})|([0-9]{1,2})x", word) for word in words)
-    written = [int(match[1] or match[2]) for match in numbers if match is not None]
-    return max((1, *written, *(counts.get(word, 0) for word in words)))
+    plain, counts = name.lower().replace("×", "x"), _table()["counts"]
+    numbers = re.findall(r"(?<!\S)(?:x([0-9]{1,2})|([0-9]{1,2})x)(?!\S)", plain)
+    written = (int(before or behind) for before, behind in numbers)
+    return max((1, *written, *(counts.get(word, 0) for word in plain.split())))
 
 
 class Core(Record):

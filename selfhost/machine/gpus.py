@@ -99,15 +99,13 @@ def series_in(machine: Machine) -> cpus.Processor | None:
     for card in (card for card in machine.accelerators or () if card.unified):
         memory, name = fact_of(card.name, "integrated"), fact_of(card.name, "name")
         if memory is not None and fact_of(name, "integrated") is memory:
-            return cpus.Processor(
-                **cpus.rates_of(memory, memory.get("kinds", ())),
-                name=f"those with {name}",
-                bits=memory.get("bits", 64),
-                memory="either",
-                kind=memory.get("kind", "unnamed"),
-                share=cpus.share_of(memory.get("kind", "unnamed")),
-                vectors=memory.get("vectors", "avx2"),
+            kind, rates = (
+                memory.get("kind", "unnamed"),
+                cpus.rates_of(memory, memory.get("kinds", ())),
             )
+            given = {"vectors": "avx2", **memory, **rates, "kind": kind, "memory": "either"}
+            share = cpus.share_of(kind)
+            return cpus.record_of(cpus.Processor, given, name=f"those with {name}", share=share)
     return None
 
 

@@ -34,6 +34,11 @@ class Profile(Record):
     note: str | None
     machine: Machine
 
+    @property
+    def short(self) -> str:
+        """The name without its first word, the provider's or the kind's."""
+        return self.name.partition("-")[2]
+
     def holds(self, words: Iterable[str]) -> bool:
         """Whether its name, kind, title, processor or GPUs hold every word."""
         cards = (card.name for card in self.machine.accelerators or ())
@@ -71,13 +76,6 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     return names_of_key | {canonical(name): [name] for name in names()}
 
 
-@cache
-def _labels() -> Mapping[str, Mapping[str, str]]:
-    """The rows of `runner_labels.toml` by each of their labels."""
-    rows = shipped_table("runner_labels")["label"]
-    return {canonical(label): row for row in reversed(rows) for label in row["labels"]}
-
-
 def unknown_machine(typed: str) -> SelfhostError:
     """The error for what is no known machine, with names that are spelled alike or hold it."""
     wanted, names_of_key = canonical(typed), _names_by_spelling()
@@ -98,12 +96,12 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
     key = canonical(text)
     if own := _names_by_spelling().get(key):
         return (load(own[0]).machine, None) if len(own) == 1 else None
-    plain = key.removeprefix("github-").removeprefix("actions-")
-    row = _labels().get(key) or _labels().get(plain)
-    if row is None:
-        return None
-    other = f" --machine {row['other']}" if "other" in row else "."
-    return load(row["profile"]).machine, f'"{text}": {row["note"]}{other}'
+    typed = {key, key.removeprefix("github-").removeprefix("actions-")}
+    for row in shipped_table("runner_labels")["label"]:
+        if not typed.isdisjoint(map(canonical, row["labels"])):
+            other = f" --machine {row['other']}" if "other" in row else "."
+            return load(row["profile"]).machine, f'"{text}": {row["note"]}{other}'
+    return None
 
 
 def all_profiles(first_word: str = "") -> tuple[Profile, ...]:

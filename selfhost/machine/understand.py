@@ -106,10 +106,8 @@ def understand(text: str) -> Description:
         for step in _STEPS:
             step(about)
     except words.UnknownGpuError as error:
-        message = f"{shortened(text)!r}: {error}"
-        raise words.UnknownMachineError(
-            message, nearest=error.nearest, remedy=error.remedy
-        ) from None
+        what, is_wrong = words.UnknownMachineError, f"{shortened(text)!r}: {error}"
+        raise what(is_wrong, nearest=error.nearest, remedy=error.remedy) from None
     has_processor = about.product or about.processor
     if "arm" in about.words and not has_processor:
         raise bad_name("arm", text)
@@ -123,10 +121,8 @@ def understand(text: str) -> Description:
 def cards_named(text: str) -> words.NamedCards:
     """The GPUs that `text` names and nothing else, as `understand` reads them; `none` is no GPU.
 
-    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
-    several cards, the one with the least memory is taken, and of those the slowest; of a card's
-    sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
-    of its own. Raises `UnknownGpuError`.
+    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Of several cards that a
+    name can mean the smallest and slowest is taken, of sizes the usual. Raises `UnknownGpuError`.
     """
     if text.strip().lower() in ("none", "no gpu"):
         return words.NamedCards(accelerators=(), label="no GPU", source="--gpu none")

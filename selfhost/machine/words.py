@@ -72,7 +72,6 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
     # `2` for `dual` before channels, sticks and cores
     "count": lambda match: str(shipped_table("cpus")["counts"].get(match[1], match[0])),
     "times": lambda match: f" {shipped_table('cpus')['counts'][match[1]]}x ",
-    "kib": lambda match: f"{int(match[1]) // 1024}mb",
     "mib": lambda match: f" {int(match[1]) / 1024:.3g}gb ",
     # `2x16gb` for `32gb (2x16)`; as it is where that is not the sum
     "modules": lambda match: (
@@ -214,22 +213,15 @@ def named_card(
 
 def _choose_size(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
     """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
-    options = sorted(
-        [
-            (
-                card.usual_gib not in (None, size),
-                size,
-                fact_of(card.name, "gb_per_s", size),
-                card,
-            )
-            for card in several
-            for size in card.memory_gib
-            if memory_gib in (None, size, size * card.devices)
-        ],
-        key=lambda option: option[:3],
-    )
+    options = [
+        (card.usual_gib not in (None, size), size, fact_of(card.name, "gb_per_s", size), card)
+        for card in several
+        for size in card.memory_gib
+        if memory_gib in (None, size, size * card.devices)
+    ]
     if not options:
         raise not_sold_so(several, memory_gib or 0)
+    options.sort(key=lambda option: option[:3])
     _, size, peak, card = options[0]
     others = dict.fromkeys(c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak))
     names, sized = " or ".join(f'"{name}"' for name in others), card.label_with(size)
@@ -303,7 +295,7 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     sold = [card for card in every_card() if not card.unified]
     words = spelled(text).lower().split()
     words = [word for word in words if not (SIZE.fullmatch(word) or COUNT.fullmatch(word))]
-    near = list(dict.fromkeys(card.label for card in sold if {*words} <= card.named))
+    near = [*dict.fromkeys(card.label for card in sold if {*words} <= card.named)]
     if not 0 < len(near) <= _MOST_ASKED:
         near = all_near(spelled(text), [card.label for card in sold])
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
