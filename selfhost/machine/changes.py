@@ -11,23 +11,10 @@ from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened, shown
 from ..core.tables import shipped_table
 from ..core.units import nearest, parse_number, parse_size, words_of
-from . import cpus, gpus
-from .record import (
-    BANDWIDTH,
-    MAX_CORES,
-    MAX_DISK_BYTES,
-    MAX_MEMORY_BYTES,
-    MEASURED,
-    MIN_CORES,
-    PURPOSES,
-    Accelerator,
-    Disk,
-    Machine,
-    normal_architecture,
-    normal_system,
-)
+from . import cpus, gpus, record
+from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
 from .understand import cards_named
-from .words import MOST_CARDS, NamedCards, UnknownGpuError, joined, spelled
+from .words import MOST_CARDS, NamedCards, UnknownGpuError, joined, rewritten
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
@@ -39,7 +26,7 @@ class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
 
 
-def _size(text: str, most: int = MAX_MEMORY_BYTES) -> int:
+def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
     size = parse_size(text)
     if not 1 <= size <= most:
         words = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that"
@@ -61,8 +48,10 @@ def _bandwidth(text: str) -> tuple[int, bool]:
 
 def _cores(text: str) -> float:
     number = parse_number(text)
-    if not MIN_CORES <= number <= MAX_CORES:
-        raise ValueError(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}")
+    if not record.MIN_CORES <= number <= record.MAX_CORES:
+        raise ValueError(
+            f"is {number:g}: it must be from {record.MIN_CORES} to {record.MAX_CORES:,}"
+        )
     return number
 
 
@@ -73,19 +62,16 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     except UnknownGpuError as error:
         if error.nearest and ":" not in text:
             raise ValueError(str(error), error.remedy) from None
-    size, *words = text.split(":")
-    has_rate = words and words[-1].strip().lower().endswith("/s")
-    rate = _bandwidth(words.pop())[0] if has_rate else None
-    many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
-    count, size = (int(many[1]), many[2]) if many else (1, size)
-    if "," in size or not 1 <= count <= MOST_CARDS:
-        what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
+    shape = r"\s*(?:(\d{1,3})\s*[x×*]\s*)?([^:,]+)(?::(.*?))??(?::([^:]*/s\s*))?"
+    match = re.fullmatch(shape, text, re.IGNORECASE | re.ASCII)
+    if match is None or not 1 <= (count := int(match[1] or 1)) <= MOST_CARDS:
+        what = f"takes one size for each GPU, and 1 to {MOST_CARDS} GPUs"
         raise ValueError(what, "write for example gpu=2x24GiB, or one setting for each")
-    memory = _size(size)
-    name = ":".join(words).strip() or f"GPU with {units.binary(memory)}"
+    memory, rate = _size(match[2]), _bandwidth(match[4])[0] if match[4] else None
+    name = (match[3] or "").strip() or f"GPU with {units.binary(memory)}"
     if fault := fault_of(name, str):
         raise ValueError(fault[0], "give it plain text, without line breaks")
-    name = spelled(name)
+    name = rewritten(name, "spelling")
     card = Accelerator(
         vendor=gpus.vendor_of(name),
         name=name,
@@ -114,14 +100,14 @@ def _instruction_sets(text: str) -> tuple[str, ...]:
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
-    "architecture": partial(_choice, "architecture", normal_architecture),
+    "architecture": partial(_choice, "architecture", record.normal_architecture),
     "memory": _size,
     "cores": _cores,
     # a full disk is something to ask about
-    "disk": lambda text: 0 if text.strip() == "0" else _size(text, MAX_DISK_BYTES),
+    "disk": lambda text: 0 if text.strip() == "0" else _size(text, record.MAX_DISK_BYTES),
     "bandwidth": _bandwidth,
     "gpu": _gpu,
-    "system": partial(_choice, "system", normal_system),
+    "system": partial(_choice, "system", record.normal_system),
     "instruction_sets": _instruction_sets,
 }
 # the keys of `--set`, in the order of their use: a later one may state what an earlier one lost
@@ -151,11 +137,7 @@ def _fault(key: str, message: str, remedy: str | None) -> Problem:
 
 def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards] = ()) -> Machine:
     """`machine` as it would be with each `key=value` of `settings`, and with the `named` GPUs in
-    place of its own, for planning. Without either it is returned as it is.
-
-    Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
-    would find), gpu (`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, `none`; several make several),
-    architecture, system, instruction_sets. Raises `SettingError` with every fault.
+    place of its own, for planning; without either as it is. Raises `SettingError` with every fault.
     """
     if not settings and not named:
         return machine
@@ -181,7 +163,6 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
 
 
 def _faults_of_cards(named: Sequence[NamedCards], are_set: bool) -> list[Problem]:
-    """The first fault of all GPUs together."""
     counts = [len(each.accelerators) for each in named]
     faults = {
         "is given, and --set gpu=… as well: both say which GPUs there are": named and are_set,
@@ -207,7 +188,7 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
 def _read_settings(
     settings: Sequence[str],
 ) -> tuple[dict[str, str], dict[str, Any], list[Problem]]:
-    """The text and the value of each key, of GPUs all of them; and what is wrong."""
+    """The text and the value of each key, of `gpu` all of them; and what is wrong."""
     texts, values, problems = dict[str, str](), dict[str, Any](), list[Problem]()
     for setting in map(str.strip, settings):
         key, is_set, text = setting.partition("=")
@@ -245,7 +226,7 @@ def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:
         value = filled_disks(before.disks, value)
     elif key == "bandwidth":
         value, is_measured = value
-        how = {"memory_bandwidth_how": MEASURED if is_measured else None}
+        how = {"memory_bandwidth_how": record.MEASURED if is_measured else None}
         how |= {"memory_bandwidth_bound": None}
     elif key == "architecture" and value == before.architecture:
         lost = ()

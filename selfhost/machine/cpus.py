@@ -44,9 +44,8 @@ def record_of(kind: type[_R], row: Mapping[str, Any], /, **values: Any) -> _R:
 
 
 def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, Any]:
-    """`channels`, and `bytes_per_second` with all of them filled: `slowest` is of the slowest kind
-    of memory at its rate nearest to the usual one (the usual where no kinds are named), `fastest`
-    so of the fastest; the others are those of `mts`.
+    """`channels`, and `bytes_per_second` with all of them filled: `slowest` and `fastest` of kinds
+    of memory at their rates nearest to the usual one, which stands where no kinds are named.
     """
     per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
     least, usual, most = (per_rate * rate for rate in memory["mts"])
@@ -72,7 +71,8 @@ class Share(Record):
         """Bytes per second at which so many cores (None: enough) read weights while a model
         decodes, of memory of that peak, by `of_peak` of cpus.toml: each bounds the other.
         """
-        memory_rate, cores = _table()["of_peak"] * peak, inf if cores is None else cores
+        memory_rate: float = _table()["of_peak"] * peak
+        cores = inf if cores is None else cores
         return memory_rate / hypot(1, memory_rate / (self.core_gb_per_s * units.GB * cores))
 
     @property
@@ -137,9 +137,7 @@ class Processor(Record):
 
 
 def class_of(name: str) -> Mapping[str, Any]:
-    """The row of `class` that a word of a processor's name tells: what processors are whose series
-    has no row, and what most machines with one have; empty where no word does.
-    """
+    """The row of `class` that a word of a processor's name tells; empty where none does."""
     words = words_of(name)
     return next((row for row in _table()["class"] if not words.isdisjoint(row["words"])), {})
 
@@ -152,9 +150,7 @@ def most_ram_gib(name: str) -> int | None:
 
 @lru_cache(maxsize=512)
 def processor_of(name: str) -> Processor | None:
-    """The series that a processor's name means, of the row that fits best, else a whole generation;
-    None for one without a row.
-    """
+    """The series, else the generation, whose row fits a processor's name best; None for others."""
     words = words_of(name)
     rows = _best_rows(_table()["cpu"], words) or _best_rows(_table()["generation"], words)
     if not rows:
@@ -254,7 +250,7 @@ def count_of(name: str) -> int:
     plain, counts = name.lower().replace("×", "x"), _table()["counts"]
     numbers = re.findall(r"(?<!\S)(?:x([0-9]{1,2})|([0-9]{1,2})x)(?!\S)", plain)
     written = (int(before or behind) for before, behind in numbers)
-    return max((1, *written, *(counts.get(word, 0) for word in plain.split())))
+    return max((1, *written, *(int(counts.get(word, 0)) for word in plain.split())))
 
 
 class Core(Record):
@@ -265,7 +261,7 @@ class Core(Record):
     ghz: Ends
     wide: bool = False
     float32: float = 1.0
-    unpacks_bytes_per_second: Ends = (inf, inf, inf)
+    unpacks_gb_per_s: Ends = (inf, inf, inf)
     vectors: str | None = None
 
 
@@ -273,14 +269,7 @@ def core_called(name: str, ghz: float | None) -> Core:
     """What the cores of that name compute, at the clock of a series where that is known."""
     row = next(each for each in _table()["core"] if each["core"] == name)
     clock = row["ghz"] if ghz is None else [share * ghz for share in _table()["clock"]]
-    unpacks = row.get("unpacks_gb_per_s", (inf, inf, inf))
-    return record_of(
-        Core,
-        row,
-        name=name,
-        ghz=tuple(clock),
-        unpacks_bytes_per_second=tuple(rate * units.GB for rate in unpacks),
-    )
+    return record_of(Core, row, name=name, ghz=tuple(clock))
 
 
 class Cores(Record):

@@ -114,15 +114,12 @@ def computer_of(machine: Machine) -> Mapping[str, Any] | None:
     cards = [card.name for card in machine.accelerators or () if not card.unified]
     names = [fact_of(card, "name") or card for card in cards]
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB
-    for row in [*_table()["computer"], _table()["unnamed"]]:
-        if "names" in row:
-            is_of_so_many = 0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
-            is_meant = is_of_so_many and all(_has_words(name, row["names"]) for name in names)
-        else:
-            is_meant = "cpu_model" in machine.assumed
-        if is_meant:
+    for row in _table()["computer"]:
+        is_of_so_many = 0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
+        if is_of_so_many and all(_has_words(name, row["names"]) for name in names):
             return {**row, **cpus.rates_of(row)}
-    return None
+    row = _table()["unnamed"]
+    return {**row, **cpus.rates_of(row)} if "cpu_model" in machine.assumed else None
 
 
 def cores_in(machine: Machine) -> cpus.Cores | None:
@@ -140,9 +137,7 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
 
 @lru_cache(maxsize=256)
 def cycles_per_second(name: str) -> float | None:
-    """Cycles that all multiprocessors of an NVIDIA GPU have in a second at the boost clock, or all
-    cores of Apple's largest GPU by its peak.
-    """
+    """Of all multiprocessors of NVIDIA's at the boost clock, or cores of Apple's by the peak."""
     if (chip := cpus.chip_of(words_of(name))) is not None and chip.tflops is not None:
         return chip.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE)
     whole, share = _whole_and_share(name)

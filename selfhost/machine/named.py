@@ -1,6 +1,5 @@
 """Machines by the names that people type: a known machine, a type that a cloud rents
-(`m6a.xlarge`, `specs/common/cloud_types.toml`), or a description; what that does not name is
-assumed, and marked so.
+(`cloud_types.toml`), or a description; what that does not name is assumed, and marked so.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from .words import BREAK, UnknownGpuError, bad_name, joined, tokens
 
 _MOST_LETTERS = 120
 _RAM = ("memory_total_bytes", "memory_limit_bytes")
+_CORES = ("cpu_cores_usable", "cpu_cores_physical")
 _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
@@ -37,11 +37,8 @@ _RATES_BESIDE = (0.5, 1.35)
 
 def named(text: str) -> tuple[Machine, str | None]:
     """The machine that `text` means: a profile by its name, the type that a cloud rents, else a
-    machine of the parts that the text names. Beside it, and in its sources, what else the name can
-    mean, or what was understood of it and assumed.
-
-    Raises `UnknownMachineError` where the text names no part, or can be several machines, and
-    `MachineFileError` for a profile's faulty file.
+    machine of the parts that it names; and what else that can mean, or what was assumed. Raises
+    `UnknownMachineError` where it names no part or can be several, and `MachineFileError`.
     """
     own = _without_provider(text)
     match = machine_called(text) or machine_called(own) or rented(text)
@@ -90,8 +87,8 @@ def rented(text: str) -> tuple[Machine, str] | None:
     }
     source = shipped_table("cloud_types")["sources"][row["source"]]
     assumed = [BANDWIDTH, "cpu_model"] if row.get("any_host") else [BANDWIDTH]
-    own = {"name": name, "scope": "vm", "confidence": "medium"}
-    machine = _planned(facts, gib, assumed, source, **own)
+    about = {"name": name, "scope": "vm", "confidence": "medium"}
+    machine = _planned(facts, gib, assumed, source, **about)
     memory = units.binary(machine.memory_total_bytes or 0)
     has_cards = f", {cards.label}" if cards else ""
     parts = f"{memory}, {processors} virtual processors of {row['cpu']}{has_cards}"
@@ -120,14 +117,12 @@ def _rented_size(text: str) -> tuple[Mapping[str, Any], float, int] | None:
 
 
 def _without_provider(text: str) -> str:
-    """The text without the words for who rents it out, before it or behind: `google cloud`."""
+    """The text without the words for who rents it out, before it: `google cloud`."""
     providers = shipped_table("cloud_types")["providers"]
     # SageMaker's names have `ml.` before them
     parts = text.strip().removeprefix("ml.").split()
     while len(parts) > 1 and parts[0].lower() in providers:
         parts.pop(0)
-    while len(parts) > 1 and parts[-1].lower() in providers:
-        parts.pop()
     return " ".join(parts)
 
 
@@ -142,7 +137,6 @@ def _planned(
 
 
 def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
-    """The product that a chip of Apple's means with so much RAM."""
     mac, chip = row["mac"], row["name"]
     gib = ram_gib or mac["gib"][0]
     is_smaller = gib in mac.get("smaller_gib", ())
@@ -167,8 +161,12 @@ class _Computer:
     """What a described computer is made of: of the description, else of its product."""
 
     def __init__(self, about: Description) -> None:
-        self.about, row, self.processor = about, about.product, _processor_of(about)
-        self.row, self.is_of_product = row, self.processor == row.get("processor")
+        self.about, self.row, named = about, about.product, about.processor
+        row, kind = self.row, {*str(named).split()} - {"2x", "dual"}
+        # the product's own where no word or only its kind tells it: `r720 dual xeon`
+        is_told = named is not None and not cpus.names_a_kind_alone(kind)
+        self.processor = named if is_told else row.get("processor", named)
+        self.is_of_product = self.processor == row.get("processor")
         own_cards = [cards_named(row["gpu"])] if "gpu" in row and not about.has_no_card else []
         self.cards = joined([] if about.has_chip else about.cards or own_cards)
         self.is_ram_stated, self.guest_cores, self.has_stated_cores = bool(about.ram_gib), 0, False
@@ -231,10 +229,10 @@ class _Computer:
     def facts(self) -> dict[str, Any]:
         """What is told, and the cores and rate of memory that come with the product or chip."""
         row, series, cores = self.row, self.series, self.guest_cores
-        own = row.get("architecture"), series and series.architecture
+        own = row.get("architecture") or (series and series.architecture)
         facts: dict[str, Any] = {
             "system": self.system(),
-            "architecture": next(filter(None, own), self.around.get("architecture", "x86_64")),
+            "architecture": own or self.around.get("architecture", "x86_64"),
             "accelerators": self.accelerators,
             "cpu_model": self.processor,
         }
@@ -254,37 +252,22 @@ class _Computer:
         return facts
 
     def assumed(self, facts: Mapping[str, Any]) -> list[str]:
-        """The facts that no word tells."""
-        row, series, is_guest = self.row, self.series, self.guest_cores > 0
+        row, about, is_guest = self.row, self.about, self.guest_cores > 0
         is_bare = not row and not is_guest
         is_cards_alone = is_bare and self.processor is None and not self.is_ram_stated
-        is_sold_so = len(row.get("gib", ())) == 1 and "guest" not in row
-        is_on_package = series is not None and series.on_package_gib is not None
-        has_some_ram = not any((self.is_ram_stated, is_sold_so, is_on_package))
-        has_some_cores = is_guest and not self.has_stated_cores
+        has_one_size = len(row.get("gib", ())) == 1 and "guest" not in row
+        on_package_gib = self.series and self.series.on_package_gib
+        is_system_told = about.system or (self.cards.label and not is_cards_alone)
         assumed = {
             BANDWIDTH: not facts.get(BANDWIDTH),
-            **dict.fromkeys(_RAM, has_some_ram),
+            **dict.fromkeys(_RAM, not any((self.is_ram_stated, has_one_size, on_package_gib))),
             "architecture": is_guest or is_cards_alone,
-            "accelerators": not any((row, self.accelerators, self.about.has_no_card)),
-            "cpu_cores_usable": has_some_cores,
-            "cpu_cores_physical": has_some_cores,
-            "system": is_bare
-            and not self.about.system
-            and (is_cards_alone or not self.cards.label),
+            "accelerators": not any((row, self.accelerators, about.has_no_card)),
+            **dict.fromkeys(_CORES, is_guest and not self.has_stated_cores),
+            "system": is_bare and not is_system_told,
             "cpu_model": self.processor == _UNNAMED_PROCESSOR,
         }
         return [fact for fact in assumed if assumed[fact]]
-
-
-def _processor_of(about: Description) -> str | None:
-    """The product's own where no word or only its kind tells it: `r720 dual xeon`."""
-    named, own = about.processor, about.product.get("processor", "")
-    if named is None or not own:
-        return named or own or None
-    kind = {*named.split()} - {"2x", "dual"}
-    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
-    return own if is_alike and cpus.names_a_kind_alone(kind) else named
 
 
 def _described(about: Description) -> tuple[Machine, str]:
@@ -309,8 +292,8 @@ def _described(about: Description) -> tuple[Machine, str]:
     ram = _ram_words(gib)
     notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
     notes += _doubts(computer)
-    machine = machine.stated({"accelerators": ()} if about.has_no_gpu else {}, quoted)
-    machine = machine.stated(_stated_cores(machine, about), quoted)
+    no_gpu: dict[str, Any] = {"accelerators": ()} if about.has_no_gpu else {}
+    machine = machine.stated(no_gpu | _stated_cores(machine, about), quoted)
     machine, rate_note = _with_ram_rate(machine, about)
     notes += [rate_note] if rate_note else []
     if about.is_wsl:
@@ -352,30 +335,30 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
 
 def _stated_cores(machine: Machine, about: Description) -> dict[str, Any]:
     """The facts of those that are stated, where its processor's name tells none."""
-    stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
+    stated, usable = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
     cores = cpus.cores_of(machine.cpu_model or "")
     if not stated or (cores and cores.are_known) or about.has_chip or machine.scope != "host":
         return {}
-    facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
+    facts = dict(zip(_CORES, (float(max(usable, stated)), stated), strict=True))
     return {**facts, "cpu_cores_performance": None}
 
 
 def _title(computer: _Computer) -> str:
     about = computer.about
+    title, cards = computer.row.get("title", "a machine"), computer.cards.label
+    names = [cards] if cards and about.cards else []
     if cores := computer.guest_cores:
-        kind = "a container" if about.scope == "container" else "a virtual machine"
-        beside = [f"{cores} processor{'s' * (cores > 1)}", *(each.label for each in about.cards)]
-        return f"{kind} with {' and '.join(beside)}"
-    is_said = computer.row and computer.is_of_product
-    names = [computer.processor or ""] * (not is_said and computer.processor != _UNNAMED_PROCESSOR)
-    if computer.cards.label:
-        names += [computer.cards.label] if about.cards or not computer.row else []
-    elif about.vram_gib is not None:
-        names += [card.name for card in computer.accelerators]
-    title, what = computer.row.get("title", "a machine"), " and ".join(filter(None, names))
-    if about.ram_gib is not None and not any((what, computer.row)):
-        return f"a computer with {_ram_words(about.ram_gib)}"
-    return f"{title} with {what}" if what else title
+        title = "a container" if about.scope == "container" else "a virtual machine"
+        names = [f"{cores} processor{'s' * (cores > 1)}", *names]
+    else:
+        if not names and about.vram_gib is not None:
+            names = [card.name for card in computer.accelerators]
+        is_said = computer.row and computer.is_of_product
+        if computer.processor not in (None, _UNNAMED_PROCESSOR) and not is_said:
+            names = [computer.processor, *names]
+        if about.ram_gib is not None and not names and not computer.row:
+            return f"a computer with {_ram_words(about.ram_gib)}"
+    return f"{title} with {' and '.join(names)}" if names else title
 
 
 def _doubts(computer: _Computer) -> tuple[str, ...]:
@@ -386,13 +369,10 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
     # of a whole generation no number was named
     is_listed = any((computer.chip, about.has_chip, series and "|" not in series.kind))
     no_gpu = not any((computer.accelerators, about.has_no_card, row, about.vram_gib))
-    sizes = row.get("gib", ())[1:] if about.ram_gib is None else ()
-    is_named_alone = "guest" in row and words_of(label).isdisjoint(about.words)
     is_system_stated = any((about.system, about.has_chip, about.scope == "container"))
-    first_card = next((each.label for each in about.cards), "")
     other_kind = f"{about.processor} it has is not stated: judged with {processor}"
     values = {
-        "gpu": label * is_named_alone,
+        "gpu": "guest" in row and words_of(label).isdisjoint(about.words) and label,
         "unnamed": is_usual and processor is not None,
         "unsaid": processor is None and not row,
         "series": not any((is_usual, is_listed)) and processor,
@@ -400,8 +380,8 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
         "system": _SYSTEM_NAMES[computer.system()] * (not is_system_stated),
         "vram": about.vram_gib is not None,
         "graphics": no_gpu and series and series.graphics,
-        "card": first_card * about.has_chip,
-        "sizes": [f"{size:g} GB" for size in sizes],
+        "card": about.has_chip and about.cards and about.cards[0].label,
+        "sizes": [f"{gib:g} GB" for gib in row.get("gib", ())[1:] if about.ram_gib is None],
     }
     return *computer.cards.notes, *sentences("words", "note", values, **values)
 

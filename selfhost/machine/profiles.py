@@ -90,8 +90,7 @@ def unknown_machine(typed: str) -> SelfhostError:
 
 def machine_called(text: str) -> tuple[Machine, str | None] | None:
     """The known machine of this name in any spelling, without its first word where that leaves no
-    doubt, or of this label of hosted runners, `ubuntu-latest`, also behind who hosts it, with a
-    note on what a label means; None where it is that of none or of several.
+    doubt, or of a label of hosted runners, `ubuntu-latest`, with a note; None for none or several.
     """
     key = canonical(text)
     if own := _names_by_spelling().get(key):
@@ -105,18 +104,14 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
 
 
 def all_profiles(first_word: str = "") -> tuple[Profile, ...]:
-    """Every profile whose name begins so, by kind and from the smallest to the largest memory.
-    Raises `MachineFileError`.
-    """
+    """Those whose name begins so, by kind and memory. Raises `MachineFileError`."""
     profiles = [load(name) for name in names() if name.startswith(first_word)]
     profiles.sort(key=lambda each: (KINDS.index(each.kind), *size_of(each.machine), each.name))
     return tuple(profiles)
 
 
 def size_of(machine: Machine) -> tuple[int, float]:
-    """What machines are ordered by: the bytes of RAM and of accelerators together, then cores.
-    What is unread counts as nothing.
-    """
+    """What machines are ordered by: the bytes of RAM and of GPUs together, then cores."""
     cards = sum(
         card.memory_total_bytes or 0 for card in machine.accelerators or () if not card.unified
     )

@@ -37,6 +37,7 @@ class Description:
     """
 
     def __init__(self, text: str, *, is_of_gpus: bool = False) -> None:
+        words.refuse_parts(text)
         self.text, self.is_of_gpus = text, is_of_gpus
         self.words = words.tokens(text)
         self.free = dict(enumerate(self.words))
@@ -74,7 +75,6 @@ class Description:
         return self.words[at] if 0 <= at < len(self.words) else ""
 
     def take(self, places: Iterable[int]) -> None:
-        """Let no later step have the words at these places."""
         for at in places:
             self.free.pop(at, None)
 
@@ -98,11 +98,10 @@ def understand(text: str) -> Description:
     """
     if wrong := shape("zero").search(text.lower()):
         raise bad_name("zero", text, size=wrong[0].strip())
-    about = Description(text.strip())
-    if not 0 < len(about.words) <= _MOST_WORDS:
-        raise bad_name("long", text)
     try:
-        words.refuse_parts(text)
+        about = Description(text.strip())
+        if not 0 < len(about.words) <= _MOST_WORDS:
+            raise bad_name("long", text)
         for step in _STEPS:
             step(about)
     except words.UnknownGpuError as error:
@@ -126,7 +125,6 @@ def cards_named(text: str) -> words.NamedCards:
     """
     if text.strip().lower() in ("none", "no gpu"):
         return words.NamedCards(accelerators=(), label="no GPU", source="--gpu none")
-    words.refuse_parts(text)
     about = Description(re.sub("[()]", " ", text[:_MOST_LETTERS]), is_of_gpus=True)
     _take_cards(about)
     idle = role("gpu_idle") | {BREAK, "and"}
@@ -195,7 +193,6 @@ def _take_setting(about: Description) -> None:
 
 
 def _take_mac(about: Description) -> None:
-    """Take the Mac that the words name by its chip, or by a product that has one chip."""
     texts = [about.free.get(at, "") for at in range(len(about.words))]
     chips = (
         at
@@ -309,7 +306,6 @@ def _take_processor_kind(about: Description) -> None:
 
 
 def _take_cards(about: Description) -> None:
-    """Take the names of GPUs, with sizes and counts beside them."""
     fillers = role("idle") - role("forms")
     for start, end, run in about.free_runs():
         if "and" in run or not (about.is_of_gpus or _is_gpu_name(run)):
@@ -337,7 +333,6 @@ def _is_gpu_name(run: Sequence[str]) -> bool:
 
 
 def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[words.Card]) -> bool:
-    """Whether it is figures alone that are a processor's number."""
     word = run[0]
     if len(run) > 1 or not word.isdecimal() or about.processor or about.has_chip:
         return False
@@ -360,9 +355,7 @@ def _take_card(
     if all(card.unified for card in cards):
         # any but an integrated one is in the chip that was named
         if cards[0].integrated or not about.processor:
-            own = about.free_gib(end) if about.is_of_gpus else 0.0
-            about.take(range(end, end + (own > 0)))
-            inside = named_card(names, own or None, laptop=about.is_laptop)
+            inside = named_card(names, laptop=about.is_laptop)
             if all(inside.label != each.label for each in about.cards):
                 about.cards_at[start] = inside
         return
@@ -438,7 +431,7 @@ def _choose_cards(about: Description) -> None:
     """Leave aside what is in the processor beside a card; refuse one of several."""
     for at, word in about.free.items():
         number = about.free.get(at + 1, "")
-        is_line = role("cards").intersection(words.spelled(word).split()[:1])
+        is_line = role("cards").intersection(words.rewritten(word, "spelling").split()[:1])
         if is_line and shape("card").fullmatch(number):
             named_card([word, number])
     discrete = {

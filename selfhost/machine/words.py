@@ -64,7 +64,6 @@ def role(name: str) -> frozenset[str]:
 
 @cache
 def shape(name: str) -> re.Pattern[str]:
-    """The regular expression of that name in the table."""
     return re.compile(word_table()["shape"][name], re.ASCII)
 
 
@@ -91,9 +90,7 @@ def tokens(text: str) -> list[str]:
     alone = "|".join(re.escape(word) for word in longest if not joined_on.search(word))
     spoken = re.compile("|".join([*inside, rf"(?<![^\W\d])(?:{alone})(?!\w)"]))
     plain = spoken.sub(lambda match: f" {means[match[0]]} ", lines.replace("\u0307", ""))
-    for find, put in replacements("rewrite"):
-        plain = find.sub(put, " ".join(plain.split()))
-    plain = re.sub(r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", plain)
+    plain = re.sub(r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", rewritten(plain, "rewrite"))
     same, out = word_table()["same"], list[str]()
     for piece in plain.split():
         is_whole = piece == BREAK or NUMBERED.fullmatch(piece)
@@ -103,15 +100,14 @@ def tokens(text: str) -> list[str]:
     return out
 
 
-@cache
-def replacements(
-    name: str,
-) -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
-    """What regular expressions of that table find, and what is put in place of it."""
-    return tuple(
-        (re.compile(row["find"]), row["put"] if "put" in row else _FUNCTIONS[row["by"]])
-        for row in word_table()[name]
-    )
+def rewritten(text: str, name: str) -> str:
+    """The text after each replacement of that table, `rewrite`; by `spelling` with the spaces that
+    drivers write: `RTX4070TiSUPER` becomes `RTX 4070 Ti SUPER`.
+    """
+    for row in word_table()[name]:
+        put = row["put"] if "put" in row else _FUNCTIONS[row["by"]]
+        text = re.sub(row["find"], put, " ".join(text.split()))
+    return text.strip()
 
 
 class Card(Record):
@@ -157,7 +153,6 @@ class NamedCards(Record):
 
 @cache
 def every_card() -> tuple[Card, ...]:
-    """Every GPU of the table."""
     idle, former = role("gpu_idle"), word_table()["former"]
     all_cards = []
     for row in shipped_table("gpus")["gpu"]:
@@ -177,7 +172,6 @@ def every_card() -> tuple[Card, ...]:
 
 
 def joined(named: Sequence[NamedCards]) -> NamedCards:
-    """Several names as one."""
     return NamedCards(
         accelerators=tuple(card for each in named for card in each.accelerators),
         label=" + ".join(each.label for each in named),
@@ -198,13 +192,8 @@ def named_card(
         if shared is None:
             raise bad_name("gpu_of_machine", several[0].label)
         inside = Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True)
-        note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
-        cards = NamedCards(
-            accelerators=(inside,),
-            label=shared.label,
-            notes=() if memory_gib is None else (note,),
-            source=f"{shared.label}: part of a processor, so its memory is the RAM",
-        )
+        source = f"{shared.label}: part of a processor, so its memory is the RAM"
+        cards = NamedCards(accelerators=(inside,), label=shared.label, source=source)
     else:
         cards = _choose_size(several, " ".join(name), memory_gib)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
@@ -251,9 +240,9 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
     """
     if laptop and (several := matches((*name, "laptop"))):
         return several
-    plain, same = spelled(" ".join(name)).lower(), word_table()["same"]
-    left_out = role("left_out")
-    for spelling in (plain, *(find.sub(put, plain) for find, put in replacements("short"))):
+    plain, same = rewritten(" ".join(name), "spelling").lower(), word_table()["same"]
+    left_out, short = role("left_out"), word_table()["short"]
+    for spelling in (plain, *(re.sub(row["find"], row["put"], plain) for row in short)):
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
         meant = [
             card
@@ -267,14 +256,6 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
         if typed and meant:
             return tuple(longest or meant)
     return ()
-
-
-def spelled(text: str) -> str:
-    """A name with the spaces that drivers write: `RTX4070TiSUPER` becomes `RTX 4070 Ti SUPER`."""
-    text = text.strip()
-    for find, put in replacements("spelling"):
-        text = find.sub(put, text)
-    return text
 
 
 def refuse_parts(text: str) -> None:
@@ -293,11 +274,12 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     if clause := why_unserved(text):
         return bad_name("unserved_gpu", text, clause=clause)
     sold = [card for card in every_card() if not card.unified]
-    words = spelled(text).lower().split()
+    spelled = rewritten(text, "spelling")
+    words = spelled.lower().split()
     words = [word for word in words if not (SIZE.fullmatch(word) or COUNT.fullmatch(word))]
     near = [*dict.fromkeys(card.label for card in sold if {*words} <= card.named)]
     if not 0 < len(near) <= _MOST_ASKED:
-        near = all_near(spelled(text), [card.label for card in sold])
+        near = all_near(spelled, [card.label for card in sold])
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
     return bad_name("gpu", text, near, meant=meant)
 

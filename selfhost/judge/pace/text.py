@@ -304,7 +304,7 @@ def processor_seconds(machine: Machine, step: Step) -> Range | None:
         memory.ends * BANDWIDTH_SHARE,
         threads_range(machine),
         processor.core_share,
-        processor.core.unpacks_bytes_per_second,
+        (rate * units.GB for rate in processor.core.unpacks_gb_per_s),
         figures["thread_seconds"],
         strict=True,
     ):
