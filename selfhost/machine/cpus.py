@@ -317,9 +317,7 @@ def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
 
 
 class Chip(Record):
-    """A chip whose memory is soldered beside it: a row of `chip`; `smaller`: the same chip with
-    fewer cores and narrower memory; `mac`: how Apple sells it.
-    """
+    """A chip with its memory beside it, a row of `chip`; `smaller` one has fewer cores."""
 
     name: str
     gb_per_s: float

@@ -25,8 +25,7 @@ _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
-# of the 26 profiles whose GPUs hold more than this 24 have as much RAM, and of the desktops most
-# have this
+# of 26 profiles whose GPUs hold more than this 24 have as much RAM; most desktops have this
 _USUAL_RAM_GIB = 32
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
@@ -229,10 +228,10 @@ class _Computer:
     def facts(self) -> dict[str, Any]:
         """What is told, and the cores and rate of memory that come with the product or chip."""
         row, series, cores = self.row, self.series, self.guest_cores
-        own = row.get("architecture") or (series and series.architecture)
+        own = row.get("architecture"), series and series.architecture
         facts: dict[str, Any] = {
             "system": self.system(),
-            "architecture": own or self.around.get("architecture", "x86_64"),
+            "architecture": next(filter(None, own), self.around.get("architecture", "x86_64")),
             "accelerators": self.accelerators,
             "cpu_model": self.processor,
         }
@@ -395,8 +394,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
     series, kind, stated = gpus.series_in(machine), about.ram_kind or "", about.numbers
     is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
-    is_filled = bool({"channels", "sticks"} & {*stated})
-    if is_known or not (kind or is_filled or "mts" in stated):
+    if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
         return machine, ""
     name = (kind or "RAM").upper()
     rate = None if series is None else _rate(series, kind, stated.get("mts"))
@@ -405,19 +403,23 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     used = min(series.channels, stated.get("channels", series.channels))
     if "sticks" in stated and series.bits == 64:
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
-    # of two channels one may be empty
-    how = None if is_filled or used != 2 or kind.startswith("lp") else FILLED_ASSUMED
-    rates, guessed = series.bytes_per_second, list[str]()
-    if "mts" not in stated:
-        # the rate of a kind is a guess
-        guessed = [BANDWIDTH] if BANDWIDTH in machine.assumed else []
-        how = how if kind and rates.slowest < rates.fastest else RATE_ASSUMED
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
-    facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": how}
+    # the rate of a kind is a guess
+    guessed = [BANDWIDTH] if BANDWIDTH in machine.assumed and "mts" not in stated else []
+    facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
     machine = machine.stated(facts, f"{what}, as its description says")
     machine = machine.replace(assumed=(*guessed, *machine.assumed))
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+
+
+def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
+    stated, kind, rates = about.numbers, about.ram_kind or "", series.bytes_per_second
+    if "mts" not in stated and not (kind and rates.slowest < rates.fastest):
+        return RATE_ASSUMED
+    # of two channels one may be empty
+    is_filled = channels != 2 or kind.startswith("lp") or {"sticks", "channels"} & {*stated}
+    return None if is_filled else FILLED_ASSUMED
 
 
 def _rate(series: cpus.Processor, kind: str, stated: int | None) -> int | None:

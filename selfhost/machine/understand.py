@@ -60,7 +60,6 @@ class Description:
 
     @property
     def cards(self) -> list[words.NamedCards]:
-        """Its GPUs, in the order of their names."""
         return [cards for _, cards in sorted(self.cards_at.items())]
 
     @property
@@ -93,9 +92,7 @@ class Description:
 
 
 def understand(text: str) -> Description:
-    """Everything that the text names. Raises `UnknownMachineError` where it can be two things,
-    or names one that is not known.
-    """
+    """Raises `UnknownMachineError` where the text names two things, or one that is not known."""
     if wrong := shape("zero").search(text.lower()):
         raise bad_name("zero", text, size=wrong[0].strip())
     try:
@@ -204,11 +201,7 @@ def _take_mac(about: Description) -> None:
     chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
     if about.product or not (is_mac or chip):
         return
-    macs = [row for row in shipped_table("chips")["chip"] if "mac" in row]
-    rows = [row for row in macs if row["words"].split() == ["apple", *chip]]
-    if not chip:
-        sold = ((row, name.split()) for row in macs for name in row["mac"]["sold_as"])
-        rows = [*{row["name"]: row for row, name in sold if {*name} <= {*texts}}.values()]
+    rows = [row for row in shipped_table("chips")["chip"] if _is_mac(row, chip, {*texts})]
     if len(rows) > 1:
         near = [row["words"].removeprefix("apple ") for row in rows]
         raise bad_name("macs", about.text, near, count=len(rows), names=", ".join(near))
@@ -220,6 +213,12 @@ def _take_mac(about: Description) -> None:
         about.take(at for at, word in enumerate(texts) if shape("mac").fullmatch(word))
     elif is_mac or {"apple", "air"} & {*texts}:
         raise bad_name("mac", about.text)
+
+
+def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
+    if chip or "mac" not in row:
+        return bool(row["words"].split() == ["apple", *chip])
+    return any({*name.split()} <= words for name in row["mac"]["sold_as"])
 
 
 def _take_processor(about: Description) -> None:

@@ -47,9 +47,7 @@ _ERRORS = {"machine": UnknownMachineError, "gpu": UnknownGpuError, "part": PartO
 
 
 def bad_name(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> SelfhostError:
-    """The error for what was typed, by its code in `refused` of words.toml, whose templates have
-    these values.
-    """
+    """The error for what was typed, by its code in `refused` of words.toml, with these values."""
     row, plain = word_table()["refused"][code], shortened(text)
     values |= {"text": repr(plain), "plain": plain}
     error, remedy = _ERRORS[row.get("error", "machine")], row["remedy"].format(**values)
