@@ -287,9 +287,7 @@ class Machine(Record):
                 continue
             if isinstance(value, tuple):
                 # no record in a list holds another
-                value = [
-                    each.__getstate__() if isinstance(each, Record) else each for each in value
-                ]
+                value = [e.__getstate__() if isinstance(e, Record) else e for e in value]
             out[name] = dict(value) if isinstance(value, Mapping) else value
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
@@ -332,7 +330,7 @@ class Machine(Record):
         return next(entries, None) or _NOT_SAID.replace(fact=fact)
 
     def disk_for(self, purpose: str) -> Disk | None:
-        """The place where downloads of that kind land; None when it was not read."""
+        """Where downloads of that kind land; None when it was not read."""
         return next((disk for disk in self.disks or () if disk.purpose == purpose), None)
 
 

@@ -28,9 +28,7 @@ _Why = tuple[str, str]
 
 
 class Cards(Record):
-    """What was read of some GPUs: the cards, where, and why there may be others, or why the memory
-    of some is None.
-    """
+    """What was read of some GPUs, where, and why there may be others, or their memory is None."""
 
     cards: tuple[Accelerator, ...] = ()
     source: str = ""
@@ -101,7 +99,7 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
 
 
 def _read_of_maker(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Cards:
-    """Which of `every` card a container was handed: its bus shows all of the host's."""
+    """Those that a container was handed: its bus shows all of the host's."""
     cards, (folder, first) = tuple(every.values()), next(iter(every.items()))
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))

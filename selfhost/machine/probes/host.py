@@ -123,7 +123,7 @@ class Host:
         # by path: its text, and why it does not say what is looked for or cannot be listed
         self._texts: dict[str, str] = {}
         self.why: dict[str, str] = {}
-        self._has_hung = False
+        self._deadline_seconds = DEADLINE_SECONDS
         # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
         key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment\PROCESSOR_ARCHITECTURE"
         word = self.ask("machine") or str(self.ask("registry", key) or "")
@@ -248,12 +248,12 @@ class Host:
                 answer.set_exception(error)
 
         Thread(target=run, daemon=True).start()
-        # once one volume has not answered, the next ones get less
-        seconds = DEADLINE_SECONDS / 8 if self._has_hung else DEADLINE_SECONDS
+        seconds = self._deadline_seconds
         try:
             return answer.result(seconds)
         except TimeoutError:
-            self._has_hung = True
+            # once one volume has not answered, the next ones get less
+            self._deadline_seconds = DEADLINE_SECONDS / 8
             raise TimeoutError(f"no answer within {seconds:g} seconds") from None
 
     def ask(self, name: str, about: str | None = None) -> Any:

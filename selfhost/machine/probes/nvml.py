@@ -36,8 +36,7 @@ class Library(ctypes.CDLL):
 
 def describe(nvml: Library) -> dict[str, Any]:
     """The driver and all GPUs, each as what programs can have of it: itself or, in MIG mode, its
-    instances, for nothing runs on the whole of it. `error` is the number of the error that hides a
-    GPU, or its memory.
+    instances. `error` is the number of the error that hides a GPU, or its memory.
     """
     if code := nvml.call("nvmlInit_v2"):
         return {"error": code}

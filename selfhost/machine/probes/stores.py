@@ -248,15 +248,18 @@ def _search_ollama(host: Host, folder: str, store: str) -> Models:
     manifests = _files(host, host.paths.join(folder, "manifests"), 4)
     blobs = host.sizes(folder, "blobs") if manifests else {}
     for parts in (path.split("/") for path, size in sorted(manifests.items()) if size):
+        if len(parts) < 3:
+            continue
         path = host.paths.join(folder, "manifests", *parts)
-        layers = _layers(host.read_object(path)) if len(parts) > 2 else []
-        if len(parts) > 2 and not layers:
+        layers = _layers(host.read_object(path))
+        if not layers:
             yield None
         if not any(kind.endswith((".model", ".tensor")) for _, _, kind in layers):
             # a model of Ollama's cloud has no weights here
             continue
-        config = host.paths.join(folder, "blobs", layers[-1][0])
-        stated = host.read_object(config).get("file_type")
+        # a name that is no blob's could lead anywhere
+        config = layers[-1][0] if layers[-1][0] in blobs else ""
+        stated = host.read_object(host.paths.join(folder, "blobs", config)).get("file_type")
         here = [size for blob, size, _ in layers if blobs.get(blob) == size]
         registry, *names, tag = parts
         name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")
@@ -274,16 +277,14 @@ def _search_ollama(host: Host, folder: str, store: str) -> Models:
 
 def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     """File in `blobs`, bytes and media type of each, the config last; none of a bad manifest."""
-    listed, layers = manifest.get("layers") or [], list[tuple[str, int, str]]()
-    for value in (*listed, manifest.get("config")) if isinstance(listed, list) else ():
-        fields = value if isinstance(value, dict) else {}
-        digest, size = str(fields.get("digest")), fields.get("size")
-        # 64 hexadecimal digits, for which another word may stand in a recorded tree
-        is_digest = re.fullmatch(r"sha256:[0-9A-Za-z]{1,64}", digest)
-        if not is_digest or type(size) is not int or size < 0:
-            return []
-        layers.append((digest.replace(":", "-"), size, str(fields.get("mediaType"))))
-    return layers
+    try:
+        layers = [
+            (each["digest"].replace(":", "-"), each["size"], str(each.get("mediaType")))
+            for each in (*(manifest.get("layers") or ()), manifest["config"])
+        ]
+    except (AttributeError, KeyError, TypeError):
+        return []
+    return layers if all(type(size) is int and size >= 0 for _, size, _ in layers) else []
 
 
 _SEARCHES: dict[str, Callable[[Host, str, str], Models]] = {

@@ -57,9 +57,9 @@ def _display_adapters() -> list[dict[str, Any]] | None:
     # one key for each output of an adapter
     for number in range(64):
         path = str(_registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}") or "")
-        if path.lower().startswith("\\registry\\machine\\"):
-            inner = path[len("\\registry\\machine\\") :]
-            keys.setdefault(inner.rpartition("\\")[0].lower(), inner)
+        # `\\REGISTRY\\MACHINE\\…`
+        if key := "\\".join(path.split("\\")[3:]):
+            keys.setdefault(key.rpartition("\\")[0].lower(), key)
     adapters = [
         {name: _registry_value(key, value) for name, value in _ADAPTER_VALUES.items()}
         for key in keys.values()
@@ -116,9 +116,8 @@ def _mounts() -> dict[str, str]:
 
 
 def ask_nvml() -> dict[str, Any]:
-    """What `nvml.py` prints, or `why` it says nothing. It runs isolated from the folder, variables
-    and packages of the caller, and is killed after NVML_SECONDS, not waited for: what waits inside
-    a driver ends only when the driver lets it.
+    """What `nvml.py` prints, or `why` it says nothing. It runs isolated from the caller's folder,
+    variables and packages, and is killed after NVML_SECONDS, not waited for.
     """
     import json
     import subprocess
