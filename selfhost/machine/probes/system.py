@@ -57,7 +57,7 @@ def _display_adapters() -> list[dict[str, Any]] | None:
     # one key for each output of an adapter
     for number in range(64):
         path = str(_registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}") or "")
-        # `\\REGISTRY\\MACHINE\\…`
+        # `\REGISTRY\MACHINE\…`
         if key := "\\".join(path.split("\\")[3:]):
             keys.setdefault(key.rpartition("\\")[0].lower(), key)
     adapters = [
