@@ -227,9 +227,9 @@ class Case(Record):
         return 1 if self.cache_type == "fp8" else self.width
 
 
-def without_files(why: Unread) -> Needs:
-    """Neither the files nor the weights are known."""
-    return Needs(unknown=(why, why.replace(fact="memory.weights")))
+def without_files(why: Unread, memory: str = "memory.weights") -> Needs:
+    """Neither the files nor the weights are known, or nothing of the memory."""
+    return Needs(unknown=(why, why.replace(fact=memory)))
 
 
 def components_type(spec: ModelSpec) -> str:

@@ -10,7 +10,7 @@ from ..catalogue.spec import HEARD_SECONDS, ModelSpec
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import Workload
-from .case import NO_PROGRAM, Case, Companions, is_cast
+from .case import NO_PROGRAM, Case, Companions, is_cast, without_files
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
@@ -102,7 +102,7 @@ def needs_on(needs: Needs, device: Device) -> Needs:
 def _files_and_memory(case: Case) -> Needs:
     spec, runtime = case.spec, case.runtime
     if spec.closed:
-        return _unknown_needs("the weights were never published", "use an API")
+        return without_files(unread("the weights were never published", "use an API"), "memory")
     if case.workload.task == "finetune":
         from .training import finetune_needs
 
@@ -112,7 +112,8 @@ def _files_and_memory(case: Case) -> Needs:
     if not runtime.id or not any(described):
         why = "the spec states neither an architecture nor [needs]"
         why = spec.unknown.get("architecture", why)
-        return _stated(case) or _unknown_needs(why, "state it under [needs] in a spec")
+        unknown = unread(why, "state it under [needs] in a spec")
+        return _stated(case) or without_files(unknown, "memory")
     held = parts(case)
     if case.companions.own_block and case.format != "gguf":
         held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))
@@ -167,12 +168,6 @@ def _recording_terms(case: Case, source: str) -> tuple[Term, ...]:
     line = " + ".join(parts) + (f" × {parallel}" if parallel > 1 else "")
     low, high = size // 2 if squared else size, size * 3 // 2
     return (term("activations", size, How.COMPUTED, source, line, low=low, high=high),)
-
-
-def _unknown_needs(reason: str, remedy: str) -> Needs:
-    """The needs of a model of which neither files nor memory are known."""
-    facts = "download_bytes", "memory"
-    return Needs(unknown=tuple(unread(reason, remedy, fact) for fact in facts))
 
 
 def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> int:

@@ -15,45 +15,48 @@ from .case import Case, overhead
 from .checkpoints import typed_tensors
 from .records import TENSOR_PARALLEL, Device, How, Split, Term, share_by_device, summed, term, times
 
+_STATED_IN_MIB = ("context", "communication", "seeing", "beside_torch")
 _VLLM, _SGLANG = (shipped_table("memory")[name] for name in ("vllm", "sglang"))
+# those that are stated in MiB
+_VLLM_BYTES, _SGLANG_BYTES = (
+    {key: [size * MIB for size in table.get(key, ())] for key in _STATED_IN_MIB}
+    for table in (_VLLM, _SGLANG)
+)
 
 
 def terms_of_server(case: Case) -> list[Term]:
-    """The work on a prompt, and the program on a device and in RAM beside it."""
-    device = case.device or Device()
+    """The work on a prompt, and the program on a device and in RAM beside it. The work of vLLM is
+    one pass over the longest prompt with its sampling.
+    """
+    device, rule, sizes = case.device or Device(), _VLLM, _VLLM_BYTES
     if case.runtime.reserves_by_device:
-        work, rule = _left_free(case, device), _SGLANG
-        low, likely, high = (size * MIB for size in rule["context"])
+        work, rule, sizes = _left_free(case, device), _SGLANG, _SGLANG_BYTES
+        low, likely, high = sizes["context"]
         line = f"{likely:,} bytes of a CUDA context"
         program = term("runtime", likely, How.STATED, rule["source"], line, low=low, high=high)
     else:
-        work, program, rule = _profiled(case, device), _graphs(case, device), _VLLM
-    talk = [size * MIB for size in rule["communication"]]
-    program = share_by_device(program, device.devices, communication=talk)
+        # a text is read whole where each token sees all others (vllm/config/model.py,
+        # is_chunked_prefill_supported); of one that is embedded no token is sampled
+        sees = bool(case.encoders) and not case.text_alone
+        batch = _VLLM["large" if device.is_large else "small"]
+        whole = case.context_tokens if case.embeds and case.row.encoder else 0
+        # the option `lean` bounds the sequences, too
+        usual = max(0 if device.is_lean else batch["sequences"], case.workload.parallel)
+        sampled = 0 if case.embeds else int(case.settings.get("sequences_sampled") or usual)
+        low, likely, _, line = _one_pass(case, max(batch["tokens"], whole), sampled)
+        high = _one_pass(case, max(batch["most_tokens"], whole), sampled)[2]
+        if sees:
+            least, some, most = sizes["seeing"]
+            low, likely, high = low + least, likely + some, high + most
+            line += f" + {some:,} bytes of the encoder"
+        how = How.ASSUMED if sees or case.model.recurrent else How.COMPUTED
+        work = term("activations", likely, how, rule["source"], line, low=low, high=high)
+        program = _graphs(case, device)
+    program = share_by_device(program, device.devices, communication=sizes["communication"])
     if case.device is None:
         return [work, program]
     beside = overhead(case.runtime).replace(split=Split.HOST)
     return [work, program.replace(split=Split.EACH), beside]
-
-
-def _profiled(case: Case, device: Device) -> Term:
-    """One pass over the longest prompt with its sampling."""
-    # a text is read whole where each token sees all others (vllm/config/model.py,
-    # is_chunked_prefill_supported); of one that is embedded no token is sampled
-    sees = bool(case.encoders) and not case.text_alone
-    batch = _VLLM["large" if device.is_large else "small"]
-    whole = case.context_tokens if case.embeds and case.row.encoder else 0
-    # the option `lean` bounds the sequences, too
-    usual = max(0 if device.is_lean else batch["sequences"], case.workload.parallel)
-    sampled = 0 if case.embeds else int(case.settings.get("sequences_sampled") or usual)
-    low, likely, _, line = _one_pass(case, max(batch["tokens"], whole), sampled)
-    high = _one_pass(case, max(batch["most_tokens"], whole), sampled)[2]
-    if sees:
-        least, some, most = (size * MIB for size in _VLLM["seeing"])
-        low, likely, high = low + least, likely + some, high + most
-        line += f" + {some:,} bytes of the encoder"
-    how = How.ASSUMED if sees or case.model.recurrent else How.COMPUTED
-    return term("activations", likely, how, _VLLM["source"], line, low=low, high=high)
 
 
 def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[int, int, int, str]:
@@ -90,7 +93,7 @@ def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[int, int, int, str
 def _graphs(case: Case, device: Device) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
     architecture, layers = case.model, case.model.layers
-    low, likely, high = (size * MIB for size in _VLLM["beside_torch"])
+    low, likely, high = _VLLM_BYTES["beside_torch"]
     line, how = f"{likely:,} bytes beside PyTorch", How.STATED
     if device.is_lean:
         line += "; --enforce-eager makes no graphs"

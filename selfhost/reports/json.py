@@ -257,6 +257,8 @@ _UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
     ("seconds", units.duration),
     ("tokens", units.tokens),
     ("bytes", units.binary),
+    # of any other key
+    ("", lambda value: f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"),
 )
 # stored on disks, which are sold by powers of ten
 _DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
@@ -340,10 +342,6 @@ def value_words(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no" * (key in _TELLING)
     if isinstance(value, int | float):
-        words = next((words for end, words in _UNITS if key.endswith(end)), _number)
+        words = next(words for end, words in _UNITS if key.endswith(end))
         return units.decimal(int(value)) if key in _DECIMAL else words(value)
     return "" if isinstance(value, Mapping) else value or ""
-
-
-def _number(value: float) -> str:
-    return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"

@@ -126,26 +126,24 @@ def _shown(plan: Plan, verbose: bool) -> list[Known]:
 
 def _known(plan: Plan, shown: Sequence[Known]) -> Blocks:
     """A row a machine, with the likely pace and what is judged otherwise there."""
-    pace = words.pace_title(candidate.speed for candidate in shown)
-    yield Table.of("plan", (_row(plan, each) for each in shown), pace=pace)
+    usual, rows, unsure = words.run_words(plan.workload), list[tuple[str, ...]](), ""
+    for each in shown:
+        held, doubts = words.PLACES.get(each.placement or "", "-"), _doubts(each)
+        if doubts:
+            unsure = "?: little memory left, or slow; slow?: perhaps slower than you need"
+        row = (
+            Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL),
+            strong(each.name),
+            *memory_cells(each.machine),
+            words.pace_of(each.speed),
+            each.kind,
+            ", ".join(("GPU" if each.by_shared_gpu else held, *doubts)),
+            ", ".join(part for part in words.run_words(each.workload) if part not in usual),
+        )
+        rows.append(row)
+    yield Table.of("plan", rows, pace=words.pace_title(each.speed for each in shown))
     rest = len(plan.fitting) - len(shown)
-    unsure = "?: little memory left, or slow; slow?: perhaps slower than you need"
-    unsure *= any(_doubts(each) for each in shown)
     yield from texts([f"{rest} more: -v" if rest else "", unsure], indent=0)
-
-
-def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
-    held = words.PLACES.get(candidate.placement or "", "-")
-    usual, doubts = words.run_words(plan.workload), _doubts(candidate)
-    return (
-        Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL),
-        strong(candidate.name),
-        *memory_cells(candidate.machine),
-        words.pace_of(candidate.speed),
-        candidate.kind,
-        ", ".join(("GPU" if candidate.by_shared_gpu else held, *doubts)),
-        ", ".join(part for part in words.run_words(candidate.workload) if part not in usual),
-    )
 
 
 def _doubts(candidate: Known) -> list[str]:

@@ -188,12 +188,8 @@ def _filled(kind: str, values: Mapping[str, object]) -> str:
     return "".join(lines)
 
 
-def _mebibytes(size: int) -> int:
-    return -(-size // units.MIB)
-
-
-def _gibibytes(size: int) -> str:
-    return f"{-(-size // units.GIB)}Gi"
+def _whole(size: int, unit: int = units.MIB) -> int:
+    return -(-size // unit)
 
 
 def _notes_above(kind: str, parts: Sequence[_Unit]) -> list[str]:
@@ -214,7 +210,7 @@ def _notes_above(kind: str, parts: Sequence[_Unit]) -> list[str]:
             lines.append(f"put the {size.workload.quantization} files{page} into {into}")
         if size.files_are_yours and kind == "kubernetes":
             # an emptyDir is new with each pod: nobody could fill it before the server looks
-            room = f" of {_gibibytes(size.disk_bytes)} or more" if size.disk_bytes else ""
+            room = f" of {_whole(size.disk_bytes, units.GIB)}Gi or more" if size.disk_bytes else ""
             lines.append(f"first make the PersistentVolumeClaim {unit.name}-models{room}")
         if size.fetch and kind != "docker":
             lines.append(f"once it runs, {where}: {size.fetch}")
@@ -229,7 +225,7 @@ def _values(kind: str, unit: _Unit) -> dict[str, object]:
     if yours:
         store = {"persistentVolumeClaim": {"claimName": f"{unit.name}-models"}}
     elif kind == "kubernetes":
-        store = {"emptyDir": {"sizeLimit": _gibibytes(2 * stored)} if stored else {}}
+        store = {"emptyDir": {"sizeLimit": f"{_whole(2 * stored, units.GIB)}Gi"} if stored else {}}
     return {
         "name": unit.name,
         "image": size.image or "",
@@ -242,13 +238,13 @@ def _values(kind: str, unit: _Unit) -> dict[str, object]:
         "tries": tries,
         # a start that the probe waits for is no failure of the rollout
         "deadline": tries * _PERIOD + _DEADLINE,
-        "request": _mebibytes(size.request_bytes),
-        "limit": _mebibytes(size.limit_bytes),
-        "shared": _mebibytes(size.shared_memory_bytes),
+        "request": _whole(size.request_bytes),
+        "limit": _whole(size.limit_bytes),
+        "shared": _whole(size.shared_memory_bytes),
         "shared_folder": "/dev/shm" if size.shared_memory_bytes else "",
-        "stored": "" if stored is None else _mebibytes(stored) + _WRITABLE_MEBIBYTES,
+        "stored": "" if stored is None else _whole(stored) + _WRITABLE_MEBIBYTES,
         # the new files of an update are downloaded before the old ones go
-        "twice": "" if stored is None else _mebibytes(2 * stored) + _WRITABLE_MEBIBYTES,
+        "twice": "" if stored is None else _whole(2 * stored) + _WRITABLE_MEBIBYTES,
         "store": {"name": "models", **store},
         "folder": unit.folder,
         "downloads": "" if yours else unit.folder,
@@ -296,7 +292,7 @@ def _systemd(unit: _Unit) -> str:
         "program": _plain(words[0]),
         "words": " ".join(map(_quoted, words)),
         "environment": "\n".join(environment),
-        "least": _mebibytes(size.unreclaimable_bytes),
+        "least": _whole(size.unreclaimable_bytes),
     }
     head = [f"# /etc/systemd/system/{name}.service", *_notes_above("systemd", [unit])]
     return "\n".join([*head, _filled("systemd", values)])
