@@ -39,6 +39,8 @@ _WORK_OF_TASK = 500.0
 _FEW = 4
 # the numbers that a check rests on, by the first word of their slots
 _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
+# by the first word of a slot, which of them it is; memory all others
+_KINDS = {name: name for name in _RESTS_ON.values()}
 
 
 class Alike:
@@ -201,7 +203,9 @@ class Task(Record):
     def _grouped(
         self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]
     ) -> list[Sorted]:
-        """The machines in these boxes, by what decides there."""
+        """The machines in these boxes, by what decides there. A box whose ends differ is halved
+        along the numbers on which the difference rests, and of which it has most.
+        """
         by_key: dict[Key, list[int]] = {}
         lacking: set[Key] = set()
         while boxes:
@@ -211,38 +215,33 @@ class Task(Record):
             best, _ = decide(tuple(map(max, columns)))
             if worst == best:
                 by_key.setdefault(worst, []).extend(box)
-                lacking.update([worst] if lacks else [])
-            else:
-                checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
-                boxes += self._halves(box, {_RESTS_ON.get(check, "memory") for check in checks})
+                lacking.update([worst] * bool(lacks))
+                continue
+            checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
+            wanted = {_RESTS_ON.get(check, "memory") for check in checks}
+            ranks: list[tuple[bool, bool, bool]] = []
+            for (name, *_), numbers in zip(self.slots, columns, strict=True):
+                differs, kind = len({*numbers}) > 1, _KINDS.get(name, "memory")
+                # of memory the limit decides most often
+                is_first = name in ("memory_limit_bytes", *_KINDS)
+                ranks.append((differs and kind in wanted, differs, is_first))
+            column = columns[ranks.index(max(ranks))]
+            values = sorted(column)
+            middle = next(value for value in values[len(values) // 2 :] if value > values[0])
+            halves: tuple[list[int], list[int]] = [], []
+            for number, value in zip(box, column, strict=True):
+                halves[value >= middle].append(number)
+            boxes += halves
         results = []
-        for key, numbers in by_key.items():
-            hardest = [min(numbers)]
+        for key, group in by_key.items():
+            hardest = [min(group)]
             if key in lacking:
                 # one of those with the least of a number lacks most
-                columns = list(zip(*[self.rows[number] for number in numbers], strict=True))
-                hardest += [numbers[column.index(min(column))] for column in columns]
+                columns = list(zip(*[self.rows[number] for number in group], strict=True))
+                hardest += [group[column.index(min(column))] for column in columns]
             ranked = [(decide(self.rows[number])[1], -number) for number in hardest]
-            results.append((key, *max(ranked), numbers))
+            results.append((key, *max(ranked), group))
         return results
-
-    def _halves(self, box: list[int], wanted: set[str]) -> tuple[list[int], list[int]]:
-        """The box in two, along the numbers that are wanted and of which it has most."""
-        columns = list(zip(*[self.rows[number] for number in box], strict=True))
-        ranks: list[tuple[bool, bool, bool]] = []
-        for (name, *_), numbers in zip(self.slots, columns, strict=True):
-            differs = len({*numbers}) > 1
-            is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
-            # of memory the limit decides most often
-            is_first = name in ("memory_limit_bytes", *_RESTS_ON.values())
-            ranks.append((is_wanted and differs, differs, is_first))
-        column = columns[ranks.index(max(ranks))]
-        values = sorted(column)
-        middle = next(value for value in values[len(values) // 2 :] if value > values[0])
-        halves: tuple[list[int], list[int]] = [], []
-        for number, value in zip(box, column, strict=True):
-            halves[value >= middle].append(number)
-        return halves
 
 
 def _parts(

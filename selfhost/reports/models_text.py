@@ -197,14 +197,21 @@ def list_document(
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     head = [_summary(listing, workload or Workload()), words.planned_words(listing.machine)]
     if not counts.models:
-        hint = "" if notes else "`selfhost list --all` has every model."
-        hint = f"Did you mean {' or '.join(near)}?" if near else hint
-        if listing.ruled_out:
-            hint = f"{listing.ruled_out:,} are ruled out by your conditions."
+        hints = (
+            f"{listing.ruled_out:,} are ruled out by your conditions." * (listing.ruled_out > 0),
+            f"Did you mean {' or '.join(near)}?" * bool(near),
+            "`selfhost list --all` has every model." * (not notes),
+        )
+        hint = next(filter(None, hints), "")
         head = [f"No model matches. {hint}".rstrip()]
     yield from texts([*head, *notes], indent=0)
     if rows:
-        signs = list(map(_sign, rows))
+        signs = [
+            _TIGHT
+            if row.can_run and (row.has(*TIGHT_CODES) or row.waits_for_setting)
+            else Span(words.ANSWERS[row.route][0], row.route)
+            for row in rows
+        ]
         yield from (line(), _table("listed wide" if wide else "listed", rows, signs), line())
         candidates = (only_running and counts.running) or counts.models
         about = "about " * (only_running and counts.is_estimate)
@@ -212,17 +219,12 @@ def list_document(
         foot = (
             f"{len(rows)} of {about}{candidates:,}",
             "all: --all" * are_more,
-            "" if wide else "columns: --wide",
+            "columns: --wide" * (not wide),
             "one: selfhost check MODEL",
             f"{_TIGHT}: little memory left, or a limit must be raised first" * (_TIGHT in signs),
         )
         yield line(" · ".join(filter(None, foot)))
     yield from words.age_blocks(listing.catalogue_as_of, today)
-
-
-def _sign(row: Verdict) -> Span:
-    is_tight = row.can_run and (row.has(*TIGHT_CODES) or row.waits_for_setting)
-    return _TIGHT if is_tight else Span(words.ANSWERS[row.route][0], row.route)
 
 
 def _summary(listing: Ranking, workload: Workload) -> str:
