@@ -165,13 +165,25 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
     """What each of the devices holds: activations, the program and a latent cache whole. Encoders
     are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
     """
+    devices = case.device.devices if case.device is not None else 1
+    kv_heads, part = dict[int, int](), 1 / devices
+    for group in case.model.attention:
+        kv_heads.update(dict.fromkeys(group.layers, group.kv_heads))
     if case.whole:
         weights = _with_additions(case, weights)
-    devices = case.device.devices if case.device is not None else 1
+        shares: list[tuple[int, float]] = [(1, _table_bytes(case))]
+        for tensor, _, tensor_bytes in typed_tensors(case.model):
+            most_devices = 0
+            if any(each in f"{tensor.name}." for each in _VLLM["replicated"]):
+                most_devices = 1
+            elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")) and tensor.layers:
+                most_devices = kv_heads.get(tensor.layers[0], 0)
+            shares.append((most_devices, tensor_bytes))
+        part = _held_share(shares, devices)
     if devices == 1:
         return weights, *beside
     more = (0, 0, 2 * case.encoders)
-    held = [share_by_device(weights, devices, _share_of_weights(case, devices), communication=more)]
+    held = [share_by_device(weights, devices, part, communication=more)]
     for item in beside:
         if item.name == "kv_cache":
             caches = cache_sizes(case)
@@ -180,7 +192,7 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
             item = share_by_device(item, devices, share, most)
         elif not item.is_program:
-            share = 1 / devices if item.name == "recurrent_state" else 1.0
+            share = {"recurrent_state": 1 / devices}.get(item.name, 1.0)
             item = share_by_device(item, devices, share)
         held.append(item)
     return tuple(held)
@@ -193,22 +205,6 @@ def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:
         total += size
         held += size if most == 1 else size / (min(devices, most) if most else devices)
     return held / total
-
-
-def _share_of_weights(case: Case, devices: int) -> float:
-    """What each of the devices holds of the weights."""
-    if not case.whole:
-        return 1 / devices
-    kv_heads = {layer: part.kv_heads for part in case.model.attention for layer in part.layers}
-    shares: list[tuple[int, float]] = [(1, _table_bytes(case))]
-    for tensor, _, tensor_bytes in typed_tensors(case.model):
-        most = 0
-        if any(part in f"{tensor.name}." for part in _VLLM["replicated"]):
-            most = 1
-        elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")) and tensor.layers:
-            most = kv_heads.get(tensor.layers[0], 0)
-        shares.append((most, tensor_bytes))
-    return _held_share(shares, devices)
 
 
 def _with_additions(case: Case, weights: Term) -> Term:

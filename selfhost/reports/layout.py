@@ -286,20 +286,15 @@ def _narrow(table: Table, sizes: dict[int, int], rows: Sequence[Sequence[Line]],
         for least in (_COMFORTABLE, _LEAST)
     )
     for at in sorted(sizes, key=lambda at: -columns[at].drop):
-        if at and columns[at].drop and total(wide) > room:
+        if columns[at].drop and total(wide) > room:
             del sizes[at], wide[at]
-    for least in (wide, narrow, _longest_words(rows), dict.fromkeys(sizes, _BROKEN)):
-        while total(sizes) > room and (left := [at for at in sizes if sizes[at] > least[at]]):
-            sizes[max(left, key=lambda at: (columns[at].wrap, sizes[at]))] -= 1
-
-
-def _longest_words(rows: Sequence[Sequence[Line]]) -> dict[int, int]:
     longest: dict[int, int] = {}
     for at, cells in enumerate(zip(*rows, strict=True)):
-        texts = ("".join(text for text, _ in cell) for cell in cells)
-        words = (word for text in texts for word in text.replace("-", "- ").split())
-        longest[at] = max(map(len, words), default=0)
-    return longest
+        whole = " ".join("".join(text for text, _ in cell) for cell in cells)
+        longest[at] = max(map(len, whole.replace("-", "- ").split()), default=0)
+    for least in (wide, narrow, longest, dict.fromkeys(sizes, _BROKEN)):
+        while total(sizes) > room and (left := [at for at in sizes if sizes[at] > least[at]]):
+            sizes[max(left, key=lambda at: (columns[at].wrap, sizes[at]))] -= 1
 
 
 def problems_text(problems: Iterable[Problem]) -> str:

@@ -453,8 +453,17 @@ class Graph:
         normed = self.norm(residual, *sides) if layer.is_normed else residual
         if self.style.expanded:
             self.expand(normed)
-        if row.encoder and "layer_output_norm" in row.norms and feed is not None:
-            # norms come after the sums
+        heads, state = layer.attention, layer.recurrent
+        norms_sums = row.encoder and "layer_output_norm" in row.norms
+        if feed is None or not any((norms_sums, heads, state, self.style.beside)):
+            computed = self.mix(layer, normed)
+            if feed is not None:
+                computed = feed_forward(self, feed, normed, self.tokens)
+            if layer.is_last:
+                sides = self.width, self.logits
+                computed, residual = self.last_rows(computed), self.last_rows(residual)
+            return self.over(sides, computed, residual)
+        if norms_sums:
             attended = self.mix(layer, residual)
             if layer.is_last:
                 sides = self.width, self.logits
@@ -462,18 +471,17 @@ class Graph:
             residual = self.norm(self.over(sides, attended, residual), *sides)
             computed = feed_forward(self, feed, residual, sides[1])
             return self.norm(self.over(sides, computed, residual), *sides)
-        parts = layer.attention, layer.recurrent
-        if feed is not None and all(parts):
-            return self.with_recurrence(layer, feed, residual)
-        if feed is not None and (any(parts) or self.style.beside):
+        if heads is None or state is None:
             total = self.two_parts(layer, feed, normed, residual)
             return total if self.embedded is None else self.with_embeddings(layer, total, residual)
-        computed = self.mix(layer, normed)
-        if feed is not None:
-            computed = feed_forward(self, feed, normed, self.tokens)
+        # both beside each other, each with a norm (Falcon-H1)
+        attended = self.mix(layer, self.norm(residual, *sides))
+        beside = RECURRENCES[state.kind](self, state, self.norm(residual, *sides))
+        residual = self.over(sides, self.over(sides, attended, beside), residual)
         if layer.is_last:
             sides = self.width, self.logits
-            computed, residual = self.last_rows(computed), self.last_rows(residual)
+            residual = self.last_rows(residual)
+        computed = feed_forward(self, feed, self.norm(residual, *sides), sides[1])
         return self.over(sides, computed, residual)
 
     def mix(self, layer: Layer, normed: Node) -> Node:
@@ -521,19 +529,6 @@ class Graph:
         for term in rest:
             total = self.over(sides, total, term)
         return total
-
-    def with_recurrence(self, layer: Layer, feed: FeedForward, residual: Node) -> Node:
-        """Attention and a recurrence beside each other, each with a norm (Falcon-H1)."""
-        sides, state = (self.width, self.tokens), layer.recurrent
-        assert state is not None
-        attended = self.mix(layer, self.norm(residual, *sides))
-        beside = RECURRENCES[state.kind](self, state, self.norm(residual, *sides))
-        residual = self.over(sides, self.over(sides, attended, beside), residual)
-        if layer.is_last:
-            sides = self.width, self.logits
-            residual = self.last_rows(residual)
-        computed = feed_forward(self, feed, self.norm(residual, *sides), sides[1])
-        return self.over(sides, computed, residual)
 
     def with_embeddings(self, layer: Layer, total: Node, entered: Node) -> Node:
         """What a layer gives with what is added of the embeddings; `entered`: what it was given."""
