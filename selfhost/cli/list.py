@@ -61,11 +61,13 @@ def run(words: list[str]) -> int:
             guesses = words_in_names(options.words, catalogue)
             near = tuple(f"`selfhost list {guess}`" for guess in guesses)
         is_page = options.format == "html"
-        is_all = is_page or options.all or options.words or options.route
+        is_all = any((is_page, options.all, options.words, options.route))
+        lines = extent("LINES") if options.output is None and is_terminal() else 0
+        rows = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
         document = list_document(
             listing,
             workload,
-            top=options.top or (None if is_page or options.all else _rows_of_the_screen(options)),
+            top=options.top or (None if is_page or options.all else rows),
             wide=options.wide or is_page,
             only_running=not is_all or options.route == "local",
             near=near,
@@ -135,8 +137,3 @@ def _selected(rows: Iterable[Verdict], options: argparse.Namespace) -> list[Verd
     if value is None:
         return kept
     return sorted(kept, key=lambda row: (value(row) is None, value(row) or 0))
-
-
-def _rows_of_the_screen(options: argparse.Namespace) -> int:
-    lines = extent("LINES") if options.output is None and is_terminal() else 0
-    return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP

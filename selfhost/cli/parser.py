@@ -89,19 +89,32 @@ class CommandParser(argparse.ArgumentParser):
                 self.usage += f" [{shown}]" if nargs in ("?", "*") else f" {shown}"
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
-        """Read a value; argparse would hide the reason of a `ValueError`."""
+        """Read a value, or say what was meant; argparse would hide the reason of an error."""
+        flag = "".join(action.option_strings[:1])
         try:
-            if action.option_strings and not text.strip():
+            if flag and not text.strip():
                 raise ValueError(f"expected a value, not {text!r}")
-            if action.option_strings and b"\0" in os.fsencode(text):
+            if flag and b"\0" in os.fsencode(text):
                 raise ValueError(f"{text!r} holds a character that no file or name has")
             value = action.type(text) if callable(action.type) else text
         except ValueError as error:
             raise argparse.ArgumentError(action, str(error)) from None
         # argparse reads a default, too
-        if action.choices is not None and value not in (*action.choices, action.default):
-            self._refuse_choice(action, value)
-        return value
+        if action.choices is None or value in (*action.choices, action.default):
+            return value
+        from ..advice.listing import kind_meant
+        from ..core.units import canonical, nearest
+
+        choices, word = list(map(str, action.choices)), str(value).strip().lower()
+        # `image` begins image-generation, and `generation` is a part of it
+        begun = [choice for choice in choices if choice.startswith(word)] * bool(word)
+        held = (choice for choice in choices if word in canonical(choice).split("-"))
+        named = (name for name in (kind_meant(word), *begun, *held) if name in choices)
+        meant, remedy = next(named, None) or nearest(word, choices), f"see `{self.prog} --help`"
+        if meant:
+            remedy = f"did you mean {f'{flag} {meant}'.strip()}?"
+        place, listed = f"{flag}: " * bool(flag), ", ".join(choices)
+        raise UsageError(f"{place}{value!r} is not one of {listed}", remedy=remedy)
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
@@ -147,23 +160,6 @@ class CommandParser(argparse.ArgumentParser):
         kind = "unknown option" if words[0].startswith("-") else "unexpected"
         see = f"see `{self.prog} --help`"
         raise UsageError(f"{kind} {' '.join(words)}", remedy=remedy or see)
-
-    def _refuse_choice(self, action: argparse.Action, value: Any) -> NoReturn:
-        from ..advice.listing import kind_meant
-        from ..core.units import canonical, nearest
-
-        flag = f"{action.option_strings[0]} " if action.option_strings else ""
-        choices, word = list(map(str, action.choices or ())), str(value).strip().lower()
-        # `image` begins image-generation, and `generation` is a part of it
-        named = [
-            kind_meant(word),
-            *(choice for choice in choices if choice.startswith(word or "-")),
-        ]
-        named += [choice for choice in choices if word in canonical(choice).split("-")]
-        meant = next((name for name in named if name in choices), None) or nearest(word, choices)
-        remedy = f"did you mean {flag}{meant}?" if meant else f"see `{self.prog} --help`"
-        place = f"{flag.strip()}: " if flag else ""
-        raise UsageError(f"{place}{value!r} is not one of {', '.join(choices)}", remedy=remedy)
 
     def print_help(self, file: Any = None) -> None:
         """Print the help; argparse says nothing where it cannot be written."""

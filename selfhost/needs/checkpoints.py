@@ -44,6 +44,7 @@ _PARTS = {
     "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
     "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
 }  # fmt: skip
+_ROUTER = "ffn_gate_inp"
 _STATE_SIZE = "state the size under [[files]] of the spec"
 _STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 GIVE_FILES = (
@@ -99,7 +100,7 @@ def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
     row = row_of(architecture)
-    wide = "ffn_gate_inp", *filter(None, (row.torch_wide_matrix,))
+    wide = _ROUTER, *filter(None, (row.torch_wide_matrix,))
     return is_inside and _is_matrix(group) and not any(part in group.name for part in wide)
 
 
@@ -118,27 +119,24 @@ def typed_tensors(
     that type, with what it keeps in 8 bits.
     """
     plain, typed = architecture.dtype or "bfloat16", []
+    matrix_type = architecture.matrix_dtype or plain
+    expert_type = architecture.expert_dtype or matrix_type
+    is_made = matrix_type in _BITSANDBYTES or scheme_of(matrix_type) is not None
     for group in checkpoint_tensors(architecture):
-        own = "8bit" if group.name in in_8_bits else mlx
-        find = _type_in_mlx if own else _type_of
-        type = find(group, architecture, own or plain)
+        name, type = group.name, plain
+        is_block = bool(group.layers) and len(group.shape) > 1 and name.endswith(".weight")
+        own = "8bit" if name in in_8_bits else mlx
+        if own:
+            type = _type_in_mlx(group, architecture, own)
+        elif _is_linear(group, architecture) if is_made else is_block and _ROUTER not in name:
+            type = expert_type if "_exps." in name else matrix_type
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
             inputs, outputs, more = _sides(group)
             size = linear_bytes(type, inputs, outputs, wide=plain == "float32") * more
-        typed.append((group, type, size * (len(group.layers) or 1)))
+        typed.append((group, type, size * max(1, len(group.layers))))
     return tuple(typed)
-
-
-def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
-    type = architecture.matrix_dtype or plain
-    is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
-    if type in _BITSANDBYTES or scheme_of(type) is not None:
-        is_block = _is_linear(group, architecture)
-    if not is_block or "ffn_gate_inp" in group.name:
-        return plain
-    return architecture.expert_dtype or type if "_exps." in group.name else type
 
 
 def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> str:
@@ -284,33 +282,27 @@ def _tensor_bytes(case: Case) -> Term:
 
 
 def _packed_size(case: Case) -> Term | Unread:
-    """Every linear layer of the blocks in a quantization that others made, nothing else."""
+    """Every linear layer of the blocks in a quantization that others made, nothing else. Some hold
+    a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes leave recurrent
+    layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too; NVFP4 files of
+    these hold 0.14 to 0.98 of that more (tests/judge/test_public_reports.py): a third is assumed.
+    """
     name, scheme = case.quantization, scheme_of(case.quantization)
     if not case.whole:
         why = "which layers it has is not known"
         return unread(f"no source states the size of the files in {name}, and {why}", _STATE_SIZE)
-    method = name if scheme is None else scheme.method
-    row = case.row if name in _BITSANDBYTES else case.row.replace(torch_wide_matrix="")
+    method, step = (name, 1) if scheme is None else (scheme.method, scheme.group or 1)
     model = case.model.packed_with(method)
     model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
-    if scheme is not None and method == "awq":
-        for each in linear_layers(model):
-            if each.inputs % (scheme.group or 1) or each.outputs % 8:
-                why = f"{each.inputs:,} inputs do not divide into groups of {scheme.group}"
-                return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
-    spec = case.spec.replace(architecture=model)
-    return _packed_files(case.replace(spec=spec, model=model, row=row), method)
-
-
-def _packed_files(case: Case, method: str) -> Term:
-    """Some hold a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes
-    leave recurrent layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too;
-    NVFP4 files of these hold 0.14 to 0.98 of that more (tests/judge/test_public_reports.py): a
-    third is assumed.
-    """
-    model, files, left = case.model, _tensor_bytes(case), {"recurrent", "shared_expert"}
-    kinds = {each.part for each in linear_layers(model)}
-    if method == "nvfp4" or "expert" in kinds:
+    layers = linear_layers(model)
+    odd = [each.inputs for each in layers if each.inputs % step or each.outputs % 8]
+    if method == "awq" and odd:
+        why = f"{odd[0]:,} inputs do not divide into groups of {step}"
+        return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
+    case = case.replace(spec=case.spec.replace(architecture=model), model=model)
+    files, left = _tensor_bytes(case), {"recurrent", "shared_expert"}
+    kinds = {each.part for each in layers}
+    if {"nvfp4", "expert"} & {method, *kinds}:
         left |= {"attention", "latent values"}
     more, kept, line = more_in_16_bits(case, left), 0, files.arithmetic
     if method == "nvfp4" and kinds & {"recurrent", "expert"}:
