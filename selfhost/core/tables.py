@@ -54,9 +54,7 @@ class Document:
 
     @classmethod
     def read(cls, path: str, content: bytes | None = None) -> Document:
-        """The file at `path`, or its content where that was read. Never raises: that it cannot be
-        read, bad encoding and bad syntax are problems of the document.
-        """
+        """The file at `path`, or its content. Never raises: what is no TOML has a problem."""
         import tomllib
 
         text = ""
@@ -90,9 +88,8 @@ class Document:
         return not self._faults and self._unusable is None
 
     def has_faults(self, *tables: str) -> bool:
-        """Whether a fault was found in one of these tables, or the file is no TOML."""
-        faulty = {path[0] for path, *_ in self._faults if path}
-        return self._unusable is not None or not faulty.isdisjoint(tables)
+        """Whether a fault was found in one of these tables."""
+        return any(path[0] in tables for path, *_ in self._faults if path)
 
     def did_you_mean(
         self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
@@ -111,15 +108,17 @@ class Document:
         """Every fault so far, in the order of their lines."""
         if self._unusable is not None:
             return (self._unusable.problem(self.file),)
-        lined: list[tuple[bool, int, Problem]] = []
+        faults: list[Problem] = []
         for path, message, remedy in self._faults:
             file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
             path = path if file is self else path[1:]
             line, key = file.line(path), key_name(path) or None
-            problem = Problem(file=file.file, line=line, key=key, message=message, remedy=remedy)
-            lined.append((file is not self, line or 0, problem))
-        lined.sort(key=lambda entry: entry[:2])
-        return tuple([problem for *_, problem in lined])
+            faults.append(
+                Problem(file=file.file, line=line, key=key, message=message, remedy=remedy)
+            )
+        # of a file beside this one behind those of its own
+        faults.sort(key=lambda fault: (fault.file != self.file, fault.line or 0))
+        return tuple(faults)
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path` or around it; None for the file and of a package."""
@@ -138,7 +137,7 @@ class Table:
 
     def __init__(self, document: Document, path: Path, values: Mapping[str, Any]) -> None:
         self.document, self.path, self.values = document, path, values
-        # as a set that keeps its order
+        # a set that keeps its order
         self._known: dict[str, None] = {}
 
     def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
@@ -170,7 +169,6 @@ class Table:
         return _EMPTY.get(kind.partition("[")[0])
 
     def _right(self, path: Path, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
-        """What is right of a value; what is wrong in it is noted."""
         outer, _, inner = annotation.removesuffix("]").partition("[")
         kind = _KINDS.get(outer, dict)
         is_plain = kind not in (list, dict)
@@ -252,7 +250,6 @@ def _with_text_dates(value: Any) -> Any:
 
 
 def _syntax_fault(message: str, text: str) -> Unreadable:
-    """tomllib's `… (at line 3, column 5)` as the line, the message, and a remedy."""
     head, _, place = message.rpartition(" (at ")
     at = re.match("line ([0-9]+)", place)
     line = int(at[1]) if at else text.count("\n") + 1
@@ -283,9 +280,7 @@ _SIGN = (
 
 
 def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
-    """Each header and each key with its value: the line where it begins, its text, and the lines of
-    the texts, lists and tables in its outermost list.
-    """
+    """The first line and the text of each header and key, and the lines of what it lists."""
     first, line, start, depth, rows = 1, 1, 0, 0, list[int]()
     for sign in re.finditer(_SIGN, text + "\n"):
         if depth == 1 and sign[0][0] in "\"'[{":
@@ -300,13 +295,11 @@ def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
 
 
 def _lines_of(text: str) -> dict[Path, int]:
-    """The line of each table and each key, which is that of what else stands in its value; of the
-    rows of a list where each has a line.
-    """
+    """The line of each table, each key, and each row of a list where every row has one."""
     import tomllib
 
     lines: dict[Path, int] = {}
-    # of each list of tables, how many there were
+    # how many there were of each list of tables
     counts: Counter[Path] = Counter()
     table: Path = ()
     for line, statement, rows in _statements(text):
@@ -329,6 +322,7 @@ def _lines_of(text: str) -> dict[Path, int]:
 
 # what the files of a package end in
 STORED = ".marshal"
+_AGAIN = "install selfhost-check again"
 
 
 @cache
@@ -338,9 +332,7 @@ def shipped_folder() -> str:
     for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
         if os.path.isdir(path):
             return path
-    # they are not read from inside of an archive
-    remedy = "install selfhost-check again, or unpack its archive"
-    raise SpecError([Problem(file=package, message="has no shipped specs", remedy=remedy)])
+    raise SpecError([Problem(file=package, message="has no shipped specs", remedy=_AGAIN)])
 
 
 @cache
@@ -394,7 +386,5 @@ def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
             content = file.read(-1 if size is None else size)
         return loads(content if size is None else zlib.decompress(content))
     except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        problem = Problem(
-            file=path, message="cannot be read", remedy="install selfhost-check again"
-        )
+        problem = Problem(file=path, message="cannot be read", remedy=_AGAIN)
         raise SpecError([problem]) from error

@@ -176,7 +176,7 @@ _RATE = r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/se
 def _amount(
     text: str, what: str, example: str, units: Mapping[str, int] | None
 ) -> tuple[int, int, str]:
-    """`1.5 GiB` as a numerator and a denominator; without `units` not in them, but with its own."""
+    """`1.5 GiB` as a numerator and a denominator, and its unit where no `units` are given."""
     refusal = f"is not a {what}: write for example {example}"
     if match := re.fullmatch(_QUANTITY, text):
         sign, whole, fraction, unit = match.groups(default="")
@@ -254,12 +254,8 @@ MAX_GUESSED_LETTERS = 60
 @lru_cache(maxsize=8192)
 def canonical(text: str) -> str:
     """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both
-    `llama-3-1-8-b`.
-
-    Separators (`-`, `_`, `.`, `:`, `/`, brackets, white space, any dash of Unicode) are one and the
-    same, and one stands between every letter and digit. Digits never merge across a separator:
-    `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped,
-    as they are when a name is pasted from a web page.
+    `llama-3-1-8-b`. Digits never merge across a separator: `opt-13b` and `opt-1.3b` differ.
+    Full-width forms are folded and invisible characters dropped, as from a web page.
     """
     if not text.isascii():
         from unicodedata import category, normalize

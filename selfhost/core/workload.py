@@ -171,7 +171,7 @@ class Workload(Record):
         """The context that the prompt and an answer take; None where a context is stated."""
         if self.prompt_tokens is None or self.context_tokens is not None:
             return None
-        # what llama.cpp rounds a context up to
+        # llama.cpp rounds a context up to these
         return -(-(self.prompt_tokens + ANSWER_TOKENS) // 256) * 256
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
@@ -220,7 +220,7 @@ def cache_type(text: str) -> str:
 
 
 def _stated_values(record: Workload | Load) -> Document:
-    """The values that are no defaults, as a file that states them, with what is wrong with each."""
+    """The values that are no defaults, as a file that states them, and what is wrong in it."""
     kind, values = type(record), dict[str, Any]()
     for field, value in record.__getstate__().items():
         default = kind._defaults.get(field, ...)
