@@ -6,6 +6,7 @@ their types the quantization. The tensor table is held against that of its archi
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
@@ -164,25 +165,24 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     headers = f"header of {shown(model.path)}{more}"
     # what llama.cpp loads, alike tensors together
-    alike: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
-    for tensor in model.tensors:
-        name, layer = tensor.place
-        key = clean(name), tensor.shape, tensor.type, layer >= model.layers
-        alike.setdefault(key, []).append(tensor.bytes or 0)
+    places = [(*tensor.place, tensor) for tensor in model.tensors]
+    alike = Counter(
+        (clean(name), each.shape, each.type, layer >= model.layers, each.bytes or 0)
+        for name, layer, each in places
+    )
     loaded = [
-        FileTensors(
-            name=name, shape=shape, type=type, count=len(each), bytes=sum(each), extra=extra
-        )
-        for (name, shape, type, extra), each in alike.items()
+        FileTensors(name=name, shape=shape, type=type, extra=extra, count=n, bytes=n * size)
+        for (name, shape, type, extra, size), n in alike.items()
     ]
     is_sized = all(tensor.bytes and tensor.type in BLOCKS for tensor in loaded)
     embeds = model.row.embeds or model.values.get(f"{model.name}.pooling_type")
-    modality = "embedding" if embeds else "text"
+    # of one that is both the last counts
+    modalities = {bool(embeds): "embedding", model.is_image_model: "image"}
     size_source = SIZE_OF + shown(model.path)
     return source.spec_of(
         model.path,
         clean(model.values.get("general.name")),
-        modality="image" if model.is_image_model else modality,
+        modality=modalities.get(True, "text"),
         license=source.license_of(tag, link, model.unknown),
         parameters=_parameters(model, architecture),
         architecture=architecture,
@@ -276,9 +276,8 @@ def _count_layers(model: GgufModel) -> None:
         raise Malformed(f"{model.blocks:,} layers, {predicting:,} of them beyond the last")
     if any(name.startswith(("a.", "v.")) for name in model.shapes):
         raise Unclear(reason("encoder", name=model.name))
-    for tensor in model.tensors:
-        if tensor.bytes is None:
-            raise Unclear(reason("tensor-type", name=clean(tensor.name), type=tensor.type))
+    if odd := next((tensor for tensor in model.tensors if tensor.bytes is None), None):
+        raise Unclear(reason("tensor-type", name=clean(odd.name), type=odd.type))
     sections = model.values.get(f"{model.name}.rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != 4:
         raise Unclear(reason("sections", name=model.name, count=len(sections), wanted=4))
@@ -313,11 +312,8 @@ def _differences_from_row(
 ) -> dict[str, Any]:
     """What the file's tensors have otherwise than those of its row, as fields of `Architecture`."""
     row, names = model.row, model.shapes.keys()
-    usual: dict[str, Any] = {
-        key: getattr(row, key) for key in ("gate", "attention_bias", "rope_factors")
-    }
-    usual |= {"query_key_norm": row.query_key_norm or "none", "parallel_norms": None}
-    own, up, down = {**usual}, model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
+    own: dict[str, Any] = {}
+    up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
     # of several that are so the last counts
     if row.gate_varies and up and down:
         gates = {up[-1] == 2 * down[0]: "fused", model.has(0, "ffn_gate.weight"): "split"}
@@ -337,7 +333,8 @@ def _differences_from_row(
         own["query_key_norm"] = norms.get(True, "full")
     if not has_states and any(name.endswith("attn_norm_2.weight") for name in names):
         own["parallel_norms"] = 2
-    return {key: value for key, value in own.items() if value != usual[key]}
+    usual = {"query_key_norm": row.query_key_norm or "none", "parallel_norms": None}
+    return {key: each for key, each in own.items() if each != usual.get(key, getattr(row, key, 0))}
 
 
 def _state(model: GgufModel, layer: int) -> Recurrent | None:
@@ -369,7 +366,6 @@ def _state(model: GgufModel, layer: int) -> Recurrent | None:
 
 
 def _attention(model: GgufModel, states: Sequence[Recurrent | None]) -> list[Attention | None]:
-    """The attention of each layer, None for a layer without it."""
     by_layer: list[Attention | None] = [None] * model.layers
     window, tensors = _window(model), _TABLE["attending"]
     slides = _sliding(model, window)
