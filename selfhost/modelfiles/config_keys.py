@@ -76,9 +76,7 @@ class Keys(Sizes):
         self._read_class()
 
     def _read_values(self) -> None:
-        """Set the values of the text model: as written, then what the class takes for those that
-        are left out, and each under its other name.
-        """
+        """Set those of the text model: as written, then by its class, each under both its names."""
         outer = self.outer
         if self.nested:
             outer = {key: outer[key] for key in TABLES["keys"]["inherited"] if key in outer}
@@ -217,9 +215,7 @@ def stored_of(keys: Keys) -> Stored:
 
 
 def _exception(config: Mapping[str, Any], has_experts: object) -> tuple[bool, str]:
-    """Whether the experts alone are narrow (Kimi K2.5); else the key that leaves matrices of the
-    blocks in another type, by which the size is not known. Other modules are small.
-    """
+    """Whether the experts alone are narrow (Kimi K2.5); else the key that leaves other matrices."""
     table = FILES["quantization_config"]
     lists = {key: config[key] for key in table["left_out"] if config.get(key) is not None}
     names = [str(name) for each in lists.values() if isinstance(each, list) for name in each]
