@@ -184,8 +184,8 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
     fields = {**_tables(keys, row or {}), **_layers_apart(keys)}
     tied = False if is_encoder else _ties_embeddings(keys)
-    incomplete = _incompleteness(keys, incomplete, row, fields["vocabulary"], tied)
-    _refuse_unknown_cache(keys, incomplete, row, attends=bool(attention), is_encoder=is_encoder)
+    has: Any = {"tied": tied, "attends": bool(attention), "is_encoder": is_encoder}
+    incomplete = _incompleteness(keys, incomplete, row, **has)
     if incomplete is not None:
         keys.unknown["parameters.total"] = reason("incomplete", why=incomplete)
         # with the name of a row it would be believed to have all its tensors
@@ -209,8 +209,8 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
 
 def _row_of(keys: Keys, has_states: bool, has_experts: bool) -> tuple[str, Any]:
     """The name of its row of architectures.toml, or what stands in for that, and the row."""
-    key = "row_with_experts" if has_experts else "row"
-    key = key if has_states or has_experts else "row_without_states"
+    key = "row" if has_states else "row_without_states"
+    key = "row_with_experts" if has_experts else key
     key = "row_of_ocr" if "OCR" in keys.class_name else key
     name = str(keys.type.get(key) or keys.type.get("row") or keys.kind or "unnamed")
     rows = shipped_table("architectures")["architecture"]
@@ -344,11 +344,11 @@ def _kv_heads(keys: Keys, number: int, heads: int) -> int:
 def _latent(keys: Keys, number: int, heads: int) -> Attention:
     """Attention that keeps one row of elements for all heads."""
     index_heads, index_length = keys.number("index_n_heads"), keys.number("index_head_dim")
-    types = keys.per_layer("indexer_types")
-    if types and types[number] not in ("full", "shared"):
-        raise Unclear(f"indexer_types: {short(types[number])} is not understood")
     # a layer may use the choice of an earlier one
-    has_index = bool(index_heads and index_length) and (types is None or types[number] == "full")
+    own = (keys.per_layer("indexer_types") or {number: "full"})[number]
+    if own not in ("full", "shared"):
+        raise Unclear(f"indexer_types: {short(own)} is not understood")
+    has_index = bool(index_heads and index_length) and own == "full"
     return Attention(
         kind="latent",
         heads=heads,
@@ -361,7 +361,6 @@ def _latent(keys: Keys, number: int, heads: int) -> Attention:
 
 
 def _state(keys: Keys, kind: str) -> Recurrent | None:
-    """The state that a layer of that kind keeps."""
     kind = "mamba2" if kind == "hybrid" else kind
     if kind not in TABLES["states"]:
         return None
@@ -419,7 +418,6 @@ def _mixture(keys: Keys, number: int, experts: int) -> FeedForward:
 
 
 def _has_experts(keys: Keys, number: int) -> bool:
-    """Whether a layer of a model with experts has some."""
     lead, last = keys.number("first_dense") or 0, keys.number("moe_layer_end_index", least=-1)
     dense, chosen = keys.places("mlp_only_layers") or (), keys.places("moe_layers")
     lists = ["mlp_layer_types", "is_moe_layer"]
@@ -511,35 +509,31 @@ def _ties_embeddings(keys: Keys) -> bool | None:
 
 
 def _incompleteness(
-    keys: Keys, incomplete: str | None, row: Any, vocabulary: int | None, tied: bool | None
+    keys: Keys, doubt: str | None, row: Any, *, tied: bool | None, attends: bool, is_encoder: bool
 ) -> str | None:
-    """Why the weights do not follow. Raises `Unclear` where the cache does not either."""
+    """Why the weights do not follow. Raises `Unclear` where the cache does not either, or whether,
+    or for how many heads, the model keeps one.
+    """
     if doubtful := source.listed(keys.not_understood(cache=True)):
         raise Unclear(reason("doubtful-cache", keys=doubtful))
-    odd = keys.not_understood(cache=False)
-    cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.values.keys()
-    faults = {
-        incomplete: incomplete is not None,
-        f"{source.listed(sorted(cut))} is missing": cut,
-        f"{source.listed(odd)}: not understood": odd,
-        reason("no-row", kind=keys.kind or "this model type"): row is None,
-        "vocab_size is missing": vocabulary is None,
-        reason("tie_word_embeddings"): tied is None and not keys.is_headless,
-    }
-    return next((why for why, holds in faults.items() if holds), None)
-
-
-def _refuse_unknown_cache(
-    keys: Keys, incomplete: str | None, row: Any, *, attends: bool, is_encoder: bool
-) -> None:
-    """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
-    name = keys.class_name
     if row is None:
-        if keys.is_headless or re.search(CLASSES["reading"], name):
-            raise Unclear(reason("no-context", kind=keys.kind, name=name))
+        if keys.is_headless or re.search(CLASSES["reading"], keys.class_name):
+            raise Unclear(reason("no-context", kind=keys.kind, name=keys.class_name))
         says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
         if not keys.class_row and attends and says_heads is None:
             raise Unclear("num_key_value_heads is missing, and its default is not known")
-    elif incomplete is not None and (is_encoder or row.get("recomputes")):
+    odd = keys.not_understood(cache=False)
+    cut = keys.matter.intersection(TABLES["keys"]["always_stated"]) - keys.values.keys()
+    faults = {
+        doubt: doubt is not None,
+        f"{source.listed(sorted(cut))} is missing": cut,
+        f"{source.listed(odd)}: not understood": odd,
+        reason("no-row", kind=keys.kind or "this model type"): row is None,
+        "vocab_size is missing": keys.number("vocabulary") is None,
+        reason("tie_word_embeddings"): tied is None and not keys.is_headless,
+    }
+    why = next((why for why, holds in faults.items() if holds), None)
+    if why is not None and row is not None and (is_encoder or row.get("recomputes")):
         # without its row it would be believed to keep a cache
-        raise Unclear(incomplete)
+        raise Unclear(why)
+    return why

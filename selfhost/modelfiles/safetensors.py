@@ -51,16 +51,14 @@ class Weights(Record):
     """The weights of one model: the bytes of all files, and their types.
 
     `predict_more`: there are tensors of layers that predict more tokens; `is_scaled`: there are
-    scales of weights; `plain`: no tensor is of a type that quantized weights are stored in.
-    `total`: parameters, None where some are packed or scaled, so that elements are no parameters;
-    `dtype`: the type of most elements, in the words of DTYPES, None for packed ones.
+    scales of weights; `total`: parameters, None where some are packed or scaled; `dtype`: the type
+    of most elements, in the words of DTYPES, None for packed ones.
     """
 
     size_bytes: int
     types: str
     predict_more: bool
     is_scaled: bool
-    plain: bool
     total: int | None
     dtype: str | None
 
@@ -167,7 +165,9 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     language, held = model.language_parameters, weights.total
     if language and held and language - held > language // _EXTRA_SHARE:
         return reason("other-parameters", held=held, described=language)
-    is_other = model.is_quantized and model.quantization is not None and weights.plain
+    # of no type that quantized weights are stored in
+    is_plain = _PLAIN.issuperset(weights.types.split(", "))
+    is_other = model.is_quantized and model.quantization is not None and is_plain
     return reason("plain", name=model.quantization, types=weights.types) if is_other else None
 
 
@@ -220,7 +220,6 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
         types=", ".join(sorted(elements)),
         predict_more=any(map(_PREDICTS_MORE.search, names)),
         is_scaled=is_scaled,
-        plain=elements.keys() <= _PLAIN,
         total=sum(elements.values()) if elements.keys() <= counted else None,
         dtype=FILES["safetensors"]["dtypes"].get(max(elements, key=elements.__getitem__)),
     )

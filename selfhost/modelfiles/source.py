@@ -111,8 +111,7 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
             remedy = None
             if os.path.islink(path) or any(os.path.lexists(path + ending) for ending in UNFINISHED):
                 remedy = "the download was removed or did not finish: start it again"
-        line = f" in line {error.line}" if error.line else ""
-        fail(path, f"{error.reason}{line}", error.remedy or remedy)
+        raise SpecError([error.problem(shown(path), remedy)]) from None
 
 
 def open_file(path: str) -> tuple[IO[bytes], int, bytes]:

@@ -236,9 +236,7 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
 
 
 def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] | None) -> None:
-    """That the stated parameters are those `counted` over the architecture or the components: at
-    most a share of them apart, or half of the last digit where they were rounded.
-    """
+    """That stated parameters are those counted, but for a share or half of the last digit."""
     counts, beside = spec.parameters, spec.parameters.encoders or 0
     stated, own = counts.total or 0, sum((spec.components or {}).values())
     # the key, what is stated and what is true, over what, and how far apart they may be, too
@@ -285,7 +283,6 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
 
 
 def _check_sources(document: Document) -> None:
-    """That each table of facts has one."""
     sources = document.values.get("sources") or {}
     having = {key.partition(".")[0] for key in sources} if isinstance(sources, dict) else _SOURCED
     for table in _SOURCED:
