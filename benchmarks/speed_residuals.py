@@ -33,6 +33,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,6 @@ from selfhost.judge.pace.text import (
     predict,
     processor_prompt,
     processor_seconds,
-    shares_of,
 )
 from selfhost.judge.pace.work import job_of, seconds_of_picture
 from selfhost.judge.question import step_of
@@ -69,6 +69,7 @@ from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.machine.words import every_card
 from selfhost.needs import case
+from selfhost.needs.records import Needs
 from selfhost.needs.tensors import row_of
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
@@ -483,6 +484,14 @@ def _split_paces(
         yield row, dict(step.read_bytes), pace
 
 
+def _gpu_shares(needs: Needs | None) -> list[float]:
+    """Of the weights, what lies on each accelerator."""
+    held = Counter[str]()
+    for term in needs.terms if needs is not None else ():
+        held[term.where] += term.bytes * (term.name in ("weights", "repacked_weights"))
+    return [size / held.total() for place, size in held.items() if place != "host" and size]
+
+
 def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> float:
     """What the card holds of all weights where the source tells the layers, else as is planned."""
     architecture = spec.architecture
@@ -495,8 +504,7 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> fl
         asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
         ram = dict.fromkeys(_RAM_FIELDS, 128 * GIB)
         verdict = ask(row["spec"], asked, machine=machine.replace(**ram))
-        assert verdict.needs is not None
-        return sum(shares_of(verdict.needs).values())
+        return sum(_gpu_shares(verdict.needs))
     groups = [group for group in architecture.feed_forward if group.experts]
     in_ram = sum(number < row["cpu_moe"] for group in groups for number in group.layers)
     experts, _, layers = expert_parameters(architecture, matrices)
@@ -552,7 +560,7 @@ def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, An
             machine=machine.replace(accelerators=row["gpus"] * (machine.accelerators or ())),
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
-        if pace is None or verdict.needs is None or len(shares_of(verdict.needs)) != row["gpus"]:
+        if pace is None or len(_gpu_shares(verdict.needs)) != row["gpus"]:
             print(f"  left out: {row['spec']} {row['quantization']}", file=sys.stderr)
             continue
         yield row, pace

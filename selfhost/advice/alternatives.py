@@ -22,6 +22,7 @@ from ..judge.checks.model import terms_checks
 from ..judge.checks.runtime import is_slow_picture, is_too_slow
 from ..judge.checks.space import disk_check
 from ..judge.defaults import follows_a_list, suited
+from ..judge.devices import places
 from ..judge.judging import best_layout, judge
 from ..judge.programs import RUNTIMES_BY_MODALITY, can_be_made, local_copy
 from ..judge.question import ask, needs_under
@@ -155,43 +156,34 @@ class Search(Record):
     # -------------------------------------------------------------- the same model
 
     def smaller(self) -> tuple[Judged | None, str]:
-        """The best type below the judged one, those that accelerators hold first, and why."""
-        fallback: tuple[Judged | None, str] = (None, "")
-        question = self.judged.question
-        cards = [card for card in self.machine.accelerators or () if card.unified is False]
-        for name in self._smaller_types():
-            quality = quality_of(name, question.spec)
-            if not quality.worth_having:
-                continue
-            changed = question.stated.replace(runtime=question.workload.runtime, quantization=name)
-            fit, why = self.fit(question.spec, changed), f"same model, smaller: {quality.text}"
-            if fit is not None and not (cards and fit.placement == "host"):
-                return fit, why
-            fallback = fallback if fallback[0] is not None else (fit, why)
-        return fallback
-
-    def _smaller_types(self) -> list[str]:
-        """Those that are published, then what the reader makes of files that are here or by the
-        printed lines.
+        """The best type below the judged one, those that accelerators hold first, and why. What is
+        published goes before what the reader makes of files that are here or by the printed lines.
         """
         question = self.judged.question
         spec, workload, runtime = question.spec, question.workload, question.runtime
+        best: tuple[Judged | None, str] = (None, "")
         if runtime is None or question.needs is None or workload.task == "finetune":
-            return []
-        published: list[str] = []
-        convertible: list[str] = []
-        order = need.quantizations_of(spec, runtime)
-        for name in reversed(order):
-            if name == workload.quantization:
-                return [*reversed(published), *reversed(convertible)]
+            return best
+        order, own = need.quantizations_of(spec, runtime), workload.quantization
+        published, convertible = list[str](), list[str]()
+        for name in order[order.index(own) + 1 :] if own in order else ():
             loads = need.loads_sixteen_bits(spec, runtime, workload.format, name)
+            other = workload.replace(quantization=name)
             if loads or spec.repository_of(workload.format, name) is not None:
                 published.append(name)
-            elif question.local_files or can_be_made(
-                spec, runtime, workload.replace(quantization=name)
-            ):
+            elif question.local_files or can_be_made(spec, runtime, other):
                 convertible.append(name)
-        return []
+        cards = places(self.machine.accelerators)
+        for name in (*published, *convertible):
+            quality = quality_of(name, spec)
+            if quality.worth_having:
+                changed = {"runtime": workload.runtime, "quantization": name}
+                fit = self.fit(spec, question.stated.replace(**changed))
+                each = fit, f"same model, smaller: {quality.text}"
+                if fit is not None and not (cards and fit.placement == "host"):
+                    return each
+                best = max(best, each, key=lambda pair: pair[0] is not None)
+        return best
 
     # -------------------------------------------------------------- how far it goes
 

@@ -484,11 +484,22 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
     conversion, kind = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
-    # as it is typed in a shell
-    folder = quote(os.path.dirname(str(spec.lone_config)) or ".")
+    repository, comments = spec.repository or "", [f"# or make {kind} files of {spec.name}"]
+    model, download = spec.id, conversion.download
+    if spec.lone_config:
+        # the folder as it is typed in a shell; nobody says where its weights are
+        folder, beside = os.path.split(spec.lone_config)
+        model, download = quote(folder or "."), ""
+        comments = [f"# put the weights beside {beside}, then make {kind} of them"]
+    elif not is_published(spec, workload):
+        # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
+        name = repository.rpartition("/")[2].removesuffix("-hf")
+        lacks = f"# this catalogue knows no published {kind} files of {spec.name}; look first at"
+        page = fill_blanks(conversion.look_first, {"name": name, "quantization": kind})
+        comments = [lacks, f"# {page}", *comments]
     blanks = {
-        "repository": spec.repository or "",
-        "model": folder if spec.lone_config else spec.id,
+        "repository": repository,
+        "model": model,
         "file": fill_blanks(conversion.file, {"model": spec.id, "quantization": kind}),
         "quantization": kind,
         "type": conversion.types.get(kind) or conversion.types[conversion.through],
@@ -502,29 +513,13 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
     projector = conversion.projector if sees else ""
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
-        # nobody says where the weights of a lone config.json are
-        "" if spec.lone_config else fill_blanks(conversion.download, blanks),
+        fill_blanks(download, blanks),
         fill_blanks(conversion.convert, {**blanks, "file": converted}),
         fill_blanks(conversion.quantize, blanks) if is_quantized_after else "",
         fill_blanks(projector, blanks),
     )
-    comments = _where_to_look(spec, workload, conversion.look_first)
     lines = (*comments, *conversion.tools, *filter(None, programs))
     return lines, blanks["file"], blanks["projector"] if projector else None
-
-
-def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str, ...]:
-    kind = workload.quantization or ""
-    if spec.lone_config:
-        beside = os.path.basename(spec.lone_config)
-        return (f"# put the weights beside {beside}, then make {kind} of them",)
-    to_do = f"# or make {kind} files of {spec.name}"
-    if is_published(spec, workload):
-        return (to_do,)
-    lacks = f"# this catalogue knows no published {kind} files of {spec.name}; look first at"
-    # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
-    name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
-    return lacks, f"# {fill_blanks(page, {'name': name, 'quantization': kind})}", to_do
 
 
 def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:

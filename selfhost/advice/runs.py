@@ -298,19 +298,32 @@ _SAME = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "expe
          "flash_attention")  # fmt: skip
 
 
-def _read_bench(text: str) -> Run | None:
-    """The tests with the options of the first row with flash attention, each counted once."""
-    rows = list(_bench_rows(text))
-    if not rows:
-        return None
-    rows.sort(key=lambda pair: pair[0].get("flash_attention", "") == "0")
-    first = rows[0][0]
+def _read_bench(text: str) -> Run:
+    """The tests of a prompt or an answer alone, with the options of the first row with flash
+    attention, each counted once.
+    """
+    names, head = shipped_table("runs")["bench"], list[str]()
+    rows, paces = list[dict[str, str]](), list[Figure]()
+    for line in text.splitlines():
+        cells = re.split(r" *\| *", line[:2000].strip().strip("|").strip())
+        if {"test", "t/s", "model"} <= set(cells):
+            head = [names.get(cell, cell) for cell in cells]
+        elif len(cells) == len(head):
+            row = {"keys": "f16", "values": "f16", **dict(zip(head, cells, strict=True))}
+            # `5.04 ± 0.26`, however the sign was decoded
+            test, rate = expression("runs", "test").fullmatch(row["test"]), row["t/s"].split(" ")[0]
+            if test and _NUMBER.fullmatch(rate) and float(rate):
+                tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
+                kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
+                rows.append(row)
+                paces.append(Figure(term=kind, seen=float(rate), tokens=tokens, depth_tokens=at))
+    first = min(rows, key=lambda row: row.get("flash_attention", "") == "0", default={})
     same: dict[tuple[str, int | None, int | None], Figure] = {}
-    for row, pace in rows:
+    for row, pace in zip(rows, paces, strict=True):
         if all(row.get(key) == first.get(key) for key in _SAME):
             same.setdefault((pace.term, pace.tokens, pace.depth_tokens), pace)
     facts = _facts("llama-bench", text) | first
-    backends = {name for name in re.split(r"[, ]+", facts.get("backend", "")) if name}
+    backends = {*re.split(r"[, ]+", facts.get("backend", ""))} - {""}
     is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
     left_out = len(rows) - len(same)
     holds = {"other-tests": left_out, "broken": expression("runs", "broken").search(text)}
@@ -321,25 +334,6 @@ def _read_bench(text: str) -> Run | None:
         figures=tuple(same.values()),
         notes=sentences("runs", "note", holds, number=left_out),
     )
-
-
-def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
-    """The rows of a prompt or an answer alone, with a number."""
-    names = shipped_table("runs")["bench"]
-    head: list[str] = []
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line[:2000].strip().strip("|").split("|")]
-        if {"test", "t/s", "model"} <= set(cells):
-            head = [names.get(cell, cell) for cell in cells]
-        elif len(cells) == len(head):
-            row = dict(zip(head, cells, strict=True))
-            # `5.04 ± 0.26`, however the sign was decoded
-            test, rate = expression("runs", "test").fullmatch(row["test"]), row["t/s"].split(" ")[0]
-            if test and int(test[2]) and _NUMBER.fullmatch(rate) and float(rate):
-                tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
-                kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
-                pace = Figure(term=kind, seen=float(rate), tokens=tokens, depth_tokens=at)
-                yield {"keys": "f16", "values": "f16", **row}, pace
 
 
 def _read_answers(text: str) -> Run | None:

@@ -373,16 +373,16 @@ def _conversations(
 def _to_start(
     verdict: Verdict, runtime: RuntimeSpec, growths: Sequence[Growth]
 ) -> tuple[tuple[str, ...], dict[str, str], str | None]:
-    service, workload = runtime.service, verdict.workload
+    service = runtime.service
     if service is None:
         return (), {}, None
-    words, environment = _words(verdict, runtime, service), dict(service.environment)
+    (words, options), environment = _words(verdict, runtime, service), dict(service.environment)
     if not words and not runtime.settings:
         # options without a model would serve another one
         return (), environment, None
     # a server with settings is told by its environment, and by another command what to load
     arguments = [] if runtime.settings else list(words)
-    for bound in (*_settings(runtime, service, workload), *(each.bound or "" for each in growths)):
+    for bound in (*options, *(each.bound or "" for each in growths)):
         option = bound.partition(" ")[0]
         if "=" in bound:
             environment |= dict(pair.split("=", 1) for pair in bound.split())
@@ -392,20 +392,18 @@ def _to_start(
     return tuple(arguments), environment, fetch
 
 
-def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> list[str]:
+def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[list[str], list[str]]:
+    """What stands behind the program where it loads the model, and the options beside that."""
+    workload, count = verdict.workload, len(service.program.split())
     values = {
         "context_tokens": str(workload.context_tokens) if workload.context_tokens else None,
         "parallel": str(workload.parallel),
         "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
     }
-    templates = [runtime.settings.get(key, "") for key in values]
     bounds = ("users", "share") if workload.parallel > 1 else ("share",)
+    templates = [runtime.settings.get(key, "") for key in values]
     templates += [service.bounds.get(key, "") for key in bounds]
-    return [fill_blanks(template, values) for template in templates]
-
-
-def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    workload, count = verdict.workload, len(service.program.split())
+    options = [fill_blanks(template, values) for template in templates]
     # of a repository a file is named as it is there
     repository_option = (
         runtime.commands.get("named", "").partition(" {file_name}")[0].rpartition(" ")[2]
@@ -414,15 +412,15 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
         _, program, rest = f" {line} ".partition(f" {service.program} ")
         if program:
             own = shlex.split(rest)
-            return [
+            words = [
                 f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
                 if word.lower().endswith(".gguf") and previous != repository_option
                 else word
                 for previous, word in zip(["", *own], own, strict=False)
             ]
-    values = {
+            return words, options
+    values |= {
         "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
-        "parallel": str(workload.parallel),
     }
-    return fill_blanks(runtime.commands["file"], values).split()[count:]
+    return fill_blanks(runtime.commands["file"], values).split()[count:], options

@@ -24,7 +24,7 @@ from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question, Verdict, quality_of_workload
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from .alternatives import Search
 from .api_route import month, offers_for
 from .commands import (
@@ -397,25 +397,23 @@ def _places(launch: Launch) -> list[str]:
 
 def _first_for_accelerator(launch: Launch) -> list[str]:
     runtime, cards, machine = launch.runtime, launch.machine.accelerators or (), launch.machine
-    is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
-    if launch.judged.placement in (None, "host") and not runtime.gpu_only and not is_shared:
-        return []
-    used = [cards[index] for index in launch.cards_used if cards]
-    lines = [runtime.install_first[key] for key in _keys_of_first(launch, used or cards)][:1]
+    used = [cards[index] for index in launch.cards_used if cards] or [
+        card
+        for card in cards
+        if runtime.gpu_only or (card.unified and computes_on_shared(runtime, card))
+    ]
+    lines, here = list[str](), f"{machine.platform}-"
+    for key, line in runtime.install_first.items():
+        # a vendor, or `below-7.5` with or without the system before it
+        place, _, least = key.partition("below-")
+        is_old = place in ("", here)
+        if any(reaches(card, least) is False if is_old else card.vendor == key for card in used):
+            lines.append(line)
+    lines = lines[:1]
     for version, patterns in runtime.amd_gpus_as.items():
         if machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
             lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
     return lines
-
-
-def _keys_of_first(launch: Launch, cards: Sequence[Accelerator]) -> Iterator[str]:
-    """A vendor, or `below-7.5` with or without the system before it."""
-    here = f"{launch.machine.platform}-"
-    for key in launch.runtime.install_first:
-        place, below, least = key.partition("below-")
-        is_old = below and place in ("", here)
-        if any(reaches(card, least) is False if is_old else card.vendor == key for card in cards):
-            yield key
 
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:

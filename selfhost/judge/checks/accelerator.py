@@ -4,7 +4,7 @@ change?
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import Any, units
@@ -260,43 +260,35 @@ def _refusal(
     runtime: RuntimeSpec, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
 ) -> Finding | None:
     """That the runtime does not run on one of the devices, or that it cannot be told; else None."""
+    gpu_only, sources, patterns = runtime.gpu_only, runtime.sources, amd_gpus(runtime)
+    of_build: dict[str, Any] = {"rule": None, "other_runtime": gpu_only}
     for device in devices:
-        for is_met, variant, figures in _requirements(runtime, rules, device):
+        least = least_capability(runtime, device)
+        key = "shared_" * (least != runtime.compute_capability) + "compute_capability"
+        figures = {**of_build, "least": least, "source": sources.get(key, "")}
+        # whether it is known to be met, the variant, the figures
+        asked = [(reaches(device, least), "capability", figures)]
+        if device.vendor == "amd" and patterns:
+            figures = {**of_build, "source": sources.get("amd_gpus", "")}
+            asked.append((is_built_for(device, patterns), "build", figures))
+        # a program that runs without a GPU asks for little: one with an unlisted name has it
+        asked = [each for each in asked if gpu_only or each[0] is not None]
+        for rule in rules:
+            # unasked, a cache is in the model's type, which every GPU of the program takes
+            usual, flag = rule.asked_by == "kv_cache_type", FLAGS[rule.asked_by]
+            figures = {"rule": rule.subject, "flag": flag, "default": usual, "other": not usual}
+            figures |= {"source": rule.source, "other_runtime": False, "makers": rule.vendors}
+            suits = not rule.vendors or device.vendor in rule.vendors
+            is_open = device.vendor == "unknown" and not suits
+            asked.append((None if is_open else suits, "maker", figures))
+            least = rule.compute_capability
+            asked.append((reaches(device, least), "capability", {**figures, "least": least}))
+        for is_met, variant, figures in asked:
             if is_met:
                 continue
             outcome, code = FAIL, "accelerator-unsuitable"
             if is_met is None:
                 outcome, code = UNKNOWN, "accelerator-unread"
-            figures |= {"program": runtime.name, "device": device.name}
+            figures = {**figures, "program": runtime.name, "device": device.name}
             return finding(outcome, code, variant, figures, capability=capability_of(device))
     return None
-
-
-def _requirements(
-    runtime: RuntimeSpec, rules: Sequence[KernelRule], device: Accelerator
-) -> Iterator[tuple[bool | None, str, dict[str, Any]]]:
-    """What builds and rules ask of a GPU: whether that is known to be met, its variant, figures."""
-    # a program that runs without a GPU asks for little: one with an unlisted name has it
-    gpu_only, sources = runtime.gpu_only, runtime.sources
-    least, patterns = least_capability(runtime, device), amd_gpus(runtime)
-    is_met = None if least is None else reaches(device, least)
-    figures: dict[str, Any] = {"rule": None, "other_runtime": gpu_only}
-    if least is not None and (gpu_only or is_met is not None):
-        shared = "shared_" if least != runtime.compute_capability else ""
-        source = sources.get(f"{shared}compute_capability", "")
-        yield is_met, "capability", {**figures, "least": least, "source": source}
-    is_met = is_built_for(device, patterns)
-    if device.vendor == "amd" and patterns and (gpu_only or is_met is not None):
-        yield is_met, "build", {**figures, "source": sources.get("amd_gpus", "")}
-    for rule in rules:
-        # unasked, a cache is in the model's type, which every GPU of the program takes
-        usual, flag = rule.asked_by == "kv_cache_type", FLAGS[rule.asked_by]
-        figures = {"rule": rule.subject, "flag": flag, "default": usual, "other": not usual}
-        figures |= {"source": rule.source, "other_runtime": False}
-        if rule.vendors:
-            is_made_for = device.vendor in rule.vendors
-            is_met = None if device.vendor == "unknown" and not is_made_for else is_made_for
-            yield is_met, "maker", {**figures, "makers": rule.vendors}
-        if rule.compute_capability is not None:
-            least = rule.compute_capability
-            yield reaches(device, least), "capability", {**figures, "least": least}

@@ -39,9 +39,29 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
     """Is it as open as was asked for, may it be used so? None where nothing is conditional."""
     if workload.modify or workload.auditable:
         yield _openness_check(spec, workload)
-    is_conditional = spec.license is not None and spec.license.commercial_use == "conditional"
-    if workload.commercial or workload.license or is_conditional:
-        yield _license_check(spec, workload)
+    license, accepted, commercial = spec.license or License(), workload.license, workload.commercial
+    if not (commercial or accepted or license.commercial_use == "conditional"):
+        return
+    from ...catalogue import openness
+
+    # one source tells which license it is, another what it allows
+    use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
+    outcome, code, variant = _license_cell(spec, license, workload, is_guess=use_is_guess)
+    wanted = ("commercial use" * commercial, accepted)
+    yield finding(
+        outcome,
+        code,
+        variant,
+        needs=", ".join(filter(None, wanted)) or None,
+        has=license.id or None,
+        name=license.id or "no license known",
+        accepted=accepted,
+        commercial_alone=commercial and not accepted,
+        commercial_too=commercial and bool(accepted),
+        url=license.url,
+        guess=use_is_guess or code in ("license-unconfirmed", "license-assumed"),
+        terms="; ".join(license.conditions) or "conditions that the spec does not list",
+    )
 
 
 def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
@@ -69,30 +89,6 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
         needs=", ".join(str(finding.needs) for finding in findings),
         has="; ".join(str(finding.has) for finding in findings),
         reason=" ".join(finding.reason for finding in findings),
-    )
-
-
-def _license_check(spec: ModelSpec, workload: Workload) -> Finding:
-    from ...catalogue import openness
-
-    license, accepted, commercial = spec.license or License(), workload.license, workload.commercial
-    # one source tells which license it is, another what it allows
-    use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
-    outcome, code, variant = _license_cell(spec, license, workload, is_guess=use_is_guess)
-    wanted = ("commercial use" * commercial, accepted)
-    return finding(
-        outcome,
-        code,
-        variant,
-        needs=", ".join(filter(None, wanted)) or None,
-        has=license.id or None,
-        name=license.id or "no license known",
-        accepted=accepted,
-        commercial_alone=commercial and not accepted,
-        commercial_too=commercial and bool(accepted),
-        url=license.url,
-        guess=use_is_guess or code in ("license-unconfirmed", "license-assumed"),
-        terms="; ".join(license.conditions) or "conditions that the spec does not list",
     )
 
 

@@ -235,6 +235,11 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     program, architecture, case = question.runtime, question.spec.architecture, placed.case
     options, batch_tokens, on_shared = question.workload.runtime_options, BATCH_TOKENS, SAME
     at_once = leaves_experts = False
+    # bytes of weights by place, those in a processor's own layout among them
+    held = Counter[str]()
+    for term in placed.terms:
+        held[term.where] += term.bytes * (term.name in ("weights", "repacked_weights"))
+    total, in_ram_bytes = held.total(), held.pop("host", 0)
     settings = program.settings_of(options) if program is not None else {}
     gpu_layers = settings.get("gpu_layers")
     if architecture is not None and machine.accelerators != ():
@@ -254,28 +259,13 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
-        offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=_weights_by_place(placed)["host"] if placed.placement == "split" else 0,
+        offloaded={index_of(place): size / total for place, size in held.items() if size},
+        in_ram_bytes=in_ram_bytes * (placed.placement == "split"),
         batch_tokens=batch_tokens,
         at_once=at_once,
         experts_apart=leaves_experts,
         on_shared=on_shared,
     )
-
-
-def _weights_by_place(needs: Needs) -> Counter[str]:
-    """Bytes of weights by where they are placed, those in a processor's own layout among them."""
-    held = Counter[str]()
-    for term in needs.terms:
-        held[term.where] += term.bytes * (term.name in ("weights", "repacked_weights"))
-    return held
-
-
-def shares_of(needs: Needs) -> dict[int, float]:
-    """Number of an accelerator -> share of the weights on it; {} for a model in RAM."""
-    held = _weights_by_place(needs)
-    cards = {place: size for place, size in held.items() if place != "host" and size}
-    return {index_of(place): size / held.total() for place, size in cards.items()}
 
 
 def processor_seconds(machine: Machine, step: Step) -> Range | None:
