@@ -24,7 +24,7 @@ from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.pace import Range, constant
 from selfhost.judge.pace.rates import cores_rate, processor_of
-from selfhost.judge.pace.work import Job, encoder_operations, step_seconds
+from selfhost.judge.pace.work import Job, encoder_seconds, step_seconds
 from selfhost.needs.records import Needs
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
@@ -170,12 +170,11 @@ def _prompts() -> Iterator[Run]:
             )  # fmt: skip
 
 
-def _share(machine: Machine, program: RuntimeSpec | None, type: str) -> Range:
-    job = Job(
+def _job(machine: Machine, program: RuntimeSpec | None, type: str) -> Job:
+    return Job(
         machine=machine, spec=ModelSpec(id="any", name="any"), placed=Needs(), runtime=program,
         quantization=type, peak_flops=cores_rate(machine), called="",
     )  # fmt: skip
-    return job.share("any")
 
 
 def _encodes() -> Iterator[Run]:
@@ -187,11 +186,7 @@ def _encodes() -> Iterator[Run]:
         architecture = shelf.spec(row["model"]).architecture
         assert architecture is not None
         assert architecture.audio is not None
-        rate = (
-            cores_rate(machine)
-            * _share(machine, program, "F16")
-            * (1 / encoder_operations(architecture))
-        )
+        rate = 1 / encoder_seconds(_job(machine, program, "F16"), architecture, 2.0)
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
         yield Run(
             f"whisper.cpp encoder{when}", row["machine"], row["model"],
@@ -206,7 +201,7 @@ def _computed() -> Iterator[Run]:
         machine = machine_of(row["machine"], row["threads"])
         sound = constant("sound", "wide" if processor_of(machine).core.wide else "narrow")
         by_program = {
-            "pytorch": _share(machine, None, row["type"]),
+            "pytorch": _job(machine, None, row["type"]).share("any"),
             "ctranslate2": sound["bits_8" if row["type"] == "int8" else "bits_32"],
         }
         rate = (

@@ -5,6 +5,7 @@ stand-in; and what a stated load costs a month by them, and in hours and energy 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot
@@ -71,30 +72,22 @@ def _served(
     """Offers of the model, or of its provider without a price, that serve the context asked for;
     none where its license or openness is not what was asked for, by the findings.
     """
-    if any(each.decides and each.check in ("license", "openness") for each in findings):
+    if {each.check for each in findings if each.decides} & {"license", "openness"}:
         return ()
-    offers = tuple(offers_of(catalogue.offers_path, spec.id, today=today))
-    offers, architecture = offers or _unpriced_offers(spec, catalogue, today), spec.architecture
-    wanted = question.workload.context_tokens if question.context_asked else None
-    if wanted is None:
-        return offers
+    path, served, id = catalogue.offers_path, spec.availability, spec.id
+    offers = tuple(offers_of(path, id, today=today))
+    # a closed model in service, of which no offer ever had a price
+    is_served = spec.closed and served is not None and (served.retired or "9999") > today
+    if is_served and served is not None and served.api and not offers_of(path, id, today=""):
+        source = f"{spec.sources.get('availability', 'its spec')}; no price known"
+        day = snapshot(path).day
+        offers = (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)
+    wanted = (question.workload.context_tokens or 0) * question.context_asked
     keys = ("context_tokens", "scaled_context_tokens")
-    most = max(getattr(architecture, key, None) or 0 for key in keys)
-    if most and wanted > most:
+    most = max(filter(None, (getattr(spec.architecture, key, 0) for key in keys)), default=inf)
+    if wanted > most:
         return ()
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
-
-
-def _unpriced_offers(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Offer, ...]:
-    """A closed model in service, without a price; () where offers of it ended."""
-    path, served = catalogue.offers_path, spec.availability
-    if not spec.closed or served is None or not served.api:
-        return ()
-    if (served.retired or "9999") <= today or offers_of(path, spec.id, today=""):
-        return ()
-    source = f"{spec.sources.get('availability', 'its spec')}; no price known"
-    day, id = snapshot(path).day, spec.id
-    return (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)
 
 
 def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:

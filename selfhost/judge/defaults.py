@@ -145,11 +145,11 @@ def _rank(judged: Judged) -> tuple[int, int, float]:
     """Where it runs, where it would if the disk had room, and the memory that it lacks."""
     places = _place_of(judged), _place_of(judged, (*MODEL_CHECKS, "disk"))
     failed = tuple(check for check in judged.failed if check != "disk")
-    lacking: float | None = 0
+    lacking: float = 0
     if failed:
         is_of_memory = all(check in MEMORY_CHECKS for check in failed)
-        lacking = judged.lacking_bytes() if is_of_memory else None
-    return (*places, inf if lacking is None else lacking)
+        lacking = judged.lacking_bytes() if is_of_memory else inf
+    return (*places, lacking)
 
 
 def _best(search: _DefaultSearch, others: Iterable[Judged], *, own_first: bool) -> Judged:
@@ -172,8 +172,9 @@ def _first_in_turn(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
         return own if first == usual else search.chosen(own, "published", usual=usual)
     if any(each.decides for each in own.findings if each.check in MODEL_CHECKS):
         return own
-    memory, lacking = own.memory, own.lacking_bytes() or 0
-    if question.in_turn == (FOUR_BITS,) and memory and lacking > memory.high_bytes / _SAVED_PART:
+    memory, lacking = own.memory, own.lacking_bytes()
+    saved_bytes = memory.high_bytes / _SAVED_PART if memory is not None else inf
+    if question.in_turn == (FOUR_BITS,) and saved_bytes < lacking < inf:
         return own
     tried = [own]
     for other in search.candidates(question.in_turn):

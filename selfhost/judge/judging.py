@@ -9,7 +9,7 @@ the whole machine. Files that several processes map count once on disk and once 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil
+from math import ceil, inf
 
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
@@ -63,28 +63,21 @@ def best_layout(
         if at_any_pace:
             return layout
         paced = _with_pace(layout, machine)
-        speed = paced.finding("speed")
-        if speed is None or not speed.decides:
+        if not getattr(paced.finding("speed"), "decides", False):
             return paced
         slow.append(paced)
     if not slow:
-        return seen[0] if at_any_pace else _with_pace(_least_bad(question, seen), machine)
+        # that in RAM, and where more memory would mend it the one that lacks least
+        best = ([each for each in seen if each.placement == "host"] or seen)[-1]
+        if best.lacking_bytes() < inf:
+            best = min((best, *seen), key=Judged.lacking_bytes)
+        return best if at_any_pace else _with_pace(best, machine)
     # perhaps too slow: one that does not fail, on accelerators the last that has them as they are
     first, *others = [layout for layout in slow if not layout.failed] or slow
     if first.placement != "accelerator":
         return first
-    on_cards = [each for each in others if each.placement == "accelerator"]
-    return [first, *(each for each in on_cards if not each.has("accelerator-not-now"))][-1]
-
-
-def _least_bad(question: Question, seen: Sequence[Judged]) -> Judged:
-    """Of layouts that all fail the one that lacks least memory, else that in RAM."""
-    hosts = [layout for layout in seen if layout.placement == "host"]
-    best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
-    # where no memory would mend it, the usual one
-    tried = (best, *seen) if best.lacking_bytes() is not None else (best,)
-    sized = [layout for layout in tried if layout.lacking_bytes() is not None]
-    return min(sized, key=lambda layout: layout.lacking_bytes() or 0, default=best)
+    kept = [each for each in others if each.placement == "accelerator"]
+    return [first, *(each for each in kept if not each.has("accelerator-not-now"))][-1]
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:

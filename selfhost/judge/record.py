@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
@@ -261,13 +263,13 @@ class Judged(Record):
         """Whether one of the findings has one of these codes."""
         return any(finding.code in codes for finding in self.findings)
 
-    def lacking_bytes(self) -> float | None:
-        """What memory and accelerators lack together; None where more of it may not be enough."""
+    def lacking_bytes(self) -> float:
+        """What memory and accelerators lack together; infinite where more may not be enough."""
         own = [each for each in self.findings if each.check in MEMORY_CHECKS]
         if any(each.outcome is Outcome.UNKNOWN for each in own):
-            return None
+            return inf
         lacking = [each.short for each in own if each.outcome is Outcome.FAIL]
-        return None if None in lacking else sum(filter(None, lacking))
+        return inf if None in lacking else sum(filter(None, lacking))
 
     @property
     def memory(self) -> MemoryNeed | None:

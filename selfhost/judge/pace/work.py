@@ -410,27 +410,23 @@ def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step
     return step, parameter_bytes
 
 
-def encoder_operations(decoder: Architecture) -> float:
-    """Of half a minute: the convolutions, the layers, and the keys and values of the decoder."""
-    audio = decoder.audio
+def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Range:
+    """Of the encoder, for half a minute: its convolutions, its layers, and the keys and values of
+    the decoder.
+    """
+    share, runtime, audio = job.share("encoder"), job.runtime, decoder.audio
     if audio is None:
-        return 0.0
+        return NOTHING
+    if job.device is None and (runtime is None or not runtime.multiplies_rows):
+        # CTranslate2's
+        cores = "wide" if processor_of(job.machine).core.wide else "narrow"
+        share = constant("sound", cores, "bits_8" if parameter_bytes < 1.5 else "bits_32")
     width, positions = audio.embedding_length, audio.positions
     layer = 4 * width * width + 2 * width * audio.feed_forward_length
     layers = audio.layers * (2 * positions * layer + 4 * positions * positions * width)
     convolutions = 2 * 3 * (2 * positions * audio.mel_bins * width + positions * width * width)
     crossed = decoder.layers * 2 * 2 * positions * width * decoder.embedding_length
-    return float(layers + convolutions + crossed)
-
-
-def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Range:
-    """Of the encoder, for half a minute."""
-    share, runtime = job.share("encoder"), job.runtime
-    if job.device is None and (runtime is None or not runtime.multiplies_rows):
-        # CTranslate2's
-        width = "wide" if processor_of(job.machine).core.wide else "narrow"
-        share = constant("sound", width, "bits_8" if parameter_bytes < 1.5 else "bits_32")
-    return job.seconds(encoder_operations(decoder), share)
+    return job.seconds(float(layers + convolutions + crossed), share)
 
 
 def _written(
