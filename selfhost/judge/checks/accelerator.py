@@ -29,7 +29,7 @@ from ..devices import (
     runs_on,
 )
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, first_case, phrase
 from .space import what_is_smaller
 
 # what was not read of an accelerator, by whether its memory was
@@ -131,7 +131,7 @@ def _shares_check(
     option = runtime.options.get("lean", "") if runtime else ""
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
-        *(_cell_by_range(shares, needs, question) or _cell_by_most(shares, needs, question)),
+        *_shares_cell(shares, needs, question),
         needs=most,
         has=has,
         short=max(0, most - has),
@@ -146,41 +146,40 @@ def _shares_check(
     )
 
 
-def _cell_by_range(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell | None:
-    """With a program's option by which it takes less, or in training; None where neither tells."""
-    is_lean, workload = needs.is_lean, question.workload
-    if not is_lean and workload.task != "finetune":
-        return None
+def _shares_cell(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell:
+    """By the range with a program's option by which it takes less, and in training; else the most
+    that it may take, now or once the accelerators are idle.
+    """
+    is_lean, is_now = needs.is_lean, question.workload.memory_basis == "available"
     # a training is placed by what is free now
-    is_idle, variant = is_lean and workload.memory_basis != "available", "lean" if is_lean else ""
-    if _fit(shares, is_idle=is_idle):
-        return (WARN, "accelerator-lean", "", {}) if is_lean and _fit(shares) else None
-    if _fit(shares, "total_bytes", is_idle=is_idle):
-        return WARN, "accelerator-tight", variant, {}
-    if _fit(shares, "low_bytes", is_idle=is_idle):
-        return UNKNOWN, "accelerator-close", variant, {}
-    return None
-
-
-def _cell_by_most(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell:
-    if _fit(shares):
-        if needs.placement != "split":
-            return PASS, "accelerator-fits", "", {}
-        variant = "in-turn" if needs.offload else "stated" * bool(_placing_options(question))
-        return WARN, "accelerator-partly", variant, {}
+    idle, variant = is_lean and not is_now, "lean" * is_lean
+    is_ranged = is_lean or question.workload.task == "finetune"
+    is_ranged = is_ranged and not _fit(shares, is_idle=idle)
+    is_tight = is_ranged and _fit(shares, "total_bytes", is_idle=idle)
+    is_close = is_ranged and _fit(shares, "low_bytes", is_idle=idle)
+    fits, is_idle_enough = _fit(shares), _fit(shares, is_idle=True)
+    partly = "in-turn" if needs.offload else "stated" * bool(_placing_options(question))
     figures: dict[str, Any] = {"several": len(shares) * (len(shares) > 1)}
     lacking = [share.place.high_bytes - (share.room() or 0) for share in shares]
-    is_idle_enough, short = _fit(shares, is_idle=True), max(lacking)
     is_of_one = sum(lacking) <= 0
     if is_of_one:
         # together they have enough: name the one that lacks most
-        worst = shares[lacking.index(short)]
-        figures |= {"needs": worst.place.high_bytes, "has": worst.room(), "short": short}
+        worst = shares[lacking.index(max(lacking))]
+        figures |= {"needs": worst.place.high_bytes, "has": worst.room(), "short": max(lacking)}
         figures["devices"], shares = worst.device.name, [worst]
-    if is_idle_enough and question.workload.memory_basis != "available":
-        free = sum(share.device.memory_free_bytes or 0 for share in shares)
-        return WARN, "accelerator-not-now", "", {**figures, "free": free}
-    return FAIL, "accelerator-too-small", "", {**figures, "is_of_one": is_of_one}
+    free = sum(share.device.memory_free_bytes or 0 for share in shares)
+    return first_case(
+        (is_tight, (WARN, "accelerator-tight", variant, {})),
+        (is_close, (UNKNOWN, "accelerator-close", variant, {})),
+        (fits and is_lean, (WARN, "accelerator-lean", "", {})),
+        (fits and needs.placement != "split", (PASS, "accelerator-fits", "", {})),
+        (fits, (WARN, "accelerator-partly", partly, {})),
+        (
+            is_idle_enough and not is_now,
+            (WARN, "accelerator-not-now", "", {**figures, "free": free}),
+        ),
+        (True, (FAIL, "accelerator-too-small", "", {**figures, "is_of_one": is_of_one})),
+    )
 
 
 def _missing(needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec) -> Finding:

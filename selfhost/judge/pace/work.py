@@ -229,23 +229,38 @@ def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) 
 
 
 def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
-    """One document of 512 tokens after the other, or one picture."""
-    spec, architecture = job.spec, job.spec.architecture
+    """One document of 512 tokens after the other, or one picture: two operations for each parameter
+    that a token meets, and attention of all tokens to all.
+    """
+    spec, architecture, parameters = job.spec, job.spec.architecture, job.spec.parameters.active
     is_picture = architecture is None and spec.picture_operations is not None
-    if architecture is not None:
+    operations, least = None, constant("documents", "least_parameters")
+    if architecture is not None and parameters is not None:
         tokens = min(tokens, architecture.context_tokens or tokens)
-    operations = _document_operations(spec, tokens)
+        tables = sum(filter(None, (architecture.vocabulary, architecture.positions)))
+        met = max(0, parameters - tables * architecture.embedding_length)
+        attention = sum(
+            2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
+            for group in architecture.attention
+        )
+        operations = SAME * float(tokens * (2 * met + attention))
+    elif is_picture:
+        operations = SAME * (spec.picture_operations or 0)
+    elif parameters is not None and parameters >= least:
+        operations = constant("documents", "met") * (2.0 * parameters * tokens)
     if operations is None:
         return Speed(unit=DOCUMENTS, how="the shape of the model is not known")
-    what = "one picture" if is_picture else f"{tokens} tokens"
+    what, unit = f"{tokens} tokens", DOCUMENTS
+    if is_picture:
+        what, unit = "one picture", PICTURES_READ
     how = f"on {job.called}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}"
     # llama.cpp reads them as prompts, others compute them as they do pictures
-    is_measured = job.runtime is not None and job.runtime.library == MEASURED_PROGRAM
-    work, launched = "prompt" if is_measured else "picture", NOTHING
+    work, longer, launched = "picture", job.longer_by_type(job.quantization), NOTHING
+    if getattr(job.runtime, "library", None) == MEASURED_PROGRAM:
+        work, longer = "prompt", SAME
     share = job.share(work)
     if job.device is not None:
-        longer_by_type = SAME if is_measured else job.longer_by_type(job.quantization)
-        share *= constant("documents", work) * (1 / longer_by_type)
+        share *= constant("documents", work) * (1 / longer)
         how += f"; documents at a part of this{job.basis(work)}"
         # sentence-transformers launches the operations for so many at once
         launched = layer_from_python(job.device) * (job.layers / constant("documents", "batch"))
@@ -253,28 +268,9 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     return Speed(
         work=pace,
         prompt=None if is_picture else pace * tokens,
-        unit=PICTURES_READ if is_picture else DOCUMENTS,
+        unit=unit,
         how=how,
     )
-
-
-def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
-    """Two for each parameter that a token meets, and attention of all tokens to all."""
-    architecture, parameters = spec.architecture, spec.parameters.active
-    if architecture is None and spec.picture_operations is not None:
-        return SAME * spec.picture_operations
-    if parameters is None:
-        return None
-    if architecture is None:
-        is_known = parameters >= constant("documents", "least_parameters")
-        return constant("documents", "met") * (2.0 * parameters * tokens) if is_known else None
-    tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
-    met = max(0, parameters - tables * architecture.embedding_length)
-    attention = sum(
-        2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
-        for group in architecture.attention
-    )
-    return SAME * float(tokens * (2 * met + attention))
 
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
