@@ -76,8 +76,8 @@ def best_layout(
     first, *others = [layout for layout in slow if not layout.failed] or slow
     if first.placement != "accelerator":
         return first
-    kept = [each for each in others if each.placement == "accelerator"]
-    return [first, *(each for each in kept if not each.has("accelerator-not-now"))][-1]
+    on_cards = [each for each in others if each.placement == "accelerator"]
+    return [first, *(each for each in on_cards if not each.has("accelerator-not-now"))][-1]
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:

@@ -266,12 +266,12 @@ def _refusal(
         key = "shared_" * (least != runtime.compute_capability) + "compute_capability"
         figures = {**of_build, "least": least, "source": sources.get(key, "")}
         # whether it is known to be met, the variant, the figures
-        asked = [(reaches(device, least), "capability", figures)]
+        demands = [(reaches(device, least), "capability", figures)]
         if device.vendor == "amd" and patterns:
             figures = {**of_build, "source": sources.get("amd_gpus", "")}
-            asked.append((is_built_for(device, patterns), "build", figures))
+            demands.append((is_built_for(device, patterns), "build", figures))
         # a program that runs without a GPU asks for little: one with an unlisted name has it
-        asked = [each for each in asked if gpu_only or each[0] is not None]
+        demands = [each for each in demands if gpu_only or each[0] is not None]
         for rule in rules:
             # unasked, a cache is in the model's type, which every GPU of the program takes
             usual, flag = rule.asked_by == "kv_cache_type", FLAGS[rule.asked_by]
@@ -279,10 +279,10 @@ def _refusal(
             figures |= {"source": rule.source, "other_runtime": False, "makers": rule.vendors}
             suits = not rule.vendors or device.vendor in rule.vendors
             is_open = device.vendor == "unknown" and not suits
-            asked.append((None if is_open else suits, "maker", figures))
+            demands.append((None if is_open else suits, "maker", figures))
             least = rule.compute_capability
-            asked.append((reaches(device, least), "capability", {**figures, "least": least}))
-        for is_met, variant, figures in asked:
+            demands.append((reaches(device, least), "capability", {**figures, "least": least}))
+        for is_met, variant, figures in demands:
             if is_met:
                 continue
             outcome, code = FAIL, "accelerator-unsuitable"
