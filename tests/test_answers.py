@@ -22,6 +22,7 @@ import pytest
 from helpers.paths import TESTS
 from helpers.written import Golden, run
 from selfhost import __version__
+from selfhost.audit.machines import load_machines
 
 FOLDER = TESTS / "answers"
 # how far apart two figures may lie
@@ -33,9 +34,10 @@ LEFT_OUT = {
 }  # fmt: skip
 # of a list so many records; of the offers, which are sorted, the first
 MOST = 25
-# of a text: words that hold a figure (with its unit), a sign or capitals, options, what is to type, and how a sentence begins
+# of a text: words that hold a figure (with its unit), a sign or capitals, options, what is to type, how a sentence begins, and
+# words of which one says the opposite of another
 SHOWN = re.compile(
-    r"^\s*\S+|(?<=[.:;→] )\S+|`[^`]+`|(?<!\S)--?\w[\w-]*"
+    r"^\s*\S+|(?<=[.:;→] )\S+|`[^`]+`|(?<!\S)--?\w[\w-]*|\b(?:not?|none|never|only|might|may|would|at (?:least|most)|now|without)\b"
     r"|\S*(?:[\d✓✗?%_]|[A-Z]{3})\S*(?: (?:[KMGT]?i?B|tokens|bytes|seconds|minutes|hours|days|times)\b(?:/s)?)?"
 )
 # lines to type, which hold spaces as wording does
@@ -67,6 +69,10 @@ def word_of(value: Any, key: str) -> str:
 def answer(line: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """The facts of one answer, or of the error."""
     is_shown = " --format " in line
+    if line.startswith("records "):
+        read = load_machines(line.removeprefix("records "))
+        records = [each.to_json() for each in read.machines]
+        return dict(sorted(facts({"records": records, "faults": [*map(str, read.problems)]})))
     code, out, err = run(capsys, *shlex.split(line), *(() if is_shown else ("--json",)))
     if is_shown:
         lines = [SHOWN.findall(each) for each in (out or err).replace(__version__, "").splitlines()]

@@ -68,16 +68,6 @@ def test_ansible() -> None:
     assert "facts.d" in (machine.why_unread("instruction_sets").remedy or "")
 
 
-def test_gpus_without_labels_of_nvidia_have_no_memory() -> None:
-    """A cloud's own labels name none: the cards count, and discovery is the remedy for their memory."""
-    labels = {"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}
-    machine = node(labels, {"nvidia.com/gpu": "2"})
-    cards = machine.accelerators or ()
-    assert [(card.name, card.memory_total_bytes) for card in cards] == [("NVIDIA GPU", None)] * 2
-    why = machine.why_unread("accelerators.memory_total_bytes")
-    assert "GPU discovery" in (why.remedy or "")
-
-
 def test_a_record_as_a_local_fact_of_ansible_is_taken_whole() -> None:
     """`ansible_local.selfhost` holds what Ansible's facts lack."""
     own = {"schema": "selfhost.machine/1", "instruction_sets": ["avx2"], "memory_limit_bytes": GIB}
