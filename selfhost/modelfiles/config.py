@@ -504,6 +504,9 @@ def _ties_embeddings(keys: Keys) -> bool | None:
         # where the outer class would tie, transformers leaves a matrix alone that the published
         # files have
         return keys.outer_type.get("tied_by_text_config") if inner else None
+    is_untied = keys.values.get("tie_word_embeddings") is False
+    if is_untied and keys.class_name.endswith("ForMaskedLM"):
+        return None  # no row counts the decoder that such a class then has
     values = map(keys.get, TABLES["keys"]["tying"])
     return next((value for value in values if isinstance(value, bool)), keys.type.get("tied"))
 

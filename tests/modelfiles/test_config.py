@@ -145,6 +145,14 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
         ({"vocab_size": 0}, "vocab_size is 0"),
         (
+            {
+                "architectures": ["BertForMaskedLM"],
+                "model_type": "bert",
+                "tie_word_embeddings": False,
+            },
+            "tie_word_embeddings",
+        ),
+        (
             {"sparse_attention_config": {"sparse_index_dim": 128, "sparse_num_index_heads": 4}},
             "sparse_index_dim",
         ),
