@@ -183,7 +183,7 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     name, row = _row_of(keys, bool(recurrent), any(part.experts for part in feed_forward))
     is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
     fields = {**_tables(keys, row or {}), **_layers_apart(keys)}
-    tied = False if is_encoder else _ties_embeddings(keys)
+    tied = _ties_embeddings(keys, is_encoder)
     has: Any = {"tied": tied, "attends": bool(attention), "is_encoder": is_encoder}
     incomplete = _incompleteness(keys, incomplete, row, **has)
     if incomplete is not None:
@@ -496,17 +496,18 @@ def _layers_apart(keys: Keys) -> dict[str, Any]:
     }
 
 
-def _ties_embeddings(keys: Keys) -> bool | None:
+def _ties_embeddings(keys: Keys, is_encoder: bool) -> bool | None:
     """Whether the output matrix is the token table; None where that is not known."""
+    if is_encoder:
+        is_untied = keys.values.get("tie_word_embeddings") is False
+        # of a masked model no row counts the head that it then has
+        return None if is_untied and keys.class_name.endswith("ForMaskedLM") else False
     inner, outer = (part.get("tie_word_embeddings") for part in (keys.inner, keys.outer))
     if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
         keys.understood.add("tie_word_embeddings")
         # where the outer class would tie, transformers leaves a matrix alone that the published
         # files have
         return keys.outer_type.get("tied_by_text_config") if inner else None
-    is_untied = keys.values.get("tie_word_embeddings") is False
-    if is_untied and keys.class_name.endswith("ForMaskedLM"):
-        return None  # no row counts the decoder that such a class then has
     values = map(keys.get, TABLES["keys"]["tying"])
     return next((value for value in values if isinstance(value, bool)), keys.type.get("tied"))
 
