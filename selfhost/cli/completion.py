@@ -53,17 +53,10 @@ def _values(
     settings = options.get(flag, {"nargs": 0})
     if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
         return None
-    choices = settings.get("choices") or _listed(flag, catalogue)
-    return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
-
-
-def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
     from ..machine.changes import SETTINGS
     from ..machine.profiles import names
     from ..reports.audit_formats import FORMATS
 
-    if flag == "--machine":
-        return names()
     listed: dict[str, Iterable[str]] = {
         "--family": sorted({row.family for row in catalogue.outlines.values() if row.family}),
         "--set": [f"{key}=" for key in SETTINGS],
@@ -74,7 +67,10 @@ def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
         "--license": catalogue.common("licenses"),
         "--draft": catalogue.ids(),
     }
-    return listed.get(flag, ())
+    choices = settings.get("choices") or listed.get(flag, ())
+    if flag == "--machine":
+        choices = names()
+    return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
 
 
 def _beginning(typed: str, names: Iterable[str]) -> list[str]:

@@ -247,29 +247,28 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
 
 def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
     """What did not pass and neither a row nor the first lines say, the worst first."""
-    deciding = [each.code for each in verdict.findings if each.decides]
+    limit, workload = verdict.machine.address_space_bytes, verdict.question.workload
+    # where the disk alone decides its remedy is all that it takes
+    is_all = [each.code for each in verdict.findings if each.decides] == ["disk-too-small"]
+    # what would only be worth knowing if it ran is left to `-v`
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
-        # what would only be worth knowing if it ran is left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
     for outcome in outcomes:
         for each in words.ordered(verdict):
-            # where the disk alone decides its remedy is all that it takes
-            is_all = deciding == ["disk-too-small"]
-            if each.outcome is outcome and (is_all or not _is_said(each, verdict)):
+            if each.outcome is not outcome:
+                continue
+            is_first = verdict.can_run and verdict.waits_for_setting
+            is_first &= each.check == "accelerator"
+            is_said = is_first or each.code in _SAID or words.stands_above(each, verdict)
+            if limit is not None and (each.check, each.has) == ("memory", limit):
+                # a row does not say that a limit such as `ulimit -v` is what is short
+                is_said = False
+            if each.check == "license" and outcome is Outcome.WARN:
+                # the license's row says what it allows
+                is_said = not any((workload.commercial, workload.modify, workload.license))
+            if is_all or not is_said:
                 yield each.check, each.reason, each.remedy
-
-
-def _is_said(finding: Finding, verdict: Verdict) -> bool:
-    limit, workload = verdict.machine.address_space_bytes, verdict.question.workload
-    if finding.check == "license" and finding.outcome is Outcome.WARN:
-        # the license's row says what it allows
-        return not (workload.commercial or workload.modify or workload.license)
-    # a row does not say that a limit such as `ulimit -v` is what is short
-    if finding.check == "memory" and limit is not None and finding.has == limit:
-        return False
-    is_first = finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting
-    return is_first or finding.code in _SAID or words.stands_above(finding, verdict)
 
 
 def _to_run(verdict: Verdict) -> Blocks:

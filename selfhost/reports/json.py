@@ -18,7 +18,6 @@ from ..core.records import FrozenDict
 from ..core.tables import shipped_table
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
-from ..needs.records import Needs
 from .layout import Blocks, line, section, strong
 
 if TYPE_CHECKING:
@@ -70,25 +69,23 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
     return {**record(spec, keys_of("model")), "license": license}
 
 
-def _needs(needs: Needs | None, architecture: str | None) -> dict[str, Any] | None:
-    """Sizes and memory; of the instruction sets those of the machine's architecture, if known."""
-    if needs is None:
-        return None
-    by_architecture = needs.cpu.instruction_sets.items()
-    sets = {set_ for own, names in by_architecture if architecture in (None, own) for set_ in names}
-    ends = needs.download_range
-    return {
-        **record(needs, keys_of("needs")),
-        "download_range": None if ends is None else {"low_bytes": ends[0], "high_bytes": ends[1]},
-        "cpu": {"architectures": [*needs.cpu.architectures], "instruction_sets": sorted(sets)},
-    }
-
-
 def _judged(answer: Verdict | Plan, kind: str, architecture: str | None) -> dict[str, Any]:
-    members = {
-        "needs": _needs(answer.needs, architecture),
-        "download_seconds": _rounded(answer.download_seconds, 1),
-    }
+    """By the keys of that kind; the needs have of instruction sets those of the machine's
+    architecture, if known.
+    """
+    needs, sizes = answer.needs, None
+    if needs is not None:
+        by_architecture = needs.cpu.instruction_sets.items()
+        sets = {
+            each for own, names in by_architecture if architecture in (None, own) for each in names
+        }
+        ends = needs.download_range
+        sizes = {
+            **record(needs, keys_of("needs")),
+            "download_range": ends and {"low_bytes": ends[0], "high_bytes": ends[1]},
+            "cpu": {"architectures": [*needs.cpu.architectures], "instruction_sets": sorted(sets)},
+        }
+    members = {"needs": sizes, "download_seconds": _rounded(answer.download_seconds, 1)}
     keys = keys_of(kind).split()
     members |= record(answer, " ".join(key for key in keys if key not in members))
     return {key: members[key] for key in keys}

@@ -220,16 +220,15 @@ def _wrap(cell: Line, first: int, rest: int, words: str = _WORD) -> list[Line]:
                 ends.append((start, end))
                 start = word.start()
             end = word.end()
-    return [_part(cell, *pair) for pair in (*ends, (start, end))]
-
-
-def _part(cell: Line, start: int, end: int) -> Line:
-    parts, at = [], 0
-    for text, style in cell:
-        if part := text[max(0, start - at) : max(0, end - at)]:
-            parts.append((part, style))
-        at += len(text)
-    return parts
+    lines: list[Line] = []
+    for first, last in (*ends, (start, end)):
+        parts, at = [], 0
+        for own, style in cell:
+            if part := own[max(0, first - at) : max(0, last - at)]:
+                parts.append((part, style))
+            at += len(own)
+        lines.append(parts)
+    return lines
 
 
 def _size(cell: Line) -> int:
