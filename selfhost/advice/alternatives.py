@@ -227,8 +227,8 @@ class Search(Record):
         most = question.trained_tokens or asked_tokens
         if asked_tokens > most:
             most = max(most, architecture.scaled_context_tokens or 0)
-        if row.rewrites and not row.bounds_texts:
-            # what was asked for is judged all the same
+        if row.rewrites and (row.relative_positions or row.sines):
+            # it sets no bound: what was asked for is judged all the same
             most = max(most, asked_tokens)
         return self.largest("context_tokens", asked_tokens, most)
 

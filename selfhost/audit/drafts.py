@@ -202,16 +202,12 @@ def plain(value: Any, length: int = MAX_LABEL) -> str | None:
     return shown(value[: 4 * length]).strip()[:length] or None
 
 
-def is_address(name: str) -> bool:
-    """Whether a name is nothing but an address of a network."""
-    return expression("systems", "address").fullmatch(name) is not None
-
-
 def machine_name(*candidates: Any) -> str | None:
     """The first that names a machine; an address alone is no name, one made of it is."""
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
-        if name and not is_address(name) and "@" not in name and "://" not in name:
+        is_address = name and expression("systems", "address").fullmatch(name)
+        if name and not is_address and "@" not in name and "://" not in name:
             return name
     return None
 

@@ -46,7 +46,9 @@ _KINDS = {name: name for name in _RESTS_ON.values()}
 class Alike:
     """Machines that fare alike under one entry; `hardest`: the most that one lacks, and which."""
 
-    def __init__(self, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None) -> None:
+    def __init__(
+        self, wanted: Wanted, exceptions: tuple[int, ...] = (), row: Row | None = None
+    ) -> None:
         self.wanted, self.exceptions, self.row = wanted, exceptions, row
         self.numbers = array("l")
         self.hardest: tuple[float, int] | None = None
@@ -76,17 +78,13 @@ class FleetJudge:
                 self.placed.add(wanted.index)
                 if selected is None:
                     row = unplaced_row(policy, wanted, machine)
-                    self._alike_to(wanted, row.reasons, row=row).numbers.append(number)
+                    alike = wanted.index, row.reasons, ()
+                    unplaced = self._alike.setdefault(alike, Alike(wanted, row=row))
+                    unplaced.numbers.append(number)
                 else:
                     entries.append((wanted.index, exceptions.concerning(wanted.name, machine)))
             key = machines.kind_of[number], policy.memory_basis(machine), tuple(entries)
             self._batches.setdefault(key, []).append(number)
-
-    def _alike_to(
-        self, wanted: Wanted, key: object, exceptions: tuple[int, ...] = (), row: Row | None = None
-    ) -> Alike:
-        alike = Alike(wanted, exceptions, row)
-        return self._alike.setdefault((wanted.index, key, exceptions), alike)
 
     def judge_all(self, tell: Callable[[float, int], None]) -> None:
         """Judge each entry where it is asked for; `tell` hears which part of how many is done."""
@@ -100,8 +98,8 @@ class FleetJudge:
                     continue
                 for key, lacks, hardest, numbers in result:
                     checks = {check for check, _, _ in key[-1]}
-                    own = (number for number in concerning if rules[number].rule in checks)
-                    alike = self._alike_to(wanted, key, tuple(own))
+                    own = tuple([each for each in concerning if rules[each].rule in checks])
+                    alike = self._alike.setdefault((wanted.index, key, own), Alike(wanted, own))
                     alike.numbers.extend(numbers)
                     alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
             done += task.work
@@ -176,9 +174,9 @@ class Task(Record):
     # about how many judgements it takes
     work: float
 
-    def results(self, judge: Judge) -> list[Outcomes]:
-        """What each entry comes to."""
-        results: list[Outcomes] = []
+    def results(self, judge: Judge | None = None) -> list[Outcomes]:
+        """What each entry comes to; a process of a pool has its own judge."""
+        judge, results = judge or _judges[0], list[Outcomes]()
         parts = _parts(self.slots, self.rows, [*self.rows])
         for wanted, _ in self.entries:
             boxes = []
@@ -272,7 +270,7 @@ def _task_results(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, l
 
     pool = ProcessPoolExecutor(processes, initializer=_start_process, initargs=(judge,))
     try:
-        yield from zip(tasks, pool.map(_results, tasks), strict=True)
+        yield from zip(tasks, pool.map(Task.results, tasks), strict=True)
     except BrokenProcessPool as error:
         raise SelfhostError(
             "a process of this audit was ended from outside, perhaps for lack of memory",
@@ -288,10 +286,6 @@ def _start_process(judge: Judge) -> None:
     # an interrupt is for the process that began this one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _judges[:] = [judge]
-
-
-def _results(task: Task) -> list[Outcomes]:
-    return task.results(_judges[0])
 
 
 SECONDS_BETWEEN = 2.0

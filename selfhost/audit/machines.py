@@ -30,8 +30,9 @@ from ..core.files import (
     too_large,
 )
 from ..core.records import FrozenDict, Record, shown
+from ..core.tables import expression
 from ..machine.record import BANDWIDTH, FACTS, MAX_FILE_BYTES, RECORDED, Machine
-from .drafts import Entry, OutOfService, is_address, table_of
+from .drafts import Entry, OutOfService, table_of
 from .rows import listed
 from .systems import READERS
 
@@ -258,7 +259,8 @@ class _Loader:
         base = os.path.basename(file)
         stem, extension = os.path.splitext(base)
         stem = stem if extension in _EXTENSIONS else base
-        stem = f"machine-{len(self.machines) + 1}" if is_address(stem) else stem
+        if expression("systems", "address").fullmatch(stem):
+            stem = f"machine-{len(self.machines) + 1}"
         if count == 1 and entry.line is None and entry.place is None:
             return stem
         # items of a list may stand in one line
@@ -269,8 +271,10 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
     """The records of a stream: our own, and those that answers of other systems become."""
     start = read_some(stream, _START_BYTES)
     text = _text_of_start(start)
+    systems = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
+    remedy = f"give the JSON of {systems} or `selfhost machine --format json`"
     if text[:1] not in ("", "{", "["):
-        raise Unreadable("is not JSON", _read_commands(), line=1)
+        raise Unreadable("is not JSON", remedy, line=1)
     size, values = MAX_TEXT_BYTES, MAX_VALUES
     if '"selfhost.machine/' in text:
         size, values = MAX_FILE_BYTES, MAX_SIGNS
@@ -284,7 +288,7 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
         if entries is None:
             if not any(fact in value for fact in FACTS):
                 reason = "is neither a machine record nor an answer that is read as one"
-                record.fault = Unreadable(reason, _read_commands())
+                record.fault = Unreadable(reason, remedy)
             yield record
             continue
         for each in entries:
@@ -295,11 +299,6 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
 
 def _text_of_start(start: bytes) -> str:
     return start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore").lstrip("\ufeff \t\r\n")
-
-
-def _read_commands() -> str:
-    commands = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
-    return f"give the JSON of {commands} or `selfhost machine --format json`"
 
 
 def read_records(

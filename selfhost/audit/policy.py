@@ -280,23 +280,18 @@ class Policy(Record):
     models: tuple[Wanted, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
 
-    def class_of(self, selector: Selector) -> MachineClass | None:
-        """The class that a selector names; None where it selects otherwise."""
-        name = selector.pattern if selector.kind == "class" else None
-        return next((each for each in self.classes if each.name == name), None)
-
     def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
         """Whether any selector takes the machine; None where only an unread fact could tell."""
         answers: list[bool | None] = []
         for selector in selectors:
             if selector.kind == "class":
-                each = self.class_of(selector)
-                answers.append(each is not None and each.holds(machine))
+                named = (each for each in self.classes if each.name == selector.pattern)
+                answers += [each.holds(machine) for each in named]
             else:
                 is_host = selector.key is None
                 text = machine.name if is_host else machine.labels.get(selector.key or "")
                 answers.append(text is not None and fnmatchcase(text, selector.pattern))
-        if not answers or True in answers:
+        if not selectors or True in answers:
             return True
         return None if None in answers else False
 

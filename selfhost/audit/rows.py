@@ -207,7 +207,8 @@ def row_of(
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     """The row of a machine of which a fact is unread that the policy's class asks for."""
-    classes = [each for each in map(policy.class_of, wanted.machines) if each is not None]
+    names = [each.pattern for each in wanted.machines if each.kind == "class"]
+    classes = [each for name in names for each in policy.classes if each.name == name]
     reasons = [
         Reason(
             check=None,

@@ -37,7 +37,7 @@ from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
-from ..needs.quantization import sets_alike
+from ..needs.quantization import LAYOUTS
 from .drafts import NOT_JUDGED
 from .fleet_judge import FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
@@ -154,8 +154,12 @@ class PolicyJudge:
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
         """The question; without model files only how weights are laid out here counts."""
-        is_shared = shared_gpu_of(machine, is_used=True) is not None
-        sets = () if is_shared else sets_alike(machine.instruction_sets)
+        sets = machine.instruction_sets
+        if shared_gpu_of(machine, is_used=True) is not None:
+            sets = ()
+        elif sets is not None:
+            # the first decides
+            sets = tuple([name for name in LAYOUTS if name in sets][:1])
         has_files = machine.models_present or machine.is_this_one
         question = None if has_files else self._questions.get((model, sets))
         if question is None:

@@ -85,7 +85,11 @@ def _record_of_facts(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if packages and cores:
         source = "ansible_processor_count times ansible_processor_cores"
         machine.put("cpu_cores_physical", packages * cores, source)
-    machine.put("cpu_model", _processor(facts.get("processor")), "ansible_processor")
+    # number, maker and model of each thread are stated, one after the other
+    stated = facts.get("processor")
+    words = filter(None, map(plain, stated[::-1] if isinstance(stated, list) else [stated]))
+    model = next((word for word in words if not word.isdecimal()), None)
+    machine.put("cpu_model", model, "ansible_processor")
     home = plain(facts.get("user_dir"), 1000)
     whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
     keys = ("mount", "size_available", "size_total", "fstype")
@@ -94,12 +98,6 @@ def _record_of_facts(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     machine.put_home(volumes, home or SOME_HOME, source)
     kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
     return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
-
-
-def _processor(stated: Any) -> str | None:
-    """Number, maker and model of each thread are stated, one after the other."""
-    words = [*map(plain, stated if isinstance(stated, list) else [stated])]
-    return next((word for word in words[::-1] if word and not word.isdecimal()), None)
 
 
 def _put_scope(machine: MachineDraft, facts: Mapping[str, Any]) -> None:

@@ -101,9 +101,10 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
 
 
 def _overview() -> str:
-    from .parser import examples, help_text
+    from .parser import help_text
 
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, (_, job) in COMMANDS.items())
-    parts = (help_text("overview"), lines, examples("overview"), help_text("exit_codes"))
+    examples = f"examples:\n{help_text('examples')['overview']}\n"
+    parts = (help_text("overview"), lines, examples, help_text("exit_codes"))
     return "\n".join([*parts, ""])

@@ -173,7 +173,8 @@ class CommandParser(argparse.ArgumentParser):
         exits = help_text("exits")
         codes = exits.get(self.command, exits["other"]).items()
         lines = "".join(f"  {code}  {words}\n" for code, words in codes)
-        return f"{super().format_help()}\n{examples(self.command)}\nexit codes:\n{lines}"
+        examples = help_text("examples")[self.command]
+        return f"{super().format_help()}\nexamples:\n{examples}\n\nexit codes:\n{lines}"
 
 
 def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
@@ -212,11 +213,6 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
 def help_text(key: str) -> Any:
     """Return one part of `specs/common/help.toml`."""
     return shipped_table("help")[key]
-
-
-def examples(command: str) -> str:
-    """Return the examples of a command, a line each, under their heading."""
-    return f"examples:\n{help_text('examples')[command]}\n"
 
 
 def meant(kind: str, word: str, known: Iterable[str]) -> str | None:

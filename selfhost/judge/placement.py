@@ -17,6 +17,7 @@ from ..machine.record import Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import (
     ACCELERATOR,
+    PROGRAMS,
     Device,
     How,
     Needs,
@@ -407,7 +408,7 @@ def _equal_parts(
     terms: list[Term] = []
     for alike in zip(*(there[device].terms for device in devices), strict=True):
         in_ram = alike[0]
-        if in_ram.is_program and number > 1:
+        if in_ram.name in PROGRAMS and number > 1:
             # once for each device
             together = {name: number * getattr(in_ram, name) for name in _SIZES}
             line = share_of(f"{number} processes", in_ram.arithmetic)

@@ -15,7 +15,7 @@ from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .quantization import canonical_gguf
-from .records import Device, How, Needs, Term, middle_of, term, unread
+from .records import Device, How, Needs, Term, term, unread
 from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
@@ -172,12 +172,8 @@ class Case(Record):
         return self.workload.context_tokens or usual
 
     @property
-    def own_type(self) -> str:
-        return stored_type(self.model)
-
-    @property
     def is_own(self) -> bool:
-        return self.quantization == self.own_type
+        return self.quantization == stored_type(self.model)
 
     @cached_property
     def room(self) -> Cells:
@@ -309,7 +305,7 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how)
-    source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
+    source, line = runtime.overhead_source or runtime.name, f"({low:,} + {high:,}) / 2 bytes"
     if not on_gpu or how is not How.MEASURED:
         return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
@@ -326,15 +322,22 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
     return spec.unknown.get("parameters.encoders", stated if spec.modality == "vision" else None)
 
 
-def unread_cache(spec: ModelSpec) -> Unread:
-    """Why the size of the cache is not known, as the spec says it."""
-    why = spec.unknown.get("architecture.attention") or spec.unknown.get("architecture")
-    why = why or "the spec has no architecture, so the size of its cache is not known"
-    return unread(why, "state [architecture] or [needs] in a spec of the model", "memory.kv_cache")
+# by fact, which others it follows from, why it is not known unless a spec says why, and the remedy
+_UNREAD = {
+    "memory.kv_cache": (
+        ("architecture.attention", "architecture"),
+        "the spec has no architecture, so the size of its cache is not known",
+        "state [architecture] or [needs] in a spec of the model",
+    ),
+    "download_bytes": (
+        ("architecture", "parameters.total"),
+        "neither the architecture nor the number of parameters is known",
+        "state the size under [[files]] or [needs] in a spec of the model",
+    ),
+}
 
 
-def unread_size(spec: ModelSpec) -> Unread:
-    """Why the size of the weights is not known, as the spec says it."""
-    why = spec.unknown.get("architecture") or spec.unknown.get("parameters.total")
-    why = why or "neither the architecture nor the number of parameters is known"
-    return unread(why, "state the size under [[files]] or [needs] in a spec of the model")
+def unread_of(spec: ModelSpec, fact: str) -> Unread:
+    """Why the size of the cache or of the weights is not known, as the spec says it."""
+    facts, usual, remedy = _UNREAD[fact]
+    return unread(next(filter(None, map(spec.unknown.get, facts)), usual), remedy, fact)

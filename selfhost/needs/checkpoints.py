@@ -19,7 +19,15 @@ from ..catalogue.spec_values import PLAIN_DTYPES, mlx_scheme, scheme_of
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.workload import Workload
-from .case import ENCODER_REMEDY, Case, is_cast, published_size, unread_size, why_no_encoders
+from .case import (
+    ENCODER_REMEDY,
+    Case,
+    is_cast,
+    published_size,
+    stored_type,
+    unread_of,
+    why_no_encoders,
+)
 from .records import How, Term, by_type, term, unread
 from .tensors import checkpoint_tensors, row_of
 
@@ -206,7 +214,7 @@ def size_of(case: Case) -> Term | Unread:
 
 def _as_published(case: Case) -> Term | Unread:
     """In the stored type: by its tensors, else by the number of parameters."""
-    own, name, spec = case.own_type, case.quantization, case.spec
+    own, name, spec = stored_type(case.model), case.quantization, case.spec
     untyped, total = spec.unknown.get("architecture.matrix_dtype"), spec.parameters.total
     architecture = spec.architecture
     if untyped is not None and case.is_own:
@@ -219,7 +227,7 @@ def _as_published(case: Case) -> Term | Unread:
     if case.whole:
         return _by_tensors(case)
     if total is None:
-        return unread_size(spec)
+        return unread_of(spec, "download_bytes")
     if architecture is None and "architecture" in spec.unknown:
         # models of this kind are published in 4 bits a weight as often as in 16
         return unread(

@@ -5,7 +5,6 @@ specs/runtimes/. What the two servers hold on a device beside that is in `server
 
 from __future__ import annotations
 
-from ..catalogue.architecture import Architecture
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES
 from ..core import units
@@ -13,7 +12,7 @@ from ..core.records import Unread
 from ..core.tables import shipped_table
 from . import checkpoints
 from .cache import as_unpacked, cache_terms
-from .case import Case, is_cast, loads_sixteen_bits, overhead, unread_cache
+from .case import Case, is_cast, loads_sixteen_bits, overhead, stored_type, unread_of
 from .records import How, Needs, Term, share_of, summed, taken_off, term, unread
 from .servers import devices_of, terms_by_device, terms_of_server
 
@@ -24,7 +23,7 @@ _PAGE_BYTES = 4096
 
 def parts(case: Case) -> Needs:
     """Files and memory. What is cast while it loads is downloaded as published."""
-    spec, runtime, own = case.spec, case.runtime, case.replace(quantization=case.own_type)
+    spec, runtime, own = case.spec, case.runtime, case.replace(quantization=stored_type(case.model))
     if is_cast(spec, runtime, case.quantization):
         wide, narrow = checkpoints.size_of(own), parts(checkpoints.cast_to(case))
         if isinstance(wide, Unread):
@@ -57,7 +56,9 @@ def parts(case: Case) -> Needs:
     weights = _weights(case, loaded, is_narrowed)
     if not layers:
         terms = (weights, overhead(runtime, on_gpu=case.device is not None))
-        return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
+        return answer.replace(
+            terms=terms, unknown=(*answer.unknown, unread_of(spec, "memory.kv_cache"))
+        )
     if case.runtime.account.divides_layers:
         devices = devices_of(case.model, case.quantization)
         held = terms_by_device(case, weights, beside)
@@ -123,7 +124,7 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     if case.is_own and parameters and types and types <= {*account.widened, *widened}:
         # two bytes for each parameter of types without a kernel
         size = 2 * parameters
-        line = f"{parameters:,} parameters × 2 bytes, for it has no kernel for {case.own_type}"
+        line = f"{parameters:,} parameters × 2 bytes, for it has no kernel for {quantization}"
         if case.device is None or types <= widened:
             source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
             ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
@@ -169,13 +170,13 @@ def _activations(case: Case) -> Term:
     """The most that a pass over the prompt, or a piece of it, holds; see `Account`."""
     architecture, account, width = case.model, case.runtime.account, case.width
     tokens, sequences = case.context_tokens, case.workload.parallel
-    wide, inner = architecture.embedding_length, _widest(architecture)
+    wide = architecture.embedding_length
     piece = min(tokens, account.prompt_tokens or tokens) * sequences
+    inner, scanned = _widest_and_scanned(case, piece)
     each = int((account.width * wide + account.inner * inner) * width)
     passes = architecture.layers if account.waits_by_layer else 1
     waiting = min(account.waiting_bytes, piece * each * passes)
     logits = 4 * (architecture.vocabulary or 0) * sequences
-    scanned = _scan_bytes(case, piece)
     scores = most_scores = _score_bytes(case, piece)
     if case.device is not None and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
@@ -203,22 +204,21 @@ def _activations(case: Case) -> Term:
     return term("activations", size, how, source, line, low=low, high=most + logits)
 
 
-def _widest(architecture: Architecture) -> int:
-    wide, lengths = architecture.embedding_length, list[int]()
-    for group in architecture.feed_forward:
-        lengths.append(max(group.length, wide if group.experts else 0) * (group.used or 1))
-    states = (group.inner_length or 0 for group in architecture.recurrent)
-    return max([*(lengths or [2 * wide]), *states])
-
-
-def _scan_bytes(case: Case, piece: int) -> int:
-    """Bytes that scans of recurrent layers keep for all tokens of a piece."""
-    sizes, kept = [0], case.runtime.account.scan_bytes
+def _widest_and_scanned(case: Case, piece: int) -> tuple[int, int]:
+    """The numbers of a token in the widest layer, and the bytes that scans of recurrent layers keep
+    for all tokens of a piece.
+    """
+    wide, lengths, scans = case.model.embedding_length, list[int](), [0]
+    for feed in case.model.feed_forward:
+        lengths.append(max(feed.length, wide if feed.experts else 0) * (feed.used or 1))
+    lengths = lengths or [2 * wide]
     for group in case.model.recurrent:
+        lengths.append(group.inner_length or 0)
         inner = group.inner_length or (group.heads or 0) * (group.value_length or 0)
         state = group.state_length or group.key_length or 0
-        sizes.append(int(piece * inner * state * kept.get(group.kind, 0.0)))
-    return max(sizes)
+        kept = case.runtime.account.scan_bytes.get(group.kind, 0.0)
+        scans.append(int(piece * inner * state * kept))
+    return max(lengths), max(scans)
 
 
 def _score_bytes(case: Case, piece: int) -> int:

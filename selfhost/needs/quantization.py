@@ -229,10 +229,3 @@ def _type_that_fits(type: str, row_length: int) -> str:
 # the buffers of each in which llama.cpp lays out weights anew (gguf_types.toml says how), the first
 # of which that takes a matrix has it
 LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
-
-
-def sets_alike(instruction_sets: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Those of the sets that decide which memory a processor needs; None where none is known."""
-    if instruction_sets is None:
-        return None
-    return tuple([name for name in LAYOUTS if name in instruction_sets][:1])

@@ -45,6 +45,9 @@ SPLITS = {
     **dict.fromkeys(("mtp_weights", "mtp_kv_cache", "mtp_compute"), Split.FIRST),
 }
 
+# terms of a program itself
+PROGRAMS = ("runtime", "draft_runtime")
+
 # sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
 # divide the attention heads
 TENSOR_PARALLEL = (2, 4, 8)
@@ -92,10 +95,6 @@ class Term(Record):
     how: How
     source: str
     arithmetic: str
-
-    @property
-    def is_program(self) -> bool:
-        return self.name in ("runtime", "draft_runtime")
 
     @property
     def stays_in_ram(self) -> bool:
@@ -269,11 +268,6 @@ def summed(*lines: str) -> str:
     return "; ".join([" + ".join(counted for counted, _, _ in parts), *remarks])
 
 
-def middle_of(low: int, high: int) -> str:
-    """The line of a figure of which only the two ends are known."""
-    return f"({low:,} + {high:,}) / 2 bytes"
-
-
 def taken_off(line: str, size: int, what: str) -> str:
     """The line, less `size` bytes of `what`."""
     counted, mark, remark = line.partition("; ")
@@ -359,8 +353,10 @@ def term(
 
 def stated_range(name: str, low: int, high: int, source: str) -> Term:
     """A term of which somebody states the two ends."""
-    line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
-    return term(name, (low + high) // 2, How.STATED, source, line, low=low, high=high)
+    line = f"{high:,} bytes" if low == high else f"({low:,} + {high:,}) / 2 bytes"
+    return term(
+        name, (low + high) // 2, How.STATED, source, f"{line} as stated", low=low, high=high
+    )
 
 
 def whole_files(files: Term, source: str = "", remark: str = "") -> Term:

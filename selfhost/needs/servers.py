@@ -13,7 +13,18 @@ from ..core.units import GIB, MIB
 from .cache import cache_sizes
 from .case import Case, overhead
 from .checkpoints import typed_tensors
-from .records import TENSOR_PARALLEL, Device, How, Split, Term, share_by_device, summed, term, times
+from .records import (
+    PROGRAMS,
+    TENSOR_PARALLEL,
+    Device,
+    How,
+    Split,
+    Term,
+    share_by_device,
+    summed,
+    term,
+    times,
+)
 
 _STATED_IN_MIB = ("context", "communication", "seeing", "beside_torch")
 _VLLM, _SGLANG = (shipped_table("memory")[name] for name in ("vllm", "sglang"))
@@ -191,7 +202,7 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             share = _held_share(((each.heads, each.bytes) for each in caches), devices)
             most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
             item = share_by_device(item, devices, share, most)
-        elif not item.is_program:
+        elif item.name not in PROGRAMS:
             share = {"recurrent_state": 1 / devices}.get(item.name, 1.0)
             item = share_by_device(item, devices, share)
         held.append(item)

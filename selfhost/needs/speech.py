@@ -138,30 +138,31 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
         size = matrices + 4 * (rows + numbers - matrices)
         line = f"{matrices:,} bytes + ({rows:,} scales + {numbers - matrices:,} numbers) × 4 bytes"
     weights = term("weights", size, How.COMPUTED, _CT2["weights_source"], line)
-    program = overhead(case.runtime)
-    each = _FRAMES_PER_SECOND * _CT2["spectrum_bytes"]
+    program, each = overhead(case.runtime), _FRAMES_PER_SECOND * _CT2["spectrum_bytes"]
     if seconds is None:
         seconds = _CT2["seconds"]
         remark = (
             f"; audio of {seconds // 60} minutes, {60 * each:,} bytes more for each other minute"
         )
-    if case.device is None and type != "float16":
+    is_on_cpu, parallel = case.device is None and type != "float16", case.workload.parallel
+    cells = _CT2["text_cells" if parallel == 1 and seconds > 30 else "piece_cells"]
+    cells *= _BEAMS * _CT2["reordered" if is_on_cpu and type == "int8" else "plain"]
+    wide = 2 * case.model.embedding_length * (4 if any((is_on_cpu, type == "float32")) else 2)
+    caches = int(case.model.layers * wide * parallel * (audio.positions + cells))
+    if is_on_cpu:
         # the most beside the weights: for the spectrum, the file, `narrowed` after it, or the text
         is_narrowed, frames = type == "int8", seconds * _FRAMES_PER_SECOND
         narrowed = (files.bytes - weights.bytes) * is_narrowed
-        caches = _ct2_caches(case, audio, seconds, 4, _CT2["reordered" if is_narrowed else "plain"])
-        numbers = audio.positions * audio.embedding_length * case.workload.parallel
-        held = 4 * _CT2["arrays"] * numbers
+        held = 4 * _CT2["arrays"] * (audio.positions * audio.embedding_length * parallel)
         held += frames * _CT2["kept_bytes"] + int(_CT2["holes"] * narrowed)
         likely = max(frames * _CT2["spectrum_bytes"], narrowed, held + caches)
         line = f"{caches:,} bytes of caches + {held:,} bytes of audio and buffers"
         if likely != held + caches:
             line = f"{likely:,} bytes while the file or the audio is read"
-        how = How.STATED if case.workload.parallel > 1 else How.MEASURED
+        how = How.STATED if parallel > 1 else How.MEASURED
         ends = {"low": int(likely * 0.85), "high": int(likely * 1.14)}
         work = term("compute", likely, how, _CT2["source"], line + remark, **ends)
         return weights, work, program
-    caches = _ct2_caches(case, audio, seconds, 4 if type == "float32" else 2)
     left = _CT2["gpu"][type]
     line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
     ends = {"low": int(0.75 * (caches + left)), "high": int(1.3 * (caches + left))}
@@ -175,12 +176,3 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     ends = {"low": spectrum, "high": max(kept, files.bytes) + _CT2["cuda_libraries"]}
     beside = term("compute", kept, How.STATED, _CT2["ram_source"], line, **ends)
     return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside, program))
-
-
-def _ct2_caches(
-    case: Case, audio: Audio, seconds: int, width: int, reordered: float = _CT2["plain"]
-) -> int:
-    parallel = case.workload.parallel
-    each = 2 * case.model.layers * case.model.embedding_length * width * parallel
-    cells = _CT2["text_cells" if parallel == 1 and seconds > 30 else "piece_cells"]
-    return int(each * (audio.positions + reordered * _BEAMS * cells))

@@ -128,13 +128,6 @@ class ArchitectureRow(Record):
     embeds: bool = False
     rewrites: bool = False
 
-    @property
-    def bounds_texts(self) -> bool:
-        """Positions are rows of a table, beyond which transformers stops: not in T5, where
-        distances count, nor in M2M-100, which makes the table longer.
-        """
-        return not (self.relative_positions or self.sines)
-
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file."""

@@ -15,7 +15,7 @@ from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.units import filled
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
-from .case import Case, is_cast, overhead, why_no_encoders
+from .case import Case, is_cast, overhead, stored_type, why_no_encoders
 from .checkpoints import linear_layers, size_of
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
@@ -46,7 +46,7 @@ def finetune_needs(case: Case) -> Needs:
     needs, refused = Needs(), _why_not_computed(case)
     if refused is None or refused[0]:
         format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
-        files = size_of(case.replace(format=format, quantization=case.own_type))
+        files = size_of(case.replace(format=format, quantization=stored_type(case.model)))
         needs = Needs(unknown=(files,)) if isinstance(files, Unread) else Needs(files=files)
     if refused is not None:
         why, remedy = refused[1]
@@ -104,11 +104,6 @@ def training_of(case: Case) -> Training:
     )
 
 
-def _refused(key: str, /, **figures: str) -> tuple[str, str]:
-    why, remedy = _RULES["refused"][key]
-    return filled(why, figures), filled(remedy, figures)
-
-
 def _why_not_computed(case: Case) -> tuple[bool, tuple[str, str]] | None:
     """Why not all is known of training a model, with what to do instead; and whether its files
     are known all the same.
@@ -146,7 +141,10 @@ def _why_not_computed(case: Case) -> tuple[bool, tuple[str, str]] | None:
         "encoders": no_encoders is not None,
     }
     key = next((key for key, is_so in refused.items() if is_so), None)
-    return None if key is None else (key not in without_files, _refused(key, **figures))
+    if key is None:
+        return None
+    why, remedy = (filled(text, figures) for text in _RULES["refused"][key])
+    return key not in without_files, (why, remedy)
 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
@@ -156,12 +154,15 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     own, model = spec.quantized, spec.architecture
     stored = model.matrix_dtype or model.expert_dtype or "" if model else ""
     is_of_mlx = own is not None and own.format == "mlx"
-    if is_of_mlx or stored.startswith(tuple(_RULES["packed"])):
-        return _refused("quantized")
     is_here = own is not None or not spec.origin.endswith(".toml")
-    if method != "qlora" or not stored or not is_here or stored == "nvfp4":
+    if is_of_mlx or stored.startswith(tuple(_RULES["packed"])):
+        key = "quantized"
+    elif method == "qlora" and stored and is_here and stored != "nvfp4":
+        key = "narrow"
+    else:
         return None
-    return _refused("narrow", stored=stored)
+    why, remedy = (filled(text, {"stored": stored}) for text in _RULES["refused"][key])
+    return why, remedy
 
 
 def _model_states(training: Training, stored: int | None) -> list[Term]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from functools import partial
+from hashlib import sha256
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
@@ -124,14 +125,17 @@ def _junit(audit: Audit) -> str:
         for name in group.names if audit.machines <= _MOST_SUITES else (group.name,):
             if name not in suites:
                 suites[name] = SubElement(root, "testsuite", name=clean(name))
-            case = _case(suites[name], group.row.wanted.label)
+            label = clean(group.row.wanted.label)
+            case = SubElement(suites[name], "testcase", name=label, classname=clean(name))
             if group.row.result is not Result.PASS:
                 _add_outcome(case, group, name)
     if audit.problems:
-        suite = SubElement(root, "testsuite", name="policy and machine records")
+        title = "policy and machine records"
+        suite = SubElement(root, "testsuite", name=title)
     for number, each in enumerate(audit.problems, 1):
         # GitLab keeps the first of two equal names, so no two are
-        case = _case(suite, f"{number}. {each.file}")
+        label = clean(f"{number}. {each.file}")
+        case = SubElement(suite, "testcase", name=label, classname=title)
         named = {"type": "problem", "message": clean(each.message)}
         SubElement(case, "error", named).text = clean(str(each))
     for element in (root, *root):
@@ -156,10 +160,6 @@ def _add_outcome(case: Element, group: Group, name: str) -> None:
     SubElement(case, kind if row.exit_code else "skipped", named).text = "\n".join(lines)
 
 
-def _case(suite: Element, name: str) -> Element:
-    return SubElement(suite, "testcase", name=clean(name), classname=suite.get("name", ""))
-
-
 class Issue(Record):
     """Machines that fare alike under a model that the policy wants; a fault; or an exception that
     has ended or covers nothing. A `level` of error makes the exit code other than 0, the `key` is
@@ -178,17 +178,13 @@ class Issue(Record):
     @property
     def sentence(self) -> str:
         """The text and what to do, on one line."""
-        return shortened(audit_text.with_remedy(self.text, self.remedy), MOST_OF_A_TEXT)
+        to_do = f" (to do: {self.remedy})" if self.remedy else ""
+        return shortened(f"{self.text}{to_do}", MOST_OF_A_TEXT)
 
     @property
     def path(self) -> str:
         """The file as services compare it with those of a repository: `./a\\b` is `a/b`."""
         return posixpath.normpath(shortened(self.file, MOST_OF_A_TEXT).replace("\\", "/"))
-
-    @property
-    def with_hosts(self) -> str:
-        """The text and all its machines, on one line."""
-        return f"{shortened(self.text, MOST_OF_A_TEXT)}; on {hosts(self.machines)}"
 
 
 def issues(audit: Audit) -> list[Issue]:
@@ -302,6 +298,7 @@ def _sarif(audit: Audit) -> str:
         names = dict.fromkeys(hosts([name]) for name in issue.machines)
         machines = [{"name": each, "kind": "machine", "fullyQualifiedName": each} for each in names]
         located = {"logicalLocations": machines} if machines else {}
+        key = issue.key.encode("utf-8", "backslashreplace")
         results.append(
             {
                 "ruleId": issue.rule,
@@ -309,7 +306,7 @@ def _sarif(audit: Audit) -> str:
                 "level": issue.level,
                 "message": {"text": issue.sentence},
                 "locations": [{"physicalLocation": place, **located}],
-                "partialFingerprints": {"selfhostAudit/v1": audit_text.digest(issue.key)},
+                "partialFingerprints": {"selfhostAudit/v1": sha256(key).hexdigest()},
             }
         )
     run = {
@@ -351,7 +348,11 @@ def _nagios(audit: Audit) -> str:
     figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
     figures += [f"expired_exceptions={expired};0;;0;"]
     lines = [f"{plugin_line(state_of(audit), text)} | {' '.join(figures)}"]
-    lines += [issue.with_hosts.replace("|", "/") for issue in entries if issue.machines]
+    listed = (each for each in entries if each.machines)
+    located = (
+        f"{shortened(each.text, MOST_OF_A_TEXT)}; on {hosts(each.machines)}" for each in listed
+    )
+    lines += [text.replace("|", "/") for text in located]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -380,7 +381,10 @@ def _prometheus(audit: Audit) -> str:
         )
         lines.append(f"{name}{f'{{{pairs}}}' if pairs else ''} {value}")
     # as comments, for a series of each machine would come and go
-    lines += [f"# {issue.with_hosts}" for issue in issues(audit) if issue.machines]
+    located = (each for each in issues(audit) if each.machines)
+    lines += [
+        f"# {shortened(each.text, MOST_OF_A_TEXT)}; on {hosts(each.machines)}" for each in located
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -82,12 +82,8 @@ def shortened(text: str, most: int = MOST_OF_A_NAME) -> str:
     shown = clean(text)
     if len(shown) <= most:
         return shown
-    return f"{shown[: most - _DIGITS - 1]}…{digest(text)[:_DIGITS]}"
-
-
-def digest(text: str) -> str:
-    """The hash of a text, the same in every run."""
-    return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{shown[: most - _DIGITS - 1]}…{digest[:_DIGITS]}"
 
 
 def hosts(names: Iterable[str]) -> str:
@@ -111,11 +107,6 @@ def exception_words(use: ExemptionUse) -> tuple[str, str, str | None]:
     ends = f"ended on {each.expires}, and {state}"
     fate = ends if is_over else f"{state} (it ends on {each.expires})"
     return name, fate, f"remove it; its owner is {each.owner}" if use.concerned else None
-
-
-def with_remedy(text: str, remedy: str | None) -> str:
-    """The text and what to do."""
-    return f"{text} (to do: {remedy})" if remedy else text
 
 
 def _head(audit: Audit, lists_problems: bool) -> Blocks:
@@ -158,20 +149,17 @@ def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[str, .
         are_counted = any(group.row.result in COUNTED for group in failing)
         is_free = are_counted and not any(group.row.exit_code for group in failing)
         why += "; not counted" * is_free
+    # what would be loaded by what, of the worst and of one that passes
+    judged = (worst.verdict, *(group.row.verdict for group in passing[:1]))
+    loaded = (words.format_words(each.workload) for each in judged if each is not None)
     cells = (
         Span(sign, style),
         strong(shortened(worst.wanted.label)),
-        _judged_as([worst, *(group.row for group in passing[:1])]),
+        ", ".join(dict.fromkeys(filter(None, loaded))),
         f"{runs_on:,} of {machines:,}",
         why,
     )
     return (*_gravity(worst), runs_on - machines), cells
-
-
-def _judged_as(rows: Iterable[Row]) -> str:
-    """What would be loaded by what, `Q4_K_M in llama.cpp`: of rows that say so, each once."""
-    loaded = (words.format_words(row.verdict.workload) for row in rows if row.verdict is not None)
-    return ", ".join(dict.fromkeys(filter(None, loaded)))
 
 
 def _warnings(row: Row) -> str:
@@ -195,7 +183,8 @@ def _causes(row: Row) -> list[str]:
 def _reasons(group: Group, style: str) -> Blocks:
     row, passes = group.row, group.row.result is Result.PASS
     name = Span(shortened(group.name), "name")
-    label, ways = Span(shortened(row.wanted.label), "name"), _judged_as([row])
+    label = Span(shortened(row.wanted.label), "name")
+    ways = words.format_words(row.verdict.workload) if row.verdict is not None else ""
     warned = _warnings(row) if passes else ""
     rest = f"{f', {ways}' if ways else ''}{f'; {warned}' if warned else ''}"
     rest += " (not counted)" if row.result in COUNTED and row.exit_code == 0 else ""
@@ -223,6 +212,7 @@ def _exception(use: ExemptionUse) -> Paragraph:
     style = "warn" if use.use is not Use.USED and use.concerned else ""
     style = "fail" if use.use is Use.EXPIRED and use.rows else style
     name, state, remedy = exception_words(use)
-    fate = shortened(with_remedy(state, remedy), MOST_OF_A_TEXT)
+    to_do = f" (to do: {remedy})" if remedy else ""
+    fate = shortened(f"{state}{to_do}", MOST_OF_A_TEXT)
     label = Span(shortened(name), "name")
     return line(Span(use.use, style), " ", label, f": {fate}", indent=2)

@@ -260,7 +260,9 @@ def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
                 continue
             is_first = verdict.can_run and verdict.waits_for_setting
             is_first &= each.check == "accelerator"
-            is_said = is_first or each.code in _SAID or words.stands_above(each, verdict)
+            # what is assumed of a simulated machine stands in its own sentence
+            is_assumed = outcome is Outcome.WARN and each.code.endswith("-assumed")
+            is_said = any((is_first, each.code in _SAID, is_assumed and verdict.machine.planning))
             if limit is not None and (each.check, each.has) == ("memory", limit):
                 # a row does not say that a limit such as `ulimit -v` is what is short
                 is_said = False

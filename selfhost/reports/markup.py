@@ -80,7 +80,8 @@ def page(blocks: Blocks) -> str:
     parts = (part for first in blocks[:1] if isinstance(first, Paragraph) for part in first.parts)
     title = escape(clean("".join(parts))).replace("{", "&#123;")
     whole: str = shipped_table("documents")["page"]["html"]
-    return _ascii(whole.replace("{title}", title).replace("{body}", _body(blocks)))
+    text = whole.replace("{title}", title).replace("{body}", _body(blocks))
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def notebook(answer: Any) -> str:
@@ -96,10 +97,6 @@ def notebook(answer: Any) -> str:
     }
     # an alternative and a machine of a plan are verdicts
     return _body(documents.get(type(answer).__name__, documents["Verdict"])())
-
-
-def _ascii(html: str) -> str:
-    return html.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _body(blocks: Blocks) -> str:
@@ -119,7 +116,7 @@ def _body(blocks: Blocks) -> str:
             )
             parts.append(f"<tr>{''.join(cells)}</tr>\n")
         parts.append("</tbody></table>\n")
-    return _ascii("".join(parts))
+    return "".join(parts).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _as_html(text: str) -> str:

@@ -156,8 +156,10 @@ def _warnings(local: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None]]
         if verdict.quality is not None and verdict.quality.warning:
             yield f"quality ({verdict.model.id})", verdict.quality.warning, None
         for finding in words.ordered(verdict):
-            is_said = finding.code in _SAID_ELSEWHERE or words.stands_above(finding, verdict)
+            is_said = finding.code in _SAID_ELSEWHERE
             is_said |= finding.check == "accelerator" and verdict.waits_for_setting
+            # what is assumed of a simulated machine stands in its own sentence
+            is_said |= verdict.machine.planning and finding.code.endswith("-assumed")
             if finding.outcome is Outcome.WARN and not is_said:
                 topic = f"{finding.check} ({verdict.model.id})"
                 yield topic, finding.reason, finding.remedy
@@ -327,7 +329,7 @@ def _facts(compared: Compared, verbose: bool) -> dict[str, str]:
     }
     for row in (*compared.permissions, *compared.openness):
         if verbose or row.name in _ANSWERS_SHOWN:
-            facts[row.name] = words.answer_word(row)
+            facts[row.name] = words.OPENNESS_WORDS[row.answer]
     return facts
 
 
@@ -348,11 +350,7 @@ def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
 
 # sizes of the first screen of `show`
 _MOST_SIZES = 6
-_FITS = {
-    True: Span("yes", Outcome.PASS),
-    False: Span("no", Outcome.FAIL),
-    None: Span("not known", Outcome.UNKNOWN),
-}
+_FITS = {True: "yes", False: "no", None: "unknown"}
 
 
 def show_document(
@@ -388,7 +386,7 @@ def show_document(
             size.quantization,
             units.decimal(size.bytes),
             words.known(size.memory_likely_bytes, units.binary, ""),
-            _FITS[size.fits],
+            words.OPENNESS_WORDS[_FITS[size.fits]],
             size.quality.cost,
         )
         for size in (len(shown.sizes) > _MOST_SIZES and kept) or shown.sizes
@@ -428,7 +426,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
         yield "license", (terms or "not known").replace("LicenseRef-", ""), ""
     for row in openness.rows(spec):
         if row.name in words.LABELS["show_first"]["openness"]:
-            yield row.name, words.answer_word(row), row.why
+            yield row.name, words.OPENNESS_WORDS[row.answer], row.why
     inside = spec.architecture
     if inside is not None and inside.context_tokens is not None:
         scaled = inside.scaled_context_tokens

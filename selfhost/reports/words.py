@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ..advice.api_route import LocalCost
-    from ..catalogue.openness import Row
     from ..judge.pace import Range, Speed
     from ..needs.records import Needs
 
@@ -39,11 +38,12 @@ HERE = "here"
 MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
 ORDER = (*MACHINE, *(check for check in CHECKS if check not in MACHINE))
 _TOO_LITTLE = "too little "
-_ANSWER_STYLES = {
-    "yes": Outcome.PASS,
-    "partly": Outcome.WARN,
-    "no": Outcome.FAIL,
-    "unknown": Outcome.UNKNOWN,
+# an answer on openness as a person reads it
+OPENNESS_WORDS = {
+    "yes": Span("yes", Outcome.PASS),
+    "partly": Span("partly", Outcome.WARN),
+    "no": Span("no", Outcome.FAIL),
+    "unknown": Span("not known", Outcome.UNKNOWN),
 }
 # the sign, and the answer in words here and elsewhere
 ANSWERS = {
@@ -185,12 +185,6 @@ def ordered(verdict: Verdict) -> list[Finding]:
     return sorted(verdict.findings, key=lambda each: ORDER.index(each.check))
 
 
-def answer_word(row: Row) -> Span:
-    """An answer on openness as a person reads it."""
-    word = "not known" if row.answer == "unknown" else row.answer
-    return Span(word, _ANSWER_STYLES[row.answer])
-
-
 # where a model is held, in a word
 PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # the title of a column in which each figure says its own unit
@@ -329,12 +323,6 @@ def planned_words(machine: Machine) -> str:
     is_sure = machine.confidence in (None, "high")
     doubt = "" if is_sure else f" with figures of {machine.confidence} confidence"
     return f"Simulated machine{doubt}: all of its memory counts as free."
-
-
-def stands_above(finding: Finding, verdict: Verdict) -> bool:
-    """Whether it warns of what `planned_words` says of a simulated machine as a whole."""
-    is_warning = finding.outcome is Outcome.WARN and finding.code.endswith("-assumed")
-    return verdict.machine.planning and is_warning
 
 
 def age_blocks(as_of: str | None, today: str | None) -> Blocks:

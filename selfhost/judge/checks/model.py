@@ -203,8 +203,12 @@ def context_check(question: Question) -> Finding | None:
         (not most, (PASS, "context-trained", both or "default", {})),
         (wanted <= reach, (PASS, "context-trained", both, {})),
         (wanted <= most, (WARN, "context-scaled", "", {})),
-        # it sets no bound, so nothing is short
-        (both and not row.bounds_texts, (WARN, "context-untrained", "", {"short": 0})),
+        # T5, where distances count, and M2M-100, which makes its table of positions longer, set no
+        # bound, so nothing is short
+        (
+            both and (row.relative_positions or row.sines),
+            (WARN, "context-untrained", "", {"short": 0}),
+        ),
         (True, (FAIL, "context-too-long", both or "prompt" * is_prompt, {})),
     )
     return finding(

@@ -17,7 +17,7 @@ from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec, PublishedFiles
 from ...core import Any
 from ...core.records import Unread
 from ...core.tables import shipped_table
-from ..case import Case, published_size, unread_size
+from ..case import Case, published_size, unread_of
 from ..quantization import (
     BITS_PER_WEIGHT,
     BLOCKS,
@@ -80,7 +80,7 @@ def size_of(case: Case) -> Term | Unread:
         why = f"no source states the size of {quantization}, no quantization of llama-quantize"
         return unread(why, "use a quantization with a known recipe, for example --quant Q4_K_M")
     if spec.parameters.total is None:
-        return unread_size(spec)
+        return unread_of(spec, "download_bytes")
     total, bits = spec.parameters.total - case.encoders, BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)
     highest = SIZES["bits_most"][total < SIZES["large"]][bits < SIZES["few_bits"]]

@@ -24,7 +24,7 @@ from ..case import (
     Cells,
     Companions,
     encoder_of,
-    unread_cache,
+    unread_of,
     why_no_encoders,
 )
 from ..quantization import (
@@ -34,6 +34,7 @@ from ..quantization import (
     bytes_of,
 )
 from ..records import (
+    PROGRAMS,
     How,
     Needs,
     Split,
@@ -80,7 +81,7 @@ def parts(case: Case) -> Needs:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     files, room, terms = size_of(case), case.room, list[Term]()
     if not (case.model.attention or case.model.recurrent):
-        unknown = [unread_cache(case.spec)]
+        unknown = [unread_of(case.spec, "memory.kv_cache")]
     else:
         terms, unknown = _kept(case)
         # the cells in use once each sequence has had one batch; of an encoder one sequence
@@ -512,7 +513,7 @@ def with_draft(model: Needs, draft: Needs, case: Case, source: str) -> Needs:
             source=f"{each.source}; as a draft: {source}",
         )
         for each in draft.terms
-        if each.name != "activations" and not each.is_program
+        if each.name not in ("activations", *PROGRAMS)
     ]
     unknown = [each.replace(reason=f"{name}, the draft: {each.reason}") for each in draft.unknown]
     files, more, largest = model.files, draft.files, model.largest_file_bytes or 0
