@@ -55,6 +55,7 @@ _EXTENSIONS = (".json", ".jsonl")
 _MAX_LIST_SIGNS = 4 * MAX_SIGNS
 _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 _BLANKS = " \t\r\n"
+_BEFORE_TEXT = f"\ufeff{_BLANKS}"
 _CHUNK_BYTES = 1 << 20
 
 # the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
@@ -193,7 +194,9 @@ class _Loader:
             try:
                 if not may_hold:
                     with open_file(path)[0] as stream:
-                        text = _text_of_start(read_some(stream, _START_BYTES))
+                        start = read_some(stream, _START_BYTES)
+                    text = start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore")
+                    text = text.lstrip(_BEFORE_TEXT)
                     # a brace and a key, or the end: templates begin with other braces
                     may_hold = text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
             except Unreadable:
@@ -270,7 +273,7 @@ class _Loader:
 def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
     """The records of a stream: our own, and those that answers of other systems become."""
     start = read_some(stream, _START_BYTES)
-    text = _text_of_start(start)
+    text = start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore").lstrip(_BEFORE_TEXT)
     systems = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
     remedy = f"give the JSON of {systems} or `selfhost machine --format json`"
     if text[:1] not in ("", "{", "["):
@@ -295,10 +298,6 @@ def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
             each.place = ".".join(filter(None, (record.place, each.place))) or None
             each.line = record.line if each.place is None else None
             yield each
-
-
-def _text_of_start(start: bytes) -> str:
-    return start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore").lstrip("\ufeff \t\r\n")
 
 
 def read_records(

@@ -301,14 +301,16 @@ def _node(
     all_labels = value_at(node, "metadata", "labels")
     all_labels = all_labels if isinstance(all_labels, Mapping) else {}
     name = machine_name(value_at(node, "metadata", "name"), all_labels.get(_HOST))
-    if _ready_condition(node, "status") not in (None, "True"):
+    conditions = rows_of(node, "status", "conditions")
+    ready = next((row for row in conditions if row.get("type") == "Ready"), {})
+    state = plain(ready.get("status"), 64)
+    if state not in (None, "True"):
         # what it stated when it was last seen is not what it has
         reason = f"{name or 'a machine'}{NOT_JUDGED}Kubernetes calls it NotReady"
         remedy = 'bring it back and ask again, or write out_of_service = "skip" in the policy'
         return Entry(fault=OutOfService(reason, remedy), place=place)
     machine = MachineDraft("kubernetes")
-    own = {key: all_labels.get(f"kubernetes.io/{key}") for key in ("arch", "os")}
-    ready = {"lastHeartbeatTime": _ready_condition(node, "lastHeartbeatTime")}
+    own = {"arch": all_labels.get(_ARCH), "os": all_labels.get("kubernetes.io/os")}
     machine.read_rows({**node, "label kubernetes.io": own, "condition Ready": ready})
     types = (all_labels.get(key) for key in machine.table["type_labels"])
     machine.put_cloud_type(next(filter(None, types), None))
@@ -335,13 +337,8 @@ def _node(
         machine.lacks("accelerators", reason, _IN_A_POD)
     else:
         _put_accelerators(machine, all_labels, value_at(node, "status"))
-    return Entry(machine.record(name, _kept_labels(node, all_labels)), place=place)
-
-
-def _ready_condition(node: Mapping[str, Any], key: str) -> str | None:
-    """`status` or `lastHeartbeatTime` of the condition Ready; None where none is stated."""
-    conditions = rows_of(node, "status", "conditions")
-    return next((plain(row.get(key), 64) for row in conditions if row.get("type") == "Ready"), None)
+    kept = _kept_labels(node, all_labels, is_ready=state is not None)
+    return Entry(machine.record(name, kept), place=place)
 
 
 # a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery
@@ -429,7 +426,7 @@ _CONDITION = "node.kubernetes.io/"
 _EFFECTS = ("NoSchedule", "NoExecute")
 
 
-def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
+def _kept_labels(node: Mapping[str, Any], all_labels: Labels, *, is_ready: bool) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
     table = table_of("kubernetes")
     # key and effect of what keeps pods away
@@ -441,7 +438,7 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
     own = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
     states = ["cordoned"] if value_at(node, "spec", "unschedulable") is True else []
     states += [state for state in own if state != "unschedulable"]
-    if not states and _ready_condition(node, "status") is not None:
+    if not states and is_ready:
         states = ["ready"]
     roles = (key.removeprefix(_ROLE) for key in all_labels if key.startswith(_ROLE))
     kept = {key: all_labels.get(label) for key, label in table["kept_labels"].items()} | {

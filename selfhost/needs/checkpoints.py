@@ -108,13 +108,9 @@ def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
     row = row_of(architecture)
-    wide = _ROUTER, *filter(None, (row.torch_wide_matrix,))
-    return is_inside and _is_matrix(group) and not any(part in group.name for part in wide)
-
-
-def _is_matrix(group: TensorGroup) -> bool:
-    is_weight = len(group.shape) > 1 and group.name.endswith(".weight")
-    return is_weight and not any(part in group.name for part in _NOT_LINEAR)
+    wide = _ROUTER, *_NOT_LINEAR, *filter(None, (row.torch_wide_matrix,))
+    is_matrix = len(group.shape) > 1 and group.name.endswith(".weight")
+    return is_inside and is_matrix and not any(part in group.name for part in wide)
 
 
 @lru_cache(maxsize=512)
@@ -151,7 +147,10 @@ def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> s
     """What does not divide into groups keeps 16 bits, or torch_dtype (mlx_lm.convert)."""
     scheme, is_wide = mlx_scheme(name), architecture.dtype == "float32"
     plain = "float32" if is_wide and scheme is not None else "bfloat16"
-    if not _is_matrix(group) or (scheme is not None and group.shape[0] % (scheme.group or 1)):
+    is_matrix = len(group.shape) > 1 and group.name.endswith(".weight")
+    if not is_matrix or any(part in group.name for part in _NOT_LINEAR):
+        return plain
+    if scheme is not None and group.shape[0] % (scheme.group or 1):
         return plain
     if architecture.matrix_dtype == "ternary" and _is_linear(group, architecture):
         return "ternary"

@@ -64,11 +64,6 @@ def titled(schema: str, **members: Any) -> dict[str, Any]:
     return {"schema": f"selfhost.{schema}", "selfhost_version": __version__, **members}
 
 
-def _model(spec: ModelSpec) -> dict[str, Any]:
-    license = spec.license.id if spec.license else None
-    return {**record(spec, keys_of("model")), "license": license}
-
-
 def _judged(answer: Verdict | Plan, kind: str, architecture: str | None) -> dict[str, Any]:
     """By the keys of that kind; the needs have of instruction sets those of the machine's
     architecture, if known.
@@ -121,7 +116,7 @@ def ranking(ranked: Ranking) -> dict[str, Any]:
     """`selfhost.list/1`."""
     members = record(ranked, "machine ruled_out catalogue_as_of notes")
     models = [
-        {"model": _model(row.model) | record(row.model, "uses tuned_from")}
+        {"model": record(row.model) | record(row.model, "uses tuned_from")}
         | record(row, keys_of("listed"))
         for row in ranked.models
     ]
@@ -132,12 +127,6 @@ def about(spec: ModelSpec) -> dict[str, Any]:
     """Return all that a spec states, and the answers on openness that follow."""
     rows = {"openness": openness.rows(spec), "permissions": openness.permissions(spec)}
     return {"spec": record(spec, " ".join(ModelSpec._fields)), **record(rows)}
-
-
-def _row(row: openness.Row) -> dict[str, Any]:
-    """One answer on openness, with the answers it follows from; `unknown` is null."""
-    answer = None if row.answer == "unknown" else row.answer
-    return {**record(row, "name why sources assumed"), "answer": answer, "parts": record(row.parts)}
 
 
 def profiles(shipped: Sequence[Profile]) -> dict[str, Any]:
@@ -221,13 +210,21 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
         "plan/1", **_judged(plan, "plan", plan.least and plan.least.machine.architecture)
     ),
     "Ranking": ranking,
-    "Row": _row,
+    # an answer on openness, with the answers it follows from; `unknown` is null
+    "Row": lambda row: {
+        **record(row, "name why sources assumed"),
+        "answer": None if row.answer == "unknown" else row.answer,
+        "parts": record(row.parts),
+    },
     "Selector": str,
     # what is known of a model, its sizes, and the verdict of the default
     "Shown": lambda shown: titled(
         "model/1", **about(shown.verdict.model), **record(shown, "sizes verdict")
     ),
-    "ModelSpec": _model,
+    "ModelSpec": lambda spec: {
+        **record(spec, keys_of("model")),
+        "license": spec.license.id if spec.license else None,
+    },
     "Range": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
     "Speed": lambda speed: {
         **record(speed, keys_of("Speed")),

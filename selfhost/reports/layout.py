@@ -276,23 +276,23 @@ def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
 def _narrow(table: Table, sizes: dict[int, int], rows: Sequence[Sequence[Line]], room: int) -> None:
     """Narrow `sizes` to `room`: drop columns, then shrink those that wrap, at last all to words."""
     columns, others = table.columns, _COMFORTABLE if room < _WIDE_ENOUGH - len(_GAP) else room
-
-    def total(widths: dict[int, int]) -> int:
-        return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
-
     wide, narrow = (
         {at: min(size, least if columns[at].wrap else others) for at, size in sizes.items()}
         for least in (_COMFORTABLE, _LEAST)
     )
     for at in sorted(sizes, key=lambda at: -columns[at].drop):
-        if columns[at].drop and total(wide) > room:
+        if columns[at].drop and sum(wide.values()) + len(_GAP) * (len(wide) - 1) > room:
             del sizes[at], wide[at]
+    # for the widths alone
+    room -= len(_GAP) * (len(sizes) - 1)
     longest: dict[int, int] = {}
     for at, cells in enumerate(zip(*rows, strict=True)):
         whole = " ".join("".join(text for text, _ in cell) for cell in cells)
         longest[at] = max(map(len, whole.replace("-", "- ").split()), default=0)
     for least in (wide, narrow, longest, dict.fromkeys(sizes, _BROKEN)):
-        while total(sizes) > room and (left := [at for at in sizes if sizes[at] > least[at]]):
+        while sum(sizes.values()) > room and (
+            left := [at for at in sizes if sizes[at] > least[at]]
+        ):
             sizes[max(left, key=lambda at: (columns[at].wrap, sizes[at]))] -= 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from html import escape
+from itertools import compress
 
 from ..core import Any
 from ..core.tables import shipped_table
@@ -37,12 +38,13 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
 
 
 def _rows(table: Table) -> Iterator[str]:
-    shown = _shown(table)
-    columns = [table.columns[at] for at in shown]
+    # a column with nothing in it is not shown
+    filled = (any(row[at].strip() for row in table.rows) for at in range(len(table.columns)))
+    columns = dict(compress(enumerate(table.columns), filled))
     rows = [
-        [_escaped(column.title) for column in columns],
-        ["---:" if column.right else "---" for column in columns],
-        *([_as_markdown(row[at]) for at in shown] for row in table.rows),
+        [_escaped(column.title) for column in columns.values()],
+        ["---:" if column.right else "---" for column in columns.values()],
+        *([_as_markdown(row[at]) for at in columns] for row in table.rows),
     ]
     return (f"| {' | '.join(cells)} |" for cells in rows)
 
@@ -68,10 +70,6 @@ def _as_markdown(text: str) -> str:
 def _escaped(text: str) -> str:
     """Write character references for all that could be markup: they are text wherever they are."""
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", clean(text))
-
-
-def _shown(table: Table) -> list[int]:
-    return [at for at in range(len(table.columns)) if any(row[at].strip() for row in table.rows)]
 
 
 def page(blocks: Blocks) -> str:
@@ -106,7 +104,8 @@ def _body(blocks: Blocks) -> str:
             tag = _tag(number, block)
             parts.append(f"<{tag}>{''.join(map(_as_html, block.parts))}</{tag}>\n" if tag else "")
             continue
-        columns = [(at, block.columns[at]) for at in _shown(block)]
+        filled = (any(row[at].strip() for row in block.rows) for at in range(len(block.columns)))
+        columns = [*compress(enumerate(block.columns), filled)]
         titles = "".join(f"<th>{escape(clean(column.title))}</th>" for _, column in columns)
         head = f"<thead><tr>{titles}</tr></thead>" * any(column.title for _, column in columns)
         parts.append(f"<table>{head}<tbody>\n")

@@ -420,7 +420,17 @@ class Graph:
         """The logits, or vectors."""
         late = self.style.late_rows
         if self.row.embeds:
-            return self.pooled(hidden)
+            # one vector per sequence; another pooling differs by 4 bytes per token and sequence
+            width, tokens, sequences = self.width, self.tokens, self.sequences
+            hidden = self.norm(hidden, width, tokens) if self.row.output_norm else hidden
+            hidden.kept = True
+            pair = hidden, self.input(sequences)
+            if self.row.pooling != "first":
+                turned = self.result((tokens, width), self.part(hidden))
+                pair = turned, self.input(tokens, sequences)
+            vectors = self.result((width, sequences), *pair)
+            vectors.kept = True
+            return vectors
         if late == "before norm":
             hidden.kept = True
             hidden = self.last_rows(hidden)
@@ -434,19 +444,6 @@ class Graph:
         logits = self.result((self.vocabulary, side), hidden)
         logits.kept = True
         return logits
-
-    def pooled(self, entry: Node) -> Node:
-        """One vector per sequence; another pooling differs by 4 bytes per token and sequence."""
-        width, tokens, sequences = self.width, self.tokens, self.sequences
-        hidden = self.norm(entry, width, tokens) if self.row.output_norm else entry
-        hidden.kept = True
-        if self.row.pooling == "first":
-            vectors = self.result((width, sequences), hidden, self.input(sequences))
-        else:
-            turned = self.result((tokens, width), self.part(hidden))
-            vectors = self.result((width, sequences), turned, self.input(tokens, sequences))
-        vectors.kept = True
-        return vectors
 
     def layer(self, layer: Layer, residual: Node) -> Node:
         row, feed, sides = self.row, layer.feed_forward, (self.width, self.tokens)
