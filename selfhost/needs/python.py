@@ -34,6 +34,8 @@ def parts(case: Case) -> Needs:
     is_narrowed = at_load and not case.is_own
     if is_narrowed:
         files = checkpoints.size_of(own)
+        # what is made of files is known no better than they are
+        loaded = files if isinstance(files, Unread) else loaded
     beside, heard = list[Term](), case.model.audio
     layers = *case.model.attention, *case.model.recurrent
     if layers and runtime.account.divides_layers:
