@@ -72,13 +72,13 @@ def _served(
     """Offers of the model, or of its provider without a price, that serve the context asked for;
     none where its license or openness is not what was asked for, by the findings.
     """
-    if {each.check for each in findings if each.decides} & {"license", "openness"}:
+    if any(each.decides and each.check in ("license", "openness") for each in findings):
         return ()
     path, served, id = catalogue.offers_path, spec.availability, spec.id
     offers = tuple(offers_of(path, id, today=today))
     # a closed model in service, of which no offer ever had a price
-    is_served = spec.closed and served is not None and (served.retired or "9999") > today
-    if is_served and served is not None and served.api and not offers_of(path, id, today=""):
+    is_unpriced = spec.closed and not offers_of(path, id, today="")
+    if is_unpriced and served and served.api and (served.retired or "9999") > today:
         source = f"{spec.sources.get('availability', 'its spec')}; no price known"
         day = snapshot(path).day
         offers = (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)

@@ -68,8 +68,9 @@ def understand(
             ask(understood.spec, question, catalogue, machine, understood.files), machine
         )
     except WorkloadError as error:
-        is_of_type = all(problem.key == "quantization" for problem in error.problems)
-        why = f"{error.problems[0].message}." * is_of_type
+        why = ""
+        if all(problem.key == "quantization" for problem in error.problems):
+            why = f"{error.problems[0].message}."
     else:
         why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
         if question.runtime is not None and judged.has("runtime-no-build"):

@@ -205,7 +205,7 @@ class Task(Record):
         along the numbers on which the difference rests, and of which it has most.
         """
         by_key: dict[Key, list[int]] = {}
-        lacking: set[Key] = set()
+        lacking: dict[Key, float] = {}
         while boxes:
             box = boxes.pop()
             columns = list(zip(*[self.rows[number] for number in box], strict=True))
@@ -213,7 +213,7 @@ class Task(Record):
             best, _ = decide(tuple(map(max, columns)))
             if worst == best:
                 by_key.setdefault(worst, []).extend(box)
-                lacking.update([worst] * bool(lacks))
+                lacking[worst] = max(lacks, lacking.get(worst, 0.0))
                 continue
             checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
             wanted = {_RESTS_ON.get(check, "memory") for check in checks}
@@ -233,7 +233,7 @@ class Task(Record):
         results = []
         for key, group in by_key.items():
             hardest = [min(group)]
-            if key in lacking:
+            if lacking[key]:
                 # one of those with the least of a number lacks most
                 columns = list(zip(*[self.rows[number] for number in group], strict=True))
                 hardest += [group[column.index(min(column))] for column in columns]

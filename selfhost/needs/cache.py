@@ -106,11 +106,9 @@ def cache_terms(case: Case) -> list[Term]:
         product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
         many = f" × {sequences:,} sequences" * (sequences > 1)
         lines.append(("", state.layers, f" × {product}{many}"))
-    source, line = (
-        f"{case.runtime.name}: inputs of convolutions in the type of the model",
-        by_layers(lines),
-    )
-    source += ", states in 32 bits"
+    line = by_layers(lines)
+    source = f"{case.runtime.name}: inputs of convolutions in the type of the model, states in 32"
+    source += " bits"
     # some runtimes halve it
     low, shared = size if account.typed_states else size // 2, int(share * keys.bytes)
     high = size

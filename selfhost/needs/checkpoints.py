@@ -298,7 +298,7 @@ def _packed_size(case: Case) -> Term | Unread:
     if not case.whole:
         why = "which layers it has is not known"
         return unread(f"no source states the size of the files in {name}, and {why}", _STATE_SIZE)
-    method, step = (name, 1) if scheme is None else (scheme.method, scheme.group or 1)
+    method, step = getattr(scheme, "method", name), getattr(scheme, "group", None) or 1
     model = case.model.packed_with(method)
     model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
     layers = linear_layers(model)
@@ -309,7 +309,7 @@ def _packed_size(case: Case) -> Term | Unread:
     case = case.replace(spec=case.spec.replace(architecture=model), model=model)
     files, left = _tensor_bytes(case), {"recurrent", "shared_expert"}
     kinds = {each.part for each in layers}
-    if {"nvfp4", "expert"} & {method, *kinds}:
+    if method == "nvfp4" or "expert" in kinds:
         left |= {"attention", "latent values"}
     more, kept, line = more_in_16_bits(case, left), 0, files.arithmetic
     if method == "nvfp4" and kinds & {"recurrent", "expert"}:

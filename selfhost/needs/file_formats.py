@@ -44,6 +44,8 @@ from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of, with_every_head
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
 _WHISPER_DEFAULTS = {"ggml": "F16", "ctranslate2": "int8"}
+# components in 32 bits are published in 16, too
+_COMPONENTS_IN = {"float32": ("float32", "float16")}
 _USUAL_MIXES: tuple[str, ...] = shipped_table("memory")["stable-diffusion.cpp"]["defaults"]
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
@@ -181,8 +183,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     elif format in fixed_names:
         names = fixed_names[format]
     elif spec.components:
-        published = {"float32": ("float32", "float16")}.get(default, (default,))
-        names = *published, *runtime.quantizations
+        names = *_COMPONENTS_IN.get(default, (default,)), *runtime.quantizations
     else:
         casts = (name for name in runtime.casts if is_cast(spec, runtime, name))
         # weights that are narrow already lose twice by being quantized again

@@ -176,12 +176,14 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
     """What each of the devices holds: activations, the program and a latent cache whole. Encoders
     are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
     """
-    devices = case.device.devices if case.device is not None else 1
+    devices = getattr(case.device, "devices", 1)
+    weights = _with_additions(case, weights)
+    if devices == 1:
+        return weights, *beside
     kv_heads, part = dict[int, int](), 1 / devices
     for group in case.model.attention:
         kv_heads.update(dict.fromkeys(group.layers, group.kv_heads))
     if case.whole:
-        weights = _with_additions(case, weights)
         shares: list[tuple[int, float]] = [(1, _table_bytes(case))]
         for tensor, _, tensor_bytes in typed_tensors(case.model):
             most_devices = 0
@@ -191,8 +193,6 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
                 most_devices = kv_heads.get(tensor.layers[0], 0)
             shares.append((most_devices, tensor_bytes))
         part = _held_share(shares, devices)
-    if devices == 1:
-        return weights, *beside
     more = (0, 0, 2 * case.encoders)
     held = [share_by_device(weights, devices, part, communication=more)]
     for item in beside:
@@ -203,7 +203,7 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
             item = share_by_device(item, devices, share, most)
         elif item.name not in PROGRAMS:
-            share = {"recurrent_state": 1 / devices}.get(item.name, 1.0)
+            share = 1 / devices if item.name == "recurrent_state" else 1.0
             item = share_by_device(item, devices, share)
         held.append(item)
     return tuple(held)

@@ -108,12 +108,8 @@ def _why_not_computed(case: Case) -> tuple[bool, tuple[str, str]] | None:
     """Why not all is known of training a model, with what to do instead; and whether its files
     are known all the same.
     """
-    spec, model, runtime, no_encoders = (
-        case.spec,
-        case.model,
-        case.runtime,
-        why_no_encoders(case.spec),
-    )
+    spec, model, runtime = case.spec, case.model, case.runtime
+    no_encoders = why_no_encoders(spec)
     untyped, kind = spec.unknown.get("architecture.matrix_dtype"), spec.modality
     is_of_text = not spec.components and kind in ("text", "vision", "embedding")
     kind = "audio" if kind == "text" else kind

@@ -144,8 +144,8 @@ def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[str, .
     why = _warnings(worst)
     if failing:
         # without a number what all of them lack
-        shares = (f": {count:,}" * (count < machines - runs_on) for count in counts.values())
-        why = ", ".join(map("".join, zip(counts, shares, strict=True)))
+        left = machines - runs_on
+        why = ", ".join(f"{each}{f': {n:,}' * (n < left)}" for each, n in counts.items())
         are_counted = any(group.row.result in COUNTED for group in failing)
         is_free = are_counted and not any(group.row.exit_code for group in failing)
         why += "; not counted" * is_free

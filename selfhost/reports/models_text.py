@@ -379,8 +379,10 @@ def show_document(
         lines = (f"{name}: {value}" for name, value in stated.items() if value)
         public = "" if served.api else "no public API"
         yield from section("Availability", texts([served.why, *lines, public]))
+    sizes = shown.sizes
     usual = (*words.LABELS["show_first"]["types"], verdict.workload.quantization)
-    kept = [size for size in shown.sizes if size.quantization in usual]
+    if len(sizes) > _MOST_SIZES:
+        sizes = tuple(size for size in sizes if size.quantization in usual) or sizes
     rows = (
         (
             size.quantization,
@@ -389,9 +391,9 @@ def show_document(
             words.OPENNESS_WORDS[_FITS[size.fits]],
             size.quality.cost,
         )
-        for size in (len(shown.sizes) > _MOST_SIZES and kept) or shown.sizes
+        for size in sizes
     )
-    if shown.sizes:
+    if sizes:
         yield from (line(), Table.of("sizes", rows, where=words.place_words(verdict.machine)))
     if offers:
         whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)

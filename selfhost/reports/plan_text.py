@@ -23,11 +23,8 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     """Yield the least machine or why there is none, then known ones; `carry` ends the command."""
     is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
     yield line(*_headline(plan, is_open))
-    machines, parts, where = (
-        f"of {len(plan.machines)} known machines",
-        words.run_words(plan.workload),
-        "",
-    )
+    machines, where = f"of {len(plan.machines)} known machines", ""
+    parts = words.run_words(plan.workload)
     if plan.fitting:
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
         perhaps = f", perhaps on {len(plan.fitting) - sure} more" * (len(plan.fitting) > sure)

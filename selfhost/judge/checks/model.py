@@ -123,10 +123,8 @@ def weights_check(question: Question) -> Finding:
     is_local, weights = question.local_files, spec.openness.weights
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
-    is_whole, missing = (
-        getattr(here, "missing_bytes", None) == 0,
-        getattr(here, "missing_files", ()),
-    )
+    is_whole = getattr(here, "missing_bytes", None) == 0
+    missing = getattr(here, "missing_files", ())
     path = getattr(here, "path", None)
     is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
     is_had = is_stated or is_local or question.missing_bytes == 0

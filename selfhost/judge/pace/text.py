@@ -441,12 +441,10 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
     if single is None:
         return pace
     tokens, number = workload.prompt_tokens, workload.parallel
-    if tokens is None:
-        tokens = 0
-    elif pace.prompt is None:
+    if tokens and pace.prompt is None:
         why = "; how fast it reads prompts is not known, so the first token is neither"
         pace = pace.replace(how=pace.how + why)
-    else:
+    elif tokens and pace.prompt is not None:
         # a part of a batch crosses to a GPU as slowly as a whole one
         read, batches = 1 / pace.prompt * tokens, tokens / way.batch_tokens
         rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))

@@ -96,10 +96,8 @@ def parts(case: Case) -> Needs:
             share, likely = SIZES["block_compute"], compute.bytes
             source = f"{_DRAFT_SOURCE}; 36 cases of 6 models"
             source += " measured 0.48 to 0.93 of the model's own buffer"
-            line, ends = (
-                f"{share[1]:g} × {likely:,} bytes",
-                {"low": int(likely * share[0]), "high": likely},
-            )
+            line = f"{share[1]:g} × {likely:,} bytes"
+            ends = {"low": int(likely * share[0]), "high": likely}
             likely = int(likely * share[1])
             buffer = term("mtp_compute", likely, How.COMPUTED, source, line, **ends)
             kept = _block_cache(case, room.full, room.streams).replace(how=How.EXACT)
