@@ -220,6 +220,9 @@ def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:
 
 def _with_additions(case: Case, weights: Term) -> Term:
     """The weights with what vLLM keeps beside them: a table of positions, and padded experts."""
+    if not case.whole:
+        # which layers it has is not known
+        return weights
     architecture, line = case.model, weights.arithmetic
     table, likely, most = _table_bytes(case), 0, 0
     if architecture.dtype is None:
