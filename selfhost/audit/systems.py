@@ -50,9 +50,11 @@ _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "
 
 def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
     """Facts as the module answers, or alone, with prefix or without; None where it is neither."""
-    facts = document.get("ansible_facts")
+    # the inventory's name, which a file of `--tree` has, goes before the host's own
+    base, facts = os.path.basename(file), document.get("ansible_facts")
+    own = None if base.endswith((".json", ".jsonl")) or base == file else base
     if isinstance(facts, Mapping):
-        return [Entry(_record_of_facts(facts, file))]
+        return [Entry(_record_of_facts(facts, own))]
     if document.get("unreachable") is True or document.get("failed") is True:
         is_reached = document.get("unreachable") is not True
         why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
@@ -60,16 +62,17 @@ def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
             f"see why by `ansible HOST -m {'setup' if is_reached else 'ping'}`, then write its"
             " file anew by `ansible HOST -m setup --tree DIR`; or take the file away"
         )
-        name = _name({}, file) or "a machine"
+        name = machine_name(own) or "a machine"
         return [Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))]
     if "ansible_memtotal_mb" in document or "memtotal_mb" in document:
-        return [Entry(_record_of_facts(document, file))]
+        return [Entry(_record_of_facts(document, own))]
     return None
 
 
-def _record_of_facts(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
+def _record_of_facts(answer: Mapping[str, Any], tree_name: str | None) -> dict[str, Any]:
     facts = {key.removeprefix("ansible_"): value for key, value in answer.items()}
-    name, own = _name(facts, file), value_at(facts, "local", "selfhost")
+    name = machine_name(tree_name, *map(facts.get, ("nodename", "fqdn", "hostname")))
+    own = value_at(facts, "local", "selfhost")
     if isinstance(own, Mapping) and "schema" in own:
         return {**own, "name": name or own.get("name")}
     if not whole(value_at(facts, "memory_mb", "nocache", "free"), least=1):
@@ -113,13 +116,6 @@ def _put_scope(machine: MachineDraft, facts: Mapping[str, Any]) -> None:
         machine.put("scope", scope, "ansible_virtualization_type")
     elif role in ("host", "NA"):
         machine.put("scope", "host", "ansible_virtualization_role")
-
-
-def _name(facts: Mapping[str, Any], file: str) -> str | None:
-    """The inventory's name, which a file of `--tree` has; else the host's own."""
-    base = os.path.basename(file)
-    tree_name = None if base.endswith((".json", ".jsonl")) or base == file else base
-    return machine_name(tree_name, facts.get("nodename"), facts.get("fqdn"), facts.get("hostname"))
 
 
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"

@@ -19,8 +19,9 @@ from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
 from ..core import Any, __version__
 from ..core.errors import one_line
 from ..core.records import Record
+from ..needs.records import times
 from . import audit_text, markup
-from .audit_text import MOST_OF_A_TEXT, document, hosts, many, scope, shortened
+from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
 from .json import dumps, keys_of, record, titled
 from .layout import clean, plain
 
@@ -202,7 +203,7 @@ def issues(audit: Audit) -> list[Issue]:
         )
         for number, fault in enumerate(audit.problems)
     ]
-    verbs, times = {Result.FAIL: "does not run"}, Counter[str]()
+    verbs, seen = {Result.FAIL: "does not run"}, Counter[str]()
     if audit.policy.on_unknown != "ignore":
         verbs[Result.UNKNOWN] = "may not run"
     for group in audit.groups:
@@ -213,16 +214,16 @@ def issues(audit: Audit) -> list[Issue]:
         place = ("together", wanted.index - alone) if wanted.members else ("model", wanted.index)
         where = f"{shortened(wanted.label)} {verbs[row.result]} on {shortened(group.name)}"
         worst = f"worst on {hosts([row.machine])}: " if group.count > 1 else ""
-        others = f" ({many(len(row.reasons) - 1, 'more reason')})" * (len(row.reasons) > 1)
+        others = f" ({times(len(row.reasons) - 1, 'more reason')})" * (len(row.reasons) > 1)
         # the names of the checks are those that the policy knows
         key = f"{row.result} {' '.join((*row.failed, *row.undecided))} {wanted.label}"
-        times[key] += 1
+        seen[key] += 1
         issue = Issue(
             level="error" if row.exit_code else "warning",
             rule=reason.check or "route",
             file=file,
             line=policy.line(place),
-            key=f"{key} {times[key]}",
+            key=f"{key} {seen[key]}",
             text=f"{where}: {worst}{reason}{others}",
             remedy=reason.remedy,
             machines=group.names,
@@ -258,7 +259,7 @@ def _github(audit: Audit) -> str:
         # whoever reads no other report finds the machines here
         names = dict.fromkeys(name for issue in rest for name in issue.machines)
         on = f"; on {hosts(names)}" if names else ""
-        more = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
+        more = f"and {times(len(rest), 'more annotation')}: see the other reports of this audit"
         lines.append(_command(rest[0].level, {"title": title}, f"{more}{on}"))
     word, _, sentence = audit_text.ANSWERS[audit.exit_code]
     outcome = _command("notice", {"title": title}, f"{word}: {sentence}; {scope(audit)}")
@@ -280,7 +281,7 @@ def _sarif(audit: Audit) -> str:
     listed, rest = entries[:_MOST_RESULTS], len(entries[_MOST_RESULTS:])
     rules = list(dict.fromkeys(issue.rule for issue in listed))
     driver = {"name": "selfhost", "version": __version__, "rules": [{"id": rule} for rule in rules]}
-    more = {"message": {"text": f"{many(rest, 'more result')}, not listed"}}
+    more = {"message": {"text": f"{times(rest, 'more result')}, not listed"}}
     invocation = {
         "executionSuccessful": not audit.problems,
         "exitCode": audit.exit_code,
@@ -338,7 +339,7 @@ def _nagios(audit: Audit) -> str:
         worst, others = entries[0], len(entries) - 1
         # of a model what to do stands in the other reports
         issue = worst.sentence if worst.rule.startswith("exception-") else worst.text
-        text += f"; {issue}" + f" (and {many(others, 'more issue')})" * (others > 0)
+        text += f"; {issue}" + f" (and {times(others, 'more issue')})" * (others > 0)
     # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
     thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
     expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)

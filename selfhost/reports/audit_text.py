@@ -11,6 +11,7 @@ from operator import itemgetter
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core.tables import shipped_table
 from ..judge.checks import Outcome
+from ..needs.records import times
 from . import words
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 
@@ -68,13 +69,8 @@ def scope(audit: Audit) -> str:
     counts = ((result, audit.count(result)) for result in Result)
     none = "nothing changed" if audit.since and audit.since.unchanged else "nothing judged"
     results = ", ".join(f"{count:,} {result}" for result, count in counts if count) or none
-    models, machines = many(len(audit.policy.models), "model"), many(audit.machines, "machine")
+    models, machines = times(len(audit.policy.models), "model"), times(audit.machines, "machine")
     return f"{models}, {machines}: {results}"
-
-
-def many(number: int, what: str) -> str:
-    """`1 machine`, `1,200 machines`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def shortened(text: str, most: int = MOST_OF_A_NAME) -> str:
@@ -95,7 +91,7 @@ def exception_words(use: ExemptionUse) -> tuple[str, str, str | None]:
     """`memory of mistral-7b on host:edge-*`, what became of that exception, and what to do about it
     and who would, None for nothing.
     """
-    each, is_over, rows = use.exemption, use.use is Use.EXPIRED, many(use.rows, "verdict")
+    each, is_over, rows = use.exemption, use.use is Use.EXPIRED, times(use.rows, "verdict")
     where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
     name = f"{each.rule} of {each.model}{where}"
     if use.rows and is_over:
@@ -123,7 +119,7 @@ def _head(audit: Audit, lists_problems: bool) -> Blocks:
         )
     notes += audit.notes
     if faults and not lists_problems:
-        notes.append(f"{many(len(faults), 'fault')} kept the rest from being judged: see below")
+        notes.append(f"{times(len(faults), 'fault')} kept the rest from being judged: see below")
     yield from texts(notes)
     yield from (line(), *texts(map(str, faults), indent=0)) if faults and lists_problems else ()
 

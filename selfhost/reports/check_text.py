@@ -11,13 +11,13 @@ from ..judge.pace import clip_words
 from ..judge.record import Finding, Outcome, Route, Verdict
 from . import words
 from .layout import (
+    AS_TOPIC,
     Blocks,
     Span,
     Table,
     command,
     commands,
     line,
-    reasons,
     section,
     strong,
     texts,
@@ -78,7 +78,7 @@ def check_document(
         yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
         for outcome, title in words.LABELS["findings"].items():
             findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
-            yield from section(title, reasons(findings))
+            yield from section(title, topics(map(AS_TOPIC, findings)))
         yield from section("Notes", texts(verdict.fine_print))
         yield from json.sections(json.verdict(verdict), words.LABELS["check"])
         yield from unread_blocks(machine)

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
+from operator import attrgetter
 
-from ..core import TYPE_CHECKING
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
 from ..core.tables import shipped_table
-
-if TYPE_CHECKING:
-    from ..judge.record import Finding
 
 _BAR_WIDTH, _GAP = 20, "  "
 # a terminal narrower than this has figures without bars, and tables whose columns may all wrap
@@ -135,16 +132,15 @@ def section(title: str, blocks: Blocks) -> Blocks:
         yield block
 
 
+# a finding as an entry of `topics`
+AS_TOPIC = attrgetter("check", "reason", "remedy")
+
+
 def topics(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
     """Yield each topic with its reason, and under it what to do."""
     for topic, reason, remedy in entries:
         yield line(f"{topic}: {reason}", indent=2)
         yield from [line(f"→ {remedy}", indent=4)] if remedy else ()
-
-
-def reasons(findings: Iterable[Finding]) -> Blocks:
-    """Yield the check of each finding with its reason, and under it what to do."""
-    return topics((each.check, each.reason, each.remedy) for each in findings)
 
 
 def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False) -> Table:

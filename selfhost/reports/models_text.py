@@ -19,6 +19,7 @@ from ..judge.checks.space import given_by
 from ..judge.record import TIGHT_CODES, Outcome, Route, Verdict
 from . import words
 from .layout import (
+    AS_TOPIC,
     Blocks,
     Column,
     Span,
@@ -26,7 +27,6 @@ from .layout import (
     command,
     commands,
     line,
-    reasons,
     section,
     strong,
     texts,
@@ -125,7 +125,7 @@ def several_blocks(
         yield line(words.API_RISKS)
     for verdict in verdicts:
         yield from (line(), words.answer_line(verdict))
-        yield from reasons(words.ordered(verdict))
+        yield from topics(map(AS_TOPIC, words.ordered(verdict)))
 
 
 def _notes(verdicts: Sequence[Verdict], verbose: bool) -> Blocks:

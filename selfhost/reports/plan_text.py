@@ -12,7 +12,19 @@ from ..core import units
 from ..judge.checks import Outcome
 from ..judge.record import Route
 from . import words
-from .layout import Blocks, Span, Table, command, figures, line, reasons, section, strong, texts
+from .layout import (
+    AS_TOPIC,
+    Blocks,
+    Span,
+    Table,
+    command,
+    figures,
+    line,
+    section,
+    strong,
+    texts,
+    topics,
+)
 from .machine_text import memory_cells
 
 # machines of the first screen
@@ -41,7 +53,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
         yield from (line(), figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
     fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
     title = "Why not" if fails else "Not known, whatever the machine"
-    yield from section(title, reasons(plan.reasons))
+    yield from section(title, topics(map(AS_TOPIC, plan.reasons)))
     question = f"selfhost check {shlex.quote(plan.asked)}{plan.options}{carry}"
     if plan.fitting:
         shown = _shown(plan, verbose)
@@ -63,7 +75,8 @@ def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:
     gpu, ram = (units.binary(size, up=True) for size in sizes)
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     is_unpaced = plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None
-    if _needs_card(least):
+    is_unified = any(card.unified for card in least.machine.accelerators or ())
+    if least.accelerator.required and not is_unified:
         where = f"on a GPU of {gpu}"
     elif is_unpaced or least.is_slow:
         where = f"on a GPU of {gpu}, or {'slowly ' * least.is_slow}in {ram} of RAM"
@@ -76,13 +89,10 @@ def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:
     return sign, "  ", name, f" {where}"
 
 
-def _needs_card(least: Least) -> bool:
-    unified = any(card.unified for card in least.machine.accelerators or ())
-    return least.accelerator.required and not unified
-
-
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, str, str]]:
-    cpu, needs_card, card, disk = least.cpu, _needs_card(least), least.accelerator, least.disk_bytes
+    cpu, card, disk = least.cpu, least.accelerator, least.disk_bytes
+    is_unified = any(each.unified for each in least.machine.accelerators or ())
+    needs_card = card.required and not is_unified
     gpu, ram = units.binary(card.memory_bytes, up=True), units.binary(least.memory_bytes, up=True)
     beside = card.memory_beside_bytes
     system = "Linux" if least.machine.system == "linux" else "the system"
@@ -90,14 +100,16 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
     yield "RAM", ram, f"{units.binary(least.reserve_bytes)} of it for {system} itself"
     if not needs_card:
-        also = "unknown RAM" if beside is None else f"{units.binary(beside, up=True)} of RAM"
+        also = words.known(
+            beside, lambda size: f"{units.binary(size, up=True)} of RAM", "unknown RAM"
+        )
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
     free = words.known(disk, lambda size: units.decimal(size, up=True), "not known")
     yield "disk", free, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:
         rate = least.bandwidth_bytes_per_second
-        pace = "not known" if rate is None else f"{units.decimal(rate, up=True)}/s"
+        pace = words.known(rate, lambda size: f"{units.decimal(size, up=True)}/s", "not known")
         cores = f", and {cpu.cores:g} cores" if rate and cpu.cores is not None else ""
         why = f"of RAM{cores}, for {units.stated(wanted)} tokens/s without a GPU"
         yield "bandwidth", pace, why

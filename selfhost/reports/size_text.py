@@ -287,9 +287,10 @@ def _systemd(unit: _Unit) -> str:
     if unit.token:
         environment.append(f"# a line {unit.token}=… in that file logs in to Hugging Face")
         environment.append("EnvironmentFile=-/etc/selfhost.env")
+    title, program = (clean(text).replace("%", "%%") for text in (size.model.name, words[0]))
     values = _values("systemd", unit) | {
-        "title": _plain(size.model.name),
-        "program": _plain(words[0]),
+        "title": title,
+        "program": program,
         "words": " ".join(map(_quoted, words)),
         "environment": "\n".join(environment),
         "least": _whole(size.unreclaimable_bytes),
@@ -298,13 +299,9 @@ def _systemd(unit: _Unit) -> str:
     return "\n".join([*head, _filled("systemd", values)])
 
 
-def _plain(text: str) -> str:
-    return clean(text).replace("%", "%%")
-
-
 def _quoted(word: str) -> str:
     """A word as systemd reads it, which replaces `%`, `$` and backslashes."""
-    text = _plain(word).replace("\\", "\\\\").replace("$", "$$")
+    text = clean(word).replace("%", "%%").replace("\\", "\\\\").replace("$", "$$")
     if text and not any(letter in " \"';" for letter in text):
         return text
     return '"' + text.replace('"', '\\"') + '"'

@@ -40,7 +40,8 @@ class Gemma3n:
         width, tokens, versions = graph.width, graph.tokens, graph.versions
         alone, every = (width, tokens), (width, tokens, versions)
         turned = graph.result((versions, width, tokens), graph.view(residual))
-        weights = graph.result(versions * versions, self.routed(graph.view(residual)))
+        routed = graph.result(versions, graph.over(alone, graph.view(residual)))
+        weights = graph.result(versions * versions, routed)
         predicted = graph.result((versions, width, tokens), turned, graph.view(weights))
         predicted = graph.over(every, graph.result(every, graph.view(predicted)), residual)
         active = graph.view(predicted)
@@ -48,9 +49,18 @@ class Gemma3n:
         narrow = graph.over(alone, graph.result(width, graph.result(64, normed)), normed)
         attended = graph.mix(layer, normed)
         attended = graph.over(alone, graph.over(alone, attended, active), narrow)
-        fed_forward = graph.over(alone, self.sparse(layer, graph.over(alone, attended)), attended)
+        assert layer.feed_forward is not None
+        read, sides = graph.over(alone, attended), (layer.feed_forward.length, tokens)
+        up, gate = graph.result(sides, read), graph.result(sides, read)
+        if layer.is_early:
+            mean = graph.result(1, gate)
+            spread = graph.result(1, graph.over(sides, gate, mean))
+            gate = graph.over(sides, gate, graph.over((1, tokens), mean, spread))
+        fed_forward = graph.result(width, graph.over(sides, up, gate))
+        fed_forward = graph.over(alone, fed_forward, attended)
         change = graph.result(every, graph.over(alone, fed_forward, graph.view(predicted)))
-        weights = graph.result(versions, self.routed(fed_forward))
+        routed = graph.result(versions, graph.over(alone, fed_forward))
+        weights = graph.result(versions, routed)
         weights = graph.result((1, tokens, versions), graph.view(weights))
         corrected = graph.over(every, graph.over(every, change, weights), predicted)
         length = graph.model.per_layer_embedding_length or 0
@@ -60,21 +70,6 @@ class Gemma3n:
         first = graph.over(alone, graph.result(width, gate))
         rest = graph.over((width, tokens, versions - 1), graph.view(corrected), first)
         return graph.result(every, graph.view(corrected), rest)
-
-    def routed(self, tensor: Node) -> Node:
-        graph = self.graph
-        return graph.result(graph.versions, graph.over((graph.width, graph.tokens), tensor))
-
-    def sparse(self, layer: Layer, read: Node) -> Node:
-        graph = self.graph
-        assert layer.feed_forward is not None
-        sides = layer.feed_forward.length, graph.tokens
-        up, gate = graph.result(sides, read), graph.result(sides, read)
-        if layer.is_early:
-            mean = graph.result(1, gate)
-            spread = graph.result(1, graph.over(sides, gate, mean))
-            gate = graph.over(sides, gate, graph.over((1, graph.tokens), mean, spread))
-        return graph.result(graph.width, graph.over(sides, up, gate))
 
     def after(self, hidden: Node) -> Node:
         graph = self.graph
