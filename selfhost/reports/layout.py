@@ -303,8 +303,9 @@ def problems_text(problems: Iterable[Problem]) -> str:
             place = " ".join(filter(None, ("error:", problem.file, problem.key)))
         is_said = problem.file.startswith("--") or problem.message.startswith(f'"{problem.key}"')
         key = "" if is_said or not problem.key else f": {problem.key}"
-        lines.append(_with_remedy([f"{place}{key}: {problem.message}"], problem.remedy))
-    return "".join(lines)
+        lines.append(f"{place}{key}: {problem.message}")
+        lines += (f"  {way}" for way in (problem.remedy or "").split("\n") if way)
+    return "".join(f"{clean(line)}\n" for line in lines)
 
 
 def error_text(error: SelfhostError) -> str:
@@ -318,9 +319,5 @@ def error_text(error: SelfhostError) -> str:
         ]
     if isinstance(error, UnknownModelError) and (unsaid := error.unsaid):
         lines.append(f"  did you mean: {', '.join(unsaid)}")
-    return _with_remedy(lines, error.remedy)
-
-
-def _with_remedy(lines: Iterable[str], remedy: str | None) -> str:
-    ways = (f"  {way}" for way in (remedy or "").split("\n") if way)
-    return "".join(f"{clean(line)}\n" for line in (*lines, *ways))
+    lines += (f"  {way}" for way in (error.remedy or "").split("\n") if way)
+    return "".join(f"{clean(line)}\n" for line in lines)
