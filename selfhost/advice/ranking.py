@@ -85,7 +85,8 @@ class Standings:
                 section = LAST if is_last else GENERAL
                 if answers and not is_general:
                     section = SPECIAL
-            is_adopted = outline.is_in_ollama or providers >= table["adopted_providers"]
+            # tags of Ollama's library have a colon
+            is_adopted = ":" in " ".join(outline.aliases) or providers >= table["adopted_providers"]
             worth = size * (1 if is_adopted else table["unadopted"])
             worth *= (1 + providers) ** table["providers_exponent"]
             self.by_id[outline.id] = Standing(
@@ -186,7 +187,7 @@ def reasons(judged: Judged, standing: Standing) -> str:
     by_api = f"{standing.api_providers} API providers" * standing.is_adopted
     parts = (
         outline.released and f"from {outline.released[:7]}",
-        "in Ollama's library" if outline.is_in_ollama else by_api,
+        "in Ollama's library" if ":" in " ".join(outline.aliases) else by_api,
         f"{'likely ' * is_likely}fits the GPU" * (judged.placement == "accelerator"),
         "fits the GPU once its limit is raised" * judged.waits_for_setting,
         TIGHT * judged.has(*TIGHT_CODES),

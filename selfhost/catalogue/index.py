@@ -48,11 +48,6 @@ class Outline(Record):
     purpose: str
     tuned_from: str | None
 
-    @property
-    def is_in_ollama(self) -> bool:
-        """Whether one of its aliases is a tag of Ollama's library."""
-        return any(":" in alias for alias in self.aliases)
-
 
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
+from ..core.tables import shipped_table
 from ..core.units import GIB
 from ..machine import gpus
 from ..machine.cpus import metal_share
@@ -104,10 +105,13 @@ def device_of(
     """The accelerator as far as the need of a program that takes its share of it depends on it."""
     if card is None:
         return Device(devices=devices, is_lean=is_lean)
-    is_large = (card.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES
+    # those that vLLM counts among the small ones whatever their memory
+    small, name = shipped_table("gpus")["small"], card.name.lower()
+    is_small = gpus.capability_of(card) in small["capabilities"]
+    is_small |= any(word in name for word in small["words"])
     return Device(
         devices=devices,
-        is_large=is_large and not gpus.works_on_few_tokens(card.name, gpus.capability_of(card)),
+        is_large=not is_small and (card.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES,
         is_lean=is_lean,
         total_bytes=card.memory_total_bytes,
         free_bytes=card.memory_free_bytes,

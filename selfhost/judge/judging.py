@@ -252,7 +252,7 @@ def _disk_check_of_all(stored: Sequence[tuple[Needs, Question]], machine: Machin
             needs = Needs(files=files, largest_file_bytes=largest)
             question = question.replace(here=None, local_files=False, beside_bytes=0)
         findings.append(disk_check(needs, machine, question))
-    return _worst(findings)
+    return max(findings, key=lambda each: (each.severity, each.decides))
 
 
 def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
@@ -265,9 +265,4 @@ def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterat
             if finding.check == name
         ]
         if own:
-            yield _worst(own)
-
-
-def _worst(findings: Sequence[Finding]) -> Finding:
-    """The first of the worst."""
-    return max(findings, key=lambda each: (each.severity, each.decides))
+            yield max(own, key=lambda each: (each.severity, each.decides))

@@ -142,12 +142,6 @@ def class_of(name: str) -> Mapping[str, Any]:
     return next((row for row in _table()["class"] if not words.isdisjoint(row["words"])), {})
 
 
-def most_ram_gib(name: str) -> int | None:
-    """The most RAM that a machine with such a processor takes; None where that is not known."""
-    chip = chip_of(words_of(name))
-    return max(chip.mac["gib"]) if chip and chip.mac else class_of(name).get("most_gib")
-
-
 @lru_cache(maxsize=512)
 def processor_of(name: str) -> Processor | None:
     """The series, else the generation, whose row fits a processor's name best; None for others."""

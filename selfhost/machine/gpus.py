@@ -199,12 +199,6 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
     return all(map(str.isdecimal, own)) and [*map(int, own)] >= [*map(int, needed)]
 
 
-def works_on_few_tokens(name: str, capability: str | None) -> bool:
-    """Whether vLLM counts a GPU among the small ones whatever its memory."""
-    small = _table()["small"]
-    return capability in small["capabilities"] or any(w in name.lower() for w in small["words"])
-
-
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
     called = (each for row in _table()["generation"] for each in row.get("hbm", ()))

@@ -37,7 +37,10 @@ class Description:
     """
 
     def __init__(self, text: str, *, is_of_gpus: bool = False) -> None:
-        words.refuse_parts(text)
+        # an instance of MIG, or a vGPU
+        if part := shape("gpu_part").search(text):
+            name = f"MIG {part[0]}" if part[1] else part[0]
+            raise bad_name("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
         self.text, self.is_of_gpus = text, is_of_gpus
         self.words = words.tokens(text)
         self.free = dict(enumerate(self.words))

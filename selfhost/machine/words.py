@@ -256,13 +256,6 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
     return ()
 
 
-def refuse_parts(text: str) -> None:
-    """Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
-    if part := shape("gpu_part").search(text):
-        name = f"MIG {part[0]}" if part[1] else part[0]
-        raise bad_name("gpu_part", part[0], gib=int(part[1] or part[2]), name=shortened(name))
-
-
 def unknown_gpu(name: Sequence[str]) -> Exception:
     """The error for words that are no GPU's name, with names that are spelled alike."""
     text = " ".join(name)

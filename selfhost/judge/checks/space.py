@@ -9,7 +9,7 @@ from math import ceil, inf
 
 from ...core import Any
 from ...core.records import Record, Unread
-from ...core.units import GB, GIB, MIB
+from ...core.units import GB, GIB, MIB, words_of
 from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
@@ -142,7 +142,11 @@ def _assumed_cell(least: int, high: int, has: int, machine: Machine, given: Give
     """Where the memory is assumed, and the processor may have enough for the least."""
     if "memory_total_bytes" not in machine.assumed:
         return None
-    most_gib = cpus.most_ram_gib(machine.cpu_model or "") or inf
+    name = machine.cpu_model or ""
+    chip = cpus.chip_of(words_of(name))
+    # the most RAM that a machine with such a processor takes
+    most = max(chip.mac["gib"]) if chip and chip.mac else cpus.class_of(name).get("most_gib")
+    most_gib = most or inf
     if least > most_gib * GIB - given.reserve_bytes:
         return None
     wanted_gib = -(-(high + given.reserve_bytes) // GIB)
