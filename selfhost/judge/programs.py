@@ -75,12 +75,15 @@ def _programs_that(
 def with_program(question: Question, catalogue: Catalogue) -> Question:
     """With license, program and quantization under canonical names, or a `WorkloadError`."""
     problems, spec, stated = list[Problem](), question.spec, question.workload
-    steps = [_with_runtime]
     if stated.license is not None:
-        steps.insert(0, _with_license)
-    if stated.quantization is not None:
-        steps.append(_with_quantization)
-    for step in steps:
+        from ..catalogue.openness import canonical_expression
+
+        try:
+            workload = stated.replace(license=canonical_expression(stated.license))
+            question = question.replace(workload=workload)
+        except WorkloadError as error:
+            problems += error.problems
+    for step in (_with_runtime, _with_quantization)[: 1 + (stated.quantization is not None)]:
         try:
             question = step(question, catalogue)
         except WorkloadError as error:
@@ -93,14 +96,6 @@ def with_program(question: Question, catalogue: Catalogue) -> Question:
     if problems:
         raise WorkloadError(problems)
     return question
-
-
-def _with_license(question: Question, catalogue: Catalogue) -> Question:
-    """With the license expression as SPDX writes it."""
-    from ..catalogue.openness import canonical_expression
-
-    license = canonical_expression(question.workload.license or "")
-    return question.replace(workload=question.workload.replace(license=license))
 
 
 def _limits_exceeded(question: Question, catalogue: Catalogue) -> Iterator[Problem]:
