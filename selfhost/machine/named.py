@@ -116,12 +116,14 @@ def _rented_size(text: str) -> tuple[Mapping[str, Any], float, int] | None:
 
 
 def _without_provider(text: str) -> str:
-    """The text without the words for who rents it out, before it: `google cloud`."""
+    """The text without the words for who rents it out, before it or behind: `google cloud`."""
     providers = shipped_table("cloud_types")["providers"]
     # SageMaker's names have `ml.` before them
     parts = text.strip().removeprefix("ml.").split()
     while len(parts) > 1 and parts[0].lower() in providers:
         parts.pop(0)
+    while len(parts) > 1 and parts[-1].lower() in providers:
+        parts.pop()
     return " ".join(parts)
 
 

@@ -509,6 +509,14 @@ def _take_rest(about: Description) -> None:
         raise bad_name("unnamed_gpu", about.text)
 
 
+def _refuse_many_cards(about: Description) -> None:
+    """`100x h100`."""
+    typed = re.search(r"\b(?:x(\d{3})|(\d{3})x)\b", " ".join(about.free.values()))
+    count = int(typed[1] or typed[2]) if typed else len(words.joined(about.cards).accelerators)
+    if about.cards_at and count > words.MOST_CARDS:
+        raise bad_name("many_gpus", about.text, count=count, most=words.MOST_CARDS)
+
+
 _STEPS = (
     _take_product,
     _take_setting,
@@ -522,4 +530,5 @@ _STEPS = (
     _take_processor_kind,
     _take_memory,
     _take_rest,
+    _refuse_many_cards,
 )

@@ -69,6 +69,7 @@ _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
     # `2` for `dual` before channels, sticks and cores
     "count": lambda match: str(shipped_table("cpus")["counts"].get(match[1], match[0])),
     "times": lambda match: f" {shipped_table('cpus')['counts'][match[1]]}x ",
+    "kib": lambda match: f"{int(match[1]) // 1024}mb",
     "mib": lambda match: f" {int(match[1]) / 1024:.3g}gb ",
     # `2x16gb` for `32gb (2x16)`; as it is where that is not the sum
     "modules": lambda match: (
