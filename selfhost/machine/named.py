@@ -372,7 +372,10 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
     no_gpu = not any((computer.accelerators, about.has_no_card, row, about.vram_gib))
     is_system_stated = any((about.system, about.has_chip, about.scope == "container"))
     other_kind = f"{about.processor} it has is not stated: judged with {processor}"
+    own, cores = row.get("cores"), about.numbers.get("cores")
+    is_other = about.has_chip and cores not in (None, own)
     values = {
+        "cores": f"{own} cores: the stated {cores} are" if is_other else "",
         "gpu": "guest" in row and words_of(label).isdisjoint(about.words) and label,
         "unnamed": is_usual and processor is not None,
         "unsaid": processor is None and not row,
