@@ -45,14 +45,14 @@ TYPED = {"commands", "command", "setup", "flags"}
 
 
 def facts(document: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Each record with the values that it has, by its path; of API offers the first, and how many there are."""
+    """Each record with the values that it has, by its path, a finding by its check; of API offers the first, and how many there are."""
     own = []
     for key in document.keys() - LEFT_OUT:
         values = document[key] if isinstance(document[key], list) else [document[key]]
         own += [f"offered={len(values)}"] if key == "api_offers" else []
         records = [each for each in values if isinstance(each, dict)]
         for number, record in enumerate(records[: 1 if key == "api_offers" else MOST]):
-            yield from facts(record, f"{path}{key}.{number}.")
+            yield from facts(record, f"{path}{key}.{record.get('check', number)}.")
         words = [word_of(each, key) for each in values if not records]
         own += [f"{key}={' | '.join(filter(None, words))}"] if any(words) else []
     yield path, "; ".join(sorted(own))
