@@ -35,13 +35,19 @@ from selfhost.reports.audit_formats import FORMATS
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
-NEEDS = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")
+NEEDS, CONTRACT, USAGE, ANSWERS = (
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for page in ("needs", "contract", "usage", "answers")
+)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 MACHINE = str(RECORDS / "vm-24gib.json")
-COMMANDS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", NEEDS, re.DOTALL)
-    for line in block.splitlines()
-]
+
+
+def blocks(language: str, page: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh", NEEDS) for line in block.splitlines()]
 
 
 @pytest.mark.usefixtures("few_listed")
@@ -73,58 +79,36 @@ def test_every_need_is_on_the_page_and_in_the_help(capsys: pytest.CaptureFixture
         assert f"  {FLAGS[key]} " in shown
 
 
-CONTRACT = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
-
-
-def block(language: str) -> str:
-    (code,) = re.findall(rf"```{language}\n(.*?)```", CONTRACT, re.DOTALL)
-    return str(code)
-
-
 def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
     """Whoever writes a script by the page finds each command, and no option that a later issue may bring."""
     section = CONTRACT.split("## Command line\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(SUBCOMMANDS)
-    parsers = [CommandParser(command) for command in SUBCOMMANDS]
-    flags = {
-        flag for parser in parsers for action in parser._actions for flag in action.option_strings
+    options = {
+        command: {
+            flag for action in CommandParser(command)._actions for flag in action.option_strings
+        }
+        for command in SUBCOMMANDS
     }
-    promised = CONTRACT.split("## Decisions")[0]
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", promised)) <= flags
-    shared = set.intersection(
-        *(
-            {flag for action in CommandParser(name)._actions for flag in action.option_strings}
-            for name in JUDGING
-        )
+    flags = set[str]().union(*options.values())
+    promised, guide = (
+        set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
+        for page in (CONTRACT.split("## Decisions")[0], USAGE)
     )
+    assert promised <= flags
+    unnamed = {flag for flag in flags if flag.startswith("--")} - promised - guide
+    assert not unnamed, f"say in docs/usage.md or docs/contract.md what they do: {unnamed}"
     listed = set(re.findall(r"--[a-z-]+", section.split("share ")[1].split("; all of them")[0]))
-    assert listed <= shared
-
-
-JUDGING = ("check", "list", "show", "compare", "plan")
+    assert all(listed <= options[name] for name in ("check", "list", "show", "compare", "plan"))
 
 
 def test_the_contracts_json_has_no_key_that_is_not_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Every key of the example is in an answer, and nothing of the top level is left out."""
-    assert (
-        cli.main(
-            [
-                "check",
-                "mistral-7b",
-                "no-such",
-                "llama-3.3-70b",
-                "--machine",
-                MACHINE,
-                "--format",
-                "json",
-            ]
-        )
-        == 2
-    )
+    line = "check mistral-7b no-such llama-3.3-70b --format json --machine"
+    assert cli.main([*line.split(), MACHINE]) == 2
     answer = json.loads(capsys.readouterr().out)
-    example = json.loads(block("json"))
+    example = json.loads(blocks("json", CONTRACT)[0])
     assert set(example) == set(answer)
 
     def compare(shown: object, written: object, path: str) -> None:
@@ -146,22 +130,15 @@ def test_the_contracts_json_has_no_key_that_is_not_written(
     assert too_large["alternatives"]
 
 
-def test_the_guides_policy_is_one() -> None:
-    """Saved as it is printed it holds."""
-    text = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
-    shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert shown is not None
-    assert read_policy(Document.read("audit.toml", shown[1].encode())).models
-
-
-def test_the_contracts_policy_and_python_hold(
+def test_the_policies_and_the_python_of_the_pages_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The policy is read without a fault; the Python runs as it stands; the names are public."""
-    read_policy(Document.read("audit.toml", block("toml").encode()))
+    """Each policy is read as it is printed; the Python runs as it stands; the names are public."""
+    for page in (USAGE, CONTRACT):
+        assert read_policy(Document.read("audit.toml", blocks("toml", page)[0].encode())).models
     shutil.copy(MACHINE, tmp_path / "ci.json")
     monkeypatch.chdir(tmp_path)
-    code = block("python")
+    code = blocks("python", CONTRACT)[0]
     exec(compile(code, "contract.md", "exec"), {})
     imported = re.search(r"from selfhost import (.*)", code)
     assert imported is not None
@@ -176,10 +153,9 @@ def test_the_contract_lists_every_schema_and_exit_code() -> None:
     # of TOML files, for editors
     outside = {"selfhost.policy/1", "selfhost.spec/1"}
     assert shipped - outside <= set(re.findall(r"selfhost\.[a-z-]+/\d", CONTRACT))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     codes = re.compile(r"^\| (\d+(?:, \d+)?) \|", re.MULTILINE)
-    assert codes.findall(CONTRACT) == codes.findall(readme)
-    assert "docs/contract.md" in readme
+    assert codes.findall(CONTRACT) == codes.findall(README)
+    assert "docs/contract.md" in README
 
 
 def test_the_contract_lists_every_key_of_a_machine_record() -> None:
@@ -201,8 +177,7 @@ def test_the_contract_lists_every_report_of_an_audit() -> None:
 
 def test_the_guide_names_every_system_and_report() -> None:
     """Its table of records has a row for each system that is read, and its page names each format of `size`."""
-    guide = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
-    table = guide.split("| system | command that gives it |")[1].split("\n\n")[0]
+    table = USAGE.split("| system | command that gives it |")[1].split("\n\n")[0]
     first_cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
     titles = {title for cell in first_cells for title in cell.split(", ")} - {"---"}
     assert titles == {table_of(name)["title"] for name in READERS}
@@ -211,14 +186,8 @@ def test_the_guide_names_every_system_and_report() -> None:
         # those that were written by hand have no source
         assert "_made" in sample.name or f"`{sample.parent.name}/{sample.name}`" in readme, sample
     for name in shipped_table("options")["formats"]["size"]:
-        assert name in guide
+        assert name in USAGE
         assert name in CONTRACT
-
-
-def test_the_contracts_findings_are_the_checks() -> None:
-    """The table of findings has a row for each check, and none beyond."""
-    section = CONTRACT.split("## How a verdict is made\n")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(CHECKS)
 
 
 @pytest.mark.parametrize(
@@ -237,15 +206,6 @@ def test_the_contracts_names_are_understood(typed: str, wanted: tuple[str, str |
     assert typed in CONTRACT
     resolution = resolve(typed, Catalogue.open())
     assert (resolution.spec_id, resolution.quantization) == wanted
-
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
-ANSWERS = (ROOT / "docs" / "answers.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str, page: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def section(heading: str) -> str:
@@ -338,10 +298,26 @@ def test_the_picture_holds_what_the_program_prints(theme: str) -> None:
     assert not re.search(r"url\(['\"]?http|@import|<script|href", path.read_text(encoding="utf-8"))
 
 
-def test_reason_codes_are_the_codes() -> None:
-    """The table lists every code under its check, and none beyond."""
+def test_each_check_has_its_rows() -> None:
+    """In their order, and none beyond, in each table that lists the checks; in docs/answers.md every code under its check."""
+    table = CONTRACT.split("## How a verdict is made\n")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| (\w+) \| ((?:`[a-z-]+` ?)+)\|$", ANSWERS, re.MULTILINE))
-    assert set(rows) == set(CHECKS)
+    audit, policy = (
+        json.loads((SCHEMAS / f"{name}-1.json").read_text("utf-8")) for name in ("audit", "policy")
+    )
+    lists = {
+        "How a verdict is made in docs/contract.md": re.findall(r"(?m)^\| `(\w+)`", table),
+        "the reason codes in docs/answers.md": rows,
+        "[why_not] of specs/common/labels.toml": re.findall(
+            r"\b(?<!-)[a-z]+\b(?!-)", " ".join(shipped_table("labels")["why_not"])
+        ),
+        "check in $defs of selfhost/schemas/audit-1.json": audit["$defs"]["check"]["enum"],
+        "rule of exception in selfhost/schemas/policy-1.json": policy["properties"]["exception"][
+            "items"
+        ]["properties"]["rule"]["enum"],
+    }
+    for place, listed in lists.items():
+        assert list(listed) == list(CHECKS), f"a row for each check, as CHECKS has them: {place}"
     for check, text in rows.items():
         assert set(re.findall(r"`([a-z-]+)`", text)) == {
             code for code in shipped_table("findings")["codes"] if code.startswith(f"{check}-")
