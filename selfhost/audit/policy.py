@@ -36,7 +36,7 @@ _NEEDS = ("private", "commercial", "modify", "auditable")
 _OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
 # what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
 # named several times
-_ASKED: Mapping[str, str] = {
+ASKED: Mapping[str, str] = {
     "context_tokens": "{} tokens",
     "quantization": "{}",
     "runtime": "{}",
@@ -47,7 +47,7 @@ _ASKED: Mapping[str, str] = {
     "draft": "drafted by {}",
 }
 _LIMITS: Mapping[str, Mapping[str, Any]] = {
-    **{key: Workload._keys[key].limits for key in _ASKED},
+    **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` reads as one
     "kv_cache_type": {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)},
 }
@@ -344,7 +344,7 @@ def read_policy(document: Document) -> Policy:
 
 def _model(table: Table, needs: Workload) -> Wanted:
     name = table.get("name", "str", required=True) or ""
-    stated = {key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in _ASKED}
+    stated = {key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in ASKED}
     asked = needs.replace(**{**stated, "parallel": stated["parallel"] or 1})
     where, is_required = table.fields(Wanted), bool(table.get("require_runtime", "bool"))
     table.close(_OF_ALL)
@@ -395,7 +395,7 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     names, labels = Counter(wanted.label for wanted in models), list[str]()
     for wanted in models:
         parts = [wanted.label]
-        for key, words in _ASKED.items() if names[wanted.label] > 1 else ():
+        for key, words in ASKED.items() if names[wanted.label] > 1 else ():
             value = getattr(wanted.asked, key)
             if value is not None and (key, value) != ("parallel", 1):
                 parts.append(words.format(value))

@@ -15,6 +15,7 @@ from functools import partial
 from hashlib import sha256
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from ..audit.policy import ASKED
 from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
 from ..core import Any, __version__
 from ..core.errors import one_line
@@ -58,7 +59,7 @@ def _json(audit: Audit) -> str:
     needs = record(policy.needs, "private commercial modify auditable license")
     models = [
         record(each, "name label severity require_runtime machines")
-        | record(each.asked, keys_of("audit-asked"))
+        | record(each.asked, " ".join(ASKED))
         | {"members": [member.name for member in each.members]}
         for each in policy.models
     ]

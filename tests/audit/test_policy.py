@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from helpers.each import each
 from helpers.paths import BAD_POLICIES, ROOT, SCHEMAS
-from selfhost.audit.policy import Policy, read_policy, starter_policy
+from selfhost.audit.policy import ASKED, Policy, read_policy, starter_policy
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tables import Document
 from selfhost.machine.record import Machine
@@ -99,9 +100,21 @@ def test_editors_see_the_same_faults(path: Path) -> None:
 
 
 def test_the_starter_policy_reads_itself() -> None:
-    """What --init writes is valid as it stands."""
+    """What --init writes is valid as it stands. What a [[model]] may ask stands there and on every other list of it."""
     read = read_policy(Document.read("audit.toml", starter_policy().encode()))
     assert [wanted.name for wanted in read.models] == ["mistral-7b"]
+    report = (SCHEMAS / "audit-1.json").read_text(encoding="utf-8")
+    printed = json.loads(report)["properties"]["policy"]["properties"]["models"]["items"]
+    told = CONTRACT.partition(". The JSON Schema")[0]
+    lists = {
+        "specs/common/starter_policy.toml": re.findall(r"(?m)^# (\w+) = ", starter_policy()),
+        "[[model]] of docs/contract.md": re.findall(r"(?m)(?:^|`)(\w+)(?: = |`)", told),
+        "model of policy-1.json": SCHEMA["properties"]["model"]["items"]["properties"],
+        "policy.models of audit-1.json": printed["properties"],
+        "required of policy.models of audit-1.json": printed["required"],
+    }
+    for place, listed in lists.items():
+        assert not set(ASKED) - set(listed), f"{place}: {set(ASKED) - set(listed)} is missing"
 
 
 EDGE = (
