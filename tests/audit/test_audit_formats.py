@@ -206,8 +206,13 @@ CONSUMERS: dict[str, Callable[[str], Read]] = {
 }
 
 
+def consumed(name: str, text: str) -> Read:
+    assert name in CONSUMERS, f"add {name} to CONSUMERS: a function that reads the format back"
+    return CONSUMERS[name](text)
+
+
 def read(name: str, of: Audit) -> Read:
-    return CONSUMERS[name](render(name, of))
+    return consumed(name, render(name, of))
 
 
 TWO = model("mistral-7b") + model("gpt2", severity='"warning"')
@@ -252,6 +257,8 @@ HOSTILE = {
     "markup": "|`a`|\\| [x](javascript:alert(1)) <script>alert(1)</script> **b** _c_ # d &lt; ![i](//h)",
     "urls": "https://e.example www.e.example @somebody #12 mailto:a@e.example 'q' \"r\" a=b;c,d",
     "control": "a\x00b\x1b[31mc\x07\r\nd\n## e\n::error::f\x85g\u2028h\u202ei\u200fj\u2066k\x9bl",
+    # of a format for spreadsheets its consumer asks that no cell begins so
+    "formulas": "+HYPERLINK(\"//h\";1)+cmd|' /C calc'!A0",
     "long": "y" * 10_000,
     "blank": " - ",
     "letters": "größe-模型-🦙-e\u0301",
@@ -283,7 +290,7 @@ def attacked(words: str) -> Audit:
 def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     """Each report stays valid, holds as many things as with tame names, and shows no control character, no direction mark and no command at the start of a line."""
     text = render(name, attacked(HOSTILE[kind]))
-    result, tame = CONSUMERS[name](text), read(name, attacked("tame"))
+    result, tame = consumed(name, text), read(name, attacked("tame"))
     assert (result.red, result.things) == (tame.red, tame.things)
     assert not set(text) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)]))
     assert not re.search("[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
@@ -397,7 +404,7 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
         if name == "prometheus":
             assert "selfhost_audit_exit_code 2\n" in text
         elif name != "jsonl":
-            result = CONSUMERS[name](text)
+            result = consumed(name, text)
             assert result.red
             assert fault in result.words
 

@@ -190,7 +190,7 @@ def count(frame, event, _):
     # bodies of modules and classes, comprehensions and lambdas are no functions
     is_function = code.co_flags & inspect.CO_OPTIMIZED and code.co_name[0] != "<"
     if event == "call" and is_function and code.co_filename.startswith(package):
-        functions.add((code.co_filename, code.co_qualname))
+        functions.add((code.co_filename, code.co_firstlineno, code.co_qualname))
         judgements += code.co_qualname == "judge"
 
 
@@ -199,13 +199,15 @@ sys.setprofile(count)
 main(["machine", "--root", root, "--format", "json", "--output", machine])
 main(["check", "mistral-7b", "--machine", machine, "--output", os.devnull])
 sys.setprofile(None)
-files = {file for file, _ in functions}
+files = {file for file, _, _ in functions}
+with open(os.path.join(folder, "functions.txt"), "w") as out:
+    out.writelines(f"{file}:{line} {name}\\n" for file, line, name in sorted(functions))
 print(json.dumps({"functions": len(functions), "files": len(files), "judgements": judgements}))
 """
 
 
 def one_check(folder: Path) -> dict[str, int]:
-    """How many functions, files and judgements it takes to read a recorded machine and to check one model on it. `folder` receives the record."""
+    """How many functions, files and judgements it takes to read a recorded machine and to check one model on it. `folder` receives the record and `functions.txt`, their names."""
     tree = TESTS / "machines" / "linux-vm-no-limit" / "root"
     done = subprocess.run(
         [sys.executable, "-c", _ONE_CHECK, str(tree), str(folder)],
