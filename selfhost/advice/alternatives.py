@@ -58,6 +58,7 @@ class Search(Record):
     judged: Judged
     catalogue: Catalogue
     machine: Machine
+    asked: str = ""
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """What would get the route `local`: the same model, smaller or with a shorter context, then
@@ -65,7 +66,7 @@ class Search(Record):
         """
         question, workload = self.judged.question, self.judged.question.stated
         spec, taken = question.spec, question.workload
-        fits = list[tuple[Judged | None, str]]()
+        fits = [self.loaded_by_tag()]
         if workload.task == "finetune" and taken.finetune_method != "qlora":
             qlora = workload.replace(finetune_method="qlora")
             fits.append((self.fit(spec, qlora), "same model, tuned with QLoRA"))
@@ -95,9 +96,19 @@ class Search(Record):
             if fit is not None:
                 each = self.alternative(fit, why)
                 how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
-                own.setdefault(how, each)
+                own.setdefault((each.id, *how), each)
         most = _MOST_ALTERNATIVES - min(len(own), 1)
-        return (*[*own.values()][:_MOST_ALTERNATIVES], *self.other_models(most))
+        listed = (*[*own.values()][:_MOST_ALTERNATIVES], *self.other_models(most))
+        return tuple({each.command: each for each in listed}.values())
+
+    def loaded_by_tag(self) -> tuple[Judged | None, str]:
+        """The other model that Ollama loads by the typed name of a family, and why it is named."""
+        families = self.catalogue.common_tables("families", "family")
+        id = families.get(units.canonical(self.asked), ("", {}))[1].get("ollama", "")
+        specs = self.catalogue.specs([id] if id in self.catalogue else ())
+        fits = (self.fit(spec, self.judged.question.stated) for spec in specs)
+        fit = next(filter(None, fits), None)
+        return fit and self.as_checked(fit), f"what Ollama loads by {self.asked}"
 
     def note_on_gpu(self) -> tuple[str, ...]:
         """That GPUs would hold a smaller type of what runs in RAM beside them."""

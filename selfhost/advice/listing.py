@@ -16,7 +16,7 @@ from ..catalogue.offers import snapshot_day
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import MODALITIES, USES
 from ..core import units
-from ..core.errors import InputError, SpecError, WorkloadError, one_line
+from ..core.errors import InputError, SpecError, UnknownModelError, WorkloadError, one_line
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.units import canonical
@@ -149,10 +149,20 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
 
 
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """Those of the words that are in some model's name, each a search that finds one."""
+    """Those of the words that are in some model's name, each a search that finds one; else the
+    nearest names.
+    """
     names = [(outline.id, outline.family or "") for outline in catalogue.outlines.values()]
     searched = dict.fromkeys(words[: shipped_table("names")["searched"]["most_searched"]])
-    return tuple([w for w in searched if any(_is_part_of_names(w, each) for each in names)])
+    parts = tuple([w for w in searched if any(_is_part_of_names(w, each) for each in names)])
+    if not parts:
+        from ..catalogue.searching import resolve
+
+        try:
+            resolve(" ".join(words), catalogue)
+        except UnknownModelError as error:
+            return error.nearest[:_MOST_NAMED]
+    return parts
 
 
 class Lister:

@@ -68,7 +68,7 @@ def check_with(
     more, load = dict[str, object](), question.stated.load
     if instead:
         notes += _note_on_conversations(judged, to_type)
-        search = Search(judged=judged, catalogue=catalogue, machine=machine)
+        search = Search(judged=judged, catalogue=catalogue, machine=machine, asked=understood.asked)
         notes += search.note_on_gpu() if machine.accelerators else ()
         more = {
             "room": search.room(),

@@ -49,12 +49,7 @@ def check(words: list[str]) -> int:
     options = parse("check", words)
     names: list[str] = list(dict.fromkeys(options.models))
     if len(options.models) > 1:
-        from ..catalogue.names import id_of, named_in_command
-
-        # several words may be one command, `ollama run llama3.2`, or one name, `gpt oss 20b`
-        line, catalogue = " ".join(options.models), open_catalogue(options.specs)
-        is_one = id_of(line, catalogue) and not all(id_of(word, catalogue) for word in names)
-        names = [line] if is_one or named_in_command(line) else names
+        names = [*dict.fromkeys(_names_in(options, options.models))]
     by_machine, errors = _judge_each(options, names, machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
@@ -85,6 +80,38 @@ def check(words: list[str]) -> int:
         write(flush=True)
         complain(together(errors), code, options.format == "json")
     return code
+
+
+def _names_in(options: argparse.Namespace, words: Sequence[str]) -> list[str]:
+    """The names of models in the words: one, of `gpt oss 20b` and `ollama run llama3.2`, or each.
+    Raises `UsageError` for a size that is a part of one of several names.
+    """
+    from ..catalogue.names import id_of, named_in_command
+
+    line, catalogue = " ".join(words), open_catalogue(options.specs)
+    sizes = [word for word in words if re.fullmatch(r"(?i)([ae]|\d+x)?\d+(\.\d+)?[bm]?", word)]
+    is_one = id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words)
+    if is_one or named_in_command(line) or len(sizes) >= len(words) - 1:
+        return [line]
+    if not sizes:
+        return [*words]
+    named, rest = "", [*words]
+    while rest:
+        least = 1 + (not {*sizes}.isdisjoint(rest[1:2]))
+        count = next((n for n in (4, 3, 2) if id_of(" ".join(rest[:n]), catalogue)), least)
+        name, rest = " ".join(rest[:count]), rest[count:]
+        named += f' "{name}"' if " " in name else f" {name}"
+    remedy = f"put a name of several words in quotes:{named}"
+    raise UsageError(f'"{sizes[0]}" alone is no model\'s name', remedy=remedy)
+
+
+def _one_name(options: argparse.Namespace) -> str:
+    """The name of the one model. Raises `UsageError` for several."""
+    name, *others = _names_in(options, options.model)
+    if others:
+        remedy = "name one model; a name of several words stands in quotes"
+        raise UsageError(f"unexpected {' '.join(others)}", remedy=remedy)
+    return name
 
 
 def _judge_each(
@@ -124,7 +151,9 @@ def _judge_each(
 def compare(words: list[str]) -> int:
     """Compare the models on one machine; one name that is no model leaves no answer."""
     options = parse("compare", words)
-    names = [options.model, *options.others]
+    names = _names_in(options, [options.model, *options.others])
+    if len(names) < 2:
+        raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
     (verdicts,), errors = _judge_each(options, names, (one_machine(options),))
     if errors:
         raise together(errors)
@@ -145,7 +174,7 @@ def show(words: list[str]) -> int:
     from ..advice.several import describe
 
     catalogue = open_catalogue(options.specs)
-    shown = describe(catalogue, options.model, workload, one_machine(options))
+    shown = describe(catalogue, _one_name(options), workload, one_machine(options))
     # said in the answer itself, for standard error is often thrown away
     notes, options.notes = (*shown.verdict.notes, *options.notes), ()
     shown = shown.replace(verdict=shown.verdict.replace(notes=notes))
@@ -171,7 +200,7 @@ def plan(words: list[str]) -> int:
     workload = workload_of(options)
     from ..advice.plan import plan_with
 
-    planned = plan_with(open_catalogue(options.specs), options.model, workload)
+    planned = plan_with(open_catalogue(options.specs), _one_name(options), workload)
     if not write_json(options, "record", planned):
         from ..reports.plan_text import plan_document
 
@@ -192,7 +221,7 @@ def size(words: list[str]) -> int:
         machine = changed(options, machine)
     sizes: list[ContainerSize] = []
     errors: dict[str, SelfhostError] = {}
-    for name in options.models:
+    for name in _names_in(options, options.models):
         try:
             sized = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
             sizes.append(fit_to_node(sized, machine))
@@ -334,11 +363,12 @@ def verify(words: list[str]) -> int:
     options = parse("verify", words)
     from ..advice.runs import run_of, run_of_process
     from ..advice.verify import verify as held_against
+    from ..catalogue.names import id_of
     from ..core.errors import InputError, Problem
     from ..core.files import LARGE, Unreadable, read_file, text_of
     from ..core.records import shown
 
-    named, seen = options.files[0], None
+    named, seen, catalogue = options.files[0], None, open_catalogue(options.specs)
     reason, remedy = "holds no figures of a run that selfhost reads", help_text("runs")
     if named.isdecimal() and named.isascii():
         seen = run_of_process(named)
@@ -350,12 +380,12 @@ def verify(words: list[str]) -> int:
             # what cannot be decoded, as a letter that was cut, is replaced
             seen = run_of(text_of(content, "replace"))
         except Unreadable as error:
-            reason = error.reason
+            is_model = id_of(named, catalogue) is not None
+            reason = "is a model: name a log or a process" if is_model else error.reason
             remedy = _LAST_PART if error.kind == LARGE else error.remedy or help_text("runs")
     if seen is None:
         file = "standard input" if named == "-" else shown(named)
         raise InputError([Problem(file=file, message=reason, remedy=remedy)])
-    catalogue = open_catalogue(options.specs)
     machine = measured_where_unknown(options, one_machine(options))
     comparison = held_against(seen, catalogue, machine, options.model)
     if not write_json(options, "verification", comparison):

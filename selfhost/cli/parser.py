@@ -85,7 +85,8 @@ class CommandParser(argparse.ArgumentParser):
             if not is_option:
                 nargs, shown = settings.get("nargs"), settings["metavar"]
                 shown = shown or "|".join(settings["choices"])
-                shown += "…" if nargs in ("+", "*") else ""
+                # the words of one name are several, too
+                shown += "…" if nargs in ("+", "*") and names[-1] == "s" else ""
                 self.usage += f" [{shown}]" if nargs in ("?", "*") else f" {shown}"
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
@@ -107,12 +108,15 @@ class CommandParser(argparse.ArgumentParser):
 
         choices, word = list(map(str, action.choices)), str(value).strip().lower()
         # `image` begins image-generation, and `generation` is a part of it
-        begun = [choice for choice in choices if choice.startswith(word)] * bool(word)
-        held = (choice for choice in choices if word in canonical(choice).split("-"))
-        named = (name for name in (kind_meant(word), *begun, *held) if name in choices)
-        meant, remedy = next(named, None) or nearest(word, choices), f"see `{self.prog} --help`"
-        if meant:
-            remedy = f"did you mean {f'{flag} {meant}'.strip()}?"
+        parts = [name for name in choices if word and f"-{word}" in f"-{canonical(name)}"]
+        kind, near = kind_meant(word), nearest(word, choices)
+        likely = (meant("values", word, choices), kind, *parts, near)
+        guess = next((name for name in likely if name in choices), None)
+        hints: dict[str, object] = {f"{flag} {guess}".strip(): guess}
+        if flag in _CHOICES:
+            hints |= {f"{other} {kind}": kind in names for other, names in _CHOICES.items()}
+        hint = next(filter(hints.get, hints), None)
+        remedy = f"did you mean {hint}?" if hint else f"see `{self.prog} --help`"
         place, listed = f"{flag}: " * bool(flag), ", ".join(choices)
         raise UsageError(f"{place}{value!r} is not one of {listed}", remedy=remedy)
 

@@ -56,7 +56,7 @@ class Given(Record):
     """What a machine gives of its RAM on that `basis`: what is free now, what it gives idle, with
     other programs closed, beyond the reserve, and the ceiling, the most on which a verdict rests;
     None: not known. `is_stated`: the reserve was asked for. What leaves less than the margin is
-    tight.
+    tight. `lift`: the line that lifts the limit where the shell sets it.
     """
 
     basis: str
@@ -67,6 +67,7 @@ class Given(Record):
     now_bytes: int | None
     idle_bytes: int | None
     ceiling_bytes: int | None
+    lift: str
 
 
 def given_by(machine: Machine, workload: Workload) -> Given:
@@ -91,6 +92,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         now_bytes=now,
         idle_bytes=idle,
         ceiling_bytes=max((size for size in ceilings[basis] if size is not None), default=None),
+        lift=machine.sources.get("memory_limit_bytes", "").partition("; `")[2].partition("`")[0],
     )
 
 
@@ -185,6 +187,7 @@ def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell
     decides = not given.is_stated and least == idle and low <= limit
     would = "would" if high <= limit else "might"
     figures = {"has": least, "reserve_decides": decides, "would": would}
+    figures["lift"] = given.lift * (high < (machine.memory_total_bytes or 0))
     return FAIL, "memory-too-small", "", figures
 
 
@@ -202,7 +205,8 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
         return UNKNOWN, "memory-unread", variant, {"has": ceiling, "why": why}
     if high > ceiling:
         assumed = _assumed_cell(high, high, ceiling, machine, given)
-        return assumed or (UNKNOWN, "memory-close", "", {"has": ceiling})
+        lift = given.lift * (high < (machine.memory_total_bytes or 0))
+        return assumed or (UNKNOWN, "memory-close", "", {"has": ceiling, "lift": lift})
     if given.basis == "total":
         return _limit_cell(high, machine, given)
     remedy = machine.why_unread("memory_available_bytes").remedy if now is None else None

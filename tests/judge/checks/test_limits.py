@@ -341,8 +341,9 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
     assert told in finding.reason
     assert ("unlimited" in (finding.remedy or "")) is bool(told)
     # where memory itself is too small that is told
-    small = machine.replace(memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB)
-    assert "this machine (limited to 3.00 GiB" in found("memory", asked, small).reason
+    lifted = {"memory_limit_bytes": "3 GiB; `ulimit -v unlimited` lifts it"}
+    small = machine.replace(memory_limit_bytes=3 * GIB, memory_available_bytes=GIB, sources=lifted)
+    assert (found("memory", asked, small).remedy or "").startswith("run `ulimit -v unlimited`, or")
     # a machine with other memory is not this shell
     assert found("memory", asked, apply(machine, ["memory=16GiB"])).code == "memory-fits"
 
