@@ -326,8 +326,7 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
 ) -> None:
     """setrlimit(2): RLIMIT_AS counts every mapping, so originals beside their copies too.
 
-    It counts each thread's stack of 8 MiB whole (pthread_create(3)): two a core of four, and 16. It is no memory that others
-    hold, so closing programs is no remedy.
+    It counts each thread's stack of 8 MiB whole (pthread_create(3)): two a core, and 16. To close programs is no remedy.
     """
     terms = (
         term(2 * GIB, 2 * GIB),
