@@ -208,5 +208,5 @@ def _stands(document: Document, key: str) -> bool:
 
 def _lacks(document: Document, *keys: str) -> bool:
     """Whether none of the keys is stated, nor said to be unknown."""
-    unknown = document.values.get("unknown", ())
-    return not any(_stands(document, key) or key in unknown for key in keys)
+    values = document.values
+    return not any(_stands(document, key) or value_at(values, ("unknown", key)) for key in keys)
