@@ -127,6 +127,7 @@ def cards_named(text: str) -> words.NamedCards:
         return words.NamedCards(accelerators=(), label="no GPU", source="--gpu none")
     about = Description(re.sub("[()]", " ", text[:_MOST_LETTERS]), is_of_gpus=True)
     _take_cards(about)
+    _refuse_many_cards(about)
     idle = role("gpu_idle") | {BREAK, "and"}
     rest = [word for word in about.free.values() if word not in idle]
     names = [part.split() for part in " ".join(about.words).split(BREAK)]
@@ -136,8 +137,6 @@ def cards_named(text: str) -> words.NamedCards:
     if rest or not about.cards or len(text) > _MOST_LETTERS:
         raise bad_name("no_gpu_name", text)
     together = words.joined(about.cards)
-    if (count := len(together.accelerators)) > words.MOST_CARDS:
-        raise bad_name("many_gpus", text, count=count, most=words.MOST_CARDS)
     memory = shipped_table("gpus")["sources"]["memory"]
     origin = f'--gpu "{text.strip()}"; memory from {memory}'
     return together.replace(source=f"{origin}; {together.source}")
@@ -510,8 +509,7 @@ def _take_rest(about: Description) -> None:
 
 
 def _refuse_many_cards(about: Description) -> None:
-    """`100x h100`."""
-    typed = re.search(r"\b(?:x(\d{3})|(\d{3})x)\b", " ".join(about.free.values()))
+    typed = re.search(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", " ".join(about.free.values()))
     count = int(typed[1] or typed[2]) if typed else len(words.joined(about.cards).accelerators)
     if about.cards_at and count > words.MOST_CARDS:
         raise bad_name("many_gpus", about.text, count=count, most=words.MOST_CARDS)
