@@ -12,14 +12,7 @@ from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
 from .core import TYPE_CHECKING, Any
-from .core.errors import (
-    InputError,
-    Problem,
-    SelfhostError,
-    WorkloadError,
-    WrongTypeError,
-    expect_type,
-)
+from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .core.records import fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
@@ -102,7 +95,7 @@ def rank(
         if value not in (None, *choices):
             message = f"{value!r} is not one of {', '.join(choices)}"
             remedy = f"did you mean modality={value!r}?" if value in MODALITIES else None
-            raise WorkloadError([Problem(file="rank", key=key, message=message, remedy=remedy)])
+            raise WorkloadError.of(key, message, remedy, file="rank")
     catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 

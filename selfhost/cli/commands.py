@@ -82,9 +82,11 @@ def check(words: list[str]) -> int:
     return code
 
 
-def _names_in(options: argparse.Namespace, words: Sequence[str]) -> list[str]:
-    """The names of models in the words: one, of `gpt oss 20b` and `ollama run llama3.2`, or each.
-    Raises `UsageError` for a size that is a part of one of several names.
+def _names_in(
+    options: argparse.Namespace, words: Sequence[str], *, takes_one: bool = False
+) -> list[str]:
+    """The models in the words: one in `gpt oss 20b` and `ollama run llama3.2`, else each. Raises
+    `UsageError` for a size that is a part of one of several names.
     """
     from ..catalogue.names import id_of, named_in_command
 
@@ -93,6 +95,8 @@ def _names_in(options: argparse.Namespace, words: Sequence[str]) -> list[str]:
     is_one = id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words)
     if is_one or named_in_command(line) or len(sizes) >= len(words) - 1:
         return [line]
+    if not sizes and takes_one:
+        raise UsageError(f"unexpected {' '.join(words[1:])}", remedy="name one model")
     if not sizes:
         return [*words]
     named, rest = "", [*words]
@@ -103,15 +107,6 @@ def _names_in(options: argparse.Namespace, words: Sequence[str]) -> list[str]:
         named += f' "{name}"' if " " in name else f" {name}"
     remedy = f"put a name of several words in quotes:{named}"
     raise UsageError(f'"{sizes[0]}" alone is no model\'s name', remedy=remedy)
-
-
-def _one_name(options: argparse.Namespace) -> str:
-    """The name of the one model. Raises `UsageError` for several."""
-    name, *others = _names_in(options, options.model)
-    if others:
-        remedy = "name one model; a name of several words stands in quotes"
-        raise UsageError(f"unexpected {' '.join(others)}", remedy=remedy)
-    return name
 
 
 def _judge_each(
@@ -174,7 +169,12 @@ def show(words: list[str]) -> int:
     from ..advice.several import describe
 
     catalogue = open_catalogue(options.specs)
-    shown = describe(catalogue, _one_name(options), workload, one_machine(options))
+    shown = describe(
+        catalogue,
+        _names_in(options, options.model, takes_one=True)[0],
+        workload,
+        one_machine(options),
+    )
     # said in the answer itself, for standard error is often thrown away
     notes, options.notes = (*shown.verdict.notes, *options.notes), ()
     shown = shown.replace(verdict=shown.verdict.replace(notes=notes))
@@ -200,7 +200,11 @@ def plan(words: list[str]) -> int:
     workload = workload_of(options)
     from ..advice.plan import plan_with
 
-    planned = plan_with(open_catalogue(options.specs), _one_name(options), workload)
+    planned = plan_with(
+        open_catalogue(options.specs),
+        _names_in(options, options.model, takes_one=True)[0],
+        workload,
+    )
     if not write_json(options, "record", planned):
         from ..reports.plan_text import plan_document
 

@@ -125,6 +125,8 @@ class WorkloadError(InputError):
     """What was asked makes no sense: a context of 0, a runtime that does not exist."""
 
     @classmethod
-    def of(cls, key: str, message: str, remedy: str | None) -> WorkloadError:
-        """The error of one field of a `Workload`."""
-        return cls([Problem(file="workload", key=key, message=message, remedy=remedy)])
+    def of(
+        cls, key: str, message: str, remedy: str | None, file: str = "workload"
+    ) -> WorkloadError:
+        """The error of one field of a `Workload`, or of an argument."""
+        return cls([Problem(file=file, key=key, message=message, remedy=remedy)])
