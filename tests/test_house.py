@@ -125,12 +125,12 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 36_691,
+    "lines": 35_908,
     "files": 127,
-    "functions": 1_880,
-    "short functions": 566,
-    "functions mentioned once": 511,
-    "classes": 220,
+    "functions": 1_740,
+    "short functions": 505,
+    "functions mentioned once": 442,
+    "classes": 217,
     "lines of tests": 22_690,
 }
 ONE_CHECK = {"functions": 487, "files": 59, "judgements": 1}
