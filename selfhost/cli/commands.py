@@ -85,8 +85,8 @@ def check(words: list[str]) -> int:
 def _names_in(
     options: argparse.Namespace, words: Sequence[str], *, takes_one: bool = False
 ) -> list[str]:
-    """The models in the words: one in `gpt oss 20b` and `ollama run llama3.2`, else each. Raises
-    `UsageError` for a size that is a part of one of several names.
+    """The models in the words: one in `gpt oss 20b`, `nothing 7b` and `ollama run llama3.2`, else
+    each. Raises `UsageError` for a size that is a part of one of several names.
     """
     from ..catalogue.names import id_of, named_in_command
 
@@ -101,7 +101,7 @@ def _names_in(
         return [*words]
     named, rest = "", [*words]
     while rest:
-        least = 1 + (not {*sizes}.isdisjoint(rest[1:2]))
+        least = 2 if rest[1:2] and rest[1] in sizes else 1  # a size belongs to the word before it
         count = next((n for n in (4, 3, 2) if id_of(" ".join(rest[:n]), catalogue)), least)
         name, rest = " ".join(rest[:count]), rest[count:]
         named += f' "{name}"' if " " in name else f" {name}"
