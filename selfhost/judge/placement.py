@@ -148,11 +148,12 @@ def _stated_layout(model: _BesideRam, now: Sequence[Place]) -> Needs | None:
     counted = layers + 1 if number is None else min(layers + 1, int(number))
     rooms = [place.room_bytes or 1 for place in now]
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
-    counts = zip(now, pairwise([0, *(min(end, max(0, counted - 1)) for end in ends)]), strict=True)
+    counts = zip(now, pairwise([0, *ends]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
     if not shares:
         return model.needs
-    return _layers_shared_out(model.needs, model.there, shares[::-1], layers)
+    (where, count), *others = shares[::-1]
+    return _layers_shared_out(model.needs, model.there, [(where, count - 1), *others], layers)
 
 
 def _layout_on_cards(
@@ -185,11 +186,10 @@ def _balanced(model: _BesideRam) -> Needs | None:
     layers = spec.architecture.layers
     shared = [term for term in there.terms if term.split is Split.LAYERS]
     by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
-    all_bytes = sum(term.high_bytes for term in there.terms if term.where == ACCELERATOR)
-    beside = all_bytes - by_layer
+    on_gpu = sum(term.high_bytes for term in there.terms if term.where == ACCELERATOR)
     another = int(_ANOTHER_LAYER * by_layer // layers)
     for group in group_by_maker(places(model.machine.accelerators), model.machine):
-        even = beside + by_layer // len(group) + another
+        even = on_gpu - by_layer + by_layer // len(group) + another
         bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
         capped = [
             place.replace(room_bytes=max(0, min((place.room_bytes or 0) - another, bound)))
@@ -206,14 +206,14 @@ def _layers_by_place(
 ) -> list[tuple[str, int]]:
     """The last layers first. `copied_bytes`: what the first copies of those that stay in RAM."""
     most = dict.fromkeys(Split, 0)
-    most[Split.FIRST] = copied_bytes
+    by_layer = [term for term in there.terms if term.split is Split.LAYERS]
+    most[Split.FIRST] = copied_bytes + sum(term.output_bytes for term in by_layer)
     for term in there.terms:
         most[term.split] += term.high_bytes
-    by_layer = [term for term in there.terms if term.split is Split.LAYERS]
     left, shares = layers, list[tuple[str, int]]()
 
     def taken(count: int) -> int:
-        return sum(_share(term, "high_bytes", left - count, left, layers) for term in by_layer)
+        return sum(_share(term, "high_bytes", count, left, layers) for term in by_layer)
 
     if len(candidates) > 1:
         most[Split.EACH] += sum(term.pipeline_bytes for term in there.terms)
@@ -223,19 +223,19 @@ def _layers_by_place(
         if count > 0:
             shares.append((place.where, count))
             left -= count
-    copies = sum(term.offload_bytes for term in there.terms)
-    if left and copies and not copied_bytes:
+    if left and not copied_bytes and (copies := sum(term.offload_bytes for term in there.terms)):
         return _layers_by_place(there, candidates, layers, copies)
     return shares
 
 
-def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
-    """Bytes of the layers from `start` to `stop`: the shares of all of them add up to the term."""
+def _share(term: Term, end: str, count: int, stop: int, layers: int) -> int:
+    """Bytes of so many layers before `stop`: the shares of all of them and the output matrix add up
+    to the term.
+    """
     size: int = max(0, getattr(term, end) - term.output_bytes)
-    output_bytes = term.output_bytes if start < stop == layers else 0
-    first, last = (max(0, layer - term.first_layer) for layer in (start, stop))
+    first, last = (max(0, layer - term.first_layer) for layer in (stop - count, stop))
     holding = max(1, layers - term.first_layer)
-    return size * last // holding - size * first // holding + output_bytes
+    return size * last // holding - size * first // holding
 
 
 def _layers_shared_out(
@@ -272,18 +272,18 @@ def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left
 
 
 def _term_by_layers(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
-    stop, line = layers, term.arithmetic
-    if term.output_bytes:
-        line = taken_off(line, term.output_bytes, "outside the layers")
-    for where, count in shares:
-        sizes = {name: _share(term, name, stop - count, stop, layers) for name in _SIZES}
+    stop, line, output_bytes = layers, term.arithmetic, term.output_bytes
+    if output_bytes:
+        line = taken_off(line, output_bytes, "outside the layers")
+    for where, count in (share for share in shares if term.output_bytes or share[1]):
+        sizes = {name: output_bytes + _share(term, name, count, stop, layers) for name in _SIZES}
         # layers that differ are taken to lie evenly
         how = How.COMPUTED if term.how is How.EXACT and count < layers else term.how
         own = share_of(f"{count}/{layers} of the layers", line)
-        if term.output_bytes and stop == layers:
-            own = summed(f"{term.output_bytes:,} bytes of output matrix", own)
+        if output_bytes:
+            own = summed(f"{output_bytes:,} bytes of output matrix", own)
         yield term.replace(where=where, how=how, arithmetic=own, output_bytes=0, **sizes)
-        stop -= count
+        stop, output_bytes = stop - count, 0
 
 
 def _layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
