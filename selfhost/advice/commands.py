@@ -40,8 +40,8 @@ _WORTH_BOUNDING = 0.1
 # formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 # options that a program may go without
-_IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "unpacked", "tensor_parallel",
-              "one_device")  # fmt: skip
+_IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "sampled", "unpacked",
+              "tensor_parallel", "one_device")  # fmt: skip
 _PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
 
 
@@ -96,7 +96,6 @@ def fill_blanks(template: str, values: Values) -> str:
 
 def _values_of(launch: Launch) -> dict[str, str | None]:
     spec, workload, runtime, judged = launch.spec, launch.workload, launch.runtime, launch.judged
-    set_options = workload.runtime_options
     ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
     wanted = workload.quantization, judged.offload
     way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
@@ -110,7 +109,6 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "device": _device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
         "memory_share": "memory_share" in runtime.options and _memory_share(launch),
-        "sampled": runtime.settings_of(set_options).get("sequences_sampled") or workload.parallel,
         "devices": len(launch.cards_used),
         "card": "".join(map(str, launch.cards_used[:1])),
     }
@@ -252,14 +250,16 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
     spec, workload, runtime = launch.spec, launch.workload, launch.runtime
     drafts_itself, needs = workload.draft == need.OWN_BLOCK, launch.judged.needs
     is_lean = needs is not None and needs.is_lean
+    told = "sequences_sampled" in runtime.settings_of(workload.runtime_options)
     # a server of text has to be told that it embeds or ranks
     use = "reranking" if spec.uses and spec.uses[0] == "reranking" else "embedding"
     needed = {
         use: spec.modality == "embedding",
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
+        "lean": is_lean,
+        "sampled": is_lean and not told,
         "parallel": workload.parallel > 1
-        and not (is_lean and "{sampled}" in runtime.options.get("lean", ""))
-        and not runtime.settings_of(workload.runtime_options).get("sequences_sampled"),
+        and not (told or (is_lean and "sampled" in runtime.options)),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
@@ -271,7 +271,6 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         "shared_gpu": "shared_gpu" in runtime.settings
         and shared_gpu_of(launch.machine, launch.judged.question.runtime, is_used=True)
         and not shared_gpu_of(launch.machine, runtime, is_used=True),
-        "lean": is_lean,
         "unpacked": launch.judged.placement != "accelerator"
         and runtime.crashing_sets(launch.machine.instruction_sets),
         "tensor_parallel": len(launch.cards_used) > 1,

@@ -222,7 +222,7 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
 BLANKS = {
     "repository", "quantization", "tag", "kv_cache_type", "input", "draft", "yarn_factor",
     "yarn_original_tokens", "device", "variant", "remote_code", "cast", "parts", "context_checkpoints", "context_tokens",
-    "total_context_tokens", "parallel", "batch_tokens", "memory_share", "devices", "file_name", "card", "sampled",
+    "total_context_tokens", "parallel", "batch_tokens", "memory_share", "devices", "file_name", "card",
 }  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def test_runtime_is_usable(id: str) -> None:
     assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
     assert {"install", "command", "systems"} <= set(runtime.sources)
     asked = {"context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch", "checkpoints",
-             "shared_gpu", "memory_share", "lean", "unpacked", "tensor_parallel", "one_device", "address", *COMPANIONS}  # fmt: skip
+             "shared_gpu", "memory_share", "lean", "sampled", "unpacked", "tensor_parallel", "one_device", "address", *COMPANIONS}  # fmt: skip
     assert {*runtime.options, *runtime.settings} <= asked
     assert set(runtime.blanks) <= set(FILLED)
     assert not runtime.settings or runtime.serve

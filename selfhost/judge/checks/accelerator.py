@@ -128,7 +128,9 @@ def _shares_check(
 ) -> Finding:
     runtime, has = question.runtime, sum(share.room() or 0 for share in shares)
     most = sum(share.place.high_bytes for share in shares)
-    option = runtime.options.get("lean", "") if runtime else ""
+    lean = [runtime.options.get(key, "") for key in ("lean", "sampled")] if runtime else []
+    if needs.case is not None and "sequences_sampled" in needs.case.settings:
+        lean = lean[:1]
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
         *_shares_cell(shares, needs, question),
@@ -140,7 +142,7 @@ def _shares_check(
         program=runtime.name if runtime else "The runtime",
         need=(sum(share.place.low_bytes for share in shares), most),
         likely=sum(share.place.total_bytes for share in shares),
-        option=option.replace("{sampled}", str(question.workload.parallel)),
+        option=" ".join(filter(None, lean)).replace("{parallel}", str(question.workload.parallel)),
         smaller=what_is_smaller(on_cards, has),
         confidence=machine.confidence,
     )
