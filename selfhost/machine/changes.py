@@ -329,5 +329,4 @@ def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
         return with_implied(row["have"], "x86_64"), why
     assumed, own = table["assumed"], f"{machine.system}-{architecture}"
     sets = assumed.get(own, assumed.get(architecture))
-    why = f"what nearly every {architecture} processor has"
-    return None if sets is None else (tuple(sets), why)
+    return sets and (tuple(sets), f"what nearly every {architecture} processor has")

@@ -289,8 +289,7 @@ def cores_of(name: str) -> Cores | None:
             return cores_from(rows[0], series.threads, count)
         if series.cores:
             least, usual = (max(1, round(share * series.cores)) for share in _SHARES_OF_LARGEST)
-            row = {"cores": (least, usual, series.cores)}
-            return cores_from(row, series.threads, count)
+            return cores_from({"cores": (least, usual, series.cores)}, series.threads, count)
     return cores_from(around, 1, count) if around else None
 
 

@@ -207,8 +207,7 @@ def has_hbm(name: str) -> bool:
 
 def why_unserved(name: str) -> str | None:
     """What an accelerator is that no build judged here computes on, as a clause; else None."""
-    clauses = (row["is"] for row in _table()["unserved"] if _has_words(name, row["words"]))
-    return next(clauses, None)
+    return next((row["is"] for row in _table()["unserved"] if _has_words(name, row["words"])), None)
 
 
 @lru_cache(maxsize=1024)

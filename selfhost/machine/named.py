@@ -301,8 +301,7 @@ def _described(about: Description) -> tuple[Machine, str]:
         # the virtual machine in which Windows runs Linux
         half = (machine.memory_total_bytes or 0) // 2
         machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
-        assumed = (*machine.assumed, *_RAM)
-        machine = machine.replace(scope="vm", system="linux", assumed=assumed)
+        machine = machine.replace(scope="vm", system="linux", assumed=(*machine.assumed, *_RAM))
         notes.extend(sentences("words", "note", {"wsl": True}, half=half))
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:8])}.")

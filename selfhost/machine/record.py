@@ -227,6 +227,10 @@ class Machine(Record):
                 raise MachineFileError([Problem(file="Machine", key=name, message=fault[0])])
         for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
             values[name] = values[name] and normal(values[name])
+        if sets := values["instruction_sets"]:
+            names = shipped_table("platforms")["instruction_sets"]
+            named = [names.get(each, each) for each in sets]
+            values["instruction_sets"] = tuple(dict.fromkeys(named))
         if values[BANDWIDTH] is None:
             values.update(dict.fromkeys(_WHERE_KNOWN))
         values["unread"] = _explained(values)

@@ -239,8 +239,7 @@ def _take_processor(about: Description) -> None:
             _put_processor(about, start, end, text)
         elif shorter:
             if name[-1] not in about.processor:
-                first = about.processor
-                raise bad_name("two_processors", about.text, first=first, second=text)
+                raise bad_name("two_processors", about.text, first=about.processor, second=text)
             about.take(range(start, end))
 
 

@@ -133,8 +133,7 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
 
 def install_lines(runtime: RuntimeSpec, places: Sequence[str]) -> tuple[str, ...]:
     """What to type to get the runtime on the first of the places, a system or SYSTEM-VENDOR."""
-    keys = (*places, "any")
-    return next((runtime.install[key] for key in keys if key in runtime.install), ())
+    return next((runtime.install[key] for key in (*places, "any") if key in runtime.install), ())
 
 
 def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
