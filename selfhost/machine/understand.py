@@ -477,8 +477,7 @@ def _take_sizes(about: Description) -> dict[str, list[float]]:
             about.numbers["sticks"] = int(modules[1])
             sizes["ram"].append(float(int(modules[1]) * int(modules[2])))
         elif size := SIZE.fullmatch(word):
-            is_large = size[2] == "tb" and not is_server
-            kind = size[3] or ("disk" if is_large else "plain")
+            kind = size[3] or ("disk" if size[2] == "tb" and not is_server else "plain")
             sizes[kind].append(float(size[1]) * (1024 if size[2] == "tb" else 1))
         elif number := NUMBERED.fullmatch(word):
             about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])

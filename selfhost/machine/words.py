@@ -93,8 +93,7 @@ def tokens(text: str) -> list[str]:
     same, out = word_table()["same"], list[str]()
     for piece in plain.split():
         is_whole = piece == BREAK or NUMBERED.fullmatch(piece)
-        parts = [piece] if is_whole else re.split(r"[^\w.]+|_", piece.strip(".'\""))
-        for word in parts:
+        for word in [piece] if is_whole else re.split(r"[^\w.]+|_", piece.strip(".'\"")):
             out += same.get(word, word).split() if word.strip(".") else []
     return out
 

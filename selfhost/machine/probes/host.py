@@ -19,7 +19,7 @@ from ...core import TYPE_CHECKING, Any
 from ...core.errors import MachineFileError, Problem
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
-from ...core.tables import shipped_table
+from ...core.tables import Document, shipped_table
 from ..record import REMEDIES, Machine, normal_architecture, normal_system
 from .system import ANSWERS
 
@@ -287,6 +287,11 @@ class RecordedHost(Host):
             raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
         self.why = {}
         self.facts = self.read_object("facts.json")
+        document = Document(os.path.join(folder, "facts.json"), self.facts)
+        for key, kind in (("mounts", "str"), ("registry", "Any"), ("space", "Any")):
+            document.root.get(key, f"Mapping[str, {kind}]")
+        if document.problems:
+            raise MachineFileError(document.problems)
         env = {name: str(value) for name, value in self.read_object("env.json").items()}
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
         pairs = (line.partition(":") for line in self.read_text("sysctl.txt").splitlines())

@@ -209,8 +209,7 @@ def _fastest(
         if not large or not small:
             raise ValueError(host.why[paths[1] if large else paths[0]])
         return large & cpus, paths[0]
-    parts = {line for line in host.read_text(CPUINFO).splitlines() if line[:8] == "CPU part"}
-    if len(parts) > 1:
+    if len({line for line in host.read_text(CPUINFO).splitlines() if line[:8] == "CPU part"}) > 1:
         # a capacity differs a little by clock within a kind (997 to 1024 and 718 to 731 on a DGX
         # Spark)
         texts = {cpu: host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity") for cpu in cpus}

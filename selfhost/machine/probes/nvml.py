@@ -89,8 +89,7 @@ def main() -> None:
     places = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"]
     # a crash writes no core file and opens no window
     if sys.platform == "win32":
-        folder = os.environ.get("SYSTEMROOT", r"C:\Windows")
-        places = [os.path.join(folder, "System32", "nvml.dll")]
+        places = [os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvml.dll")]
         ctypes.windll.kernel32.SetErrorMode(0x8003)
     else:
         import resource
