@@ -97,8 +97,7 @@ def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Un
     if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
         # a GGUF file holds one quantization, so another is not here
         local = local.replace(files_here=False)
-        held = {"held": local.quantization, "asked": asked_in}
-        notes += remarks({"other-type": True}, **held)
+        notes += remarks({"other-type": True}, held=local.quantization, asked=asked_in)
     part: Here | None = None
     if local.missing:
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
@@ -135,8 +134,7 @@ def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Und
     quantization, notes = resolved.quantization, resolved.notes
     if quantization is None and ":" in typed:
         quantization = _type_of_tag(name, stated, catalogue)
-        figures = {"tag": typed, "type": quantization}
-        notes += remarks({"tag": quantization}, **figures)
+        notes += remarks({"tag": quantization}, tag=typed, type=quantization)
     if stated.quantization is None:
         runtime = stated.runtime or resolved.runtime
         workload = stated.replace(quantization=quantization, runtime=runtime)

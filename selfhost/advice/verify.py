@@ -242,8 +242,10 @@ def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Rang
 
 def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
     memory, rounded = verdict.memory, seen.rounded
-    if memory is None:
-        return seen.replace(why=_why({"no-memory": True}))
+    # a stated need is one term
+    is_whole = memory is not None and all(term.name == "weights" for term in memory.terms)
+    if memory is None or (is_whole and seen.term != ALL_MEMORY):
+        return seen.replace(why=_why({"no-memory": not is_whole, "no-parts": is_whole}))
     low, likely, high = _predicted_bytes(seen, memory, run)
     uses_gpu = any(part.where != HOST for part in memory.terms)
     if not high and seen.where == HOST and uses_gpu:
