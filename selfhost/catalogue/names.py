@@ -152,8 +152,7 @@ def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolu
         return match
     name = unwrap(typed)
     # a tag of Ollama whose size lacks its unit
-    is_size = re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name)
-    if is_size and (longer := read(f"{name}b", catalogue)):
+    if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name) and (longer := read(f"{name}b", catalogue)):
         return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
     pairs = matches(name, catalogue, otherwise=otherwise)
     judged = (_with_form(match, form, name, catalogue) for match, form in pairs)

@@ -132,8 +132,7 @@ def _name_faults(
     if quantization and choices and quantization not in choices:
         # without the groups and bits, which are variants
         plain = [choice for choice in choices if "-" not in choice] or choices
-        known = f"known: {', '.join(plain)}"
-        remedy = document.did_you_mean(quantization, choices, known)
+        remedy = document.did_you_mean(quantization, choices, f"known: {', '.join(plain)}")
         yield path, f'"{shortened(quantization)}" is not a quantization of {format}', remedy
 
 

@@ -234,8 +234,7 @@ def _packed_form(words: Sequence[str]) -> Form:
     stated = [word for word in words if word not in ("unsloth", "quantized", *_CONTAINERS)]
     if "autoround" in stated or "auto-round" in stated:
         # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
-        bits = next((word for word in stated if word.startswith("int")), "int4")
-        stated = ["gptq", bits]
+        stated = ["gptq", next((word for word in stated if word.startswith("int")), "int4")]
     scheme = scheme_of("-".join(stated))
     if scheme is None:
         return Form(is_sized=False)

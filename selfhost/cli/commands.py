@@ -146,7 +146,7 @@ def _judge_each(
 def compare(words: list[str]) -> int:
     """Compare the models on one machine; one name that is no model leaves no answer."""
     options = parse("compare", words)
-    names = _names_in(options, [options.model, *options.others])
+    names = [*dict.fromkeys(_names_in(options, [options.model, *options.others]))]
     if len(names) < 2:
         raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
     (verdicts,), errors = _judge_each(options, names, (one_machine(options),))
