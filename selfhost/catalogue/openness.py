@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -20,6 +21,8 @@ PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning"
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
 # words of a source where nobody looked the fact up
 _UNCONFIRMED = ("general knowledge", "our judgement")
+# a license as reports show it
+short_license = partial(re.compile("LicenseRef-").sub, "")
 
 
 class Row(Record):
@@ -197,7 +200,7 @@ def _row(
     sources = [*(source for row in rows for source in row.sources), *filter(None, stated)]
     terms, upkeep, served = spec.license, spec.upkeep, spec.availability
     values = {
-        "license": ((terms and terms.id) or "its license").removeprefix("LicenseRef-"),
+        "license": short_license((terms and terms.id) or "its license"),
         "conditions": "; ".join(terms.conditions) if terms else "",
         "repository": spec.repository,
         "doubt": spec.unknown.get("availability.retired"),
@@ -260,7 +263,7 @@ def remedy_of_id(text: str) -> str:
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
     begun = [id for id in ids if id.lower().startswith(plain)] if re.search(r"\d", plain) else []
     # `Llama-3.1-Community`, as reports show it
-    own = {id.removeprefix("LicenseRef-").lower(): id for id in shipped_table("licenses")}
+    own = {short_license(id).lower(): id for id in shipped_table("licenses")}
     guess = nearest(plain, [*ids, *own])
     meant = own.get(plain) or (min(begun, key=len) if begun else own.get(guess or "", guess))
     if meant and not re.search(r"-(?:and|or|with)(?:-|$)", plain):

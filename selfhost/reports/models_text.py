@@ -76,7 +76,7 @@ def _figures(answer: Verdict, pace: str) -> dict[str, str]:
         "quant": workload.quantization or "-",
         "parameters": words.known(model.parameters.total, units.count),
         "released": model.released or "-",
-        "license": "closed" if model.closed else (terms or "-").replace("LicenseRef-", ""),
+        "license": "closed" if model.closed else openness.short_license(terms or "-"),
         "why": words.causes(answer) or answer.why or "",
     }
 
@@ -103,8 +103,7 @@ def several_blocks(
     """Yield a count, a row a model, commands of those that run, the way out of others."""
     yield line(words.count_words(verdicts, unjudged))
     yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
-    answers = list(map(words.answer_cell, verdicts))
-    yield from (line(), _table("models", verdicts, answers))
+    yield from (line(), _table("models", verdicts, list(map(words.answer_cell, verdicts))))
     local = [verdict for verdict in verdicts if verdict.can_run]
     yield from (*texts(_sums(local) if local[1:] else (), indent=0), line())
     yield from _notes(verdicts, verbose)
@@ -425,7 +424,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     """Its license, how open it is, its context and what it was tuned from, each with why."""
     if not spec.closed:
         terms = spec.license and spec.license.id
-        yield "license", (terms or "not known").replace("LicenseRef-", ""), ""
+        yield "license", openness.short_license(terms or "not known"), ""
     for row in openness.rows(spec):
         if row.name in words.LABELS["show_first"]["openness"]:
             yield row.name, words.OPENNESS_WORDS[row.answer], row.why

@@ -60,8 +60,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
         yield from (line(), *_known(plan, shown), line())
         yield command(f"{question} --machine {_best(shown).name}")
     elif plan.least is None and not is_open:
-        instead = line("An API that has it, or what runs instead:")
-        yield from (line(), instead, command(question))
+        yield from (line(), line("An API that has it, or what runs instead:"), command(question))
 
 
 def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:

@@ -88,13 +88,11 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
     if disk is None:
         yield "disk", "unknown", "the size of the files is not known"
     else:
-        note = f"{units.decimal(2 * disk)} while an update replaces it"
-        yield "disk", units.decimal(disk), note
+        yield "disk", units.decimal(disk), f"{units.decimal(2 * disk)} while an update replaces it"
     if held:
         sizes = {card.memory_bytes for card in held}
         times = f"{len(held)} × {'up to ' * (len(sizes) > 1)}" if len(held) > 1 else ""
-        each = _up(max(sizes))
-        yield "accelerator", f"{times}{each}", f"of {held[0].name or 'GPU'}"
+        yield "accelerator", f"{times}{_up(max(sizes))}", f"of {held[0].name or 'GPU'}"
 
 
 # the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label)
