@@ -14,7 +14,7 @@ from ..catalogue.spec_values import CHECKPOINTS
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.units import filled
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
+from ..core.workload import DEFAULT_LORA_RANK
 from .case import Case, is_cast, overhead, stored_type, why_no_encoders
 from .checkpoints import linear_layers, size_of
 from .file_formats import why_cache_not_known
@@ -81,8 +81,6 @@ def training_of(case: Case) -> Training:
         # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
         model = model.replace(dtype=kind)
         case = case.replace(spec=case.spec.replace(architecture=model), model=model)
-    longest = model.context_tokens or DEFAULT_CONTEXT_TOKENS
-    context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
     weights, adapters = [0, 0], [0, 0]
     for each in linear_layers(model):
@@ -95,7 +93,7 @@ def training_of(case: Case) -> Training:
     seeing = 4 * case.encoders * adapters[0] // max(1, parameters)
     return Training(
         case=case,
-        tokens=context_tokens * workload.parallel,
+        tokens=case.context_tokens * workload.parallel,
         parameters=parameters,
         linear=weights[0],
         experts=weights[1],
