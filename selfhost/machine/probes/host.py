@@ -18,8 +18,8 @@ from functools import partial
 from ...core import TYPE_CHECKING, Any
 from ...core.errors import MachineFileError, Problem
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
-from ...core.records import Record, Unread
-from ...core.tables import Document, shipped_table
+from ...core.records import Record, Unread, fault_of
+from ...core.tables import shipped_table
 from ..record import REMEDIES, Machine, normal_architecture, normal_system
 from .system import ANSWERS
 
@@ -139,7 +139,7 @@ class Host:
             self.mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo"))
         elif points := self.ask("mounts"):
             self.mounts = tuple(
-                Mount(point=point, filesystem=name) for point, name in points.items()
+                Mount(point=point, filesystem=str(name)) for point, name in points.items()
             )
 
     def real(self, path: str) -> str:
@@ -287,11 +287,10 @@ class RecordedHost(Host):
             raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
         self.why = {}
         self.facts = self.read_object("facts.json")
-        document = Document(os.path.join(folder, "facts.json"), self.facts)
-        for key, kind in (("mounts", "str"), ("registry", "Any"), ("space", "Any")):
-            document.root.get(key, f"Mapping[str, {kind}]")
-        if document.problems:
-            raise MachineFileError(document.problems)
+        for key in ("mounts", "registry", "space"):
+            if fault := fault_of(self.facts.get(key, {}), dict):
+                file, (message, way) = os.path.join(folder, "facts.json"), fault
+                raise MachineFileError([Problem(file=file, key=key, message=message, remedy=way)])
         env = {name: str(value) for name, value in self.read_object("env.json").items()}
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
         pairs = (line.partition(":") for line in self.read_text("sysctl.txt").splitlines())
