@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.tables import shipped_table
-from ..core.units import filled, nearest
+from ..core.units import filled, nearest, short_license
 from .spec import Availability, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
 # words of a source where nobody looked the fact up
 _UNCONFIRMED = ("general knowledge", "our judgement")
-# a license as reports show it
-short_license = partial(re.compile("LicenseRef-").sub, "")
 
 
 class Row(Record):

@@ -84,6 +84,8 @@ def speed(low: float, high: float | None = None, unit: str = " tokens/s") -> str
 
 # under a heading that names the unit: `8-12`
 pace = partial(speed, unit="")
+# an expression of SPDX, or a license of its own, as reports show it
+short_license = partial(re.compile("LicenseRef-").sub, "")
 
 
 def duration(seconds: float) -> str:

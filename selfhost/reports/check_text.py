@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
-from ..catalogue.openness import short_license
 from ..core import TYPE_CHECKING, units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from ..judge.pace import clip_words
@@ -176,7 +175,7 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
             has_row = True
     if has_row and terms is not None and terms.id is not None:
         allowed = words.LABELS["commercial"][terms.commercial_use or "unknown"]
-        yield "license", short_license(terms.id), allowed
+        yield "license", units.short_license(terms.id), allowed
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
@@ -326,7 +325,7 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
         if other.context_tokens and asked_tokens and other.context_tokens != asked_tokens:
             how.append(units.tokens(other.context_tokens))
         figures = words.memory_words(other.needs), pace and f"{words.likely_speed(pace)}{each}"
-        license = "" if is_same else short_license(other.license or "")
+        license = "" if is_same else units.short_license(other.license or "")
         name = strong(" ".join(filter(None, how)))
         rows.append((name, *(figure or "" for figure in figures), license, other.why))
     if rows:

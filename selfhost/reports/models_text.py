@@ -76,7 +76,7 @@ def _figures(answer: Verdict, pace: str) -> dict[str, str]:
         "quant": workload.quantization or "-",
         "parameters": words.known(model.parameters.total, units.count),
         "released": model.released or "-",
-        "license": "closed" if model.closed else openness.short_license(terms or "-"),
+        "license": "closed" if model.closed else units.short_license(terms or "-"),
         "why": words.causes(answer) or answer.why or "",
     }
 
@@ -424,7 +424,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     """Its license, how open it is, its context and what it was tuned from, each with why."""
     if not spec.closed:
         terms = spec.license and spec.license.id
-        yield "license", openness.short_license(terms or "not known"), ""
+        yield "license", units.short_license(terms or "not known"), ""
     for row in openness.rows(spec):
         if row.name in words.LABELS["show_first"]["openness"]:
             yield row.name, words.OPENNESS_WORDS[row.answer], row.why
