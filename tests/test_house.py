@@ -125,7 +125,7 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 35_906,
+    "lines": 35_903,
     "files": 127,
     "functions": 1_740,
     "short functions": 505,
