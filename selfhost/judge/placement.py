@@ -146,7 +146,9 @@ def _stated_layout(model: _BesideRam, now: Sequence[Place]) -> Needs | None:
     if number is None and case.settings.get("cpu_expert_layers") is None:
         return None
     counted = layers + 1 if number is None else min(layers + 1, int(number))
-    rooms = [place.room_bytes or 1 for place in now]
+    cards = model.machine.accelerators or ()
+    # all that is free: nothing is left where the layers are stated
+    rooms = [room_of(cards[place.index], 100) or 1 for place in now]
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
     counts = zip(now, pairwise([0, *ends]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
