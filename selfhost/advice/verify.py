@@ -317,7 +317,7 @@ def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
     least = sum(t.low_bytes for t in memory.terms if t.name == "weights" and t.where != HOST)
     held = sum(each.seen for each in run.figures if each.term == "weights" and each.where != HOST)
     return bool(least) and (
-        (run.gpu_layers is not None and run.gpu_layers < architecture.layers)
+        (run.gpu_layers is not None and run.gpu_layers <= architecture.layers)
         or bool(run.experts_in_ram and architecture.has_experts)
         or 0 < held < _LEAST_SHARE * least
     )

@@ -153,15 +153,15 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
 
 
 @pytest.mark.usefixtures("_stated_pace")
-@pytest.mark.parametrize("layers", [24, 99])
+@pytest.mark.parametrize("layers", [24, 32, 99])
 def test_what_lay_in_ram_is_not_compared(layers: int) -> None:
-    """24 of 33 layers on the card is far slower than all of them, which are predicted."""
+    """24 or 32 of 33 layers on the card are slower than all of them, which are predicted."""
     figures = (pace("decode", 25.0, 128),)
     run = Run(tool="x", quantization="Q4_K_M", figures=figures, gpu_layers=layers)
     (row,) = held(
         run, "llama-3.1-8b-instruct", apply(MACHINE, [], [cards_named("RTX 4090")])
     ).differences
-    assert (row.inside is None) is ("-ngl 999" in str(row.why)) is (layers == 24)
+    assert (row.inside is None) is ("-ngl 999" in str(row.why)) is (layers < 99)
 
 
 def test_several_sequences_at_once_are_held_against_their_total() -> None:
