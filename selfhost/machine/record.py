@@ -228,8 +228,8 @@ class Machine(Record):
         for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
             values[name] = values[name] and normal(values[name])
         if sets := values["instruction_sets"]:
-            names = shipped_table("platforms")["instruction_sets"]
-            named = [names.get(each, each) for each in sets]
+            names = shipped_table("platforms")["instruction_sets"].get(values["architecture"], {})
+            named = [names.get(each.lower(), each) for each in sets]
             values["instruction_sets"] = tuple(dict.fromkeys(named))
         if values[BANDWIDTH] is None:
             values.update(dict.fromkeys(_WHERE_KNOWN))
