@@ -288,7 +288,7 @@ class RecordedHost(Host):
         self.why = {}
         self.facts = self.read_object("facts.json")
         for key in ("mounts", "registry", "space"):
-            if fault := fault_of(self.facts.get(key, {}), dict):
+            if fault := fault_of(self.facts.get(key) or {}, dict):
                 file, (message, way) = os.path.join(folder, "facts.json"), fault
                 raise MachineFileError([Problem(file=file, key=key, message=message, remedy=way)])
         env = {name: str(value) for name, value in self.read_object("env.json").items()}
