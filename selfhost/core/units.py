@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
+from operator import methodcaller
 from time import gmtime, strftime
 
 from . import Any
@@ -84,8 +85,8 @@ def speed(low: float, high: float | None = None, unit: str = " tokens/s") -> str
 
 # under a heading that names the unit: `8-12`
 pace = partial(speed, unit="")
-# an expression of SPDX, or a license of its own, as reports show it
-short_license = partial(re.compile("LicenseRef-").sub, "")
+# how reports show an expression of SPDX, or a license of its own
+short_license = methodcaller("replace", "LicenseRef-", "")
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Needs held against a machine, by checks. The branch that decides gives the outcome, the code
+"""How each check holds needs against a machine. The branch that decides gives the outcome, the code
 and the figures; `specs/common/findings.toml` has the sentences.
 
 What the model is, in four checks: `model`. What the machine gives: `space`. How it would run:
