@@ -50,7 +50,7 @@ def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
 
 def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     if len(parts := typed.split(",")) > 1 and all(naming.id_of(each, catalogue) for each in parts):
-        several = f"put a space between the names: selfhost check {' '.join(map(quote, parts))}"
+        several = f"put a space between the names: {' '.join(map(quote, parts))}"
         return UnknownModelError(f'"{shortened(typed)}" is several models', remedy=several)
     name = name.removesuffix(":latest")
     owner, _, rest = name.rpartition("/")
