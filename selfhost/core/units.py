@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from operator import methodcaller
 from time import gmtime, strftime
 
 from . import Any
@@ -86,7 +85,7 @@ def speed(low: float, high: float | None = None, unit: str = " tokens/s") -> str
 # under a heading that names the unit: `8-12`
 pace = partial(speed, unit="")
 # how reports show an expression of SPDX, or a license of its own
-short_license = methodcaller("replace", "LicenseRef-", "")
+short_license = partial(re.sub, "LicenseRef-", "")
 
 
 def duration(seconds: float) -> str:

@@ -137,7 +137,7 @@ def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
 
 def _stated_layout(model: _BesideRam, now: Sequence[Place]) -> Needs | None:
     """In the layers that options state, whether they fit or not; the output matrix counts as the
-    last, and places take them in proportion to what is free (src/llama-model.cpp, load_tensors).
+    last, and places take them in proportion to all that is free (src/llama-model.cpp, load_tensors)
     """
     case, layers = model.needs.case, model.layers
     if case is None or not now or not layers:
@@ -147,7 +147,6 @@ def _stated_layout(model: _BesideRam, now: Sequence[Place]) -> Needs | None:
         return None
     counted = layers + 1 if number is None else min(layers + 1, int(number))
     cards = model.machine.accelerators or ()
-    # all that is free: nothing is left where the layers are stated
     rooms = [room_of(cards[place.index], 100) or 1 for place in now]
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
     counts = zip(now, pairwise([0, *ends]), strict=True)

@@ -1,9 +1,8 @@
 """How each check holds needs against a machine. The branch that decides gives the outcome, the code
 and the figures; `specs/common/findings.toml` has the sentences.
 
-What the model is, in four checks: `model`. What the machine gives: `space`. How it would run:
-`runtime`, with those of CPU and speed, and `accelerator`. Where several outcomes hold, the worst
-one wins, so each check looks for `fail` first. Here are a finding and its words.
+What the model is: `model`. What the machine gives: `space`. How it would run: `runtime`, with CPU
+and speed, and `accelerator`. Of several outcomes the worst wins: each check looks for `fail` first.
 """
 
 from __future__ import annotations
