@@ -146,12 +146,13 @@ def _judge_each(
 def compare(words: list[str]) -> int:
     """Compare the models on one machine; one name that is no model leaves no answer."""
     options = parse("compare", words)
-    names = [*dict.fromkeys(_names_in(options, [options.model, *options.others]))]
-    if len(names) < 2:
-        raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
+    names = _names_in(options, [options.model, *options.others])
     (verdicts,), errors = _judge_each(options, names, (one_machine(options),))
     if errors:
         raise together(errors)
+    verdicts = [*{(each.model.id, each.workload): each for each in verdicts}.values()]
+    if len(verdicts) < 2:
+        raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
     from ..advice.several import comparison
     from ..reports.models_text import compare_document
 

@@ -1,6 +1,4 @@
-"""What the model is: can its weights be had, is it as open as is wanted, what does its license
-allow, does it read so much text?
-"""
+"""What the model is: its weights, its openness, what its license allows, how much it reads."""
 
 from __future__ import annotations
 
