@@ -125,13 +125,13 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 35_903,
+    "lines": 35_902,
     "files": 127,
     "functions": 1_740,
     "short functions": 505,
     "functions mentioned once": 442,
     "classes": 217,
-    "lines of tests": 22_690,
+    "lines of tests": 22_681,
 }
 ONE_CHECK = {"functions": 487, "files": 59, "judgements": 1}
 
