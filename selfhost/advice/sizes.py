@@ -405,16 +405,14 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[li
     templates += [service.bounds.get(key, "") for key in bounds]
     options = [fill_blanks(template, values) for template in templates]
     # of a repository a file is named as it is there
-    repository_option = (
-        runtime.commands.get("named", "").partition(" {file_name}")[0].rpartition(" ")[2]
-    )
+    option = runtime.commands.get("named", "").partition(" {file_name}")[0].rpartition(" ")[2]
     for line in verdict.commands:
         _, program, rest = f" {line} ".partition(f" {service.program} ")
         if program:
             own = shlex.split(rest)
             words = [
                 f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
-                if word.lower().endswith(".gguf") and previous != repository_option
+                if word.lower().endswith(".gguf") and previous != option
                 else word
                 for previous, word in zip(["", *own], own, strict=False)
             ]

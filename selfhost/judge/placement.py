@@ -28,6 +28,7 @@ from ..needs.records import (
     taken_off,
 )
 from .devices import (
+    DEVICE_MARGIN_BYTES,
     LARGE_DEVICE_BYTES,
     Place,
     device_of,
@@ -112,7 +113,7 @@ def _parts_in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -
 def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
     needs, there, cards = model.needs, model.there, model.machine.accelerators
     now, later = places(cards), places(emptied(cards or ()))
-    stated = _stated_layout(model, now)
+    stated = _shared_by_room(model, now, only_stated=True)
     if stated is not None:
         yield stated
         return
@@ -135,21 +136,22 @@ def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
         yield whole_on_one(there, largest.where)
 
 
-def _stated_layout(model: _BesideRam, now: Sequence[Place]) -> Needs | None:
-    """In the layers that options state, whether they fit or not; the output matrix counts as the
-    last, and places take them in proportion to all that is free (src/llama-model.cpp, load_tensors)
+def _shared_by_room(
+    model: _BesideRam, group: Sequence[Place], *, only_stated: bool = False
+) -> Needs | None:
+    """All layers, or what options state: in proportion to all that is free, with the output matrix
+    as the last (src/llama-model.cpp, load_tensors). `only_stated`: None where no option states any.
     """
     case, layers = model.needs.case, model.layers
-    if case is None or not now or not layers:
+    if case is None or not group or not layers:
         return None
     number = case.settings.get("gpu_layers")
-    if number is None and case.settings.get("cpu_expert_layers") is None:
+    if only_stated and number is None and case.settings.get("cpu_expert_layers") is None:
         return None
     counted = layers + 1 if number is None else min(layers + 1, int(number))
-    cards = model.machine.accelerators or ()
-    rooms = [room_of(cards[place.index], 100) or 1 for place in now]
+    rooms = [DEVICE_MARGIN_BYTES + (place.room_bytes or 0) for place in group]
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
-    counts = zip(now, pairwise([0, *ends]), strict=True)
+    counts = zip(group, pairwise([0, *ends]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
     if not shares:
         return model.needs
@@ -166,13 +168,20 @@ def _layout_on_cards(
     there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
     sized = [place for place in candidates if place.room_bytes is not None]
     size = sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
-    holding = [place for place in sized if size <= (place.room_bytes or 0)]
+    by_room = sorted(sized, key=lambda place: -(place.room_bytes or 0))
+    holding = [place for place in by_room if size <= (place.room_bytes or 0)]
     if holding:
-        rates = {place: device_bandwidth(cards[place.index]) or 0 for place in holding}
-        fastest = max(holding, key=lambda place: (rates[place], place.room_bytes or 0))
+        fastest = max(holding, key=lambda place: device_bandwidth(cards[place.index]) or 0)
         return whole_on_one(there, fastest.where)
-    shares = _layers_by_place(there, sized, layers) if layers else []
-    return _layers_shared_out(model.needs, there, shares, layers) if layers and shares else None
+    if not layers:
+        return None
+    for number in range(2, len(sized) + 1):
+        group = sorted(by_room[:number], key=lambda place: place.index)
+        even = _shared_by_room(model, group)
+        if even is not None and _lacking(even, group, end) <= 0:
+            return even
+    shares = _layers_by_place(there, sized, layers)
+    return _layers_shared_out(model.needs, there, shares, layers) if shares else None
 
 
 def _balanced(model: _BesideRam) -> Needs | None:
@@ -296,7 +305,7 @@ def _layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> 
     states = dict.fromkeys((owned, emptied(owned)))
     for cards in states:
         groups = [
-            (_lacking(_equal_parts(needs, group, cards), group, cards), group)
+            (_lacking(_equal_parts(needs, group, cards), group), group)
             for group in _groups(needs, machine, cards, question)
         ]
         holding = [group for lacking, group in groups if lacking <= 0]
@@ -312,7 +321,7 @@ def _layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> 
         plain = needs_on(needs, Device(devices=len(nearest)))
         less = needs_on(needs, Device(devices=len(nearest), is_lean=True))
         lean = _equal_parts(needs, nearest, owned, is_lean=True)
-        if less.terms != plain.terms and _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
+        if less.terms != plain.terms and _lacking(lean, nearest, "low_bytes") <= 0:
             yield lean
     for cards in states:
         yield from _parts_in_turn(needs, roomiest(_rooms(needs, machine, cards)))
@@ -330,8 +339,7 @@ def _unread(machine: Machine) -> Iterator[Place]:
     if owned is None:
         yield Place(index=0)
     for place in places(owned):
-        device = (owned or ())[place.index]
-        if device.unified is None or device.memory_total_bytes is None:
+        if place.room_bytes is None:
             yield place
 
 
@@ -370,14 +378,12 @@ def _groups(
                 yield group[:number]
 
 
-def _lacking(
-    placed: Needs, group: Sequence[Place], cards: Sequence[Accelerator], end: str = "high_bytes"
-) -> int:
+def _lacking(placed: Needs, group: Sequence[Place], end: str = "high_bytes") -> int:
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
     lacking: list[int] = []
     for place in group:
         held = (getattr(term, end) for term in placed.terms if term.where == place.where)
-        lacking.append(sum(held) - (room_of(cards[place.index], percent_of(placed)) or 0))
+        lacking.append(sum(held) - (place.room_bytes or 0))
     return max(lacking)
 
 
@@ -386,8 +392,7 @@ def smallest_device_bytes(needs: Needs) -> int:
     size = 0
     while True:
         room = int(size * percent_of(needs) // 100)
-        is_large = size >= LARGE_DEVICE_BYTES
-        device = Device(is_large=is_large, total_bytes=size, room_bytes=room)
+        device = Device(is_large=size >= LARGE_DEVICE_BYTES, total_bytes=size, room_bytes=room)
         terms = needs_on(needs, device).terms
         lacking = sum(each.high_bytes for each in terms if each.split is not Split.HOST) - room
         if lacking <= 0:

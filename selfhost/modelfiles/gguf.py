@@ -209,8 +209,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
             predicting += prod(tensor.shape)
         elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
             total += prod(tensor.shape)
-    has_experts = any("exps." in tensor.name for tensor in model.tensors)
-    active = None if has_experts else total
+    active = None if any("exps." in tensor.name for tensor in model.tensors) else total
     if architecture is not None and row_of(architecture) is not UNKNOWN_ROW:
         whole, used = all_and_active(architecture)
         total = whole if model.is_as_row else total

@@ -434,8 +434,7 @@ def _written(
     windows, tokens = constant("sound", "windows"), constant("sound", "tokens")
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
-        read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
-        windows *= read_seconds / audio_seconds
+        windows *= -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS / audio_seconds
     encoded = windows * encoder_seconds(job, decoder, parameter_bytes)
     beams, beside = ("beams_on_cores", "beside") if job.device is None else ("beams", "beside_gpu")
     if job.device is None and job.runtime is not None and job.runtime.multiplies_rows:

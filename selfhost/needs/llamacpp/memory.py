@@ -150,8 +150,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | None, list[Term], l
     if stays_in_ram:
         encoder = [each.replace(split=Split.HOST) for each in encoder]
     how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
-    together = with_files(files, encoder[0], "the projector").replace(how=how)
-    return together, encoder, []
+    return with_files(files, encoder[0], "the projector").replace(how=how), encoder, []
 
 
 def _kept(case: Case) -> tuple[list[Term], list[Unread]]:
