@@ -34,7 +34,7 @@ _PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
 def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
-    """Is it as open as was asked for, may it be used so? None where nothing is conditional."""
+    """How open it is where that was asked; its license where asked, or where it sets conditions."""
     if workload.modify or workload.auditable:
         yield _openness_check(spec, workload)
     license, accepted, commercial = spec.license or License(), workload.license, workload.commercial
@@ -82,11 +82,11 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
             option="--auditable" if is_audit else "--modify",
         )
         findings.append(answer)
-    worst = max(findings, key=lambda finding: finding.severity)
+    worst = max(findings, key=lambda each: each.severity)
     return worst.replace(
-        needs=", ".join(str(finding.needs) for finding in findings),
-        has="; ".join(str(finding.has) for finding in findings),
-        reason=" ".join(finding.reason for finding in findings),
+        needs=", ".join(str(each.needs) for each in findings),
+        has="; ".join(str(each.has) for each in findings),
+        reason=" ".join(each.reason for each in findings),
     )
 
 

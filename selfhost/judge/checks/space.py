@@ -240,7 +240,7 @@ def _within_shell(held: Finding, need: tuple[int, int], needs: Needs, machine: M
     figures: dict[str, Any] = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
     figures |= {"reserve_bytes": held.reserve_bytes, "need": (least, most), "mapped": mapped}
     shell = finding(outcome, code, "shell", figures)
-    return max(held, shell, key=lambda finding: finding.severity)
+    return max(held, shell, key=lambda each: each.severity)
 
 
 def _reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
