@@ -73,7 +73,7 @@ class Finding(Record):
 
 # outcome, code, variant, and the figures that a finding has beside the common ones of its check
 Cell = tuple[Outcome, str, str, dict[str, Any]]
-Case = tuple[object, Cell]
+Branch = tuple[object, Cell]
 PASS, WARN, UNKNOWN, FAIL = Outcome
 _FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
 
@@ -111,9 +111,9 @@ def finding(
     )
 
 
-def first_case(*cases: Case) -> Cell:
-    """The cell of the first case that holds; each case is a condition and its cell."""
-    return next(cell for holds, cell in cases if holds)
+def first_branch(*branches: Branch) -> Cell:
+    """The cell of the first branch that holds; each is a condition and its cell."""
+    return next(cell for holds, cell in branches if holds)
 
 
 def fault(option: str, key: str, **figures: Any) -> WorkloadError:

@@ -29,7 +29,7 @@ from ..devices import (
     runs_on,
 )
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, first_case, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, first_branch, phrase
 from .space import what_is_smaller
 
 # what was not read of an accelerator, by whether its memory was
@@ -170,7 +170,7 @@ def _shares_cell(shares: Sequence[_Share], needs: Needs, question: Question) -> 
         figures |= {"needs": worst.place.high_bytes, "has": worst.room(), "short": max(lacking)}
         figures["devices"], shares = worst.device.name, [worst]
     free = sum(share.device.memory_free_bytes or 0 for share in shares)
-    return first_case(
+    return first_branch(
         (is_tight, (WARN, "accelerator-tight", variant, {})),
         (is_close, (UNKNOWN, "accelerator-close", variant, {})),
         (fits and is_lean, (WARN, "accelerator-lean", "", {})),

@@ -10,7 +10,7 @@ from ...core import Any
 from ...core.workload import Workload
 from ..programs import states_needs_alone
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, first_case, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, first_branch, phrase
 
 # of an answer, and of one that no source confirms
 _BY_ANSWER = {
@@ -132,7 +132,7 @@ def weights_check(question: Question) -> Finding:
         where = "yours to get"
     files = {"files": missing[:_NAMED_FILES], "more": max(0, len(missing) - _NAMED_FILES)}
     closed = {"available": " ".join(getattr(spec.availability, "sentences", ())) or None}
-    cell = first_case(
+    cell = first_branch(
         (weights == "closed", (FAIL, "weights-closed", "", closed)),
         (
             missing and not is_local,
@@ -194,7 +194,7 @@ def context_check(question: Question) -> Finding | None:
         most = reach = 2 * trained
         both = "both"
     is_prompt = (workload.prompt_tokens or 0) >= most
-    cell = first_case(
+    cell = first_branch(
         (not most and question.context_asked, (UNKNOWN, "context-not-known", "", {})),
         (not most, (PASS, "context-trained", both or "default", {})),
         (wanted <= reach, (PASS, "context-trained", both, {})),
