@@ -35,7 +35,7 @@ from selfhost.machine import profiles
 from selfhost.reports.audit_formats import FORMATS
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.reports.words import MACHINE as OF_MACHINES
+from selfhost.reports.words import MACHINE_ROWS
 
 NEEDS, CONTRACT, USAGE, ANSWERS = (
     (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
@@ -309,9 +309,9 @@ def test_each_check_has_its_rows() -> None:
     )
     why_not = shipped_table("labels")["why_not"]
     rules = policy["properties"]["exception"]["items"]["properties"]["rule"]["enum"]
-    known = {*OF_MACHINES, *MODEL_CHECKS}
+    known = {*MACHINE_ROWS, *MODEL_CHECKS}
     lists = {
-        "MODEL_CHECKS in judge/record.py or MACHINE in words.py": sorted(known, key=CHECKS.index),
+        "MODEL_CHECKS (judge/record.py), MACHINE_ROWS (words.py)": sorted(known, key=CHECKS.index),
         "How a verdict is made in docs/contract.md": re.findall(r"(?m)^\| `(\w+)`", table),
         "the reason codes in docs/answers.md": rows,
         "[why_not] of specs/common/labels.toml": [each for each in why_not if "-" not in each],

@@ -34,9 +34,9 @@ LABELS: Mapping[str, Mapping[str, str]] = shipped_table("labels")
 # where the computer that asks is
 HERE = "here"
 
-# what decides comes first; the other findings are rows only where they are not `pass`
-MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
-ORDER = (*MACHINE, *(check for check in CHECKS if check not in MACHINE))
+# checks with a row of the machine, where they do not pass; what decides comes first
+MACHINE_ROWS = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
+ORDER = (*MACHINE_ROWS, *(check for check in CHECKS if check not in MACHINE_ROWS))
 _TOO_LITTLE = "too little "
 # an answer on openness as a person reads it
 OPENNESS_WORDS = {
