@@ -51,7 +51,7 @@ _SIZES = frozenset(("memory", "disk"))
 def run_audit(
     policy: Policy,
     fleet: Fleet,
-    judge: Judge,
+    judge_entry: Judge,
     *,
     today: str,
     progress: Progress | None = None,
@@ -59,14 +59,14 @@ def run_audit(
 ) -> Audit:
     """Judge each model on each machine that the policy names for it; with a baseline, what changed.
 
-    A `SelfhostError` of `judge`, which is pickled for other processes, becomes a problem at the
-    policy's line. `today` is `YYYY-MM-DD` in UTC. Raises `SelfhostError` where it takes too long.
+    A `SelfhostError` of `judge_entry`, which is pickled for other processes, becomes a problem at
+    the policy's line. `today` is `YYYY-MM-DD` in UTC. Raises `SelfhostError` if it takes too long.
     """
     machines, notes, problems = _serving_machines(policy, fleet)
     machines, stated = _with_stated_facts(policy, machines)
     notes = [*fleet.notes, *_note_of_oldest(machines, today), *notes, *stated]
     exceptions = Exceptions(policy, today)
-    judging = FleetJudge(policy, machines, judge, exceptions)
+    judging = FleetJudge(policy, machines, judge_entry, exceptions)
     judging.judge_all((progress or Progress(lambda _line: None)).judged)
     count = len(machines)
     if not count and not problems:
@@ -193,7 +193,7 @@ class PolicyJudge:
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
-def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
+def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     """Every fault that would keep an audit with this policy from an answer on any machine."""
     try:
         policy = read_policy(Document.read(path))
@@ -202,7 +202,7 @@ def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
     refused: dict[int, SelfhostError] = {}
     for wanted in policy.models:
         try:
-            judge(wanted, "default", Machine())
+            judge_entry(wanted, "default", Machine())
         except SelfhostError as error:
             refused[wanted.index] = error
     return entry_problems(policy, refused)
