@@ -13,7 +13,7 @@ from ..core.records import shown
 from . import safetensors, source
 from .gguf import read_gguf
 from .safetensors import stored_notes
-from .source import FILES, LocalModel, listed, reason
+from .source import TEXTS, LocalModel, listed, reason
 from .specfiles import spec_text
 
 __all__ = ["LocalModel", "read_local", "spec_text", "stored_notes"]
@@ -46,7 +46,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
         return safetensors.read_weights(named, numbered_files(named), None)
     begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if name.endswith(".toml") or begin not in (b"{", b"["):
-        kind = next(kind for kind in FILES["named"] if name.endswith(kind["ending"]))
+        kind = next(kind for kind in TEXTS["named"] if name.endswith(kind["ending"]))
         source.fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
         return safetensors.read_weights(named, *safetensors.shards_in(named))

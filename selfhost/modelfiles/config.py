@@ -26,7 +26,7 @@ from ..needs.tensors import (
 )
 from . import source
 from .config_keys import CLASSES, MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
-from .source import FILES, MAX_NUMBER, LocalModel, Unclear, architecture_of, grouped, reason, short
+from .source import MAX_NUMBER, TEXTS, LocalModel, Unclear, architecture_of, grouped, reason, short
 
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
@@ -103,7 +103,7 @@ def _spec(
         quantized=quantized,
         safety=Safety(remote_code=True if has_own_code else None),
         sources=sources,
-        unknown={**keys.unknown, **FILES["never_stated"]},
+        unknown={**keys.unknown, **TEXTS["never_stated"]},
     )
 
 

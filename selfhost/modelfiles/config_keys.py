@@ -12,7 +12,7 @@ from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core import Any
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .source import FILES, Sizes, Unclear, clean, listed, reason, refuse, short
+from .source import TEXTS, Sizes, Unclear, clean, listed, reason, refuse, short
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -134,7 +134,7 @@ class Keys(Sizes):
         stated = self.get("torch_dtype", "dtype")
         stated = stated or self.outer.get("torch_dtype") or self.outer.get("dtype")
         name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
-        return FILES["torch_types"].get(name), stated
+        return TEXTS["torch_types"].get(name), stated
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
@@ -216,7 +216,7 @@ def stored_of(keys: Keys) -> Stored:
 
 def _exception(config: Mapping[str, Any], has_experts: object) -> tuple[bool, str]:
     """Whether the experts alone are narrow (Kimi K2.5); else the key that leaves other matrices."""
-    table = FILES["quantization_config"]
+    table = TEXTS["quantization_config"]
     lists = {key: config[key] for key in table["left_out"] if config.get(key) is not None}
     names = [str(name) for each in lists.values() if isinstance(each, list) for name in each]
     if has_experts and any(map(re.compile(table["experts_alone"]).search, names)):
@@ -232,7 +232,7 @@ def _exception(config: Mapping[str, Any], has_experts: object) -> tuple[bool, st
 
 def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
     """The key that tells the layout, and the layout, None where it is not understood."""
-    layout = FILES["quantization_config"]["layouts"].get(method)
+    layout = TEXTS["quantization_config"]["layouts"].get(method)
     if layout is not None:
         return layout["key"], layout["names"].get(str(config.get(layout["key"])))
     if method in ("gptq", "awq"):
@@ -269,7 +269,7 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     type, bits, group = (weights.get(key) for key in ("type", "num_bits", "group_size"))
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
     whole = "block" if weights.get("strategy") == "block" else group
-    own: Mapping[str, str] = FILES["quantization_config"]["of_linear"]
+    own: Mapping[str, str] = TEXTS["quantization_config"]["of_linear"]
     packed = _packed(f"w{bits}a16", group, zeros) if type == "int" else None
     return own.get(f"{type} {bits} {whole}{zeros}") or packed
 

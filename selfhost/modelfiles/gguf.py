@@ -27,9 +27,9 @@ from ..needs.tensors import (
 )
 from . import source
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
-from .source import FILES, LocalModel, Malformed, Sizes, Unclear, clean, grouped, reason
+from .source import TEXTS, LocalModel, Malformed, Sizes, Unclear, clean, grouped, reason
 
-_TABLE: Mapping[str, Any] = FILES["gguf"]
+_TABLE: Mapping[str, Any] = TEXTS["gguf"]
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 # a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)

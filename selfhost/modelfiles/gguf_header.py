@@ -205,7 +205,7 @@ def _tensor(reader: _Reader) -> tuple[Tensor, int]:
     if min(shape) < 1 or prod(shape) >= 1 << 48:
         reader.damaged(f"{what} has the shape {' × '.join(map(str, shape))}")
     type_id, offset = reader.values("IQ")
-    names = source.FILES["gguf"]
+    names = source.TEXTS["gguf"]
     if str(type_id) in names["retired"]:
         old, left = names["retired"][str(type_id)]
         why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""

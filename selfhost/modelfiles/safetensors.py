@@ -23,7 +23,7 @@ from ..core.files import MAX_PARTS, read_some
 from ..core.records import Record, shown
 from . import source
 from .config import read_config
-from .source import FILES, LocalModel, clean, parse_json, reason, refuse
+from .source import TEXTS, LocalModel, clean, parse_json, reason, refuse
 
 MAX_HEADER_BYTES = 100_000_000
 # of one file: a LoRA adapter of every expert of Kimi K2 would have 138,240; an entry takes 120 to
@@ -106,14 +106,14 @@ def read_weights(
         model = read_config(config)
     else:
         # _with_weights knows the parameters where the weights are not packed
-        spec = source.spec_of(path, unknown=dict(FILES["undescribed"]))
+        spec = source.spec_of(path, unknown=dict(TEXTS["undescribed"]))
         model = LocalModel(spec=spec, quantization=weights.dtype)
     spec, headers = model.spec, f"headers of the safetensors files of {shown(path)}"
     spec = spec.replace(
         unknown={
             key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")
         },
-        tokenizer=any(source.beside(files[0], name) for name in FILES["tokenizers"]),
+        tokenizer=any(source.beside(files[0], name) for name in TEXTS["tokenizers"]),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": headers, "safety": "format of the files"},
         origin=path,
@@ -221,7 +221,7 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
         predict_more=any(map(_PREDICTS_MORE.search, names)),
         is_scaled=is_scaled,
         total=sum(elements.values()) if elements.keys() <= counted else None,
-        dtype=FILES["safetensors"]["dtypes"].get(max(elements, key=elements.__getitem__)),
+        dtype=TEXTS["safetensors"]["dtypes"].get(max(elements, key=elements.__getitem__)),
     )
 
 
@@ -262,7 +262,7 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
 
 def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
     """Dtype, elements and bytes of a tensor."""
-    bits: Mapping[str, int] = FILES["safetensors"]["bits"]
+    bits: Mapping[str, int] = TEXTS["safetensors"]["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
     # numbers of a header are unsigned and of 64 bits
@@ -283,7 +283,7 @@ def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
 
 def weight_files_ending(names: Iterable[str], ending: str | tuple[str, ...]) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
-    others = tuple(FILES["safetensors"]["not_the_model"])
+    others = tuple(TEXTS["safetensors"]["not_the_model"])
     return [each for each in names if each.lower().endswith(ending) and not each.startswith(others)]
 
 

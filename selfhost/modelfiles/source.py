@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
-# what lies in files of models
-FILES: Mapping[str, Any] = shipped_table("model_files")
+# model_files.toml: the words that lie in files of models, and those of faults and reasons
+TEXTS: Mapping[str, Any] = shipped_table("model_files")
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
@@ -69,13 +69,13 @@ def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
 
 def refuse(path: str, fault: str, **values: object) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
-    message, remedy = (text.format(**values) for text in FILES["faults"][fault])
+    message, remedy = (text.format(**values) for text in TEXTS["faults"][fault])
     fail(path, message, remedy)
 
 
 def reason(fact: str, **values: object) -> str:
     """Why something is not known, as `[reasons]` of model_files.toml words it."""
-    return str(FILES["reasons"][fact].format(**values))
+    return str(TEXTS["reasons"][fact].format(**values))
 
 
 def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
         refuse(path, "zeros")
     if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         refuse(path, "web-page")
-    for kind in () if start[4:9] == SAFETENSORS else FILES["not_a_model"]:
+    for kind in () if start[4:9] == SAFETENSORS else TEXTS["not_a_model"]:
         if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
             fail(path, kind["message"], kind["remedy"])
 
@@ -189,7 +189,7 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
     if not text:
         unknown["license.id"] = "the header does not say"
         return None
-    licenses = {id.removesuffix("-only").lower(): id for id in FILES["licenses"]}
+    licenses = {id.removesuffix("-only").lower(): id for id in TEXTS["licenses"]}
     if text.lower() in licenses:
         return License(id=licenses[text.lower()])
     url = link if link.startswith(("https://", "http://")) else None

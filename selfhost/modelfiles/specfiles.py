@@ -23,7 +23,7 @@ from ..core.tables import Document, Path, shipped_table
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
-from .source import FILES
+from .source import TEXTS
 
 _BARE = re.compile(r"(?a)[A-Za-z0-9_-]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -160,7 +160,7 @@ def checked_spec(path: str) -> ModelSpec:
 
 def _note(document: Document, place: Path, fault: str, **values: object) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
-    message, remedy = (text.format(**values) for text in FILES["spec_faults"][fault])
+    message, remedy = (text.format(**values) for text in TEXTS["spec_faults"][fault])
     document.add(place, message, remedy)
 
 
@@ -257,7 +257,7 @@ def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] 
         apart = abs(true - stated)
         if apart > max(int(stated * PARAMETERS_SHARE), rounded) + more:
             share = f"{apart / stated * 100:.{0 if apart * 10 > stated else 1}f} %"
-            (what, correct), than = FILES["spec_bases"][basis], "more" if true > stated else "less"
+            (what, correct), than = TEXTS["spec_bases"][basis], "more" if true > stated else "less"
             figures = {"stated": stated, "true": true, "share": share, "than": than, "key": key}
             _note(document, ("parameters", key), "count", what=what, correct=correct, **figures)
 
