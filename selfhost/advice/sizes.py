@@ -135,7 +135,7 @@ class ContainerSize(Report):
 
     @property
     def seconds_to_start(self) -> int:
-        """Downloading at the stated pace or 5 MB/s, and five minutes to load."""
+        """Downloading at the stated pace, or the assumed one, and five minutes to load."""
         rate = self.workload.download_bytes_per_second or _ASSUMED_BYTES_PER_SECOND
         return 300 + (self.disk_bytes or 0) // rate
 
