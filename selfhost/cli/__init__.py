@@ -1,6 +1,6 @@
 """The command line: arguments in, a report out, one exit code."""
 
-# module and function of each command, and what it is for, in the order in which `--help` lists them
+# module of this package and function of each command, and its purpose, in the order of `--help`
 COMMANDS = {
     "check": ("commands.check", "can a model run here, or is an API the practical route"),
     "list": ("list.run", "what runs on this machine, best first"),
