@@ -53,10 +53,10 @@ _STORE_VARIABLES = {
 
 
 class Given(Record):
-    """What a machine gives of its RAM on that `basis`: what is free now, what it gives idle, with
-    other programs closed, beyond the reserve, and the ceiling, the most on which a verdict rests;
-    None: not known. `is_stated`: the reserve was asked for. What leaves less than the margin is
-    tight. `lift`: the line that lifts the limit where the shell sets it.
+    """What a machine gives of its RAM on that `basis`; None: not known. `now_bytes`: what is free;
+    `idle_bytes`: the limit without the reserve, as with other programs closed; `ceiling_bytes`: the
+    most of these, on which a verdict rests; `is_stated`: the reserve was asked for; `margin_bytes`:
+    what leaves less is tight; `lift`: the line that lifts the limit where the shell sets it.
     """
 
     basis: str
