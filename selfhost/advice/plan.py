@@ -75,8 +75,8 @@ class LeastCpu(Record):
 
 
 class LeastAccelerator(Record):
-    """Memory of one accelerator that holds all of it, and of the RAM beside it, None where a need
-    that is stated as one figure does not say; `required` by the runtime.
+    """Memory of one accelerator that holds all of it, and of the RAM beside it as `_bytes_by_place`
+    counts it, None where a need stated as one figure does not say; `required` by the runtime.
     """
 
     required: bool
@@ -249,7 +249,7 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     architecture = vast.architecture or ""
     is_mac = (vast.system, architecture) == ("macos", "aarch64")
     runs_in_ram = not gpu_only or is_mac
-    card_bytes, beside, disk = _places(needs, gpu_only, question.making_bytes)
+    card_bytes, beside, disk = _bytes_by_place(needs, gpu_only, question.making_bytes)
     held = needs.memory.high_bytes if runs_in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
@@ -291,7 +291,7 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     return question, judged, least
 
 
-def _places(needs: Needs, gpu_only: bool, making_bytes: int) -> tuple[int, int, int | None]:
+def _bytes_by_place(needs: Needs, gpu_only: bool, making_bytes: int) -> tuple[int, int, int | None]:
     """Bytes of one accelerator that holds it, of the RAM beside that, and of the disk."""
     terms = needs_on(needs, Device()).terms
     beside = sum(term.high_bytes for term in terms if term.where == "host")

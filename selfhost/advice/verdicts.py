@@ -348,7 +348,7 @@ def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
     judged = launch.judged.finding("runtime")
     rule = runtime.rule_of(launch.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
-    lines = _runtime_lines(runtime, judged.code if judged else "", machine, _places(launch))
+    lines = _runtime_lines(runtime, judged.code if judged else "", machine, install_keys(launch))
     said, family = "\n".join(run_lines), launch.spec.family
     beyond = [names for key, names in runtime.packages.items() if key == family or key in said]
     packages = " ".join(dict.fromkeys(" ".join(beyond if run_lines else ()).split()))
@@ -362,14 +362,14 @@ def _install(launch: Launch, run_lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _runtime_lines(
-    runtime: RuntimeSpec, code: str, machine: Machine, places: Sequence[str]
+    runtime: RuntimeSpec, code: str, machine: Machine, keys: Sequence[str]
 ) -> tuple[str, ...]:
     """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
     if machine.platform in runtime.builds_from_source:
         return (f"# build {runtime.name} from source: {runtime.source_build}",)
-    lines = install_lines(runtime, places)
+    lines = install_lines(runtime, keys)
     if not lines and runtime.builds:
         lines = (f"# download {runtime.name}: {runtime.builds}",)
     if lines and runtime.install_needs:
@@ -381,7 +381,7 @@ def _runtime_lines(
     return lines
 
 
-def _places(launch: Launch) -> list[str]:
+def install_keys(launch: Launch) -> list[str]:
     """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
     machine, system = launch.machine, launch.machine.system or "linux"
     is_in_ram = launch.judged.placement in (None, "host")

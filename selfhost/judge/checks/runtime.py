@@ -131,17 +131,17 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
     return finding(*cell, needs=runtime.name)
 
 
-def install_lines(runtime: RuntimeSpec, places: Sequence[str]) -> tuple[str, ...]:
-    """What to type to get the runtime on the first of the places, a system or SYSTEM-VENDOR."""
-    return next((runtime.install[key] for key in (*places, "any") if key in runtime.install), ())
+def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[str, ...]:
+    """What to type to get the runtime, by the first of the keys, a system or SYSTEM-VENDOR."""
+    keys = *install_keys, "any"
+    return next((runtime.install[key] for key in keys if key in runtime.install), ())
 
 
 def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
     """The first program among those lines, else the first comment; "" for none."""
-    vendors = {gpu.vendor for gpu in machine.accelerators or ()}
-    system = machine.system or "linux"
-    places = [f"{system}-{vendor}" for vendor in vendors] if len(vendors) == 1 else []
-    lines = install_lines(runtime, [*places, system])
+    vendors, system = {gpu.vendor for gpu in machine.accelerators or ()}, machine.system or "linux"
+    own = [f"{system}-{vendor}" for vendor in vendors] if len(vendors) == 1 else []
+    lines = install_lines(runtime, [*own, system])
     # a comment that ends in a colon has its command in the next
     is_open = bool(lines) and lines[0].endswith(":")
     first = " ".join(line.removeprefix("# ") for line in lines[: 1 + is_open])
