@@ -15,7 +15,7 @@ from . import cpus, gpus
 from .changes import planned
 from .profiles import all_profiles, machine_called, unknown_machine
 from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
-from .understand import Description, cards_named, understand
+from .understand import Description, cards_named, read_description
 from .words import BREAK, UnknownGpuError, bad_name, joined, tokens
 
 _MOST_LETTERS = 120
@@ -46,7 +46,7 @@ def named(text: str) -> tuple[Machine, str | None]:
         if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
             raise bad_name("unlisted_gpu", text)
         words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
-        match = machine_called(" ".join(words)) or _described(understand(text))
+        match = machine_called(" ".join(words)) or _described(read_description(text))
     machine, note = match
     if note is not None:
         total = machine.sources.get("memory_total_bytes", machine.name)

@@ -94,7 +94,7 @@ class Description:
                     yield start, start + length, run
 
 
-def understand(text: str) -> Description:
+def read_description(text: str) -> Description:
     """Raises `UnknownMachineError` where the text names two things, or one that is not known."""
     if wrong := shape("zero").search(text.lower()):
         raise bad_name("zero", text, size=wrong[0].strip())
@@ -118,7 +118,7 @@ def understand(text: str) -> Description:
 
 
 def cards_named(text: str) -> words.NamedCards:
-    """The GPUs that `text` names and nothing else, as `understand` reads them; `none` is no GPU.
+    """The GPUs that `text` names and nothing else, as in `read_description`; `none` is no GPU.
 
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Of several cards that a
     name can mean the smallest and slowest is taken, of sizes the usual. Raises `UnknownGpuError`.
