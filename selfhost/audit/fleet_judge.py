@@ -22,7 +22,7 @@ from ..judge.record import Verdict
 from ..machine.record import BANDWIDTH, Machine
 from .machines import Machines, Numbers, Slot, with_numbers
 from .policy import Policy, Wanted
-from .rows import Exceptions, Group, Row, row_of, unplaced_row
+from .rows import Exemptions, Group, Row, row_of, unplaced_row
 
 # gives the verdict of one entry, under the basis of memory that holds there, on one machine
 Judge = Callable[[Wanted, str, Machine], Verdict]
@@ -58,7 +58,7 @@ class FleetJudge:
     """Judges a policy's entries: `placed` are for a machine, `refused` could not be judged."""
 
     def __init__(
-        self, policy: Policy, machines: Machines, judge: Judge, exceptions: Exceptions
+        self, policy: Policy, machines: Machines, judge: Judge, exceptions: Exemptions
     ) -> None:
         self._policy, self._machines, self._judge = policy, machines, judge
         self._exceptions = exceptions

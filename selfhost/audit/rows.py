@@ -242,7 +242,7 @@ def _exit_code_of(policy: Policy, wanted: Wanted, result: Result) -> int:
     return 3 if is_unknown and counts_as == "unknown" else 1
 
 
-class Exceptions:
+class Exemptions:
     """The policy's exceptions, and how many rows each covers, or would if it were in force."""
 
     def __init__(self, policy: Policy, today: str) -> None:

@@ -42,7 +42,7 @@ from .drafts import NOT_JUDGED
 from .fleet_judge import FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
 from .policy import FACT_KEYS, Fault, MachineClass, Policy, Wanted, read_policy
-from .rows import Audit, Exceptions, Result, Row, Since, listed
+from .rows import Audit, Exemptions, Result, Row, Since, listed
 
 # a row is judged where one of them was held against the machine
 _SIZES = frozenset(("memory", "disk"))
@@ -65,7 +65,7 @@ def run_audit(
     machines, notes, problems = _serving_machines(policy, fleet)
     machines, stated = _with_stated_facts(policy, machines)
     notes = [*fleet.notes, *_note_of_oldest(machines, today), *notes, *stated]
-    exceptions = Exceptions(policy, today)
+    exceptions = Exemptions(policy, today)
     judging = FleetJudge(policy, machines, judge_entry, exceptions)
     judging.judge_all((progress or Progress(lambda _line: None)).judged)
     count = len(machines)
