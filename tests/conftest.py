@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden",
         action="store_true",
-        help="write tests/golden anew; read each change by eye before you commit it",
+        help="write tests/golden and tests/answers anew; read each change before you commit it",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from difflib import unified_diff
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,12 @@ class Golden:
         path = GOLDEN / name
         if self.update:
             path.write_text(masked, encoding="utf-8")
-        assert path.exists(), f"{path} is missing: run pytest --update-golden, then read it"
-        same = masked == path.read_text(encoding="utf-8")
-        assert same, f"{path} differs: run pytest --update-golden, then read `git diff`"
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        changes = unified_diff(before.splitlines(True), masked.splitlines(True), n=0)
+        lines = [line for line in [*changes][2:] if line[0] != "@"]
+        file = os.environ["PYTEST_CURRENT_TEST"].partition("::")[0]
+        why = f"{path} differs; if wanted: pytest -n 0 {file} --update-golden; read `git diff`\n"
+        assert not lines, why + "".join(lines[:10])
 
 
 def pack(base: Path) -> Path:

@@ -41,7 +41,7 @@ TOOL = _tool()
 def test_a_schema_is_what_the_records_say(name: str) -> None:
     """After a change of a record: `python tools/schemas.py`."""
     path = SCHEMAS / f"{name.replace('/', '-')}.json"
-    assert path.read_text(encoding="utf-8") == TOOL.text_of(name)
+    assert path.read_text(encoding="utf-8") == TOOL.text_of(name), "run python tools/schemas.py"
 
 
 @each("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
