@@ -421,4 +421,4 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[li
         "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
     }
-    return fill_blanks(runtime.commands["file"], values).split()[count:], options
+    return fill_blanks(runtime.commands.get("file", ""), values).split()[count:], options
