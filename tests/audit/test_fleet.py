@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from helpers.paths import ROOT
+from helpers.paths import DATA, ROOT
 from selfhost.audit import fleet_judge
 from selfhost.audit.fleet_judge import Progress
 from selfhost.audit.machines import load_machines
@@ -26,55 +26,7 @@ from selfhost.machine.reader import Machine
 TODAY = "2026-11-21"
 # its specs are read once for all tests
 catalogue = cache(open_catalogue)
-POLICY = """
-schema = 1
-on_unknown = "warning"
-[[class]]
-name = "big"
-match = { memory_total = ">=30GiB", architecture = "x86_64" }
-memory = "total"
-[[class]]
-name = "busy"
-match = { label = { site = "s[01]" } }
-memory = "available"
-[[model]]
-name = "mistral-7b"
-[[model]]
-name = "llama-3.3-70b"
-machines = ["class:big", "host:m-00*"]
-min_tokens_per_second = 6
-[[model]]
-name = "qwen3-4b"
-parallel = 4
-min_tokens_per_second = 5
-[[model]]
-name = "stable-diffusion-1.5"
-machines = ["label:site=s2"]
-[[model]]
-name = "gemma-3-27b"
-runtime = "vllm"
-require_runtime = true
-machines = ["label:site=s[12]"]
-[[together]]
-models = ["mistral-7b", "hermes-2-theta-llama-3-8b"]
-machines = ["label:site=s3"]
-[[together]]
-models = ["bge-m3", "flux.1-dev"]
-machines = ["label:site=s[12]"]
-[[exception]]
-model = "mistral-7b"
-rule = "memory"
-reason = "a small site"
-owner = "ops"
-machines = ["label:site=s1", "host:m-004"]
-expires = 2027-01-01
-[[exception]]
-model = "mistral-7b"
-rule = "disk"
-reason = "new disks come"
-owner = "ops"
-expires = 2026-01-01
-"""
+POLICY = (DATA / "fleet.toml").read_text(encoding="utf-8")
 PROFILES = ("aws-g5.12xlarge", "desktop-rx9070xt-16gb", "aws-m7i.2xlarge", "dgx-spark")
 RECORDED = ("linux-desktop-alder-lake", "macos-apple-m2", "linux-vm-shared-group-and-tmpfs-cache")
 

@@ -6,88 +6,17 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from helpers.paths import DATA
 from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
 from selfhost.advice.several import Shown, Size
-from selfhost.core.records import Unread
 from selfhost.core.tables import shipped_table
 from selfhost.judge.record import Finding, Outcome, Quality, Verdict
-from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
+from selfhost.machine.record import Accelerator, Machine
 
 GIB = 2**30
 
-LAPTOP = Machine(
-    is_this_one=True,
-    read_at="2026-11-20T08:30:00Z",
-    scope="vm",
-    system="linux",
-    architecture="x86_64",
-    memory_total_bytes=25_257_185_280,
-    memory_limit_bytes=25_257_185_280,
-    memory_available_bytes=24_551_292_928,
-    swap_free_bytes=0,
-    cpu_model="AMD EPYC 9V74 80-Core Processor",
-    cpu_cores_usable=2.0,
-    instruction_sets=(
-        "sse4_2",
-        "avx",
-        "avx2",
-        "f16c",
-        "fma",
-        "bmi2",
-        "avx512f",
-        "syscall",
-        "rdtscp",
-    ),
-    disks=(
-        Disk(
-            purpose="llama.cpp",
-            path="~/.cache/llama.cpp",
-            free_bytes=181_000_000_000,
-            total_bytes=260_000_000_000,
-            filesystem="ext4",
-            writable=True,
-        ),
-        Disk(
-            purpose="ollama",
-            path="/usr/share/ollama/.ollama/models",
-            total_bytes=260_000_000_000,
-            filesystem="ext4",
-        ),
-    ),
-    models_present=(
-        PresentModel(path="~/.cache/llama.cpp/tinyllama.Q4_K_M.gguf", size_bytes=668_788_096),
-    ),
-    accelerators=(),
-    runtimes=(PresentRuntime(id="ollama", version="0.9.6", path="/usr/local/bin/ollama"),),
-    sources={
-        "memory_total_bytes": "/proc/meminfo, MemTotal",
-        "memory_limit_bytes": "/proc/meminfo, MemTotal; no control group sets less",
-        "memory_available_bytes": "/proc/meminfo, MemAvailable",
-        "swap_free_bytes": "/proc/meminfo, SwapFree",
-        "cpu_model": "/proc/cpuinfo, model name",
-        "cpu_cores_usable": "sched_getaffinity; no quota in /sys/fs/cgroup/cpu.max",
-        "instruction_sets": "/proc/cpuinfo, flags",
-        "accelerators": "/sys/class/drm: no card with memory of its own",
-        "disks": "statvfs",
-    },
-    unread=(
-        Unread(
-            fact="disks.ollama.free_bytes",
-            reason="permission denied: /usr/share/ollama/.ollama/models",
-            remedy="run as the user ollama, or give the free space with --set disk=100GB",
-        ),
-        Unread(
-            fact="cpu_cores_physical",
-            reason="/proc/cpuinfo lists no core id in this virtual machine",
-        ),
-        Unread(
-            fact="memory_bandwidth_bytes_per_second",
-            reason="it was not measured",
-            remedy="add --measure (a few seconds)",
-        ),
-    ),
-)
+LAPTOP = Machine.from_file(str(DATA / "laptop.json")).replace(is_this_one=True, name="this machine")
 
 WORKSTATION = LAPTOP.replace(
     name="ws-17",

@@ -11,7 +11,7 @@ from statistics import median
 import pytest
 
 from helpers.machines import machine_with
-from helpers.paths import ROOT
+from helpers.paths import ROOT, TRUTH
 from judge.small import speed_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
@@ -28,46 +28,7 @@ import compute_runs
 import speed_residuals
 
 TABLE = tomllib.loads((ROOT / "specs/common/pace.toml").read_text(encoding="utf-8"))
-# by source: how many of 100 runs lie inside at least, and how far off and how wide half of them are at most
-BOUNDS = {
-    "speed_public.json": (86, 0.15, 2.1),
-    "speed.json": (94, 0.13, 2.1),
-    "speed_backends.json, fitted": (87, 0.17, 2.1),
-    "speed_backends.json, kept out of the fit": (90, 0.15, 2.1),
-    "speed_drafts.json": (93, 0.25, 3.3),
-    "speed_batches.json, several at once": (85, 0.26, 5),
-    "speed_split.json, fitted": (85, 0.25, 3),
-    "speed_split_later.json, in that fit since": (86, 0.24, 3.2),
-    "speed_split_later.json, by the machine's name": (84, 0.23, 3.5),
-    "speed_parallel.json, many requests at once": (86, 0.25, 5),
-    "speed_tensor_parallel.json, the same on several GPUs": (88, 0.29, 6.5),
-    "speed_split.json, prompts, fitted": (90, 0.35, 4.5),
-    "speed_transformers.json, fitted": (95, 0.22, 6.5),
-    "speed_transformers.json, kept out of the fit": (93, 0.2, 7),
-    "speed_vllm.json, fitted": (95, 0.16, 2.2),
-    "speed_vllm.json, kept out of the fit": (90, 0.13, 2.2),
-    "speed_pictures.json": (95, 0.26, 4.8),
-    "speed_sound.json": (92, 0.55, 50),
-    "speed_types.json, fitted": (95, 0.12, 2.2),
-    "speed_types.json, kept out of the fit": (82, 0.32, 2.2),
-    "speed_types.json, processors, fitted": (93, 0.16, 2.0),
-    "speed_types.json, processors, kept out of the fit": (95, 0.21, 8),
-    "speed_intel.json, fitted": (93, 0.42, 6.5),
-    "speed_intel.json, kept out of the fit": (90, 0.42, 6.5),
-    "speed_mlx_prompts.json, fitted": (89, 0.22, 2.3),
-    "speed_mlx_prompts.json, kept out of the fit": (95, 0.15, 3),
-    "speed_prompts.json, fitted": (95, 0.24, 3.1),
-    "speed_prompts.json, kept out of the fit": (92, 0.22, 4.6),
-    "speed_fresh.json, in no fit": (90, 0.15, 2.2),
-    "speed_processors.json, which tell their RAM": (88, 0.16, 2.3),
-    "speed_processors_later.json, in the fit since": (85, 0.23, 2.4),
-    "speed_processors_unseen.json, in the fit since": (85, 0.19, 2.3),
-    "speed_processors_many.json, in the fit since": (86, 0.19, 3.5),
-    "speed_processors_newest.json, in no fit": (85, 0.34, 4.3),
-    "speed_training.json": (97, 0.27, 4.8),
-    "speed_documents.json": (95, 0.41, 6.5),
-    "speed_whisper.json": (89, 0.17, 3.3),
-}
+BOUNDS = tomllib.loads((TRUTH / "pace_bounds.toml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("source", BOUNDS)
