@@ -19,6 +19,7 @@ from helpers.paths import EXAMPLES, RECORDS
 from helpers.written import Golden, validate
 from selfhost.__main__ import start
 from selfhost.cli import COMMANDS
+from selfhost.cli import list as listing
 from selfhost.cli import main as cli
 
 RECORD = RECORDS / "vm-24gib.json"
@@ -355,3 +356,35 @@ def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     # words of which one alone is no name are one name together
     words = run(capsys, "check", "gpt", "oss", "20b", "--json", *ON_RECORD)
     assert json.loads(words[1])["model"]["id"] == "gpt-oss-20b"
+
+
+def test_a_computer_with_other_facts_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "check", "gpt2", "--set", "memory=64GiB")
+    assert "HERE" not in out
+    assert "this computer with what you stated" in out
+
+
+def test_a_typed_format_goes_before_the_ending_of_the_file(tmp_path: Path) -> None:
+    for words, is_json in (("--format text", False), ("", True)):
+        cli.main(["show", "gpt2", *ON_RECORD, *words.split(), "--output", str(tmp_path / "x.json")])
+        assert (tmp_path / "x.json").read_text().startswith("{") == is_json
+
+
+def test_a_value_of_a_label_may_hold_the_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "machine", "--label", "url=a=b", "--json")
+    assert json.loads(out)["labels"] == {"url": "a=b"}
+
+
+def test_a_catalogue_is_old_after_six_whole_months(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(today: str) -> str:
+        monkeypatch.setattr(listing, "utc_today", lambda: today)
+        return run(capsys, "list", "speech", "--top", "1", *ON_RECORD)[1]
+
+    made = re.search(r"months old \((\d{4})-(\d\d)-(\d\d)\)", listed("2036-12-31"))
+    assert made is not None
+    year, month, day = map(int, made.groups())
+    later = f"{year + (month > 6)}-{(month + 5) % 12 + 1:02}"
+    assert "is 6 months old" in listed(f"{later}-{day:02}")
+    assert "months old (" not in listed(f"{later}-{day - 1:02}")

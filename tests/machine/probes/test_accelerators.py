@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from helpers.paths import DATA
 from helpers.recordings import Build
 from selfhost.machine.probes import system
 from selfhost.machine.probes.host import RecordedHost
@@ -175,6 +176,21 @@ def test_a_container_that_was_handed_no_gpu(build: Build) -> None:
     assert "--gpus all" in why(read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": "all"})))[1]
 
 
+def test_a_container_that_was_handed_one_of_two_gpus(build: Build) -> None:
+    """Its device files count where the driver is silent, not the bus of the host."""
+    both = BUS | {name.replace("01:00", "02:00"): value for name, value in BUS.items()}
+    assert len(cards(read_machine(build(both | NODES)))) == 1
+    assert len(cards(read_machine(build(both | NODES | {"/dev/nvidia1": "x"})))) == 2
+
+
+def test_a_card_in_an_arm_server_has_its_own_memory(build: Build) -> None:
+    """Only one of which the driver says that it has no memory of its own shares the RAM, as a GB10 does."""
+    for size, unified in ((TOTAL, False), (None, True)):
+        asked = device(memory_total_bytes=size, memory_free_bytes=size, error=None if size else 3)
+        (card,) = cards(read_machine(build(NODES, nvml=answer(asked), machine="aarch64")))
+        assert (card.memory_total_bytes, card.unified) == (size, unified)
+
+
 @pytest.mark.parametrize(
     ("board", "compatible", "name"),
     [
@@ -200,45 +216,6 @@ def test_a_jetson_is_told_by_its_chip(
 
 # ------------------------------------------------------------------ NVIDIA: asking for real, in a child
 
-# stands in for the driver's own library, by the declarations of nvml.h
-FAKE_LIBRARY = r"""
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-typedef struct device *nvmlDevice_t;
-typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
-static const char *scenario(void) { const char *word = getenv("FAKE_NVML"); return word ? word : ""; }
-int nvmlInit_v2(void) {
-    puts("chatter"); fflush(stdout);
-    if (!strcmp(scenario(), "hang")) sleep(60);
-    if (!strcmp(scenario(), "exit")) _exit(3);
-    if (!strcmp(scenario(), "crash")) *(volatile int *)0 = 1;
-    return strcmp(scenario(), "mismatch") ? 0 : 18;
-}
-int nvmlSystemGetDriverVersion(char *text, unsigned int size) { snprintf(text, size, "590.48.01"); return 0; }
-int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 2; return 0; }
-int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
-    *device = (nvmlDevice_t)(0x7f0000001000UL + index); return 0;
-}
-static int is_part(nvmlDevice_t device) { return (unsigned long)device >> 44 == 6; }
-int nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size) {
-    snprintf(text, size, "NVIDIA H100 80GB HBM3%s", is_part(device) ? " MIG 1g.10gb" : ""); return 0;
-}
-int nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
-    memory->total = (is_part(device) ? 9984ULL : 81559ULL) << 20; memory->used = 478ULL << 20;
-    memory->free = memory->total - memory->used; return 0;
-}
-int nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *now, unsigned int *later) { *now = *later = !strcmp(scenario(), "mig"); return 0; }
-int nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count) { *count = 7; return 0; }
-int nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *part) {
-    *part = (nvmlDevice_t)(0x600000000000UL + index); return index == 0 || index == 6 ? 0 : 6;
-}
-int nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
-int nvmlDeviceGetMemoryBusWidth(nvmlDevice_t device, unsigned int *width) { *width = 5120; return 0; }
-int nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, int clock, unsigned int *rate) { *rate = clock == 2 ? 2619 : 1; return 0; }
-"""
-
 
 class Asking(RecordedHost):
     """Files of a recording, and a child that is started for real."""
@@ -254,9 +231,8 @@ def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build) -> Any
     folder.mkdir()
     if shutil.which("gcc") is None or sys.platform != "linux":
         pytest.skip("no compiler to make a stand-in of the driver's library with")
-    (folder / "nvml.c").write_text(FAKE_LIBRARY)
     library = folder / "libnvidia-ml.so.1"
-    words = ["gcc", "-shared", "-fPIC", "-w", "-o", str(library), str(folder / "nvml.c")]
+    words = ["gcc", "-shared", "-fPIC", "-w", "-o", str(library), str(DATA / "nvml.c")]
     subprocess.run(words, check=True)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
 
