@@ -221,14 +221,14 @@ def _activations(training: Training) -> Term:
         remark = "; one input of each layer, and the larger of one layer and the logits"
     each += 8 * hidden
     size = training.tokens * each
-    high = int((1.6 if checkpointing else 2) * size)
+    ends, source = _RULES["activation_ends"], _RULES["activations_source"]
+    high = int(ends["checkpointed" if checkpointing else "high"] * size)
     if not training.trains_all:
         # peft adds adapters to all experts of a layer at once
         high += 2 * width * training.experts // (model.layers if checkpointing else 1)
     line = f"{training.tokens:,} tokens × {each:,} bytes{remark}"
     how = How.ASSUMED if model.recurrent else How.COMPUTED
-    ends, source = {"low": int(0.55 * size), "high": high}, _RULES["activations_source"]
-    return term("activations", size, how, source, line, **ends)
+    return term("activations", size, how, source, line, low=int(ends["low"] * size), high=high)
 
 
 def _saved_in_layers(training: Training) -> tuple[int, int]:
