@@ -149,7 +149,7 @@ def _shared_by_room(
     if only_stated and number is None and case.settings.get("cpu_expert_layers") is None:
         return None
     counted = layers + 1 if number is None else min(layers + 1, int(number))
-    rooms = [DEVICE_MARGIN_BYTES + (place.room_bytes or 0) for place in group]
+    rooms = [DEVICE_MARGIN_BYTES + each.room_bytes if each.room_bytes else 1 for each in group]
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
     counts = zip(group, pairwise([0, *ends]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
@@ -166,21 +166,23 @@ def _layout_on_cards(
     from .pace.rates import device_bandwidth
 
     there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
-    sized = [place for place in candidates if place.room_bytes is not None]
+    sized = {each: each.room_bytes for each in candidates if each.room_bytes is not None}
+    rates = {place: device_bandwidth(cards[place.index]) or 0 for place in sized}
     size = sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
-    by_room = sorted(sized, key=lambda place: -(place.room_bytes or 0))
-    holding = [place for place in by_room if size <= (place.room_bytes or 0)]
+    holding = [place for place in sized if size <= sized[place]]
     if holding:
-        fastest = max(holding, key=lambda place: device_bandwidth(cards[place.index]) or 0)
-        return whole_on_one(there, fastest.where)
+        return whole_on_one(there, max(holding, key=lambda each: (rates[each], sized[each])).where)
     if not layers:
         return None
-    for number in range(2, len(sized) + 1):
+    by_room = sorted(sized, key=lambda place: (-sized[place], -rates[place]))
+    # a program that has to be told to take one takes all, others as few as hold it
+    takes_all = model.question.runtime and "one_device" in model.question.runtime.options
+    for number in range(len(sized) if takes_all else 2, len(sized) + 1):
         group = sorted(by_room[:number], key=lambda place: place.index)
         even = _shared_by_room(model, group)
         if even is not None and _lacking(even, group, end) <= 0:
             return even
-    shares = _layers_by_place(there, sized, layers)
+    shares = _layers_by_place(there, [*sized], layers)
     return _layers_shared_out(model.needs, there, shares, layers) if shares else None
 
 
@@ -339,7 +341,8 @@ def _unread(machine: Machine) -> Iterator[Place]:
     if owned is None:
         yield Place(index=0)
     for place in places(owned):
-        if place.room_bytes is None:
+        device = (owned or ())[place.index]
+        if device.unified is None or device.memory_total_bytes is None:
             yield place
 
 
