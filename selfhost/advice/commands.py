@@ -99,6 +99,9 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
     ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
     wanted = workload.quantization, judged.offload
     way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
+    terms, layers = getattr(judged.needs, "terms", ()), getattr(spec.architecture, "layers", 0)
+    cache = {term.where: term.bytes for term in terms if term.name == "kv_cache"}
+    size = sum(cache.values())
     by_blank: dict[str, object] = {
         **_values_of_files(launch),
         **_values_of_model(launch),
@@ -111,6 +114,8 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "memory_share": "memory_share" in runtime.options and _memory_share(launch),
         "devices": len(launch.cards_used),
         "card": "".join(map(str, launch.cards_used[:1])),
+        # as much of the cache is there as of the layers
+        "gpu_layers": layers * (size - cache.get("host", 0)) // max(1, size),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
@@ -231,10 +236,10 @@ def _device_word(launch: Launch) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
     devices, cards = launch.runtime.devices, launch.machine.accelerators or ()
     if launch.judged.placement not in (None, "host"):
-        vendors = {card.vendor for card in cards}
-        if launch.judged.placement == "split" or len(launch.cards_used) > 1 or len(vendors) != 1:
-            return devices.get("several")
-        return devices.get(vendors.pop())
+        vendors = {cards[number].vendor for number in launch.cards_used if cards}
+        several = "split" if launch.judged.placement == "split" else "several"
+        is_one = several != "split" and len(launch.cards_used) == len(vendors) == 1
+        return devices.get(vendors.pop() if is_one else several)
     # a GPU that shares the RAM is used where the program can, whatever the placement is called
     keys = ["host"]
     for gpu in reversed(cards):
@@ -508,8 +513,7 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
     }
     is_quantized_after = kind not in conversion.types
     is_left_out = runtime.settings_of(workload.runtime_options).get("projector") == "none"
-    sees = spec.modality == "vision" and not is_left_out
-    projector = conversion.projector if sees else ""
+    projector = conversion.projector if spec.modality == "vision" and not is_left_out else ""
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
         fill_blanks(download, blanks),

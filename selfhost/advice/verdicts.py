@@ -387,7 +387,8 @@ def install_keys(launch: Launch) -> list[str]:
     is_in_ram = launch.judged.placement in (None, "host")
     if is_in_ram and shared_gpu_of(machine, launch.runtime, is_used=True) is None:
         return [system]
-    vendors = {card.vendor for card in machine.accelerators or ()}
+    cards = machine.accelerators or ()
+    vendors = {card.vendor for card in [cards[n] for n in launch.cards_used if cards] or cards}
     if len(vendors) != 1:
         return [f"{system}-accelerator", system]
     vendor = vendors.pop()

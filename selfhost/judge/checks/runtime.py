@@ -141,6 +141,7 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
     """The first program among those lines, else the first comment; "" for none."""
     vendors, system = {gpu.vendor for gpu in machine.accelerators or ()}, machine.system or "linux"
     own = [f"{system}-{vendor}" for vendor in vendors] if len(vendors) == 1 else []
+    own += [f"{system}-accelerator"] * bool(vendors)
     lines = install_lines(runtime, [*own, system])
     # a comment that ends in a colon has its command in the next
     is_open = bool(lines) and lines[0].endswith(":")
@@ -379,8 +380,7 @@ def is_too_slow(judged: Judged) -> bool:
     pace = judged.speed.judged if judged.speed is not None else None
     wanted = judged.question.workload.min_tokens_per_second
     if pace is not None:
-        least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
-        return bool(pace.likely < least)
+        return bool(pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted))
     own = judged.finding("speed")
     if own is None or own.code == "speed-hours":
         return own is not None

@@ -215,8 +215,7 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return None
     beyond_low, beyond_high = constant("reading", "class_ends")
     # no run reads more than a memory gives whose peak is known
-    is_known = chip is not None and chip.called != ANY_APPLE
-    most = memory.high * (1 if is_known else beyond_high)
+    most = memory.high * (1 if chip is not None and chip.called != ANY_APPLE else beyond_high)
     how = f"a guess: {_rate(memory.low, memory.high)} ({memory.called}), not measured"
     ends = Range(memory.low * beyond_low, (memory.low * memory.high) ** 0.5, float(most))
     if not processor.is_guest and cpus.count_of(machine.cpu_model or "") > 1:
