@@ -115,7 +115,7 @@ def test_no_fact_that_decides_has_moved(
     moved = {line: [*differences(before[line], after[line])] for line in lines}
     told = [f"{line}\n    " + "\n    ".join(each[:3]) for line, each in moved.items() if each]
     assert not told, (
-        f"{sum(map(len, moved.values()))} facts of {len(told)} answers moved, of each three here;"
+        f"{sum(map(len, moved.values()))} facts of {len(told)} answers moved, up to three of each here;"
         " where that is wanted, write them anew (--update-golden) and say in the commit which kind,"
         " how many and why:\n" + "\n".join(told[:40])
     )

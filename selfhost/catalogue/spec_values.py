@@ -218,8 +218,7 @@ def _mlx_form(words: Sequence[str], account: str, is_tag: bool) -> Form | None:
     if not (is_named or re.fullmatch("[2-8][^ ]*bit[^ ]*", alone)):
         return None
     mixed, types = {"ud", "dq", "optiq", "mxfp4-q4"}, _NAMES["mlx_words"]
-    is_mixed = any(word in mixed or word.startswith("oq") for word in words)
-    notes = ("mixed",) if is_mixed else ()
+    notes = ("mixed",) if any(each in mixed or each.startswith("oq") for each in words) else ()
     stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
     bits = f"{stated[1]}bit" if stated else None
     quantization = next((types[word] for word in words if word in types), bits)

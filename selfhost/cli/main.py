@@ -106,5 +106,4 @@ def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, (_, job) in COMMANDS.items())
     examples = f"examples:\n{help_text('examples')['overview']}\n"
-    parts = (help_text("overview"), lines, examples, help_text("exit_codes"))
-    return "\n".join([*parts, ""])
+    return "\n".join([help_text("overview"), lines, examples, help_text("exit_codes"), ""])

@@ -295,5 +295,4 @@ def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
     from difflib import get_close_matches
 
     lower = {choice.lower(): choice for choice in choices}
-    matches = get_close_matches(word.lower(), list(lower), n=most)
-    return [lower[match] for match in matches]
+    return [lower[match] for match in get_close_matches(word.lower(), list(lower), n=most)]

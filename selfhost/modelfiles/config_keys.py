@@ -67,8 +67,7 @@ class Keys(Sizes):
         self.defaults = {**self.class_row.get("defaults", {}), **self.type.get("defaults", {})}
         self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.class_row.get("matter", ()))
-        types = self.type, self.outer_type
-        is_converted = all(each.get("in_gguf", True) for each in types)
+        is_converted = all(each.get("in_gguf", True) for each in (self.type, self.outer_type))
         self.in_gguf = bool(self.type.get("row")) and is_converted
         self.understood: set[str] = set()
         self.names_of(TABLES["keys"]["read"])

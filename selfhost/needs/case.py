@@ -168,8 +168,7 @@ class Case(Record):
     def context_tokens(self) -> int:
         """Of one sequence."""
         longest = trained_tokens(self.model, self.row) or DEFAULT_CONTEXT_TOKENS
-        usual = min(DEFAULT_CONTEXT_TOKENS, longest)
-        return self.workload.context_tokens or usual
+        return self.workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
 
     @property
     def is_own(self) -> bool:

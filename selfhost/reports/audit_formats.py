@@ -361,8 +361,7 @@ def _nagios(audit: Audit) -> str:
 def plugin_line(state: State, text: str) -> str:
     """Return what a monitoring system shows, also of a run that came to no audit at all."""
     # what follows a bar is read as performance data
-    shown = shortened(text, _MOST_OF_THE_WORDS).replace("|", "/")
-    return f"SELFHOST {state.name} - {shown}"
+    return f"SELFHOST {state.name} - {shortened(text, _MOST_OF_THE_WORDS).replace('|', '/')}"
 
 
 # name of a metric, labels, value

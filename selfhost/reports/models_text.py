@@ -160,8 +160,7 @@ def _warnings(local: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None]]
             # what is assumed of a simulated machine stands in its own sentence
             is_said |= verdict.machine.planning and finding.code.endswith("-assumed")
             if finding.outcome is Outcome.WARN and not is_said:
-                topic = f"{finding.check} ({verdict.model.id})"
-                yield topic, finding.reason, finding.remedy
+                yield f"{finding.check} ({verdict.model.id})", finding.reason, finding.remedy
 
 
 def _way_out(verdict: Verdict, carry: str, options: str, today: str | None) -> Blocks:

@@ -42,7 +42,8 @@ class Golden:
         path = GOLDEN / name
         if self.update:
             path.write_text(masked, encoding="utf-8")
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        assert path.exists(), f"{path} is missing: write it with --update-golden, then read it"
+        before = path.read_text(encoding="utf-8")
         changes = unified_diff(before.splitlines(True), masked.splitlines(True), n=0)
         lines = [line for line in [*changes][2:] if line[0] != "@"]
         file = os.environ["PYTEST_CURRENT_TEST"].partition("::")[0]

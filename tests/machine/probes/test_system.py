@@ -94,8 +94,7 @@ def test_windows_names_its_features_up_to_avx512(monkeypatch: Patch) -> None:
 
 def test_disk_space_leaves_out_what_is_reserved_for_root(monkeypatch: Patch) -> None:
     volume = SimpleNamespace(f_bavail=90, f_bfree=140, f_frsize=4096, f_bsize=512, f_blocks=1000)
-    monkeypatch.setattr(os, "statvfs", lambda _: volume, raising=False)
-    monkeypatch.setattr(os, "name", "posix")
+    monkeypatch.setattr(system, "os", SimpleNamespace(name="posix", statvfs=lambda _: volume))
     assert ANSWERS["space"]("/") == {"free_bytes": 368_640, "total_bytes": 4_096_000}
 
 
@@ -108,7 +107,7 @@ def test_what_caches_hold_counts_as_available(monkeypatch: Patch) -> None:
 
 
 @pytest.mark.parametrize(("platform", "usable"), [("darwin", 16), ("win32", 3)])
-def test_threads_of_a_core_are_no_cores(platform: str, usable: int, monkeypatch: Patch) -> None:
+def test_physical_cores_are_no_threads(platform: str, usable: int, monkeypatch: Patch) -> None:
     """Windows says which processors this process may use."""
     process = SimpleNamespace(cpu_affinity=lambda: [0, 1, 2])
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 16 if logical else 8)
@@ -138,12 +137,13 @@ def test_why_nvidias_library_says_nothing_is_told(
     assert why in answer["why"]
 
 
-def test_a_folder_that_may_only_be_read_holds_no_model(monkeypatch: Patch) -> None:
+@pytest.mark.parametrize(("name", "writable"), [("posix", True), ("nt", None)])
+def test_a_folder_that_may_only_be_read_holds_no_model(
+    name: str, writable: bool | None, monkeypatch: Patch
+) -> None:
     granted = {os.R_OK | os.X_OK, os.R_OK, os.X_OK}
-    monkeypatch.setattr(os, "access", lambda _, mode: mode in granted)
+    access = {"access": lambda _, mode: mode in granted, "W_OK": os.W_OK, "X_OK": os.X_OK}
+    monkeypatch.setattr(system, "os", SimpleNamespace(name=name, **access))
     assert ANSWERS["writable"]("/models") is False
     granted.add(os.W_OK | os.X_OK)
-    monkeypatch.setattr(os, "name", "posix")
-    assert ANSWERS["writable"]("/models") is True
-    monkeypatch.setattr(os, "name", "nt")
-    assert ANSWERS["writable"]("/models") is None
+    assert ANSWERS["writable"]("/models") is writable
