@@ -129,9 +129,9 @@ SIZE = {
     "files": 127,
     "functions": 1_740,
     "short functions": 505,
-    "functions mentioned once": 442,
+    "functions mentioned once": 441,
     "classes": 217,
-    "lines of tests": 22_681,
+    "lines of tests": 22_680,
 }
 ONE_CHECK = {"functions": 487, "files": 59, "judgements": 1}
 
