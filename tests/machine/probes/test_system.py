@@ -26,7 +26,6 @@ Patch = pytest.MonkeyPatch
         ((68_719_476_736).to_bytes(8, sys.byteorder), "68719476736"),
         # the limit of 24,576 MiB, two of whose bytes are printable
         ((24_576).to_bytes(4, sys.byteorder), "24576"),
-        (0x00616200.to_bytes(4, sys.byteorder), "6382080"),
         (b"Apple M4 Pro\0", "Apple M4 Pro"),
         (b"\0" * 16, ""),
     ],
@@ -50,18 +49,17 @@ REGISTRY: dict[str, dict[str, object]] = {
         rf"\Device\Video{number}": rf"\REGISTRY\MACHINE\{CLASS}\{output}"
         for number, output in enumerate((r"{A}\0000", r"{a}\0001", r"{B}\0000", r"{C}\0000"))
     },
-    rf"{CLASS}\{{A}}\0000": {
+    rf"{CLASS}\{{B}}\0000": {"DriverDesc": "Intel(R) UHD Graphics 770"},
+}
+for output in (r"{A}\0000", r"{a}\0001"):
+    REGISTRY[rf"{CLASS}\{output}"] = {
         "MatchingDeviceId": r"pci\ven_10de&dev_2684",
         "DriverDesc": "NVIDIA GeForce RTX 4090",
         "HardwareInformation.qwMemorySize": 24 * GIB,
-    },
-    rf"{CLASS}\{{B}}\0000": {"DriverDesc": "Intel(R) UHD Graphics 770"},
-}
+    }
 
 
 class Winreg:
-    """Python's module of that name, on that registry."""
-
     HKEY_LOCAL_MACHINE = 0
 
     def OpenKey(self, _root: int, key: str) -> Any:
@@ -107,12 +105,17 @@ def test_what_caches_hold_counts_as_available(monkeypatch: Patch) -> None:
 
 
 @pytest.mark.parametrize(("platform", "usable"), [("darwin", 16), ("win32", 3)])
-def test_physical_cores_are_no_threads(platform: str, usable: int, monkeypatch: Patch) -> None:
+def test_cores_are_no_threads_and_mounts_are_of_the_network_too(
+    platform: str, usable: int, monkeypatch: Patch
+) -> None:
     """Windows says which processors this process may use."""
     process = SimpleNamespace(cpu_affinity=lambda: [0, 1, 2])
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 16 if logical else 8)
     monkeypatch.setattr(psutil, "Process", lambda: process)
     monkeypatch.setattr(sys, "platform", platform)
+    parts = {True: [SimpleNamespace(mountpoint="/net", fstype="nfs")], False: []}
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: parts[all])
+    assert ANSWERS["mounts"]() == ({} if platform == "win32" else {"/net": "nfs"})
     assert ANSWERS["cores"]() == {"physical": 8, "usable": usable}
 
 
@@ -120,7 +123,6 @@ def test_physical_cores_are_no_threads(platform: str, usable: int, monkeypatch: 
     ("writes", "why"),
     [
         ("print('[1')", "could not be understood"),
-        ("print('[1, 2]')", "could not be understood"),
         ("raise SystemExit(3)", "with status 3"),
         ("import os; os.kill(os.getpid(), 9)", "by signal 9"),
         ("import time; time.sleep(60)", "no answer within 0.5 seconds"),
@@ -132,9 +134,7 @@ def test_why_nvidias_library_says_nothing_is_told(
     (tmp_path / "nvml.py").write_text(writes, encoding="utf-8")
     monkeypatch.setattr(system, "__file__", str(tmp_path / "system.py"))
     monkeypatch.setattr(system, "NVML_SECONDS", 0.5 if "sleep" in writes else 30.0)
-    answer = ANSWERS["nvml"]()
-    assert [*answer] == ["why"]
-    assert why in answer["why"]
+    assert [why in text for text in ANSWERS["nvml"]().values()] == [True]
 
 
 @pytest.mark.parametrize(("name", "writable"), [("posix", True), ("nt", None)])
