@@ -113,9 +113,9 @@ def test_no_fact_that_decides_has_moved(
     before = json.loads(path.read_text(encoding="utf-8"))
     assert [*before] == lines
     moved = {line: [*differences(before[line], after[line])] for line in lines}
-    told = [f"{line}\n    " + "\n    ".join(each[:3]) for line, each in moved.items() if each]
-    assert not told, (
-        f"{sum(map(len, moved.values()))} facts of {len(told)} answers moved, up to three of each here;"
+    shown = [f"{line}\n    " + "\n    ".join(each[:3]) for line, each in moved.items() if each]
+    assert not shown, (
+        f"{sum(map(len, moved.values()))} facts of {len(shown)} answers moved, up to three of each here;"
         " where that is wanted, write them anew (--update-golden) and say in the commit which kind,"
-        " how many and why:\n" + "\n".join(told[:40])
+        " how many and why:\n" + "\n".join(shown[:40])
     )

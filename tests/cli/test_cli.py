@@ -382,9 +382,9 @@ def test_a_catalogue_is_old_after_six_whole_months(
         monkeypatch.setattr(listing, "utc_today", lambda: today)
         return run(capsys, "list", "speech", "--top", "1", *ON_RECORD)[1]
 
-    made = re.search(r"months old \((\d{4})-(\d\d)-(\d\d)\)", listed("2036-12-31"))
-    assert made is not None
-    year, month, day = map(int, made.groups())
+    dated = re.search(r"months old \((\d{4})-(\d\d)-(\d\d)\)", listed("2036-12-31"))
+    assert dated is not None
+    year, month, day = map(int, dated.groups())
     later = f"{year + (month > 6)}-{(month + 5) % 12 + 1:02}"
     assert "is 6 months old" in listed(f"{later}-{day:02}")
     assert "months old (" not in listed(f"{later}-{day - 1:02}")
