@@ -33,9 +33,7 @@ class Module:
         self.replacing: list[tuple[ast.FunctionDef, ast.Call]] = []
         self._walk(ast.parse(path.read_text(encoding="utf-8")), (), for_types=False)
 
-    def _walk(
-        self, node: ast.AST, around: tuple[ast.FunctionDef, ...], *, for_types: bool
-    ) -> None:
+    def _walk(self, node: ast.AST, around: tuple[ast.FunctionDef, ...], *, for_types: bool) -> None:
         self._collect(node, around, for_types=for_types)
         if isinstance(node, ast.FunctionDef):
             around = (*around, node)
@@ -57,9 +55,13 @@ class Module:
             self.imports.append(Import(node, bool(around), for_types))
         elif isinstance(node, ast.ClassDef):
             self.classes.append(node)
-        elif isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Attribute) and node.func.attr == "replace":
-                self.replacing += [(function, node) for function in around]
+        elif isinstance(node, ast.Call) and _is_replace(node):
+            self.replacing += [(function, node) for function in around]
+
+
+def _is_replace(call: ast.Call) -> bool:
+    """Whether a method called `replace` is called."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "replace"
 
 
 @lru_cache(maxsize=1)
