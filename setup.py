@@ -28,16 +28,10 @@ class BuildWithIndex(build_py):
         # a build folder kept from an earlier build would bring back specs that were removed since
         shutil.rmtree(folder, ignore_errors=True)
         super().run()
-        own = [HERE, os.path.join(HERE, "tools")]
-        sys.path[:0] = own
-        from packed_specs import package_files
+        sys.path[:0] = [HERE, os.path.join(HERE, "tools")]
+        from packed_specs import pack
 
-        del sys.path[: len(own)]
-        for name, content in package_files(os.path.join(HERE, "specs")).items():
-            path = os.path.join(folder, *name.split("/"))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(content)
+        pack(os.path.join(HERE, "specs"), folder)
 
 
 setup(cmdclass={"build_py": BuildWithIndex})

@@ -170,7 +170,7 @@ def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
     if path.relative_to(PACKAGE).as_posix() == "reports/layout.py":
         return
     early = {name for kind, name, inside in imports(path) if kind == "other" and not inside}
-    heavy = {"rich", "psutil", "packaging", "tomllib", "json", "dataclasses", "inspect", "pathlib"}
+    heavy = {"rich", "psutil", "packaging", "tomllib", "dataclasses", "inspect", "pathlib"}
     if path.relative_to(PACKAGE).as_posix() in DRAWING:
         heavy -= {"rich"}
     assert not early & heavy, f"import it in the function that uses it: {early & heavy}"

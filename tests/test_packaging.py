@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
+import packed_specs
 from helpers.paths import ROOT, SPEC_FILES
-from packed_specs import package_files
-from selfhost.catalogue.index import INDEX_FILE
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -134,7 +133,7 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def test_the_wheel_holds_the_specs_of_the_checkout(
-    built: tuple[Path, Path], checkout: Path
+    built: tuple[Path, Path], checkout: Path, tmp_path: Path
 ) -> None:
     """All tables are in the wheel as a package has them, the page about them as it is."""
     with zipfile.ZipFile(built[0]) as wheel:
@@ -145,7 +144,9 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
         }
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
     specs = checkout / "specs"
-    expected = {"README.md": (specs / "README.md").read_bytes(), **package_files(str(specs))}
+    packed_specs.pack(str(specs), str(tmp_path))
+    expected = {name: (tmp_path / name).read_bytes() for name in source_tree(tmp_path)}
+    expected["README.md"] = (specs / "README.md").read_bytes()
     assert held.keys() == expected.keys()
     assert [name for name, content in held.items() if content != expected[name]] == []
     assert "selfhost/py.typed" in others
@@ -169,7 +170,8 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) ->
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {f"specs/{name}" for name in source_tree(checkout / "specs")} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
-    assert not [name for name in names if name.startswith("specs/") and name.endswith(".marshal")]
+    stored = {name for name in names if name.startswith("specs/") and ".json" in name}
+    assert stored == {"specs/common/offers.jsonl"}
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:
@@ -192,7 +194,7 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "from selfhost.cli.main import main\n"
         f"main({[*words, '--no-measure'] if words != ['machine'] else words})\n"
-        "unwanted = {'json', 'tomllib', 'rich', 'typing'}\n"
+        "unwanted = {'tomllib', 'rich'}\n"
         "print(sorted(unwanted & set(sys.modules)))"
     )
     said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
@@ -233,7 +235,7 @@ def test_an_editable_install_reads_the_checkout(checkout: Path, tmp_path: Path) 
     answer = ask(target, "mistral-7b")
     assert Path(answer["folder"]) == copy / "specs"
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
-    assert not (copy / "specs" / INDEX_FILE).exists()
+    assert not (copy / "specs" / "index.json").exists()
     assert answer["ids"] == IDS
 
 

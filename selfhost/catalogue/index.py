@@ -1,5 +1,5 @@
 """Which specs exist, shipped and of a user's own folders; the names that each model answers to, and
-its outline. A package has in place of a checkout's TOML files what `tools/packed_specs.py` writes.
+its outline. Shipped specs are read in their stored form (`core/stored.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cache, cached_property, partial
 from ..core import Any, tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
+from ..core.stored import Store, shipped_store
 from ..core.tables import Document
 from ..core.units import canonical
 from .runtime import RuntimeSpec
@@ -19,10 +20,6 @@ from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING
 
 SPECS_VARIABLE = "SELFHOST_SPECS"
-# in a package: the places of the specs of all models, their outlines, the specs
-INDEX_FILE, OUTLINES_FILE = f"index{tables.STORED}", f"outlines{tables.STORED}"
-MODELS_FILE = f"models{tables.STORED}"
-
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
 
@@ -48,17 +45,26 @@ class Outline(Record):
     purpose: str
     tuned_from: str | None
 
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Outline:
+        """The outline of a row of `outlines_in`, which has lists in place of tuples."""
+        uses = row["uses"]
+        if uses is not None:
+            uses = tuple(uses)
+        return cls(**{**row, "uses": uses, "aliases": tuple(row["aliases"])})
+
 
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`."""
 
-    def __init__(self, shipped: SpecFolder, own: Sequence[SpecFolder] = ()) -> None:
-        self._shipped, self._own = shipped, own
+    def __init__(self, shipped: ShippedSpecs, own: Sequence[OwnSpecs] = ()) -> None:
+        self._shipped = shipped
+        self._own = own
         # where the shipped specs lie, and the price snapshot that ships with them
         self.folder = shipped.path
         self.offers_path = os.path.join(shipped.path, "common", "offers.jsonl")
         # the folder named last comes first: it overrides the earlier ones
-        self._folders = (*reversed(own), shipped)
+        self._folders: tuple[SpecFolder, ...] = (*reversed(own), shipped)
 
     @classmethod
     def open(
@@ -68,8 +74,8 @@ class Catalogue:
         where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
         `SpecError` for a folder that is none.
         """
-        folder = specs_in(shipped) if shipped else _shipped()._shipped
-        return cls(folder, [SpecFolder(os.fspath(path), [""], is_own=True) for path in extra])
+        folder = ShippedSpecs(Store(shipped)) if shipped else _shipped()._shipped
+        return cls(folder, [OwnSpecs(os.fspath(path)) for path in extra])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # another process opens it anew
@@ -109,7 +115,7 @@ class Catalogue:
             values = {"id": id, **programs["default"], **own, "sources": sources}
             document = Document("specs/common/programs.toml", values)
         elif id in self.runtime_ids():
-            document = tables.table_at(os.path.join(self.folder, "runtimes", id))
+            document = tables.stored_table(self._shipped.store, f"runtimes/{id}")
         else:
             remedy = f"one of {', '.join(self.runtime_ids())}"
             raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
@@ -127,8 +133,7 @@ class Catalogue:
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
-        folder = os.path.join(self.folder, "runtimes")
-        files = _names_in(folder, (".toml", tables.STORED)) if os.path.isdir(folder) else ()
+        files = self._shipped.runtime_names
         return tuple(sorted((*files, *self.common("programs")["program"])))
 
     def common(self, name: str) -> Mapping[str, Any]:
@@ -151,7 +156,7 @@ class Catalogue:
     @property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        faults = [each for folder in self._folders[:-1] for each in folder.faults.values()]
+        faults = [each for folder in reversed(self._own) for each in folder.faults.values()]
         return tuple([fault for each in faults for fault in each])
 
     def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
@@ -201,34 +206,112 @@ class Catalogue:
 
 
 class SpecFolder:
-    """The `<id>.toml` files in these folders `below` a path; `is_own`: they are a user's."""
+    """Specs by their ids: of each the path of its file, the record, and the names it answers to."""
 
-    def __init__(self, path: str, below: Iterable[str], *, is_own: bool = False) -> None:
-        self.path, self._is_own = path, is_own
-        folders = [os.path.join(path, name) for name in below]
-        places = {id: each for each in folders for id in _names_in(each)}
-        self.files = {id: os.path.join(places[id], f"{id}.toml") for id in sorted(places)}
+    path: str
+    # of each id, sorted, the path of its file
+    files: Mapping[str, str]
+
+    def spec(self, id: str) -> ModelSpec:
+        """The spec of that id. Raises `SpecError` with every fault of its file."""
+        raise NotImplementedError
+
+    def names(self, wanted: str) -> Mapping[str, str]:
+        """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
+        a repository, a title). Several ids are joined by `/`.
+        """
+        raise NotImplementedError
+
+    @property
+    def outlines(self) -> Sequence[Outline]:
+        raise NotImplementedError
+
+
+class ShippedSpecs(SpecFolder):
+    """The specs that come with selfhost, in `models/OWNER/<id>.toml`, read in their stored form."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.path = store.folder
+        index = store.value("index", self._make_index)
+        self.runtime_names: Sequence[str] = index["runtimes"]
+        place = os.path.join(store.folder, "")
+        if store.is_package:
+            # faults name a file as a checkout has it
+            place = "specs/"
+        self.files = {id: f"{place}{path}" for id, path in index["models"].items()}
+        self._rows = store.rows("models", self._make_rows)
         self._specs: dict[str, ModelSpec] = {}
-
-    def document(self, id: str) -> Document:
-        return read_spec_file(self.files[id])
 
     def spec(self, id: str) -> ModelSpec:
         if id not in self._specs:
-            document = self.document(id)
-            read = stated_spec
-            if self._is_own:
-                from .spec_rules import read_model_spec as read
-            spec = read(document, self.files[id])
-            if spec is not None and document.ok and id != spec.id:
-                document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
-            if spec is None or not document.ok:
-                raise SpecError(document.problems)
-            self._specs[id] = spec
+            path = self.files[id]
+            values = self._rows[id]
+            if values is None:
+                # the file is no TOML: it says why
+                document = read_spec_file(path)
+            else:
+                document = Document(path, values)
+            self._specs[id] = _checked_spec(id, document, stated_spec(document, path))
+        return self._specs[id]
+
+    @cache  # noqa: B019 - a catalogue lives as long as the program
+    def names(self, wanted: str) -> Mapping[str, str]:
+        names: Mapping[str, str] = self.store.value(wanted, lambda: names_in(self._rows, wanted))
+        return names
+
+    @cached_property
+    def outlines(self) -> Sequence[Outline]:
+        rows = self.store.value("outlines", lambda: outlines_in(self._rows))
+        return [Outline.of_row(row) for row in rows]
+
+    def keep_all(self) -> None:
+        """Make every value of the stored form that follows from models and runtimes."""
+        for kind in NAME_KINDS:
+            self.names(kind)
+        _ = self.outlines
+        for name in self.runtime_names:
+            tables.stored_table(self.store, f"runtimes/{name}")
+
+    def _make_index(self) -> Mapping[str, Any]:
+        models = os.path.join(self.path, "models")
+        places: dict[str, str] = {}
+        for owner in _names_in(models, ""):
+            for id in _names_in(os.path.join(models, owner)):
+                places[id] = f"models/{owner}/{id}.toml"
+        runtimes = os.path.join(self.path, "runtimes")
+        names = _names_in(runtimes) if os.path.isdir(runtimes) else []
+        return {"models": dict(sorted(places.items())), "runtimes": names}
+
+    def _make_rows(self) -> Mapping[str, Any]:
+        """What each file states, by id; None of a file that is no TOML."""
+        rows: dict[str, Any] = {}
+        for id, path in self.files.items():
+            document = read_spec_file(path)
+            rows[id] = document.values if document.ok else None
+        return rows
+
+
+class OwnSpecs(SpecFolder):
+    """The files `<id>.toml` in one of the user's folders."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.files = {id: os.path.join(path, f"{id}.toml") for id in _names_in(path)}
+        self._specs: dict[str, ModelSpec] = {}
+
+    def spec(self, id: str) -> ModelSpec:
+        from .spec_rules import read_model_spec
+
+        if id not in self._specs:
+            document = read_spec_file(self.files[id])
+            spec = read_model_spec(document, self.files[id])
+            self._specs[id] = _checked_spec(id, document, spec)
         return self._specs[id]
 
     @cached_property
     def faults(self) -> Mapping[str, Sequence[Problem]]:
+        """The faults of each faulty file, by its id."""
         faults = {}
         for id in self.files:
             try:
@@ -238,85 +321,85 @@ class SpecFolder:
         return faults
 
     @cached_property
-    def values(self) -> Mapping[str, Mapping[str, Any]]:
-        """What each file states, by id; of a user's faulty one nothing."""
-        faulty = self.faults if self._is_own else {}
-        return {id: {} if id in faulty else self.document(id).values for id in self.files}
+    def _rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each file states, by id; of a faulty file nothing."""
+        rows: dict[str, Mapping[str, Any]] = {}
+        for id, path in self.files.items():
+            rows[id] = {} if id in self.faults else read_spec_file(path).values
+        return rows
 
     @cache  # noqa: B019
     def names(self, wanted: str) -> Mapping[str, str]:
-        """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
-        a repository, a title). Several ids are joined by `/`.
-        """
-        titles, repositories, ids, aliases = kinds = [dict[str, str]() for _ in range(4)]
-        for id, values in self.values.items():
-            for kind, names in zip(kinds, _names_of(id, values), strict=True):
-                for key in map(canonical, names):
-                    meant = [each for each in kind.get(key, "").split("/") if each not in ("", id)]
-                    kind[key] = "/".join((*meant, id))
-        return aliases if wanted == "aliases" else {**titles, **repositories, **ids}
+        return names_in(self._rows, wanted)
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        outlines, kinds = [], tables.shipped_table("uses")["use"]
-        for spec_id, values in self.values.items():
-            served, upkeep = values.get("availability", {}), values.get("upkeep", {})
-            counts, uses = values.get("parameters", {}), tuple(values.get("uses", ()))
-            successor = served.get("successor")
-            place = "upkeep" if successor is None else "availability"
-            source = values.get("sources", {}).get(place, "")
-            outlines.append(
-                Outline(
-                    id=spec_id,
-                    family=values.get("family"),
-                    modality=values.get("modality", "text"),
-                    uses=uses or None,
-                    closed=values.get("openness", {}).get("weights") == "closed",
-                    parameters_total=counts.get("total"),
-                    parameters_active=counts.get("active"),
-                    released=values.get("released"),
-                    superseded_by=upkeep.get("superseded_by"),
-                    aliases=tuple(values.get("aliases", ())),
-                    next=successor or upkeep.get("superseded_by"),
-                    next_is_judged=not source or any(words in source for words in _JUDGED),
-                    purpose=kinds.get(uses[0] if uses else "", {}).get("purpose", "general"),
-                    tuned_from=values.get("tuned_from"),
-                )
-            )
-        return outlines
+        return [Outline.of_row(row) for row in outlines_in(self._rows)]
 
 
-class PackedSpecs(SpecFolder):
-    def __init__(self, path: str) -> None:
-        super().__init__(path, ())
-        # of each spec the file that its faults name, and its place in the one file
-        self._places = tables.read_stored(os.path.join(path, INDEX_FILE))
-        self.files = {id: place[0] for id, place in self._places.items()}
-
-    def document(self, id: str) -> Document:
-        file, *place = self._places[id]
-        return Document(file, tables.read_stored(os.path.join(self.path, MODELS_FILE), *place))
-
-    @cache  # noqa: B019
-    def names(self, wanted: str) -> Any:
-        return tables.read_stored(os.path.join(self.path, wanted + tables.STORED))
-
-    @cached_property
-    def outlines(self) -> Sequence[Outline]:
-        rows = tables.read_stored(os.path.join(self.path, OUTLINES_FILE))
-        return [Outline(**row) for row in rows]
+def _checked_spec(id: str, document: Document, spec: ModelSpec | None) -> ModelSpec:
+    """Return the spec. Raises `SpecError` where its file has faults or the name of another id."""
+    if spec is not None and document.ok and id != spec.id:
+        document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
+    if spec is None or not document.ok:
+        raise SpecError(document.problems)
+    return spec
 
 
-def specs_in(path: str) -> SpecFolder:
-    if os.path.exists(os.path.join(path, INDEX_FILE)):
-        return PackedSpecs(path)
-    owners = _names_in(os.path.join(path, "models"), ("",))
-    return SpecFolder(path, [os.path.join("models", owner) for owner in owners])
+# kinds of names that a folder of specs tells apart
+NAME_KINDS = ("aliases", "whole")
+
+
+def names_in(rows: Mapping[str, Any], wanted: str) -> dict[str, str]:
+    """Return what the specs' names mean, by a name as `canonical` writes it (see `names`)."""
+    kinds = (titles, repositories, ids, aliases) = [dict[str, str]() for _ in range(4)]
+    for id, values in rows.items():
+        for meanings, names in zip(kinds, _names_of(id, values or {}), strict=True):
+            for key in map(canonical, names):
+                others = [other for other in meanings.get(key, "").split("/") if other]
+                meanings[key] = "/".join([other for other in others if other != id] + [id])
+    if wanted == "aliases":
+        return aliases
+    return {**titles, **repositories, **ids}
+
+
+def outlines_in(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of each spec's `Outline`."""
+    kinds = tables.shipped_table("uses")["use"]
+    return [_outline(id, values or {}, kinds) for id, values in rows.items()]
+
+
+def _outline(id: str, values: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+    served = values.get("availability", {})
+    upkeep = values.get("upkeep", {})
+    counts = values.get("parameters", {})
+    uses = list(values.get("uses", ()))
+    main_use = uses[0] if uses else ""
+    successor = served.get("successor")
+    # where the successor stands, there is its source
+    place = "upkeep" if successor is None else "availability"
+    source = values.get("sources", {}).get(place, "")
+    return {
+        "id": id,
+        "family": values.get("family"),
+        "modality": values.get("modality", "text"),
+        "uses": uses or None,
+        "closed": values.get("openness", {}).get("weights") == "closed",
+        "parameters_total": counts.get("total"),
+        "parameters_active": counts.get("active"),
+        "released": values.get("released"),
+        "superseded_by": upkeep.get("superseded_by"),
+        "aliases": list(values.get("aliases", ())),
+        "next": successor or upkeep.get("superseded_by"),
+        "next_is_judged": not source or any(words in source for words in _JUDGED),
+        "purpose": kinds.get(main_use, {}).get("purpose", "general"),
+        "tuned_from": values.get("tuned_from"),
+    }
 
 
 @cache
 def _shipped() -> Catalogue:
-    return Catalogue(specs_in(tables.shipped_folder()))
+    return Catalogue(ShippedSpecs(shipped_store()))
 
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
@@ -325,8 +408,8 @@ def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
     return Catalogue.open([*folders, *specs]) if folders or specs else _shipped()
 
 
-def _names_in(path: str, endings: tuple[str, ...] = (".toml",)) -> list[str]:
-    """Those of the files in a folder that end so, without it, sorted."""
+def _names_in(path: str, ending: str = ".toml") -> list[str]:
+    """The names in a folder that end so, without the ending, sorted."""
     try:
         files = [name for name in os.listdir(path) if name[0] != "."]
     except (OSError, ValueError) as error:
@@ -335,7 +418,7 @@ def _names_in(path: str, endings: tuple[str, ...] = (".toml",)) -> list[str]:
         remedy = "name a folder that holds <id>.toml files"
         raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)]) from None
     files = [name for name in files if not name.endswith(SOURCES_ENDING)]
-    return sorted(name.removesuffix(end) for name in files for end in endings if name.endswith(end))
+    return sorted(name.removesuffix(ending) for name in files if name.endswith(ending))
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

@@ -14,12 +14,11 @@ from ..core import Any
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, read_by
-from ..core.tables import STORED, TABLES, Document, read_stored, shipped_table
+from ..core.stored import Store, store_of
+from ..core.tables import TABLES, Document, shipped_table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
-# of the file in a package that has the offers of each model, beside that of the snapshot
-ROWS_ENDING = ".rows"
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 _DOLLARS = read_by(maximum=1e9, default=None)
 
@@ -48,7 +47,7 @@ class Offer(Record):
 
 class Snapshot(Record):
     """The day of the whole file and of each source, how many models each provider sells, and of
-    each model by how many it is sold, and its offers: as rows, in a package as their place.
+    each model by how many providers it is sold, and its offers as rows.
     """
 
     day: str
@@ -63,10 +62,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     the cheapest, then the others, cheapest first. Raises `SpecError` for a damaged file.
     """
     file, offers = snapshot(path), []
-    rows = file.rows.get(model_id, [])
-    if isinstance(rows, tuple):
-        rows = read_stored(path.removesuffix(".jsonl") + ROWS_ENDING, *rows)
-    row = Document(path, {model_id: rows})
+    row = Document(path, {model_id: file.rows.get(model_id, [])})
     for table in row.root.get(model_id, TABLES):
         values = table.fields(Offer)
         table.close()
@@ -108,23 +104,41 @@ def provider_name(id: str) -> str:
 @lru_cache(maxsize=2)
 def snapshot(path: str) -> Snapshot:
     """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged."""
-    if os.path.exists(package := path.removesuffix(".jsonl") + STORED):
-        return Snapshot(**read_stored(package))
+    return snapshot_in(store_of(os.path.dirname(os.path.dirname(path))), path)
+
+
+def snapshot_in(store: Store, path: str) -> Snapshot:
+    """The price snapshot of a folder of specs, whose file is `path`."""
+    header = store.value("common/offers", lambda: _without_rows(_parse(path)))
+    rows = store.rows("common/offers-rows", lambda: _parse(path)["rows"])
+    return Snapshot(**header, rows=rows)
+
+
+def _without_rows(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != "rows"}
+
+
+def _parse(path: str) -> dict[str, Any]:
+    """The fields of the `Snapshot` in a file of JSON lines. Raises `SpecError`."""
     import json
 
     fault = "is no price snapshot: as_of and sources in its first line, then the offers of models"
     try:
         header, *lines = map(json.loads, read_file(path, MAX_BYTES).splitlines())
         rows = {line["model"]: line["offers"] for line in lines}
-        names = [[each["provider"] for each in row if "provider" in each] for row in rows.values()]
-        providers = dict(zip(rows, map(dict.fromkeys, names), strict=True))
-        return Snapshot(
-            day=str(header["as_of"]),
-            days={name: str(source["as_of"]) for name, source in header["sources"].items()},
-            sold=Counter(name for each in providers.values() for name in each),
-            providers={id: len(each) for id, each in providers.items()},
-            rows=rows,
-        )
+        sold: Counter[str] = Counter()
+        providers: dict[str, int] = {}
+        for model, offers in rows.items():
+            names = {offer["provider"] for offer in offers if "provider" in offer}
+            providers[model] = len(names)
+            sold.update(names)
+        return {
+            "day": str(header["as_of"]),
+            "days": {name: str(source["as_of"]) for name, source in header["sources"].items()},
+            "sold": dict(sold),
+            "providers": providers,
+            "rows": rows,
+        }
     except Unreadable as error:
         fault = f"the price snapshot {error.reason}"
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):

@@ -17,6 +17,7 @@ from . import Any
 from .errors import Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
+from .stored import Store, shipped_store, store_of
 from .units import filled, nearest
 
 Path = tuple[str | int, ...]
@@ -36,8 +37,9 @@ _ENDLESS_KEY = (
 
 class Document:
     """A parsed file and the problems found in it so far. `values` is empty when the text is no
-    TOML; the syntax error is then the only problem. Dates are text. `text` is None for values of no
-    TOML file (an installed package, JSON, a `Workload`): their problems have no line.
+    TOML; the syntax error is then the only problem. Dates are text. `text` is None for values that
+    were not read of a TOML file (the stored form of one, JSON, a `Workload`). Their problems have a
+    line only where the TOML file `file` is there.
     """
 
     def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
@@ -122,6 +124,9 @@ class Document:
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path` or around it; None for the file and of a package."""
+        if self.text is None and self.file.endswith(".toml") and os.path.isfile(self.file):
+            # the stored form of a checkout's file: its text tells the line
+            self.text = Document.read(self.file).text
         if self.text is not None and not self._lines:
             self._lines = _lines_of(self.text)
         while path and path not in self._lines:
@@ -320,30 +325,15 @@ def _lines_of(text: str) -> dict[Path, int]:
     return lines
 
 
-# what the files of a package end in
-STORED = ".marshal"
-_AGAIN = "install selfhost-check again"
-
-
-@cache
-def shipped_folder() -> str:
-    """The folder of the shipped specs. Raises `SpecError` where it is missing."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
-        if os.path.isdir(path):
-            return path
-    raise SpecError([Problem(file=package, message="has no shipped specs", remedy=_AGAIN)])
-
-
-@cache
 def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
-    if folder == shipped_folder():
-        return shipped_table(name)
-    document = table_at(os.path.join(folder or shipped_folder(), "common", name))
-    if not document.ok:
-        raise SpecError(document.problems)
-    return document.values
+    store = store_of(folder) if folder else shipped_store()
+    return _table_of(store, name)
+
+
+@cache
+def _table_of(store: Store, name: str) -> Mapping[str, Any]:
+    return stored_table(store, f"common/{name}").values
 
 
 @cache
@@ -367,24 +357,16 @@ def refusal(name: str, key: str, **figures: Any) -> SelfhostError:
     return SelfhostError(message, remedy=remedy or None)
 
 
-def table_at(path: str) -> Document:
-    """A shipped table, by its path without an ending. Raises `SpecError` for a damaged package."""
-    package = path + STORED
-    if os.path.exists(package):
-        return Document(package, read_stored(package))
-    return Document.read(f"{path}.toml")
+def stored_table(store: Store, name: str) -> Document:
+    """The table of that name, such as `runtimes/ollama`. Raises `SpecError` where it is missing or
+    no TOML.
+    """
+    path = os.path.join(store.folder, *f"{name}.toml".split("/"))
 
+    def parse() -> Mapping[str, Any]:
+        document = Document.read(path)
+        if not document.ok:
+            raise SpecError(document.problems)
+        return document.values
 
-def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
-    """The value in a file that the build wrote, or in one place of it. Raises `SpecError`."""
-    import zlib
-    from marshal import loads
-
-    try:
-        with open(path, "rb") as file:
-            file.seek(start)
-            content = file.read(-1 if size is None else size)
-        return loads(content if size is None else zlib.decompress(content))
-    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        problem = Problem(file=path, message="cannot be read", remedy=_AGAIN)
-        raise SpecError([problem]) from error
+    return Document(path, store.value(name, parse))

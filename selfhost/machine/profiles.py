@@ -11,7 +11,8 @@ from functools import cache
 from ..core import Any, units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
-from ..core.tables import STORED, Document, read_stored, shipped_folder, shipped_table
+from ..core.stored import Store, shipped_store
+from ..core.tables import Document, shipped_table
 from ..core.units import all_near, canonical
 from . import cpus, gpus
 from .changes import planned
@@ -48,19 +49,32 @@ class Profile(Record):
 
 
 @cache
-def _stored() -> Mapping[str, Any]:
-    """What an installed package has of all profiles, by name; in a checkout nothing of each."""
-    folder = os.path.join(shipped_folder(), "machines")
-    if os.path.exists(folder + STORED):
-        stored: Mapping[str, Any] = read_stored(folder + STORED)
-        return stored
-    files = [file for file in os.listdir(folder) if not file.startswith(".")]
-    return {file.removesuffix(".toml"): None for file in files if file.endswith(".toml")}
+def _rows() -> Mapping[str, Any]:
+    return rows_in(shipped_store())
+
+
+def rows_in(store: Store) -> Mapping[str, Any]:
+    """What each profile states, by its name. Raises `MachineFileError` where one is no TOML."""
+    folder = os.path.join(store.folder, "machines")
+
+    def parse() -> Mapping[str, Any]:
+        rows: dict[str, Any] = {}
+        for file in sorted(os.listdir(folder)):
+            if file.startswith(".") or not file.endswith(".toml"):
+                continue
+            document = Document.read(os.path.join(folder, file))
+            if not document.ok:
+                raise MachineFileError(document.problems)
+            rows[file.removesuffix(".toml")] = document.values
+        return rows
+
+    rows: Mapping[str, Any] = store.value("machines", parse)
+    return rows
 
 
 def names() -> tuple[str, ...]:
     """Every profile's name, sorted. No file is read."""
-    return tuple(sorted(_stored()))
+    return tuple(sorted(_rows()))
 
 
 @cache
@@ -123,12 +137,7 @@ def load(name: str) -> Profile:
     """The known machine of a shipped file, whose keys `specs/README.md` explains. Raises
     `MachineFileError`, and KeyError for a name that is none.
     """
-    row = _stored()[name]
-    if row is None:
-        document = Document.read(os.path.join(shipped_folder(), "machines", f"{name}.toml"))
-        if not document.ok:
-            raise MachineFileError(document.problems)
-        row = document.values
+    row = _rows()[name]
     values = _stated_facts(row)
     origin = f"profile {name}, {row['confidence']} confidence"
     sources = {fact: origin for fact, value in values.items() if value is not None}

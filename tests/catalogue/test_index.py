@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import packed_specs
 from helpers.each import each
 from helpers.paths import SPEC_FILES
-from helpers.written import write_specs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import SpecError, UnknownModelError
-from selfhost.core.tables import shipped_folder
+from selfhost.core.stored import shipped_folder
 
 RUNTIME = """schema = 1
 id = "llama.cpp"
@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
 def packed(folder: Path) -> Path:
     """The folder as an installed package has it."""
     target = folder.with_name("packed")
-    write_specs(folder, target)
+    packed_specs.pack(str(folder), str(target))
     return target
 
 
@@ -101,7 +101,7 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
 def test_a_damaged_package_is_an_error(folder: Path) -> None:
     """What was cut short is told with its file and what to do."""
     package = packed(folder)
-    for path in package.glob("*.marshal"):
+    for path in package.glob("*.json"):
         path.write_bytes(b"")
     with pytest.raises(SpecError, match="install selfhost-check again"):
         open_folder(package)

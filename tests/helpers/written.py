@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+import packed_specs
 from helpers.paths import GOLDEN, ROOT, SCHEMAS
-from packed_specs import package_files
 from selfhost.cli import main as cli
-from selfhost.core.tables import shipped_folder
+from selfhost.core.stored import shipped_folder
 
 
 def validate(value: object, name: str) -> None:
@@ -60,17 +60,9 @@ def pack(base: Path) -> Path:
         # which the system takes back from a process that ends: the others wait, and compile nothing
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            write_specs(Path(shipped_folder()), folder / "specs")
+            packed_specs.pack(shipped_folder(), str(folder / "specs"))
             os.symlink(ROOT / "selfhost", folder / "selfhost")
     return folder
-
-
-def write_specs(checkout: Path, target: Path) -> None:
-    """The specs of a checkout as `setup.py` packs them."""
-    for sub in ("common", "runtimes"):
-        (target / sub).mkdir(parents=True)
-    for name, content in package_files(str(checkout)).items():
-        (target / name).write_bytes(content)
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

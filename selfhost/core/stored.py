@@ -1,0 +1,196 @@
+"""The stored form of the shipped specs: JSON in place of TOML, which takes seconds to parse.
+
+A `Store` returns a value by its name. A package holds every value as a file beside its specs. Of a
+checkout each value is made of the TOML files when it is first asked for, and kept in the user's
+cache folder until a spec changes; where that folder cannot be written, it is made in each process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from .errors import Problem, SpecError
+
+_REMEDY = "install selfhost-check again"
+# in the folder of a package's specs: shows that every value is stored there
+_COMPLETE = "index.json"
+
+
+class Store:
+    """The values of one folder of specs.
+
+    `folder` holds TOML files, or in a package the stored values. `kept_in` is the folder in which
+    values made of TOML files are kept; None keeps them nowhere.
+    """
+
+    def __init__(self, folder: str, kept_in: str | None = None) -> None:
+        self.folder = folder
+        self.is_package = os.path.exists(os.path.join(folder, _COMPLETE))
+        self._kept_in = folder if self.is_package else kept_in
+
+    def value(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return the value of that name, such as `common/gpus`; `make` returns it where no file
+        holds it. Raises `SpecError` for a package that lacks it or is damaged.
+        """
+        if self._kept_in is None:
+            return make()
+        path = os.path.join(self._kept_in, f"{name}.json")
+        try:
+            with open(path, "rb") as file:
+                return json.loads(file.read())
+        except (OSError, ValueError) as error:
+            if self.is_package:
+                raise _damaged(path) from error
+        value = make()
+        _keep(path, json.dumps(value, ensure_ascii=False).encode())
+        return value
+
+    def rows(self, name: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return many values by their keys, of which each is read when it is asked for."""
+        if self._kept_in is None:
+            return make()
+        path = os.path.join(self._kept_in, f"{name}.jsonl")
+        places = self.value(f"{name}-places", lambda: _keep_rows(path, make()))
+        if os.path.exists(path) or self.is_package:
+            return StoredRows(path, places)
+        return make()
+
+
+class StoredRows(Mapping[str, Any]):
+    """Values in a file of JSON lines, read one at a time: the file holds those of 1,400 models."""
+
+    def __init__(self, path: str, places: Mapping[str, tuple[int, int]]) -> None:
+        self._path = path
+        # the first byte of each row and its length in bytes
+        self._places = places
+
+    def __getitem__(self, key: str) -> Any:
+        start, size_bytes = self._places[key]
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(start)
+                return json.loads(file.read(size_bytes))
+        except (OSError, ValueError) as error:
+            raise _damaged(self._path) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _damaged(path: str) -> SpecError:
+    return SpecError([Problem(file=path, message="cannot be read", remedy=_REMEDY)])
+
+
+def _keep_rows(path: str, rows: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Write each value as a line of a file, and return the place of each."""
+    places: dict[str, tuple[int, int]] = {}
+    content = bytearray()
+    for key, value in rows.items():
+        line = json.dumps(value, ensure_ascii=False).encode()
+        places[key] = (len(content), len(line))
+        content += line + b"\n"
+    _keep(path, bytes(content))
+    return places
+
+
+def _keep(path: str, content: bytes) -> None:
+    """Write a file whole, or not at all where the folder cannot be written."""
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(content)
+        # another process that makes the same value replaces it by an equal one
+        os.replace(beside, path)
+    except OSError:
+        return
+
+
+@cache
+def shipped_folder() -> str:
+    """Return the folder of the shipped specs. Raises `SpecError` where it is missing."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
+        if os.path.isdir(path):
+            return path
+    raise SpecError([Problem(file=package, message="has no shipped specs", remedy=_REMEDY)])
+
+
+@cache
+def shipped_store() -> Store:
+    """Return the store of the shipped specs."""
+    folder = shipped_folder()
+    return Store(folder, _kept_in(folder))
+
+
+def store_of(folder: str) -> Store:
+    """Return the store of a folder of specs: of the shipped ones the one that is kept."""
+    return shipped_store() if folder == shipped_folder() else Store(folder)
+
+
+def _kept_in(folder: str) -> str | None:
+    """Return the folder that keeps the values of a checkout's specs as they are now, or None."""
+    caches = cache_folder()
+    if caches is None or os.path.exists(os.path.join(folder, _COMPLETE)):
+        return None
+    checkout = f"specs-{zlib.crc32(os.fsencode(folder)):08x}-"
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    # the code that makes a value may change as the specs do
+    newest = max(_newest_change(folder), _newest_change(package))
+    current = f"{checkout}{newest:x}"
+    if not os.path.isdir(os.path.join(caches, current)):
+        _remove_older(caches, checkout)
+    return os.path.join(caches, current)
+
+
+def _newest_change(folder: str) -> int:
+    """Return when a file or folder in it last changed, in nanoseconds; a removed file changes its
+    folder.
+    """
+    newest = os.stat(folder).st_mtime_ns
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name == "__pycache__":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                newest = max(newest, _newest_change(entry.path))
+            else:
+                newest = max(newest, entry.stat().st_mtime_ns)
+    return newest
+
+
+def _remove_older(caches: str, checkout: str) -> None:
+    """Remove what was kept of earlier states of the same checkout."""
+    import shutil
+
+    try:
+        names = os.listdir(caches)
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(checkout):
+            shutil.rmtree(os.path.join(caches, name), ignore_errors=True)
+
+
+def cache_folder() -> str | None:
+    """Return the folder for selfhost's files in the user's cache, by the convention of the system;
+    None where the user has no home.
+    """
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):
+        return None
+    return os.path.join(base, "selfhost")
