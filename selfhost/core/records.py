@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 
 from . import Any, ClassVar, Self, dataclass_transform
 from .units import nearest, parse_whole
@@ -113,23 +114,38 @@ class Record(metaclass=_RecordType):
         if len(values) < len(kind._fields):
             values = {**kind._defaults, **values}
         if values.keys() != kind._kinds.keys():
-            for name in kind._fields:
-                if name not in values:
-                    raise TypeError(f"{kind.__name__} needs {name}")
-            name = min(values.keys() - kind._kinds.keys())
-            # `quant` for `quantization`
-            begun = (field for field in kind._fields if field.startswith(name))
-            near = nearest(name, kind._fields) or next(begun, None)
-            meant = f": did you mean {near}?" if near else ""
-            raise kind._unknown_field(f"{kind.__name__} has no {name}{meant}")
+            raise kind._fault_of_names(values)
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
-        # all fields at once, and not copied: thousands of records are made in one run
-        object.__setattr__(self, "__dict__", values)
-        # what completes the values, and raises where some make no sense
-        if hasattr(self, "_check"):
-            self._check()
+        # all fields at once: thousands of records are made in one run
+        object.__setattr__(self, "__dict__", kind._completed(values))
+        self._check()
+
+    @classmethod
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of all fields, with those filled in that follow from the others.
+
+        A subclass overrides it; it is called once, before the record is frozen.
+        """
+        return values
+
+    def _check(self) -> None:
+        """Raise where the values make no sense together; a subclass overrides it."""
+
+    @classmethod
+    def _fault_of_names(cls, values: Mapping[str, Any]) -> TypeError:
+        """Return the error that names the field that is missing, or the one that is unknown."""
+        for name in cls._fields:
+            if name not in values:
+                return TypeError(f"{cls.__name__} needs {name}")
+        name = min(values.keys() - cls._kinds.keys())
+        near = nearest(name, cls._fields)
+        if near is None:
+            # `quant` for `quantization`
+            near = next((field for field in cls._fields if field.startswith(name)), None)
+        meant = f": did you mean {near}?" if near else ""
+        return cls._unknown_field(f"{cls.__name__} has no {name}{meant}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
@@ -140,11 +156,12 @@ class Record(metaclass=_RecordType):
         return self is other or self.__getstate__() == other.__getstate__()
 
     def __hash__(self) -> int:
+        return self._content_hash
+
+    @cached_property
+    def _content_hash(self) -> int:
         # records are keys of caches, and large ones take long to hash
-        value: int | None = self.__dict__.get("_hash")
-        if value is None:
-            value = self.__dict__["_hash"] = hash((type(self), *self.__getstate__().values()))
-        return value
+        return hash((type(self), *self.__getstate__().values()))
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self)._fields)

@@ -189,11 +189,16 @@ class Workload(Record):
             checkpointing=True if self.checkpointing is None else self.checkpointing,
         )
 
+    @classmethod
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        typed = values["kv_cache_type"]
+        if isinstance(typed, str):
+            # before anything compares it: fp8_e4m3 is fp8
+            values["kv_cache_type"] = cache_type(typed)
+        return values
+
     def _check(self) -> None:
         expect_type("load", self.load, (Load, type(None)), "write Load.parse('2M:500k')")
-        # before anything compares it: fp8_e4m3 is fp8
-        if isinstance(self.kv_cache_type, str):
-            self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
         stated, is_tuning = _stated_values(self), self.task == "finetune"
         message, remedy = "applies only to the task finetune", "add --task finetune"
         if is_tuning:

@@ -132,9 +132,11 @@ class Accelerator(Record):
         """An instance of MIG: a program gets one of them, and no other GPU beside it."""
         return "MIG" in self.name.split()
 
-    def _check(self) -> None:
-        if self.unified is None and self.vendor.lower() == "apple":
-            self.__dict__["unified"] = True
+    @classmethod
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values["unified"] is None and values["vendor"].lower() == "apple":
+            values["unified"] = True
+        return values
 
 
 class PresentRuntime(Record):
@@ -220,20 +222,23 @@ class Machine(Record):
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
 
-    def _check(self) -> None:
-        values = self.__dict__
+    @classmethod
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
         for name, limits in _LIMITS.items():
             if values[name] is not None and (fault := fault_of(values[name], float, **limits)):
                 raise MachineFileError([Problem(file="Machine", key=name, message=fault[0])])
-        for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
-            values[name] = values[name] and normal(values[name])
-        if sets := values["instruction_sets"]:
+        if values["architecture"]:
+            values["architecture"] = normal_architecture(values["architecture"])
+        if values["system"]:
+            values["system"] = normal_system(values["system"])
+        if values["instruction_sets"]:
             names = shipped_table("platforms")["instruction_sets"].get(values["architecture"], {})
-            named = [names.get(each.lower(), each) for each in sets]
-            values["instruction_sets"] = tuple(dict.fromkeys(named))
+            kernel_names = [names.get(name.lower(), name) for name in values["instruction_sets"]]
+            values["instruction_sets"] = tuple(dict.fromkeys(kernel_names))
         if values[BANDWIDTH] is None:
             values.update(dict.fromkeys(_WHERE_KNOWN))
         values["unread"] = _explained(values)
+        return values
 
     if TYPE_CHECKING:
 
