@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .advice.sizes import ContainerSize
 
 _READ_IT = "a record is read by machine=Machine.{}(…)"
+# parts of a computer, which the argument `machine` names
+_PARTS_OF_MACHINES = ("gpu", "gpus", "ram", "memory")
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
 
@@ -82,25 +84,52 @@ def rank(
     specs: Sequence[PathLike] = (),
     use: str | None = None,
     modality: str | None = None,
+    top: int | None = None,
     **fields: Any,
 ) -> Ranking:
-    """Every model of the catalogue judged for the machine, best first, as `selfhost list` does.
+    """The models of the catalogue judged for the machine, best first, as `selfhost list` does.
 
-    `use` ("chat", "code", …) and `modality` ("text", "image", …) keep only such models. Models
-    that the workload's license or openness rules out are counted in `ruled_out`. `workload`,
-    `machine`, `specs` and other keywords are those of `check`. Raises `UnknownMachineError`, and
-    `WorkloadError` also for a use or modality that does not exist.
+    `use` ("chat", "code", …) and `modality` ("text", "image", …) keep only such models. `top` asks
+    for the first so many, whether they run or not, which takes a small part of the time; None asks
+    for all. Models that the workload's license or openness rules out are counted in `ruled_out`.
+    `workload`, `machine`, `specs` and other keywords are those of `check`. Raises
+    `UnknownMachineError`, and `WorkloadError` also for a use or modality that does not exist.
     """
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value not in (None, *choices):
+            remedy = _kind_meant(value, choices)
             message = f"{value!r} is not one of {', '.join(choices)}"
-            remedy = f"did you mean modality={value!r}?" if value in MODALITIES else None
+            if remedy is not None:
+                message = f"there is no {key} {value!r}"
             raise WorkloadError.of(key, message, remedy, file="rank")
+    expect_type("top", top, (int, type(None)))
+    if top is not None and top < 1:
+        raise WorkloadError.of("top", f"must be at least 1, not {top}", None, file="rank")
     catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 
     ids = chosen(catalogue, use=use, modality=modality)
-    return Lister(catalogue, workload, machine, use=use).all(ids).replace(notes=notes)
+    lister = Lister(catalogue, workload, machine, use=use)
+    ranking = lister.all(ids) if top is None else lister.first(top, ids, only_running=False)
+    return ranking.replace(notes=notes)
+
+
+def _kind_meant(value: object, choices: Sequence[str]) -> str | None:
+    """What to write instead of a use or a modality that does not exist; None where it is unclear.
+
+    `use="coding"` means "code", and `use="image"` is a modality.
+    """
+    if not isinstance(value, str):
+        return None
+    from .advice.listing import kind_meant
+    from .core.units import nearest
+
+    kind = kind_meant(value)
+    for key, kinds in (("use", USES), ("modality", MODALITIES)):
+        if kind in kinds:
+            return f"did you mean {repr(kind) if kinds == choices else f'{key}={kind!r}'}?"
+    near = nearest(value, list(choices))
+    return f"did you mean {near!r}?" if near else None
 
 
 def plan(
@@ -179,6 +208,15 @@ def size(
     return sized.replace(notes=(*sized.notes, *notes))
 
 
+def _machine_with(part: str, stated: object) -> str:
+    """The argument that says what `gpu="RTX 3060"` or `ram="32GB"` means, with an example."""
+    example = 'machine="RTX 3060, 32 GB of RAM"'
+    if part not in ("gpu", "gpus"):
+        return example
+    named = stated if isinstance(stated, str) else "RTX 3060"
+    return f'machine="{named}" for a computer with that GPU, or with its RAM {example}'
+
+
 def _with_defaults(
     models: Sequence[Model],
     workload: Workload | None,
@@ -197,9 +235,13 @@ def _with_defaults(
     ):
         for value in values:
             expect_type(name, value, types, remedy)
-    if parts := fields.keys() & {"gpu", "gpus", "memory", "ram"}:
-        remedy = 'name it by machine: machine="RTX 3060 32GB"'
-        raise WrongTypeError(f"{min(parts)} is no argument; {remedy}", remedy=remedy)
+    for part in _PARTS_OF_MACHINES:
+        if part in fields:
+            remedy = f"write {_machine_with(part, fields[part])}"
+            raise WrongTypeError(f"there is no argument {part}; {remedy}", remedy=remedy)
+    if "top" in fields:
+        remedy = "only rank() takes it; leave it out"
+        raise WrongTypeError(f"there is no argument top; {remedy}", remedy=remedy)
     asked = Workload(**fields) if workload is None else workload.replace(**fields)
     for field in fields if workload is not None else ():
         if getattr(workload, field) not in (Workload._defaults[field], fields[field]):

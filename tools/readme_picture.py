@@ -2,7 +2,7 @@
 
     python tools/readme_picture.py
 
-Run it after a change of what `selfhost check` prints; `tests/test_readme.py` says when. The machine is
+Run it after a change of what `selfhost check` prints; `tests/test_docs.py` says when. The machine is
 a known one and prices are those of the snapshot's day, so that every computer draws the same picture.
 """
 
@@ -21,7 +21,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import snapshot
 from selfhost.machine.named import named
 from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
+from selfhost.reports.screen import Drawn
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MACHINE = "macbook-air-m2-16gb"
@@ -59,21 +59,16 @@ def verdicts() -> list[Verdict]:
     return [check_with(catalogue, name, Workload(), machine, today=today) for name in MODELS]
 
 
-def printed() -> str:
-    """The commands and their answers, with the escape codes of a terminal."""
-    screen = StringIO()
-    for number, verdict in enumerate(verdicts()):
-        blank = "\n" if number else ""
-        screen.write(f"{blank}\x1b[1m$ selfhost check {verdict.asked} --machine {MACHINE}\x1b[0m\n")
-        screen.write(plain(check_document([verdict]), COLUMNS, bars=True, color=True))
-    return screen.getvalue()
-
-
-def picture(screen: str, theme: str) -> str:
-    """The screen as SVG, in one of THEMES."""
+def picture(theme: str) -> str:
+    """The commands and their answers as SVG, in one of THEMES."""
     background, foreground, colors = THEMES[theme]
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(screen), soft_wrap=True)
+    for number, verdict in enumerate(verdicts()):
+        if number:
+            console.print()
+        typed = f"$ selfhost check {verdict.asked} --machine {MACHINE}"
+        console.print(Text(typed, style="bold"), soft_wrap=True)
+        console.print(Drawn(check_document([verdict])), soft_wrap=True)
     rgb = [_rgb(color) for color in colors]
     terminal = TerminalTheme(_rgb(background), _rgb(foreground), rgb, rgb)
     drawn = console.export_svg(
@@ -96,9 +91,8 @@ def path_of(theme: str) -> Path:
 
 
 def main() -> None:
-    screen = printed()
     for theme in THEMES:
-        path_of(theme).write_text(picture(screen, theme), encoding="utf-8", newline="\n")
+        path_of(theme).write_text(picture(theme), encoding="utf-8", newline="\n")
         print(path_of(theme).relative_to(DOCS.parent))
 
 

@@ -22,7 +22,14 @@ from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from ..reports.models_text import TOP, list_document
-from .output import UsageError, extent, is_terminal, note_faulty_specs, present, write_json
+from .output import (
+    UsageError,
+    is_terminal,
+    note_faulty_specs,
+    present,
+    terminal_size,
+    write_json,
+)
 from .parser import measured_where_unknown, one_machine, parse, workload_of
 
 # so few models are all judged: to settle the first rows of them takes as long
@@ -62,7 +69,7 @@ def run(words: list[str]) -> int:
             near = tuple(f"`selfhost list {guess}`" for guess in guesses)
         is_page = options.format == "html"
         is_all = any((is_page, options.all, options.words, options.route))
-        lines = extent("LINES") if options.output is None and is_terminal() else 0
+        lines = terminal_size().lines if options.output is None and is_terminal() else 0
         rows = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
         document = list_document(
             listing,

@@ -40,15 +40,15 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def extent(name: str) -> int:
-    """Return the COLUMNS or LINES of standard output; 0 where nothing states them."""
-    text, at = os.environ.get(name, ""), ("COLUMNS", "LINES").index(name)
-    if text.isascii() and text.isdecimal() and 0 < len(text) <= 9 and int(text):
-        return int(text)
-    try:
-        return os.get_terminal_size(sys.stdout.fileno())[at]
-    except (OSError, ValueError, AttributeError):
-        return 0
+def terminal_size() -> os.terminal_size:
+    """The columns and lines of standard output; 80 columns and 0 lines where nothing states them.
+
+    The environment's COLUMNS and LINES go before what the terminal says.
+    """
+    # only a terminal and a help screen are worth the loading
+    from shutil import get_terminal_size
+
+    return get_terminal_size((80, 0))
 
 
 def asks_for(words: Sequence[str], form: str) -> bool:
@@ -129,18 +129,42 @@ def present(options: argparse.Namespace, blocks: Blocks) -> None:
     if options.format == "html":
         from ..reports.markup import page
 
-        text = page(blocks)
+        deliver(options, page(blocks))
+    elif options.output is None and (is_terminal() or _forces_color(options)):
+        from ..reports.screen import show
+
+        show(blocks, _Screen(), is_terminal=is_terminal(), no_color=options.no_color)
+        # the remarks alone
+        deliver(options, ())
     else:
         from ..reports.layout import plain
 
-        is_screen = options.output is None and is_terminal()
-        width = 0 if options.output else extent("COLUMNS") or 80 * is_screen
-        # no-color.org; force-color.org, for a CI job without a terminal
-        is_plain = options.output or options.no_color or os.environ.get("NO_COLOR")
-        is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
-        color = is_forced or (is_screen and os.environ.get("TERM") != "dumb")
-        text = plain(blocks, width or None, bars=is_screen, color=bool(color and not is_plain))
-    deliver(options, text)
+        deliver(options, plain(blocks))
+
+
+def _forces_color(options: argparse.Namespace) -> bool:
+    """Whether FORCE_COLOR asks for colours in a pipe, as a CI job does: see force-color.org."""
+    is_refused = options.no_color or os.environ.get("NO_COLOR")
+    return not is_refused and os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+
+
+class _Screen:
+    """Standard output as rich writes to it: refused and spelled as `write` does."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        write(flush=True)
+
+    def fileno(self) -> int:
+        return sys.stdout.fileno()
+
+    def isatty(self) -> bool:
+        return is_terminal()
 
 
 def write(text: str = "", *, flush: bool = False, to_error: bool = False) -> None:

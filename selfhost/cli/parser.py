@@ -24,7 +24,7 @@ from ..core.units import (
 )
 from ..core.workload import FLAGS, Load, Workload, as_typed, cache_type
 from . import COMMANDS
-from .output import UsageError, extent, refuse_targets, write
+from .output import UsageError, is_terminal, refuse_targets, terminal_size, write
 
 if TYPE_CHECKING:
     from ..machine.reader import Machine
@@ -171,7 +171,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """Return argparse's help with examples and the exit codes."""
-        width = max(40, min(100, extent("COLUMNS") or 80))
+        columns = terminal_size().columns if is_terminal() else 80
+        width = max(40, min(100, columns))
         form = argparse.RawDescriptionHelpFormatter
         self.formatter_class = partial(form, max_help_position=27, width=width)
         exits = help_text("exits")

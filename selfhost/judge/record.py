@@ -215,13 +215,29 @@ class Report(Record):
     """An answer that a program may show, written by that function of `reports/json.py`."""
 
     _written_by: ClassVar[str] = "record"
+    # public names that are no keys of its JSON
+    _shown_by: ClassVar[tuple[str, ...]] = ("to_json",)
 
     def to_json(self) -> dict[str, Any]:
         """The object that its command prints with `--format json`, as a dict for `json.dumps`."""
         return dict(getattr(report_module("json"), self._written_by)(self))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: to_json() gives its figures>"
+        return f"<{type(self).__name__}: print() shows it, to_json() gives its figures>"
+
+    def __str__(self) -> str:
+        """What its command prints into a pipe."""
+        return str(report_module("answers").text(self))
+
+    def __rich__(self) -> Any:
+        """What its command draws on a terminal: `rich.print(answer)`."""
+        return report_module("answers").drawn(self)
+
+    def __dir__(self) -> list[str]:
+        """The names that programs may rely on: the keys of the JSON, and what shows the answer."""
+        keys_of, name = report_module("json").keys_of, type(self).__name__
+        keys = (keys_of(name) or keys_of(name.lower())).split() or type(self)._fields
+        return sorted({*keys, *self._shown_by})
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table."""
@@ -320,6 +336,7 @@ class Verdict(Judged, Report):
     """
 
     _written_by = "verdict"
+    _shown_by = ("finding", "summary", "to_json")
     route: Route
     asked: str
     machine: Machine
@@ -417,6 +434,9 @@ class Verdict(Judged, Report):
 
     def __repr__(self) -> str:
         return f"<Verdict {self.model.id}: {self.route}>"
+
+    def __str__(self) -> str:
+        return self.summary
 
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value: ask can_run, or route for the four answers")

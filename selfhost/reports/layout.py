@@ -1,40 +1,25 @@
-"""What a person reads, as blocks, and their layout into lines of any width.
+"""What a person reads, as blocks, and the plain text of them.
 
-Every answer for people is blocks; `plain` prints them as text, `markup` as Markdown and HTML.
-Widths count characters.
+Every answer for people is blocks. `plain` makes the text of a pipe or a file of them, `screen`
+draws them on a terminal, `markup` makes Markdown and HTML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import zip_longest
 from operator import attrgetter
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
 from ..core.tables import shipped_table
 
-_BAR_WIDTH, _GAP = 20, "  "
-# a terminal narrower than this has figures without bars, and tables whose columns may all wrap
-_WIDE_ENOUGH = 60
-# others are dropped before one that wraps is narrower than the first, which then may be the second;
-# words are broken for the third
-_COMFORTABLE, _LEAST, _BROKEN = 24, 12, 8
+# between two columns of a table
+_GAP = "  "
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
 # wherever they stand; inside a word of a program, `std::vector`, it is none
 _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
-# what stands on one line: a command in backquotes, a number with its unit, a word
-_WORD = r"`[^`]+`\S*|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens)(?:/s)?[.,;:)]*(?!\S)|\S+"
-# the escape codes of the terminal's own colours; yellow and cyan colour single words and bars only
-_COLOURS = {
-    "strong": "1", "command": "1", "comment": "1", "local": "1;32", "api": "1;33",
-    "neither": "1;31", "pass": "32", "warn": "33", "fail": "31", "unknown": "36",
-}  # fmt: skip
 _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
-
-# texts with their styles
-Line = list[tuple[str, str]]
 
 
 class Span(str):
@@ -53,10 +38,9 @@ class Span(str):
 
 
 class Paragraph(Record):
-    """Parts that wrap at `indent`, further lines by two more, those of a comment behind a `#`; a
-    command is never wrapped.
+    """A line of text in parts; a terminal wraps it, unless a part is a command.
 
-    Without parts it is an empty line; several in a row print as one, at either end as none.
+    Without parts it is an empty line. Several in a row print as one, and none at either end.
     """
 
     parts: tuple[str, ...] = ()
@@ -64,7 +48,11 @@ class Paragraph(Record):
 
 
 class Column(Record):
-    """Columns of a table too wide go by `drop`, the highest first, 0 never; `wrap`: cells may."""
+    """A column of a table.
+
+    `wrap`: a narrow terminal may break its cells. `drop`: such a terminal leaves the column out,
+    the highest first, 0 never.
+    """
 
     title: str = ""
     right: bool = False
@@ -73,11 +61,15 @@ class Column(Record):
 
 
 class Table(Record):
-    """Rows of one cell per column."""
+    """Rows of one cell per column.
+
+    `tells_left_out`: a terminal too narrow for all columns says which it left out.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     indent: int = 2
+    tells_left_out: bool = False
 
     @classmethod
     def of(cls, name: str, rows: Iterable[tuple[str, ...]], **stated: str) -> Table:
@@ -163,133 +155,43 @@ def clean(text: str) -> str:
     return text
 
 
-def plain(
-    blocks: Blocks, width: int | None = None, *, bars: bool = False, color: bool = False
-) -> str:
-    """Return the blocks as lines that end in a newline; escape codes only with `color`.
+def plain(blocks: Blocks) -> str:
+    """Return the blocks as lines of text for a pipe or a file, which have no width.
 
-    Without `width` nothing is wrapped and tables stay aligned. A line to type, a word and a table
-    that has no more to give are longer than `width`.
+    Nothing is wrapped or coloured. Columns are aligned by counting characters. Several empty lines
+    in a row are one.
     """
-    lines, has_bars = [""], bars and (width is None or width >= _WIDE_ENOUGH)
+    lines = [""]
     for block in blocks:
-        laid_out = (
-            _table(block, width, has_bars) if isinstance(block, Table) else _lines(block, width)
-        )
-        for line in laid_out:
-            parts = (
-                f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if color and style in _COLOURS else text
-                for text, style in line
-                if text
-            )
-            shown = "".join(parts).rstrip()
-            lines += [shown] if shown or lines[-1] else []
+        shown = _table_lines(block) if isinstance(block, Table) else [_paragraph_line(block)]
+        for text in shown:
+            if text or lines[-1]:
+                lines.append(text)
     return "\n".join(lines).strip("\n") + "\n"
 
 
-def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
-    cell = [part for text in block.parts for part in _cell(text)]
-    indent = " " * block.indent
-    if width is None or any(style == "command" for _, style in cell):
-        yield [(indent, ""), *cell]
-        return
-    room, further = width - block.indent, _GAP
-    if any(style == "comment" for _, style in cell):
-        further = "# "
-    for at, part in enumerate(_wrap(cell, room, room - len(further))):
-        yield [(indent + further * bool(at), ""), *part]
+def _paragraph_line(block: Paragraph) -> str:
+    text = "".join(map(clean, block.parts))
+    return f"{' ' * block.indent}{text}".rstrip()
 
 
-def _wrap(cell: Line, first: int, rest: int, words: str = _WORD) -> list[Line]:
-    if _size(cell) <= first:
-        return [cell]
-    import re
-
-    text = "".join(part for part, _ in cell)
-    ends: list[tuple[int, int]] = []
-    start = end = 0
-    for match in re.finditer(words, text):
-        # a command that is too long is broken as other words are
-        is_long = match.end() - match.start() > rest
-        for word in re.compile(r"\S+").finditer(text, *match.span()) if is_long else (match,):
-            if end > start and word.end() - start > (rest if ends else first):
-                ends.append((start, end))
-                start = word.start()
-            end = word.end()
-    lines: list[Line] = []
-    for first, last in (*ends, (start, end)):
-        parts, at = [], 0
-        for own, style in cell:
-            if part := own[max(0, first - at) : max(0, last - at)]:
-                parts.append((part, style))
-            at += len(own)
-        lines.append(parts)
-    return lines
-
-
-def _size(cell: Line) -> int:
-    return sum(len(text) for text, _ in cell)
-
-
-def _cell(text: str, bars: bool = False) -> Line:
-    label, share = (clean(text), getattr(text, "style", "")), getattr(text, "share", 0)
-    if not bars or not share:
-        return [label]
-    # what is taken of what there is, or what is missing; none of them is drawn as nothing
-    part = min(share, 1 / share)
-    filled = min(max(round(part * _BAR_WIDTH), 1), _BAR_WIDTH - (part < 1))
-    mark, style = ("╍", label[1]) if share > 1 else ("─", "")
-    bar = [("━" * filled, label[1]), (mark * (_BAR_WIDTH - filled), style)]
-    return [*bar, (_GAP, ""), label] if text else bar
-
-
-def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
-    rows, sizes = [[_cell(cell, bars) for cell in row] for row in table.rows], dict[int, int]()
-    titles: list[Line] = [[(clean(column.title), "")] for column in table.columns]
+def _table_lines(table: Table) -> Iterator[str]:
+    """The titles, if there are any, and a line a row; a column with nothing in it is left out."""
+    rows = [list(map(clean, row)) for row in table.rows]
+    titles = [clean(column.title) for column in table.columns]
+    widths: dict[int, int] = {}
     for at, title in enumerate(titles):
-        # a column with nothing in it is not shown
-        if (size := max((_size(row[at]) for row in rows), default=0)) or not at:
-            sizes[at] = max(size, _size(title))
-    if any(map(_size, titles)):
+        widest = max((len(row[at]) for row in rows), default=0)
+        if widest or not at:
+            widths[at] = max(widest, len(title))
+    if any(titles[at] for at in widths):
         rows.insert(0, titles)
-    if width is not None:
-        _narrow(table, sizes, rows, width - table.indent)
     for row in rows:
-        # a long name goes on after a hyphen
         cells = [
-            _wrap(row[at], size, size, rf"[^\s-]{{1,{max(size - 1, 1)}}}-?|-")
-            for at, size in sizes.items()
+            row[at].rjust(width) if table.columns[at].right else row[at].ljust(width)
+            for at, width in widths.items()
         ]
-        for parts in zip_longest(*cells, fillvalue=[]):
-            line: Line = [(" " * table.indent, "")]
-            for (at, size), part in zip(sizes.items(), parts, strict=True):
-                padding = (" " * (size - _size(part)), "")
-                line += [padding, *part] if table.columns[at].right else [*part, padding]
-                line.append((_GAP, ""))
-            yield line
-
-
-def _narrow(table: Table, sizes: dict[int, int], rows: Sequence[Sequence[Line]], room: int) -> None:
-    """Narrow `sizes` to `room`: drop columns, then shrink those that wrap, at last all to words."""
-    columns, others = table.columns, _COMFORTABLE if room < _WIDE_ENOUGH - len(_GAP) else room
-    wide, narrow = (
-        {at: min(size, least if columns[at].wrap else others) for at, size in sizes.items()}
-        for least in (_COMFORTABLE, _LEAST)
-    )
-    for at in sorted(sizes, key=lambda at: -columns[at].drop):
-        if columns[at].drop and sum(wide.values()) + len(_GAP) * (len(wide) - 1) > room:
-            del sizes[at], wide[at]
-    # for the widths alone
-    room -= len(_GAP) * (len(sizes) - 1)
-    longest: dict[int, int] = {}
-    for at, cells in enumerate(zip(*rows, strict=True)):
-        whole = " ".join("".join(text for text, _ in cell) for cell in cells)
-        longest[at] = max(map(len, whole.replace("-", "- ").split()), default=0)
-    for least in (wide, narrow, longest, dict.fromkeys(sizes, _BROKEN)):
-        while sum(sizes.values()) > room and (
-            left := [at for at in sizes if sizes[at] > least[at]]
-        ):
-            sizes[max(left, key=lambda at: (columns[at].wrap, sizes[at]))] -= 1
+        yield f"{' ' * table.indent}{_GAP.join(cells)}".rstrip()
 
 
 def problems_text(problems: Iterable[Problem]) -> str:

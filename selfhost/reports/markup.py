@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
 from itertools import compress
 
-from ..core import Any
 from ..core.tables import shipped_table
+from ..judge.record import Report
 from .layout import Blocks, Paragraph, Table, clean
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
@@ -82,19 +82,11 @@ def page(blocks: Blocks) -> str:
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def notebook(answer: Any) -> str:
+def notebook(answer: Report) -> str:
     """Return what a notebook shows of an answer: a part of a page that loads and runs nothing."""
-    from . import check_text, models_text, plan_text, size_text
+    from .answers import document
 
-    documents: dict[str, Callable[[], Blocks]] = {
-        "Verdict": lambda: check_text.check_document([answer]),
-        "Comparison": lambda: models_text.compare_document(answer),
-        "ContainerSize": lambda: size_text.size_document([answer]),
-        "Plan": lambda: plan_text.plan_document(answer),
-        "Ranking": lambda: models_text.list_document(answer),
-    }
-    # an alternative and a machine of a plan are verdicts
-    return _body(documents.get(type(answer).__name__, documents["Verdict"])())
+    return _body(document(answer))
 
 
 def _body(blocks: Blocks) -> str:

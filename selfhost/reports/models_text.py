@@ -56,7 +56,9 @@ def _table(name: str, answers: Sequence[Verdict], first: Sequence[str]) -> Table
         (sign, strong(answer.model.id), *(each[key] for key in _SHOWN[name]))
         for sign, answer, each in zip(first, answers, facts, strict=True)
     )
-    return Table.of(name, rows, pace=pace, wraps="~" if pace == words.PACES else "")
+    table = Table.of(name, rows, pace=pace, wraps="~" if pace == words.PACES else "")
+    # who asks for more columns is told which of them the terminal has no room for
+    return table.replace(tells_left_out=name == "listed wide")
 
 
 def _figures(answer: Verdict, pace: str) -> dict[str, str]:

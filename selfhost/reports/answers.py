@@ -1,0 +1,64 @@
+"""What shows an answer of the Python API: `print`, `rich.print` and a notebook."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from ..advice.listing import Ranking
+from ..advice.plan import Plan
+from ..advice.several import Comparison
+from ..advice.sizes import ContainerSize
+from ..core import TYPE_CHECKING
+from ..judge.record import Report, Verdict
+from .check_text import check_document
+from .layout import Blocks, plain
+from .models_text import compare_document, list_document
+from .plan_text import plan_document
+from .size_text import size_document
+
+if TYPE_CHECKING:
+    from .screen import Drawn
+
+
+@singledispatch
+def document(answer: Report) -> Blocks:
+    """Return the blocks that the command of that answer shows."""
+    raise NotImplementedError(type(answer).__name__)
+
+
+@document.register
+def _(answer: Verdict) -> Blocks:
+    return check_document([answer])
+
+
+@document.register
+def _(answer: Comparison) -> Blocks:
+    return compare_document(answer)
+
+
+@document.register
+def _(answer: ContainerSize) -> Blocks:
+    return size_document([answer])
+
+
+@document.register
+def _(answer: Plan) -> Blocks:
+    return plan_document(answer)
+
+
+@document.register
+def _(answer: Ranking) -> Blocks:
+    return list_document(answer)
+
+
+def text(answer: Report) -> str:
+    """Return what `print` shows: plain text that ends without a newline."""
+    return plain(document(answer)).rstrip("\n")
+
+
+def drawn(answer: Report) -> Drawn:
+    """Return what `rich.print` draws."""
+    # only who has loaded rich asks for it
+    from .screen import Drawn
+
+    return Drawn(document(answer))

@@ -1,0 +1,242 @@
+"""Blocks on a terminal, drawn by rich.
+
+Only a program that writes to a terminal imports this module: loading rich takes about 40 ms.
+What rich draws: wrapping, widths of wide characters, columns, colours, old consoles of Windows.
+What this module adds: lines to type stay whole, and a narrow terminal gets fewer columns.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.table import Table as Grid
+from rich.text import Text
+
+from ..core import Any
+from .layout import Blocks, Paragraph, Table, clean
+
+# yellow and cyan colour single words and bars only: on a white ground they are hard to read
+_STYLES = {
+    "strong": "bold",
+    "command": "bold",
+    "comment": "dim",
+    "local": "bold green",
+    "api": "bold yellow",
+    "neither": "bold red",
+    "pass": "green",
+    "warn": "yellow",
+    "fail": "red",
+    "unknown": "cyan",
+}
+_BAR_CELLS = 20
+# cells between two columns
+_GAP = 2
+# the least width that is drawn for
+_LEAST_WIDTH = 20
+# a terminal narrower than this has figures without bars, and tables whose columns may all wrap
+_WIDE_ENOUGH = 60
+# a column that wraps is given so many cells before another column goes
+_COMFORTABLE = 24
+# "a pipe has no width": nothing is wrapped
+_UNLIMITED = 100_000
+
+# rich breaks lines at whitespace. This character stands for a space at which no line may be broken,
+# and the next for a place without a space where a line may be broken; the first is as wide as a
+# space, the second takes no cell, and neither can come from a text, for `clean` escapes both.
+_GLUE, _BREAK = "\ue000", "\x1f"
+_FINAL = {ord(_GLUE): " ", ord(_BREAK): ""}
+_HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
+# what stands on one line: a command, in backquotes or behind a colon, and a number with its unit
+_TOGETHER = re.compile(
+    r"`[^`]+`"
+    r"|(?<=: )selfhost \S+(?: [^\s·;,(]+)*"
+    r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
+)
+
+
+def show(blocks: Blocks, file: Any, *, is_terminal: bool = True, no_color: bool = False) -> None:
+    """Draw the blocks on `file`, as wide and as colourful as its terminal is.
+
+    `file` has the `write`, `flush`, `fileno`, `isatty` and `encoding` of a text file. `is_terminal` is False where colours were forced into a pipe: it has the width that COLUMNS
+    states, else none. `no_color` leaves bold and dim, as NO_COLOR does.
+    """
+    console = Console(
+        file=file,
+        force_terminal=True,
+        no_color=no_color or None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    if not is_terminal and not os.environ.get("COLUMNS"):
+        console.width = _UNLIMITED
+    # all is written at once
+    with console:
+        console.print(Drawn(blocks), soft_wrap=True)
+
+
+class Drawn:
+    """Blocks as rich prints them; `rich.print(verdict)` draws one of these."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.blocks = blocks
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Yield the lines; several empty lines in a row are one, and none is first or last."""
+        width = max(options.max_width, _LEAST_WIDTH)
+        was_empty = True
+        is_pending = False
+        for block in self.blocks:
+            for text in _lines(block, console, width):
+                text.plain = text.plain.replace(_GLUE, " ")
+                text.rstrip()
+                if not text.plain:
+                    is_pending = not was_empty
+                    continue
+                if is_pending:
+                    yield Text()
+                is_pending = was_empty = False
+                yield text
+
+
+def _lines(block: Paragraph | Table, console: Console, width: int) -> Iterator[Text]:
+    if isinstance(block, Paragraph):
+        return _paragraph_lines(block, console, width)
+    return _table_lines(block, console, width)
+
+
+def _style(part: str) -> str:
+    return _STYLES.get(getattr(part, "style", ""), "")
+
+
+def _text(part: str) -> Text:
+    """The part with its style; what must stand on one line is marked."""
+    marked = _TOGETHER.sub(lambda found: found[0].replace(" ", _GLUE), clean(part))
+    return Text(marked, style=_style(part), overflow="ignore")
+
+
+def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator[Text]:
+    """Further lines of a sentence are indented by two more, those of a comment begin with `#`."""
+    kinds = [getattr(part, "style", "") for part in block.parts]
+    text = Text.assemble(*map(_text, block.parts), overflow="ignore")
+    indent = " " * block.indent
+    room = width - block.indent
+    if "command" in kinds or text.cell_len <= room:
+        yield Text(indent).append_text(text)
+        return
+    further = "  "
+    if "comment" in kinds:
+        further = "# "
+    first, *others = text.wrap(console, room - len(further))
+    yield Text(indent).append_text(first)
+    for line in others:
+        start = Text.assemble(indent, (further, _style(block.parts[0])))
+        yield start.append_text(line)
+
+
+def _cell(part: str, has_bars: bool) -> Text:
+    """The text of a cell, behind a bar where it has a share; a long name may break at a hyphen."""
+    text = _text(part)
+    text.overflow = "fold"
+    if _GLUE not in text.plain:
+        text.plain = _HYPHEN.sub(f"-{_BREAK}", text.plain)
+    share = getattr(part, "share", 0)
+    if not has_bars or not share:
+        return text
+    # what is taken of what there is, or what is missing; none of them is drawn as nothing
+    taken = min(share, 1 / share)
+    most = _BAR_CELLS - 1 if taken < 1 else _BAR_CELLS
+    filled = min(max(round(taken * _BAR_CELLS), 1), most)
+    style = _style(part)
+    rest = Text("─" * (_BAR_CELLS - filled))
+    if share > 1:
+        rest = Text("╍" * (_BAR_CELLS - filled), style=style)
+    bar = Text("━" * filled, style=style).append_text(rest)
+    if part:
+        bar.append(_GLUE * _GAP)
+    return bar.append_text(text)
+
+
+def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
+    rows = [[_cell(cell, width >= _WIDE_ENOUGH) for cell in row] for row in table.rows]
+    room = width - table.indent
+    sizes = _sizes(table, rows)
+    least = _least_widths(table, sizes, room)
+    shown = _kept(table, least, room)
+    # where no more column may go, all of them wrap
+    all_wrap = _total(_unbroken_width(table, rows, at) for at in shown) > room
+    titles = [table.columns[at].title for at in shown]
+    grid = Grid(
+        box=None,
+        pad_edge=False,
+        padding=(0, _GAP, 0, 0),
+        header_style="",
+        show_header=any(titles),
+    )
+    for at in shown:
+        column = table.columns[at]
+        grid.add_column(
+            _cell(column.title, has_bars=False),
+            justify="right" if column.right else "left",
+            no_wrap=not (column.wrap or all_wrap),
+            overflow="fold",
+        )
+    for row in rows:
+        grid.add_row(*(row[at] for at in shown))
+    options = console.options.update(width=room, max_width=room, no_wrap=False)
+    for segments in console.render_lines(grid, options, pad=False):
+        line = Text(" " * table.indent)
+        for segment in segments:
+            line.append(segment.text.translate(_FINAL), segment.style)
+        yield line
+    left_out = [table.columns[at].title for at in sizes if at not in shown]
+    if table.tells_left_out and left_out:
+        needed = table.indent + _total(_least_widths(table, sizes, _UNLIMITED).values())
+        yield Text()
+        yield Text(f"With {needed} columns the terminal also shows: {', '.join(left_out)}")
+
+
+def _total(widths: Iterable[int]) -> int:
+    sizes = list(widths)
+    return sum(sizes) + _GAP * (len(sizes) - 1)
+
+
+def _sizes(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
+    """The width of each column, by its place; a column without a text is left out."""
+    sizes: dict[int, int] = {}
+    for at, column in enumerate(table.columns):
+        widest = max((row[at].cell_len for row in rows), default=0)
+        if widest or not at:
+            sizes[at] = max(widest, Text(clean(column.title)).cell_len)
+    return sizes
+
+
+def _least_widths(table: Table, sizes: dict[int, int], room: int) -> dict[int, int]:
+    """The width that each column must have to stay."""
+    least = dict(sizes)
+    for at, size in sizes.items():
+        if table.columns[at].wrap or room < _WIDE_ENOUGH - _GAP:
+            least[at] = min(size, _COMFORTABLE)
+    return least
+
+
+def _unbroken_width(table: Table, rows: Sequence[Sequence[Text]], at: int) -> int:
+    """The width at which no word of a column that wraps, and no cell of another, is broken."""
+    cells = [row[at].plain for row in rows]
+    if table.columns[at].wrap:
+        cells = [word for cell in cells for word in cell.split()]
+    return max(map(cell_len, [*cells, clean(table.columns[at].title)]))
+
+
+def _kept(table: Table, least: dict[int, int], room: int) -> list[int]:
+    """The places of the columns that have room: the highest `drop` goes first, 0 never."""
+    kept = list(least)
+    droppable = [at for at in kept if table.columns[at].drop]
+    for at in sorted(droppable, key=lambda at: -table.columns[at].drop):
+        if _total(least[place] for place in kept) > room:
+            kept.remove(at)
+    return kept

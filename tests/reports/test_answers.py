@@ -1,0 +1,136 @@
+"""What `print`, `rich.print`, `repr` and completion make of the answers of the Python API."""
+
+from __future__ import annotations
+
+from functools import cache
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+import selfhost
+from selfhost.judge.record import Report
+
+MAC = "macbook-air-m2-16gb"
+
+
+@cache
+def answer(kind: str) -> Report:
+    """An answer of that kind."""
+    if kind == "verdict":
+        return selfhost.check("mistral-7b", machine=MAC)
+    if kind == "plan":
+        return selfhost.plan("phi-4")
+    if kind == "comparison":
+        return selfhost.compare(["mistral-7b", "gpt-4o"], machine=MAC)
+    if kind == "ranking":
+        return selfhost.rank(machine=MAC, top=3)
+    return selfhost.size("mistral-7b")
+
+
+FIRST_WORDS = [
+    pytest.param("verdict", "RUNS: Mistral 7B Instruct v0.3 on macbook-air-m2-16gb", id="verdict"),
+    pytest.param("plan", "✓ RUNS  Phi-4 on ", id="plan"),
+    pytest.param("comparison", "1 of 2 models runs on macbook-air-m2-16gb", id="comparison"),
+    pytest.param("ranking", "About ", id="ranking"),
+    pytest.param("size", "Mistral 7B Instruct v0.3: request ", id="size"),
+]
+KINDS = [parameter.values[0] for parameter in FIRST_WORDS]
+
+
+@pytest.mark.parametrize(("kind", "words"), FIRST_WORDS)
+def test_print_shows_the_answer(kind: str, words: str) -> None:
+    """It showed `<Plan: to_json() gives its figures>`."""
+    text = str(answer(kind))
+    assert text.startswith(words)
+    assert "\x1b" not in text
+    assert not text.endswith("\n")
+    assert text == f"{answer(kind)}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rich_draws_the_answer(kind: str) -> None:
+    """With any console, in its width; nothing of a line to type is lost."""
+    console = Console(file=StringIO(), width=50, force_terminal=True, legacy_windows=False)
+    console.print(answer(kind))
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert "\x1b[" in shown
+    plain = Console(file=StringIO(), width=50, color_system=None, legacy_windows=False)
+    plain.print(answer(kind))
+    assert isinstance(plain.file, StringIO)
+    lines = plain.file.getvalue().splitlines()
+    assert all(len(line.rstrip()) <= 50 for line in lines)
+    if kind == "verdict":
+        joined = "".join(lines).replace(" ", "")
+        assert selfhost.check("mistral-7b", machine=MAC).commands[0].replace(" ", "") in joined
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_repr_is_one_short_line(kind: str) -> None:
+    """A traceback or a debugger shows many of them."""
+    text = repr(answer(kind))
+    assert len(text) < 90
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_completion_names_what_programs_may_rely_on(kind: str) -> None:
+    """Every name is there, and nothing of the record's own mechanism."""
+    names = dir(answer(kind))
+    assert "to_json" in names
+    assert all(hasattr(answer(kind), name) for name in names)
+    inner = {"replace", "conclude", "has", "waits_for_setting", "lacking_bytes", "question"}
+    assert not inner & set(names)
+    assert not [name for name in names if name.startswith("_")]
+
+
+def test_completion_of_a_verdict_has_the_keys_of_the_contract() -> None:
+    """As docs/contract.md lists them for `selfhost.verdict/1`."""
+    keys = set(answer("verdict").to_json()) - {"schema", "selfhost_version"}
+    assert keys <= set(dir(answer("verdict")))
+    assert {"summary", "finding"} <= set(dir(answer("verdict")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param({"use": "coding"}, "did you mean 'code'?", id="another-word"),
+        pytest.param({"use": "cod"}, "did you mean 'code'?", id="misspelled"),
+        pytest.param({"use": "images"}, "did you mean modality='image'?", id="a-modality"),
+        pytest.param({"modality": "pictures"}, "did you mean 'image'?", id="plural"),
+        pytest.param({"modality": "xyz"}, "is not one of text, vision", id="no-guess"),
+        pytest.param({"top": 0}, "top: must be at least 1, not 0", id="top-0"),
+        pytest.param({"context": 8192}, "did you mean context_tokens?", id="context"),
+        pytest.param({"gpu": "RTX 3060"}, 'write machine="RTX 3060" for a computer', id="gpu"),
+        pytest.param({"ram": "32G"}, 'write machine="RTX 3060, 32 GB of RAM"', id="ram"),
+    ],
+)
+def test_a_word_of_the_command_leads_to_the_argument(
+    arguments: dict[str, object], told: str
+) -> None:
+    """`use="coding"` listed 25 words, and `gpu=` seemed to want a GPU of 32 GB."""
+    with pytest.raises(selfhost.SelfhostError) as refused:
+        selfhost.rank(machine=MAC, **arguments)  # type: ignore[arg-type]
+    assert told in str(refused.value)
+
+
+def test_the_machine_that_an_error_proposes_is_understood() -> None:
+    """A GPU and the computer's RAM in one name."""
+    proposed = selfhost.check("phi-4", machine="RTX 3060, 32 GB of RAM").machine
+    assert proposed.memory_total_bytes == 32 * 2**30
+    assert proposed.accelerators is not None
+    assert [card.name for card in proposed.accelerators] == ["NVIDIA GeForce RTX 3060"]
+
+
+def test_only_rank_takes_top() -> None:
+    """The refusal named a class, `Workload has no top`."""
+    with pytest.raises(selfhost.SelfhostError, match=r"only rank\(\) takes it"):
+        selfhost.check("phi-4", machine=MAC, top=3)
+
+
+def test_the_first_of_a_ranking_are_those_of_the_whole() -> None:
+    """Asked for few, few are judged; of a use, so that the whole is small."""
+    whole = selfhost.rank(machine=MAC, use="reranking")
+    first = selfhost.rank(machine=MAC, use="reranking", top=4)
+    assert [row.model.id for row in first.models] == [row.model.id for row in whole.models[:4]]
