@@ -61,7 +61,8 @@ _TOGETHER = re.compile(
 def show(blocks: Blocks, file: Any, *, is_terminal: bool = True, no_color: bool = False) -> None:
     """Draw the blocks on `file`, as wide and as colourful as its terminal is.
 
-    `file` has the `write`, `flush`, `fileno`, `isatty` and `encoding` of a text file. `is_terminal` is False where colours were forced into a pipe: it has the width that COLUMNS
+    `file` has the `write`, `flush`, `fileno`, `isatty` and `encoding` of a text file. `is_terminal`
+    is False where colours were forced into a pipe: it has the width that COLUMNS
     states, else none. `no_color` leaves bold and dim, as NO_COLOR does.
     """
     console = Console(
