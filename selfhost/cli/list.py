@@ -35,7 +35,7 @@ from .parser import measured_where_unknown, one_machine, parse, workload_of
 # so few models are all judged: to settle the first rows of them takes as long
 _FEW = 60
 # lines of a terminal that are no rows, and the rows on one too low for both
-_OTHER_LINES, _LEAST_ROWS = 6, 5
+_OTHER_LINES, _LEAST_ROWS = 8, 5
 # what each column is sorted by, the least first
 _COLUMNS: Mapping[str, Callable[[Verdict], Any]] = {
     "speed": lambda row: row.speed and row.speed.decode and -row.speed.decode.likely,

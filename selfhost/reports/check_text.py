@@ -9,6 +9,7 @@ from ..core import TYPE_CHECKING, units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from ..judge.pace import clip_words
 from ..judge.record import Finding, Outcome, Route, Verdict
+from ..needs.records import times
 from . import words
 from .layout import (
     AS_TOPIC,
@@ -66,11 +67,12 @@ def check_document(
         yield from topics([("memory bandwidth", why.reason, why.remedy)])
     if not verbose:
         yield from (line(), *topics(_unsaid(verdict)))
-    yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
+    setup = list(verdict.setup) if verdict.can_run else []
+    shown = setup if verbose else words.first_way(setup)
+    yield from _to_run(verdict, shown) if verdict.can_run else _instead(verdict, carry)
     yield from (line(), *_by_api(verdict, today))
     yield from (*words.month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
-    yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
-    yield from texts([_spare(verdict)], indent=0)
+    yield from texts([*verdict.notes, _spare(verdict)], indent=0)
     if verbose:
         from . import json
         from .machine_text import unread_blocks
@@ -83,9 +85,19 @@ def check_document(
         yield from json.sections(json.verdict(verdict), words.LABELS["check"])
         yield from unread_blocks(machine)
         return
-    hidden = len(verdict.api_offers) - 1 if verdict.route is not Route.NEITHER else 0
-    others = f", and {hidden} more API{'s' * (hidden > 1)}" * (hidden > 0)
-    yield line(f"Every figure with its source{others}: -v")
+    yield line(_hint(verdict, other_ways=len(shown) < len(setup)))
+
+
+def _hint(verdict: Verdict, *, other_ways: bool) -> str:
+    """What `-v` adds."""
+    parts = ["Every figure with its source"]
+    if other_ways:
+        parts.append("other ways to install")
+    more_offers = len(verdict.api_offers) - 1
+    if verdict.route is not Route.NEITHER and more_offers > 0:
+        parts.append(times(more_offers, "more API"))
+    before_last = ", ".join(parts[:-1])
+    return f"{before_last}{' and ' if before_last else ''}{parts[-1]}: -v"
 
 
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
@@ -273,8 +285,8 @@ def _unsaid(verdict: Verdict) -> Iterator[tuple[str, str, str | None]]:
                 yield each.check, each.reason, each.remedy
 
 
-def _to_run(verdict: Verdict) -> Blocks:
-    lines, model, workload = list(verdict.setup), verdict.question.spec, verdict.question.workload
+def _to_run(verdict: Verdict, setup: Sequence[str]) -> Blocks:
+    lines, model, workload = list(setup), verdict.question.spec, verdict.question.workload
     for before, typed in zip(("", *verdict.commands), verdict.commands, strict=False):
         if before:
             lines.append("# then, in another terminal" if before.endswith(" serve") else "# or")
@@ -324,7 +336,7 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
             how += [other.quantization, other.finetune_method, f"with {other.runtime}" * is_other]
         if other.context_tokens and asked_tokens and other.context_tokens != asked_tokens:
             how.append(units.tokens(other.context_tokens))
-        figures = words.memory_words(other.needs), pace and f"{words.likely_speed(pace)}{each}"
+        figures = words.memory_words(other.needs), pace and f"~{units.speed(pace.likely)}{each}"
         license = "" if is_same else units.short_license(other.license or "")
         name = strong(" ".join(filter(None, how)))
         rows.append((name, *(figure or "" for figure in figures), license, other.why))

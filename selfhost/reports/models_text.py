@@ -89,7 +89,7 @@ _TOO_MUCH = (
     "That may be more than is there: run them one after another. A [[together]] in the policy of"
     " `selfhost audit` judges them at once, and counts what they share once."
 )
-_MORE = "Every finding: -v · one model in full: selfhost check MODEL"
+_MORE = f"Every finding: -v · {words.RANGES}"
 # a table of months side by side would say less than one model's own
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 
@@ -112,7 +112,10 @@ def several_blocks(
     limits = ((each.model.id, words.limit_words(each)) for each in local)
     yield from (*texts(f"{id}: {limit}" for id, limit in limits if limit), line())
     yield from section("Worth knowing", topics(_warnings(local)))
-    lines = dict.fromkeys(typed for each in local for typed in (*each.setup, *each.commands[:1]))
+    lines: dict[str, None] = {}
+    for verdict in local:
+        setup = verdict.setup if verbose else words.first_way(verdict.setup)
+        lines |= dict.fromkeys([*setup, *verdict.commands[:1]])
     yield from section("To run them", commands(lines))
     others = (verdict for verdict in verdicts if not verdict.can_run)
     ways = (_way_out(each, carry, options, today if verbose else None) for each in others)
@@ -215,18 +218,33 @@ def list_document(
             for row in rows
         ]
         yield from (line(), _table("listed wide" if wide else "listed", rows, signs), line())
-        candidates = (only_running and counts.running) or counts.models
-        about = "about " * (only_running and counts.is_estimate)
-        are_more = candidates < counts.models or len(rows) < candidates
-        foot = (
-            f"{len(rows)} of {about}{candidates:,}",
-            "all: --all" * are_more,
-            "columns: --wide" * (not wide),
-            "one: selfhost check MODEL",
-            f"{_TIGHT}: little memory left, or a limit must be raised first" * (_TIGHT in signs),
-        )
-        yield line(" · ".join(filter(None, foot)))
+        yield line(_footer(listing, rows, signs, wide=wide, only_running=only_running))
+        yield line(words.RANGES)
     yield from words.age_blocks(listing.catalogue_as_of, today)
+
+
+def _footer(
+    listing: Ranking,
+    rows: Sequence[Verdict],
+    signs: Sequence[str],
+    *,
+    wide: bool,
+    only_running: bool,
+) -> str:
+    """What the table leaves out, and what to type to see it."""
+    counts = listing.counts
+    candidates, about = counts.models, ""
+    if only_running and counts.running:
+        candidates = counts.running
+        about = "about " if counts.is_estimate else ""
+    hints = [f"{len(rows)} of {about}{candidates:,}"]
+    if candidates < counts.models or len(rows) < candidates:
+        hints.append("all: --all")
+    if not wide:
+        hints.append("columns: --wide")
+    if _TIGHT in signs:
+        hints.append(f"{_TIGHT}: little memory left, or a limit must be raised first")
+    return " · ".join(hints)
 
 
 def _summary(listing: Ranking, workload: Workload) -> str:
@@ -289,6 +307,7 @@ def compare_document(comparison: Comparison, *, verbose: bool = False, carry: st
     names = " ".join(verdict.model.id for verdict in verdicts)
     yield from (line(), command(f"selfhost check {names}{carry}"))
     yield from texts(["" if verbose else "Every answer on licenses and openness: -v"], indent=0)
+    yield line(words.RANGES)
 
 
 def _side_by_side(models: Sequence[Compared], verbose: bool) -> Table:

@@ -108,10 +108,14 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:
         rate = least.bandwidth_bytes_per_second
-        pace = words.known(rate, lambda size: f"{units.decimal(size, up=True)}/s", "not known")
-        cores = f", and {cpu.cores:g} cores" if rate and cpu.cores is not None else ""
-        why = f"of RAM{cores}, for {units.stated(wanted)} tokens/s without a GPU"
-        yield "bandwidth", pace, why
+        without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
+        if rate is None:
+            yield "bandwidth", "not known", f"what RAM must have {without_gpu}"
+        else:
+            cores = ""
+            if cpu.cores is not None:
+                cores = f", and {units.cores(cpu.cores)}"
+            yield "bandwidth", f"{units.decimal(rate, up=True)}/s", f"of RAM{cores}, {without_gpu}"
     if verbose:
         sets = (("with", cpu.instruction_sets), ("well with", cpu.recommended_instruction_sets))
         why = "; ".join(f"{word} {', '.join(names)}" for word, names in sets if names)
@@ -152,6 +156,7 @@ def _known(plan: Plan, shown: Sequence[Known]) -> Blocks:
     yield Table.of("plan", rows, pace=words.pace_title(each.speed for each in shown))
     rest = len(plan.fitting) - len(shown)
     yield from texts([f"{rest} more: -v" if rest else "", unsure], indent=0)
+    yield line("~ is the likely pace; the line below tells its range.")
 
 
 def _doubts(candidate: Known) -> list[str]:

@@ -187,8 +187,10 @@ def ordered(verdict: Verdict) -> list[Finding]:
 
 # where a model is held, in a word
 PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
-# the title of a column in which each figure says its own unit
-PACES = "pace"
+# under a table of paces
+RANGES = "~ is the likely pace; its range: selfhost check MODEL"
+# titles of the column of paces: of text, and where each figure says its own unit
+TOKENS, PACES = "tokens/s", "pace"
 
 
 def memory_words(needs: Needs | None) -> str:
@@ -201,27 +203,30 @@ def memory_words(needs: Needs | None) -> str:
     return units.binary(sum(place.total_bytes for place in held))
 
 
-def likely_speed(pace: Range, unit: str = " tokens/s") -> str:
-    """`~2.8 tokens/s`; with its ends where they are too far apart for one figure."""
-    ends = f" ({units.pace(pace.low, pace.high)})" if pace.about()[1] else ""
-    return f"~{units.pace(pace.likely)}{unit}{ends}"
-
-
 def pace_title(speeds: Iterable[Speed | None]) -> str:
-    """`tokens/s`, or PACES where some do other work than text, whose unit each figure says."""
-    has_work = any(speed is not None and speed.work is not None for speed in speeds)
-    return PACES if has_work else "tokens/s"
+    """TOKENS where a row is of text, else PACES."""
+    known = [speed for speed in speeds if speed is not None]
+    if known and all(speed.work is not None for speed in known):
+        return PACES
+    return TOKENS
 
 
 def pace_of(speed: Speed | None, *, title: str = "") -> str:
-    """The pace as a column with that title holds it; under PACES with its unit."""
+    """The likely pace as a column with that title holds it; `check` tells its range.
+
+    Work that is no text says its own unit, in few words under TOKENS: `~69 minutes an hour` is of
+    audio there.
+    """
     if speed is not None and speed.work is not None:
         cell = f"~{speed.work_words()[0].partition(' in training')[0]}"
+        if title == TOKENS:
+            return cell.replace(" for an hour of audio", " an hour").replace(" for a ", " a ")
         return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed is None or speed.judged is None:
         return "-"
-    unit = " tokens/s" if title == PACES else ""
-    return f"{likely_speed(speed.judged, '')}{unit}{' each' * (speed.each_of > 1)}"
+    unit = f" {TOKENS}" if title == PACES else ""
+    each = " each" if speed.each_of > 1 else ""
+    return f"~{units.pace(speed.judged.likely)}{unit}{each}"
 
 
 def pace_words(pace: Range) -> str:
@@ -301,6 +306,21 @@ def _download_words(verdict: Verdict) -> str:
     seconds = verdict.question.workload.seconds_to_download(size)
     wait = "" if seconds is None else f" in about {units.duration(seconds)}"
     return f"{amount} to download{wait}"
+
+
+def first_way(setup: Sequence[str]) -> list[str]:
+    """The lines without other ways to install the program.
+
+    Another way begins with `# or`; where that line ends in a colon the next one is what to type.
+    """
+    shown: list[str] = []
+    is_typed_for_another_way = False
+    for text in setup:
+        is_another_way = text.startswith("# or ")
+        if not is_another_way and not is_typed_for_another_way:
+            shown.append(text)
+        is_typed_for_another_way = is_another_way and text.endswith(":")
+    return shown
 
 
 def known(value: Number | None, write: Callable[[Number], str], absent: str = "-") -> str:

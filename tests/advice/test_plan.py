@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfhost import Workload, check
+from selfhost import Workload, check, plan
 from selfhost.advice.listing import Lister
 from selfhost.advice.plan import Least, Plan, plan_with
 from selfhost.catalogue.index import open_catalogue
@@ -21,6 +21,7 @@ from selfhost.machine.record import Accelerator, Machine
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.models_text import list_document
+from selfhost.reports.plan_text import plan_document
 
 GIB, GB = 2**30, 10**9
 
@@ -251,3 +252,29 @@ def test_a_limit_to_raise_is_told_first() -> None:
     rows = plain(list_document(listing)).splitlines()
     assert any(row.startswith("!  gpt-oss-120b") for row in rows)
     assert "once its limit is raised" in (listing.models[0].why or "")
+
+
+@pytest.mark.parametrize(
+    ("cores", "rate", "row"),
+    [
+        pytest.param(
+            1, 10**10, "bandwidth 10.0 GB/s of RAM, and 1 core, for 10 tokens/s without a GPU",
+            id="one-core",
+        ),
+        pytest.param(
+            None, None, "bandwidth not known what RAM must have for 10 tokens/s without a GPU",
+            id="not-known",
+        ),
+    ],
+)  # fmt: skip
+def test_the_row_of_the_bandwidth_is_a_sentence(
+    cores: float | None, rate: int | None, row: str
+) -> None:
+    """`1 cores`, and `not known of RAM`."""
+    answer = plan("phi-4", min_tokens_per_second=10)
+    assert answer.least is not None
+    least = answer.least.replace(
+        bandwidth_bytes_per_second=rate, cpu=answer.least.cpu.replace(cores=cores)
+    )
+    shown = plain(plan_document(answer.replace(least=least)))
+    assert row in " ".join(shown.split())

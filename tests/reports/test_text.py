@@ -21,7 +21,7 @@ from selfhost.core.records import Unread
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
-from selfhost.reports import check_text, machine_text, models_text
+from selfhost.reports import check_text, machine_text, models_text, words
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
@@ -364,3 +364,60 @@ def test_the_slow_models_are_among_those_that_run() -> None:
     text = " ".join(plain(models_text.list_document(listing)).split())
     assert text.startswith("1 of 2 models runs")
     assert ", 1 of them likely slow." in text
+
+
+@pytest.mark.parametrize(
+    ("setup", "shown"),
+    [
+        pytest.param(
+            ["# download it: https://x.org", "# or with Homebrew:", "# brew install x", "# answers"],
+            ["# download it: https://x.org", "# answers"],
+            id="another-way-of-two-lines",
+        ),
+        pytest.param(
+            ["# the installer:", "# curl x | sh", "# or download y: https://x.org", "# or in Docker:",
+             "# docker run x", "# answers"],
+            ["# the installer:", "# curl x | sh", "# answers"],
+            id="two-other-ways",
+        ),
+        pytest.param(["winget install x", "# answers"], ["winget install x", "# answers"], id="one-way"),
+        pytest.param([], [], id="nothing-to-install"),
+    ],
+)  # fmt: skip
+def test_one_way_to_install_is_shown(setup: list[str], shown: list[str]) -> None:
+    """Eight of 38 lines were ways to install one program; `-v` has them all."""
+    assert words.first_way(setup) == shown
+
+
+def test_every_way_to_install_is_in_the_full_answer() -> None:
+    """And the first screen says that there are more."""
+    verdict = check("qwen3-coder", machine="desktop-rtx3060-12gb")
+    first = plain(check_text.check_document([verdict]))
+    full = plain(check_text.check_document([verdict], verbose=True))
+    others = [text for text in verdict.setup if text not in words.first_way(verdict.setup)]
+    assert others
+    assert "other ways to install" in first
+    for text in others:
+        assert f"  {text}\n" in full
+        assert f"  {text}\n" not in first
+
+
+def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
+    """Some paces had a range and some not, and those without looked exact."""
+    laptop = named(LAPTOP)[0]
+    listing = Lister(open_catalogue(), Workload(), laptop).first(20)
+    shown = plain(models_text.list_document(listing))
+    assert not re.search(r"~[\d.]+ ?\(", shown)
+    assert shown.endswith(f"{words.RANGES}\n")
+    alone = plain(check_text.check_document([listing.models[0]]))
+    assert re.search(r"  speed +~[\d.]+ tokens/s +[\d.]+-[\d.]+", alone)
+
+
+def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
+    """One of them made a column of `~3.5 tokens/s` and wrapped `~69 minutes for an hour / of audio`."""
+    rows = [check(id, machine=LAPTOP) for id in ("qwen3.5-4b", "whisper-large-v3")]
+    shown = drawn(models_text.list_document(samples.listed(rows)), 80)
+    titles, text, speech = shown.splitlines()[2:5]
+    assert "tokens/s" in titles
+    assert re.search(r"~[\d.]+ +[\d.]+ GB", text)
+    assert re.search(r"~[\d.]+ \w+ an hour ", speech)
