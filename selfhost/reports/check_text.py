@@ -75,6 +75,7 @@ def check_document(
     yield from texts([*verdict.notes, _spare(verdict)], indent=0)
     if verbose:
         from . import json
+        from .details import sections
         from .machine_text import unread_blocks
 
         yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
@@ -82,7 +83,7 @@ def check_document(
             findings = (each for each in words.ordered(verdict) if each.outcome == outcome)
             yield from section(title, topics(map(AS_TOPIC, findings)))
         yield from section("Notes", texts(verdict.fine_print))
-        yield from json.sections(json.verdict(verdict), words.LABELS["check"])
+        yield from sections(json.verdict(verdict), words.LABELS["check"])
         yield from unread_blocks(machine)
         return
     yield line(_hint(verdict, other_ways=len(shown) < len(setup)))

@@ -1,5 +1,4 @@
-"""Answers as JSON values: the keys of the contract, always all of them, whatever was asked; and the
-sections of `-v`, which are made of them.
+"""Answers as JSON values: the keys of the contract, always all of them, whatever was asked.
 
 `record` walks any record by its fields, or by the keys of `specs/common/documents.toml` where the
 contract has others.
@@ -12,13 +11,12 @@ from enum import Enum
 
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
-from ..core import TYPE_CHECKING, Any, __version__, units
+from ..core import TYPE_CHECKING, Any, __version__
 from ..core.errors import MAX_PROBLEMS, SelfhostError
 from ..core.records import FrozenDict
 from ..core.tables import shipped_table
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
-from .layout import Blocks, line, section, strong
 
 if TYPE_CHECKING:
     from ..advice.listing import Ranking
@@ -232,110 +230,3 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     },
     "Verdict": verdict,
 }
-
-
-# `-v` shows what JSON has a key for, by rules on keys and values, not on single commands
-
-# values that say what they are without their key
-_PLAIN = ("outcome", "code", "how", "where", "why", "answer", "reason", "source", "arithmetic",
-          "text", "figure", "file", "title", "cost")  # fmt: skip
-# longer texts have a line of their own
-_SHORT = 44
-# keys whose `no` is said, too
-_TELLING = ("fits", "writable", "complete", "api")
-# ends of keys, which are cut off the label, and how the value is printed
-_UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
-    ("usd_per_million_tokens", units.dollars),
-    ("bytes_per_second", lambda value: f"{units.decimal(int(value))}/s"),
-    ("tokens_per_second", units.speed),
-    ("seconds", units.duration),
-    ("tokens", units.tokens),
-    ("bytes", units.binary),
-    # of any other key
-    ("", lambda value: f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"),
-)
-# stored on disks, which are sold by powers of ten
-_DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
-# a likely figure with its ends
-_RANGES = (
-    ("likely", "low", "high"),
-    ("bytes", "low_bytes", "high_bytes"),
-    ("total_bytes", "low_bytes", "high_bytes"),
-)
-
-
-def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Blocks:
-    """Yield a section for each of the keys, `needs.memory` a key within a key, that has a value."""
-    for path, title in titles.items():
-        value: Any = document
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        yield from section(title, _lines("", value, 2))
-
-
-def _lines(title: str, value: Any, indent: int) -> Blocks:
-    if isinstance(value, Mapping) and any(not isinstance(each, str) for each in value.values()):
-        yield from _record_lines(title, value, indent)
-        return
-    if isinstance(value, Mapping):
-        value = [f"{key}: {text}" for key, text in value.items()]
-    if title and value:
-        yield line(strong(title), ":", indent=indent)
-        indent += 2
-    for each in value or ():
-        if not isinstance(each, Mapping):
-            yield line(str(each), indent=indent)
-            continue
-        # of a record the first value is the title, if it is a text
-        (_, first), *others = each.items()
-        name, entry = (first, dict(others)) if first and isinstance(first, str) else ("", each)
-        yield from _record_lines(name.replace("_", " ") if name.islower() else name, entry, indent)
-
-
-def _record_lines(title: str, entry: Mapping[str, Any], indent: int) -> Blocks:
-    """The short values of a record on one line, then the long ones and what is nested."""
-    likely, left = _range(entry)
-    short, below = [likely], list[tuple[str, Any]]()
-    for key, inner in left.items():
-        is_record = isinstance(inner, Mapping)
-        text, rest = _range(inner, key) if is_record else (value_words(key, inner), None)
-        end = next((end for end, _ in _UNITS if key.endswith(f"_{end}")), "")
-        label = "→" if key == "remedy" else key.removesuffix(f"_{end}").replace("_", " ")
-        if text and key not in _PLAIN:
-            text = f"{label} {text}"
-        if len(text) > _SHORT + len(key) or (text and key == "remedy"):
-            below.append(("", [text]))
-        else:
-            short.append(text)
-        below.append(("", rest) if text else (key.replace("_", " "), inner))
-    words = ", ".join(filter(None, short))
-    if title or words:
-        yield line(strong(title), ": " * bool(title), words, indent=indent)
-    for name, inner in below:
-        yield from _lines(name, inner, indent + 2 * bool(title)) if inner else ()
-
-
-def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, Any]:
-    """A likely figure with its ends, empty where the entry has none, and the rest of it."""
-    for names in _RANGES:
-        if all(isinstance(entry.get(name), int | float) for name in names):
-            unit = names[0] if names[0] != "likely" else key
-            figure, first, last = (value_words(unit, entry[name]) for name in names)
-            rest = {name: value for name, value in entry.items() if name not in names}
-            return figure + (f" ({first} to {last})" if first != last else ""), rest
-    return "", dict(entry)
-
-
-def value_words(key: str, value: Any) -> str:
-    """A value as a person reads it; empty of nothing and of what has lines of its own."""
-    if isinstance(value, list | tuple):
-        text = ", ".join(map(str, value))
-        if all(isinstance(each, int | float) for each in value):
-            return text if len(text) <= _SHORT else str(len(value))
-        return text if "{" not in text and len(text) <= 2 * _SHORT else ""
-    if isinstance(value, bool):
-        return "yes" if value else "no" * (key in _TELLING)
-    if isinstance(value, int | float):
-        words = next(words for end, words in _UNITS if key.endswith(end))
-        return units.decimal(int(value)) if key in _DECIMAL else words(value)
-    return "" if isinstance(value, Mapping) else value or ""

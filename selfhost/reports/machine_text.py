@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..core import units
 from ..machine.profiles import Profile
-from ..machine.record import Accelerator, Disk, Machine, PresentModel
+from ..machine.record import Accelerator, Machine, PresentModel
 from . import words
 from .layout import Blocks, Table, line, section, strong, texts, topics
 
@@ -14,7 +14,6 @@ from .layout import Blocks, Table, line, section, strong, texts, topics
 _SHOWN = 3
 # facts that were not read: so many are named on the first screen
 _FIRST_UNREAD = 2
-_DISK_FIELDS = frozenset(Disk.__annotations__)
 # the facts that decide most about what runs
 _DECISIVE = ("memory", "accelerators", "architecture", "disks")
 
@@ -38,7 +37,7 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     yield Table.of("machine", rows)
     hint = "What runs on it: selfhost list"
     if machine.planning and not machine.is_this_one:
-        assumed = ", ".join(dict.fromkeys(map(_label, machine.assumed)))
+        assumed = ", ".join(dict.fromkeys(map(words.fact_label, machine.assumed)))
         yield from section("Assumed", texts([assumed]))
         hint += " with the same --machine"
     else:
@@ -102,19 +101,18 @@ def _processor(machine: Machine) -> str:
 
 
 def _full_blocks(machine: Machine) -> Blocks:
-    from textwrap import wrap
-
-    from .json import sections, value_words
+    from .details import sections, value_words
 
     rows: list[tuple[str, str, str]] = []
     for fact, label in words.LABELS["facts"].items():
-        value = getattr(machine, fact)
-        is_list = fact == "instruction_sets" and value
-        # in rows of their own: piped, nothing wraps
-        parts = wrap(" ".join(value)) if is_list else [value_words(fact, value)]
-        rows += [(label, parts[0], machine.sources.get(fact, ""))] if parts[0] else []
-        rows += [("", part, "") for part in parts[1:]]
+        text = value_words(fact, getattr(machine, fact))
+        if text and fact != "instruction_sets":
+            rows.append((label, text, machine.sources.get(fact, "")))
     yield Table.of("facts", rows)
+    if machine.instruction_sets:
+        source = machine.sources.get("instruction_sets")
+        listed = " ".join(machine.instruction_sets)
+        yield from section("Instruction sets", texts([listed, source and f"source: {source}"]))
     yield from sections(machine.to_json(), words.LABELS["machine"])
     yield from unread_blocks(machine)
 
@@ -142,18 +140,6 @@ def _model(model: PresentModel) -> str:
     return f"{model.path}{name}: {units.decimal(model.size_bytes)}{part}"
 
 
-def _label(fact: str) -> str:
-    """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
-    if name := words.LABELS["facts"].get(fact):
-        return name
-    kind, _, rest = fact.partition(".")
-    if kind == "disks" and rest:
-        part, _, key = rest.rpartition(".")
-        return f"disk of {part if key in _DISK_FIELDS else rest}"
-    rest = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
-    return f"GPU {rest}" if kind == "accelerators" and rest else fact.replace("_", " ")
-
-
 def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     """What could not be read, each reason once with its facts; beyond `most` how many more."""
     entries = list(machine.unread)
@@ -161,7 +147,7 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
         entries.sort(key=lambda entry: not entry.fact.startswith(_DECISIVE))
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in entries[:most]:
-        facts.setdefault((entry.reason, entry.remedy), {})[_label(entry.fact)] = None
+        facts.setdefault((entry.reason, entry.remedy), {})[words.fact_label(entry.fact)] = None
     listed = topics((", ".join(names), *why) for why, names in facts.items())
     rest = len(entries) - len(entries[:most])
     yield from section("Not read", (*listed, *texts([f"{rest} more: -v" * bool(rest)])))

@@ -460,14 +460,11 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
 
 def _full_blocks(shown: Shown) -> Blocks:
     from . import json
+    from .details import sections
 
     verdict = shown.verdict
     yield from (line(), *texts((words.asked_words(verdict), *verdict.fine_print)))
-    listed = [
-        {key.replace("memory_bytes", "memory_up_to_bytes"): value for key, value in each.items()}
-        for each in json.record(shown.sizes)
-    ]
-    about = {**json.about(verdict.model), "sizes": listed}
-    yield from json.sections(about, words.LABELS["show"])
+    about = {**json.about(verdict.model), "sizes": json.record(shown.sizes)}
+    yield from sections(about, words.LABELS["show"])
     yield from section("Losses of quality, by the model's size", texts(shown.loss_by_size))
-    yield from json.sections(json.verdict(verdict), words.LABELS["show_verdict"])
+    yield from sections(json.verdict(verdict), words.LABELS["show_verdict"])

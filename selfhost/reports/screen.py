@@ -54,7 +54,7 @@ _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
 _TOGETHER = re.compile(
     r"`[^`]+`"
     r"|(?<=: )selfhost \S+(?: [^\s·;,(]+)*"
-    r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
+    r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
 )
 
 

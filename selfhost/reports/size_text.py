@@ -67,9 +67,12 @@ def _single(size: ContainerSize, verbose: bool) -> Blocks:
         yield from section("What can grow, and what bounds it", [figures(growing)])
     if verbose:
         from . import json
+        from .details import sections
 
-        kept = json.record(size, "growths needs")
-        yield from json.sections(kept, {"growths": "Growth", "needs": "Needs"})
+        whys = (f"{growth.name.replace('_', ' ')}: {growth.why}" for growth in size.growths)
+        yield from section("Why it can grow", texts(whys))
+        terms = {"terms": json.record(size.needs.terms)}
+        yield from sections(terms, {"terms": "What the memory holds"})
     if size.image is not None:
         # the command that holds it to these figures
         settings = [f"{name}={value}" for name, value in size.environment.items()]

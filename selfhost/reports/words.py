@@ -17,7 +17,7 @@ from ..core.workload import (
 from ..judge.checks import CHECKS
 from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
-from ..machine.record import Machine
+from ..machine.record import Disk, Machine
 from .layout import Blocks, Paragraph, Span, clean, figures, line, section, strong, texts
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ ANSWERS = {
 }
 # of a GPU that shares the RAM
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
+_DISK_FIELDS = frozenset(Disk.__annotations__)
 # newer models than those of a catalogue so old are worth an update
 _OLD_CATALOGUE_MONTHS = 6
 
@@ -326,6 +327,18 @@ def first_way(setup: Sequence[str]) -> list[str]:
 def known(value: Number | None, write: Callable[[Number], str], absent: str = "-") -> str:
     """A figure as `write` has it, or what stands for one that is not known."""
     return absent if value is None else write(value)
+
+
+def fact_label(fact: str) -> str:
+    """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
+    if name := LABELS["facts"].get(fact):
+        return name
+    kind, _, rest = fact.partition(".")
+    if kind == "disks" and rest:
+        part, _, key = rest.rpartition(".")
+        return f"disk of {part if key in _DISK_FIELDS else rest}"
+    rest = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
+    return f"GPU {rest}" if kind == "accelerators" and rest else fact.replace("_", " ")
 
 
 def place_words(machine: Machine) -> str:
