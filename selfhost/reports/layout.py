@@ -63,13 +63,15 @@ class Column(Record):
 class Table(Record):
     """Rows of one cell per column.
 
-    `tells_left_out`: a terminal too narrow for all columns says which it left out.
+    `tells_left_out`: a terminal too narrow for all columns says which it left out. `splits`: such a
+    terminal shows a table for each column behind the first, where words would be broken else.
     """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     indent: int = 2
     tells_left_out: bool = False
+    splits: bool = False
 
     @classmethod
     def of(cls, name: str, rows: Iterable[tuple[str, ...]], **stated: str) -> Table:

@@ -318,7 +318,7 @@ def _side_by_side(models: Sequence[Compared], verbose: bool) -> Table:
         cells = [each.get(name, "") for each in facts]
         if any(cell not in ("", "-") for cell in cells):
             rows.append((name, *(cell or "-" for cell in cells)))
-    return Table(columns=columns, rows=tuple(rows), indent=0)
+    return Table(columns=columns, rows=tuple(rows), indent=0, splits=True)
 
 
 def _facts(compared: Compared, verbose: bool) -> dict[str, str]:

@@ -170,6 +170,11 @@ def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
     shown = _kept(table, least, room)
     # where no more column may go, all of them wrap
     all_wrap = _total(_unbroken_width(table, rows, at) for at in shown) > room
+    if all_wrap and table.splits and len(shown) > 2:
+        for at in shown[1:]:
+            yield from _table_lines(_of_two_columns(table, at), console, width)
+            yield Text()
+        return
     titles = [table.columns[at].title for at in shown]
     grid = Grid(
         box=None,
@@ -227,10 +232,16 @@ def _least_widths(table: Table, sizes: dict[int, int], room: int) -> dict[int, i
 
 def _unbroken_width(table: Table, rows: Sequence[Sequence[Text]], at: int) -> int:
     """The width at which no word of a column that wraps, and no cell of another, is broken."""
-    cells = [row[at].plain for row in rows]
+    title = _cell(table.columns[at].title, has_bars=False)
+    cells = [title.plain, *(row[at].plain for row in rows)]
     if table.columns[at].wrap:
         cells = [word for cell in cells for word in cell.split()]
-    return max(map(cell_len, [*cells, clean(table.columns[at].title)]))
+    return max(map(cell_len, cells), default=0)
+
+
+def _of_two_columns(table: Table, at: int) -> Table:
+    rows = tuple((row[0], row[at]) for row in table.rows)
+    return table.replace(columns=(table.columns[0], table.columns[at]), rows=rows, splits=False)
 
 
 def _kept(table: Table, least: dict[int, int], room: int) -> list[int]:

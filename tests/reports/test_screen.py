@@ -193,6 +193,27 @@ def test_columns_left_out_are_named(width: int, told: bool) -> None:
     assert "why" in drawn([table], 74).splitlines()[0]
 
 
+def test_models_side_by_side_stand_one_below_the_other() -> None:
+    """At 40 columns three of them broke `paramete / rs`."""
+    columns = (Column(), *(Column(title=name, wrap=True) for name in ("qwen3-8b", "gpt-oss-20b")))
+    rows = (("context up to", "40,960", "131,072"), ("price per 1M", "0.035/0.138", "0.0145/0.07"))
+    table = Table(columns=columns, rows=rows, indent=0, splits=True)
+    assert drawn([table], 60).splitlines() == [
+        "               qwen3-8b     gpt-oss-20b",
+        "context up to  40,960       131,072",
+        "price per 1M   0.035/0.138  0.0145/0.07",
+    ]
+    assert drawn([table], 30).splitlines() == [
+        "               qwen3-8b",
+        "context up to  40,960",
+        "price per 1M   0.035/0.138",
+        "",
+        "               gpt-oss-20b",
+        "context up to  131,072",
+        "price per 1M   0.0145/0.07",
+    ]
+
+
 def test_a_bar_shows_a_part_and_an_excess() -> None:
     """Half of 20 cells for a half; what is missing has its own sign; below 60 columns there is no bar."""
     cells = (Span("little left", "warn", 0.5), Span("12 GiB short", "fail", 2))
