@@ -200,6 +200,9 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
     if check == "memory" and passes and needs is not None and needs.placement == "accelerator":
         # what a program keeps in RAM beside a GPU that holds the model counts where it is more
         return (needs.ram_bytes() or 0) > max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
+    if finding.code == "disk-assumed" and needs is not None:
+        # the lines above the rows say how much is to be downloaded
+        return finding.needs != needs.download_bytes
     return check in ("disk", "memory") or (check in words.MACHINE_ROWS and not passes)
 
 

@@ -421,3 +421,17 @@ def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
     assert "tokens/s" in titles
     assert re.search(r"~[\d.]+ +[\d.]+ GB", text)
     assert re.search(r"~[\d.]+ \w+ an hour ", speech)
+
+
+@pytest.mark.parametrize(
+    ("machine", "has_row"),
+    [
+        pytest.param("desktop-rtx3060-12gb", False, id="space-assumed"),
+        pytest.param(samples.LAPTOP, True, id="space-read"),
+    ],
+)
+def test_the_download_is_told_once(machine: str | Machine, has_row: bool) -> None:
+    """A row `disk 5.14 GB` beside `5.14 GB to download` compares with nothing."""
+    shown = plain(check_text.check_document([check("mistral-7b", machine=machine)]))
+    assert " GB to download" in shown
+    assert ("\n  disk " in shown) is has_row
