@@ -100,7 +100,7 @@ def rank(
             remedy = _kind_meant(value, choices)
             message = f"{value!r} is not one of {', '.join(choices)}"
             if remedy is not None:
-                message = f"there is no {key} {value!r}"
+                message = f"{value!r} is unknown"
             raise WorkloadError.of(key, message, remedy, file="rank")
     expect_type("top", top, (int, type(None)))
     if top is not None and top < 1:

@@ -267,9 +267,11 @@ def test_a_ranking_holds_what_was_asked_for() -> None:
     assert coding
     assert all("code" in (row.model.uses or ()) for row in coding)
     assert {row.model.modality for row in rank(machine=MAC, modality="image").models} == {"image"}
-    with pytest.raises(WorkloadError, match=r"rank: use: 'coding' is not one of .*code"):
+    with pytest.raises(
+        WorkloadError, match=r"rank: use: 'coding' is unknown \(did you mean 'code'"
+    ):
         rank(machine=MAC, use="coding")
-    with pytest.raises(WorkloadError, match=r"'pictures' is not one of .*image"):
+    with pytest.raises(WorkloadError, match=r"'pictures' is unknown .*'image'"):
         rank(machine=MAC, modality="pictures")
 
 
