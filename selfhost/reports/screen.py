@@ -50,9 +50,11 @@ _UNLIMITED = 100_000
 _GLUE, _BREAK = "\ue000", "\x1f"
 _FINAL = {ord(_GLUE): " ", ord(_BREAK): ""}
 _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
-# what stands on one line: a command, in backquotes or behind a colon, and a number with its unit
+# what stands on one line: a command, in backquotes or behind a colon, an option behind a colon, and
+# a number with its unit
 _TOGETHER = re.compile(
     r"`[^`]+`"
+    r"|: --?[a-z][\w-]*"
     r"|(?<=: )selfhost \S+(?: [^\s·;,(]+)*"
     r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
 )

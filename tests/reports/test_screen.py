@@ -73,6 +73,12 @@ def test_a_command_in_a_sentence_is_whole(sentence: str, width: int, lines: list
     assert drawn([line(sentence)], width).splitlines() == lines
 
 
+def test_an_option_stays_with_its_colon() -> None:
+    """A lone `-v` on a line says nothing."""
+    text = "Every figure with its source, other ways to install and 3 more APIs: -v"
+    assert drawn([line(text)], 70).splitlines()[1] == "  APIs: -v"
+
+
 def test_a_number_stays_with_its_unit() -> None:
     """`18.6 GB` broken at 18.6 reads like two figures."""
     text = "Q4_K_M in llama.cpp, 65,536 tokens of context, 18.6 GB to download"
