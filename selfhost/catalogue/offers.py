@@ -129,7 +129,8 @@ def _parse(path: str) -> dict[str, Any]:
         sold: Counter[str] = Counter()
         providers: dict[str, int] = {}
         for model, offers in rows.items():
-            names = {offer["provider"] for offer in offers if "provider" in offer}
+            # a dict, not a set: two builds write the same file
+            names = dict.fromkeys(offer["provider"] for offer in offers if "provider" in offer)
             providers[model] = len(names)
             sold.update(names)
         return {
