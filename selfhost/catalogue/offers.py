@@ -132,7 +132,7 @@ def _parse(path: str) -> dict[str, Any]:
             # a dict, not a set: two builds write the same file
             names = dict.fromkeys(offer["provider"] for offer in offers if "provider" in offer)
             providers[model] = len(names)
-            sold.update(names)
+            sold.update(names.keys())
         return {
             "day": str(header["as_of"]),
             "days": {name: str(source["as_of"]) for name, source in header["sources"].items()},
