@@ -22,6 +22,10 @@ from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 DRAFTED_TOKENS = 3
 # `n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)
 MICRO_BATCH_TOKENS, BATCH_TOKENS = 512, 2048
+# weights in RAM are copied to a GPU for a batch of so many tokens or more, and stay where they are
+# for a smaller one (GGML_OP_OFFLOAD_MIN_BATCH, ggml@d99724f2: ggml-cuda.cu, ggml-vulkan.cpp,
+# ggml-sycl.cpp, ggml-metal-device.m)
+COPIED_FROM_TOKENS = 32
 # cells are rounded up to a multiple of so many
 _CELL_STEP = 256
 # of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes
@@ -108,6 +112,11 @@ class Cells(Record):
     @property
     def micro_batch(self) -> int:
         return min(self.batch, self.tokens)
+
+    @property
+    def copies_weights(self) -> bool:
+        """Whether a GPU computes a prompt with weights that lie in RAM."""
+        return self.micro_batch >= COPIED_FROM_TOKENS
 
     @property
     def encoded(self) -> int:

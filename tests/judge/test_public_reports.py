@@ -105,6 +105,31 @@ def test_experts_in_ram_are_copied_while_a_prompt_is_read() -> None:
     assert 7.0 * 2**30 < there < 7.5 * 2**30 + 0.4 * 2**30
 
 
+@pytest.mark.parametrize(
+    ("micro_batch", "are_copied"),
+    [pytest.param("16", False, id="logged: 42 MiB"), pytest.param("32", True, id="from 32 on")],
+)
+def test_experts_are_copied_for_batches_of_32_tokens_alone(
+    micro_batch: str, are_copied: bool
+) -> None:
+    """GGML_OP_OFFLOAD_MIN_BATCH is 32: with -ub 16 the same program logged 42 MiB, and processors read the prompt."""
+    workload = Workload(
+        runtime="llama.cpp",
+        context_tokens=4032,
+        parallel=4,
+        prompt_tokens=2000,
+        runtime_options={"ub": micro_batch},
+    )
+    verdict = check("nemotron-3-ultra-550b-a55b", workload, machine="RTX 5090, 512GB RAM")
+    (there,) = compute_on_cards(verdict)
+    assert (there > 6.5 * 2**30) is are_copied
+    if not are_copied:
+        assert there < 60 * 2**20
+    assert verdict.speed is not None
+    assert verdict.speed.first_token_seconds is not None
+    assert (verdict.speed.crossing_seconds > 0) is are_copied
+
+
 @each(
     "model, most_bytes",
     # as its kind takes, measured; the most that any kind takes

@@ -249,7 +249,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
             # a GPU that shares the RAM gets as many; the output matrix counts as one
             on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
     if case is not None and architecture is not None and case.format == "gguf":
-        batch_tokens = case.room.batch
+        batch_tokens = case.room.batch if case.room.copies_weights else 0
     if program is not None:
         at_once = "tensor_parallel" in program.options
         # not where it is told how many layers a GPU has, experts and all
@@ -445,9 +445,11 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         why = "; how fast it reads prompts is not known, so the first token is neither"
         pace = pace.replace(how=pace.how + why)
     elif tokens and pace.prompt is not None:
-        # a part of a batch crosses to a GPU as slowly as a whole one
-        read, batches = 1 / pace.prompt * tokens, tokens / way.batch_tokens
-        rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
+        read, rest = 1 / pace.prompt * tokens, NOTHING
+        if way.batch_tokens:
+            # a part of a batch crosses to a GPU as slowly as a whole one
+            batches = tokens / way.batch_tokens
+            rest = SAME * (pace.crossing_seconds * (ceil(batches) - batches))
         how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
         first = Range(*(read + rest + 1 / single).ordered()[::-1])
         pace = pace.replace(first_token_seconds=first, how=pace.how + how)

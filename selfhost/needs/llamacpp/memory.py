@@ -330,11 +330,17 @@ def _with_copies(case: Case, compute: Term) -> Term:
     windows = {window_of(model, group) for group in cache_groups(model)}
     cells = sum({room.cells_of_layer(window) for window in windows})
     masks = (2 if room.flash else 4) * room.micro_batch * cells
+    copied_bytes = _experts_of_largest_layer(case) if room.copies_weights else 0
+    return compute.replace(pipeline_bytes=3 * masks, offload_bytes=copied_bytes)
+
+
+def _experts_of_largest_layer(case: Case) -> int:
+    """Bytes of all experts of one layer, of each matrix the largest."""
     largest: dict[str, int] = {}
     for tensor in _expert_tensors(case):
         size = tensor.bytes // tensor.count
         largest[tensor.name] = max(size, largest.get(tensor.name, 0))
-    return compute.replace(pipeline_bytes=3 * masks, offload_bytes=sum(largest.values()))
+    return sum(largest.values())
 
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
