@@ -145,9 +145,10 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
     if runtime is not None and "checkpoints" in runtime.options:
         # how many copies of a conversation the need counts, where the server keeps many more
         kept = runtime.context_checkpoints if bytes_worth_bounding(launch.judged, runtime) else None
-    # a batch of llama.cpp that has to hold a whole text, where that is more than usual
+    # a batch of llama.cpp that has to hold a whole text, where that is more than usual; or that
+    # reads prompts faster
     case = getattr(launch.judged.question.needs, "case", None)
-    batch = 0
+    batch = getattr(launch.judged.needs, "batch_tokens", None) or 0
     if case is not None and case.format == "gguf" and case.row.encoder:
         batch = case.room.batch
     if spec.components:

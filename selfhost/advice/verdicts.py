@@ -96,7 +96,7 @@ def check_with(
         setup=to_type.setup,
         understood_as=(*understood.notes, *tag_note),
         notes=tuple(notes),
-        fine_print=tuple(_fine_print(understood, question)),
+        fine_print=tuple(_fine_print(understood, judged)),
         quality=quality_of_workload(question.workload, question.spec, is_halved=bits == 16),
         loaded_bits=bits,
         **more,
@@ -175,12 +175,18 @@ def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     return remarks({"checkpoints": more}, option=option, **figures)
 
 
-def _fine_print(understood: Understood, question: Question) -> Iterator[str]:
+def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:
+    question = judged.question
     spec, workload, runtime = question.spec, question.workload, question.runtime
     trains, type = workload.task == "finetune", workload.quantization
     yield from remarks({"training": trains and not spec.closed})
     if question.chosen is not None and not trains:
         yield question.chosen
+    batch_tokens = judged.needs.batch_tokens if judged.needs is not None else None
+    if runtime is not None and batch_tokens is not None:
+        figures: dict[str, object] = {"tokens": batch_tokens, "program": runtime.name}
+        figures["told"] = bool(runtime.batches_beside_ram)
+        yield from remarks({"batches": True}, **figures)
     is_of_files = question.local_files or understood.tag
     if runtime is None or type is None or is_of_files or workload.task != "generate":
         return

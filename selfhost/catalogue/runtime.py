@@ -81,6 +81,19 @@ class RuntimeOption(Stated):
         return bool(re.fullmatch(form, text)) and self.least <= float(text) <= self.most
 
 
+class AutomaticBatch(Stated):
+    """Tokens of a batch that one program takes by itself above a context of so many tokens, where
+    what it takes the model for is at most `most_percent` of the free memory, and `more_bytes`
+    beside it at most `together_percent`.
+    """
+
+    tokens: int = read_by(minimum=1)
+    above_context_tokens: int = 0
+    most_percent: int
+    more_bytes: int = 0
+    together_percent: int = 100
+
+
 class Conversion(Stated):
     """How the published weights become a file that the program loads, line by line."""
 
@@ -278,6 +291,12 @@ class RuntimeSpec(Stated):
     keeps_read_text: bool = False
     flash_attention: bool = True
     logits_rows: str = read_by(choices=("sequence", "batch"), default="sequence")
+    automatic_batches: tuple[AutomaticBatch, ...] = read_by(
+        name="automatic_batch", kind=AutomaticBatch, default=()
+    )
+    automatic_batches_since: str = ""
+    embedding_batch_tokens: int | None = read_by(minimum=1, default=None)
+    batches_beside_ram: tuple[int, ...] = read_by(minimum=1, default=())
     whole_windows: bool = False
     window_shares: Mapping[str, float] = read_by(minimum=0.01, maximum=1.0, default={})
     state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)

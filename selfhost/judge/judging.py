@@ -14,6 +14,7 @@ from math import ceil, inf
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import How, Needs, Term, term
+from .batches import with_automatic_batch
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
 from .checks.model import context_check, terms_checks, weights_check
@@ -111,6 +112,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judg
             for device in owned
         )
     machine = machine.replace(accelerators=owned)
+    needs = with_automatic_batch(needs, machine, question)
     stored = stored_in_memory(needs, machine, question)
     ways: Iterable[Needs] = (needs,)
     if machine.accelerators != ():

@@ -14,7 +14,7 @@ from ..core import TYPE_CHECKING
 from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
-from ..needs import needs_on
+from ..needs import needs_in_batches, needs_on
 from ..needs.records import (
     ACCELERATOR,
     PROGRAMS,
@@ -27,6 +27,7 @@ from ..needs.records import (
     summed,
     taken_off,
 )
+from .batches import is_batch_asked
 from .devices import (
     DEVICE_MARGIN_BYTES,
     LARGE_DEVICE_BYTES,
@@ -51,6 +52,10 @@ _STEP_BYTES = 5 * GIB
 # of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
 # get_balanced_memory, 1.25 times the largest or the mean
 _ANOTHER_LAYER = 1.25
+# how much more of the weights larger batches may leave to the RAM, which slows each token down as
+# much (assumed)
+_MORE_IN_RAM = 1.1
+_WEIGHTS_IN_RAM = ("weights", "host")
 # more than any accelerator gives
 _UNBOUNDED_BYTES = 1 << 60
 # what of a need counts: of training the likely or the least too, for trainers differ
@@ -120,6 +125,8 @@ def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
     ends = _ENDS_BY_TASK[model.question.workload.task]
     ways = (_layout_on_cards(model, now, end) for end in ends)
     placed = next(filter(None, ways), None) or _balanced(model)
+    if placed is not None and placed.placement == "split":
+        yield from _in_larger_batches(model, now, placed)
     yield from [placed] if placed is not None else _parts_in_turn(needs, roomiest(now))
     yield needs
     if now != later:
@@ -134,6 +141,30 @@ def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
     if largest is not None and placed is None and not model.layers:
         yield from _parts_in_turn(needs, largest, bounded=False)
         yield whole_on_one(there, largest.where)
+
+
+def _in_larger_batches(model: _BesideRam, group: Sequence[Place], placed: Needs) -> Iterator[Needs]:
+    """The layout with the largest batches of a prompt that leave hardly more experts to the RAM:
+    all of those that wait there cross to the GPUs once for each batch.
+    """
+    case, runtime = model.needs.case, model.question.runtime
+    copies_experts = any(term.offload_bytes for term in model.there.terms)
+    if case is None or runtime is None or not copies_experts or is_batch_asked(case):
+        return
+    most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
+    for tokens in sorted(runtime.batches_beside_ram, reverse=True):
+        if tokens > case.room.tokens:
+            continue
+        needs = needs_in_batches(model.needs, tokens)
+        there = needs_on(needs, Device())
+        layout = _layout_on_cards(model.replace(needs=needs, there=there), group)
+        if layout is not None and _weights_in_ram(layout) <= most_bytes:
+            yield layout
+            return
+
+
+def _weights_in_ram(placed: Needs) -> int:
+    return sum(term.bytes for term in placed.terms if (term.name, term.where) == _WEIGHTS_IN_RAM)
 
 
 def _shared_by_room(
@@ -257,17 +288,20 @@ def _layers_shared_out(
     # experts alone may be there
     has_weights = left or any(t.name == "weights" and t.split is Split.HOST for t in there.terms)
     in_ram = {term.name: term for term in needs.terms} if has_weights else {}
+    # what a device computes with weights in RAM is not computed there, too
+    counted = {term.name for term in there.terms if term.split is Split.HOST}
     terms: list[Term] = []
     for term in there.terms:
         if term.split is Split.LAYERS:
             terms += _term_by_layers(term, [*shares, ("host", left)] if left else shares, layers)
         elif term.split is Split.EACH:
             # a compute buffer is needed wherever layers run
-            terms += [in_ram[term.name]] if term.name in in_ram else []
+            terms += [in_ram[term.name]] if term.name in in_ram.keys() - counted else []
             terms += [_with_copies(term, where, shares, bool(in_ram)) for where, _ in shares]
+        elif term.split is Split.FIRST:
+            terms.append(term.replace(where=min(dict(shares), key=index_of)))
         else:
-            is_first = term.split is Split.FIRST
-            terms.append(term.replace(where=min(dict(shares), key=index_of)) if is_first else term)
+            terms.append(_with_copies(term, term.where, shares, bool(in_ram)))
     return _with_terms(there, terms, "split" if in_ram else "accelerator")
 
 

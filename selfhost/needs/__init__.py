@@ -8,6 +8,7 @@ from .estimate import (
     counted_parameters,
     decode_bytes_by_type,
     more_in_conversation,
+    needs_in_batches,
     needs_of,
     needs_on,
     why_cache_type_refused,

@@ -99,6 +99,22 @@ def needs_on(needs: Needs, device: Device) -> Needs:
     )
 
 
+def needs_in_batches(needs: Needs, tokens: int) -> Needs:
+    """The same needs in RAM, where the program reads prompts in batches of so many tokens."""
+    case = needs.case
+    if case is None:
+        return needs
+    case, draft = _in_batches(case, tokens), case.draft
+    if draft is not None:
+        case = case.replace(draft=_in_batches(draft, tokens))
+    return needs.replace(terms=_files_and_memory(case).terms, case=case, batch_tokens=tokens)
+
+
+def _in_batches(case: Case, tokens: int) -> Case:
+    sizes = {"micro_batch_tokens": str(tokens), "batch_tokens": str(tokens)}
+    return case.replace(settings={**case.settings, **sizes})
+
+
 def _files_and_memory(case: Case) -> Needs:
     spec, runtime = case.spec, case.runtime
     if spec.closed:

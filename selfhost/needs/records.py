@@ -196,7 +196,9 @@ class Needs(Record):
     `terms` are the memory, or what is known of it. `tensor_parallel`: over how many devices the
     runtime can divide it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an
     accelerator, the fastest first; `offload` is the `way` that this placement takes. `is_lean`:
-    with the runtime's option `lean`. `case`: what it was counted from, for other places; None of a
+    with the runtime's option `lean`. `batch_tokens`: a prompt is read in batches of so many, which
+    the program chooses by itself or its command says; None: in its usual ones or those asked for.
+    `case`: what it was counted from, for other places; None of a
     sum, which lies as it is.
     """
 
@@ -212,6 +214,7 @@ class Needs(Record):
     offloaded: tuple[Offloaded, ...] = ()
     offload: str | None = None
     is_lean: bool = False
+    batch_tokens: int | None = None
     unknown: tuple[Unread, ...] = ()
     case: Case | None = None
 

@@ -163,12 +163,18 @@ def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) ->
 
 def test_inputs_are_copied_only_where_gpus_hold_every_layer() -> None:
     """llama.cpp computes on several GPUs at once only if RAM has no layer (llama-context.cpp, pipeline_parallel): then each holds four copies of a mask of 512 × 4,096 halves."""
-    asked, sizes = Workload(quantization="Q4_K_M", context_tokens=4096), list[set[int]]()
+    asked, copies = Workload(quantization="Q4_K_M", context_tokens=4096), 3 * 512 * 4096 * 2
+    on_cards, in_ram = list[set[int]](), list[int]()
     for gpus in ("no gpu", "2x rtx 3060 12gb", "2x rtx 3090"):
         memory = memory_of(check("llama-3.3-70b", asked, machine=f"{gpus}, 64gb ram"))
-        sizes.append({term.bytes for term in memory.terms if term.name == "compute"})
-    (alone,), *_ = sizes
-    assert sizes[1:] == [{alone}, {alone + 3 * 512 * 4096 * 2}]
+        buffers = [term for term in memory.terms if term.name == "compute"]
+        on_cards.append({term.bytes for term in buffers if term.where != "host"})
+        in_ram += [term.bytes for term in buffers if term.where == "host"]
+    alone, split, whole = in_ram
+    assert on_cards == [set(), {alone}, {alone + copies}]
+    # a mask, and embeddings of 8,192 numbers twice; 12 KiB of positions
+    assert split == 512 * 4096 * 2 + 2 * 512 * 8192 * 4 + 512 * 24
+    assert whole == split + copies
 
 
 def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:

@@ -193,9 +193,9 @@ def _version_cell(
     figures.update(version=version, architecture=architecture)
     first = runtime.minimum_versions.get(architecture, "")
     code, variant = "runtime-too-old", ""
-    if not _is_older(version, first):
+    if not is_older(version, first):
         first, variant = runtime.minimum_versions.get("commands", ""), "command"
-    if not _is_older(version, first):
+    if not is_older(version, first):
         first = runtime.minimum_builds.get(architecture, "")
         code, variant = "runtime-unfamiliar", "build"
         # b6641, 6641, 6641-1 or 0.0.6641
@@ -232,7 +232,7 @@ def _not_installed_cell(machine: Machine, runtime: RuntimeSpec, *, is_required: 
     return outcome, "runtime-not-installed" if is_searched else "runtime-not-searched", "", figures
 
 
-def _is_older(installed: str | None, first: str) -> bool:
+def is_older(installed: str | None, first: str) -> bool:
     """False as well where one is no version; a development version counts as its release."""
     if not first:
         return False

@@ -89,9 +89,9 @@ def parts(case: Case) -> Needs:
         tokens = min(case.context_tokens, room.batch) * number
         first = room.replace(tokens=tokens, sequences=number, streams=number)
         compute = _compute(case, first)
-        if case.device is not None:
-            compute = _with_copies(case, compute)
         terms += [compute, _program(case, first)]
+        if case.device is not None and room.copies_weights:
+            terms.append(_inputs_in_ram(case))
         if case.companions.own_block:
             share, likely = SIZES["block_compute"], compute.bytes
             source = f"{_DRAFT_SOURCE}; 36 cases of 6 models"
@@ -255,7 +255,8 @@ def _compute(case: Case, first: Cells) -> Term:
         size = exact_compute_bytes(case.model, case.row, case.room, rows)
         reserved = exact_compute_bytes(case.model, case.row, case.room, whole)
     if size is None or reserved is None:
-        return guessed_compute(case.model, case.row, case.room, whole)
+        guess = guessed_compute(case.model, case.row, case.room, whole)
+        return guess if case.device is None else _with_copies(case, guess)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
     # at most what the states of several sequences add where each drafted token leaves one: 0.8 to
     # 1.15 times those of one layer, of three models
@@ -266,7 +267,8 @@ def _compute(case: Case, first: Cells) -> Term:
         source, line = f"{source}; {SIZES['on_a_device']}", f"{reserved:,} bytes"
         error = SIZES["device_error"]
         low, high = int(reserved * (1 - error)), (reserved + more) * (1 + error)
-        return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
+        compute = term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
+        return _with_copies(case, compute)
     low = min(size, exact_compute_bytes(case.model, case.row, first, rows) or size)
     line = f"{size:,} bytes"
     if low < size:
@@ -326,12 +328,33 @@ def _with_copies(case: Case, compute: Term) -> Term:
     """Each of several devices has four copies of a graph's inputs (GGML_SCHED_MAX_COPIES), mostly
     masks; the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
     """
+    copied_bytes = _experts_of_largest_layer(case) if case.room.copies_weights else 0
+    return compute.replace(pipeline_bytes=3 * sum(_masks(case)), offload_bytes=copied_bytes)
+
+
+def _masks(case: Case) -> list[int]:
+    """Bytes of the mask of each kind of layers: those without a window, and those with one."""
     model, room = case.model, case.room
     windows = {window_of(model, group) for group in cache_groups(model)}
-    cells = sum({room.cells_of_layer(window) for window in windows})
-    masks = (2 if room.flash else 4) * room.micro_batch * cells
-    copied_bytes = _experts_of_largest_layer(case) if room.copies_weights else 0
-    return compute.replace(pipeline_bytes=3 * masks, offload_bytes=copied_bytes)
+    width = 2 if room.flash else 4
+    return [width * room.micro_batch * room.cells_of_layer(window) for window in windows]
+
+
+def _inputs_in_ram(case: Case) -> Term:
+    """What the graph of a model on a device is fed with, pinned in RAM: masks, and the embeddings
+    of a batch as they are looked up and as they are handed over; with several devices four copies
+    of the masks. No more of a batch is in RAM where weights lie there, too: a device computes it.
+    """
+    room, masks = case.room, _masks(case)
+    embeddings_bytes = 2 * room.micro_batch * case.model.embedding_length * 4
+    # positions, rows, and where keys and values of each kind of layers go
+    numbers_bytes = room.micro_batch * (8 + 16 * len(masks))
+    size = sum(masks) + embeddings_bytes + numbers_bytes
+    line = f"{sum(masks):,} bytes of masks + {embeddings_bytes:,} bytes of embeddings"
+    line += f" + {numbers_bytes:,} bytes of positions; in batches of {room.micro_batch:,} tokens"
+    source = f"{SOURCE}: CUDA_Host compute buffer; 54 cases on a GPU"
+    inputs = term("compute", size, How.COMPUTED, source, line)
+    return inputs.replace(split=Split.HOST, pipeline_bytes=3 * sum(masks))
 
 
 def _experts_of_largest_layer(case: Case) -> int:

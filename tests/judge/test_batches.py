@@ -1,0 +1,131 @@
+"""In batches of how many tokens a prompt is read: what Ollama takes by itself, and what llama.cpp is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.machines import machine_with
+from judge.small import memory_of
+from selfhost import Verdict, Workload, check
+from selfhost.machine.record import PresentRuntime
+
+MIB = 2**20
+
+
+def batch_of(verdict: Verdict) -> int | None:
+    assert verdict.needs is not None
+    return verdict.needs.batch_tokens
+
+
+@pytest.mark.parametrize(
+    ("context_tokens", "machine", "batch"),
+    [
+        # server/sched_test.go@fb307609, TestAutomaticGenerationBatch: by the context
+        pytest.param(4096, "RTX 4090, 32GB RAM", None, id="short context: 512"),
+        pytest.param(32_768, "RTX 4090, 32GB RAM", 1024, id="medium context"),
+        pytest.param(65_536, "RTX 5090, 32GB RAM", 2048, id="long context, with room"),
+        # 4.9 GB + 8.6 GB: more than 60 and less than 75 % of 22.5 GB; more than 75 % of 16 GB
+        pytest.param(65_536, "RTX 3090, 32GB RAM", 2048, id="long context, 52 % of 24 GiB"),
+        pytest.param(65_536, "RTX 4080, 32GB RAM", 512, id="long context, 78 % of 16 GiB"),
+        pytest.param(32_768, "RTX 4060, 32GB RAM", None, id="medium context, no room on 8 GiB"),
+        pytest.param(32_768, "32GB RAM, no GPU", 1024, id="without a GPU by the context alone"),
+    ],
+)
+def test_ollama_chooses_the_batch_by_context_and_room(
+    context_tokens: int, machine: str, batch: int | None
+) -> None:
+    workload = Workload(runtime="ollama", context_tokens=context_tokens)
+    found = batch_of(check("llama3.1:8b", workload, machine=machine))
+    assert (found or 512) == (batch or 512)
+
+
+def compute_by_place(verdict: Verdict) -> dict[str, int]:
+    buffers = [term for term in memory_of(verdict).terms if term.name == "compute"]
+    return {term.where: term.bytes for term in buffers}
+
+
+def test_the_buffers_follow_the_batch_that_ollama_chose() -> None:
+    """ollama/ollama pull 16031, llm/llama_server_test.go: Qwen 3.6 27B with 262,144 tokens on two cards. Logged were 9,952 and 6,276 MiB, and 8,272 in RAM, by a build that held logits of the whole batch (1,940 MiB) and masks of 32 bits; in 512 it would be 1,156 MiB."""
+    workload = Workload(runtime="ollama", context_tokens=262_144)
+    verdict = check("qwen3.6:27b", workload, machine="RTX 5090, RTX 3090, 64GB RAM")
+    assert batch_of(verdict) == 2048
+    found = compute_by_place(verdict)
+    assert 4000 * MIB < found["accelerator:0"] < 9952.25 * MIB
+    assert 4000 * MIB < found["accelerator:1"] < 6276.28 * MIB
+    # four copies of a mask of 16 bits, and embeddings: in the logged build a mask had 32 bits
+    logged = 8272.31 * MIB
+    assert found["host"] == pytest.approx(logged - 4 * 2048 * 262_144 * 2, rel=0.01)
+
+
+def test_the_answer_says_in_which_batches_a_prompt_is_read() -> None:
+    workload = Workload(runtime="ollama", context_tokens=32_768)
+    verdict = check("llama3.1:8b", workload, machine="RTX 4090, 32GB RAM")
+    (note,) = (note for note in verdict.fine_print if "1,024 tokens" in note)
+    assert "Ollama chooses" in note
+
+
+@pytest.mark.parametrize(
+    ("version", "batch"),
+    [pytest.param("0.24.0", None, id="its own engine"), pytest.param("0.32.1", 1024, id="since")],
+)
+def test_an_older_ollama_has_no_such_rule(version: str, batch: int | None) -> None:
+    installed = (PresentRuntime(id="ollama", version=version),)
+    machine = machine_with("NVIDIA GeForce RTX 4090", runtimes=installed)
+    workload = Workload(runtime="ollama", context_tokens=32_768)
+    assert batch_of(check("llama3.1:8b", workload, machine=machine)) == batch
+
+
+def test_an_embedding_model_gets_larger_batches_in_ollama() -> None:
+    """DefaultEmbeddingNumBatch is 2,048: a row of logits and a vector of each token are kept."""
+    machine = "RTX 4090, 32GB RAM"
+    sizes = []
+    for runtime in ("ollama", "llama.cpp"):
+        workload = Workload(runtime=runtime, context_tokens=8192)
+        memory = memory_of(check("qwen3-embedding-0.6b", workload, machine=machine))
+        sizes.append(sum(term.bytes for term in memory.terms if term.name == "runtime"))
+    assert sizes[0] - sizes[1] > (2048 - 512) * 151_669 * 4
+
+
+EXPERTS_IN_RAM = "RTX 4060, 32GB RAM"
+
+
+def test_experts_in_ram_are_read_in_the_largest_batch_that_has_room() -> None:
+    """People with experts in RAM set -b and -ub to 2,048 or 4,096 (ggml-org/llama.cpp#21874, noonghunna/club-3090): the experts cross to the GPU once for each batch. The memory, the wait and the command are those of the same batch."""
+    asked = Workload(runtime="llama.cpp", context_tokens=8192, prompt_tokens=4000)
+    told = check("qwen3-30b-a3b", asked, machine=EXPERTS_IN_RAM)
+    usual = check(
+        "qwen3-30b-a3b", asked.replace(runtime_options={"ub": "512"}), machine=EXPERTS_IN_RAM
+    )
+    assert told.needs is not None
+    assert told.needs.placement == "split"
+    assert batch_of(told) in (2048, 4096)
+    assert f"-b {batch_of(told)} -ub {batch_of(told)}" in "\n".join(told.commands)
+    assert told.speed is not None
+    assert told.speed.first_token_seconds is not None
+    assert usual.speed is not None
+    assert usual.speed.first_token_seconds is not None
+    assert told.speed.first_token_seconds.likely < usual.speed.first_token_seconds.likely / 2
+    assert compute_by_place(told)["accelerator:0"] > compute_by_place(usual)["accelerator:0"]
+    assert told.speed.decode is not None
+    assert usual.speed.decode is not None
+    assert told.speed.decode.likely > usual.speed.decode.likely / 1.1
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "options", "words"),
+    [
+        pytest.param("qwen3-30b-a3b", EXPERTS_IN_RAM, {"ub": "1024"}, "-ub 1024", id="asked for"),
+        pytest.param("qwen3-30b-a3b", "RTX 5090, 32GB RAM", {}, "", id="all on the GPU"),
+        pytest.param("qwen3-32b", "RTX 4060, 32GB RAM", {}, "", id="no experts"),
+    ],
+)
+def test_other_batches_stay_as_they_are(
+    model: str, machine: str, options: dict[str, str], words: str
+) -> None:
+    workload = Workload(runtime="llama.cpp", context_tokens=8192, runtime_options=options)
+    verdict = check(model, workload, machine=machine)
+    assert batch_of(verdict) is None
+    command = "\n".join(verdict.commands)
+    assert words in command
+    assert command.count("-ub") == bool(words)
+    assert "-b " not in command
