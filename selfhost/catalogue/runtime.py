@@ -290,6 +290,7 @@ class RuntimeSpec(Stated):
     multiplies_rows: bool = False
     keeps_read_text: bool = False
     flash_attention: bool = True
+    cuda_attention: tuple[str, ...] = ()
     logits_rows: str = read_by(choices=("sequence", "batch"), default="sequence")
     automatic_batches: tuple[AutomaticBatch, ...] = read_by(
         name="automatic_batch", kind=AutomaticBatch, default=()

@@ -163,6 +163,18 @@ def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     return not patterns or is_built_for(device, patterns) is not False
 
 
+def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
+    """The maker of the GPUs that compute a model, that of ggml's CUDA code first; "" for none."""
+    vendors = [
+        card.vendor
+        for card in machine.accelerators or ()
+        if runtime is not None
+        and (computes_on_shared(runtime, card) if card.unified else runs_on(runtime, card))
+    ]
+    by_cuda = [vendor for vendor in vendors if vendor in getattr(runtime, "cuda_attention", ())]
+    return next(iter([*by_cuda, *vendors]), "")
+
+
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
     renamed = (pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns)

@@ -34,6 +34,7 @@ from .devices import (
     Place,
     device_of,
     emptied,
+    gpu_maker,
     group_by_maker,
     index_of,
     percent_of,
@@ -88,7 +89,7 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
         return
     if runtime and architecture and runtime.splits_layers and question.workload.task == "generate":
         layers = architecture.layers
-    there = needs_on(needs, Device())
+    there = needs_on(needs, Device(maker=gpu_maker(machine, runtime)))
     yield from _layouts_with_ram(
         _BesideRam(needs=needs, there=there, machine=machine, question=question, layers=layers)
     )
@@ -156,7 +157,7 @@ def _in_larger_batches(model: _BesideRam, group: Sequence[Place], placed: Needs)
         if tokens > case.room.tokens:
             continue
         needs = needs_in_batches(model.needs, tokens)
-        there = needs_on(needs, Device())
+        there = needs_on(needs, Device(maker=gpu_maker(model.machine, runtime)))
         layout = _layout_on_cards(model.replace(needs=needs, there=there), group)
         if layout is not None and _weights_in_ram(layout) <= most_bytes:
             yield layout

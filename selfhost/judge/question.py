@@ -20,6 +20,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
+from .devices import gpu_maker
 from .pace import (
     GATED_MATRICES,
     MEASURED_PROGRAM,
@@ -212,6 +213,7 @@ def needs_under(question: Question, workload: Workload, machine: Machine) -> Nee
         # llama.cpp lays no weights out anew that a GPU reads which shares the RAM
         instruction_sets=() if shared else machine.instruction_sets,
         companions=question.companions,
+        gpu_maker=shared.device.vendor if shared else "",
     )
 
 
@@ -224,7 +226,8 @@ def _with_needs(question: Question, machine: Machine) -> Question:
     if is_cache_asked:
         if keeps_no_cache and runtime is not None and not runtime.kv_cache_types:
             raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
-        refused = need.why_cache_type_refused(spec, workload, runtime)
+        maker = gpu_maker(machine, runtime)
+        refused = need.why_cache_type_refused(spec, workload, runtime, gpu_maker=maker)
         if refused is not None:
             raise fault("kv_cache_type", "cache-refused", model=spec.name, why=refused)
     if keeps_no_cache:

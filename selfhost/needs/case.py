@@ -14,6 +14,7 @@ from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from .flash_attention import heads_without_flash
 from .quantization import canonical_gguf
 from .records import Device, How, Needs, Term, term, unread
 from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
@@ -144,7 +145,7 @@ class Case(Record):
     `encoders`: parameters of all. `settings`: what options of the program that were asked for come
     to, by what they change. `text_alone`: what it sees with is not loaded. `draft`: the model
     that drafts for it. `instruction_sets` of the machine, None where they are not known. `device`
-    holds the model; None: the RAM.
+    holds the model; None: the RAM. `gpu_maker`: of the GPUs that compute it, "" for none.
     """
 
     spec: ModelSpec
@@ -164,6 +165,7 @@ class Case(Record):
     draft: Case | None = None
     instruction_sets: tuple[str, ...] | None = None
     device: Device | None = None
+    gpu_maker: str = ""
 
     @property
     def whole(self) -> bool:
@@ -178,6 +180,13 @@ class Case(Record):
         """Of one sequence."""
         longest = trained_tokens(self.model, self.row) or DEFAULT_CONTEXT_TOKENS
         return self.workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
+
+    @cached_property
+    def heads_without_flash(self) -> str | None:
+        """The heads for which a GPU that computes it stores scores; None for none."""
+        if self.gpu_maker not in self.runtime.cuda_attention:
+            return None
+        return heads_without_flash(self.model)
 
     @property
     def is_own(self) -> bool:
@@ -198,7 +207,7 @@ class Case(Record):
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.whole_windows,
-            flash=self.runtime.flash_attention,
+            flash=self.runtime.flash_attention and self.heads_without_flash is None,
             key_type=self.cache_type,
             value_type=self.cache_type,
         )

@@ -40,6 +40,7 @@ def needs_of(
     *,
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
+    gpu_maker: str = "",
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
@@ -55,8 +56,10 @@ def needs_of(
         quantization = beside.draft_quantization
         alone = workload.replace(format=case.format, quantization=quantization, kv_cache_type="f16")
         draft = case_of(beside.draft, runtime, alone)
-        draft = draft.replace(instruction_sets=instruction_sets)
-    case = case.replace(companions=beside, draft=draft, instruction_sets=instruction_sets)
+        draft = draft.replace(instruction_sets=instruction_sets, gpu_maker=gpu_maker)
+    case = case.replace(
+        companions=beside, draft=draft, instruction_sets=instruction_sets, gpu_maker=gpu_maker
+    )
     needs = _files_and_memory(case)
     if needs.terms and needs.memory is None:
         # the first part of the memory that is not known says how much is
@@ -88,15 +91,22 @@ def needs_on(needs: Needs, device: Device) -> Needs:
         terms = tuple(share_by_device(each, devices, shares.get(each.split, 1.0)) for each in terms)
     else:
         if not case.runtime.account.divides_layers:
-            device = Device()
+            device = Device(maker=device.maker)
         elif not case.runtime.reserves_by_device:
             # so that all devices of a kind are one
             device = device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
-        terms = _files_and_memory(case.replace(device=device)).terms
+        terms = _files_and_memory(_on_device(case, device)).terms
     there = (each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms)
     return needs.replace(
         placement="accelerator", terms=tuple(there), evictable_bytes=0, is_lean=device.is_lean
     )
+
+
+def _on_device(case: Case, device: Device) -> Case:
+    draft = case.draft
+    if draft is not None:
+        draft = draft.replace(gpu_maker=device.maker)
+    return case.replace(device=device, gpu_maker=device.maker, draft=draft)
 
 
 def needs_in_batches(needs: Needs, tokens: int) -> Needs:
@@ -197,16 +207,27 @@ def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Worklo
 
 
 def why_cache_type_refused(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None = None
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec | None = None,
+    *,
+    gpu_maker: str = "",
 ) -> str | None:
-    """Why no program that reads GGUF files keeps the cache in that type. A model that keeps none is
-    refused types all the same, for the heads that it has (llama_init_from_model).
+    """Why no program that reads GGUF files keeps the cache in that type, or this one does not on
+    such GPUs. A model that keeps none is refused types all the same, for the heads that it has
+    (llama_init_from_model).
     """
     case, type = case_of(spec), workload.kv_cache_type
     if workload.format != "gguf" or type is None or not case.has_row:
         return None
     groups = cache_groups(case.model, with_room=True)
-    return why_cache_refused(groups or case.model.attention, type, None if groups else runtime)
+    on_gpu = case_of(spec, runtime, workload).replace(gpu_maker=gpu_maker)
+    return why_cache_refused(
+        groups or case.model.attention,
+        type,
+        None if groups else runtime,
+        heads_without_flash=on_gpu.heads_without_flash,
+    )
 
 
 def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:

@@ -160,7 +160,10 @@ def _kept(case: Case) -> tuple[list[Term], list[Unread]]:
     groups = cache_groups(model, with_room=True)
     refused = None
     if groups and case.cache_type not in _PLAIN_CACHE_TYPES:
-        refused = why_cache_refused(groups, case.cache_type, case.runtime)
+        heads = case.heads_without_flash
+        refused = why_cache_refused(
+            groups, case.cache_type, case.runtime, heads_without_flash=heads
+        )
     if refused is not None:
         if not case.runtime.flash_attention:
             remedy += ", or --runtime llama.cpp with flash attention on"
@@ -225,9 +228,18 @@ def cache_parts(architecture: Architecture, room: Cells) -> list[tuple[int, int,
 
 
 def why_cache_refused(
-    groups: Sequence[CacheGroup | Attention], type: str, runtime: RuntimeSpec | None
+    groups: Sequence[CacheGroup | Attention],
+    type: str,
+    runtime: RuntimeSpec | None,
+    *,
+    heads_without_flash: str | None = None,
 ) -> str | None:
-    """Why llama.cpp makes no cache of this type: its blocks have to fill each head."""
+    """Why llama.cpp makes no cache of this type: its blocks have to fill each head, and attention
+    with quantized values is computed without storing scores or not at all (src/llama-context.cpp).
+    """
+    if heads_without_flash is not None and type not in _PLAIN_CACHE_TYPES:
+        why = "which there is none of on these GPUs for"
+        return f"a {type} cache needs flash attention, {why} {heads_without_flash}"
     if runtime is not None and not runtime.flash_attention and type not in _PLAIN_CACHE_TYPES:
         return f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
     if type.upper() not in BLOCKS:

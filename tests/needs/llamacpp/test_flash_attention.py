@@ -1,0 +1,80 @@
+"""Heads for which a GPU stores the scores of attention, because ggml's CUDA code has none for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from judge.small import memory_of
+from selfhost import Workload, check
+from selfhost.catalogue.index import open_catalogue
+from selfhost.core.errors import WorkloadError
+from selfhost.needs.flash_attention import heads_without_flash
+from selfhost.needs.tensors import with_every_head
+
+CATALOGUE = open_catalogue()
+
+
+@pytest.mark.parametrize(
+    ("model", "is_fused"),
+    [
+        pytest.param("llama-3.1-8b-instruct", True, id="128"),
+        pytest.param("gemma-3-27b-it", True, id="128 and windows"),
+        pytest.param("deepseek-v2-lite-chat", True, id="576 and 512 of one latent"),
+        pytest.param("minicpm3-4b", False, id="96 and 64"),
+        pytest.param("orca-mini-3b", False, id="100"),
+        pytest.param("all-minilm-l6-v2", False, id="32"),
+    ],
+)
+def test_the_sizes_of_a_head_decide(model: str, is_fused: bool) -> None:
+    """ggml@d99724f2: src/ggml-cuda/fattn.cu, ggml_cuda_get_best_fattn_kernel."""
+    architecture = CATALOGUE.spec(model).architecture
+    assert architecture is not None
+    assert (heads_without_flash(architecture) is None) is is_fused
+
+
+def test_a_latent_that_is_unpacked_has_other_heads() -> None:
+    """Heads of 192 and 128 count only where eight share a key; in an unpacked file each has its own."""
+    architecture = CATALOGUE.spec("deepseek-v2-lite-chat").architecture
+    assert architecture is not None
+    assert heads_without_flash(with_every_head(architecture)) is not None
+
+
+@pytest.mark.parametrize(
+    ("machine", "stores_scores"),
+    [
+        pytest.param("RTX 4090, 64GB RAM", True, id="CUDA"),
+        pytest.param("RX 7900 XTX, 64GB RAM", True, id="ROCm"),
+        pytest.param("mac-studio-m3-ultra-512gb", False, id="Metal"),
+        pytest.param("64GB RAM, no GPU", False, id="processor"),
+    ],
+)
+def test_scores_are_stored_where_the_gpu_has_no_flash_attention(
+    machine: str, stores_scores: bool
+) -> None:
+    """ollama/ollama pull 17201: a compute buffer of about 2.4 GB for DeepSeek V2 Lite with 32,768 tokens in Ollama; 112 MiB were told."""
+    workload = Workload(runtime="ollama", context_tokens=32_768)
+    terms = memory_of(check("deepseek-v2:16b", workload, machine=machine)).terms
+    largest = max(term.bytes for term in terms if term.name == "compute")
+    if stores_scores:
+        assert largest == pytest.approx(2.4e9, rel=0.05)
+    else:
+        assert largest < 0.6e9
+
+
+@pytest.mark.parametrize(
+    ("machine", "is_refused"),
+    [
+        pytest.param("RTX 4090, 64GB RAM", True, id="CUDA"),
+        pytest.param("64GB RAM, no GPU", False, id="processor"),
+    ],
+)
+def test_a_quantized_cache_is_refused_without_flash_attention(
+    machine: str, is_refused: bool
+) -> None:
+    """llama.cpp 0c1e570: src/llama-context.cpp, quantized V cache was requested, but this requires Flash Attention."""
+    workload = Workload(runtime="ollama", context_tokens=32_768, kv_cache_type="q8_0")
+    if is_refused:
+        with pytest.raises(WorkloadError, match="needs flash attention"):
+            check("deepseek-v2:16b", workload, machine=machine)
+    else:
+        assert check("deepseek-v2:16b", workload, machine=machine).needs is not None
