@@ -4,19 +4,21 @@ far one could go with what fits: the longest context, the best quantization, the
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from math import inf
 from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import Outcome
+from ..judge.checks import Outcome, phrase
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import terms_checks
 from ..judge.checks.runtime import is_slow_picture, is_too_slow
@@ -36,6 +38,7 @@ from ..judge.record import (
     quality_of,
 )
 from ..machine.record import Machine
+from ..needs.records import Term
 from .ranking import TIGHT, Standings, best_case, factors, reasons, share_on
 from .understood import remarks
 
@@ -48,8 +51,22 @@ _ALIKE_IN_SIZE = 1.25
 _AS_GOOD_AS = {"text": GENERATING}
 # nobody serves more at once from one machine, and the search needs an end
 _MOST_PARALLEL = 4096
+# a type that fits accelerators whole: of so many bits, else of so many; judged until one does
+_FOUR_BITS, _THREE_BITS = 4, 3
+_MOST_TYPES_JUDGED = 2
+# how much of the weights in RAM has to be saved: the rest is the room of copies of experts, which
+# are made only where some wait in RAM (assumed)
+_LEFT_SHARE = 0.8
+# what options that say where layers lie change
+_PLACING = {"gpu_layers", "cpu_expert_layers"}
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
+
+
+def _bits_of(quantization: str) -> int:
+    """The bits of a type by its name: 4 of IQ4_XS and of MXFP4; 0 where it says none."""
+    digit = re.search(r"[0-9]", quantization)
+    return int(digit[0]) if digit is not None else 0
 
 
 class Search(Record):
@@ -195,6 +212,72 @@ class Search(Record):
                     return each
                 best = max(best, each, key=lambda pair: pair[0] is not None)
         return best
+
+    def whole_on_gpus(self) -> Judged | None:
+        """The largest published type below the judged one that accelerators hold all of, where they
+        hold a part of the judged one; of three bits only where none of four is held.
+        """
+        judged, question = self.judged, self.judged.question
+        runtime = question.runtime
+        is_split = judged.fits and judged.placement == "split" and judged.offload is None
+        is_split = is_split and judged.has("accelerator-partly")
+        if not is_split or runtime is None or question.local_files:
+            return None
+        if runtime.settings_of(question.workload.runtime_options).keys() & _PLACING:
+            return None
+        for bits in (_FOUR_BITS, _THREE_BITS):
+            names = self._types_that_may_fit(runtime, bits)
+            for name in names[:_MOST_TYPES_JUDGED]:
+                changed = {"runtime": runtime.id, "quantization": name}
+                fit = self.fit(question.spec, question.stated.replace(**changed))
+                if fit is not None and fit.placement == "accelerator":
+                    return fit
+        return None
+
+    def _types_that_may_fit(self, runtime: RuntimeSpec, bits: int) -> list[str]:
+        """Published types of that many bits or more, best first, whose files are smaller than the
+        judged ones by what these leave of themselves to the RAM.
+        """
+        judged, question = self.judged, self.judged.question
+        spec, workload = question.spec, question.workload
+        order, own = need.quantizations_of(spec, runtime), workload.quantization or ""
+        format = workload.format or ""
+        whole = need.weights_files(spec, format, own)
+        if judged.needs is None or own not in order or not isinstance(whole, Term):
+            return []
+        in_ram = [term for term in judged.needs.terms if term.where == "host"]
+        left_bytes = sum(term.bytes for term in in_ram if term.name == "weights")
+        # the copies of experts that wait in RAM are not needed then
+        most_bytes = whole.bytes - int(_LEFT_SHARE * left_bytes)
+        names = list[str]()
+        for name in order[order.index(own) + 1 :]:
+            size = need.weights_files(spec, format, name)
+            is_small = isinstance(size, Term) and size.bytes <= most_bytes
+            is_published = spec.repository_of(format, name) is not None
+            if is_small and is_published and _bits_of(name) >= bits:
+                names.append(name)
+        return names
+
+    def as_whole(self, whole: Judged) -> Alternative:
+        """What fits the accelerators whole, with what it gains and costs."""
+        quality = quality_of(whole.quantization or "", whole.question.spec)
+        return self.alternative(whole, f"fits the GPU whole; {quality.text}")
+
+    def with_remedy(self, whole: Judged) -> Judged:
+        """What was judged, with the type that fits whole named where the accelerator is told."""
+        pace = whole.speed.judged if whole.speed is not None else None
+        quality = quality_of(whole.quantization or "", whole.question.spec)
+        remedy = phrase(
+            "whole",
+            type=whole.quantization,
+            pace=units.speed(pace.likely) if pace is not None else None,
+            loss=quality.text if _bits_of(whole.quantization or "") < _FOUR_BITS else None,
+        )
+        findings = tuple(
+            finding.replace(remedy=remedy) if finding.check == "accelerator" else finding
+            for finding in self.judged.findings
+        )
+        return self.judged.replace(findings=findings)
 
     # -------------------------------------------------------------- how far it goes
 

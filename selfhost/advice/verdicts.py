@@ -70,9 +70,13 @@ def check_with(
         notes += _note_on_conversations(judged, to_type)
         search = Search(judged=judged, catalogue=catalogue, machine=machine, asked=understood.asked)
         notes += search.note_on_gpu() if machine.accelerators else ()
+        room, others = search.room(), () if judged.fits else search.alternatives()
+        whole = search.whole_on_gpus()
+        if whole is not None:
+            judged, others = search.with_remedy(whole), (search.as_whole(whole),)
         more = {
-            "room": search.room(),
-            "alternatives": () if judged.fits else search.alternatives(),
+            "room": room,
+            "alternatives": others,
             "monthly_cost": month(load, offers, judged, machine) if load is not None else None,
         }
     if question.chosen is not None and question.workload.task == "finetune":

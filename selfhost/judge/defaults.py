@@ -23,8 +23,10 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..needs.case import stored_type
+from ..needs.checkpoints import DTYPES
 from ..needs.file_formats import FOUR_BITS
-from ..needs.quantization import BLOCKS
+from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from .checks import phrase
 from .devices import index_of, places
 from .judging import judge
@@ -341,7 +343,7 @@ def _program_for_many(search: _DefaultSearch, usual: RuntimeSpec) -> Judged | No
 def _largest_type(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged | None:
     """In the largest type that accelerators hold at reading speed, with room for more context."""
     own, spec, usual = search.own, search.own.question.spec, search.own.quantization
-    if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:
+    if spec.architecture is None or _share_held(own) is None:
         return None
     is_file_known = spec.repository_of(own.workload.format, usual) is not None
     grown: Changes = {}
@@ -351,6 +353,8 @@ def _largest_type(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged | None
     for taken in _types_of(spec, runtime):
         if taken == usual:
             break
+        if not _has_fewer_bits(taken, spec):
+            continue
         if is_file_known and spec.repository_of(own.workload.format, taken) is None:
             continue
         change = {"quantization": taken}
@@ -361,6 +365,14 @@ def _largest_type(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged | None
             if not grown or any(map(_share_held, search.candidates([{**change, **grown}]))):
                 return search.chosen(other, "more-bits")
     return None
+
+
+def _has_fewer_bits(quantization: str, spec: ModelSpec) -> bool:
+    """Whether the published weights have as many bits: more would keep nothing more of them."""
+    bits = BITS_PER_WEIGHT.get(quantization)
+    if bits is None:
+        return need.from_sixteen_bits(spec.architecture)
+    return bits <= DTYPES[stored_type(spec.architecture)]
 
 
 def _share_held(judged: Judged) -> float | None:

@@ -330,6 +330,9 @@ def _spare(verdict: Verdict) -> str:
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
+    if verdict.fits:
+        # what would run faster is told where the accelerator is
+        return
     rows, asked_tokens = list[tuple[str, ...]](), verdict.question.workload.context_tokens
     each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
     for other in verdict.alternatives:

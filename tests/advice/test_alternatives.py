@@ -120,3 +120,62 @@ def test_a_context_that_is_too_long_is_proposed_shorter(
     assert 1024 <= context_tokens < wanted
     again = check(model, asked.replace(context_tokens=context_tokens), machine=machine)
     assert again.route is Route.LOCAL
+
+
+def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
+    """Q4_K_M of 18.6 GB spills from 24 GB with 65,536 tokens of context, a published type of four bits and 17.7 GB does not; the remedy named no type."""
+    asked = Workload(context_tokens=65_536, prompt_tokens=32_768)
+    verdict = check("qwen3-coder", asked, machine="RTX 4090, 64GB RAM")
+    assert verdict.placement == "split"
+    accelerator = verdict.finding("accelerator")
+    assert accelerator is not None
+    (whole,) = verdict.alternatives
+    assert whole.placement == "accelerator"
+    assert whole.quantization is not None
+    assert "4" in whole.quantization
+    assert whole.why.startswith("fits the GPU whole")
+    assert f"`--quant {whole.quantization}` fits whole" in (accelerator.remedy or "")
+    assert whole.speed is not None
+    assert whole.speed.judged is not None
+    assert verdict.speed is not None
+    assert verdict.speed.judged is not None
+    assert whole.speed.judged.likely > verdict.speed.judged.likely
+    assert f"--quant {whole.quantization}" in whole.command
+    again = check(
+        "qwen3-coder", asked.replace(quantization=whole.quantization), machine="RTX 4090, 64GB RAM"
+    )
+    assert again.placement == "accelerator"
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        pytest.param("llama-3.3-70b", "RTX 4060, 64GB RAM", Workload(), id="none is small enough"),
+        pytest.param("qwen3-8b", "RTX 4090, 64GB RAM", Workload(), id="all fits"),
+        pytest.param(
+            "qwen3-30b-a3b",
+            "RTX 4080, 64GB RAM",
+            Workload(runtime="llama.cpp", runtime_options={"n-cpu-moe": "20"}),
+            id="the place was asked for",
+        ),
+    ],
+)
+def test_no_type_is_named_where_none_fits_or_none_has_to(
+    model: str, machine: str, workload: Workload
+) -> None:
+    verdict = check(model, workload, machine=machine)
+    accelerator = verdict.finding("accelerator")
+    assert accelerator is not None
+    assert verdict.fits
+    assert "fits whole" not in (accelerator.remedy or "")
+    assert verdict.alternatives == ()
+
+
+def test_three_bits_are_the_last_resort_and_told_as_such() -> None:
+    verdict = check("qwen3-30b-a3b", machine="RTX 4080, 64GB RAM")
+    assert verdict.placement == "split"
+    (whole,) = verdict.alternatives
+    accelerator = verdict.finding("accelerator")
+    assert accelerator is not None
+    assert "3" in (whole.quantization or "")
+    assert (accelerator.remedy or "").count(";") == 1

@@ -267,3 +267,17 @@ def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -
     assert check("bge-base-en-v1.5", machine=machine).workload.runtime == "llama.cpp"
     # a chat model of 16 bits shrinks by three quarters when its file is made
     assert check("olmo-7b", machine=machine).workload.runtime == "llama.cpp"
+
+
+@pytest.mark.parametrize(
+    ("model", "type"),
+    [
+        pytest.param("devstral-small-2-24b", "Q6_K", id="published in 8 bits"),
+        pytest.param("gpt-oss-20b", "MXFP4", id="published in 4 bits"),
+    ],
+)
+def test_a_type_with_no_more_bits_than_the_published_is_taken(model: str, type: str) -> None:
+    """Devstral Small 2 stayed at Q4_K_M on 24 GB, where Q6_K fits as well: its weights are published in FP8."""
+    verdict = check(model, machine="RTX 4090, 64GB RAM")
+    assert verdict.workload.quantization == type
+    assert verdict.placement == "accelerator"

@@ -99,8 +99,9 @@ def test_several_cards_keep_four_copies_of_the_masks() -> None:
 
 def test_experts_in_ram_are_copied_while_a_prompt_is_read() -> None:
     """ggml-org/llama.cpp#24175: 7 to 7.5 GiB of compute buffer above the small one, in batches of 512."""
-    asked = {"runtime_options": {"ub": "512"}}
-    workload = Workload(runtime="llama.cpp", context_tokens=4032, parallel=4, **asked)
+    workload = Workload(
+        runtime="llama.cpp", context_tokens=4032, parallel=4, runtime_options={"ub": "512"}
+    )
     machine = "RTX 5090, 512GB RAM"
     (there,) = compute_on_cards(check("nemotron-3-ultra-550b-a55b", workload, machine=machine))
     assert 7.0 * 2**30 < there < 7.5 * 2**30 + 0.4 * 2**30
