@@ -145,12 +145,7 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
     if runtime is not None and "checkpoints" in runtime.options:
         # how many copies of a conversation the need counts, where the server keeps many more
         kept = runtime.context_checkpoints if bytes_worth_bounding(launch.judged, runtime) else None
-    # a batch of llama.cpp that has to hold a whole text, where that is more than usual; or that
-    # reads prompts faster
-    case = getattr(launch.judged.question.needs, "case", None)
-    batch = getattr(launch.judged.needs, "batch_tokens", None) or 0
-    if case is not None and case.format == "gguf" and case.row.encoder:
-        batch = case.room.batch
+    batch_tokens = _batch_tokens(launch)
     if spec.components:
         from ..needs.pictures import quantized_components
 
@@ -164,8 +159,20 @@ def _values_of_model(launch: Launch) -> dict[str, object]:
         "yarn_original_tokens": scaled and original,
         "input": next((inputs[key] for key in keys if key in inputs), ""),
         "context_checkpoints": kept,
-        "batch_tokens": batch * (batch > MICRO_BATCH_TOKENS),
+        "batch_tokens": batch_tokens,
     }
+
+
+def _batch_tokens(launch: Launch) -> int:
+    """Tokens of a batch that the command has to state; 0 where the usual ones or the program's own
+    do: one that has to hold a whole text, or that reads prompts faster.
+    """
+    case = getattr(launch.judged.question.needs, "case", None)
+    if case is not None and case.format == "gguf" and case.row.encoder:
+        return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else 0
+    if launch.judged.needs is None or not launch.runtime.batches_beside_ram:
+        return 0
+    return launch.judged.needs.batch_tokens or 0
 
 
 def _values_of_files(launch: Launch) -> dict[str, object]:

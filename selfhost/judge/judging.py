@@ -57,7 +57,7 @@ def best_layout(
     one that is unread; where all fail, the one that lacks least memory. With its pace.
     """
     seen, slow = list[Judged](), list[Judged]()
-    for layout in layouts(question, needs, machine):
+    for layout in layouts(question, needs, machine, at_any_pace=at_any_pace):
         seen.append(layout)
         if layout.failed:
             continue
@@ -95,9 +95,12 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
     return layout.replace(speed=pace, findings=(*layout.findings, *filter(None, [speed])))
 
 
-def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judged]:
+def layouts(
+    question: Question, needs: Needs, machine: Machine, *, at_any_pace: bool = False
+) -> Iterator[Judged]:
     """Each layout with the findings of memory and accelerator alone, the accelerators idle where it
-    is planned for, and without room on those that no build uses.
+    is planned for, and without room on those that no build uses. `at_any_pace`: without those that
+    only read prompts faster than another.
     """
     owned, runtime, basis = machine.accelerators, question.runtime, question.workload.memory_basis
     if owned and (basis == "total" or (basis == "default" and machine.planning)):
@@ -118,7 +121,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judg
     if machine.accelerators != ():
         from .placement import placements
 
-        ways = placements(needs, machine, question)
+        ways = placements(needs, machine, question, at_any_pace=at_any_pace)
     for placed in ways:
         memory = memory_check(placed, machine, question.workload, stored)
         accelerator = accelerator_check(placed, machine, question)

@@ -74,10 +74,13 @@ class _BesideRam(Record):
     layers: int | None
 
 
-def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
+def placements(
+    needs: Needs, machine: Machine, question: Question, *, at_any_pace: bool = False
+) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators,
     split, host, the same once others have left them, unread accelerator; last the largest
-    accelerator where it must hold all and cannot.
+    accelerator where it must hold all and cannot. Split in larger batches of a prompt goes before,
+    unless `at_any_pace`.
     """
     runtime, architecture, layers = question.runtime, question.spec.architecture, None
     has_none = machine.accelerators is not None and not places(machine.accelerators)
@@ -90,9 +93,8 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
     if runtime and architecture and runtime.splits_layers and question.workload.task == "generate":
         layers = architecture.layers
     there = needs_on(needs, Device(maker=gpu_maker(machine, runtime)))
-    yield from _layouts_with_ram(
-        _BesideRam(needs=needs, there=there, machine=machine, question=question, layers=layers)
-    )
+    model = _BesideRam(needs=needs, there=there, machine=machine, question=question, layers=layers)
+    yield from _layouts_with_ram(model, at_any_pace=at_any_pace)
 
 
 def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
@@ -116,7 +118,7 @@ def _parts_in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -
             yield _with_terms(needs, terms, "split").replace(offload=way.way)
 
 
-def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
+def _layouts_with_ram(model: _BesideRam, *, at_any_pace: bool) -> Iterator[Needs]:
     needs, there, cards = model.needs, model.there, model.machine.accelerators
     now, later = places(cards), places(emptied(cards or ()))
     stated = _shared_by_room(model, now, only_stated=True)
@@ -126,7 +128,7 @@ def _layouts_with_ram(model: _BesideRam) -> Iterator[Needs]:
     ends = _ENDS_BY_TASK[model.question.workload.task]
     ways = (_layout_on_cards(model, now, end) for end in ends)
     placed = next(filter(None, ways), None) or _balanced(model)
-    if placed is not None and placed.placement == "split":
+    if placed is not None and placed.placement == "split" and not at_any_pace:
         yield from _in_larger_batches(model, now, placed)
     yield from [placed] if placed is not None else _parts_in_turn(needs, roomiest(now))
     yield needs

@@ -62,6 +62,8 @@ def test_the_answer_says_in_which_batches_a_prompt_is_read() -> None:
     verdict = check("llama3.1:8b", workload, machine="RTX 4090, 32GB RAM")
     (note,) = (note for note in verdict.fine_print if "1,024 tokens" in note)
     assert "Ollama chooses" in note
+    # and nothing has to be typed for it
+    assert "ollama run llama3.1:8b" in verdict.commands[-1]
 
 
 @pytest.mark.parametrize(
