@@ -31,7 +31,8 @@ def with_automatic_batch(needs: Needs, machine: Machine, question: Question) -> 
         return needs
     if not (runtime.automatic_batches or runtime.embedding_batch_tokens) or case.format != "gguf":
         return needs
-    if _is_before(runtime, machine):
+    # an encoder takes each text whole
+    if _is_before(runtime, machine) or case.row.encoder:
         return needs
     if case.embeds:
         tokens = min(runtime.embedding_batch_tokens or case.room.batch, case.room.tokens)

@@ -114,7 +114,8 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
             machine = apply(
                 Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"]
             )
-            return next(placements(plain, machine, llama))
+            # in the usual batches: larger ones are other layouts
+            return next(placements(plain, machine, llama, at_any_pace=True))
 
         third = plain.memory.high_bytes // 3
         for room, number in ((third, 1), (third, 3), (third // 2, 3), (third * 4 // 3, 3)):
