@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from helpers.paths import TRUTH
+from judge.small import memory_of
 from selfhost import Verdict, Workload, check
 from selfhost.core.errors import UnknownModelError
 
@@ -45,6 +46,11 @@ def ends(verdict: Verdict, figure: str) -> tuple[float | None, float | None]:
         size = verdict.needs.download_bytes if verdict.needs else None
         low, high = (verdict.needs and verdict.needs.download_range) or (size, size)
         return low, high
+    if figure in ("gpu_bytes", "gpu_buffer_bytes"):
+        terms = [term for term in memory_of(verdict).terms if term.where != "host"]
+        if figure == "gpu_buffer_bytes":
+            terms = [term for term in terms if term.name == "compute"]
+        return sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
     pace = getattr(verdict.speed, figure) if verdict.speed else None
     return (pace.low, pace.high) if pace else (None, None)
 
