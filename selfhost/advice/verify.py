@@ -91,6 +91,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
         context_tokens=run.context_tokens,
         parallel=run.parallel or 1,
         kv_cache_type=run.kv_cache_type if is_known else None,
+        runtime_options=_batch_option(run, catalogue),
     )
     verdict = check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
     if verdict.model.closed:
@@ -254,6 +255,15 @@ def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
     why = _why_no_bytes(seen.term, run, verdict) or _why(is_less)
     inside = low - rounded <= seen.seen <= high + rounded if why is None else None
     return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
+
+
+def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
+    """The batch of the run, in the words of its program; its usual one where the run tells none."""
+    if run.runtime not in catalogue.runtime_ids():
+        return {}
+    options = catalogue.runtime(run.runtime).named_options
+    names = [name for name, rule in options.items() if rule.changes == "micro_batch_tokens"]
+    return {name: str(run.batch_tokens or BATCH_TOKENS) for name in names}
 
 
 def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:

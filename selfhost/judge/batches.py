@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import AutomaticBatch, RuntimeSpec
@@ -36,9 +37,14 @@ def with_automatic_batch(needs: Needs, machine: Machine, question: Question) -> 
         return needs
     if case.embeds:
         tokens = min(runtime.embedding_batch_tokens or case.room.batch, case.room.tokens)
+    elif case.room.tokens <= _shortest_context(runtime):
+        # so short a context leaves no choice
+        return needs
     else:
         tokens = _chosen_tokens(needs, case, runtime, machine)
-    return needs if tokens == case.room.batch else needs_in_batches(needs, tokens)
+    if tokens == case.room.batch:
+        return needs.replace(batch_tokens=tokens)
+    return needs_in_batches(needs, tokens)
 
 
 def is_batch_asked(case: Case) -> bool:
@@ -51,9 +57,15 @@ def _is_before(runtime: RuntimeSpec, machine: Machine) -> bool:
     return present is not None and is_older(present.version, runtime.automatic_batches_since)
 
 
+def _shortest_context(runtime: RuntimeSpec) -> float:
+    """Tokens of context above which the program chooses at all."""
+    bounds = (rule.above_context_tokens for rule in runtime.automatic_batches)
+    return min(bounds, default=inf)
+
+
 def _chosen_tokens(needs: Needs, case: Case, runtime: RuntimeSpec, machine: Machine) -> int:
     """The largest batch for that context which leaves room, else what any program takes."""
-    context_tokens = case.context_tokens * case.workload.parallel
+    context_tokens = case.room.tokens
     predicted_bytes = _predicted_bytes(needs, case, context_tokens)
     free_bytes = _free_bytes(machine, runtime, predicted_bytes)
     for rule in runtime.automatic_batches:
