@@ -254,7 +254,8 @@ class Search(Record):
             size = need.weights_files(spec, format, name)
             is_small = isinstance(size, Term) and size.bytes <= most_bytes
             is_published = spec.repository_of(format, name) is not None
-            if is_small and is_published and _bits_of(name) >= bits:
+            is_good = _bits_of(name) >= bits and quality_of(name, spec).worth_having
+            if is_small and is_published and is_good:
                 names.append(name)
         return names
 

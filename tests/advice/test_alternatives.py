@@ -153,6 +153,9 @@ def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
         pytest.param("llama-3.3-70b", "RTX 4060, 64GB RAM", Workload(), id="none is small enough"),
         pytest.param("qwen3-8b", "RTX 4090, 64GB RAM", Workload(), id="all fits"),
         pytest.param(
+            "codestral-22b-v0.1", "desktop-rtx3060-12gb", Workload(), id="with a heavy loss alone"
+        ),
+        pytest.param(
             "qwen3-30b-a3b",
             "RTX 4080, 64GB RAM",
             Workload(runtime="llama.cpp", runtime_options={"n-cpu-moe": "20"}),
