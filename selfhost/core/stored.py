@@ -20,6 +20,10 @@ from .errors import Problem, SpecError
 _REMEDY = "install selfhost-check again"
 # in the folder of a package's specs: shows that every value is stored there
 _COMPLETE = "index.json"
+# the packages whose code makes stored values: a change of theirs makes them anew
+_ROOMS_THAT_MAKE_VALUES = ("core", "catalogue")
+# a process that began before the last change still reads the values of that time
+_IN_USE_SECONDS = 3600
 
 
 class Store:
@@ -144,12 +148,13 @@ def _kept_in(folder: str) -> str | None:
         return None
     checkout = f"specs-{zlib.crc32(os.fsencode(folder)):08x}-"
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    # the code that makes a value may change as the specs do
-    newest = max(_newest_change(folder), _newest_change(package))
-    current = f"{checkout}{newest:x}"
-    if not os.path.isdir(os.path.join(caches, current)):
+    newest = _newest_change(folder)
+    for room in _ROOMS_THAT_MAKE_VALUES:
+        newest = max(newest, _newest_change(os.path.join(package, room)))
+    current = os.path.join(caches, f"{checkout}{newest:x}")
+    if not os.path.isdir(current):
         _remove_older(caches, checkout)
-    return os.path.join(caches, current)
+    return current
 
 
 def _newest_change(folder: str) -> int:
@@ -169,16 +174,19 @@ def _newest_change(folder: str) -> int:
 
 
 def _remove_older(caches: str, checkout: str) -> None:
-    """Remove what was kept of earlier states of the same checkout."""
+    """Remove what was kept of earlier states of the same checkout, which no process reads now."""
     import shutil
+    import time
 
+    now = time.time()
     try:
-        names = os.listdir(caches)
+        names = [name for name in os.listdir(caches) if name.startswith(checkout)]
+        folders = [os.path.join(caches, name) for name in names]
+        older = [path for path in folders if os.stat(path).st_mtime < now - _IN_USE_SECONDS]
     except OSError:
         return
-    for name in names:
-        if name.startswith(checkout):
-            shutil.rmtree(os.path.join(caches, name), ignore_errors=True)
+    for path in older:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def cache_folder() -> str | None:
