@@ -193,7 +193,7 @@ class _Loader:
             is_file, may_hold = os.path.isfile(path), path.endswith(_EXTENSIONS)
             try:
                 if not may_hold:
-                    with open_file(path)[0] as stream:
+                    with open_file(path, is_input=False)[0] as stream:
                         start = read_some(stream, _START_BYTES)
                     text = start.decode(ENCODINGS.get(start[:2], USUAL_ENCODING), "ignore")
                     text = text.lstrip(_BEFORE_TEXT)

@@ -21,7 +21,9 @@ from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, sta
 from ..reports.audit_text import document
 from ..reports.layout import clean
 from . import output
+from .inputs import refuse_targets
 from .parser import parse
+from .writing import write_reports
 
 # the name of a format, and the file for it; None is standard output
 Output = tuple[str, str | None]
@@ -51,8 +53,8 @@ def _run(words: list[str]) -> int:
     if options.init or options.validate is not None:
         return _prepare(options)
     outputs = _outputs(options)
-    targets = [path for _, path in outputs if path is not None]
-    output.refuse_targets(options, targets, with_standard_output=len(targets) < len(outputs))
+    files = [(name, path) for name, path in outputs if path is not None]
+    refuse_targets(options, files, with_standard_output=len(files) < len(outputs))
     today = options.today or utc_today()
     file = Document.read(options.policy)
     catalogue = open_catalogue(options.specs)
@@ -101,7 +103,7 @@ def _prepare(options: argparse.Namespace) -> int:
         if os.path.lexists(path):
             remedy = "name another file: `selfhost audit --init other.toml`"
             raise output.UsageError(f"{path} is there already", remedy=remedy)
-        output.write_whole([(path, starter_policy())])
+        write_reports([(path, starter_policy())])
         named = "" if path == _POLICY else f" {clean(shlex.quote(path))}"
         then = f"name your models in it, then run `selfhost audit{named}`"
         output.write(f"wrote {clean(path)}: {then}\n")
@@ -143,7 +145,7 @@ def _answer(options: argparse.Namespace, outputs: list[Output], audit: Audit) ->
     """Write the files, all or none, then standard output. Returns the exit code, or raises."""
     files = [(path, FORMATS[name].render(audit)) for name, path in outputs if path]
     if files:
-        output.write_whole(files)
+        write_reports(files)
     shown = next((name for name, path in outputs if path is None), None)
     # what was judged goes to standard output, whatever could not be
     is_shown = not audit.problems or bool(audit.groups) or audit.since is not None

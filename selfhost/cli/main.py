@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
+from ..core.files import keep_inputs
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS
 from .output import UsageError, asks_for, bug, complain, write
+from .writing import close_pipes
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
@@ -18,6 +20,7 @@ _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code, never raises, never shows a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_inputs()
     try:
         try:
             code = _dispatch(words)
@@ -38,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             problem, code = SelfhostError("not enough memory to answer", remedy=remedy), NO_ANSWER
         else:
             problem, code = bug(error), BUG
+    finally:
+        close_pipes()
     complain(problem, code, asks_for(words, "json"))
     return code
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..core import TYPE_CHECKING
 from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
+from ..core.errors import UsageError as UsageError
+from .writing import Text, write_reports
 
 if TYPE_CHECKING:
     import argparse
@@ -26,13 +27,6 @@ _ASCII = str.maketrans(
         "━": "#", "─": "-", "╍": "!",
     }
 )  # fmt: skip
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-_STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
-_OWN_FOLDER = "give a file in a folder that exists and is yours, or send the report to `> FILE`"
-
-
-class UsageError(SelfhostError):
-    """The command line makes no sense, or no report can be written where it says."""
 
 
 def is_terminal() -> bool:
@@ -103,10 +97,10 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
     return InputError(first_problems("command line", problems), nearest=guesses)
 
 
-def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
+def deliver(options: argparse.Namespace, text: Text) -> None:
     """Write a report, perhaps in pieces, to --output or standard output; then `options.notes`."""
     if options.output is not None:
-        write_whole([(options.output, text)])
+        write_reports([(options.output, text)])
     else:
         for piece in (text,) if isinstance(text, str) else text:
             write(str(piece))
@@ -214,89 +208,3 @@ def note_faulty_specs(catalogue: Catalogue) -> None:
 
         faults = problems_text(first_problems("--specs", catalogue.own_faults))
         note(f"ignored these spec files because of errors:\n{faults}")
-
-
-def refuse_targets(
-    options: argparse.Namespace, paths: Sequence[str], *, with_standard_output: bool = False
-) -> None:
-    """Raise `UsageError` where a report would replace an input or another one, or has no place."""
-    named: list[str] = []
-    for option, value in vars(options).items():
-        if option not in ("output", "format", "given"):
-            named += value if isinstance(value, list) else [value]
-    inputs = ["/dev/stdin" if name == "-" else name for name in named if isinstance(name, str)]
-    read = list(filter(os.path.isfile, inputs))
-    places: list[int | str] = [1] if with_standard_output else []
-    for path in paths:
-        place = _STREAMS.get(path) or os.path.realpath(path)
-        if place in places and path != os.devnull:
-            raise UsageError(f"two reports would go to {path}", remedy="give each its own file")
-        places.append(place)
-        _device_or_file(path)
-        if any(os.path.exists(path) and os.path.samefile(path, other) for other in read):
-            message = f"cannot write {path}: this run reads it"
-            raise UsageError(message, remedy="name another file for the report")
-
-
-def _device_or_file(path: str) -> bool:
-    """True for a device. Raises `UsageError` for what is no file to be written in its folder."""
-    is_device = os.path.abspath(path).startswith(("/dev/", "/proc/"))
-    try:
-        is_fit = is_device or (stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.W_OK))
-    except FileNotFoundError as error:
-        folder = os.path.dirname(os.path.realpath(path))
-        is_fit = bool(os.path.basename(path)) and os.path.isdir(folder)
-        if not is_fit:
-            raise _unwritable(path, error) from None
-    except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from None
-    if not is_fit:
-        message = f"cannot write {path}: it is no file that this account may change"
-        raise UsageError(message, remedy=_OWN_FOLDER)
-    return is_device
-
-
-def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
-    """Write each (path, text): all are on the disk before the first file is replaced, which keeps
-    its permissions; a link to it stays a link. Raises `UsageError`.
-    """
-    temporary: dict[str, str] = {}
-    path = ""
-    try:
-        for path, text in reports:
-            is_device = _device_or_file(path)
-            if is_device:
-                for stream in filter(None, (sys.stdout, sys.stderr)):
-                    stream.flush()
-                # opened anew, the shell's `> FILE` would begin anew
-                is_stream = path in _STREAMS
-                number = os.dup(_STREAMS[path]) if is_stream else os.open(path, os.O_WRONLY)
-            else:
-                place = os.path.realpath(path)
-                beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
-                temporary[beside] = place
-                number = os.open(beside, _NEW_FILE, 0o666)
-                if os.path.exists(place):
-                    os.chmod(beside, stat.S_IMODE(os.stat(place).st_mode) & 0o777)
-            with open(number, "wb") as file:
-                for piece in (text,) if isinstance(text, str) else text:
-                    file.write(piece.replace("\n", os.linesep).encode("utf-8", "replace"))
-                if not is_device:
-                    # some file systems say only when it is synchronized that there is no room
-                    file.flush()
-                    os.fsync(number)
-        for beside, path in list(temporary.items()):
-            os.replace(beside, path)
-            del temporary[beside]
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    finally:
-        for beside in filter(os.path.exists, temporary):
-            os.unlink(beside)
-
-
-def _unwritable(path: str, error: OSError | ValueError) -> UsageError:
-    reason = getattr(error, "strerror", None) or "that is no name of a file"
-    is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    remedy = "make room, or name a file elsewhere" if is_full else _OWN_FOLDER
-    return UsageError(f"cannot write {path}: {reason}", remedy=remedy)

@@ -24,7 +24,7 @@ from ..core.units import (
 )
 from ..core.workload import FLAGS, Load, Workload, as_typed, cache_type
 from . import COMMANDS
-from .output import UsageError, is_terminal, refuse_targets, terminal_size, write
+from .output import UsageError, is_terminal, terminal_size, write
 
 if TYPE_CHECKING:
     from ..machine.reader import Machine
@@ -211,7 +211,9 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
         formats = parser._option_string_actions["--format"].choices or ()
         if "format" not in options.given and suffix in formats:
             options.format = suffix
-        refuse_targets(options, [output])
+        from .inputs import refuse_targets
+
+        refuse_targets(options, [(options.format, output)])
     return options
 
 

@@ -97,6 +97,10 @@ class InputError(SelfhostError, ValueError):
         super().__init__(text, **more)
 
 
+class UsageError(SelfhostError):
+    """The command line makes no sense, or no report can be written where it says."""
+
+
 class WrongTypeError(SelfhostError, TypeError):
     """An argument of a type that the function does not take."""
 

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from . import IO, Any
 from .errors import Problem
@@ -22,6 +22,30 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CL
 _KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
 
 MISSING, LARGE = "missing", "large"
+
+# By device and number of each file that this run has opened: the path that it was opened by. Only
+# the command line keeps them, whose run ends: those of a long-lived program would pile up.
+_inputs: dict[tuple[int, int], str] = {}
+_keeps_inputs = False
+
+
+def keep_inputs() -> None:
+    """Begin a run whose inputs are kept, so that no report takes the place of one."""
+    global _keeps_inputs
+    _inputs.clear()
+    _keeps_inputs = True
+
+
+def inputs_opened() -> Mapping[tuple[int, int], str]:
+    """The files that this run has opened, by device and number, with the path of each; empty
+    where nobody asked to keep them.
+    """
+    return _inputs
+
+
+def _keep_input(path: str, status: os.stat_result) -> None:
+    if _keeps_inputs and stat.S_ISREG(status.st_mode):
+        _inputs[status.st_dev, status.st_ino] = path
 
 
 class Unreadable(OSError):
@@ -54,9 +78,13 @@ def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
     return Unreadable(f"cannot be read: {reason}")
 
 
-def open_file(path: str, *, input_allowed: bool = False) -> tuple[IO[bytes], int | None]:
+def open_file(
+    path: str, *, input_allowed: bool = False, is_input: bool = True
+) -> tuple[IO[bytes], int | None]:
     """Open an ordinary file, unbuffered; return it and its size in bytes. With `input_allowed`
     also what a shell passes for a pipe, whose size is None. Raises `Unreadable`.
+
+    `is_input` is false where the file is only looked at, to see whether it is an input.
     """
     descriptor = re.fullmatch(_STANDARD_INPUT, path) if input_allowed else None
     number = int(descriptor[1] or 0) if descriptor else -1
@@ -77,6 +105,8 @@ def open_file(path: str, *, input_allowed: bool = False) -> tuple[IO[bytes], int
             if kind != stat.S_IFREG:
                 reason = f"is not an ordinary file: it is a {_KINDS.get(kind, 'device')}"
                 raise Unreadable(reason, "write what it gives to a file")
+            if is_input:
+                _keep_input(path, status)
             return stream, status.st_size
         # from where it stands: a socket cannot be opened by its path, a file would begin anew
         stream = os.fdopen(os.dup(number), "rb", buffering=0)
@@ -85,6 +115,7 @@ def open_file(path: str, *, input_allowed: bool = False) -> tuple[IO[bytes], int
             os.set_blocking(stream.fileno(), True)
     except (OSError, ValueError) as error:
         raise fault_at(path, error) from None
+    _keep_input(path, status)
     is_file = stat.S_ISREG(status.st_mode)
     return stream, max(0, status.st_size - stream.tell()) if is_file else None
 

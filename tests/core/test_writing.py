@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import EXAMPLES, RECORDS
 from helpers.written import run
-from selfhost.cli import output
+from selfhost.cli.writing import write_reports
 from selfhost.core import units
+from selfhost.core.errors import UsageError
 from selfhost.core.units import (
     parse_count,
     parse_number,
@@ -63,8 +64,8 @@ def test_whatever_stops_a_report_leaves_the_old_file(
         raise error
 
     monkeypatch.setattr(os, at, stop)
-    with pytest.raises(output.UsageError if isinstance(error, OSError) else type(error)):
-        output.write_whole([(str(first), "new\n"), (str(second), "new\n")])
+    with pytest.raises(UsageError if isinstance(error, OSError) else type(error)):
+        write_reports([(str(first), "new\n"), (str(second), "new\n")])
     monkeypatch.undo()
     assert (first.read_text(), second.read_text()) == (OLD, OLD)
     assert names(tmp_path) == ["first.txt", "second.txt"]
@@ -136,7 +137,7 @@ def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: P
     secret.chmod(0o640)
     mask = os.umask(0o027)
     try:
-        output.write_whole([(str(secret), "a"), (str(new), "b")])
+        write_reports([(str(secret), "a"), (str(new), "b")])
     finally:
         os.umask(mask)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (secret, new)] == [0o640, 0o640]

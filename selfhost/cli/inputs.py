@@ -1,0 +1,132 @@
+"""What a run reads, by its command line: no report takes the place of it, and none goes where the
+next run of the same command would read it as one of its inputs.
+
+Files that are found only while a run reads, such as the config beside a model, are known to
+`core.files.inputs_opened`; `writing.write_reports` refuses those.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+
+from ..catalogue.index import SPECS_VARIABLE
+from ..core.errors import UsageError
+from ..core.files import numbered_files
+from ..core.records import Record, shortened
+from ..core.tables import shipped_table
+from .writing import FileId, Target, input_refused, targets_of
+
+# options whose values name no input, and those that name no model
+_NO_INPUTS = ("output", "format", "given")
+_NO_MODELS = ("machines", "machine", "specs", "root")
+_RECORDS = (".json", ".jsonl")
+# besides the files of tokenizers
+_MODEL_ENDINGS = (
+    ".gguf", ".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", "config.json",
+)  # fmt: skip
+_ELSEWHERE = "name a file in another folder"
+
+
+class ReadFolder(Record):
+    """A folder that is read as one: files of these `endings` in it, or `names`, are inputs.
+
+    `kind` is what they are taken for. `takes_objects`: so is any file that begins as a JSON object.
+    """
+
+    path: str
+    kind: str
+    endings: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    takes_objects: bool = False
+
+    def would_read(self, target: Target, is_object: bool) -> bool:
+        """Whether a report at the target, a JSON object or none, would be one of its inputs."""
+        folder, name = os.path.split(target.place or "")
+        if folder != os.path.realpath(self.path) or name.startswith("."):
+            return False
+        is_named = name.lower().endswith(self.endings) or name in self.names
+        return is_named or (self.takes_objects and is_object)
+
+
+def refuse_targets(
+    options: argparse.Namespace,
+    reports: Sequence[tuple[str, str]],
+    *,
+    with_standard_output: bool = False,
+) -> None:
+    """Raise `UsageError` where a report, a (format, path), would replace an input, be read as one
+    by the next run or replace another report, or where its path takes none.
+    """
+    paths = [path for _, path in reports]
+    targets = targets_of(paths, with_standard_output=with_standard_output)
+    files = _named_files(options)
+    folders = list(_read_folders(options))
+    root = getattr(options, "root", None)
+    for (form, path), target in zip(reports, targets, strict=True):
+        if target.id in files:
+            raise input_refused(path, files[target.id])
+        if root is not None and _is_below(root, target):
+            raise UsageError(
+                f"cannot write {shortened(path, 200)}: it would lie in the tree that --root reads",
+                remedy=_ELSEWHERE,
+            )
+        for folder in folders:
+            if folder.would_read(target, is_object=form in ("json", "jsonl", "sarif")):
+                raise UsageError(
+                    f"cannot write {shortened(path, 200)}: it would be read as"
+                    f" {folder.kind} in {shortened(folder.path, 200)}",
+                    remedy=_ELSEWHERE,
+                )
+
+
+def _is_below(root: str, target: Target) -> bool:
+    below = os.path.join(os.path.realpath(root), "")
+    return target.place is not None and target.place.startswith(below)
+
+
+def _words(options: argparse.Namespace, *others: str) -> Iterator[str]:
+    """Each value of the command line that may name an input, but for those of `others`."""
+    for option, value in vars(options).items():
+        if option in _NO_INPUTS or option in others:
+            continue
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str):
+                yield word
+                # --runtime-option mmproj=FILE
+                yield word.partition("=")[2]
+
+
+def _named_files(options: argparse.Namespace) -> dict[FileId | None, str]:
+    """The files that are named, by their ids, with all parts of a model that is split."""
+    files: dict[FileId | None, str] = {}
+    for word in _words(options):
+        path = "/dev/stdin" if word == "-" else word
+        for part in numbered_files(path):
+            if os.path.isfile(part):
+                status = os.stat(part)
+                files[status.st_dev, status.st_ino] = "standard input" if word == "-" else word
+    return files
+
+
+def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
+    given = vars(options)
+    records: list[str] = [*(given.get("machines") or ()), given.get("machine") or ""]
+    for path in filter(os.path.isdir, records):
+        yield ReadFolder(path=path, kind="a machine", endings=_RECORDS, takes_objects=True)
+    # a new spec is for such a folder
+    is_new_spec = given.get("action") == "new" and given.get("format") != "json"
+    variable = os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
+    for path in () if is_new_spec else (*(given.get("specs") or ()), *variable):
+        if path:
+            yield ReadFolder(path=path, kind="a spec", endings=(".toml",))
+    tokenizers = tuple(shipped_table("model_files")["tokenizers"])
+    for word in _words(options, *_NO_MODELS):
+        folder = word
+        if word.lower().endswith(_MODEL_ENDINGS):
+            folder = os.path.dirname(word) or "."
+        if os.path.isdir(folder):
+            yield ReadFolder(
+                path=folder, kind="a file of the model", endings=_MODEL_ENDINGS, names=tokenizers
+            )
