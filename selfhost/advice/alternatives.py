@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from math import inf
-from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -16,6 +15,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.errors import WorkloadError
+from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome, phrase
@@ -171,7 +171,7 @@ class Search(Record):
                 parts.append(f"with {runtime.name}")
             why = ", ".join(filter(None, parts))
         # by its id, or by its file where the catalogue has none of that id
-        typed = spec.id if spec.id in self.catalogue or not spec.origin else quote(spec.origin)
+        typed = spec.id if spec.id in self.catalogue or not spec.origin else shell_word(spec.origin)
         return Alternative.conclude(
             judged,
             self.machine,

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from math import ceil
-from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -18,6 +17,7 @@ from ..catalogue.runtime import BLANKS, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import TRAINED_FOR
 from ..core.errors import WorkloadError
+from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.devices import (
@@ -69,7 +69,7 @@ def _shell_path(path: str, machine: Machine) -> str:
     home = "~/" if path.startswith("~/") else ""
     rest = path[len(home) :]
     if machine.system != "windows":
-        return home + quote(rest)
+        return home + shell_word(rest)
     # PowerShell: between single quotes nothing counts but a doubled one
     is_plain = re.fullmatch(_PLAIN_ON_WINDOWS, rest)
     return path if is_plain else home + "'" + rest.replace("'", "''") + "'"
@@ -501,7 +501,7 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
     if spec.lone_config:
         # the folder as it is typed in a shell; nobody says where its weights are
         folder, beside = os.path.split(spec.lone_config)
-        model, download = quote(folder or "."), ""
+        model, download = shell_word(folder or "."), ""
         comments = [f"# put the weights beside {beside}, then make {kind} of them"]
     elif not is_published(spec, workload):
         # `-hf` marks a conversion to transformers, whose name other conversions do not repeat

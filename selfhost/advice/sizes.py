@@ -7,7 +7,6 @@ The rule was compared with llama-server in control groups: `tests/truth/llamacpp
 from __future__ import annotations
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,6 +16,7 @@ from ..catalogue.runtime import RuntimeSpec, Service
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
+from ..core.quoting import shell_word, shell_words
 from ..core.records import Record
 from ..core.tables import refusal, sentences, shipped_table
 from ..core.units import filled
@@ -388,7 +388,9 @@ def _to_start(
             environment |= dict(pair.split("=", 1) for pair in bound.split())
         elif option.startswith("--") and not bound.endswith(" N") and option not in arguments:
             arguments += bound.split()
-    fetch = service.fetch.replace("{name}", words[0]) if service.fetch and words else None
+    fetch = None
+    if service.fetch and words:
+        fetch = service.fetch.replace("{name}", shell_word(words[0]))
     return tuple(arguments), environment, fetch
 
 
@@ -409,7 +411,7 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[li
     for line in verdict.commands:
         _, program, rest = f" {line} ".partition(f" {service.program} ")
         if program:
-            own = shlex.split(rest)
+            own = shell_words(rest)
             words = [
                 f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
                 if word.lower().endswith(".gguf") and previous != option

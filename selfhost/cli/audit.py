@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 
 from ..audit.fleet_judge import Progress
 from ..audit.machines import Fleet, Machines, load_machines
@@ -13,6 +12,7 @@ from ..audit.rows import Audit
 from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
+from ..core.quoting import shell_word
 from ..core.tables import Document
 from ..core.units import nearest, utc_today
 from ..core.workload import as_typed
@@ -104,7 +104,7 @@ def _prepare(options: argparse.Namespace) -> int:
             remedy = "name another file: `selfhost audit --init other.toml`"
             raise output.UsageError(f"{path} is there already", remedy=remedy)
         write_reports([(path, starter_policy())])
-        named = "" if path == _POLICY else f" {clean(shlex.quote(path))}"
+        named = "" if path == _POLICY else f" {shell_word(path)}"
         then = f"name your models in it, then run `selfhost audit{named}`"
         output.write(f"wrote {clean(path)}: {then}\n")
         return 0

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.index import SPECS_VARIABLE
 from ..core.errors import UsageError
 from ..core.files import numbered_files
-from ..core.records import Record, shortened
+from ..core.records import Record, shown_path
 from ..core.tables import shipped_table
 from .writing import FileId, Target, input_refused, targets_of
 
@@ -69,14 +69,14 @@ def refuse_targets(
             raise input_refused(path, files[target.id])
         if root is not None and _is_below(root, target):
             raise UsageError(
-                f"cannot write {shortened(path, 200)}: it would lie in the tree that --root reads",
+                f"cannot write {shown_path(path)}: it would lie in the tree that --root reads",
                 remedy=_ELSEWHERE,
             )
         for folder in folders:
             if folder.would_read(target, is_object=form in ("json", "jsonl", "sarif")):
                 raise UsageError(
-                    f"cannot write {shortened(path, 200)}: it would be read as"
-                    f" {folder.kind} in {shortened(folder.path, 200)}",
+                    f"cannot write {shown_path(path)}: it would be read as"
+                    f" {folder.kind} in {shown_path(folder.path)}",
                     remedy=_ELSEWHERE,
                 )
 

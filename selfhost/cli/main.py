@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
-from ..core.files import keep_inputs
+from ..core.files import is_utf8, keep_inputs
+from ..core.records import shortened
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS
 from .output import UsageError, asks_for, bug, complain, write
@@ -47,7 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _refuse_undecodable(words: Sequence[str]) -> None:
+    """Refuse names that are no UTF-8: no report shows them, no printed command names them."""
+    for word in words:
+        if not is_utf8(word):
+            text = "".join(sign if is_utf8(sign) else "\N{REPLACEMENT CHARACTER}" for sign in word)
+            remedy = "rename the file, or link to it by a name in UTF-8"
+            raise UsageError(f"{shortened(text)!r} is not UTF-8", remedy=remedy)
+
+
 def _dispatch(words: list[str]) -> int:
+    _refuse_undecodable(words)
     everywhere: list[str] = []
     while words and words[0] in _EVERYWHERE:
         everywhere, words = [*everywhere, words[0]], words[1:]
@@ -93,14 +104,13 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
 
     if id_of(word, open_catalogue()) is not None:
         return
-    import shlex
-
+    from ..core.quoting import shell_line
     from ..core.units import nearest
     from .parser import meant
 
     names = ("--version", *COMMANDS)
     guess = meant("commands", word.lower(), names) or nearest(word, list(COMMANDS))
-    line = shlex.join([guess, *rest] if guess else ["check", word, *rest])
+    line = shell_line([guess, *rest] if guess else ["check", word, *rest])
     remedy = f"did you mean `selfhost {line}`?" if guess else f"to judge a model: selfhost {line}"
     raise UsageError(f"unknown command {word!r}", remedy=remedy)
 

@@ -416,7 +416,7 @@ def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Mac
 
 def options_to_repeat(options: argparse.Namespace) -> str:
     """Return the options that a proposed next call needs too, besides those of the workload."""
-    from shlex import quote
+    from ..core.quoting import shell_word
 
     given = vars(options)
     words = [f"--{name}" for name in ("measure", "no-measure") if given.get(name.replace("-", "_"))]
@@ -424,4 +424,4 @@ def options_to_repeat(options: argparse.Namespace) -> str:
         words += ["--machine", options.machine]
     for name in ("gpu", "set", "specs"):
         words += [word for text in given.get(name, ()) for word in (f"--{name}", text)]
-    return "".join(f" {quote(word)}" for word in words)
+    return "".join(f" {shell_word(word)}" for word in words)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from ..core import IO, Any
 from ..core.errors import UsageError
 from ..core.files import inputs_opened
-from ..core.records import Record, shortened
+from ..core.records import Record, shown_path
 
 # a text, perhaps in pieces
 Text = str | Iterable[str]
@@ -162,7 +162,7 @@ def targets_of(paths: Sequence[str], *, with_standard_output: bool = False) -> l
         target = target_of(path)
         places = _places(target)
         if used & places:
-            message = f"two reports would go to {shortened(path, 200)}"
+            message = f"two reports would go to {shown_path(path)}"
             raise UsageError(message, remedy="give each its own file")
         used |= places
         targets.append(target)
@@ -195,7 +195,7 @@ def _opened(path: str) -> int:
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise UsageError(
-                f"cannot write {shortened(path)}: nobody reads from this pipe",
+                f"cannot write {shown_path(path)}: nobody reads from this pipe",
                 remedy="start what reads it first, or name a file",
             ) from None
         raise _unwritable(path, error) from None
@@ -323,9 +323,9 @@ def _refuse_input(target: Target) -> None:
 
 def input_refused(path: str, read_as: str) -> UsageError:
     """The error of a report to a file that this run reads, by the path that it was read by."""
-    which = "" if read_as == path else f", as {shortened(read_as, 200)}"
+    which = "" if read_as == path else f", as {shown_path(read_as)}"
     return UsageError(
-        f"cannot write {shortened(path, 200)}: this run reads it{which}", remedy=_OTHER_FILE
+        f"cannot write {shown_path(path)}: this run reads it{which}", remedy=_OTHER_FILE
     )
 
 
@@ -365,7 +365,7 @@ def _synchronize(file: IO[bytes]) -> None:
 
 
 def _refused(path: str, reason: str) -> UsageError:
-    return UsageError(f"cannot write {shortened(path, 200)}: {reason}", remedy=_OWN_FOLDER)
+    return UsageError(f"cannot write {shown_path(path)}: {reason}", remedy=_OWN_FOLDER)
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> UsageError:

@@ -64,6 +64,11 @@ class Unreadable(OSError):
         return Problem(file=file, line=self.line, message=self.reason, remedy=self.remedy or remedy)
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a name of a file is text: other bytes in it are lone surrogates in Python."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
     """What an error of the system says of a path, in the words of an `Unreadable`."""
     if isinstance(error, Unreadable):
@@ -86,6 +91,8 @@ def open_file(
 
     `is_input` is false where the file is only looked at, to see whether it is an input.
     """
+    if not is_utf8(path):
+        raise Unreadable("has a name that is not UTF-8, which no report can show", "rename it")
     descriptor = re.fullmatch(_STANDARD_INPUT, path) if input_allowed else None
     number = int(descriptor[1] or 0) if descriptor else -1
     # where Python found none, another file may have its number by now

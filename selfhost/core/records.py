@@ -276,6 +276,13 @@ def shown(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
+def shown_path(path: str, most: int = 200) -> str:
+    """A path fit for a terminal, its middle left out where it is long: its ends tell most."""
+    text = shown(path[:most] + path[-most:] if len(path) > 2 * most else path)
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
 def shortened(text: str, most: int = 60) -> str:
     """Text of others as a message quotes it: on one line, and in part where it is long."""
     clean = shown(" ".join(text[: 4 * most].split()))

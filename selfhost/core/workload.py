@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from shlex import quote
 
 from . import Any
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
+from .quoting import shell_word
 from .records import Record, read_by
 from .tables import Document
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
@@ -152,7 +152,7 @@ class Workload(Record):
         for key, value in stated.items():
             if value == Workload._defaults.get(key) or (key == "checkpointing" and value):
                 continue
-            shown = [f" {quote(str(value))}"]
+            shown = [f" {shell_word(str(value))}"]
             if isinstance(value, bool):
                 shown = [""]
             elif isinstance(value, float):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -14,6 +13,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
+from ..core.quoting import shell_word
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
 from ..judge.record import TIGHT_CODES, Outcome, Route, Verdict
@@ -421,7 +421,7 @@ def show_document(
     yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
     yield from words.month_blocks(verdict)
     yield from _full_blocks(shown) if verbose else ()
-    named = shlex.quote(verdict.asked) if is_path(verdict.asked) else spec.id
+    named = shell_word(verdict.asked) if is_path(verdict.asked) else spec.id
     again = command(f"selfhost check {named}{carry}")
     hint = line("Every size and fact with its source: -v")
     yield from section("Next", [again]) if verbose else (again, hint)

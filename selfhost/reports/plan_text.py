@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from ..advice.plan import Known, Least, Plan
 from ..advice.runs import Figure
 from ..advice.verify import Verification, is_wide
 from ..core import units
+from ..core.quoting import shell_word
 from ..judge.checks import Outcome
 from ..judge.record import Route
 from . import words
@@ -54,7 +54,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
     title = "Why not" if fails else "Not known, whatever the machine"
     yield from section(title, topics(map(AS_TOPIC, plan.reasons)))
-    question = f"selfhost check {shlex.quote(plan.asked)}{plan.options}{carry}"
+    question = f"selfhost check {shell_word(plan.asked)}{plan.options}{carry}"
     if plan.fitting:
         shown = _shown(plan, verbose)
         yield from (line(), *_known(plan, shown), line())

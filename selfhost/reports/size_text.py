@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
@@ -11,6 +10,7 @@ from itertools import count
 from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize
 from ..catalogue.runtime import Service
 from ..core import Any, __version__, units
+from ..core.quoting import shell_line, shell_word
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..machine.gpus import fact_of
@@ -75,9 +75,12 @@ def _single(size: ContainerSize, verbose: bool) -> Blocks:
         yield from sections(terms, {"terms": "What the memory holds"})
     if size.image is not None:
         # the command that holds it to these figures
-        settings = [f"{name}={value}" for name, value in size.environment.items()]
-        typed = " ".join([*settings, *map(shlex.quote, size.program)]) if size.program else ""
-        lines = filter(None, (typed, size.fetch if typed else ""))
+        lines: list[str] = []
+        if size.program:
+            settings = [f"{name}={shell_word(value)}" for name, value in size.environment.items()]
+            lines.append(" ".join([*settings, shell_line(size.program)]))
+            if size.fetch:
+                lines.append(size.fetch)
         yield from (*section("Start it with", commands(lines)), line(_TO_PASTE))
 
 
@@ -175,10 +178,8 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
 
 
 def _filled(kind: str, values: Mapping[str, object]) -> str:
-    """The template of that format with `{name}` replaced: texts as they are, others as JSON."""
-    import json
-
-    texts = {name: json.dumps(value) if value else "" for name, value in values.items()}
+    """The template of that format with `{name}` replaced: texts as they are, others as YAML."""
+    texts = {name: _yaml(value) if value else "" for name, value in values.items()}
     texts |= {name: value for name, value in values.items() if isinstance(value, str)}
     place = re.compile(rf"\{{({'|'.join(map(re.escape, texts))})\}}")
     lines = [
@@ -187,6 +188,37 @@ def _filled(kind: str, values: Mapping[str, object]) -> str:
         if all(texts[name] for name in place.findall(line))
     ]
     return "".join(lines)
+
+
+def _yaml(value: object) -> str:
+    """A value as JSON that YAML reads alike, with what no terminal shows as YAML escapes it: of a
+    sign beyond U+FFFF, JSON's own escape is two, which are no signs of YAML.
+    """
+    import json
+
+    def escaped(sign: str) -> str:
+        if sign.isprintable():
+            return sign
+        number = ord(sign)
+        return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+    text = json.dumps(value, ensure_ascii=False)
+    # `##[` gives orders to a CI service wherever it stands
+    return "".join(map(escaped, text)).replace("##", "\\u0023#")
+
+
+def _literal(kind: str, text: str) -> str:
+    """A text that the reader of that format takes as it is, with no variable put into it.
+
+    Compose replaces `$NAME` and `${NAME}` in every value (docs.docker.com/reference/compose-file/
+    interpolation); Kubernetes `$(NAME)` in arguments and variables, and `$$` before either
+    (kubernetes.io, Define Dependent Environment Variables).
+    """
+    if kind == "compose":
+        return text.replace("$", "$$")
+    if kind == "kubernetes":
+        return re.sub(r"\$(?=[$(])", "$$", text)
+    return text
 
 
 def _whole(size: int, unit: int = units.MIB) -> int:
@@ -230,8 +262,8 @@ def _values(kind: str, unit: _Unit) -> dict[str, object]:
     return {
         "name": unit.name,
         "image": size.image or "",
-        "arguments": size.image_arguments,
-        "words": shlex.join([size.image or "", *size.image_arguments]),
+        "arguments": [_literal(kind, word) for word in size.image_arguments],
+        "words": shell_line([size.image or "", *size.image_arguments]),
         "environment": _environment(kind, unit),
         "port": unit.port,
         "inner_port": unit.service.port,
@@ -260,7 +292,8 @@ def _values(kind: str, unit: _Unit) -> dict[str, object]:
 
 
 def _environment(kind: str, unit: _Unit) -> object:
-    variables, token = unit.size.environment, unit.token
+    token = unit.token
+    variables = {key: _literal(kind, text) for key, text in unit.size.environment.items()}
     if kind == "kubernetes":
         secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
         listed: list[object] = [{"name": key, "value": text} for key, text in variables.items()]
@@ -268,7 +301,7 @@ def _environment(kind: str, unit: _Unit) -> object:
     if kind == "compose":
         return {**variables, **({token: f"${{{token}}}"} if token else {})}
     names = [f"{key}={text}" for key, text in variables.items()] + [token] * bool(token)
-    return " ".join(f"--env {shlex.quote(name)}" for name in names)
+    return " ".join(f"--env {shell_word(name)}" for name in names)
 
 
 def _systemd(unit: _Unit) -> str:
@@ -284,15 +317,15 @@ def _systemd(unit: _Unit) -> str:
         if size.fetch and unit.port != unit.service.port:
             # the line that fetches the model reaches the unit at that port
             unit = unit.replace(size=size.replace(fetch=f"{setting} {size.fetch}"))
-    environment = [f"Environment={_quoted(f'{key}={text}')}" for key, text in variables.items()]
+    environment = [f"Environment={_setting(f'{key}={text}')}" for key, text in variables.items()]
     if unit.token:
         environment.append(f"# a line {unit.token}=… in that file logs in to Hugging Face")
         environment.append("EnvironmentFile=-/etc/selfhost.env")
-    title, program = (clean(text).replace("%", "%%") for text in (size.model.name, words[0]))
     values = _values("systemd", unit) | {
-        "title": title,
-        "program": program,
-        "words": " ".join(map(_quoted, words)),
+        # a backslash at the end would join the next line to it
+        "title": clean(size.model.name).replace("%", "%%").replace("\\", "\\\\"),
+        "program": clean(words[0]),
+        "words": " ".join(map(_argument, words)),
         "environment": "\n".join(environment),
         "least": _whole(size.unreclaimable_bytes),
     }
@@ -300,9 +333,23 @@ def _systemd(unit: _Unit) -> str:
     return "\n".join([*head, _filled("systemd", values)])
 
 
-def _quoted(word: str) -> str:
-    """A word as systemd reads it, which replaces `%`, `$` and backslashes."""
-    text = clean(word).replace("%", "%%").replace("\\", "\\\\").replace("$", "$$")
-    if text and not any(letter in " \"';" for letter in text):
+def _argument(word: str) -> str:
+    """A word of a command line of systemd, which puts variables in for `$` (systemd.service(5))."""
+    return _setting(word).replace("$", "$$")
+
+
+def _setting(word: str) -> str:
+    """A word as systemd reads it: with specifiers for `%`, and C's escapes (systemd.syntax(7))."""
+    text = word.replace("\\", "\\\\").replace("%", "%%").replace('"', '\\"')
+    text = text.replace("##", "\\x23#")
+    text = "".join(sign if sign.isprintable() else _escape_of_c(sign) for sign in text)
+    if text and not any(sign in text for sign in " \"';"):
         return text
-    return '"' + text.replace('"', '\\"') + '"'
+    return f'"{text}"'
+
+
+def _escape_of_c(sign: str) -> str:
+    number = ord(sign)
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"

@@ -172,6 +172,82 @@ def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str, tmp_path: 
     assert "0.0.0.0" not in block("systemd", about)
 
 
+# names of files as somebody may choose them
+FILE_NAMES = [
+    pytest.param("\x1b[31mred.gguf", id="escape code"),
+    pytest.param("a\u202eb\u2066c\u200b.gguf", id="direction of text"),
+    pytest.param("a\nb\tc.gguf", id="line break"),
+    pytest.param('it\'s "$HOME" ${HOME} $(HOME) $$ `id` %h%i \\x41 ; #.gguf', id="shell"),
+    pytest.param("x ##[error]y ::error::z.gguf", id="CI service"),
+    pytest.param("\U000e0001 😀é.gguf", id="beyond U+FFFF"),
+]
+
+
+def by_docker(text: str) -> list[str]:
+    """The words that the shell gives to `docker run`."""
+    line = text.replace("\\\n", "").splitlines()
+    (run,) = [each for each in line if each.startswith("docker run")]
+    script = 'docker() { printf "%s\\0" "$@"; }; ' + run
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")
+
+
+def by_compose(text: str) -> list[str]:
+    """The command, its variables put in: `$$` is a dollar (compose-spec, interpolation)."""
+    (service,) = yaml.safe_load(text)["services"].values()
+    assert not [word for word in service["command"] if re.search(r"\$", word.replace("$$", ""))], (
+        "a variable would be put in"
+    )
+    return [word.replace("$$", "$") for word in service["command"]]
+
+
+def by_kubernetes(text: str) -> list[str]:
+    """The arguments, expanded as kubelet does (k8s.io/kubernetes, third_party/forked/golang/expansion): `$$` is a dollar, `$(NAME)` a variable."""
+    (document,) = yaml.safe_load_all(text)
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+
+    def expanded(match: re.Match[str]) -> str:
+        assert match[0] == "$$", "a variable would be put in"
+        return "$"
+
+    return [re.sub(r"\$\$|\$\([^)]*\)", expanded, word) for word in container["args"]]
+
+
+def by_systemd(text: str) -> list[str]:
+    """The words of ExecStart, read as systemd.syntax(7) and systemd.service(5) say."""
+    (line,) = [each for each in text.splitlines() if each.startswith("ExecStart=")]
+    found = re.findall(r'"((?:\\.|[^"\\])*)"|((?:\\.|[^\s"\\])+)', line.partition("=")[2])
+    escape = r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))"
+
+    def unescaped(match: re.Match[str]) -> str:
+        number = match[1] or match[2] or match[3]
+        return chr(int(number, 16)) if number else match[4]
+
+    words = [re.sub(escape, unescaped, quoted or bare) for quoted, bare in found]
+    for word in words:
+        assert not re.search(r"[$%]", word.replace("$$", "").replace("%%", "")), "put in"
+    return [word.replace("$$", "$").replace("%%", "%") for word in words]
+
+
+READERS = {
+    "docker": by_docker,
+    "compose": by_compose,
+    "kubernetes": by_kubernetes,
+    "systemd": by_systemd,
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_a_block_names_the_very_file(kind: str, name: str) -> None:
+    """Whatever the name of a file holds: each reader of a block loads that file, and no sign of the name reaches a terminal as it is."""
+    about = sized("cpu").replace(arguments=("--model", f"/models/{name}"))
+    text = block(kind, about)
+    assert [sign for sign in text if not sign.isprintable() and sign != "\n"] == []
+    assert "##[" not in text
+    assert f"/models/{name}" in READERS[kind](text)
+
+
 @pytest.mark.parametrize("kind", BLOCKS)
 def test_no_name_gives_orders(kind: str) -> None:
     """A model's name with line ends, YAML, shell and workflow commands stays a comment, or text."""
