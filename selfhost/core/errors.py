@@ -48,6 +48,17 @@ def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...
     return tuple(listed)
 
 
+def _first_of_each_input(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first MAX_PROBLEMS of each file or option, and one that counts its others."""
+    by_file: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_file.setdefault(problem.file, []).append(problem)
+    listed: list[Problem] = []
+    for file, of_file in by_file.items():
+        listed += first_problems(file, of_file)
+    return tuple(listed)
+
+
 class SelfhostError(Exception):
     """Base of every error that selfhost raises on purpose.
 
@@ -92,7 +103,7 @@ class InputError(SelfhostError, ValueError):
     """An input with faults: the first MAX_PROBLEMS, and one last that counts any others."""
 
     def __init__(self, problems: Iterable[Problem] | str, **more: Any) -> None:
-        self.problems = () if isinstance(problems, str) else tuple(problems)
+        self.problems = () if isinstance(problems, str) else _first_of_each_input(problems)
         text = problems if isinstance(problems, str) else "\n".join(map(str, self.problems))
         super().__init__(text, **more)
 

@@ -283,6 +283,27 @@ def shown_path(path: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
+# the longest word and the longest sentence that are printed whole
+_LONG_WORD, _LONG_SENTENCE = 200, 1_000
+
+
+def brief(sentence: str) -> str:
+    """A sentence for a report of faults, its longest words and a long middle left out: what was
+    typed, or stands in a file, may have any length.
+    """
+    if len(sentence) <= _LONG_WORD:
+        return sentence
+    words = re.sub(
+        rf"\S{{{_LONG_WORD},}}", lambda match: f"{match[0][:60]}…{match[0][-20:]}", sentence
+    )
+    return words if len(words) <= _LONG_SENTENCE else f"{words[:600]}…{words[-300:]}"
+
+
+def brief_lines(text: str) -> str:
+    """Each line of a text, as `brief` has it."""
+    return "\n".join(map(brief, text.split("\n")))
+
+
 def shortened(text: str, most: int = 60) -> str:
     """Text of others as a message quotes it: on one line, and in part where it is long."""
     clean = shown(" ".join(text[: 4 * most].split()))

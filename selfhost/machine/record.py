@@ -67,6 +67,8 @@ _TIME = (
     "is no time",
     "write for example 2026-10-01T12:00:00Z",
 )
+# of a machine, or one of its labels; no host's is longer than 253 (RFC 1035, 2.3.4)
+_NAME = ("(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name")
 _DISK: Any = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
 _MEMORY: Any = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 # bytes, or bytes a second, of which a machine has some
@@ -191,7 +193,7 @@ class Machine(Record):
     names a number beyond what a machine can have.
     """
 
-    name: str = UNNAMED
+    name: str = read_by(default=UNNAMED, form=_NAME)
     is_this_one: bool = False
     measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
@@ -441,7 +443,7 @@ def _values(table: Table, record: type[Record]) -> dict[str, Any]:
 
 def checked_name(text: str, key: str = "name") -> str:
     """`text`, if it may be a name or a label; else `MachineFileError` that names `key`."""
-    if fault := fault_of(text, str):
-        remedy = "give it plain text, without line breaks"
+    if fault := fault_of(text, str, form=_NAME):
+        remedy = fault[1] or "give it plain text, without line breaks"
         raise MachineFileError([Problem(file="machine", key=key, message=fault[0], remedy=remedy)])
     return text

@@ -37,6 +37,8 @@ _SHOWN_AS = {
 _WORST_FIRST = list(_SHOWN_AS)
 # rows of the first screen
 _SHOWN = 12
+# exceptions that a whole report lists
+_MOST_EXCEPTIONS = 100
 
 
 def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Blocks:
@@ -58,8 +60,7 @@ def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True
         groups.sort(key=lambda each: each.row.exit_code == 0)
         listed = (_reasons(group, style) for group in groups)
         yield from section(title, chain.from_iterable(listed))
-    uses = (use for use in audit.exceptions if verbose or use.use is not Use.USED)
-    yield from section("Exceptions", map(_exception, uses))
+    yield from section("Exceptions", _exceptions(audit, verbose))
     if not verbose and any(group.row.reasons for group in audit.groups):
         yield from (line(), line("Machines, reasons and what to do: -v"))
 
@@ -202,6 +203,15 @@ def details(group: Group) -> Iterator[str]:
         fails = any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
         until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
         yield shortened(f"{check} {'fails' if fails else 'is not known'}, {until}", MOST_OF_A_TEXT)
+
+
+def _exceptions(audit: Audit, verbose: bool) -> Iterator[Paragraph]:
+    """The first exceptions, and how many others there are; those in use only where `verbose`."""
+    uses = [use for use in audit.exceptions if verbose or use.use is not Use.USED]
+    most = _MOST_EXCEPTIONS if verbose else _SHOWN
+    yield from map(_exception, uses[:most])
+    if len(uses) > most:
+        yield line(f"{len(uses) - most:,} more: --format json", indent=2)
 
 
 def _exception(use: ExemptionUse) -> Paragraph:

@@ -12,8 +12,8 @@ from enum import Enum
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
 from ..core import TYPE_CHECKING, Any, __version__
-from ..core.errors import MAX_PROBLEMS, SelfhostError
-from ..core.records import FrozenDict
+from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
+from ..core.records import FrozenDict, brief, brief_lines
 from ..core.tables import shipped_table
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
@@ -188,14 +188,24 @@ def verification(comparison: Verification) -> dict[str, Any]:
 def fault(problem: SelfhostError) -> dict[str, Any]:
     """Return what is wrong: all but the exit code of `selfhost.error/1`."""
     problem = as_typed(problem)
+    listed = [_brief_problem(one) for one in getattr(problem, "problems", ())]
     return {
         "error": type(problem).__name__,
-        "message": problem.message,
+        "message": brief_lines(problem.message),
         "kind": getattr(problem, "kind", None),
         "nearest": list(problem.nearest),
-        "problems": record(getattr(problem, "problems", ())),
-        "remedy": problem.remedy,
+        "problems": record(listed),
+        "remedy": problem.remedy and brief_lines(problem.remedy),
     }
+
+
+def _brief_problem(problem: Problem) -> Problem:
+    return problem.replace(
+        file=brief(problem.file),
+        key=problem.key and brief(problem.key),
+        message=brief_lines(problem.message),
+        remedy=problem.remedy and brief_lines(problem.remedy),
+    )
 
 
 # what stands for a record wherever it is; other records are walked

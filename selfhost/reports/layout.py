@@ -11,7 +11,7 @@ from functools import partial
 from operator import attrgetter
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
-from ..core.records import Record
+from ..core.records import Record, brief
 from ..core.tables import shipped_table
 
 # between two columns of a table
@@ -209,7 +209,7 @@ def problems_text(problems: Iterable[Problem]) -> str:
         key = "" if is_said or not problem.key else f": {problem.key}"
         lines.append(f"{place}{key}: {problem.message}")
         lines += (f"  {way}" for way in (problem.remedy or "").split("\n") if way)
-    return "".join(f"{clean(line)}\n" for line in lines)
+    return "".join(f"{clean(brief(line))}\n" for line in lines)
 
 
 def error_text(error: SelfhostError) -> str:
@@ -224,4 +224,4 @@ def error_text(error: SelfhostError) -> str:
     if isinstance(error, UnknownModelError) and (unsaid := error.unsaid):
         lines.append(f"  did you mean: {', '.join(unsaid)}")
     lines += (f"  {way}" for way in (error.remedy or "").split("\n") if way)
-    return "".join(f"{clean(line)}\n" for line in lines)
+    return "".join(f"{clean(brief(line))}\n" for line in lines)

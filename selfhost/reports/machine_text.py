@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..core import units
+from ..core.records import brief
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Machine, PresentModel
 from . import words
@@ -21,7 +22,7 @@ _DECISIVE = ("memory", "accelerators", "architecture", "disks")
 def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     """Yield what models can use of it; `verbose` lists every fact with its source."""
     place = ", ".join(filter(None, (machine.system, machine.architecture, machine.scope)))
-    labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
+    labels = brief(", ".join(f"{key}={value}" for key, value in machine.labels.items()))
     read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""
     yield line(strong(machine.name), f": {place}" if place else "")
     yield from (*texts((labels, read_at), indent=0), line())
