@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_inputs()
     try:
         try:
+            _refuse_other_package()
             code = _dispatch(words)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else NO_ANSWER
@@ -46,6 +47,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         close_pipes()
     complain(problem, code, asks_for(words, "json"))
     return code
+
+
+def _refuse_other_package() -> None:
+    """Refuse to run where the package's own `__init__.py` is not the one that came with this file.
+
+    Another distribution, `selfhost` on PyPI, has a package of the same name: installed later it
+    replaces that file, and its removal takes the file away. `import selfhost` is then no use.
+    """
+    package = sys.modules[__package__.partition(".")[0]]
+    if "can_run" not in getattr(package, "__all__", ()):
+        raise SelfhostError(
+            "another distribution, `selfhost`, has replaced or removed a file of selfhost-check",
+            remedy="pip uninstall selfhost; pip install --force-reinstall selfhost-check",
+        )
 
 
 def _refuse_undecodable(words: Sequence[str]) -> None:
