@@ -191,7 +191,8 @@ def _opened(path: str) -> int:
     """A pipe or a device, opened. Raises `UsageError` for a pipe that nobody reads."""
     try:
         number = os.open(path, _DIRECT)
-        os.set_blocking(number, True)
+        if os.name == "posix":
+            os.set_blocking(number, True)
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise UsageError(
