@@ -207,7 +207,10 @@ def _conversion(launch: Launch) -> tuple[str | None, str | None, str | None]:
 
 
 def _draft(question: Question) -> str | None:
-    companions = question.companions
+    companions, published = question.companions, question.spec.draft
+    if companions is not None and companions.own_block and published is not None:
+        is_gguf = question.workload.format == "gguf"
+        return published.gguf_repository if is_gguf else published.repository
     if companions is None or companions.draft is None or companions.draft_is_here:
         return None
     if question.workload.format != "gguf":
@@ -263,6 +266,8 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
     spec, workload, runtime = launch.spec, launch.workload, launch.runtime
     drafts_itself, needs = workload.draft == need.OWN_BLOCK, launch.judged.needs
     is_lean = needs is not None and needs.is_lean
+    is_published = drafts_itself and spec.draft is not None
+    loads_by_option = is_published and "mtp_file" in runtime.options
     told = "sequences_sampled" in runtime.settings_of(workload.runtime_options)
     # a server of text has to be told that it embeds or ranks
     use = "reranking" if spec.uses and spec.uses[0] == "reranking" else "embedding"
@@ -275,8 +280,11 @@ def _options_needed(launch: Launch, values: Values) -> list[str]:
         and not (told or (is_lean and "sampled" in runtime.options)),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
-        "mtp": drafts_itself,
-        "draft": workload.draft is not None and not drafts_itself,
+        "mtp": drafts_itself and not loads_by_option,
+        "mtp_file": loads_by_option,
+        # llama.cpp finds the draft that lies beside the model's file (common/arg.cpp)
+        "draft": (workload.draft is not None and not drafts_itself)
+        or (is_published and not loads_by_option and values["repository"] != values["draft"]),
         "context_tokens": runtime.default_context_tokens and _must_state_context(launch),
         "checkpoints": values["context_checkpoints"],
         "yarn": launch.judged.has("context-scaled"),

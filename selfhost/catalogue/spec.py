@@ -74,6 +74,24 @@ class PublishedFiles(Record):
         return (*self.bytes, *self.unsized)
 
 
+class PublishedDraft(Stated):
+    """A small model that was trained to draft for this one alone. It reads the keys and values that
+    this one cached, and keeps none of its own. `parameters`: of all its tensors. `gguf_bytes`: its
+    Q8_0 file, which lies in `gguf_repository` beside files of the model.
+    """
+
+    repository: str = read_by(form=spec_values.REPOSITORY)
+    parameters: int = read_by(minimum=1)
+    gguf_repository: str = read_by(form=spec_values.REPOSITORY)
+    gguf_bytes: int = read_by(minimum=_LEAST_BYTES)
+    source: str = read_by(lines=True)
+
+    @property
+    def name(self) -> str:
+        """What people call it: its repository without the publisher."""
+        return self.repository.partition("/")[2]
+
+
 class Quantized(Stated):
     """How weights are stored that others quantized; `quantization` is None without a name here."""
 
@@ -273,6 +291,7 @@ class ModelSpec(Record):
     picture_operations: int | None = read_by(minimum=1, default=None)
     files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, default=())
     quantized: Quantized | None = read_by(kind=Quantized, default=None)
+    draft: PublishedDraft | None = read_by(kind=PublishedDraft, default=None)
     # a text for each table or key of a spec that it names
     sources: Mapping[str, str] = read_by(lines=True, default={})
     unknown: Mapping[str, str] = read_by(lines=True, default={})

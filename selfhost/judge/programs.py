@@ -12,7 +12,7 @@ from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.names import id_of
+from ..catalogue.names import id_of, is_path
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING, PACKED
@@ -74,6 +74,8 @@ def _programs_that(
 
 def with_program(question: Question, catalogue: Catalogue) -> Question:
     """With license, program and quantization under canonical names, or a `WorkloadError`."""
+    if names_own_draft(question.spec, question.workload.draft):
+        question = question.replace(workload=question.workload.replace(draft=need.OWN_BLOCK))
     problems, spec, stated = list[Problem](), question.spec, question.workload
     if stated.license is not None:
         from ..catalogue.openness import canonical_expression
@@ -301,6 +303,18 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     return is_loaded and can_quantize(spec, runtime, name)
 
 
+def names_own_draft(spec: ModelSpec, typed: str | None) -> bool:
+    """Whether that is the draft which the publisher of the model made for it: its repository, with
+    or without the owner, or its GGUF file, as `mtp-gemma-4-31B-it-Q8_0.gguf`.
+    """
+    if spec.draft is None or not typed or is_path(typed):
+        return False
+    name = canonical(typed.rpartition("/")[2])
+    own = canonical(spec.draft.name)
+    file = canonical(f"mtp-{(spec.repository or spec.id).rpartition('/')[2]}")
+    return name == own or name.startswith((f"{own}-", f"{own}:", file))
+
+
 def companions_of(question: Question, catalogue: Catalogue) -> need.Companions:
     """The model's own prediction block, or the draft model that was named."""
     spec, workload, runtime = question.spec, question.workload, question.runtime
@@ -320,7 +334,6 @@ def companions_of(question: Question, catalogue: Catalogue) -> need.Companions:
 
 
 def _named_draft(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -> need.Companions:
-    from ..catalogue.names import is_path
     from ..catalogue.searching import resolve
 
     spec, workload = question.spec, question.workload

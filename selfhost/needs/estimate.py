@@ -14,7 +14,13 @@ from .case import NO_PROGRAM, Case, Companions, is_cast, without_files
 from .checkpoints import DTYPES, active_parameters, cast_to, loaded_of, loaded_type, typed_tensors
 from .file_formats import case_of, parts, size_of
 from .llamacpp import files as gguf_files
-from .llamacpp.memory import block_of_checkpoint, copy_bytes, why_cache_refused, with_draft
+from .llamacpp.memory import (
+    block_of_checkpoint,
+    copy_bytes,
+    draft_file,
+    why_cache_refused,
+    with_draft,
+)
 from .quantization import TABLES
 from .records import (
     ACCELERATOR,
@@ -29,6 +35,7 @@ from .records import (
     stated_range,
     term,
     unread,
+    with_files,
 )
 from .tensors import all_and_active, cache_groups
 
@@ -143,6 +150,10 @@ def _files_and_memory(case: Case) -> Needs:
     held = parts(case)
     if case.companions.own_block and case.format != "gguf":
         held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))
+        published = case.spec.draft
+        if published is not None and held.files is not None:
+            files = with_files(held.files, draft_file(case, published), published.name)
+            held = held.replace(files=files)
     if case.draft is not None:
         draft = parts(case.draft.replace(device=case.device))
         held = with_draft(held, draft, case, runtime.sources.get("companions", runtime.name))

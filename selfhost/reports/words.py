@@ -276,7 +276,7 @@ def run_words(workload: Workload) -> list[str]:
     context, cache, heard = workload.context_tokens, workload.kv_cache_type, workload.audio_seconds
     each = f" for each of {workload.parallel} sequences" if workload.parallel > 1 else ""
     method = f" by {workload.finetune_method}" if workload.finetune_method else ""
-    drafts = {None: "", "mtp": "drafting with its own block"}
+    drafts = {None: "", "mtp": "drafting by multi-token prediction"}
     parts = (
         format_words(workload),
         "" if context is None else f"{units.tokens(context)} of context{each}",

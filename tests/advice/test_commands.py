@@ -188,3 +188,41 @@ def test_ollama_embeds_texts_longer_than_its_batch_by_its_api(name: str) -> None
     commands = check(name, Workload(runtime="ollama", context_tokens=2048), machine=ROOMY).commands
     (line,) = [line for line in commands if "/api/embed" in line]
     assert '"num_batch": 2048' in line
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "options"),
+    [
+        # docs.vllm.ai, features/speculative_decoding/mtp (2026-11), with the keys as options
+        pytest.param(
+            "qwen3.8-27b", "vllm",
+            "--speculative-config.method mtp --speculative-config.num_speculative_tokens 3",
+            id="vllm-own-block",
+        ),
+        pytest.param(
+            "gemma-4-31b-it", "vllm",
+            "--speculative-config.method mtp --speculative-config.model google/gemma-4-31B-it-assistant",
+            id="vllm-published-draft",
+        ),
+        # sgl-project/sglang pull 24436
+        pytest.param(
+            "gemma-4-31b-it", "sglang",
+            "--speculative-algorithm NEXTN --speculative-draft-model-path google/gemma-4-31B-it-assistant",
+            id="sglang-published-draft",
+        ),
+        pytest.param("qwen3.8-27b", "sglang", "--speculative-algorithm NEXTN", id="sglang-own-block"),
+        # common/arg.cpp of llama.cpp: -hf finds the draft beside the model's file
+        pytest.param("gemma-4-31b-it", "llama.cpp", "--spec-type draft-mtp", id="llama.cpp-beside"),
+    ],
+)  # fmt: skip
+def test_the_command_loads_the_draft(model: str, runtime: str, options: str) -> None:
+    verdict = check(model, Workload(runtime=runtime, draft="mtp"), machine="server-8x-h100")
+    assert options in verdict.commands[-1]
+
+
+def test_the_command_names_a_draft_that_lies_elsewhere() -> None:
+    """bartowski's repository has no draft of Gemma 4; -hfd names one that has."""
+    workload = Workload(runtime="llama.cpp", quantization="IQ4_NL", draft="mtp")
+    (line,) = check("gemma-4-31b-it", workload, machine="RTX 5090, 64GB RAM").commands[-1:]
+    assert "-hf bartowski/" in line
+    assert "--spec-type draft-mtp -hfd unsloth/gemma-4-31B-it-GGUF" in line

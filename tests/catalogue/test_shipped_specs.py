@@ -256,7 +256,7 @@ def test_runtime_is_usable(id: str) -> None:
     assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
     assert {"install", "command", "systems"} <= set(runtime.sources)
     asked = {"context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch", "checkpoints",
-             "shared_gpu", "memory_share", "lean", "sampled", "unpacked", "tensor_parallel", "one_device", "address", *COMPANIONS}  # fmt: skip
+             "shared_gpu", "memory_share", "lean", "sampled", "unpacked", "tensor_parallel", "one_device", "address", "mtp_file", *COMPANIONS}  # fmt: skip
     assert {*runtime.options, *runtime.settings} <= asked
     assert set(runtime.blanks) <= set(FILLED)
     assert not runtime.settings or runtime.serve

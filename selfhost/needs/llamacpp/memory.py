@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
-from ...catalogue.spec import FileTensors, ModelSpec
+from ...catalogue.spec import FileTensors, ModelSpec, PublishedDraft
 from ...core import units
 from ...core.records import Unread
 from ..case import (
@@ -29,6 +29,7 @@ from ..case import (
 )
 from ..quantization import (
     BASE_TYPES,
+    BITS_PER_WEIGHT,
     BLOCKS,
     CACHE_BLOCKS,
     bytes_of,
@@ -92,7 +93,9 @@ def parts(case: Case) -> Needs:
         terms += [compute, _program(case, first)]
         if case.device is not None and room.copies_weights:
             terms.append(_inputs_in_ram(case))
-        if case.companions.own_block:
+        if case.companions.own_block and case.spec.draft is not None:
+            terms += _published_draft(case, case.spec.draft, compute)
+        elif case.companions.own_block:
             share, likely = SIZES["block_compute"], compute.bytes
             source = f"{_DRAFT_SOURCE}; 36 cases of 6 models"
             source += " measured 0.48 to 0.93 of the model's own buffer"
@@ -108,6 +111,9 @@ def parts(case: Case) -> Needs:
     weights, evictable = weights_terms(case, files)
     if case.device is not None and case.settings.get("cpu_expert_layers"):
         weights = (*_experts_apart(case, weights[0]), *weights[1:])
+    if case.companions.own_block and case.spec.draft is not None:
+        draft = case.spec.draft
+        files = with_files(files, draft_file(case, draft), f"the draft, {draft.name}")
     known_files: Term | None = files
     seeing, unstated = list[Term](), "parameters.encoders" in case.spec.unknown
     sees = case.encoders or case.spec.modality == "vision" or unstated
@@ -529,9 +535,42 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return (own, other) if own and other and abs(own - other) > 128 else None
 
 
+def draft_file(case: Case, draft: PublishedDraft) -> Term:
+    """The draft's file. llama.cpp takes the file whose type is nearest to the model's: Q8_0 beside
+    most files, Q4_0 beside those that were trained for 4 bits, 16 bits beside 16 bits; a program of
+    safetensors loads 16 bits.
+    """
+    weights = 2 * draft.parameters
+    if case.format != "gguf":
+        line = f"{draft.parameters:,} parameters × 2 bytes"
+        high = weights * 101 // 100
+        return term("files", weights, How.COMPUTED, draft.source, line, high=high)
+    size, in_8_bits = draft.gguf_bytes, bytes_of("Q8_0", draft.parameters)
+    low, high = size - in_8_bits + bytes_of("Q4_0", draft.parameters), size
+    if BITS_PER_WEIGHT.get(case.quantization, 0) >= 16:
+        high = size - in_8_bits + weights
+    line = f"{size:,} bytes in Q8_0"
+    return term("files", size, How.STATED, draft.source, line, low=low, high=high)
+
+
+def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> tuple[Term, Term]:
+    """The draft's weights, on the first of several devices, and its compute buffer. It attends to
+    the cache of the model (`ctx_other` in src/models/gemma4-assistant.cpp), so it has none.
+    """
+    file = draft_file(case, draft)
+    weights = file.replace(name="mtp_weights", split=Split.FIRST)
+    source = f"{_DRAFT_SOURCE}; not measured of {draft.name}, which is narrower than the model"
+    likely = int(compute.bytes * SIZES["block_compute"][0])
+    line = f"{SIZES['block_compute'][0]:g} × {compute.bytes:,} bytes, as of other blocks"
+    ends = {"low": likely // 4, "high": compute.bytes}
+    return weights, term("mtp_compute", likely, How.ASSUMED, source, line, **ends)
+
+
 def why_no_own_block(model: ModelSpec) -> str | None:
-    """Why the model cannot draft with a block of its own; None where it can."""
+    """Why the model has no block or published draft of its own to draft with; None where it has."""
     architecture = model.architecture
+    if model.draft is not None:
+        return None
     if architecture is None or not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
     if not cache_groups(architecture):
@@ -570,8 +609,15 @@ def with_draft(model: Needs, draft: Needs, case: Case, source: str) -> Needs:
 
 
 def block_of_checkpoint(case: Case) -> list[Term]:
-    """The block's weights, in a narrow type or in 16 bits, and a cache as wide as a layer's."""
+    """The block's weights, in a narrow type or in 16 bits, and a cache as wide as a layer's; or the
+    weights of the draft that its publisher made for it.
+    """
     parameters, architecture = case.spec.parameters.mtp, case.spec.architecture
+    devices = case.device.devices if case.device is not None else 1
+    if case.spec.draft is not None:
+        # it reads the keys and values of the model, which every device has a part of
+        whole = draft_file(case, case.spec.draft).replace(name="mtp_weights")
+        return [share_by_device(whole, devices, 1 / devices)]
     if architecture is None or not parameters or not architecture.mtp_layers:
         return []
     low, line = parameters * 2, f"{parameters:,} parameters × 2 bytes"
@@ -581,7 +627,6 @@ def block_of_checkpoint(case: Case) -> list[Term]:
     source = case.runtime.sources.get("companions", case.runtime.name)
     weights = term("mtp_weights", parameters * 2, How.COMPUTED, source, line, low=low)
     kept = _block_cache(case, case.context_tokens, case.workload.parallel).replace(source=source)
-    devices = case.device.devices if case.device is not None else 1
     heads = max(1, min(group.kv_heads for group in cache_groups(architecture)))
     return [
         share_by_device(weights, devices, 1 / devices),

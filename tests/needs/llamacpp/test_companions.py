@@ -13,7 +13,7 @@ from helpers.machines import machine_with
 from helpers.paths import TRUTH
 from selfhost import Workload
 from selfhost.catalogue.index import Catalogue
-from selfhost.core.errors import WorkloadError
+from selfhost.core.errors import SelfhostError, WorkloadError
 from selfhost.judge.question import ask
 from selfhost.needs import needs_on
 from selfhost.needs.records import Device, Needs, Term
@@ -119,6 +119,54 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
         terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].bytes
         == 3 * 2 * 2 * 128 * 2 * 4096
     )
+
+
+# the Q8_0 files as Hugging Face lists them: zhongkaifu/TensorSharp, ModelCatalog.cs, for 12B and E4B
+GEMMA_DRAFTS = [
+    pytest.param("gemma-4-12b-it", 465_109_248, id="12b"),
+    pytest.param("gemma-4-e4b-it", 98_653_280, id="e4b"),
+    # mtp-gemma-4-31B-it-Q8_0.gguf of a public disk list, and what Gemma 4's users download for 26B
+    pytest.param("gemma-4-31b-it", 514_687_104, id="31b"),
+    pytest.param("gemma-4-26b-a4b-it", 461_766_816, id="26b-a4b"),
+]
+
+
+@pytest.mark.parametrize(("model", "file_bytes"), GEMMA_DRAFTS)
+def test_gemma_4_drafts_with_the_file_that_google_published(model: str, file_bytes: int) -> None:
+    """ggml-org/llama.cpp pull 23398: a file of its own, which attends to the model's cache."""
+    asked: dict[str, Any] = {"runtime": "llama.cpp", "quantization": "Q8_0"}
+    alone, drafting = needs_of(model, **asked), needs_of(model, **asked, draft="mtp")
+    assert alone.download_bytes is not None
+    assert drafting.download_bytes == alone.download_bytes + file_bytes
+    found = terms(model, **asked, draft="mtp")
+    assert found["mtp_weights"].bytes == file_bytes
+    assert "mtp_kv_cache" not in found
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param("gemma-4-31b-it-assistant", id="name"),
+        pytest.param("google/gemma-4-31B-it-assistant", id="repository"),
+        pytest.param("mtp-gemma-4-31B-it-Q8_0.gguf", id="file"),
+    ],
+)
+def test_a_published_draft_goes_by_its_names(typed: str) -> None:
+    asked: dict[str, Any] = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
+    by_name = needs_of("gemma-4-31b-it", **asked, draft=typed)
+    assert by_name.memory == needs_of("gemma-4-31b-it", **asked, draft="mtp").memory
+
+
+def test_the_draft_of_another_size_is_refused() -> None:
+    with pytest.raises(SelfhostError, match="draft"):
+        needs_of("gemma-4-31b-it", draft="gemma-4-e2b-it-assistant")
+
+
+def test_sglang_keeps_one_layer_more_for_the_own_block() -> None:
+    """A boot log of SGLang 0.5.17 (2026-08-15): of 171,008 tokens the draft of a 27B has 0.66 GB."""
+    asked: dict[str, Any] = {"quantization": "fp8", "context_tokens": 171_008, "draft": "mtp"}
+    found = terms("qwen3.6-27b", runtime="sglang", **asked)
+    assert found["mtp_kv_cache"].bytes / 2**30 == pytest.approx(0.66, abs=0.01)
 
 
 # ------------------------------------------------------------------ pictures
