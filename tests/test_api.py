@@ -467,3 +467,23 @@ def test_docstrings_of_the_library_name_public_things_only() -> None:
     allowed = {*(f"`{name}`" for name in (*public, "ValueError", "TypeError")), "SELFHOST_SPECS"}
     named = {(place, word) for place, text in texts.items() for word in inner.findall(text)}
     assert not {(place, word) for place, word in named if word not in allowed}
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "route"),
+    [
+        # no source says it, so nobody can tell
+        pytest.param("clip-vit-base-patch32", "vllm", "unknown", id="silence"),
+        # whisper.cpp's README: it is for speech alone
+        pytest.param("clip-vit-base-patch32", "whisper.cpp", "api", id="another-kind"),
+    ],
+)
+def test_what_no_source_says_is_not_refused(model: str, runtime: str, route: str) -> None:
+    verdict = check(model, Workload(runtime=runtime), machine="strix-halo-128gb")
+    assert verdict.route == route
+
+
+def test_a_type_of_mradermacher_is_known() -> None:
+    """mradermacher's repositories: `i1-` says that a matrix of importance chose the bits."""
+    verdict = check("qwen3-8b", Workload(quantization="i1-Q4_K_M"))
+    assert verdict.workload.quantization == "Q4_K_M"

@@ -33,6 +33,7 @@ class QuantizationRule(Stated):
     gpu_only: bool = False
     compute_capability: str | None = None
     vendors: tuple[str, ...] = ()
+    vendors_untold: tuple[str, ...] = ()
     launched_percent: tuple[int, ...] = read_by(minimum=10, default=(100,) * 3)
     needs: str = ""
     command: str = ""
@@ -53,6 +54,7 @@ class CacheRule(Stated):
     not_by_heads: tuple[str, ...] = ()
     not_by_heads_seeing: tuple[str, ...] = ()
     vendors: tuple[str, ...] = ()
+    vendors_untold: tuple[str, ...] = ()
     source: str
 
     subject = "such a KV cache"

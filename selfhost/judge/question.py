@@ -121,7 +121,9 @@ def _with_type(question: Question, runtime: RuntimeSpec, catalogue: Catalogue) -
     workload, question = workload.replace(runtime=runtime.id), question.replace(store=runtime.store)
     why, remedy = _refusal(question, runtime)
     if why is not None:
-        return question.replace(workload=workload, why_not_loaded=why, load_remedy=remedy)
+        is_untold = why == need.why_untold(spec, runtime)
+        question = question.replace(why_not_loaded=why, load_remedy=remedy, is_untold=is_untold)
+        return question.replace(workload=workload)
     quantization, types = workload.quantization, tuple[str, ...]()
     if files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded; converters read

@@ -21,6 +21,7 @@ from .file_formats import (
     takes_text_alone,
     weights_files,
     why_not_loaded,
+    why_untold,
 )
 from .llamacpp.files import files_of_maker
 from .llamacpp.memory import OWN_BLOCK, vocabularies_differ, why_no_own_block

@@ -221,7 +221,10 @@ EVERY_QUANTIZATION = (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QU
 
 
 def canonical_quantization(text: str) -> str | None:
-    """`q4_k_m` -> `Q4_K_M`, `AWQ-INT4` -> `awq`; None for a name nobody knows."""
+    """`q4_k_m` -> `Q4_K_M`, `AWQ-INT4` -> `awq`; None for a name nobody knows. `i1-` in front is
+    mradermacher's word for a file that was made with an importance matrix.
+    """
+    text = re.sub(r"^\s*i1[-_.]", "", text, flags=re.IGNORECASE)
     lower = text.strip().lower()
     as_written = next((name for name in EVERY_QUANTIZATION if name.lower() == lower), None)
     if name := canonical_gguf(text) or as_written:
@@ -289,11 +292,29 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """The sentence why that program does not load this model; None where nothing says so."""
+    """The sentence why that program does not load this model, or why nobody knows that it does;
+    None where nothing says so.
+    """
+    return _why_refused(spec, runtime) or why_untold(spec, runtime)
+
+
+def _why_refused(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    """The sentence why that program does not load this model, by what sources say of the two."""
     if spec.refused is not None:
         return spec.refused
     if runtime.named_alone and runtime.id not in spec.runtimes:
         return f"{runtime.name} loads only models that are made for it."
+    if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
+        return f"{runtime.name} does not serve {spec.modality} models."
+    if why_untold(spec, runtime) is not None or runtime.parts:
+        return None
+    return _why_not_served(spec, runtime)
+
+
+def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    """The sentence that no source says whether the program loads the model; None where one does, or
+    where its tensors are described, which tells it.
+    """
     if runtime.parts and spec.modality in runtime.modalities:
         if runtime.parts.get(spec.id) is None:
             return f"No files of {spec.name} are known for {runtime.name}."
@@ -306,9 +327,7 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     is_converted = any((*described, not formats, "gguf" in formats))
     if runtime.formats == ("gguf",) and not is_converted:
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
-    if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
-        return f"{runtime.name} does not serve {spec.modality} models."
-    return _why_not_served(spec, runtime)
+    return None
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:

@@ -184,3 +184,21 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
     assert found.low_bytes - indices <= run["bytes"] <= found.high_bytes
     assert run["bytes"] - scales <= found.bytes * 1.0003
     assert found.bytes - indices <= run["bytes"] * 1.0003
+
+
+@pytest.mark.parametrize(
+    ("model", "mix", "published_gb"),
+    [
+        # sizes that people tell of unsloth's repositories; neither architecture has a row
+        pytest.param("glm-5.3-flash", "UD-Q3_K_XL", 148.0, id="glm-q3"),
+        pytest.param("glm-5.3-flash", "UD-IQ1_S", 93.0, id="glm-iq1"),
+    ],
+)
+def test_a_mix_of_a_model_whose_total_is_known_has_a_range(
+    model: str, mix: str, published_gb: float
+) -> None:
+    size = weights_files(open_catalogue().spec(model), "gguf", mix)
+    assert isinstance(size, Term)
+    assert size.how == "assumed"
+    assert size.low_bytes < published_gb * 1e9 < size.high_bytes
+    assert size.bytes == pytest.approx(published_gb * 1e9, rel=0.15)

@@ -281,7 +281,10 @@ def _refusal(
             figures |= {"source": rule.source, "other_runtime": False, "makers": rule.vendors}
             suits = not rule.vendors or device.vendor in rule.vendors
             is_open = device.vendor == "unknown" and not suits
-            demands.append((None if is_open else suits, "maker", figures))
+            if device.vendor in rule.vendors_untold:
+                demands.append((None, "untold", figures))
+            else:
+                demands.append((None if is_open else suits, "maker", figures))
             least = rule.compute_capability
             demands.append((reaches(device, least), "capability", {**figures, "least": least}))
         for is_met, variant, figures in demands:

@@ -113,7 +113,10 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
         return finding(PASS, "runtime-any")
     present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
     cell: Cell
-    if question.why_not_loaded is not None:
+    if question.why_not_loaded is not None and question.is_untold:
+        figures = {"remedy": question.load_remedy, "why": question.why_not_loaded}
+        cell = UNKNOWN, "runtime-untold", "", figures
+    elif question.why_not_loaded is not None:
         figures = {"remedy": question.load_remedy, "why": question.why_not_loaded}
         cell = FAIL, "runtime-cannot-load", "", figures
     elif no_build := _no_build_cell(machine, runtime):

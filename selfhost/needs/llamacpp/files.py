@@ -76,19 +76,36 @@ def size_of(case: Case) -> Term | Unread:
         low, high = int(file.bytes * least), int(file.bytes * most)
         line, source = f"{least:g} to {most:g} × {line}", SIZES["mixes_source"]
         return term("files", (low + high) // 2, How.ASSUMED, source, line, low=low, high=high)
-    if recipe != quantization:
+    if recipe is None:
         why = f"no source states the size of {quantization}, no quantization of llama-quantize"
         return unread(why, "use a quantization with a known recipe, for example --quant Q4_K_M")
     if spec.parameters.total is None:
         return unread_of(spec, "download_bytes")
-    total, bits = spec.parameters.total - case.encoders, BITS_PER_WEIGHT[quantization]
-    size = int(total * bits / 8)
-    highest = SIZES["bits_most"][total < SIZES["large"]][bits < SIZES["few_bits"]]
+    return _by_bits_per_weight(case, recipe, spec.parameters.total - case.encoders)
+
+
+def _by_bits_per_weight(case: Case, recipe: str, weights: int) -> Term:
+    """The file of a model of which the number of weights is all that is known; a publisher's mix is
+    as much larger or smaller than its recipe as of other models.
+    """
+    bits = BITS_PER_WEIGHT[recipe]
+    size = int(weights * bits / 8)
+    highest = SIZES["bits_most"][weights < SIZES["large"]][bits < SIZES["few_bits"]]
     source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
     source += "; the architecture is not known"
-    low, high = int(size * SIZES["bits_least"]), int(size * (highest if bits < 8 else 1.04))
-    line = f"{total:,} parameters × {bits:g} bits / 8"
-    return term("files", size, How.ASSUMED, source, line, low=low, high=high)
+    least, most = SIZES["bits_least"], highest if bits < 8 else 1.04
+    line = f"{weights:,} parameters × {bits:g} bits / 8"
+    if recipe != case.quantization:
+        mix = MIXES[case.quantization]
+        # of a mix of which the tables alone are apart the recipe's own range holds these
+        ends = [mix.get(key, (1.0, 1.0)) for key in ("dense", "experts")]
+        low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+        size = int(size * (low + high) / 2)
+        line += f" × {(low + high) / 2:g}"
+        least, most = least * low * 2 / (low + high), most * high * 2 / (low + high)
+        source += f"; {SIZES['mixes_source']}"
+    ends_of_range = {"low": int(size * least), "high": int(size * most)}
+    return term("files", size, How.ASSUMED, source, line, **ends_of_range)
 
 
 @lru_cache(maxsize=1024)

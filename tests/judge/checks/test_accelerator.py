@@ -292,3 +292,28 @@ def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
     beside = check("llama3.1:8b", asked, machine="i5-12400 64gb rx 6800 + rtx 3090")
     assert beside.can_run
     assert not any("ROCm" in line for line in beside.commands)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "quantization", "machine", "outcome"),
+    [
+        # kyuz0/amd-strix-halo-vllm-toolboxes#42 runs both there; vllm/platforms/rocm.py lists them
+        pytest.param("vllm", "awq", "strix-halo-128gb", "pass", id="vllm-awq-amd"),
+        pytest.param("vllm", "w4a16", "strix-halo-128gb", "pass", id="vllm-w4a16-amd"),
+        # a comment of 2026-08-11 on vllm-project/vllm pull 46186: Qwen3.6-35B-A3B-GPTQ-Int4
+        pytest.param("vllm", "gptq", "strix-halo-128gb", "pass", id="vllm-gptq-amd"),
+        # SGLang documentation, quantization, platform compatibility
+        pytest.param("sglang", "awq", "server-8x-mi300x", "pass", id="sglang-awq-amd"),
+        # the table of vLLM's documentation says no and its code yes
+        pytest.param("vllm", "nf4", "strix-halo-128gb", "unknown", id="vllm-nf4-amd"),
+        # neither has a kernel of INT8 for Intel: vllm/model_executor/kernels/linear
+        pytest.param("vllm", "w8a8", "Arc B580, 64GB RAM", "fail", id="vllm-w8a8-intel"),
+    ],
+)
+def test_a_maker_is_refused_where_a_source_refuses_it(
+    runtime: str, quantization: str, machine: str, outcome: str
+) -> None:
+    workload = Workload(runtime=runtime, quantization=quantization)
+    verdict = check("qwen3.6-35b-a3b", workload, machine=machine)
+    (found,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert found.outcome == outcome

@@ -162,13 +162,13 @@ RUNTIME_CELLS: Cells = {
         MACHINE.replace(architecture="s390x"),
     ),
     ("fail", "runtime-cannot-load"): at(question(why_not_loaded="It does not.")),
+    ("unknown", "runtime-untold"): at(question(why_not_loaded="Nobody says.", is_untold=True)),
     ("fail", "runtime-no-build"): at(machine=MACHINE.replace(system="windows")),
 }
 
 
-# what runs a model is always known
 test_cell_of_runtime, test_every_code_of_runtime = cell_tests(
-    "runtime", RUNTIME_CELLS, outcomes=("pass", "warn", "fail")
+    "runtime", RUNTIME_CELLS, outcomes=("pass", "warn", "unknown", "fail")
 )
 
 
