@@ -139,7 +139,8 @@ class Question(Record):
 
     - `stated`: what was asked, before defaults were filled in; `files`: those that were named.
     - `why_not_loaded` by the runtime, None where it is, and `load_remedy` what to do where no other
-      would load it; `is_untold`: no source says whether it loads it. `requires_runtime`: it must be installed already.
+      would load it; `is_untold`: no source says whether it loads it. `requires_runtime`: it must
+      be installed already.
     - `step`: one of decoding, None where a pace makes no sense.
     - `row`: that of its architecture; `unfamiliar`: an architecture that no row describes.
       `trained_tokens`: the context it was trained for, with a decoder that of both together.

@@ -41,6 +41,7 @@ DTYPES = {
     "int8": 8.0, "int4_32": 4.5, "ternary": 2.0,
 }  # fmt: skip
 _LAYOUTS: Mapping[str, Mapping[str, float]] = shipped_table("quantizations")["layouts"]
+_NVFP4: Mapping[str, str] = shipped_table("quantizations")["nvfp4"]
 
 # matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
@@ -291,8 +292,8 @@ def _tensor_bytes(case: Case) -> Term:
 def _packed_size(case: Case) -> Term | Unread:
     """Every linear layer of the blocks in a quantization that others made, nothing else. Some hold
     a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes leave recurrent
-    layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too; NVFP4 files of
-    these hold 0.14 to 0.98 of that more (tests/judge/test_public_reports.py): a third is assumed.
+    layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too: the most has
+    these. What NVFP4 files likely have of it says `_kept_by_nvfp4`.
     """
     name, scheme = case.quantization, scheme_of(case.quantization)
     if not case.whole:
@@ -312,8 +313,9 @@ def _packed_size(case: Case) -> Term | Unread:
     if method == "nvfp4" or "expert" in kinds:
         left |= {"attention", "latent values"}
     more, kept, line = more_in_16_bits(case, left), 0, files.arithmetic
-    if method == "nvfp4" and kinds & {"recurrent", "expert"}:
-        kept = more // 3
+    if method == "nvfp4":
+        kept = _kept_by_nvfp4(case, kinds, more)
+    if kept:
         line += f" + {kept:,} bytes for layers left wide"
     table = (model.vocabulary or 0) * model.embedding_length * model.tied_embeddings
     twice = 2 * (table + (case.spec.parameters.mtp or 0))
@@ -322,6 +324,20 @@ def _packed_size(case: Case) -> Term | Unread:
         how, source = How.ASSUMED, f"{source}; recipes differ in what they leave in 16 bits"
     ends = {"low": files.low_bytes, "high": int(files.bytes * 1.005) + twice + more}
     return term("files", files.bytes + kept, how, source, line, **ends)
+
+
+def _kept_by_nvfp4(case: Case, kinds: set[str], more: int) -> int:
+    """By how many bytes NVFP4 files likely are larger than with every linear layer in 4 bits.
+
+    NVIDIA, who publishes most of them, leaves attention in 16 bits in models with latent attention
+    and in those that came out since the date in `quantizations.toml`; its files of earlier ones
+    have every linear layer in 4 bits. Files of models with recurrent layers and of other mixtures
+    hold 0.14 to 0.98 of what they may have `more` (tests/judge/test_public_reports.py): a third.
+    """
+    is_recent = (case.spec.released or "") >= _NVFP4["attention_wide_since"]
+    if "recurrent" not in kinds and (is_recent or "latent values" in kinds):
+        return more_in_16_bits(case, {"attention", "latent values"})
+    return more // 3 if kinds & {"recurrent", "expert"} else 0
 
 
 def more_in_16_bits(case: Case, parts: set[str]) -> int:

@@ -121,8 +121,10 @@ def test_spellings(typed: str, name: str | None) -> None:
         ("qwen3-next-80b-a3b-thinking", 50.8),
         # AlphaOxO/Llama-3.3-8B-Instruct-NVFP4: 5.69 GiB of GPU memory by its card, some of it beside the weights
         ("llama-3.1-8b-instruct", 6.04),
-        # Gemma 4 31B in NVFP4, attention in 16 bits
-        ("gemma-4-31b-it", 32.0),
+        # nvidia/Gemma-4-31B-IT-NVFP4: its files on Hugging Face (2026), attention in 16 bits
+        ("gemma-4-31b-it", 32.7),
+        # unsloth/gemma-4-26B-A4B-it-NVFP4: 16,942,099,391 bytes, attention in 8 bits
+        ("gemma-4-26b-a4b-it", 16.94),
     ],
 )
 def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
@@ -202,3 +204,27 @@ def test_a_mix_of_a_model_whose_total_is_known_has_a_range(
     assert size.how == "assumed"
     assert size.low_bytes < published_gb * 1e9 < size.high_bytes
     assert size.bytes == pytest.approx(published_gb * 1e9, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("model", "gigabytes"),
+    [
+        # nvidia/Gemma-4-31B-IT-NVFP4 on Hugging Face; vLLM logs 31.04 GiB of it
+        pytest.param("gemma-4-31b-it", 32.7, id="attention-in-16-bits"),
+        # AlphaOxO/Llama-3.3-8B-Instruct-NVFP4, its card: 5.69 GiB of GPU memory
+        pytest.param("llama-3.1-8b-instruct", 6.04, id="every-layer-in-4-bits"),
+    ],
+)
+def test_the_likely_size_of_nvfp4_is_what_its_usual_publisher_makes(
+    model: str, gigabytes: float
+) -> None:
+    size = weights_files(CATALOGUE.spec(model), "safetensors", "nvfp4")
+    assert isinstance(size, Term)
+    assert size.bytes == pytest.approx(gigabytes * 1e9, rel=0.03)
+
+
+def test_nvfp4_of_gemma_4_31b_does_not_fit_32_gb() -> None:
+    """vllm-project/vllm#40291: out of memory on a single RTX 5090 while its weights load."""
+    workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=8192)
+    verdict = check("gemma-4-31b", workload, machine="RTX 5090, 64GB RAM")
+    assert verdict.route != "local"
