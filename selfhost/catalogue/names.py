@@ -226,7 +226,8 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     if spec.architecture is None or not (is_qat or is_makers):
         return False
     row = catalogue.common("architectures")["architecture"].get(spec.architecture.row, {})
-    return account.lower() in ("", "google") and bool(row.get("wide_qat_table"))
+    is_early = (spec.released or "9") < row.get("wide_qat_table", "")
+    return account.lower() in ("", "google") and is_early
 
 
 def model_named(name: str, catalogue: Catalogue) -> Resolution | None:

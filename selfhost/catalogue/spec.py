@@ -290,6 +290,8 @@ class ModelSpec(Record):
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = read_by(minimum=1, default=None)
     files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, default=())
+    # by a name of Ollama's library, where the file is not what llama-quantize makes
+    tag_bytes: Mapping[str, int] = read_by(minimum=1, default={})
     quantized: Quantized | None = read_by(kind=Quantized, default=None)
     draft: PublishedDraft | None = read_by(kind=PublishedDraft, default=None)
     # a text for each table or key of a spec that it names

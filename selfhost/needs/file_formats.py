@@ -111,10 +111,13 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec
     """The model with the file that the program's own name of it loads, where that is stated."""
     if tag in runtime.unpacked_tags and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
-    if tag in runtime.tag_bytes:
+    is_library = "{tag}" in runtime.command
+    stated_bytes = runtime.tag_bytes.get(tag) or (spec.tag_bytes.get(tag) if is_library else None)
+    if stated_bytes is not None:
         quantization = runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
-        size, source = {quantization: runtime.tag_bytes[tag]}, runtime.sources.get("tag_bytes", "")
-        file = PublishedFiles(format="gguf", source=source, bytes=size)
+        by_model = spec.sources.get("tag_bytes", "")
+        source = runtime.sources.get("tag_bytes", "") if tag in runtime.tag_bytes else by_model
+        file = PublishedFiles(format="gguf", source=source, bytes={quantization: stated_bytes})
         spec = spec.replace(files=(file, *spec.files))
     return spec
 

@@ -228,3 +228,24 @@ def test_nvfp4_of_gemma_4_31b_does_not_fit_32_gb() -> None:
     workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=8192)
     verdict = check("gemma-4-31b", workload, machine="RTX 5090, 64GB RAM")
     assert verdict.route != "local"
+
+
+@pytest.mark.parametrize(
+    ("tag", "listed_gb"),
+    [
+        # ollama.com/library by auditomatic/ollama-models-registry@31464bb (2026-08-21)
+        pytest.param("glm-4.7-flash:latest", 19.0, id="latent-attention"),
+        pytest.param("muse-glimmer:30b", 18.0, id="quantized-projector"),
+        pytest.param("gemma3:270m-it-qat", 0.241, id="table-in-8-bits"),
+        pytest.param("gemma3:4b-it-qat", 4.0, id="table-in-16-bits"),
+        pytest.param("gemma4:12b-it-qat", 7.2, id="qat-of-gemma-4"),
+        pytest.param("qwen3-coder-next:latest", 52.0, id="wide-experts"),
+        pytest.param("laguna-xs.2:latest", 23.0, id="laguna"),
+        pytest.param("gpt-oss-safeguard:20b", 14.0, id="attention-in-16-bits"),
+    ],
+)
+def test_a_tag_weighs_what_ollamas_library_lists(tag: str, listed_gb: float) -> None:
+    workload = Workload(runtime="ollama")
+    needs = check(tag, workload, machine="mac-studio-m3-ultra-512gb").needs
+    assert needs is not None
+    assert needs.download_bytes == pytest.approx(listed_gb * 1e9, rel=0.03)

@@ -146,6 +146,10 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | None, list[Term], l
         line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
         source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
         size, low, high = stated, stated, stated + stated // 200
+        if stated < 2 * encoders:
+            # the publisher quantized it, and others have it in 16 bits
+            line = f"{stated:,} bytes as its publisher quantized it, up to 16 bits"
+            high = int(encoders * 2.02)
     else:
         source = "F16 projector file; parameters of the encoders in the spec"
         line = f"{encoders:,} parameters × 2.02 bytes"
