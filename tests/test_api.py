@@ -487,3 +487,21 @@ def test_a_type_of_mradermacher_is_known() -> None:
     """mradermacher's repositories: `i1-` says that a matrix of importance chose the bits."""
     verdict = check("qwen3-8b", Workload(quantization="i1-Q4_K_M"))
     assert verdict.workload.quantization == "Q4_K_M"
+
+
+def test_check_and_show_name_the_same_successor_of_gpt_3() -> None:
+    """platform.openai.com/docs/deprecations: gpt-3.5-turbo-instruct replaces davinci."""
+    verdict = check("gpt-3")
+    named = verdict.model.availability and verdict.model.availability.successor
+    assert named == "gpt-3.5-turbo-instruct"
+    assert any(str(named) in note for note in verdict.notes)
+
+
+@pytest.mark.parametrize(
+    "name", ["GPT-3.5 Turbo (open-weight variant)", "gpt-3.5-turbo open weights"]
+)
+def test_a_variant_with_open_weights_that_does_not_exist_is_said_not_to(name: str) -> None:
+    """openai.com/open-models names gpt-oss alone."""
+    with pytest.raises(UnknownModelError, match="never published") as caught:
+        check(name)
+    assert "gpt-oss-20b" in caught.value.nearest

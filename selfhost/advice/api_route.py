@@ -110,10 +110,15 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[Outline, 
         last = catalogue.outlines.get(last.next or "")
         if last is None or last in (own, *[each for each, _ in followers]):
             break
-        followers.append((last, word))
+        if followers and followers[0][0].next is not None:
+            # the one that is named first may be retired itself
+            followers.append((last, f"which follows {followers[0][0].id}, {word}"))
+        else:
+            followers.append((last, word))
     followers.sort(key=lambda pair: pair[0].next is not None)
+    names = {outline.id for outline, _ in followers}
     for outline, why in (*followers, *_others(spec, purpose, catalogue)):
-        is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
+        is_aside = outline.id not in names and outline.purpose != purpose
         if outline.id not in seen:
             yield outline, f"{why}, but not made for {purpose}" if is_aside else why
         seen.add(outline.id)

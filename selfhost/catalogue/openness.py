@@ -40,26 +40,33 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
     weights, served = spec.openness.weights, spec.availability
     use = permission(spec, "commercial use").answer
     hosting = f"host-{use}" if weights == "published" else f"weights-{weights}"
-    # that its weights are out of reach does not say whether anybody can use it where it is served
-    hosted = "unknown"
-    if served is not None:
-        hosted = "api" if served.api else "products"
-        hosted = "retired" if served.retired else hosted
     if spec.closed:
         use = "free-tier" if served and served.free_tier else "closed"
-    # published weights that anybody can fetch without a login or a form
-    access = f"weights-{weights}"
-    if weights not in ("closed", "unknown"):
-        access = {None: "access-unknown", True: "access-gated"}.get(spec.gated, f"access-{weights}")
+    # files that nobody can download run no code
+    files = () if spec.closed else (_safe_files(spec),)
     return (
         _open_source(spec),
-        _row(spec, "open access", access, through=served is not None),
+        _row(spec, "open access", _access(spec), through=served is not None),
         _row(spec, "free to use", f"use-{use}"),
         _row(spec, "self-hostable", hosting),
         auditable(spec),
-        _row(spec, "hosted access", f"hosted-{hosted}") if spec.closed else _safe_files(spec),
+        *files,
         _row(spec, "current", f"current-{_state(spec)}"),
     )
+
+
+def _access(spec: ModelSpec) -> str:
+    """Whether anybody can fetch the weights without a login or a form; of a closed model also who
+    serves it.
+    """
+    weights, served = spec.openness.weights, spec.availability
+    if spec.closed and served is not None:
+        if served.retired:
+            return "access-retired"
+        return "access-api" if served.api else "access-products"
+    if weights in ("closed", "unknown"):
+        return f"weights-{weights}"
+    return {None: "access-unknown", True: "access-gated"}.get(spec.gated, f"access-{weights}")
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
@@ -178,8 +185,10 @@ def _state(spec: ModelSpec) -> str:
     served, upkeep = spec.availability, spec.upkeep
     if served is not None and served.retired:
         return "retired"
-    if upkeep.superseded_by or upkeep.note:
-        return "superseded" if upkeep.superseded_by else "noted"
+    if upkeep.superseded_by:
+        return "superseded"
+    if upkeep.note:
+        return "ended" if upkeep.current is False else "noted"
     if served is not None:
         return "doubtful" if spec.unknown.get("availability.retired") else "served"
     return "newest" if upkeep.current else "unknown"

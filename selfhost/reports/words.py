@@ -263,7 +263,12 @@ def asked_words(verdict: Verdict) -> str:
         split = "split over GPU and RAM" * (needs.offload is None)
         where = {"split": split, "host": "in RAM, by the CPU" * is_beside}
         how.append(where.get(verdict.placement or "", ""))
-    return ", ".join(filter(None, (*how, *rules, _download_words(verdict))))
+    download = _download_words(verdict)
+    if download and verdict.route == "local":
+        # nothing of what is downloaded asks a server of its publisher
+        is_here = download.startswith("the files are here")
+        download += ", it runs offline" if is_here else ", then it runs offline"
+    return ", ".join(filter(None, (*how, *rules, download)))
 
 
 def format_words(workload: Workload) -> str:

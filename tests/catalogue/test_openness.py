@@ -205,3 +205,28 @@ def test_gpt_3_5_turbo_has_no_open_weight_variant() -> None:
         terms = judged(name).model.license
         assert terms is not None
         assert terms.id == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("id", "why"),
+    [
+        # github.com/openai/gpt-2, README: Status: Archive (no updates expected)
+        pytest.param("gpt2-xl", "not maintained", id="gpt-2"),
+        # github.com/facebookresearch/metaseq: its last commit is of 2023-06-08
+        pytest.param("opt-6.7b", "not maintained", id="opt"),
+        # huggingface.co/collections/tiiuae/falcon: Falcon3 and Falcon-H1 came after it
+        pytest.param("falcon2-11b", "superseded by falcon3-10b-instruct", id="falcon"),
+    ],
+)
+def test_what_is_maintained_no_more_is_not_current(id: str, why: str) -> None:
+    found = row("current", CATALOGUE.spec(id))
+    assert found.answer == "no"
+    assert why in found.why
+    assert not found.assumed
+
+
+@pytest.mark.parametrize("id", ["gpt-3", "gpt-4o", "llama-3.1-8b-instruct"])
+def test_one_row_says_who_gets_at_the_model(id: str) -> None:
+    names = [found.name for found in openness.rows(CATALOGUE.spec(id))]
+    assert names.count("open access") == 1
+    assert "hosted access" not in names
