@@ -293,7 +293,8 @@ def _packed_size(case: Case) -> Term | Unread:
     """Every linear layer of the blocks in a quantization that others made, nothing else. Some hold
     a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes leave recurrent
     layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too: the most has
-    these. What NVFP4 files likely have of it says `_kept_by_nvfp4`.
+    these. What NVFP4 files likely have of it says `_kept_by_nvfp4`; of AWQ those of a model with
+    recurrent layers have a part.
     """
     name, scheme = case.quantization, scheme_of(case.quantization)
     if not case.whole:
@@ -315,6 +316,9 @@ def _packed_size(case: Case) -> Term | Unread:
     more, kept, line = more_in_16_bits(case, left), 0, files.arithmetic
     if method == "nvfp4":
         kept = _kept_by_nvfp4(case, kinds, more)
+    elif method in ("awq", "w4a16") and "recurrent" in kinds:
+        # of Qwen3.6 27B QuantTrio's AWQ has 22 GB and cyankiwi's 20, with every layer packed 18.6
+        kept = more // 4
     if kept:
         line += f" + {kept:,} bytes for layers left wide"
     table = (model.vocabulary or 0) * model.embedding_length * model.tied_embeddings

@@ -249,3 +249,16 @@ def test_a_tag_weighs_what_ollamas_library_lists(tag: str, listed_gb: float) -> 
     needs = check(tag, workload, machine="mac-studio-m3-ultra-512gb").needs
     assert needs is not None
     assert needs.download_bytes == pytest.approx(listed_gb * 1e9, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "gigabytes", [pytest.param(22.0, id="QuantTrio"), pytest.param(20.0, id="cyankiwi")]
+)
+def test_the_likely_size_of_awq_with_recurrent_layers_lies_between_what_is_published(
+    gigabytes: float,
+) -> None:
+    """Qwen3.6-27B-AWQ and -AWQ-INT4 on Hugging Face, as a public list of 2026 has them."""
+    size = weights_files(CATALOGUE.spec("qwen3.6-27b"), "safetensors", "awq")
+    assert isinstance(size, Term)
+    assert size.low_bytes < gigabytes * 1e9 < size.high_bytes
+    assert size.bytes == pytest.approx(gigabytes * 1e9, rel=0.07)
