@@ -26,6 +26,7 @@ from ..judge.checks.space import disk_check
 from ..judge.defaults import follows_a_list, suited
 from ..judge.devices import places
 from ..judge.judging import best_layout, judge
+from ..judge.pace.text import pace_of_text
 from ..judge.programs import RUNTIMES_BY_MODALITY, can_be_made, local_copy
 from ..judge.question import ask, needs_under
 from ..judge.record import (
@@ -109,11 +110,14 @@ class Search(Record):
             fits.append((self.fit(spec, shorter), "same files, shorter context"))
         # a smaller quantization may be what the program takes by itself
         own: dict[tuple[object, ...], Alternative] = {}
+        is_slow = any(each.check == "speed" and each.decides for each in self.judged.findings)
         for fit, why in fits:
-            if fit is not None:
-                each = self.alternative(fit, why)
-                how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
-                own.setdefault((each.id, *how), each)
+            if fit is None or (is_slow and is_too_slow(fit)):
+                # what is as slow is no way out
+                continue
+            each = self.alternative(fit, why)
+            how = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+            own.setdefault((each.id, *how), each)
         most = _MOST_ALTERNATIVES - min(len(own), 1)
         listed = (*[*own.values()][:_MOST_ALTERNATIVES], *self.other_models(most))
         return tuple({each.command: each for each in listed}.values())
@@ -138,6 +142,40 @@ class Search(Record):
         pace = other.speed and other.speed.judged
         figures = {"type": other.quantization, "pace": pace and units.speed(pace.likely)}
         return remarks({"on-gpu": True}, **figures)
+
+    def note_on_users(self) -> tuple[str, ...]:
+        """How many users the accelerators hold, where the text of more spills into RAM; and how
+        many are served at once where the others wait.
+        """
+        judged, question, users = self.judged, self.judged.question, self.judged.workload.parallel
+        if judged.speed is not None and judged.speed.waiting:
+            program = question.runtime.name if question.runtime is not None else ""
+            at_once = users - judged.speed.waiting
+            figures: dict[str, object] = {"at_once": at_once, "users": users, "program": program}
+            return remarks({"users-wait": True}, **figures)
+        if users == 1 or judged.placement != "split" or question.step is None:
+            return ()
+
+        def held_whole(number: int) -> bool:
+            return self._layout_for(number).placement == "accelerator"
+
+        most = bisect_left(range(1, users), True, key=lambda number: not held_whole(number))
+        if not most:
+            return ()
+        layout = self._layout_for(most)
+        assert layout.needs is not None
+        fewer = layout.question
+        pace = pace_of_text(fewer, question.step, layout.needs, self.machine).judged
+        told = None if pace is None else units.speed(pace.likely)
+        return remarks({"users-spill": True}, most=most, more=most + 1, pace=told)
+
+    def _layout_for(self, users: int) -> Judged:
+        """Where the same question is placed for so many users."""
+        question = self.judged.question
+        workload = question.workload.replace(parallel=users)
+        needs = needs_under(question, workload, self.machine)
+        other = question.replace(workload=workload, needs=needs)
+        return best_layout(other, needs, self.machine, at_any_pace=True)
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
         """The model with its defaults, if it would be local; of the KV cache in a type it takes."""

@@ -108,7 +108,8 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
-        "parallel": workload.parallel,
+        # those who wait for their turn are not computed at once
+        "parallel": workload.parallel - (judged.speed.waiting if judged.speed else 0),
         "device": _device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
         "memory_share": "memory_share" in runtime.options and _memory_share(launch),

@@ -209,9 +209,9 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     machine, wanted = profile.machine, best.question.workload.min_tokens_per_second
     pace, decode = getattr(best.speed, "judged", None), getattr(best.speed, "decode", None)
     slow, tight = is_slow(best), best.has(*TIGHT_CODES) or best.waits_for_setting
-    is_paced = not wanted or (pace is not None and pace.low >= wanted)
+    is_paced = not wanted or (pace is not None and not units.is_slower(pace.low, wanted))
     is_fast = is_paced and (decode is not None or not slow)
-    as_one_reads = decode is None or decode.likely >= READING_TOKENS_PER_SECOND
+    as_one_reads = decode is None or not units.is_slower(decode.likely, READING_TOKENS_PER_SECOND)
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     cards = [card for card in machine.accelerators or () if not card.unified]
     return Known.conclude(
@@ -334,6 +334,7 @@ def _with_wanted_pace(
         faster = machine.replace(cpu_cores_usable=float(cores))
         faster = faster.stated(facts, "measured, as it would have to be")
         speed = judge(question, faster).speed
+        # what is bought by this figure has to reach the pace itself, not only its printed figure
         is_enough = speed is not None and speed.judged is not None and speed.judged.low >= pace
         return faster if is_enough else None
 

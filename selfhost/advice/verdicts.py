@@ -70,6 +70,7 @@ def check_with(
         notes += _note_on_conversations(judged, to_type)
         search = Search(judged=judged, catalogue=catalogue, machine=machine, asked=understood.asked)
         notes += search.note_on_gpu() if machine.accelerators else ()
+        notes += search.note_on_users() if machine.accelerators else ()
         room, others = search.room(), () if judged.fits else search.alternatives()
         whole = search.whole_on_gpus()
         if whole is not None:

@@ -279,6 +279,7 @@ class RuntimeSpec(Stated):
     reserves_by_device: bool = False
     replays_graphs: bool = False
     launches_layers: bool = False
+    queues_requests: bool = False
     overhead_low_bytes: int = 0
     overhead_high_bytes: int = 0
     overhead_how: str = read_by(choices=("measured", "stated", "assumed"), default="assumed")

@@ -84,6 +84,18 @@ def speed(low: float, high: float | None = None, unit: str = " tokens/s") -> str
 
 # under a heading that names the unit: `8-12`
 pace = partial(speed, unit="")
+
+
+def is_slower(tokens_per_second: float, wanted: float) -> bool:
+    """Whether a pace is below the wanted one, as both are printed: 1.96 is told as `2.0`, so it is
+    not below 2. Figures that print alike never get opposite answers.
+    """
+    printed = pace(tokens_per_second).replace(",", "")
+    # `<0.01` is no number
+    shown = tokens_per_second if printed.startswith("<") else float(printed)
+    return shown < wanted
+
+
 # how reports show an expression of SPDX, or a license of its own
 short_license = partial(re.sub, "LicenseRef-", "")
 

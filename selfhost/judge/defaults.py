@@ -389,7 +389,7 @@ def _share_held(judged: Judged) -> float | None:
 def _is_as_good(other: Judged, own: Judged) -> bool:
     """At reading speed, with its program there if the own one is, and no finding worse."""
     pace = other.speed.judged if other.speed is not None else None
-    if not other.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
+    if not other.fits or pace is None or units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
         return False
     if _share_held(other) is None or other.has("memory-tight") > own.has("memory-tight"):
         return False

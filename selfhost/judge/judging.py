@@ -8,7 +8,8 @@ the whole machine. Files that several processes map count once on disk and once 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, inf
 
 from ..core.units import binary
@@ -18,10 +19,18 @@ from .batches import with_automatic_batch
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
 from .checks.model import context_check, terms_checks, weights_check
-from .checks.runtime import cpu_check, runtime_check, speed_check, work_check
+from .checks.runtime import (
+    cpu_check,
+    no_pace_finding,
+    runtime_check,
+    speed_check,
+    why_no_pace,
+    work_check,
+)
 from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
 from .devices import emptied, percent_of, runs_on
 from .pace.text import pace_of_text
+from .question import needs_under
 from .record import Judged, Question, Speed
 
 
@@ -36,13 +45,20 @@ def judge(question: Question, machine: Machine) -> Judged:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
     layout = best_layout(question, needs, machine)
+    if layout.failed and _takes_turns(question):
+        layout = _served_in_turn(question, machine) or layout
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
+    processor = cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
+    program = runtime_check(question, machine)
+    why_not = why_no_pace((*layout.findings, processor, program))
+    if why_not is not None:
+        layout = _without_pace(layout, why_not)
     findings += [
         *filter(None, [context_check(question)]),
         disk_check(needs, machine, question),
         *layout.findings,
-        cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu),
-        runtime_check(question, machine),
+        processor,
+        program,
     ]
     kept = sorted(findings, key=lambda finding: CHECKS.index(finding.check))
     # without what the needs were counted from
@@ -93,6 +109,69 @@ def _with_pace(layout: Judged, machine: Machine) -> Judged:
         pace, check = pace_of_work(question, placed, machine), work_check
     speed = None if pace is None else check(question, placed, machine, pace)
     return layout.replace(speed=pace, findings=(*layout.findings, *filter(None, [speed])))
+
+
+def _takes_turns(question: Question) -> bool:
+    """Whether users who find no room in memory wait for their turn, as the program lets them."""
+    runtime, is_text = question.runtime, question.step is not None
+    return (
+        runtime is not None
+        and runtime.queues_requests
+        and is_text
+        and question.workload.parallel > 1
+    )
+
+
+def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
+    """The layout of as many users as memory holds at once; None where it does not hold one."""
+
+    def asked_of(users: int) -> Question:
+        workload = question.workload.replace(parallel=users)
+        return question.replace(workload=workload, needs=needs_under(question, workload, machine))
+
+    def layout_for(users: int) -> Judged:
+        fewer = asked_of(users)
+        assert fewer.needs is not None
+        return best_layout(fewer, fewer.needs, machine, at_any_pace=True)
+
+    def most_that(has_room: Callable[[Judged], bool]) -> int:
+        numbers = range(1, question.workload.parallel)
+        return bisect_left(numbers, True, key=lambda users: not has_room(layout_for(users)))
+
+    # as many as have room without an option that makes it slower, else as many as have room with it
+    at_once = most_that(_fits_as_it_is) or most_that(lambda layout: layout.fits)
+    if not at_once:
+        return None
+    layout = layout_for(at_once)
+    placed = layout.needs
+    assert placed is not None
+    assert question.step is not None
+    pace = pace_of_text(layout.question, question.step, placed, machine)
+    # what is computed at once is shared by all, in turn
+    pace = pace.replace(
+        parallel_total=pace.parallel_total or pace.decode,
+        each_of=question.workload.parallel,
+        waiting=question.workload.parallel - at_once,
+    )
+    speed = speed_check(question, placed, machine, pace)
+    findings = (*layout.findings, *filter(None, [speed]))
+    return layout.replace(question=question, speed=pace, findings=findings)
+
+
+def _fits_as_it_is(layout: Judged) -> bool:
+    return layout.fits and layout.needs is not None and not layout.needs.is_lean
+
+
+def _without_pace(layout: Judged, why_not: str) -> Judged:
+    """What does not run, with the reason why no pace is told."""
+    if layout.speed is None:
+        return layout
+    others = [finding for finding in layout.findings if finding.check != "speed"]
+    told = no_pace_finding(layout.question, why_not)
+    if told is not None:
+        others.append(told)
+    speed = Speed(unit=layout.speed.unit, how=why_not)
+    return layout.replace(speed=speed, findings=tuple(others))
 
 
 def layouts(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..core import TYPE_CHECKING, units
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.pace import clip_words
 from ..judge.record import Finding, Outcome, Route, Verdict
 from ..needs.records import times
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MUCH_MORE = 1.05
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
-         "speed-slow", "speed-too-slow", "weights-closed", "weights-gated",
+         "speed-slow", "speed-too-slow", "speed-when-full", "weights-closed", "weights-gated",
          "runtime-not-installed")  # fmt: skip
 
 
@@ -108,9 +108,9 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     if verdict.can_run and speed is not None:
         yield from _pace_lines(verdict, speed, measured)
         is_usual = (workload.context_tokens or 0) <= DEFAULT_CONTEXT_TOKENS
-        asks_more = workload.dataset_tokens or workload.prompt_tokens or workload.parallel > 1
+        asks_more = workload.dataset_tokens or workload.prompt_tokens
         if asks_more or not is_usual:
-            yield from _load_lines(workload, speed)
+            yield from _load_lines(verdict, speed)
     yield words.asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
     yield words.planned_words(verdict.machine) if verdict.machine.planning else None
@@ -128,8 +128,11 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
             narrower = ""
         elif machine.memory_bandwidth_bound is not None:
             narrower = "; run it again when other programs are quiet for a narrower range"
-        alone = "one sequence alone: " if workload.parallel > 1 else ""
-        yield f"{alone}{words.pace_words(pace)}{narrower}"
+        if workload.parallel > 1:
+            yield _users_line(workload.parallel, speed) + narrower
+            yield f"one user alone: {words.pace_words(pace)}"
+        else:
+            yield words.pace_words(pace) + narrower
         undrafted = speed.undrafted_tokens_per_second
         if workload.draft is not None and undrafted is not None:
             yield f"about {units.speed(undrafted)} without the draft"
@@ -139,16 +142,26 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         yield f"{about} {speed.work_words()[0]}{clip}{guess}"
 
 
-def _load_lines(workload: Workload, speed: Speed) -> Iterator[str | None]:
-    """The pace of several sequences, of training, of a prompt and of a full context."""
-    total, full = speed.parallel_total, speed.full_context_tokens_per_second
-    if speed.decode is not None and workload.parallel > 1:
-        at_once = "a pace that is not known (see -v)"
-        if total is not None:
-            each, together = total.likely / workload.parallel, units.speed(total.likely)
-            ends = units.pace(total.low, total.high)
-            at_once = f"about {together} in all ({ends}), {units.pace(each)} each"
-        yield f"{workload.parallel:,} sequences at once: {at_once}"
+def _users_line(users: int, speed: Speed) -> str:
+    """What each of several users gets, and all of them together."""
+    judged, total = speed.judged, speed.parallel_total
+    if judged is None or total is None:
+        return f"the pace of {users:,} users at once is not known (see -v)"
+    about, guess = judged.about()
+    together = f"{units.pace(total.likely)} in all ({units.pace(total.low, total.high)})"
+    each = f"{about} {units.speed(judged.likely)} for each of {users:,} users"
+    if guess:
+        each += " (a guess)"
+    if not speed.waiting:
+        return f"{each}, {together}"
+    at_once = users - speed.waiting
+    return f"{each}, {together}: {at_once:,} at once, the others wait for their turn"
+
+
+def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str | None]:
+    """The pace of training, of a prompt and of a full context."""
+    workload = verdict.question.workload
+    full = speed.full_context_tokens_per_second
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
@@ -159,9 +172,10 @@ def _load_lines(workload: Workload, speed: Speed) -> Iterator[str | None]:
     wanted = (workload.min_tokens_per_second or 0) * (speed.each_of == 1)
     if full is not None and speed.decode is not None and tokens > DEFAULT_CONTEXT_TOKENS:
         # where it is far below that of an empty one, or below what is wanted
-        is_below = full < wanted <= speed.decode.likely
+        is_below = units.is_slower(full, wanted)
+        is_below &= not units.is_slower(speed.decode.likely, wanted)
         if is_below or full < speed.decode.likely / 2:
-            below = f", below the {units.stated(wanted)} you need" * is_below
+            below = f", {words.below_words(verdict)}" if is_below else ""
             context = f"once all {units.tokens(tokens)} of context are in use"
             yield f"{context}: about {units.speed(full)}{below}"
 
@@ -214,11 +228,18 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     pace = speed.judged or speed.decode
     if pace is None:
         return (words.pace_of(speed), speed.work_words()[1]) if speed.work else ("", "")
-    is_alone = speed.judged is None or workload.parallel > speed.each_of
-    whose = " alone" if is_alone else " each" * (speed.each_of > 1)
+    whose = ""
+    if speed.each_of > 1:
+        whose = " alone" if speed.judged is None else " each"
     wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
-    is_below = fails or (finding.outcome is not Outcome.PASS and pace.likely < wanted)
-    needed = f", you need {units.stated(wanted)}" if is_below else ""
+    is_slower = finding.outcome is not Outcome.PASS and units.is_slower(pace.likely, wanted)
+    needed = ""
+    if fails or is_slower:
+        is_stated = verdict.question.speed_stated
+        least = units.stated(wanted)
+        needed = (
+            f", you need {least}" if is_stated else f", below {least} is too slow (--min-speed)"
+        )
     likely, ends = units.speed(pace.likely), units.pace(pace.low, pace.high)
     return f"~{likely}{whose}", f"{ends}{needed}"
 
@@ -334,7 +355,6 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
         # what would run faster is told where the accelerator is
         return
     rows, asked_tokens = list[tuple[str, ...]](), verdict.question.workload.context_tokens
-    each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
     for other in verdict.alternatives:
         is_same, pace = other.id == verdict.question.spec.id, other.judged_tokens_per_second
         how: list[str | None] = [other.id]
@@ -343,6 +363,7 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
             how += [other.quantization, other.finetune_method, f"with {other.runtime}" * is_other]
         if other.context_tokens and asked_tokens and other.context_tokens != asked_tokens:
             how.append(units.tokens(other.context_tokens))
+        each = " each" if other.speed is not None and other.speed.each_of > 1 else ""
         figures = words.memory_words(other.needs), pace and f"~{units.speed(pace.likely)}{each}"
         license = "" if is_same else units.short_license(other.license or "")
         name = strong(" ".join(filter(None, how)))

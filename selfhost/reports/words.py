@@ -230,14 +230,22 @@ def pace_of(speed: Speed | None, *, title: str = "") -> str:
     return f"~{units.pace(speed.judged.likely)}{unit}{each}"
 
 
+def below_words(verdict: Verdict) -> str:
+    """`below the 5 you need`; where nobody stated a minimum, that the default one counts."""
+    least = units.stated(verdict.question.workload.min_tokens_per_second or 0)
+    if verdict.question.speed_stated:
+        return f"below the {least} you need"
+    return f"below {least}, which counts as too slow (--min-speed)"
+
+
 def pace_words(pace: Range) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
     likely = units.speed(pace.likely)
     if pace.about()[1]:
         return f"perhaps {likely}, a guess"
-    if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
+    if not units.is_slower(pace.likely, 2 * READING_TOKENS_PER_SECOND):
         return f"about {likely}, faster than you read"
-    if pace.likely >= READING_TOKENS_PER_SECOND:
+    if not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
         return f"about {likely}, about as fast as you read"
     seconds = ANSWER_TOKENS / max(pace.likely, 1e-6)
     # no more digits than a guess deserves

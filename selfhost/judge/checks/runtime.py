@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import Any, units
@@ -17,7 +17,7 @@ from ...core.workload import (
 from ...machine.record import BRIEFLY, Machine
 from ...needs.records import CpuNeed, Needs
 from ..pace import TRAINED, Speed
-from ..record import Judged, Question
+from ..record import MEMORY_CHECKS, Judged, Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
@@ -26,6 +26,8 @@ _COMMON_SETS = {"x86_64": ("sse", "sse2")}
 _NARROW = ("i686", "armv7l", "armv6l")
 # where the fast end is more than this times the slow one, a measurement narrows the range
 _WIDE_PACE = 2
+# no program computes the model on this machine
+_NO_PROGRAM = ("runtime-no-build", "runtime-cannot-load")
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
 # from here on training on stated tokens takes long: begun in the evening, it is not done in the
@@ -277,14 +279,49 @@ def speed_check(
         *_pace_cell(question, speed, is_assumed=is_assumed),
         needs=wanted,
         has=None if pace is None else pace.likely,
-        short=None if pace is None else max(0, wanted - pace.high),
+        short=None if pace is None else _lacking(pace.high, wanted),
         unit="tokens_per_second",
         how=how,
         wanted=units.stated(wanted),
+        stated=question.speed_stated,
         each=f"{each_of:,}" if each_of > 1 else None,
+        all=each_of > 1 and not speed.waiting,
+        at_once=f"{each_of - speed.waiting:,}" if speed.waiting else None,
         context=workload.context_tokens,
         **figures,
     )
+
+
+def why_no_pace(findings: Iterable[Finding]) -> str | None:
+    """Why the model does not run, whatever its pace would be; None where nothing keeps it from
+    running. A disk that is too small does not, nor a program that is only not installed.
+    """
+    failed = [finding for finding in findings if finding.outcome is FAIL]
+    if any(finding.check in MEMORY_CHECKS for finding in failed):
+        return "the model does not fit here"
+    if any(finding.check == "cpu" or finding.code in _NO_PROGRAM for finding in failed):
+        return "the model does not run here"
+    return None
+
+
+def no_pace_finding(question: Question, why_not: str) -> Finding | None:
+    """The finding of a pace that is not told, which decides nothing; None where text was not asked
+    for its pace.
+    """
+    figures: dict[str, Any] = {"how": why_not}
+    if question.step is not None:
+        wanted = question.workload.min_tokens_per_second
+        if wanted is None:
+            return None
+        figures |= {"needs": wanted, "unit": "tokens_per_second"}
+        if not wanted:
+            return finding(PASS, "speed-any", "unknown", figures)
+    return finding(UNKNOWN, "speed-not-known", "", figures)
+
+
+def _lacking(fastest: float, wanted: float) -> float:
+    """Tokens per second that even the fast end lacks; 0 where it does not, as both are printed."""
+    return wanted - fastest if units.is_slower(fastest, wanted) else 0
 
 
 def _pace_cell(question: Question, speed: Speed, *, is_assumed: bool) -> Cell:
@@ -295,15 +332,15 @@ def _pace_cell(question: Question, speed: Speed, *, is_assumed: bool) -> Cell:
     # a stated minimum that is left open decides
     if pace is None:
         return UNKNOWN, "speed-no-basis" if is_stated else "speed-not-known", "", {}
-    if pace.high < wanted:
+    if units.is_slower(pace.high, wanted):
         return FAIL, "speed-too-slow", "", {}
-    if pace.likely < wanted:
+    if units.is_slower(pace.likely, wanted):
         outcome, code = (UNKNOWN, "speed-close") if is_stated else (WARN, "speed-slow")
         return outcome, code, "", {}
     is_long = speed.each_of == 1 and (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
-    if full is not None and full < wanted and is_long:
-        return WARN, "speed-slow", "full", {"full": units.speed(full)}
-    if pace.likely < READING_TOKENS_PER_SECOND:
+    if full is not None and units.is_slower(full, wanted) and is_long:
+        return WARN, "speed-when-full", "", {"full": units.speed(full)}
+    if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
         return WARN, "speed-slow", "reading", {}
     if is_assumed:
         return WARN, "speed-assumed", "", {}
@@ -383,7 +420,8 @@ def is_too_slow(judged: Judged) -> bool:
     pace = judged.speed.judged if judged.speed is not None else None
     wanted = judged.question.workload.min_tokens_per_second
     if pace is not None:
-        return bool(pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted))
+        least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
+        return units.is_slower(pace.likely, least)
     own = judged.finding("speed")
     if own is None or own.code == "speed-hours":
         return own is not None

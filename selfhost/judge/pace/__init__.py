@@ -117,7 +117,8 @@ class Speed(Record):
 
     - `first_token_seconds`: for the prompt that was asked about; `dataset_seconds`: to train on the
       tokens that were.
-    - `parallel_total`: all sequences together; `each_of`: a minimum is wanted of each of so many.
+    - `parallel_total`: all sequences that are computed at once, together; `each_of`: the users who
+      share it; `waiting`: how many of them wait for their turn, because memory holds no more.
     - `full_context_tokens_per_second`: once the context is full, where that is less than nine
       tenths of `decode`; `undrafted_tokens_per_second`: without the draft that `decode` counts.
     - `crossing_seconds`: of weights in RAM that cross to a GPU for each 512 tokens of a prompt.
@@ -134,6 +135,7 @@ class Speed(Record):
     dataset_seconds: Range | None = None
     parallel_total: Range | None = None
     each_of: int = 1
+    waiting: int = 0
     full_context_tokens_per_second: float | None = None
     undrafted_tokens_per_second: float | None = None
     audio_seconds: int | None = None
@@ -142,9 +144,13 @@ class Speed(Record):
 
     @property
     def judged(self) -> Range | None:
-        """What the wanted pace is held against: of one sequence alone, or of each of several."""
-        if self.each_of == 1 or self.parallel_total is None:
-            return self.decode if self.each_of == 1 else None
+        """What the wanted pace is held against: what each user gets, those who wait for their turn
+        counted; None where that is not known.
+        """
+        if self.each_of == 1:
+            return self.decode
+        if self.parallel_total is None:
+            return None
         return self.parallel_total * (1 / self.each_of)
 
     def work_words(self) -> tuple[str, str]:

@@ -470,9 +470,7 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         )
     elif number > 1:
         pace = _with_total(step, number, way, pace, 1 / single)
-    # where a minimum is stated each of the sequences must be as fast
-    is_stated = question.speed_stated and workload.min_tokens_per_second
-    return pace.replace(each_of=number if is_stated else 1)
+    return pace.replace(each_of=number)
 
 
 def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Range) -> Speed:

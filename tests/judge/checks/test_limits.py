@@ -227,7 +227,7 @@ def test_what_takes_more_later_warns() -> None:
     long = work(context_tokens=32_768, min_tokens_per_second=2.0)
     slow = speed_check(long, needs_of(), MACHINE, full)
     assert slow is not None
-    assert (slow.outcome, slow.code) == (WARN, "speed-slow")
+    assert (slow.outcome, slow.code) == (WARN, "speed-when-full")
     assert "once all 32,768 tokens" in slow.reason
     for how, offered in (("measured-briefly", True), ("measured", False)):
         read = MACHINE.replace(memory_bandwidth_bytes_per_second=10**10, memory_bandwidth_how=how)

@@ -1,0 +1,107 @@
+"""Many users at once: each one's pace decides, memory says how many are served at once, and who waits."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from judge.small import finding_of, speed_of
+from selfhost import Workload, check
+from selfhost.judge.record import Route, Verdict
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
+
+# Mistral 7B v0.3: 32 layers of 8 keys and values of 128 numbers of 16 bits, 4,096 tokens
+CACHE_BYTES = 32 * 2 * 8 * 128 * 2 * 4096
+WEIGHTS_BYTES = {"llama.cpp": 4_372_812_000, "vllm": 2 * 7_248_023_552}
+GIB = 2**30
+
+
+def asked(users: int, **more: object) -> Verdict:
+    workload = Workload(parallel=users, **more)  # type: ignore[arg-type]
+    return check("mistral-7b", workload, machine="rtx 4090")
+
+
+def shown(verdict: Verdict) -> str:
+    return " ".join(plain(check_document([verdict])).split())
+
+
+@pytest.mark.parametrize(
+    ("users", "route"),
+    [pytest.param(8, Route.LOCAL, id="few"), pytest.param(120, Route.API, id="many")],
+)
+def test_what_each_user_gets_decides(users: int, route: Route) -> None:
+    """Fifty users of an RTX 4090 got 1.3 tokens/s each and a green answer, for one alone would get 29."""
+    verdict = asked(users, quantization="Q4_K_M", runtime="llama.cpp")
+    assert verdict.route is route
+    if route is Route.LOCAL:
+        pace, total = speed_of(verdict).judged, speed_of(verdict).parallel_total
+        assert pace is not None
+        assert total is not None
+        assert pace.likely == pytest.approx(total.likely / users)
+        assert f"for each of {users} users" in shown(verdict)
+        assert "each" in verdict.summary
+
+
+def test_the_edge_at_which_the_cache_spills_is_told() -> None:
+    """Of 24 GiB a program gets 23; weights take 4.07 GiB and each user half a GiB, so 37 fit."""
+    most = (23 * GIB - WEIGHTS_BYTES["llama.cpp"]) // CACHE_BYTES
+    verdict = asked(most + 3, quantization="Q4_K_M", runtime="llama.cpp")
+    assert verdict.placement == "split"
+    (note,) = (note for note in verdict.notes if "spills" in note)
+    assert f"holds {most} users" in note
+    assert f"from {most + 1} on" in note
+    assert asked(most, quantization="Q4_K_M", runtime="llama.cpp").placement == "accelerator"
+
+
+@pytest.mark.parametrize("users", [30, 50, 500])
+def test_users_without_room_wait_where_the_program_queues_requests(users: int) -> None:
+    """vLLM keeps requests in `waiting` until blocks of cache are free (vllm/v1/core/sched/scheduler.py), and starts where one sequence fits; 50 users of a 4090 were refused: `39.6 of 22.1 GiB`."""
+    verdict = asked(users, runtime="vllm", quantization="bfloat16", min_tokens_per_second=0.5)
+    assert verdict.can_run
+    speed, most = speed_of(verdict), (0.92 * 24 * GIB - WEIGHTS_BYTES["vllm"]) // CACHE_BYTES
+    at_once = users - speed.waiting
+    assert 0.6 * most <= at_once <= most
+    assert any(f"--max-num-seqs {at_once}" in line for line in verdict.commands)
+    assert any("wait for their turn" in note for note in verdict.notes)
+    assert "the others wait for their turn" in shown(verdict)
+    assert speed.judged is not None
+    assert speed.parallel_total is not None
+    assert speed.judged.likely == pytest.approx(speed.parallel_total.likely / users)
+
+
+def test_a_server_with_room_for_all_lets_nobody_wait() -> None:
+    verdict = asked(8, runtime="vllm", quantization="bfloat16")
+    assert speed_of(verdict).waiting == 0
+    assert "wait" not in shown(verdict)
+
+
+def test_without_room_for_one_no_queue_helps() -> None:
+    """16 GB of weights do not fit on 12 GB, whoever waits."""
+    workload = Workload(parallel=100, runtime="vllm", quantization="bfloat16")
+    verdict = check("llama-3.1-8b", workload, machine="RTX 3060 12GB")
+    assert not verdict.can_run
+    assert speed_of(verdict).judged is None
+
+
+def test_what_is_proposed_is_told_with_what_each_gets() -> None:
+    """The answer of 1.3 tokens/s each was told as 29, the pace of one alone; and what is as slow is no way out."""
+    verdict = asked(120, quantization="Q4_K_M", runtime="llama.cpp")
+    assert verdict.alternatives
+    for other in verdict.alternatives:
+        pace = other.judged_tokens_per_second
+        assert pace is not None
+        assert pace.likely >= 2
+        assert other.speed is not None
+        assert other.speed.each_of == 120
+    instead = plain(check_document([verdict])).partition("instead")[2]
+    rows = [line for line in instead.splitlines() if re.search(r"~\d", line)]
+    assert rows
+    assert all(" each" in row for row in rows)
+
+
+def test_the_finding_says_how_many_are_served_at_once() -> None:
+    verdict = asked(50, runtime="vllm", quantization="bfloat16")
+    at_once = 50 - speed_of(verdict).waiting
+    assert f"{at_once} of them at once while the others wait" in finding_of(verdict, "speed").reason
