@@ -22,6 +22,7 @@ from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy, reads_context
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
+from ..judge.pace import Speed
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question, Verdict, quality_of_workload
 from ..machine.record import Machine
@@ -131,6 +132,7 @@ def _notes(
         "fine-tuning": words and workload.task == "finetune",
         "context": tokens and stated.tokens_with_prompt == tokens and spec.modality in GENERATING,
         "draft": workload.draft and question.companions is not None,
+        "draft-slower": judged.fits and _is_slower_with_draft(judged.speed),
         "address-space": judged.placement in ("accelerator", "split")
         and machine.address_space_bytes is not None,
     }
@@ -139,6 +141,12 @@ def _notes(
     yield from remarks(holds, left=machine.address_space_bytes, **figures)
     if stated != Workload():
         yield from _without_effect(question)
+
+
+def _is_slower_with_draft(speed: Speed | None) -> bool:
+    if speed is None or speed.decode is None or speed.undrafted_tokens_per_second is None:
+        return False
+    return bool(speed.decode.likely < speed.undrafted_tokens_per_second)
 
 
 def _without_effect(question: Question) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from helpers.paths import ROOT, TRUTH
 from judge.small import speed_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.judge.pace import expert_parameters
+from selfhost.judge.pace import Step, expert_parameters
 from selfhost.judge.pace.rates import efficiency
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
@@ -29,6 +29,13 @@ import speed_residuals
 
 TABLE = tomllib.loads((ROOT / "specs/common/pace.toml").read_text(encoding="utf-8"))
 BOUNDS = tomllib.loads((TRUTH / "pace_bounds.toml").read_text(encoding="utf-8"))
+
+
+def step_for(model: str) -> Step:
+    catalogue = open_catalogue()
+    step = ask(catalogue.spec(model), Workload(), catalogue, machine_with()).step
+    assert step is not None
+    return step
 
 
 @pytest.mark.parametrize("source", BOUNDS)
@@ -56,6 +63,10 @@ def test_every_row_says_what_it_rests_on() -> None:
         assert 0.2 < row["share"] < 0.95
         assert row["slow"] < 1 < row["fast"]
         assert row["source"] in TABLE["sources"]
+        layers, few_bits = row.get("large_layer", [1]), row.get("few_bits", [1])
+        assert layers == sorted(layers, reverse=True)
+        assert few_bits == sorted(few_bits)
+        assert few_bits[-1] <= 1
     for row in TABLE["share"]:
         for ends in (row["share"], row.get("experts", row["share"])):
             assert ends == sorted(ends)
@@ -86,6 +97,80 @@ def test_every_gpu_has_a_row_for_every_work() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "layers", "mixing", "feeding"),
+    [
+        # the pattern of its config.json: 23 Mamba-2, 6 attention and 23 layers with experts
+        pytest.param("nemotron-3-nano-30b-a3b", 52, 29, 23, id="half a layer each"),
+        pytest.param("mamba-2.8b", 64, 64, 0, id="no feed-forward network"),
+        pytest.param("mistral-7b-instruct-v0.3", 32, 32, 32, id="both in each"),
+        # attention and Mamba-2 side by side in each: no fewer launches than layers
+        pytest.param("falcon-h1-7b-instruct", 44, 88, 44, id="two mixers in each"),
+    ],
+)
+def test_a_layer_that_does_half_the_work_is_launched_as_half_a_layer(
+    model: str, layers: int, mixing: int, feeding: int
+) -> None:
+    """A Nemotron 3 Nano was told at 180 tokens/s on an RTX 5090, which writes 286 and 313 (`speed_public.json`)."""
+    step = step_for(model)
+    assert step.layers == layers
+    assert step.blocks_in_layers() == min(layers, (mixing + feeding) / 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "least", "most"),
+    [
+        # Step 3.5 Flash on a GB10 0.88 with three proposed tokens, 1.11 with two (ggml-org/llama.cpp#24508)
+        pytest.param("step-3.5-flash", 0.88, 1.11, id="a mixture that gains nothing"),
+        # Qwen3.6 35B-A3B on a Radeon 8060S (`speed_drafts.json`)
+        pytest.param("qwen3.6-35b-a3b", 1.24, 1.4, id="a mixture that gains a little"),
+        # Qwen3.6 27B there
+        pytest.param("qwen3.6-27b", 1.86, 2.11, id="a dense model"),
+    ],
+)
+def test_the_gain_of_a_draft_counts_the_experts_of_each_token(
+    model: str, least: float, most: float
+) -> None:
+    """Verifying four tokens of a mixture reads up to four sets of experts, where a dense model reads all weights once: a draft that made the answer slower was told at 1.65 times as fast."""
+    asked = Workload(draft="mtp", runtime="llama.cpp", quantization="Q3_K_M")
+    speed = speed_of(check(model, asked, machine="dgx spark"))
+    assert speed.decode is not None
+    assert speed.undrafted_tokens_per_second is not None
+    low, likely, high = (end / speed.undrafted_tokens_per_second for end in speed.decode)
+    assert low < least
+    assert most < high
+    assert (likely > 1.5) is (model == "qwen3.6-27b")
+
+
+def test_a_draft_that_makes_it_slower_is_said_to() -> None:
+    """The note said that `no draft is faster` where few tokens are accepted, never that one is slower."""
+    asked = Workload(draft="mtp", runtime="llama.cpp", quantization="Q3_K_M")
+    slower = check("step-3.5-flash", asked, machine="dgx spark").notes
+    faster = check("qwen3.6-27b", asked, machine="dgx spark").notes
+    assert any("makes it slower" in note for note in slower)
+    assert not any("makes it slower" in note for note in faster)
+
+
+@pytest.mark.parametrize("quantization", ["IQ2_S", "IQ3_XXS", "Q2_K", "Q3_K_S"])
+def test_few_bits_are_slower_to_unpack_on_a_radeon(quantization: str) -> None:
+    """An RX 6800 read two and three bits at 0.33 to 0.46 of the rate of four (ggml-org/llama.cpp#8215, #27962); NVIDIA's have a limit of their own."""
+    few, usual = (
+        speed_of(
+            check(
+                "llama-3-8b-instruct",
+                Workload(quantization=name, runtime="llama.cpp"),
+                machine="rx 6800 64gb",
+            )
+        ).decode
+        for name in (quantization, "Q4_K_M")
+    )
+    assert few is not None
+    assert usual is not None
+    assert few.high / few.low > usual.high / usual.low
+    # four bits take 4.9 GB a token; what is read at 0.33 to 0.46 of the rate is no faster for being smaller
+    assert few.low < usual.likely
+
+
+@pytest.mark.parametrize(
     "model",
     [
         "qwen3-30b-a3b",
@@ -98,10 +183,7 @@ def test_every_gpu_has_a_row_for_every_work() -> None:
 )
 def test_experts_that_a_token_leaves_out_are_what_it_does_not_read(model: str) -> None:
     """The parameters of a mixture less those that are active, which its publisher states."""
-    catalogue = open_catalogue()
-    spec, machine = catalogue.spec(model), machine_with()
-    step = ask(spec, Workload(), catalogue, machine).step
-    assert step is not None
+    spec, step = open_catalogue().spec(model), step_for(model)
     experts, used, _ = expert_parameters(step.architecture, step.expert_matrices)
     left_out = (spec.parameters.total or 0) - (spec.parameters.active or 0)
     assert experts - used == pytest.approx(left_out, rel=0.01)

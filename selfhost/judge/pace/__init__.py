@@ -199,6 +199,17 @@ class Step(Record):
             return "python"
         return "graph" if self.replays and self.layers else self.foreign or ""
 
+    def blocks_in_layers(self) -> float:
+        """Its layers as a device launches them: one that only mixes tokens, or only has a
+        feed-forward network, is half of one that does both (Nemotron-H, Mamba).
+        """
+        architecture = self.architecture
+        if architecture is None or not self.layers:
+            return self.layers
+        groups = (*architecture.attention, *architecture.recurrent, *architecture.feed_forward)
+        blocks = sum(len(group.layers) for group in groups)
+        return min(self.layers, blocks / 2)
+
     def context(self) -> tuple[float, float]:
         """Bytes that the step reads of the context, and seconds of one core that attends to it."""
         row_seconds, number_seconds = constant("step", "attending_seconds")

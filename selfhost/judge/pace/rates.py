@@ -465,12 +465,18 @@ class Gpu(Record):
         else:
             hears = getattr(step.architecture, "audio", None) is not None
             is_large = (hears or step.has_experts) and step.program != "graph"
-            layers = step.layers * (constant("large_layer") if is_large else 1)
-            launching = SAME * (layers * row["layer_us"] * 1e-6)
+            launching = SAME * (step.blocks_in_layers() * row["layer_us"] * 1e-6)
+            if is_large:
+                launching *= Range(*row.get("large_layer", constant("large_layer")))
+        few_bits = Range(*row.get("few_bits", SAME))
+        few_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
         taken = []
-        for end, peak, launched in zip(ends, self.peak_bandwidth, launching, strict=True):
+        for end, peak, launched, few in zip(
+            ends, self.peak_bandwidth, launching, few_bits, strict=True
+        ):
             rate = peak * row["share"]
-            computed = share * (max(packed_bytes / rate, unpacking) + read_bytes / rate) / end
+            read_packed = (packed_bytes - few_bytes) / rate + few_bytes / (few * rate)
+            computed = share * (max(read_packed, unpacking) + read_bytes / rate) / end
             # Python launches while the GPU computes
             is_beside = step.launched_layers is not None
             computed = max(computed, launched) if is_beside else computed + launched / end
@@ -491,6 +497,14 @@ class Gpu(Record):
             f"{self.device.name} ({rate}); weights are read at {units.percent(row['share'])} of"
             f" that ({basis_of(row)}: {row['called']})"
         )
+
+
+def _bytes_in_few_bits(step: Step) -> int:
+    """Weights in types of one to three bits, which kernels unpack with more work a byte."""
+    rows = constant("type")
+    return sum(
+        size for name, size in step.read_bytes.items() if rows.get(name, {}).get("unpack", 1) > 1
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -20,6 +20,7 @@ from ...core import units
 from ...core.records import FrozenDict, Record
 from ...machine import gpus
 from ...machine.record import Machine
+from ...needs import case as needs_case
 from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
@@ -457,10 +458,13 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         # tokens are proposed for each step; a full context gains as much
         key, source = _DRAFTS[companions.draft is None]
         gain, full = constant("draft", key), pace.full_context_tokens_per_second
+        if step.has_experts:
+            gain *= 1 / _verifying(step, way, 1 / single)
+            source += ", less the experts that each proposed token reads"
         total = f"; the total of {number:,} sequences at once with a draft is not known"
         how = (
-            f"{pace.how}{total * (number > 1)}; with a draft {gain[0]:g} to {gain[2]:g} times as"
-            f" fast ({source}): code gains more, free text less"
+            f"{pace.how}{total * (number > 1)}; with a draft {gain.low:.2g} to {gain.high:.2g}"
+            f" times as fast ({source}): code gains more, free text less"
         )
         pace = pace.replace(
             decode=single * gain,
@@ -473,16 +477,41 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
     return pace.replace(each_of=number)
 
 
+def _verifying(step: Step, way: LaidOut, single: Range) -> Range:
+    """How many times as long as a token of a mixture a step takes that verifies all proposed tokens
+    and one more: each of them chooses experts of its own, whose weights are read too.
+    """
+    alone = step.replace(prompt_tokens=0, depth_tokens=0)
+    reading = _reading_seconds(alone, way)
+    if reading is None:
+        return SAME
+    share, growths = _growths(step, needs_case.DRAFTED_TOKENS + 1)
+    slow, likely, fast = (
+        1 + share * min(1.0, reading / single.likely) * (growth - 1) for growth in growths
+    )
+    return Range(slow, likely, fast)
+
+
+def _reading_seconds(alone: Step, way: LaidOut) -> float | None:
+    """What of a step reading its weights takes: what twice as many take more; None if not known."""
+    doubled = {name: 2 * size for name, size in alone.read_bytes.items()}
+    once = predict(alone, way).decode
+    twice = predict(alone.replace(read_bytes=doubled), way).decode
+    if once is None or twice is None:
+        return None
+    longer: float = 1 / twice.likely - 1 / once.likely
+    return max(0.0, longer)
+
+
 def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Range) -> Speed:
     """`single`: the seconds of a token of one sequence alone."""
     what = f"; the total of {number:,} sequences at once"
     alone = step.replace(prompt_tokens=0, depth_tokens=0)
-    twice = alone.replace(read_bytes={name: 2 * size for name, size in step.read_bytes.items()})
     # a few tokens at once are no prompt where weights lie in RAM: none cross for them
     in_place = way.replace(batch_tokens=0)
-    empty, read_twice = predict(alone, in_place), predict(twice, in_place).decode
+    empty, reading = predict(alone, in_place), _reading_seconds(alone, in_place)
     prompt, shared = empty.prompt, shared_gpu_of(way.machine, way.runtime, is_used=True)
-    if prompt is None or empty.decode is None or read_twice is None:
+    if prompt is None or empty.decode is None or reading is None:
         return pace.replace(how=f"{pace.how}{what} is not known: how fast it reads prompts is not")
     # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
     program = "graph" if step.replays and (way.offloaded or step.has_experts) else "gpu"
@@ -493,7 +522,7 @@ def _with_total(step: Step, number: int, way: LaidOut, pace: Speed, single: Rang
     # what memory gives and what computing takes have nothing to do with each other
     token = 1 / prompt * constant("token", program)
     usual = (1 / empty.decode).likely
-    reading, context = max(0.0, (1 / read_twice).likely - usual), max(0.0, single.likely - usual)
+    context = max(0.0, single.likely - usual)
     share, growths = _growths(step, number)
     # what the program takes for each beside the model
     served = constant("batch", "sequence_seconds") if step.replays else NOTHING
