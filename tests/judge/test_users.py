@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from helpers.paths import RECORDS
 from judge.small import finding_of, speed_of
 from selfhost import Workload, check
+from selfhost.cli.main import main
 from selfhost.judge.record import Route, Verdict
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -105,3 +108,25 @@ def test_the_finding_says_how_many_are_served_at_once() -> None:
     verdict = asked(50, runtime="vllm", quantization="bfloat16")
     at_once = 50 - speed_of(verdict).waiting
     assert f"{at_once} of them at once while the others wait" in finding_of(verdict, "speed").reason
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        # 3.4 tokens/s for one alone; 24 caches of half a GiB are read in each step
+        pytest.param("parallel = 24", "too slow", id="each of many users"),
+        pytest.param(
+            "context_tokens = 32768\nmin_tokens_per_second = 2",
+            "below the minimum once the context is full",
+            id="a full context",
+        ),
+    ],
+)
+def test_a_policy_judges_the_same_pace(
+    entry: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`audit` passed a model at 7.2 tokens/s whose pace is 1.4 once the context is full, and said nothing of it."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'schema = 1\n[[model]]\nname = "mistral-7b"\n{entry}\n', encoding="utf-8")
+    main(["audit", str(policy), "--machines", str(RECORDS / "vm-24gib.json"), "-v"])
+    assert words in " ".join(capsys.readouterr().out.split())

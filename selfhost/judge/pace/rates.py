@@ -465,7 +465,8 @@ class Gpu(Record):
         else:
             hears = getattr(step.architecture, "audio", None) is not None
             is_large = (hears or step.has_experts) and step.program != "graph"
-            launching = SAME * (step.blocks_in_layers() * row["layer_us"] * 1e-6)
+            layers = step.blocks_in_layers() if row.get("half_layers") else step.layers
+            launching = SAME * (layers * row["layer_us"] * 1e-6)
             if is_large:
                 launching *= Range(*row.get("large_layer", constant("large_layer")))
         few_bits = Range(*row.get("few_bits", SAME))
