@@ -444,8 +444,11 @@ class Gpu(Record):
         """What such GPUs reach with the step's program."""
         return efficiency("decode", self.device, step.program, self.host)
 
-    def seconds(self, step: Step, share: float = 1.0) -> Range:
-        """Of one step, or of a share of every layer: reading or unpacking, and launching."""
+    def seconds(self, step: Step, share: float = 1.0, *, is_whole: bool = True) -> Range:
+        """Of one step, or of a share of every layer: reading or unpacking, and launching.
+
+        Not `is_whole`: a part lies in RAM, and the ends of that step hold how launches differ.
+        """
         row, rows, weights_bytes = self.row(step), constant("type"), sum(step.read_bytes.values())
         ends = row["slow"], 1.0, row["fast"]
         if step.architecture is None or (step.foreign and "program" not in row):
@@ -468,7 +471,8 @@ class Gpu(Record):
             layers = step.blocks_in_layers() if row.get("half_layers") else step.layers
             launching = SAME * (layers * row["layer_us"] * 1e-6)
             if is_large:
-                launching *= Range(*row.get("large_layer", constant("large_layer")))
+                usual = constant("large_layer")
+                launching *= Range(*row.get("large_layer", usual)) if is_whole else usual
         few_bits = Range(*row.get("few_bits", SAME))
         few_bytes = 0 if step.foreign else _bytes_in_few_bits(step)
         taken = []

@@ -153,7 +153,9 @@ class LaidOut(Record):
         taken = list[Range]()
         for in_ram in self.in_ram:
             experts, rest, layers = self.apart(step, in_ram) or (step, step, None)
-            on_gpus = sum((gpu.seconds(rest) * share for share, gpu in self.gpus), NOTHING)
+            is_whole = self.in_ram == NOTHING
+            parts = [gpu.seconds(rest, is_whole=is_whole) * share for share, gpu in self.gpus]
+            on_gpus = sum(parts, NOTHING)
             beside = processor_seconds(self.machine, experts) if self.in_ram != NOTHING else None
             if beside is None:
                 taken.append(on_gpus)
