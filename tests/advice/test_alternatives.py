@@ -25,10 +25,11 @@ def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> 
     [
         ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm")),
         ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
+        # no room for the weights, whoever of the users waits
         (
             "llama-3.1-8b",
-            "rtx 3090",
-            Workload(runtime="vllm", quantization="awq", parallel=36, context_tokens=4096),
+            "rtx 3060",
+            Workload(runtime="vllm", quantization="bfloat16", parallel=36, context_tokens=4096),
         ),
     ],
 )
