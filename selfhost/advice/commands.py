@@ -94,6 +94,11 @@ def fill_blanks(template: str, values: Values) -> str:
     return line
 
 
+def _waiting(judged: Judged) -> int:
+    """Users who wait for their turn while the others are served."""
+    return 0 if judged.speed is None else judged.speed.waiting or 0
+
+
 def _values_of(launch: Launch) -> dict[str, str | None]:
     spec, workload, runtime, judged = launch.spec, launch.workload, launch.runtime, launch.judged
     ways = spec.needs.ways if spec.needs is not None and judged.offload is not None else ()
@@ -109,7 +114,7 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         # those who wait for their turn are not computed at once
-        "parallel": workload.parallel - (judged.speed.waiting if judged.speed else 0),
+        "parallel": workload.parallel - _waiting(judged),
         "device": _device_word(launch),
         "kv_cache_type": workload.kv_cache_type,
         "memory_share": "memory_share" in runtime.options and _memory_share(launch),

@@ -64,6 +64,7 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
     verdict = asked(users, runtime="vllm", quantization="bfloat16", min_tokens_per_second=0.5)
     assert verdict.can_run
     speed, most = speed_of(verdict), (0.92 * 24 * GIB - WEIGHTS_BYTES["vllm"]) // CACHE_BYTES
+    assert speed.waiting is not None
     at_once = users - speed.waiting
     assert 0.6 * most <= at_once <= most
     assert any(f"--max-num-seqs {at_once}" in line for line in verdict.commands)
@@ -106,7 +107,9 @@ def test_what_is_proposed_is_told_with_what_each_gets() -> None:
 
 def test_the_finding_says_how_many_are_served_at_once() -> None:
     verdict = asked(50, runtime="vllm", quantization="bfloat16")
-    at_once = 50 - speed_of(verdict).waiting
+    waiting = speed_of(verdict).waiting
+    assert waiting is not None
+    at_once = 50 - waiting
     assert f"{at_once} of them at once while the others wait" in finding_of(verdict, "speed").reason
 
 

@@ -118,7 +118,8 @@ class Speed(Record):
     - `first_token_seconds`: for the prompt that was asked about; `dataset_seconds`: to train on the
       tokens that were.
     - `parallel_total`: all sequences that are computed at once, together; `each_of`: the users who
-      share it; `waiting`: how many of them wait for their turn, because memory holds no more.
+      share it; `waiting`: how many of them wait for their turn, because memory holds no more; None
+      for one alone.
     - `full_context_tokens_per_second`: once the context is full, where that is less than nine
       tenths of `decode`; `undrafted_tokens_per_second`: without the draft that `decode` counts.
     - `crossing_seconds`: of weights in RAM that cross to a GPU for each 512 tokens of a prompt.
@@ -135,7 +136,7 @@ class Speed(Record):
     dataset_seconds: Range | None = None
     parallel_total: Range | None = None
     each_of: int = 1
-    waiting: int = 0
+    waiting: int | None = None
     full_context_tokens_per_second: float | None = None
     undrafted_tokens_per_second: float | None = None
     audio_seconds: int | None = None

@@ -476,7 +476,7 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         )
     elif number > 1:
         pace = _with_total(step, number, way, pace, 1 / single)
-    return pace.replace(each_of=number)
+    return pace.replace(each_of=number, waiting=0) if number > 1 else pace
 
 
 def _verifying(step: Step, way: LaidOut, single: Range) -> Range:
