@@ -167,7 +167,10 @@ class Search(Record):
         fewer = layout.question
         pace = pace_of_text(fewer, question.step, layout.needs, self.machine).judged
         told = None if pace is None else units.speed(pace.likely)
-        return remarks({"users-spill": True}, most=most, more=most + 1, pace=told)
+        held = "1 user" if most == 1 else f"{most:,} users"
+        cards = {term.where for term in layout.needs.terms} - {"host"}
+        figures = {"most": most, "more": most + 1, "held": held, "several": len(cards) > 1}
+        return remarks({"users-spill": True}, pace=told, **figures)
 
     def _layout_for(self, users: int) -> Judged:
         """Where the same question is placed for so many users."""

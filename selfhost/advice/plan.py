@@ -211,7 +211,8 @@ def _known(profile: Profile, best: Judged, *, offered: bool) -> Known:
     slow, tight = is_slow(best), best.has(*TIGHT_CODES) or best.waits_for_setting
     is_paced = not wanted or (pace is not None and not units.is_slower(pace.low, wanted))
     is_fast = is_paced and (decode is not None or not slow)
-    as_one_reads = decode is None or not units.is_slower(decode.likely, READING_TOKENS_PER_SECOND)
+    of_each = pace or decode
+    as_one_reads = of_each is None or not units.is_slower(of_each.likely, READING_TOKENS_PER_SECOND)
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     cards = [card for card in machine.accelerators or () if not card.unified]
     return Known.conclude(
