@@ -66,6 +66,9 @@ def check_with(
     by_tag_first = understood.files.is_tag and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
     notes = [*_notes(catalogue, judged, machine, offers)]
+    recorded_on = machine.read_on
+    if recorded_on is not None:
+        notes += remarks({"future": recorded_on > day}, day=recorded_on, today=day)
     more, load = dict[str, object](), question.stated.load
     if instead:
         notes += _note_on_conversations(judged, to_type)

@@ -38,6 +38,7 @@ from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
 from ..needs.quantization import LAYOUTS
+from ..needs.records import times
 from .drafts import NOT_JUDGED
 from .fleet_judge import FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
@@ -64,7 +65,7 @@ def run_audit(
     """
     machines, notes, problems = _serving_machines(policy, fleet)
     machines, stated = _with_stated_facts(policy, machines)
-    notes = [*fleet.notes, *_note_of_oldest(machines, today), *notes, *stated]
+    notes = [*fleet.notes, *_notes_of_days(machines, today), *notes, *stated]
     exceptions = Exemptions(policy, today)
     judging = FleetJudge(policy, machines, judge_entry, exceptions)
     judging.judge_all((progress or Progress(lambda _line: None)).judged)
@@ -257,17 +258,29 @@ def _serving_machines(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str]
     return machines, [note] if resting else [], problems
 
 
-def _note_of_oldest(machines: Machines, today: str) -> list[str]:
-    """Where the oldest record is of another day than today (UTC)."""
-    times: list[tuple[datetime, str]] = []
+def _notes_of_days(machines: Machines, today: str) -> list[str]:
+    """Where the oldest record is of another day than today (UTC), and which are of a later one."""
+    moments: list[tuple[datetime, str]] = []
     for name, time in zip(machines.names, machines.times, strict=True):
         with suppress(ValueError, OverflowError):
-            times.append((datetime.fromisoformat(time or "").astimezone(UTC), name))
-    if not times:
+            moments.append((datetime.fromisoformat(time or "").astimezone(UTC), name))
+    if not moments:
         return []
-    moment, name = min(times, key=lambda pair: pair[0])
-    day = moment.date().isoformat()
-    return [f'the oldest record is that of "{name}", read on {day}'] if day < today else []
+    notes: list[str] = []
+    moment, name = min(moments, key=lambda pair: pair[0])
+    oldest = moment.date().isoformat()
+    if oldest < today:
+        notes.append(f'the oldest record is that of "{name}", read on {oldest}')
+    moment, name = max(moments, key=lambda pair: pair[0])
+    newest = moment.date().isoformat()
+    if newest > today:
+        later = sum(moment.date().isoformat() > today for moment, _ in moments)
+        others = f" (and {times(later - 1, 'more record')} of a later day)" if later > 1 else ""
+        notes.append(
+            f'"{name}" was recorded on {newest}, which is after today{others}:'
+            " check that machine's clock"
+        )
+    return notes
 
 
 def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cached_property
 
 from . import Any, ClassVar, Self, dataclass_transform
-from .units import nearest, parse_whole
+from .units import fault_of_date, nearest, parse_whole
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -191,15 +191,20 @@ class Unread(Record):
 
 
 Fault = tuple[str, str | None]
-# what a text must match, what is wrong with another as a clause that follows it, and a remedy
+# What a text must match, what is wrong with another as a clause that follows it, and a remedy.
+# What the expression names `date` must be a date of the calendar too.
 Form = tuple[str, str, str | None]
 
 DATE: Form = (
-    r"(?a)\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?",
+    r"(?a)(?P<date>\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)",
     "is no date",
     "write YYYY-MM-DD, or as much of it as is known",
 )
-DAY: Form = (r"(?a)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "is no day", "write YYYY-MM-DD")
+DAY: Form = (
+    r"(?a)(?P<date>\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))",
+    "is no day",
+    "write YYYY-MM-DD",
+)
 
 _ANY: Form = ("(?s).*", "", None)
 _KINDS: dict[type, tuple[str, str | None]] = {
@@ -246,8 +251,10 @@ def fault_of(
         return "is empty", None
     elif not (" ".join(value.split()) if lines else value).isprintable():
         form = ("", "has a line break or a control character", "write it on one line")
-    elif re.fullmatch(form[0], value):
-        return None
+    elif match := re.fullmatch(form[0], value):
+        date = match.groupdict().get("date")
+        why = fault_of_date(date) if date else None
+        return (f'"{shortened(value)}" is no date of the calendar', why) if why else None
     return f'"{shortened(value)}" {form[1]}', form[2]
 
 

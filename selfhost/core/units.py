@@ -17,6 +17,8 @@ from . import Any
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
+DAY_SECONDS = 86_400
+YEAR_SECONDS = 365 * DAY_SECONDS
 
 
 def counted(names: Sequence[str]) -> list[str]:
@@ -101,8 +103,15 @@ short_license = partial(re.sub, "LicenseRef-", "")
 
 
 def duration(seconds: float) -> str:
-    """A length of time, with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`."""
-    steps = ((172_800, 86_400, "day"), (7_200, 3_600, "hour"), (119.5, 60, "minute"))
+    """A length of time, with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`.
+    A year has 365 days.
+    """
+    steps = (
+        (2 * YEAR_SECONDS, YEAR_SECONDS, "year"),
+        (172_800, DAY_SECONDS, "day"),
+        (7_200, 3_600, "hour"),
+        (119.5, 60, "minute"),
+    )
     step, word = next((row[1:] for row in steps if seconds >= row[0]), (1, "second"))
     number = seconds / step
     has_decimal = number < 9.95 and word in ("second", "hour")
@@ -165,6 +174,37 @@ def filled(template: str, figures: Mapping[str, Any]) -> str:
 def utc_today() -> str:
     """Today's date in UTC, `YYYY-MM-DD`."""
     return strftime("%Y-%m-%d", gmtime())
+
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_MONTHS_OF_30_DAYS = (4, 6, 9, 11)
+
+
+def days_of_month(year: int, month: int) -> int:
+    """How many days the month (1 to 12) has in the Gregorian calendar: 28 to 31."""
+    if month == 2:
+        is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+        return 29 if is_leap else 28
+    return 30 if month in _MONTHS_OF_30_DAYS else 31
+
+
+def fault_of_date(date: str) -> str | None:
+    """Why the calendar does not have a date, `YYYY` or `YYYY-MM` or `YYYY-MM-DD` with a month from
+    01 to 12: `February 2026 has 28 days`. None for a date that exists.
+    """
+    year, *month_and_day = map(int, date.split("-"))
+    if year == 0:
+        return "there is no year 0"
+    if len(month_and_day) < 2:
+        return None
+    month, day = month_and_day
+    days = days_of_month(year, month)
+    if 1 <= day <= days:
+        return None
+    return f"{_MONTHS[month - 1]} {year} has {days} days"
 
 
 # at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit

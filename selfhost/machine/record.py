@@ -62,7 +62,7 @@ LEAST = "least"
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = (
-    "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    "(?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})",
     "is no time",
     "write for example 2026-10-01T12:00:00Z",
@@ -329,6 +329,18 @@ class Machine(Record):
     def is_bandwidth_measured(self) -> bool:
         """The cores of that machine read its memory: the figure is nobody's word."""
         return self.memory_bandwidth_how in (MEASURED, BRIEFLY)
+
+    @property
+    def read_on(self) -> str | None:
+        """The day in UTC on which the facts were read, `YYYY-MM-DD`; None where not known."""
+        from datetime import UTC, datetime
+
+        try:
+            moment = datetime.fromisoformat(self.read_at or "")
+            return moment.astimezone(UTC).date().isoformat()
+        # a leap second, or a moment of the year 1 or 9999 that is none in UTC
+        except (ValueError, OverflowError):
+            return None
 
     @property
     def platform(self) -> str:

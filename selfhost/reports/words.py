@@ -55,6 +55,8 @@ ANSWERS = {
 # of a GPU that shares the RAM
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _DISK_FIELDS = frozenset(Disk.__annotations__)
+# a longer training than two months is not told in weeks
+_MOST_DAYS_IN_WEEKS = 60
 # newer models than those of a catalogue so old are worth an update
 _OLD_CATALOGUE_MONTHS = 6
 
@@ -103,9 +105,10 @@ def _reservation(answer: Verdict) -> str:
     card, cost = answer.finding("accelerator"), answer.monthly_cost and answer.monthly_cost.here
     on_cpu = card and (card.code, card.outcome) == ("accelerator-not-needed", Outcome.WARN)
     is_unread = answer.has("speed-not-known") and pace and pace.unit != "tokens_per_second"
+    long_time = "" if training is None else _long_time(training.likely)
     reservations = {
         "RUNS, TAKES HOURS": answer.has("speed-hours"),
-        "RUNS, TAKES WEEKS": training is not None and training.likely > 7 * 86_400,
+        f"RUNS, TAKES {long_time}": bool(long_time),
         "RUNS, TOO SLOW FOR THE LOAD": cost is not None and cost.keeps_up is False,
         "RUNS SLOWLY": is_slow(answer),
         "RUNS, PACE NOT KNOWN": is_unread,
@@ -114,6 +117,16 @@ def _reservation(answer: Verdict) -> str:
         "LIKELY RUNS": answer.has(*TIGHT_CODES),
     }
     return next((words for words, applies in reservations.items() if applies), "")
+
+
+def _long_time(seconds: float) -> str:
+    """A week or more as a headline has it: `WEEKS`, `MONTHS`, `1,463 YEARS`; empty for less."""
+    if seconds >= 2 * units.YEAR_SECONDS:
+        return units.duration(seconds).upper()
+    days = seconds / units.DAY_SECONDS
+    if days > _MOST_DAYS_IN_WEEKS:
+        return "MONTHS"
+    return "WEEKS" if days > 7 else ""
 
 
 def limit_words(answer: Verdict) -> str:

@@ -111,3 +111,25 @@ def test_the_oldest_record_is_told() -> None:
     made = audits.audit(MODEL, machines)
     assert made.notes == ('the oldest record is that of "m1", read on 2026-11-13',)
     assert audits.audit(MODEL, machines[:1]).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("times", "note"),
+    [
+        pytest.param(
+            ["2099-01-02T00:00:00Z"],
+            '"m0" was recorded on 2099-01-02, which is after today: check that machine\'s clock',
+            id="one",
+        ),
+        pytest.param(
+            ["2026-11-21T00:00:00Z", "2026-11-20T10:00:00Z", "2098-12-31T00:00:00Z"],
+            '"m2" was recorded on 2098-12-31, which is after today (and 1 more record of a later'
+            " day): check that machine's clock",
+            id="the latest, and how many more",
+        ),
+    ],
+)
+def test_a_record_of_the_future_is_told(times: list[str], note: str) -> None:
+    """The clock of a machine that is ahead would make its record look fresh for years."""
+    machines = [machine(f"m{number}", read_at=time) for number, time in enumerate(times)]
+    assert audits.audit(MODEL, machines).notes == (note,)
