@@ -14,12 +14,16 @@ from ..core.units import nearest, parse_number, parse_size, words_of
 from . import cpus, gpus, record
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
 from .understand import cards_named
-from .words import MOST_CARDS, NamedCards, UnknownGpuError, joined, rewritten
+from .words import MOST_CARDS, GpuCountError, NamedCards, UnknownGpuError, joined, rewritten
 
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
 _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 _MOST_ASSUMED_CORES = 64
+# `2x24GiB:NAME`, `8 x 80 GB`: a number of GPUs before a size
+_COUNT_OF_SIZES = r"\s*(\d{1,9})\s*[x×*]\s*(\d+(?:\.\d+)?\s*(?:[kmgt]?i?b?)\s*(?::.*)?)"
+# `24GiB`, `24GiB:NAME`, `24GiB:900GB/s`, `24GiB:NAME:900GB/s`
+_SIZE_NAME_AND_RATE = r"([^:,]+)(?::(.*?))??(?::([^:]*/s\s*))?"
 
 
 class SettingError(InputError):
@@ -57,18 +61,28 @@ def _cores(text: str) -> float:
 
 def _gpu(text: str) -> tuple[Accelerator, ...]:
     """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, or names as of `--gpu`."""
+    counted = re.fullmatch(_COUNT_OF_SIZES, text, re.IGNORECASE | re.ASCII)
     try:
         return cards_named(text).accelerators
+    except GpuCountError as error:
+        raise ValueError(str(error), error.remedy) from None
     except UnknownGpuError as error:
-        if error.nearest and ":" not in text:
+        if error.nearest and ":" not in text and not counted:
             raise ValueError(str(error), error.remedy) from None
-    shape = r"\s*(?:(\d{1,3})\s*[x×*]\s*)?([^:,]+)(?::(.*?))??(?::([^:]*/s\s*))?"
-    match = re.fullmatch(shape, text, re.IGNORECASE | re.ASCII)
-    if match is None or not 1 <= (count := int(match[1] or 1)) <= MOST_CARDS:
+    count = int(counted[1]) if counted else 1
+    if count > MOST_CARDS:
+        what = f"{shortened(text)!r} are {count:,} GPUs, and at most {MOST_CARDS} are judged"
+        raise ValueError(what, "write for example gpu=2x24GiB")
+    if count < 1:
+        raise ValueError(f"{shortened(text)!r} is a number of 0 GPUs", "write gpu=none")
+    one = counted[2] if counted else text
+    match = re.fullmatch(_SIZE_NAME_AND_RATE, one, re.IGNORECASE | re.ASCII)
+    if match is None:
         what = f"takes one size for each GPU, and 1 to {MOST_CARDS} GPUs"
         raise ValueError(what, "write for example gpu=2x24GiB, or one setting for each")
-    memory, rate = _size(match[2]), _bandwidth(match[4])[0] if match[4] else None
-    name = (match[3] or "").strip() or f"GPU with {units.binary(memory)}"
+    memory = _size(match[1])
+    rate = _bandwidth(match[3])[0] if match[3] else None
+    name = (match[2] or "").strip() or f"GPU with {units.binary(memory)}"
     if fault := fault_of(name, str):
         raise ValueError(fault[0], "give it plain text, without line breaks")
     name = rewritten(name, "spelling")

@@ -18,6 +18,9 @@ from .words import BREAK, COUNT, NUMBERED, SIZE, bad_name, matches, named_card, 
 
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
+# a number of GPUs that `words.COUNT` does not read, `100x`, `x 100`; of GPUs alone also `1000x`
+_LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
+_ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,9})|(\d{3,9}) ?x)\b", re.ASCII)
 _MOST_WORDS, _MOST_LETTERS, _LONGEST_NAME = 80, 200, 9
 # of sizes that nothing tells apart such a one is a disk's, beside a processor that takes no more
 _LEAST_DISK_GIB, _MOST_GIB_OF_CLIENTS = 240, 256
@@ -507,10 +510,20 @@ def _take_rest(about: Description) -> None:
 
 
 def _refuse_many_cards(about: Description) -> None:
-    typed = re.search(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", " ".join(about.free.values()))
-    count = int(typed[1] or typed[2]) if typed else len(words.joined(about.cards).accelerators)
-    if about.cards_at and count > words.MOST_CARDS:
-        raise bad_name("many_gpus", about.text, count=count, most=words.MOST_CARDS)
+    """Refuse a number of cards that is not judged, typed as `1000x` or as the sum of several."""
+    if not about.cards_at:
+        return
+    # in a description four digits are a processor's: `5800 x`
+    count_shape = _ANY_COUNT if about.is_of_gpus else _LARGE_COUNT
+    typed = count_shape.search(" ".join(about.free.values()))
+    if typed is not None:
+        count = int(next(filter(None, typed.groups())))
+    else:
+        count = len(words.joined(about.cards).accelerators)
+    if count > words.MOST_CARDS:
+        raise bad_name("many_gpus", about.text, count=f"{count:,}", most=words.MOST_CARDS)
+    if not all(cards.accelerators for cards in about.cards):
+        raise bad_name("zero_gpus", about.text)
 
 
 _STEPS = (

@@ -43,7 +43,16 @@ class PartOfMachineError(UnknownGpuError):
     """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
 
 
-_ERRORS = {"machine": UnknownMachineError, "gpu": UnknownGpuError, "part": PartOfMachineError}
+class GpuCountError(UnknownGpuError):
+    """The name is that of a GPU, and of so many none is judged."""
+
+
+_ERRORS = {
+    "machine": UnknownMachineError,
+    "gpu": UnknownGpuError,
+    "part": PartOfMachineError,
+    "count": GpuCountError,
+}
 
 
 def bad_name(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> SelfhostError:

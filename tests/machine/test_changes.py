@@ -20,6 +20,7 @@ from selfhost.machine.changes import SettingError, apply
 from selfhost.machine.named import named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.machine.understand import cards_named
+from selfhost.machine.words import UnknownGpuError
 
 GIB, GB = 2**30, 10**9
 HERE = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -208,3 +209,39 @@ def test_a_folder_of_records_is_judged_one_by_one(
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     code, out, err = run(capsys, "check", "mistral-7b", "--machine", str(tmp_path))
     assert (code, out, "broken.json" in err) == (2, "", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("1000x24GiB", "are 1,000 GPUs, and at most 64 are judged", id="1000x24GiB"),
+        pytest.param("100x24GiB", "are 100 GPUs, and at most 64 are judged", id="100x24GiB"),
+        pytest.param("65x24GiB:A:9GB/s", "are 65 GPUs, and at most 64 are judged", id="65 named"),
+        pytest.param("1000x RTX 4090", "are 1,000 GPUs, and at most 64 are judged", id="by name"),
+        pytest.param("100000 x h100", "are 100,000 GPUs, and at most 64 are judged", id="apart"),
+        pytest.param("RTX 4090 x1000", "are 1,000 GPUs, and at most 64 are judged", id="behind"),
+        pytest.param("0x24GiB", "is a number of 0 GPUs", id="none of a size"),
+        pytest.param("0x RTX 4090", "is a number of 0 GPUs", id="none by name"),
+    ],
+)
+def test_a_number_of_gpus_that_is_not_judged_is_told(text: str, reason: str) -> None:
+    """Neither "is not a size" nor "no GPU is called": the number is the reason."""
+    with pytest.raises(SettingError) as caught:
+        apply(BARE, [f"gpu={text}"])
+    assert reason in caught.value.problems[0].message
+    if "GiB" not in text:
+        with pytest.raises(UnknownGpuError, match=reason):
+            cards_named(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        pytest.param("64x24GiB", 64, id="64x24GiB"),
+        pytest.param("3090x2", 2, id="3090x2"),
+        pytest.param("2x 3090", 2, id="2x 3090"),
+    ],
+)
+def test_a_number_of_gpus_is_read(text: str, count: int) -> None:
+    """A number that belongs to the name counts nothing."""
+    assert len(apply(BARE, [f"gpu={text}"]).accelerators or ()) == count
