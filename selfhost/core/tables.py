@@ -18,7 +18,7 @@ from .errors import Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
 from .stored import Store, shipped_store, store_of
-from .units import filled, nearest
+from .units import filled, is_slip, nearest
 
 Path = tuple[str | int, ...]
 
@@ -227,6 +227,15 @@ class Table:
         for key in (key for key in self.values if key not in self._known):
             remedy = self.document.did_you_mean(key, known, f"known here: {', '.join(known)}")
             self.problem(key, "is not a known key", elsewhere.get(key, remedy))
+
+    def note_slips(self) -> None:
+        """Note every key that is one letter off a known one; others that are unknown are ignored,
+        for a later version may know them.
+        """
+        for key in self.values.keys() - self._known.keys():
+            for known in self._known:
+                if is_slip(key, known):
+                    self.problem(key, "is not a known key", f"did you mean {known}?")
 
 
 TABLES = "tuple[Table, ...]"

@@ -34,7 +34,8 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
 
         # another computer is not "this machine": a tree goes by its folder's name
         name = os.path.basename(os.path.abspath(os.fsdecode(root)))
-        return read_machine(RecordedHost(os.fsdecode(root))).replace(name=shown(name) or UNNAMED)
+        machine = read_machine(RecordedHost(os.fsdecode(root)))
+        return machine.replace(name=shown(name).strip() or UNNAMED)
     machine = read_machine().replace(is_this_one=True)
     if not measure or root is not None:
         return machine
@@ -144,7 +145,10 @@ def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
         for signs, pattern, word in every_mask:
             if not signs or any(sign in value.lower() for sign in signs):
                 value = re.sub(pattern, word, value)
-        return shown(value)[:1000]
+        text = shown(value)[:1000]
+        # a folder may be called so, and a record holds no blank text
+        is_blank = bool(text) and not text.strip()
+        return f'"{text}"' if is_blank else text
     if isinstance(value, dict):
         return {key: masked(item, every_mask) for key, item in value.items()}
     if isinstance(value, tuple):

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from ..core import TYPE_CHECKING, Any, __version__
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, Unread, fault_of, kind_of, read_by, shown
+from ..core.records import Form, Record, Unread, fault_of, kind_of, read_by, shown
 from ..core.tables import TABLES, Document, Table, shipped_table
 
 SCHEMA = "selfhost.machine/1"
@@ -61,7 +61,8 @@ MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = HOWS
 LEAST = "least"
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
-_TIME = (
+# a moment with its zone
+MOMENT: Form = (
     "(?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})",
     "is no time",
@@ -197,7 +198,7 @@ class Machine(Record):
     is_this_one: bool = False
     measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
-    read_at: str | None = read_by(default=None, form=_TIME)
+    read_at: str | None = read_by(default=None, form=MOMENT)
     scope: str | None = read_by(default=None, choices=("host", "vm", "container"))
     system: str | None = None
     architecture: str | None = None
@@ -254,7 +255,7 @@ class Machine(Record):
         missing ones become unread. `unnamed` is what a machine without a name is called, `file` how
         errors call the input. `MachineFileError` carries the first 20 problems.
         """
-        document = Document(file, _without_null(data) if isinstance(data, dict) else {})
+        document = Document(file, without_null(data) if isinstance(data, dict) else {})
         table, schema = document.root, document.values.get("schema")
         if not isinstance(data, dict):
             document.add((), f"holds {kind_of(data)}, not one JSON object", WRITE_ONE)
@@ -419,12 +420,12 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
     return tuple(reasons.values())
 
 
-def _without_null(value: Any) -> Any:
+def without_null(value: Any) -> Any:
     """A value of JSON without null, which says as much as a missing key; 16.0 is 16."""
     if isinstance(value, dict):
-        return {key: _without_null(part) for key, part in value.items() if part is not None}
+        return {key: without_null(part) for key, part in value.items() if part is not None}
     if isinstance(value, list):
-        return [_without_null(part) for part in value]
+        return [without_null(part) for part in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -336,5 +336,6 @@ def _peak_rate(part: Mapping[str, Any]) -> int | None:
     whole_bytes = part.get("part_of_bytes", size)
     if not (clock_mhz and width_bits) or (not whole_bytes and "part_of_bytes" in part):
         return None
-    eighths = max(1, round(8 * size / whole_bytes)) if whole_bytes else 8
+    # no part is larger than the whole
+    eighths = min(8, max(1, round(8 * size / whole_bytes))) if whole_bytes else 8
     return int(2 * 10**6 * clock_mhz * width_bits // 8 * eighths // 8)

@@ -17,10 +17,19 @@ from functools import partial
 
 from ...core import TYPE_CHECKING, Any
 from ...core.errors import MachineFileError, Problem
-from ...core.files import fault_at, open_file, parse_json, read_some, text_of
-from ...core.records import Record, Unread, fault_of
+from ...core.files import (
+    MISSING,
+    fault_at,
+    open_file,
+    parse_json,
+    read_file,
+    read_some,
+    text_of,
+)
+from ...core.records import Record, Unread
 from ...core.tables import shipped_table
 from ..record import REMEDIES, Machine, normal_architecture, normal_system
+from .recorded import read_facts, read_variables
 from .system import ANSWERS
 
 if TYPE_CHECKING:
@@ -139,7 +148,7 @@ class Host:
             self.mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo"))
         elif points := self.ask("mounts"):
             self.mounts = tuple(
-                Mount(point=point, filesystem=str(name)) for point, name in points.items()
+                Mount(point=point, filesystem=str(name).strip()) for point, name in points.items()
             )
 
     def real(self, path: str) -> str:
@@ -280,21 +289,49 @@ class RecordedHost(Host):
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
-        parts = ("proc", "sys", "facts.json", "sysctl.txt")
-        if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
-            message = "holds no recorded machine: neither proc nor sys nor facts.json"
-            remedy = "name a folder with copies of the files in /proc and /sys"
-            raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
+        self._refuse_other_folder(folder)
         self.why = {}
-        self.facts = self.read_object("facts.json")
-        for key in ("mounts", "registry", "space"):
-            if fault := fault_of(self.facts.get(key) or {}, dict):
-                file, (message, way) = os.path.join(folder, "facts.json"), fault
-                raise MachineFileError([Problem(file=file, key=key, message=message, remedy=way)])
-        env = {name: str(value) for name, value in self.read_object("env.json").items()}
+        facts = self._content_beside(folder, "facts.json")
+        self.facts: dict[str, Any] = {}
+        if facts is not None:
+            self.facts = read_facts(os.path.join(folder, "facts.json"), facts)
+        variables = self._content_beside(folder, "env.json")
+        env: dict[str, str] = {}
+        if variables is not None:
+            env = read_variables(os.path.join(folder, "env.json"), variables)
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
         pairs = (line.partition(":") for line in self.read_text("sysctl.txt").splitlines())
         self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
+
+    def _refuse_other_folder(self, folder: str) -> None:
+        """`MachineFileError` where no file of a recorded tree is in the folder, or can be seen."""
+        try:
+            for name in ("proc", "sys", "facts.json", "sysctl.txt"):
+                with suppress(FileNotFoundError):
+                    os.stat(os.path.join(self.folder, name))
+                    return
+            message = "holds no recorded machine: neither proc nor sys nor facts.json"
+            remedy: str | None = "name a folder with copies of the files in /proc and /sys"
+            if not os.path.exists(self.folder):
+                message = "does not exist"
+        except NotADirectoryError:
+            message, remedy = "is a file, not a folder", "name the folder of a recorded tree"
+        except PermissionError:
+            message = "may not be read by this account: permission denied"
+            remedy = "change its permissions, or those of the folder that holds it"
+        except (OSError, ValueError) as error:
+            message, remedy = fault_at(folder, error).reason, None
+        raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
+
+    def _content_beside(self, folder: str, name: str) -> bytes | None:
+        """The content of a file of the tree that the system's answers are in; None without one."""
+        try:
+            return read_file(self.real(name), MAX_READ_BYTES)
+        except (OSError, ValueError) as error:
+            fault = fault_at(name, error)
+            if fault.kind == MISSING:
+                return None
+            raise MachineFileError([fault.problem(os.path.join(folder, name))]) from None
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
