@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 
 from ..core import TYPE_CHECKING, Any
 from ..core.errors import expect_type
-from ..core.records import Record, shown
+from ..core.records import Record, Unread, shown
 from ..core.tables import shipped_table
-from .record import BANDWIDTH, FACTS, UNNAMED, Process
+from .record import BANDWIDTH, FACTS, UNNAMED, Process, normal_system
 from .record import Machine as Machine
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
         machine = read_machine(RecordedHost(os.fsdecode(root)))
         return machine.replace(name=shown(name).strip() or UNNAMED)
     machine = read_machine().replace(is_this_one=True)
-    if not measure or root is not None:
+    if not measure or root is not None or _why_hidden(normal_system(sys.platform)):
         return machine
     from .probes.bandwidth import with_measured
 
@@ -45,7 +46,11 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
 
 
 def measured_at_present(machine: Machine) -> Machine:
-    """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms."""
+    """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms; as
+    it is where the system hides the computer.
+    """
+    if _why_hidden(normal_system(sys.platform)):
+        return machine
     from .probes.bandwidth import with_measured
 
     return with_measured(machine, brief=True)
@@ -70,6 +75,9 @@ def read_machine(host: Host | None = None) -> Machine:
     from .probes.stores import read_disks, read_models, read_runtimes
 
     host = host or Host()
+    why_hidden = _why_hidden(host.system)
+    if why_hidden is not None:
+        return _hidden_machine(why_hidden, host.ask("read_at"))
     if host.system == "linux":
         from .probes.linux import read_cores, read_memory, read_processor, read_scope
     else:
@@ -96,6 +104,20 @@ def read_machine(host: Host | None = None) -> Machine:
     values = {**facts.values, "sources": facts.sources, "unread": unread}
     every_mask = masks(host)
     return Machine(**{name: masked(value, every_mask) for name, value in values.items()})
+
+
+def _why_hidden(system: str) -> str | None:
+    """Why programs on that system see nothing of the computer; None where they do."""
+    why: str | None = shipped_table("platforms")["hidden"].get(system)
+    return why
+
+
+def _hidden_machine(why: str, read_at: str | None) -> Machine:
+    """A machine of which the system shows nothing: every fact is unread, for the reason `why`."""
+    remedy = "name it by --machine"
+    hidden = [fact for fact in FACTS if fact != "read_at" or read_at is None]
+    unread = tuple([Unread(fact=fact, reason=why, remedy=remedy) for fact in hidden])
+    return Machine(read_at=read_at, sources={"read_at": "the system's clock"}, unread=unread)
 
 
 # what a text may hold where it says who or where, in small letters; the expression for it; and

@@ -106,8 +106,11 @@ def _cores() -> dict[str, int | None]:
 
 
 def _mounts() -> dict[str, str]:
-    import psutil
-
+    try:
+        import psutil
+    # as in a browser, for which there is none
+    except ImportError:
+        return {}
     try:
         parts = psutil.disk_partitions(all=sys.platform != "win32")
     except (OSError, psutil.Error):
