@@ -53,22 +53,34 @@ def exact_compute_bytes(
     # most are the same again and again, and after each, or each two, nothing has changed any more
     for at_once in (1, 2, model.layers):
         graph = Graph(model, row, room, logits_rows)
-        builder: Graph | Gemma3n = graph
-        if row.altup:
-            from . import gemma3n
-
-            builder = gemma3n.Gemma3n(graph)
-        short, thirds = _shortened(layers, at_once)
-        hidden, marks = builder.before(), list[int]()
-        for layer in short:
-            marks.append(len(graph.nodes))
-            hidden = builder.layer(layer, hidden)
-        marks.append(len(graph.nodes))
-        graph.expand(builder.after(hidden))
-        rounds = ((marks[end - 2 * n], marks[end - n], marks[end]) for end, n in thirds)
-        if (peak := graph.peak(rounds)) is not None:
+        try:
+            peak = _peak_of_layers(graph, layers, at_once)
+        finally:
+            graph.unlink()
+        if peak is not None:
             return peak
     return None
+
+
+def _peak_of_layers(graph: Graph, layers: list[Layer], at_once: int) -> int | None:
+    """The most bytes in use while the graph of these layers runs; None where more rounds of its
+    patterns, each of `at_once` repetitions, would have to be written down.
+    """
+    builder: Graph | Gemma3n = graph
+    if graph.row.altup:
+        from . import gemma3n
+
+        builder = gemma3n.Gemma3n(graph)
+    short, thirds = _shortened(layers, at_once)
+    hidden = builder.before()
+    marks = list[int]()
+    for layer in short:
+        marks.append(len(graph.nodes))
+        hidden = builder.layer(layer, hidden)
+    marks.append(len(graph.nodes))
+    graph.expand(builder.after(hidden))
+    rounds = ((marks[end - 2 * n], marks[end - n], marks[end]) for end, n in thirds)
+    return graph.peak(rounds)
 
 
 def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
@@ -274,6 +286,15 @@ class Graph:
                 if not source.placed:
                     self.expand(source)
             (self.inputs if tensor.given else self.nodes).append(tensor)
+
+    def unlink(self) -> None:
+        """Take the nodes apart, which is the end of the graph. Of a chain of thousands that is
+        dropped at once each node would free the next from inside its own deallocation, and a thread
+        with a small stack ends in a segmentation fault (seen in CPython 3.13 with 256 KiB).
+        """
+        for node in self.nodes:
+            node.sources = ()
+            node.owner = None
 
     def peak(self, rounds: Iterable[tuple[int, int, int]] = ()) -> int | None:
         """The most bytes that are in use while the graph runs.

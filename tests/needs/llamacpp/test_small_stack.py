@@ -1,0 +1,57 @@
+"""Graphs of thousands of operations in a thread with a small stack, as of a server or a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from helpers.paths import ROOT
+from selfhost import check
+from selfhost.machine.named import named
+from selfhost.needs.llamacpp import graph
+
+# the model of the catalogue with the longest graph: 5,000 operations, 2,800 of them in one chain
+MODEL, MACHINE = "nemotron-3-ultra-550b-a55b", "mac studio m3 ultra 512gb"
+CODE = f"""
+import threading
+from selfhost import check
+from selfhost.machine.named import named
+
+def judge():
+    machine = named({MACHINE!r})[0]
+    answers.append(check({MODEL!r}, machine=machine).can_run)
+
+answers = []
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=judge)
+thread.start()
+thread.join()
+print(answers)
+"""
+
+
+def test_a_long_graph_is_judged_in_a_thread_with_a_small_stack() -> None:
+    """CPython 3.13 ended in a segmentation fault where a chain of operations was dropped at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "[True]\n"), done.stderr
+
+
+def test_no_chain_of_operations_is_left_of_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is dropped is single nodes, whatever the interpreter does with chains."""
+    graphs: list[graph.Graph] = []
+
+    class KeptGraph(graph.Graph):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            graphs.append(self)
+
+    monkeypatch.setattr(graph, "Graph", KeptGraph)
+    graph.exact_compute_bytes.cache_clear()
+    check("gpt-oss-20b", machine=named(MACHINE)[0])
+    nodes = [node for kept in graphs for node in kept.nodes]
+    assert len(nodes) > 1_000
+    assert not any(node.sources or node.owner for node in nodes)
