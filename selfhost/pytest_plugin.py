@@ -5,54 +5,115 @@
 def test_my_prompt(): ...
 ```
 
-pytest loads this module in every run of an environment that has selfhost, so it imports nothing
-until a test has the marker.
+pytest loads this module in every run of an environment that has selfhost. So it imports nothing of
+selfhost until a test has the marker, and leaves alone a marker of the same name that is not its
+own: one that the project or another plugin registers, or a call that names no model.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
-    import pytest
+    from . import Machine, Workload
 
 MARKER = "requires_model"
 _HELP = (
     f"{MARKER}(model, **workload): skip where selfhost's route for the model is not `local`;"
     " keywords are fields of selfhost.Workload, such as context_tokens=8192"
 )
-# a verdict for each marker that differs, and the one machine of a run
-_reasons: dict[Any, str | None] = {}
-_machine: list[Any] = []
+# a project that registers the marker for runs without selfhost says so in its own words
+_OURS = "selfhost"
+# the machine of a run, and why what a marker asks does not run, None where it does
+_MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
+_REASONS: pytest.StashKey[dict[tuple[str, Workload], str | None]] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the marker known, so that `--strict-markers` accepts it."""
     config.addinivalue_line("markers", _HELP)
-    _machine.clear()
-    _reasons.clear()
+    config.stash[_REASONS] = {}
 
 
+# before pytest's own hook, which skips what has the marker `skip`: so the report names the test
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips the test with the reason of the verdict; a marker that cannot be judged fails it."""
-    for marker in item.iter_markers(MARKER):
-        import pytest
+    """Marks the test to be skipped with the reason of the verdict. A marker that names a model and
+    cannot be judged fails it, for it would skip, or run, for ever.
+    """
+    markers = list(item.iter_markers(MARKER))
+    if not markers or _is_of_others(item.config) or item.get_closest_marker("skip"):
+        return
+    for marker in markers:
+        reason = _why_skipped(item.config, marker)
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+            return
 
-        from . import Machine, SelfhostError, Workload, check
 
-        key, wrong = (str(marker.args), tuple(sorted(marker.kwargs.items()))), ""
-        try:
-            if len(marker.args) != 1 or "model" in marker.kwargs:
-                wrong = f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)'
-            elif key not in _reasons:
-                workload = Workload(**marker.kwargs)
-                _machine[:] = _machine or [Machine.read()]
-                verdict = check(*marker.args, workload, machine=_machine[0], alternatives=False)
-                _reasons[key] = None if verdict.can_run else verdict.summary
-        except (SelfhostError, TypeError) as error:
-            wrong = str(error).replace("workload: ", "")
-        # outside the handler, or pytest would print the error's own text once more
-        if wrong:
+def _is_of_others(config: pytest.Config) -> bool:
+    """Whether the project or another plugin registers a marker of that name as its own."""
+    for line in config.getini("markers"):
+        name = line.partition(":")[0].partition("(")[0].strip()
+        if name == MARKER and _OURS not in line:
+            return True
+    return False
+
+
+def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
+    """The verdict where the model does not run; None where it does, or where no model is named."""
+    from . import SelfhostError, Workload
+
+    fields = dict(marker.kwargs)
+    names = [*marker.args]
+    if not names and "model" in fields:
+        names = [fields.pop("model")]
+    if not names or not isinstance(names[0], str):
+        return None
+    model: str = names[0]
+    # the handlers end before pytest prints, which would print the error's own text once more
+    wrong = ""
+    workload = Workload()
+    try:
+        workload = Workload(**fields)
+    except (SelfhostError, TypeError) as error:
+        wrong = str(error).replace("workload: ", "")
+    if len(names) > 1:
+        wrong = f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)'
+    if wrong:
+        # a call of another shape is ours where it names a model
+        if _is_known(config, model):
             pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
-        if (reason := _reasons[key]) is not None:
-            pytest.skip(reason)
+        return None
+    reasons = config.stash[_REASONS]
+    if (model, workload) not in reasons:
+        try:
+            reasons[model, workload] = _reason(config, model, workload)
+        except SelfhostError as error:
+            wrong = str(error).replace("workload: ", "")
+    if wrong:
+        pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
+    return reasons[model, workload]
+
+
+def _reason(config: pytest.Config, model: str, workload: Workload) -> str | None:
+    """The summary of the verdict where the route is not `local`. Raises `SelfhostError`."""
+    from . import Machine, check
+
+    if _MACHINE not in config.stash:
+        config.stash[_MACHINE] = Machine.read()
+    verdict = check(model, workload, machine=config.stash[_MACHINE], alternatives=False)
+    return None if verdict.can_run else verdict.summary
+
+
+def _is_known(config: pytest.Config, model: str) -> bool:
+    """Whether a model, a spec or a file answers to the name."""
+    from . import SelfhostError, Workload
+
+    try:
+        _reason(config, model, Workload())
+    except SelfhostError:
+        return False
+    return True

@@ -7,6 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from helpers.paths import ROOT
 
 # by the name of its entry point, so that it is loaded once whether selfhost is installed or not
@@ -49,6 +51,38 @@ def test_a_test_is_skipped_with_the_reason_of_the_verdict(
     assert "too long a context" in told
 
 
+def test_a_skip_names_the_test(tmp_path: Path, source_environment: dict[str, str]) -> None:
+    """As `@pytest.mark.skip` does: the file and the line of the test, not of the plugin."""
+    code = (
+        '@pytest.mark.requires_model("gpt-4o")\ndef test_first(): pass\n\n'
+        '@pytest.mark.skip(reason="plain")\ndef test_plain(): pass\n\n'
+        '@pytest.mark.requires_model("gpt-4o")\ndef test_last(): pass\n'
+    )
+    lines = [
+        line for line in run(tmp_path, code, source_environment).splitlines() if "SKIPPED" in line
+    ]
+    assert [line.split(": ")[0] for line in lines] == [
+        "SKIPPED [1] test_it.py:3",
+        "SKIPPED [1] test_it.py:6",
+        "SKIPPED [1] test_it.py:9",
+    ]
+
+
+def test_every_field_of_a_workload_is_a_keyword(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
+    """Options of a runtime, which are a table, and the model by its keyword too."""
+    code = (
+        '@pytest.mark.requires_model("gpt2", runtime_options={"ub": "1024"})\ndef test_options(): pass\n\n'
+        '@pytest.mark.requires_model("gpt2", uses=None)\ndef test_wrong(): pass\n\n'
+        '@pytest.mark.requires_model(model="gpt-4o")\ndef test_by_keyword(): raise SystemExit\n'
+    )
+    told = run(tmp_path, code, source_environment)
+    assert "unhashable" not in told
+    assert "1 skipped" in told
+    assert "Workload has no uses" in told
+
+
 def test_a_marker_that_makes_no_sense_fails_the_test(
     tmp_path: Path, source_environment: dict[str, str]
 ) -> None:
@@ -57,18 +91,76 @@ def test_a_marker_that_makes_no_sense_fails_the_test(
         '@pytest.mark.requires_model("mistrl-7b")\ndef test_name(): pass\n\n'
         '@pytest.mark.requires_model("gpt2", contxt=1)\ndef test_keyword(): pass\n\n'
         '@pytest.mark.requires_model("gpt2", context_tokens=0)\ndef test_value(): pass\n\n'
-        "@pytest.mark.requires_model()\ndef test_nothing(): pass\n\n"
-        '@pytest.mark.requires_model(model="gpt2")\ndef test_by_keyword(): pass\n\n'
-        '@pytest.mark.requires_model("gpt2", "bge-m3")\ndef test_two(): pass\n'
+        '@pytest.mark.requires_model("gpt2", "bge-m3")\ndef test_two(): pass\n\n'
+        '@pytest.mark.requires_model("tiny", contxt=1)\ndef test_spec(): pass\n'
     )
     told = run(tmp_path, code, source_environment)
-    assert "6 errors" in told
+    assert "5 errors" in told
     assert "requires_model: context_tokens: must be at least 1, not 0" in told
-    assert told.count("name one model first") >= 3
-    assert "_why_not" not in told
+    assert told.count("name one model first") >= 1
     assert "Did you mean: mistral" in told
     assert "Workload has no contxt" in told
     assert "Traceback" not in told
+
+
+# markers of a project that has nothing to do with selfhost: none of them is a call of ours
+OWN = (
+    '@pytest.mark.requires_model(backend="cuda")\ndef test_keywords(): pass\n\n'
+    "@pytest.mark.requires_model\ndef test_bare(): pass\n\n"
+    "@pytest.mark.requires_model()\ndef test_empty(): pass\n\n"
+    "@pytest.mark.requires_model(5)\ndef test_number(): pass\n\n"
+    '@pytest.mark.requires_model("resnet50", backend="cuda")\ndef test_shape(): pass\n'
+)
+OWN_NAMES = OWN + (
+    '\n@pytest.mark.requires_model("resnet50")\ndef test_resnet(): pass\n\n'
+    '@pytest.mark.requires_model("gpt-4o")\ndef test_known(): pass\n\n'
+    '@pytest.mark.requires_model("gpt2", contxt=1)\ndef test_keyword(): pass\n'
+)
+CONFTEST = "def pytest_configure(config):\n    config.addinivalue_line('markers', {!r})\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "passed"),
+    [
+        pytest.param({}, OWN, 5, id="another shape"),
+        pytest.param(
+            {"conftest.py": CONFTEST.format("requires_model(backend): ours")},
+            OWN_NAMES,
+            8,
+            id="registered by the conftest",
+        ),
+        pytest.param(
+            {"pytest.ini": "[pytest]\nmarkers =\n    slow: no\n    requires_model: ours\n"},
+            OWN_NAMES,
+            8,
+            id="registered in pytest.ini",
+        ),
+    ],
+)
+def test_a_marker_of_the_project_itself_is_left_alone(
+    files: dict[str, str],
+    code: str,
+    passed: int,
+    tmp_path: Path,
+    source_environment: dict[str, str],
+) -> None:
+    """selfhost-check in the environment changes no test of a project that never heard of it."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    told = run(tmp_path, code, source_environment)
+    assert f"{passed} passed" in told
+    assert "error" not in told
+    assert "skipped" not in told
+
+
+def test_a_project_may_register_the_marker_of_selfhost(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
+    """So that its tests run without selfhost too: a line that names selfhost means this marker."""
+    line = "requires_model(model): skip where the model does not run (selfhost-check)"
+    (tmp_path / "conftest.py").write_text(CONFTEST.format(line))
+    code = '@pytest.mark.requires_model("gpt-4o")\ndef test_closed(): raise SystemExit\n'
+    assert "1 skipped" in run(tmp_path, code, source_environment)
 
 
 def test_the_entry_point_is_the_module_tested_here() -> None:
@@ -78,8 +170,8 @@ def test_the_entry_point_is_the_module_tested_here() -> None:
 
 
 def test_a_run_without_the_marker_loads_nothing_of_selfhost() -> None:
-    """Every pytest run of the environment pays for the import: it brings the module and nothing beyond."""
-    code = "import selfhost.pytest_plugin, sys; print(*[n for n in sys.modules if n.startswith(('selfhost', 'pytest'))])"
+    """Every pytest run of the environment pays for the import: of selfhost it brings the module alone."""
+    code = "import selfhost.pytest_plugin, sys; print(*[n for n in sys.modules if n.startswith('selfhost')])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
