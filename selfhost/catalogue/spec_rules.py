@@ -72,10 +72,11 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             if fact not in facts and not fact.startswith(("components.", "files.")):
                 remedy = document.did_you_mean(fact, facts, 'write as "architecture.dtype"', '"{}"')
                 yield (key, fact), "is no table or key of a spec", remedy
-    yield from _record_faults(document, spec.architecture)
+    yield from _record_faults(document, spec)
 
 
-def _record_faults(document: Document, model: Architecture | None) -> Iterator[_Fault]:
+def _record_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
+    model = spec.architecture
     for path, record in document.records:
         if isinstance(record, PublishedFiles):
             yield from _file_faults(document, path, record)
@@ -83,7 +84,9 @@ def _record_faults(document: Document, model: Architecture | None) -> Iterator[_
             name, own = record.quantization, (*path, "quantization")
             yield from _name_faults(document, own, name, record.format)
         elif isinstance(record, Architecture):
-            yield from _row_faults(record)
+            # of a model whose weights are said not to follow the architecture may well be unknown
+            if "parameters.total" not in spec.unknown:
+                yield from _row_faults(record)
         elif model is not None and isinstance(record, LayerPart):
             yield from _layer_faults(document, path, record, model)
         # of a model that cannot be read whole the sizes say nothing

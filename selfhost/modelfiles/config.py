@@ -83,7 +83,7 @@ def _spec(
     is_foreign = not keys.in_gguf or keys.type.get("own_code")
     has_own_code = bool(is_foreign and isinstance(keys.outer.get("auto_map"), dict))
     sources = {"architecture": file}
-    if counts.total:
+    if counts.total or counts.mtp:
         sources["parameters"] = "sum over the architecture"
     if counts.encoders:
         sources["parameters.encoders"] = "estimated from the widths and layers of config.json"

@@ -98,9 +98,12 @@ def read_gguf(path: str) -> LocalModel:
     if not tensors:
         source.refuse(path, "no-tensors")
     quantization = _quantization(model)
-    sizes = {quantization: sum(header.file_bytes for header in headers)}
+    unused = sum(header.unused_bytes for header in headers)
+    if unused:
+        model.notes.append(reason("unused-bytes", unused=unused))
+    sizes = {quantization: sum(header.file_bytes for header in headers) - unused}
     try:
-        spec = _spec(model, sizes, len(headers))
+        spec = _spec(model, sizes, len(headers), unused)
     except Malformed as fault:
         # no converter writes it
         source.refuse(path, "unusable", what=fault)
@@ -151,7 +154,8 @@ def _quantization(model: GgufModel) -> str:
     return held
 
 
-def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
+def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int, unused: int) -> ModelSpec:
+    """The spec of the model in so many `parts`, whose files have `unused` bytes behind `sizes`."""
     architecture, refused = None, None
     try:
         architecture = _architecture(model)
@@ -179,6 +183,8 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     # of one that is both the last counts
     modalities = {bool(embeds): "embedding", model.is_image_model: "image"}
     size_source = SIZE_OF + shown(model.path)
+    if unused:
+        size_source += f", without the {unused:,} bytes behind its tensors"
     return source.spec_of(
         model.path,
         clean(model.values.get("general.name")),

@@ -56,9 +56,12 @@ class Tensor(Record):
 
 
 class Header(Record):
-    """What a file says of itself. `counts` has the lengths of arrays that were not kept."""
+    """What a file says of itself. `counts` has the lengths of arrays that were not kept;
+    `unused_bytes` lie behind the last tensor and its padding, 0 where its size is not known.
+    """
 
     file_bytes: int
+    unused_bytes: int
     values: Mapping[str, Any]
     counts: Mapping[str, int]
     tensors: tuple[Tensor, ...]
@@ -130,8 +133,10 @@ def read_header(path: str) -> Header:
                 counts[key] = length
             else:
                 values[key] = value
-        tensors = _tensors(reader, tensor_count, values.get("general.alignment", 32))
-        return Header(file_bytes=size, values=values, counts=counts, tensors=tensors)
+        tensors, unused = _tensors(reader, tensor_count, values.get("general.alignment", 32))
+        return Header(
+            file_bytes=size, unused_bytes=unused, values=values, counts=counts, tensors=tensors
+        )
 
 
 def _value(reader: _Reader, key: str) -> tuple[Any, int]:
@@ -169,7 +174,8 @@ def _value(reader: _Reader, key: str) -> tuple[Any, int]:
     return list(reader.values(f"{length}{_VALUES[inner]}")), length
 
 
-def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[Tensor, ...]:
+def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[tuple[Tensor, ...], int]:
+    """The entries of the table, and how many bytes lie behind the data of all."""
     if type(alignment) is not int or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
         reader.damaged("general.alignment is no power of two")
     tensors: dict[str, Tensor] = {}
@@ -187,11 +193,14 @@ def _tensors(reader: _Reader, count: int, alignment: Any) -> tuple[Tensor, ...]:
         end = None if tensor.bytes is None else -(-(offset + tensor.bytes) // alignment) * alignment
         data_bytes = max(data_bytes, offset + (tensor.bytes or 1))
         tensors[tensor.name] = tensor
-    whole = -(-reader.place // alignment) * alignment + data_bytes if tensors else 0
+    header_bytes = -(-reader.place // alignment) * alignment
+    whole = header_bytes + data_bytes if tensors else 0
     if whole > reader.file_bytes:
         missing = f"{whole - reader.file_bytes:,} of its {whole:,} bytes are missing"
         source.refuse(reader.path, "cut-short", what=missing)
-    return tuple(tensors.values())
+    is_end_known = bool(tensors) and end is not None
+    unused = max(0, reader.file_bytes - header_bytes - (end or 0)) if is_end_known else 0
+    return tuple(tensors.values()), unused
 
 
 def _tensor(reader: _Reader) -> tuple[Tensor, int]:
