@@ -421,6 +421,13 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
     return sorted(name.removesuffix(ending) for name in files if name.endswith(ending))
 
 
+def spec_files_in(folder: str) -> list[str]:
+    """The paths of the spec files in a folder, in the order of their ids. `SpecError` where it
+    cannot be listed.
+    """
+    return [os.path.join(folder, f"{id}.toml") for id in _names_in(folder)]
+
+
 def misnamed(id: str, file: str) -> tuple[str, str]:
     """What is wrong with a spec in a file of another name than its id, and what to do."""
     message = f'is "{shortened(id)}", but the file is called {shown(file)}'

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from ..catalogue.index import Catalogue, misnamed, open_catalogue
+from ..catalogue.index import misnamed, open_catalogue
 from ..core import TYPE_CHECKING, __version__
 from ..core.errors import SelfhostError
 from ..core.units import utc_today
@@ -39,6 +39,7 @@ from .parser import (
 
 if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize
+    from ..catalogue.spec import ModelSpec
     from ..judge.record import Verdict
     from ..machine.reader import Machine
     from ..reports.layout import Block
@@ -257,6 +258,8 @@ def size(words: list[str]) -> int:
     return code
 
 
+# where a spec begins that is made of no file
+_BY_HAND = "to write one by hand, begin with examples/specs/my-model.toml (keys: specs/README.md)"
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
 _LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
@@ -313,11 +316,13 @@ def spec(words: list[str]) -> int:
     """Check spec files, or make one from a model file."""
     options = parse("spec", words)
 
-    catalogue = open_catalogue(options.specs)
     if options.action == "new":
-        return _new_spec(options, catalogue)
+        return _new_spec(options)
+    if options.id is not None or options.name is not None:
+        raise UsageError("--id and --name are for spec new", remedy="leave them out")
     from ..modelfiles.specfiles import check_spec_files
 
+    catalogue = open_catalogue(options.specs)
     runtimes = catalogue.runtime_ids()
     problems, valid_specs = check_spec_files(options.files, catalogue.specs(), runtimes)
     code = 1 if problems else 0
@@ -333,27 +338,24 @@ def spec(words: list[str]) -> int:
     return code
 
 
-def _new_spec(options: argparse.Namespace, catalogue: Catalogue) -> int:
+def _new_spec(options: argparse.Namespace) -> int:
     from ..modelfiles import read_local, spec_text
 
     if len(options.files) != 1:
         remedy = "name one GGUF file, config.json or model folder"
         raise UsageError("a spec is made of one model", remedy=remedy)
-    local = read_local(options.files[0])
-    template, notes = local.spec, local.notes
-    if options.output is not None and options.format != "json":
-        if os.path.isfile(options.output):
-            remedy = "name another file; what a person may have edited is not replaced"
-            raise UsageError(f"{options.output} is there already", remedy=remedy)
-        from ..catalogue.spec_values import ID
-
-        # folders of specs find a model by the name of its file
-        file = os.path.basename(options.output)
-        name, ending = os.path.splitext(file)
-        if ending == ".toml" and re.fullmatch(ID[0], name):
-            template = template.replace(id=name)
-        elif f"{template.id}.toml" != file:
-            notes += (f"its id {': '.join(misnamed(template.id, file))}",)
+    path = options.files[0]
+    if not os.path.lexists(path) and re.fullmatch(r"[\w-]+", path):
+        raise UsageError(
+            f"{path} does not exist: a spec is made of a model's file", remedy=_BY_HAND
+        )
+    is_file_made = options.output is not None and options.format != "json"
+    if is_file_made and os.path.isfile(options.output):
+        remedy = "name another file; what a person may have edited is not replaced"
+        raise UsageError(f"{options.output} is there already", remedy=remedy)
+    local = read_local(path)
+    template, naming_notes = _named_spec(local.spec, options, is_file_made=is_file_made)
+    notes = [*local.notes, *naming_notes]
     document = {"schema": "selfhost.spec/1", "spec": template, "notes": notes}
     if write_json(options, "record", document):
         return 0
@@ -361,6 +363,42 @@ def _new_spec(options: argparse.Namespace, catalogue: Catalogue) -> int:
     for remark in notes:
         note(f"{remark}\n")
     return 0
+
+
+def _named_spec(
+    spec: ModelSpec, options: argparse.Namespace, *, is_file_made: bool
+) -> tuple[ModelSpec, list[str]]:
+    """The spec with the id and the name that were asked for, and what a person should know of
+    them. Without `--id` a file that is made names the id, for folders of specs find a model by the
+    name of its file; without `--name` the id names a model that has no name of its own.
+    """
+    from ..catalogue.spec_values import ID
+    from ..core.records import fault_of
+    from ..modelfiles import name_by_place
+
+    faults = {
+        "--id": fault_of(options.id or spec.id, str, form=ID),
+        "--name": fault_of(options.name or spec.name, str),
+    }
+    for option, fault in faults.items():
+        if fault is not None:
+            raise UsageError(f"{option}: {fault[0]}", remedy=fault[1])
+    file = os.path.basename(options.output) if is_file_made else None
+    stem, ending = os.path.splitext(file or "")
+    is_named_by_place = spec.name == name_by_place(spec.origin)
+    id = options.id
+    if id is None and ending == ".toml" and re.fullmatch(ID[0], stem):
+        id = stem
+    name = options.name
+    if name is None and id is not None and is_named_by_place:
+        name = id
+    notes: list[str] = []
+    if id is None and is_named_by_place and file is None:
+        notes.append(f'its id is "{spec.id}", after its file or folder: --id states another')
+    spec = spec.replace(id=id or spec.id, name=name or spec.name)
+    if file is not None and file != f"{spec.id}.toml":
+        notes.append(f"its id {': '.join(misnamed(spec.id, file))}")
+    return spec, notes
 
 
 def verify(words: list[str]) -> int:

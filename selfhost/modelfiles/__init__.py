@@ -13,10 +13,10 @@ from ..core.records import shown
 from . import safetensors, source
 from .gguf import read_gguf
 from .safetensors import stored_notes
-from .source import TEXTS, LocalModel, listed, reason
+from .source import TEXTS, LocalModel, listed, name_by_place, reason
 from .specfiles import spec_text
 
-__all__ = ["LocalModel", "read_local", "spec_text", "stored_notes"]
+__all__ = ["LocalModel", "name_by_place", "read_local", "spec_text", "stored_notes"]
 
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000

@@ -159,9 +159,9 @@ def short(value: Any) -> str:
     return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
 
 
-def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
-    """The spec of the model in a file or a folder, by its own name; else by that of the file
-    without its ending and its part, or of the folder, as Hugging Face caches it.
+def name_by_place(path: str) -> str:
+    """What a model is called that has no name of its own: as its file without the ending and its
+    part, or as its folder, as Hugging Face caches it.
     """
     folder, file = os.path.split(os.path.abspath(path))
     if file.lower() == "config.json":
@@ -172,7 +172,12 @@ def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
     if cached.startswith("models--"):
         file = cached.rpartition("--")[2]
     file = re.sub(r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", file, count=1)
-    name = name or clean(file) or "local model"
+    return clean(file) or "local model"
+
+
+def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
+    """The spec of the model in a file or a folder, by its own name, else by that of its place."""
+    name = name or name_by_place(path)
     id = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.") or "local-model"
     return ModelSpec(id=id, name=name, origin=path, **facts)
 

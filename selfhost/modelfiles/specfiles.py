@@ -11,14 +11,14 @@ from itertools import chain
 
 from .. import needs as need
 from ..catalogue.architecture import LAYERS, Architecture
-from ..catalogue.index import misnamed
+from ..catalogue.index import misnamed, spec_files_in
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.spec import ModelSpec, read_spec_file
 from ..catalogue.spec_rules import read_model_spec, value_at
 from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core import Any
 from ..core.errors import Problem, SpecError, WorkloadError
-from ..core.records import Record, shortened
+from ..core.records import Record, shortened, shown
 from ..core.tables import Document, Path, shipped_table
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
@@ -120,12 +120,14 @@ def check_spec_files(
 ) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
     """Every fault of the files, in their order, and the specs of those without one.
 
-    Stated counts and sizes are counted again. A file replaces the spec of the same id in the
+    Of a folder every spec in it is checked, as `--specs` takes them. Stated counts and sizes are
+    counted again. A file replaces the spec of the same id in the
     catalogue, so that a shipped file can be checked against the rest. `runtime_ids` are the
     programs that a spec may name, of which none are checked where there are none. The same file
     named twice is read once. Raises nothing.
     """
     # a file of sources is part of the spec that it lies beside
+    paths, folder_problems = _files_of(paths)
     paths = [re.sub(rf"{re.escape(SOURCES_ENDING)}$", ".toml", path) for path in paths]
     documents = [read_spec_file(path) for path in dict.fromkeys(paths)]
     specs = [_checked_alone(document) for document in documents]
@@ -144,7 +146,27 @@ def check_spec_files(
         _check_sources(document)
     problems = chain.from_iterable(document.all_problems for document in documents)
     pairs = zip(documents, specs, strict=True)
-    return tuple(problems), tuple([spec for file, spec in pairs if spec and file.ok])
+    return (*folder_problems, *problems), tuple([spec for file, spec in pairs if spec and file.ok])
+
+
+def _files_of(paths: Sequence[str]) -> tuple[list[str], list[Problem]]:
+    """The files, and those in the folders; and what is wrong with the folders."""
+    files: list[str] = []
+    problems: list[Problem] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            files.append(path)
+            continue
+        try:
+            found = spec_files_in(path)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        if not found:
+            remedy = "name a folder that holds <id>.toml files"
+            problems.append(Problem(file=shown(path), message="holds no spec", remedy=remedy))
+        files += found
+    return files, problems
 
 
 def checked_spec(path: str) -> ModelSpec:

@@ -85,7 +85,8 @@ def slips(draw: st.DrawFn) -> str:
     row = draw(st.sampled_from(ROWS))
     at = draw(st.integers(0, len(row)))
     put = draw(st.sampled_from(["", "m", "x", "-", "2", '"', "é"]))
-    return row[:at] + put + row[at + draw(st.integers(0, 1)) :]
+    name: str = row[:at] + put + row[at + draw(st.integers(0, 1)) :]
+    return name
 
 
 @settings(
