@@ -9,7 +9,7 @@ from itertools import compress
 
 from ..core.tables import shipped_table
 from ..judge.record import Report
-from .layout import Blocks, Paragraph, Table, clean
+from .layout import Blocks, Column, Paragraph, Table, clean
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
@@ -92,22 +92,43 @@ def notebook(answer: Report) -> str:
 def _body(blocks: Blocks) -> str:
     parts: list[str] = []
     for number, block in enumerate(blocks):
-        if isinstance(block, Paragraph):
-            tag = _tag(number, block)
-            parts.append(f"<{tag}>{''.join(map(_as_html, block.parts))}</{tag}>\n" if tag else "")
-            continue
-        filled = (any(row[at].strip() for row in block.rows) for at in range(len(block.columns)))
-        columns = [*compress(enumerate(block.columns), filled)]
-        titles = "".join(f"<th>{escape(clean(column.title))}</th>" for _, column in columns)
-        head = f"<thead><tr>{titles}</tr></thead>" * any(column.title for _, column in columns)
-        parts.append(f"<table>{head}<tbody>\n")
-        for row in block.rows:
-            cells = (
-                f"<td{' class=n' * column.right}>{_as_html(row[at])}</td>" for at, column in columns
-            )
-            parts.append(f"<tr>{''.join(cells)}</tr>\n")
-        parts.append("</tbody></table>\n")
+        if isinstance(block, Table):
+            parts += _table_parts(block)
+        elif tag := _tag(number, block):
+            parts.append(f"<{tag}>{''.join(map(_as_html, block.parts))}</{tag}>\n")
     return "".join(parts).encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _table_parts(table: Table) -> Iterator[str]:
+    """The lines of a table, without the columns that have nothing in them."""
+    columns = {
+        at: column
+        for at, column in enumerate(table.columns)
+        if any(row[at].strip() for row in table.rows)
+    }
+    head = ""
+    if any(column.title for column in columns.values()):
+        titles = [_cell("th", escape(clean(each.title)), each) for each in columns.values()]
+        head = f"<thead><tr>{''.join(titles)}</tr></thead>"
+    yield f"<table>{head}<tbody>\n"
+    for row in table.rows:
+        cells = [_cell("td", _as_html(row[at]), column) for at, column in columns.items()]
+        yield f"<tr>{''.join(cells)}</tr>\n"
+    yield "</tbody></table>\n"
+
+
+def _cell(tag: str, content: str, column: Column) -> str:
+    """A cell with the classes of its column: `n` of numbers, and `drop1`, `drop2`, … of one that a
+    narrow page may leave out, the highest first.
+    """
+    classes: list[str] = []
+    if column.right and tag == "td":
+        classes.append("n")
+    if column.drop:
+        classes.append(f"drop{column.drop:d}")
+    if not classes:
+        return f"<{tag}>{content}</{tag}>"
+    return f'<{tag} class="{" ".join(classes)}">{content}</{tag}>'
 
 
 def _as_html(text: str) -> str:

@@ -25,6 +25,8 @@ from selfhost import (
 )
 from selfhost.catalogue.spec import License
 from selfhost.cli.main import main
+from selfhost.core.tables import shipped_table
+from selfhost.reports.layout import Column, Table, line
 from selfhost.reports.markup import page
 from selfhost.reports.models_text import list_document
 
@@ -112,3 +114,25 @@ def test_a_file_that_ends_in_html_is_a_page(command: str, tmp_path: Path) -> Non
     words = parsed(path.read_text(encoding="ascii")).text_content()
     assert "Q8_0" in words
     assert "mistral" in words.lower() or "phi-4" in words
+
+
+def test_each_column_says_when_it_may_be_left_out() -> None:
+    """On a narrow screen a page leaves out what a narrow terminal does: each cell, the title too, has the `drop` of its column as a class."""
+    columns = (
+        Column(title="model"),
+        Column(title="size", right=True, drop=2),
+        Column(title="why", drop=1, wrap=True),
+        Column(title="blank", drop=3),
+    )
+    table = Table(columns=columns, rows=(("gpt2", "1 GB", "x", ""), ("phi-4", "9 GB", "y", "")))
+    document = parsed(page([line("Title"), table]))
+    cells = [[cell.get("class") for cell in row] for row in document.xpath("//tr")]
+    assert cells == [[None, "drop2", "drop1"], *[[None, "n drop2", "drop1"]] * 2]
+    style = document.findtext(".//style")
+    drops = {
+        column[2]
+        for each in shipped_table("labels")["tables"].values()
+        for column in each["columns"]
+    }
+    assert all(f".drop{drop}" in style for drop in drops - {0})
+    assert ".drop0" not in style
