@@ -20,6 +20,7 @@ from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
 from ..core import Any, __version__
 from ..core.errors import one_line
 from ..core.records import Record
+from ..core.tables import shipped_table
 from ..needs.records import times
 from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
@@ -129,8 +130,7 @@ def _junit(audit: Audit) -> str:
                 suites[name] = SubElement(root, "testsuite", name=clean(name))
             label = clean(group.row.wanted.label)
             case = SubElement(suites[name], "testcase", name=label, classname=clean(name))
-            if group.row.result is not Result.PASS:
-                _add_outcome(case, group, name)
+            _add_outcome(case, group, name)
     if audit.problems:
         title = "policy and machine records"
         suite = SubElement(root, "testsuite", name=title)
@@ -149,11 +149,22 @@ def _junit(audit: Audit) -> str:
 
 
 def _add_outcome(case: Element, group: Group, name: str) -> None:
-    """What a group's row says in a case of that name: figures of another machine say so."""
-    row, lines = group.row, [*audit_text.details(group)]
+    """What a group's row says in a case of that name: figures of another machine say so. A case
+    that the exit code does not count passes, and its output says what is wrong all the same.
+    """
+    row = group.row
+    lines: list[str] = []
+    if row.result is not Result.PASS:
+        lines = [*audit_text.details(group)]
     if group.count > 1 and name != group.name:
         # without the names of all
         lines = lines[1:]
+    is_uncounted = row.result in audit_text.COUNTED and not row.exit_code
+    if row.result is Result.PASS or is_uncounted:
+        warning = audit_text.warning_words(row)
+        if warning:
+            SubElement(case, "system-out").text = "\n".join([clean(warning), *lines])
+        return
     message = row.reasons[0].reason if row.reasons else lines[-1]
     message = message if name == row.machine else f"{row.machine}: {message}"
     checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted))
@@ -233,15 +244,17 @@ def issues(audit: Audit) -> list[Issue]:
     # of exceptions those that have ended, or cover nothing on machines that were judged
     for use in audit.exceptions:
         if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
-            rule, index = f"exception-{use.use}", use.exemption.index
+            rule, exemption = f"exception-{use.use}", use.exemption
             name, state, remedy = audit_text.exception_words(use)
+            where = f" on {' '.join(map(str, exemption.machines))}" if exemption.machines else ""
             issue = Issue(
                 level="warning",
                 rule=rule,
                 file=file,
-                line=policy.line(("exception", index)),
-                key=f"{rule} {name} {index}",
-                text=f"exception for {shortened(name)}: {state}",
+                line=policy.line(("exception", exemption.index)),
+                # of the policy alone, so that an alert lasts when the words change
+                key=f"{rule} {exemption.rule} of {exemption.model}{where} {exemption.index}",
+                text=f"{shortened(name)}: {state}",
                 remedy=remedy,
             )
             entries.append(issue)
@@ -276,12 +289,24 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
     return f"::{name} {','.join(shown)}::{message.translate(message_codes)}"
 
 
+def _described_rule(rule: str) -> dict[str, Any]:
+    """A rule as code scanning lists it: what it asks, and what to do where it is broken."""
+    asks, remedy = shipped_table("labels")["rules"][rule]
+    return {
+        "id": rule,
+        "shortDescription": {"text": asks},
+        "fullDescription": {"text": f"{asks}."},
+        "help": {"text": remedy, "markdown": remedy},
+    }
+
+
 def _sarif(audit: Audit) -> str:
     """SARIF 2.1.0 in ASCII: results stand at lines of the policy, machines are locations."""
     entries = issues(audit)
     listed, rest = entries[:_MOST_RESULTS], len(entries[_MOST_RESULTS:])
     rules = list(dict.fromkeys(issue.rule for issue in listed))
-    driver = {"name": "selfhost", "version": __version__, "rules": [{"id": rule} for rule in rules]}
+    described = [_described_rule(rule) for rule in rules]
+    driver = {"name": "selfhost", "version": __version__, "rules": described}
     more = {"message": {"text": f"{times(rest, 'more result')}, not listed"}}
     invocation = {
         "executionSuccessful": not audit.problems,

@@ -89,21 +89,31 @@ def hosts(names: Iterable[str]) -> str:
 
 
 def exception_words(use: ExemptionUse) -> tuple[str, str, str | None]:
-    """`memory of mistral-7b on host:edge-*`, what became of that exception, and what to do about it
-    and who would, None for nothing.
+    """`exception from the rule memory for mistral-7b on host:edge-*`, what became of it, and what
+    to do about it and who would, None for nothing.
     """
-    each, is_over, rows = use.exemption, use.use is Use.EXPIRED, times(use.rows, "verdict")
-    where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
-    name = f"{each.rule} of {each.model}{where}"
+    exemption = use.exemption
+    where = ""
+    if exemption.machines:
+        where = f" on {' '.join(map(str, exemption.machines))}"
+    name = f"exception from the rule {exemption.rule} for {exemption.model}{where}"
+    is_over = use.use is Use.EXPIRED
+    verdicts = times(use.rows, "verdict")
     if use.rows and is_over:
-        remedy = f"make the model run there, or have its owner renew it: {each.owner}"
-        return name, f"ended on {each.expires}; {rows} would need it", remedy
+        remedies = words.LABELS["exception_remedies"]
+        remedy = remedies.get(exemption.rule, remedies[""])
+        fate = f"ended on {exemption.expires}; {verdicts} would need it"
+        return name, fate, f"{remedy}, or have {exemption.owner} renew it"
     if use.rows:
-        return name, f"covers {rows}, until {each.expires}", None
-    state = "covers nothing any more" if use.concerned else "concerns no machine of this audit"
-    ends = f"ended on {each.expires}, and {state}"
-    fate = ends if is_over else f"{state} (it ends on {each.expires})"
-    return name, fate, f"remove it; its owner is {each.owner}" if use.concerned else None
+        return name, f"covers {verdicts}, until {exemption.expires}", None
+    state = "concerns no machine of this audit"
+    if use.concerned:
+        state = "covers nothing any more"
+    fate = f"{state} (it ends on {exemption.expires})"
+    if is_over:
+        fate = f"ended on {exemption.expires}, and {state}"
+    remedy = f"remove it from the policy; its owner is {exemption.owner}"
+    return name, fate, remedy if use.concerned else None
 
 
 def _head(audit: Audit, lists_problems: bool) -> Blocks:
@@ -187,6 +197,17 @@ def _reasons(group: Group, style: str) -> Blocks:
     rest += " (not counted)" if row.result in COUNTED and row.exit_code == 0 else ""
     yield line(Span(row.result, style), " ", name, ": ", label, rest, indent=2)
     yield from () if passes else texts(details(group), indent=4)
+
+
+def warning_words(row: Row) -> str:
+    """What is wrong with a row that the exit code does not count: `warns: speed (…)` of one that
+    passes, `does not run, which this policy does not count`; empty for nothing.
+    """
+    if row.result is Result.FAIL:
+        return "warning: does not run, which this policy does not count"
+    if row.result is Result.UNKNOWN:
+        return "warning: it is not known whether it runs, which this policy does not count"
+    return _warnings(row)
 
 
 def details(group: Group) -> Iterator[str]:

@@ -21,10 +21,10 @@ from helpers.audits import audit, exception, model, render
 from helpers.each import each
 from helpers.paths import DATA, RECORDS
 from helpers.written import validate
-from selfhost.audit.rows import Audit
+from selfhost.audit.rows import Audit, Use
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
-from selfhost.judge.checks import Outcome
+from selfhost.judge.checks import CHECKS, Outcome
 from selfhost.reports import audit_formats
 from selfhost.reports.audit_formats import MOST_SHOWN, State, state_of
 
@@ -305,6 +305,94 @@ def test_sarif_lists_what_code_scanning_shows(monkeypatch: pytest.MonkeyPatch) -
     text = render("sarif", SITUATIONS["a bad record"].replace(problems=(BAD, BAD, BAD)))
     assert of_sarif(text).things == 1
     assert "2 more results, not listed" in text
+
+
+def junit_cases(of: Audit) -> dict[str, tuple[list[str], str]]:
+    """By the model's name the elements of its case, and what it printed."""
+    tree = etree.fromstring(render("junit", of).encode())
+    return {
+        case.get("name"): ([part.tag for part in case], case.findtext("system-out", ""))
+        for case in tree.iter("testcase")
+    }
+
+
+@pytest.mark.parametrize(
+    ("situation", "said"),
+    [
+        pytest.param("uncounted", "does not run", id="a warning that fails"),
+        pytest.param("ignored", "not known whether it runs", id="an unknown that is ignored"),
+    ],
+)
+def test_what_the_policy_does_not_count_passes_in_junit_and_says_so(
+    situation: str, said: str
+) -> None:
+    """It was judged, so it is no skipped case: it passes as the pipeline does, and its output tells why a person should look."""
+    elements, output = junit_cases(SITUATIONS[situation])["gpt2"]
+    assert elements == ["system-out"]
+    assert said in output.splitlines()[0]
+    assert "the memory is" in output
+    assert "to do: mend the memory" in output
+
+
+def test_a_model_that_runs_with_a_warning_says_so_in_junit() -> None:
+    """A green case, with what warns in its output; one without a warning has none."""
+    of = audit(TWO, ("m1",), {("mistral-7b", "m1"): {"speed": Outcome.WARN}})
+    cases = junit_cases(of)
+    assert cases["mistral-7b"][0] == ["system-out"]
+    assert cases["mistral-7b"][1].startswith("warns: speed")
+    assert cases["gpt2"] == ([], "")
+
+
+def test_what_is_excepted_is_a_skipped_case_in_junit() -> None:
+    """It would fail, and somebody decided that it may."""
+    assert junit_cases(SITUATIONS["excepted"])["mistral-7b"][0] == ["skipped"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [*CHECKS, "route", "not-judged", *(f"exception-{use}" for use in (Use.EXPIRED, Use.UNUSED))],
+)
+def test_code_scanning_shows_a_text_for_every_rule(rule: str) -> None:
+    """What a rule asks, and what to do where it is broken: GitHub shows an id alone otherwise."""
+    described = audit_formats._described_rule(rule)
+    assert described["id"] == rule
+    assert described["shortDescription"]["text"][0].isupper()
+    assert described["help"]["text"].endswith(".")
+
+
+def test_the_rules_of_a_report_are_described() -> None:
+    """Those of its results, each once."""
+    log = json.loads(render("sarif", SITUATIONS["fails"]))
+    (rule,) = log["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["shortDescription"]["text"] == "A model fits in the memory of the machine"
+
+
+@pytest.mark.parametrize(
+    ("rule", "remedy"),
+    [
+        pytest.param("memory", "make the model run there", id="memory"),
+        pytest.param("weights", "name a model whose weights are published", id="weights"),
+        pytest.param("license", "name a model whose license allows it", id="license"),
+    ],
+)
+def test_an_exception_that_has_ended_says_what_ends_the_need_of_it(rule: str, remedy: str) -> None:
+    """No machine makes a closed model run."""
+    text = model("gpt-4o") + exception("gpt-4o", rule=f'"{rule}"')
+    of = audit(text, ("m1",), {("gpt-4o", "*"): {rule: FAIL}}, today="2027-04-01")
+    (issue,) = [each for each in audit_formats.issues(of) if each.rule == "exception-expired"]
+    assert issue.text == (
+        f"exception from the rule {rule} for gpt-4o: ended on 2027-03-31; 1 verdict would need it"
+    )
+    assert issue.remedy == f"{remedy}, or have infra@example.com renew it"
+
+
+def test_an_unused_exception_is_no_unused_memory() -> None:
+    """The sentence names the exception first."""
+    (issue,) = audit_formats.issues(SITUATIONS["unused"])
+    assert issue.text == (
+        "exception from the rule memory for gpt2: covers nothing any more (it ends on 2027-03-31)"
+    )
+    assert issue.remedy == "remove it from the policy; its owner is infra@example.com"
 
 
 # ------------------------------------------------------------------ monitoring
