@@ -57,7 +57,7 @@ def check(
     """
     catalogue, workload, machine, notes = _with_defaults([model], workload, machine, specs, fields)
     verdict = check_with(catalogue, model, workload, machine, instead=alternatives)
-    return verdict.replace(notes=(*verdict.notes, *notes))
+    return verdict.replace(notes=(*notes, *verdict.notes))
 
 
 def can_run(

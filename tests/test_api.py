@@ -39,6 +39,7 @@ from selfhost import (
 )
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
+from selfhost.cli.main import main
 from selfhost.core.errors import NotAModelError
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
@@ -505,3 +506,15 @@ def test_a_variant_with_open_weights_that_does_not_exist_is_said_not_to(name: st
     with pytest.raises(UnknownModelError, match="never published") as caught:
         check(name)
     assert "gpt-oss-20b" in caught.value.nearest
+
+
+def test_notes_stand_in_one_order_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a model asked alone, among several, and by a program."""
+    words = ["--min-speed", "5", "--machine", "RTX 4090", "--json"]
+    assert main(["check", "whisper-large-v3", *words]) == 0
+    alone = loads(capsys.readouterr().out)["notes"]
+    main(["check", "whisper-large-v3", "gpt2", *words])
+    among = loads(capsys.readouterr().out)["verdicts"][0]["notes"]
+    asked = check("whisper-large-v3", min_tokens_per_second=5, machine="RTX 4090")
+    assert alone == among == asked.to_json()["notes"]
+    assert len(alone) == 2

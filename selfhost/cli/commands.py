@@ -134,14 +134,21 @@ def _judge_each(
             except SelfhostError as error:
                 errors[name] = error
         by_machine.append(judged)
-    # of several it stands among how their names were understood
-    field = "notes" if sum(map(len, by_machine)) == 1 else "understood_as"
     notes, options.notes = options.notes, ()
-    for verdicts in by_machine if notes else ():
-        verdicts[:] = [
-            verdict.replace(**{field: (*getattr(verdict, field), *notes)}) for verdict in verdicts
-        ]
+    if notes:
+        is_alone = sum(map(len, by_machine)) == 1
+        for verdicts in by_machine:
+            verdicts[:] = [_with_machine_notes(each, notes, is_alone) for each in verdicts]
     return by_machine, errors
+
+
+def _with_machine_notes(verdict: Verdict, notes: Sequence[str], is_alone: bool) -> Verdict:
+    """The verdict with what the machine's name can mean: behind how the model was understood and
+    before all other notes. Of several verdicts it stands among how their names were understood.
+    """
+    if is_alone:
+        return verdict.replace(notes=(*notes, *verdict.notes))
+    return verdict.replace(understood_as=(*verdict.understood_as, *notes))
 
 
 def compare(words: list[str]) -> int:
@@ -178,7 +185,7 @@ def show(words: list[str]) -> int:
         one_machine(options),
     )
     # said in the answer itself, for standard error is often thrown away
-    notes, options.notes = (*shown.verdict.notes, *options.notes), ()
+    notes, options.notes = (*options.notes, *shown.verdict.notes), ()
     shown = shown.replace(verdict=shown.verdict.replace(notes=notes))
     if write_json(options, "record", shown):
         return 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.machines import VM
 from helpers.needs_of import asked, memory, model, paired, runtime
+from selfhost import check
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import Parameters
 from selfhost.core.tables import shipped_table
@@ -111,3 +114,41 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
         assert answer.unknown or answer.memory
         for term in answer.memory.terms if answer.memory else ():
             assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes
+
+
+# An encoder reads its whole context as one batch, and rounds the activations of all its tokens to meet the weights: for a K type to Q8_K, 292
+# bytes of 256, for Q8_0 to Q8_0, 34 bytes of 32 (`vec_dot_type` in ggml-cpu.c, block_q8_K and block_q8_0 in ggml-common.h, ggml-org/llama.cpp).
+@pytest.mark.parametrize(
+    ("name", "widest"),
+    [
+        pytest.param("all-distilroberta-v1", 3072, id="all-distilroberta-v1"),
+        pytest.param("bge-base-zh-v1.5", 3072, id="bge-base-zh-v1.5"),
+    ],
+)
+def test_a_larger_type_may_need_less_scratch(name: str, widest: int) -> None:
+    """Of one batch of 131,072 tokens more than its larger weights need; everything else grows with the type."""
+    tokens = 131_072
+    terms: dict[str, dict[str, int]] = {}
+    for quantization in ("Q6_K", "Q8_0"):
+        verdict = check(
+            name, quantization=quantization, context_tokens=tokens, runtime="llama.cpp", machine=VM
+        )
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        terms[quantization] = {each.name: each.bytes for each in verdict.needs.memory.terms}
+    grown = {key: terms["Q8_0"][key] - terms["Q6_K"][key] for key in terms["Q6_K"]}
+    assert grown.pop("runtime") == tokens * widest * 34 // 32 - tokens * widest * 292 // 256
+    assert all(more >= 0 for more in grown.values())
+
+
+def test_q2_k_of_gpt_oss_is_larger_than_q3_k_s() -> None:
+    """Rows of 2,880 are no multiple of 256. llama-quantize (src/llama-quant.cpp) wants Q4_K for the values of a Q2_K with four or more heads
+    to a key, and falls back to Q5_0, 22 bytes of 32; in a Q3_K_S they are Q3_K and fall back to Q4_0, 18 bytes of 32."""
+    sizes = {}
+    for quantization in ("Q2_K", "Q3_K_S"):
+        verdict = check("gpt-oss-20b", quantization=quantization, runtime="llama.cpp", machine=VM)
+        assert verdict.needs is not None
+        assert verdict.needs.files is not None
+        sizes[quantization] = verdict.needs.files.bytes
+    layers, row, values = 24, 2_880, 8 * 64
+    assert sizes["Q2_K"] - sizes["Q3_K_S"] == layers * row * values * (22 - 18) // 32
