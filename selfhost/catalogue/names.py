@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain
 
 from ..core import TYPE_CHECKING, Any
@@ -297,14 +298,29 @@ def _original(name: str, catalogue: Catalogue) -> Resolution | None:
     return next((Resolution(spec_id=id) for id in ids if id is not None), None)
 
 
+@cache
+def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """By a base model's repository, without its account and as `canonical` writes it: the account,
+    and the model that was tuned from it.
+    """
+    tuned: dict[str, list[tuple[str, str]]] = {}
+    for outline in catalogue.outlines.values():
+        account, _, repository = (outline.tuned_from or "").lower().partition("/")
+        if repository:
+            tuned.setdefault(canonical(repository), []).append((account, outline.id))
+    return tuned
+
+
 def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
     """The model of the same size that was tuned from the base model of this repository."""
-    key, tuned = canonical(base), list[str]()
-    for outline in catalogue.outlines.values() if form is None or form.runtime is None else ():
-        account, _, repository = (outline.tuned_from or "").lower().partition("/")
-        is_base = bool(repository) and canonical(repository) == key
-        if is_base and owner.lower() in (account, "", *CONVERTERS):
-            tuned += [outline.id] if sizes_in(outline.id) >= sizes_in(key) else []
+    if form is not None and form.runtime is not None:
+        return None
+    key = canonical(base)
+    tuned = [
+        id
+        for account, id in _tuned_by_base(catalogue).get(key, ())
+        if owner.lower() in (account, "", *CONVERTERS) and sizes_in(id) >= sizes_in(key)
+    ]
     if not tuned:
         return None
     # of the same line before any other

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from . import Any
 from .records import Record
@@ -63,14 +63,26 @@ class SelfhostError(Exception):
     """Base of every error that selfhost raises on purpose.
 
     `message` is what is wrong, `remedy` what to type instead, or None; `nearest` are names that
-    were perhaps meant, closest first.
+    were perhaps meant, closest first. A function that finds them is called when they are first
+    read.
     """
 
     def __init__(
-        self, message: str, *, remedy: str | None = None, nearest: Iterable[str] = ()
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        nearest: Iterable[str] | Callable[[], Iterable[str]] = (),
     ) -> None:
         super().__init__(message)
-        self.message, self.remedy, self.nearest = message, remedy, tuple(nearest)
+        self.message, self.remedy = message, remedy
+        self._nearest = nearest if callable(nearest) else tuple(nearest)
+
+    @property
+    def nearest(self) -> tuple[str, ...]:
+        if callable(self._nearest):
+            self._nearest = tuple(self._nearest())
+        return self._nearest
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a process pool sends errors back pickled, and some take arguments without a default

@@ -1,0 +1,65 @@
+"""A name that no model goes by: what is said of it at once, and what only when it is shown."""
+
+from __future__ import annotations
+
+import difflib
+import pickle
+
+import pytest
+
+from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.searching import resolve
+from selfhost.core.errors import UnknownModelError
+
+
+def unknown(name: str) -> UnknownModelError:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(name, open_catalogue())
+    return caught.value
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words for which alike names were looked for, which takes longer than all else."""
+    words: list[str] = []
+    find = difflib.get_close_matches
+
+    def counted(word: str, *args: object, **options: object) -> list[str]:
+        words.append(word)
+        return find(word, *args, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    return words
+
+
+def test_near_names_are_looked_for_when_they_are_first_read(compared: list[str]) -> None:
+    error = unknown("mistrl-7b")
+    assert "not in the catalogue" in error.message
+    assert compared == []
+    assert "mistral:7b" in error.nearest
+    assert error.nearest == error.nearest
+    assert compared == ["mistrl-7-b"]
+
+
+def test_an_error_of_another_process_still_finds_near_names() -> None:
+    """A process of an audit sends its errors pickled."""
+    error = unknown("mistrl-7b")
+    sent = pickle.loads(pickle.dumps(error))
+    assert (sent.message, sent.nearest) == (error.message, error.nearest)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        pytest.param("mistrl-7b", "mistral:7b", id="a letter left out"),
+        pytest.param("gemma-33-27b", "gemma-3-27b-it", id="a digit too many"),
+        pytest.param("qwen2.5-coedr-7b-instruct", "qwen2.5-coder-7b-instruct", id="two swapped"),
+        pytest.param("xistral-7b-instruct-v0.3", "mistral-7b-instruct-v0.3", id="the first letter"),
+        pytest.param("mistral-7b-instruct-v0.4", "mistral-7b-instruct-v0.3", id="another release"),
+        pytest.param("llama3.1:9b", "llama3.1:8b", id="another size"),
+    ],
+)
+def test_the_name_that_was_meant_is_among_the_nearest(typed: str, meant: str) -> None:
+    near = unknown(typed).nearest
+    ids = {resolve(name, open_catalogue()).spec_id for name in near}
+    assert resolve(meant, open_catalogue()).spec_id in ids
