@@ -35,8 +35,12 @@ Outcomes = list[Sorted] | SelfhostError
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
+# questions of one task: a policy may have tens of thousands
+_MOST_QUESTIONS = 250
 # up to so many machines are judged one by one
 _FEW = 4
+# a policy with more questions that cannot be judged is judged no further
+MOST_REFUSED = 1_000
 # the numbers that a check rests on, by the first word of their slots
 _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
 # by the first word of a slot, which of them it is; memory all others
@@ -54,8 +58,15 @@ class Alike:
         self.hardest: tuple[float, int] | None = None
 
 
+# an entry of the policy that asks a question: its index, and the exceptions on the machine
+Asking = tuple[int, tuple[int, ...]]
+
+
 class FleetJudge:
-    """Judges a policy's entries: `placed` are for a machine, `refused` could not be judged."""
+    """Judges a policy's entries: `placed` are for a machine, `refused` could not be judged. Entries
+    that ask the same are judged once. `is_cut_off`: so many were refused that others were not
+    looked at.
+    """
 
     def __init__(
         self, policy: Policy, machines: Machines, judge: Judge, exceptions: Exemptions
@@ -63,12 +74,18 @@ class FleetJudge:
         self._policy, self._machines, self._judge = policy, machines, judge
         self._exceptions = exceptions
         self.refused: dict[int, SelfhostError] = {}
+        self.is_cut_off = False
         self.placed: set[int] = set()
+        # by entry the first that asks the same
+        first_by_question: dict[object, int] = {}
+        self._first = [
+            first_by_question.setdefault(wanted.question, wanted.index) for wanted in policy.models
+        ]
         self._alike: dict[tuple[int, object, tuple[int, ...]], Alike] = {}
+        # by question and machine, for entries that ask the same
+        self._verdicts: dict[tuple[int, int], Verdict] = {}
         # numbers of machines by kind, basis of memory, and entries with the exceptions there
-        self._batches: dict[
-            tuple[int, str, tuple[tuple[int, tuple[int, ...]], ...]], list[int]
-        ] = {}
+        self._batches: dict[tuple[int, str, tuple[Asking, ...]], list[int]] = {}
         for number, machine in enumerate(machines):
             entries = []
             for wanted in policy.models:
@@ -91,19 +108,30 @@ class FleetJudge:
         tasks = [*self._tasks()]
         whole, done = sum(task.work for task in tasks), 0.0
         verdicts, rules = len(self._machines) * len(self._policy.models), self._policy.exceptions
+        refused: set[int] = set()
         for task, results in _task_results(tasks, self._judge):
-            for (wanted, concerning), result in zip(task.entries, results, strict=True):
+            for (wanted, asking), result in zip(task.entries, results, strict=True):
                 if isinstance(result, SelfhostError):
-                    self.refused.setdefault(wanted.index, result)
+                    refused.add(wanted.index)
+                    for index, _ in asking:
+                        self.refused.setdefault(index, result)
                     continue
                 for key, lacks, hardest, numbers in result:
                     checks = {check for check, _, _ in key[-1]}
-                    own = tuple([each for each in concerning if rules[each].rule in checks])
-                    alike = self._alike.setdefault((wanted.index, key, own), Alike(wanted, own))
-                    alike.numbers.extend(numbers)
-                    alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
+                    for index, concerning in asking:
+                        own = tuple([each for each in concerning if rules[each].rule in checks])
+                        alike = self._alike.setdefault(
+                            (index, key, own), Alike(self._policy.models[index], own)
+                        )
+                        alike.numbers.extend(numbers)
+                        alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
             done += task.work
             tell(done / whole, verdicts)
+            if len(refused) > MOST_REFUSED and done < whole:
+                self.is_cut_off = True
+                # what was judged so far is no answer
+                self._alike.clear()
+                return
         for index in self.refused:
             self._alike = {key: each for key, each in self._alike.items() if key[0] != index}
         for alike in self._alike.values():
@@ -113,29 +141,44 @@ class FleetJudge:
         """The work of all batches, in tasks of about the same size."""
         for (kind, basis, entries), batch in self._batches.items():
             template, slots = self._machines.kinds[kind]
-            wanted = tuple([(self._policy.models[index], own) for index, own in entries])
-            parts = _parts(slots, self._machines.numbers, batch) if entries else []
-            rows: dict[int, Numbers] = {}
-            work = 0.0
-            for count, part in enumerate(parts, 1):
-                rows |= {number: self._machines.numbers[number] for number in part}
-                work += sum(
-                    len(part) if each.members else 1 + 3 * log2(len(part)) for each, _ in wanted
-                )
-                if work > _WORK_OF_TASK or count == len(parts):
+            asking: dict[int, list[Asking]] = {}
+            for index, concerning in entries:
+                asking.setdefault(self._first[index], []).append((index, concerning))
+            questions = [(self._policy.models[first], same) for first, same in asking.items()]
+            parts = _parts(slots, self._machines.numbers, batch)
+            for start in range(0, len(questions), _MOST_QUESTIONS):
+                asked = tuple(questions[start : start + _MOST_QUESTIONS])
+                for rows, work in self._shares(parts, asked):
                     yield Task(
                         template=template,
                         slots=slots,
                         basis=basis,
                         rows=rows,
-                        entries=wanted,
+                        entries=asked,
                         work=work,
                     )
-                    rows, work = {}, 0.0
+
+    def _shares(
+        self, parts: Sequence[Sequence[int]], asked: Sequence[tuple[Wanted, list[Asking]]]
+    ) -> Iterator[tuple[dict[int, Numbers], float]]:
+        """The machines of these parts with their numbers, as many as make the work of a task."""
+        rows: dict[int, Numbers] = {}
+        work = 0.0
+        for part in parts:
+            rows |= {number: self._machines.numbers[number] for number in part}
+            one_by_one = len(part)
+            halving = 1 + 3 * log2(len(part))
+            work += sum(one_by_one if wanted.members else halving for wanted, _ in asked)
+            if work > _WORK_OF_TASK:
+                yield rows, work
+                rows, work = {}, 0.0
+        if rows:
+            yield rows, work
 
     def groups(self, change_of: Callable[[Row], str | None] | None = None) -> Iterator[Group]:
         """The machines that fare alike, entry after entry; with `change_of` those that changed."""
         names = self._machines.names
+        self._verdicts.clear()
         for alike in sorted(
             self._alike.values(), key=lambda each: (each.wanted.index, min(each.numbers))
         ):
@@ -158,19 +201,25 @@ class FleetJudge:
 
     def _row(self, alike: Alike, number: int) -> Row:
         machine = self._machines[number]
-        verdict = self._judge(alike.wanted, self._policy.memory_basis(machine), machine)
+        asked = self._first[alike.wanted.index], number
+        verdict = self._verdicts.get(asked)
+        if verdict is None:
+            verdict = self._judge(alike.wanted, self._policy.memory_basis(machine), machine)
+            self._verdicts[asked] = verdict
         covers = self._exceptions.covers(alike.exceptions)
         return row_of(self._policy, alike.wanted, machine.name, verdict, covers)
 
 
 class Task(Record):
-    """Machines of one kind, to be judged for entries of the policy, each with its exceptions."""
+    """Machines of one kind, and entries of the policy that ask different things, each with all that
+    ask the same.
+    """
 
     template: Machine
     slots: tuple[Slot, ...]
     basis: str
     rows: dict[int, Numbers]
-    entries: tuple[tuple[Wanted, tuple[int, ...]], ...]
+    entries: tuple[tuple[Wanted, list[Asking]], ...]
     # about how many judgements it takes
     work: float
 

@@ -8,12 +8,14 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
+from itertools import islice
 
 from ..catalogue.openness import canonical_expression
 from ..core import Any
 from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import DAY, Record, read_by, shortened
-from ..core.tables import TABLES, Document, Table, shipped_table
+from ..core.tables import TABLES, Document, Remedy, Table, shipped_table
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
@@ -60,7 +62,7 @@ FACT_KEYS: Mapping[str, tuple[str, str]] = {
     "gpu": ("accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'),
 }
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
-Fault = tuple[int, str, str, str | None]
+Fault = tuple[int, str, str, Remedy]
 
 
 def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
@@ -70,9 +72,7 @@ def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
-    tables = table.document.values.get("class")
-    tables = tables if isinstance(tables, list) else ()
-    names = [str(each.get("name")) for each in tables if isinstance(each, dict)]
+    names = _class_names(table.document)
     kept: list[Selector] = []
     for index, text in enumerate(values or ()):
         # others, whose faults are noted, may be no texts
@@ -85,10 +85,18 @@ def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
         kept.append(selector)
         name = selector.pattern
         if selector.kind == "class" and name not in names:
-            remedy, near = f'add [[class]] with name = "{name}"', names[:_MOST_COMPARED]
+            remedy, near = f'add [[class]] with name = "{name}"', [*islice(names, _MOST_COMPARED)]
             meant = table.document.did_you_mean(name, near, remedy, '"class:{}"')
             table.document.add(path, f'no [[class]] has the name "{name}"', meant)
     return tuple(kept)
+
+
+@lru_cache(maxsize=1)
+def _class_names(document: Document) -> Mapping[str, None]:
+    """The names of the file's classes, whatever else is wrong with them."""
+    tables = document.values.get("class")
+    tables = tables if isinstance(tables, list) else ()
+    return dict.fromkeys(str(table.get("name")) for table in tables if isinstance(table, dict))
 
 
 def _bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
@@ -157,12 +165,17 @@ def _needs(root: Table, key: str) -> Workload:
 
 def _classes(root: Table, key: str) -> tuple[MachineClass, ...]:
     tables: tuple[Table, ...] = root.get(key, TABLES)
-    kept: tuple[MachineClass, ...] = tuple([each.as_record(MachineClass) for each in tables])
-    for at, (table, each) in enumerate(zip(tables, kept, strict=True)):
-        if each.name and any(each.name == earlier.name for earlier in kept[:at]):
-            message = f'"{each.name}" is the name of an earlier class'
+    classes: list[MachineClass] = []
+    names: set[str] = set()
+    for table in tables:
+        machine_class: MachineClass = table.as_record(MachineClass)
+        classes.append(machine_class)
+        if machine_class.name in names:
+            message = f'"{machine_class.name}" is the name of an earlier class'
             table.problem("name", message, "rename one of the two")
-    return kept
+        if machine_class.name:
+            names.add(machine_class.name)
+    return tuple(classes)
 
 
 class Selector(Record):
@@ -251,6 +264,12 @@ class Wanted(Record):
     require_runtime: bool = False
     members: tuple[Wanted, ...] = ()
 
+    @property
+    def question(self) -> object:
+        """What a verdict rests on: entries with equal ones have the same verdict everywhere."""
+        members = tuple([member.question for member in self.members])
+        return self.name, self.asked, self.require_runtime, members
+
 
 class Exemption(Record):
     """One `[[exception]]`: one finding of one model passes until the day `expires` (UTC)."""
@@ -285,8 +304,8 @@ class Policy(Record):
         answers: list[bool | None] = []
         for selector in selectors:
             if selector.kind == "class":
-                named = (each for each in self.classes if each.name == selector.pattern)
-                answers += [each.holds(machine) for each in named]
+                named = self.classes_by_name.get(selector.pattern)
+                answers.append(named is not None and named.holds(machine))
             else:
                 is_host = selector.key is None
                 text = machine.name if is_host else machine.labels.get(selector.key or "")
@@ -295,10 +314,21 @@ class Policy(Record):
             return True
         return None if None in answers else False
 
+    @cached_property
+    def classes_by_name(self) -> Mapping[str, MachineClass]:
+        """The classes, whose names differ."""
+        return {machine_class.name: machine_class for machine_class in self.classes}
+
+    @cached_property
+    def _classes_with_memory(self) -> Sequence[MachineClass]:
+        return [machine_class for machine_class in self.classes if machine_class.memory]
+
     def memory_basis(self, machine: Machine) -> str:
         """That of the first class that states one and to which the machine belongs."""
-        stated = (each.memory for each in self.classes if each.memory and each.holds(machine))
-        return next(stated, "default")
+        for machine_class in self._classes_with_memory:
+            if machine_class.memory and machine_class.holds(machine):
+                return machine_class.memory
+        return "default"
 
     def document(self) -> Document:
         """The file anew, for the lines of what shows only later."""
@@ -330,7 +360,8 @@ def read_policy(document: Document) -> Policy:
         message = f"is {version}, and this selfhost reads schema {SCHEMA}"
         root.problem("schema", message, f"write schema = {SCHEMA}")
     policy = Policy(file=document.file, text=document.text or "", **root.fields(Policy))
-    models = [_model(table, policy.needs) for table in root.get("model", TABLES)]
+    alike: dict[Workload, Workload] = {}
+    models = [_model(table, policy.needs, alike) for table in root.get("model", TABLES)]
     models += _together(root, policy.needs, models)
     exceptions = _exceptions(root, dict.fromkeys(wanted.name for wanted in models))
     root.close()
@@ -342,10 +373,15 @@ def read_policy(document: Document) -> Policy:
     return policy.replace(models=_labelled(models), exceptions=exceptions)
 
 
-def _model(table: Table, needs: Workload) -> Wanted:
+def _model(table: Table, needs: Workload, alike: dict[Workload, Workload]) -> Wanted:
+    """One `[[model]]`. `alike` keeps what was asked, so that equal entries ask the same object."""
     name = table.get("name", "str", required=True) or ""
     stated = {key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in ASKED}
-    asked = needs.replace(**{**stated, "parallel": stated["parallel"] or 1})
+    stated = {key: value for key, value in stated.items() if value is not None}
+    asked = needs
+    if stated:
+        asked = needs.replace(**stated)
+        asked = alike.setdefault(asked, asked)
     where, is_required = table.fields(Wanted), bool(table.get("require_runtime", "bool"))
     table.close(_OF_ALL)
     index = int(table.path[-1])
@@ -404,10 +440,12 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
             parts += [f"on {' '.join(map(str, wanted.machines))}"] * bool(wanted.machines)
         labels.append(", ".join(parts))
     times = Counter(labels)
-    return tuple(
-        wanted.replace(label=label if times[label] == 1 else f"{label} (model[{wanted.index}])")
-        for wanted, label in zip(models, labels, strict=True)
-    )
+    labelled: list[Wanted] = []
+    for wanted, label in zip(models, labels, strict=True):
+        if times[label] > 1:
+            label = f"{label} (model[{wanted.index}])"
+        labelled.append(wanted if label == wanted.label else wanted.replace(label=label))
+    return tuple(labelled)
 
 
 def _exceptions(root: Table, names: Mapping[str, None]) -> tuple[Exemption, ...]:
@@ -417,8 +455,9 @@ def _exceptions(root: Table, names: Mapping[str, None]) -> tuple[Exemption, ...]
         table.close()
         model = stated["model"]
         if model is not None and model not in names:
-            remedy, near = "write the name as its [[model]] does, or remove the exception", [*names]
-            meant = table.document.did_you_mean(model, near[:_MOST_COMPARED], remedy, '"{}"')
+            remedy = "write the name as its [[model]] does, or remove the exception"
+            near = [*islice(names, _MOST_COMPARED)]
+            meant = table.document.did_you_mean(model, near, remedy, '"{}"')
             table.problem("model", f'no [[model]] has the name "{model}"', meant)
         kept.append(Exemption(index=index, **stated))
     return tuple(kept)

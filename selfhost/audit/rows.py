@@ -208,7 +208,8 @@ def row_of(
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     """The row of a machine of which a fact is unread that the policy's class asks for."""
     names = [each.pattern for each in wanted.machines if each.kind == "class"]
-    classes = [each for name in names for each in policy.classes if each.name == name]
+    by_name = policy.classes_by_name
+    classes = [by_name[name] for name in names if name in by_name]
     reasons = [
         Reason(
             check=None,

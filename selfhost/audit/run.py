@@ -40,7 +40,7 @@ from ..machine.record import Machine
 from ..needs.quantization import LAYOUTS
 from ..needs.records import times
 from .drafts import NOT_JUDGED
-from .fleet_judge import FleetJudge, Judge, Progress
+from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Progress
 from .machines import RECORD_IT, Fleet, Machines
 from .policy import FACT_KEYS, Fault, MachineClass, Policy, Wanted, read_policy
 from .rows import Audit, Exemptions, Result, Row, Since, listed
@@ -84,6 +84,8 @@ def run_audit(
     ]
     unplaced = [wanted for wanted in nowhere if count and wanted not in others]
     problems += entry_problems(policy, judging.refused, unplaced, count)
+    if judging.is_cut_off:
+        problems.insert(0, _too_many_refused(policy))
     if others:
         names = [f"{each.name} ({' '.join(map(str, each.machines))})" for each in others]
         notes.append(f"not asked of this machine, which is of another class: {listed(names)}")
@@ -201,12 +203,37 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     except PolicyError as error:
         return error.problems
     refused: dict[int, SelfhostError] = {}
+    error_by_question: dict[object, SelfhostError | None] = {}
+    faulty = 0
     for wanted in policy.models:
-        try:
-            judge_entry(wanted, "default", Machine())
-        except SelfhostError as error:
-            refused[wanted.index] = error
+        question = wanted.question
+        if question not in error_by_question:
+            error_by_question[question] = _refusal(judge_entry, wanted)
+            faulty += error_by_question[question] is not None
+        refusal = error_by_question[question]
+        if refusal is not None:
+            refused[wanted.index] = refusal
+        if faulty > MOST_REFUSED:
+            return (_too_many_refused(policy), *entry_problems(policy, refused))
     return entry_problems(policy, refused)
+
+
+def _refusal(judge_entry: PolicyJudge, wanted: Wanted) -> SelfhostError | None:
+    """Why an entry can be judged on no machine; None where it can."""
+    try:
+        judge_entry(wanted, "default", Machine())
+    except SelfhostError as error:
+        return error
+    return None
+
+
+def _too_many_refused(policy: Policy) -> Problem:
+    return Problem(
+        file=policy.file,
+        message=f"more than {MOST_REFUSED:,} entries cannot be judged, so nothing was judged and"
+        " the rest was not looked at",
+        remedy="correct these, then run it again",
+    )
 
 
 def entry_problems(
@@ -226,14 +253,19 @@ def entry_problems(
                 key, text, fix = "name", str(each.replace(remedy=None)), fix or _NAME_A_FILE
             faults.append((index, key, text, fix))
         if not problems:
-            is_near = isinstance(error, UnknownModelError) and error.nearest
-            fix = f'did you mean "{error.nearest[0]}"?' if is_near else error.remedy
-            faults.append((index, "name", error.message, fix))
+            faults.append((index, "name", error.message, partial(_remedy_of_name, error)))
     message = f"selects none of the {machines:,} machines"
     message = "does not select the machine" if machines == 1 else message
     remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
     faults += [(wanted.index, "machines", message, remedy) for wanted in unplaced]
     return policy.problems(faults) if faults else ()
+
+
+def _remedy_of_name(error: SelfhostError) -> str | None:
+    """The name that was meant; it is looked for only where the fault is listed."""
+    if isinstance(error, UnknownModelError) and error.nearest:
+        return f'did you mean "{error.nearest[0]}"?'
+    return error.remedy
 
 
 def _serving_machines(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
@@ -285,14 +317,15 @@ def _notes_of_days(machines: Machines, today: str) -> list[str]:
 
 def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
     """The machines with the facts of their classes, and a sentence for each that counts."""
+    stating = [(index, each) for index, each in enumerate(policy.classes) if each.facts]
+    if not stating:
+        return machines, []
     document = policy.document()
     classes: list[tuple[MachineClass, str]] = []
-    for index, each in enumerate(policy.classes):
+    for index, machine_class in stating:
         line = document.line(("class", index, "facts"))
-        source = f"stated by the policy, {policy.file}:{line} (class {each.name})"
-        classes += [(each, source)] if each.facts else []
-    if not classes:
-        return machines, []
+        source = f"stated by the policy, {policy.file}:{line} (class {machine_class.name})"
+        classes.append((machine_class, source))
     counts: Counter[tuple[str, str]] = Counter()
     changed = Machines()
     for machine in machines:

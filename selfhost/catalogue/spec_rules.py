@@ -10,7 +10,7 @@ from operator import ge, gt, le
 
 from ..core import Any
 from ..core.records import Record, shortened
-from ..core.tables import Document, Path, shipped_table
+from ..core.tables import Document, Path, Remedy, shipped_table
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
@@ -18,7 +18,7 @@ from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
 Misfit = tuple[str, str, str]
-_Fault = tuple[Path, str, str | None]
+_Fault = tuple[Path, str, Remedy]
 
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")

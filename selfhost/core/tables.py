@@ -10,23 +10,27 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 
 from . import Any
-from .errors import Problem, SelfhostError, SpecError, first_problems
+from .errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
 from .stored import Store, shipped_store, store_of
 from .units import filled, is_slip, nearest
 
 Path = tuple[str | int, ...]
+# what to write instead, or what finds it
+Remedy = str | None | Callable[[], str | None]
+# the file, the line, the place in it, what is wrong, what to write instead
+_Fault = tuple[str, int | None, Path, str, Remedy]
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
-# faults of a file for which names are guessed: of a hundred thousand it would take minutes
+# faults of a file for which remedies are looked for: of a hundred thousand it would take minutes
 _MOST_GUESSED = 1_000
 # begins at the start of a word and never steps back, so that its time grows with the text alone
 _ENDLESS_KEY = (
@@ -46,7 +50,7 @@ class Document:
         self.file, self.values, self.text = file, values, text
         # the whole file as one table
         self.root = Table(self, (), values)
-        self._faults: list[tuple[Path, str, str | None]] = []
+        self._faults: list[tuple[Path, str, Remedy]] = []
         self._unusable: Unreadable | None = None
         self._lines: Mapping[Path, int] = {}
         # what was read of it, each with its place
@@ -80,8 +84,10 @@ class Document:
         document._unusable = fault
         return document
 
-    def add(self, path: Path, message: str, remedy: str | None = None) -> None:
-        """Note a fault of the value at `path`, or that it is missing there."""
+    def add(self, path: Path, message: str, remedy: Remedy = None) -> None:
+        """Note a fault of the value at `path`, or that it is missing there. A remedy that takes
+        long to find is given as a function, which is called where the fault is listed.
+        """
         self._faults.append((path, message, remedy))
 
     @property
@@ -95,32 +101,44 @@ class Document:
 
     def did_you_mean(
         self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
-    ) -> str | None:
+    ) -> Callable[[], str | None]:
         """The remedy that names the choice most likely meant, or `otherwise`."""
-        guess = nearest(word, choices) if len(self._faults) < _MOST_GUESSED else None
-        return f"did you mean {form.format(guess)}?" if guess else otherwise
+
+        def remedy() -> str | None:
+            guess = nearest(word, choices)
+            return f"did you mean {form.format(guess)}?" if guess else otherwise
+
+        return remedy
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The first faults so far in the order of their lines, and a count of the others."""
-        return first_problems(self.file, self.all_problems)
+        if self._unusable is not None:
+            return (self._unusable.problem(self.file),)
+        problems = [_problem(fault) for fault in self._faults_by_line()[: MAX_PROBLEMS + 1]]
+        others = len(self._faults) - MAX_PROBLEMS
+        if others > 1:
+            problems[-1] = problems[-1].replace(unlisted=others)
+        return first_problems(self.file, problems)
 
     @property
     def all_problems(self) -> tuple[Problem, ...]:
         """Every fault so far, in the order of their lines."""
         if self._unusable is not None:
             return (self._unusable.problem(self.file),)
-        faults: list[Problem] = []
+        faults = self._faults_by_line()
+        guessed = [_problem(fault) for fault in faults[:_MOST_GUESSED]]
+        return (*guessed, *[_problem((*fault[:4], None)) for fault in faults[_MOST_GUESSED:]])
+
+    def _faults_by_line(self) -> list[_Fault]:
+        faults: list[_Fault] = []
         for path, message, remedy in self._faults:
             file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
             path = path if file is self else path[1:]
-            line, key = file.line(path), key_name(path) or None
-            faults.append(
-                Problem(file=file.file, line=line, key=key, message=message, remedy=remedy)
-            )
+            faults.append((file.file, file.line(path), path, message, remedy))
         # of a file beside this one behind those of its own
-        faults.sort(key=lambda fault: (fault.file != self.file, fault.line or 0))
-        return tuple(faults)
+        faults.sort(key=lambda fault: (fault[0] != self.file, fault[1] or 0))
+        return faults
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path` or around it; None for the file and of a package."""
@@ -145,7 +163,7 @@ class Table:
         # a set that keeps its order
         self._known: dict[str, None] = {}
 
-    def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
+    def problem(self, key: str | None, message: str, remedy: Remedy = None) -> None:
         """Note a fault of `key`, or of the whole table."""
         self.document.add((*self.path, key) if key else self.path, message, remedy)
 
@@ -174,13 +192,12 @@ class Table:
         return _EMPTY.get(kind.partition("[")[0])
 
     def _right(self, path: Path, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
-        outer, _, inner = annotation.removesuffix("]").partition("[")
-        kind = _KINDS.get(outer, dict)
-        is_plain = kind not in (list, dict)
+        outer, inner, kind, is_plain = _parts_of(annotation)
         if outer == "Any":
             return value
         if fault := fault_of(value, kind, **(limits if is_plain else {})):
-            message, remedy = fault
+            message = fault[0]
+            remedy: Remedy = fault[1]
             if is_plain and isinstance(value, str) and "choices" in limits:
                 remedy = self.document.did_you_mean(value, limits["choices"], None, '"{}"')
             self.document.add(path, message, remedy)
@@ -191,7 +208,6 @@ class Table:
             table = Table(self.document, path, value)
             return table if outer == "Table" else table.as_record(**limits)
         pairs = value.items() if kind is dict else enumerate(value)
-        inner = inner.removesuffix(", ...").removeprefix("str, ")
         parts = {name: self._right((*path, name), part, inner, limits) for name, part in pairs}
         right = {name: part for name, part in parts.items() if part is not None}
         return right if kind is dict else tuple(right.values())
@@ -243,6 +259,28 @@ TABLES = "tuple[Table, ...]"
 _KINDS: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple": list}
 # what stands for several that are missing or wrong
 _EMPTY: Mapping[str, Any] = {"tuple": (), "Mapping": {}}
+
+
+@cache
+def _parts_of(annotation: str) -> tuple[str, str, type, bool]:
+    """`Mapping[str, int]` -> `Mapping`, `int`, the type of the value, and whether it is no table
+    and no list.
+    """
+    outer, _, inner = annotation.removesuffix("]").partition("[")
+    kind = _KINDS.get(outer, dict)
+    inner = inner.removesuffix(", ...").removeprefix("str, ")
+    return outer, inner, kind, kind not in (list, dict)
+
+
+def _problem(fault: _Fault) -> Problem:
+    file, line, path, message, remedy = fault
+    return Problem(
+        file=file,
+        line=line,
+        key=key_name(path) or None,
+        message=message,
+        remedy=remedy() if callable(remedy) else remedy,
+    )
 
 
 def key_name(path: Path) -> str:
@@ -308,6 +346,11 @@ def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
             first, start, rows = line, sign.end(), []
 
 
+# `key = …` with anything but a list or a table
+_PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*=[ \t]*[^\s\[{]"
+_PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
+
+
 def _lines_of(text: str) -> dict[Path, int]:
     """The line of each table, each key, and each row of a list where every row has one."""
     import tomllib
@@ -317,8 +360,15 @@ def _lines_of(text: str) -> dict[Path, int]:
     counts: Counter[Path] = Counter()
     table: Path = ()
     for line, statement, rows in _statements(text):
-        value: Any = tomllib.loads(statement)
         is_header = statement[0] == "["
+        # most statements are `key = value` and `[[name]]`, and there may be 100,000 of them
+        value: Any
+        if plain := re.match(_PLAIN_KEY, statement):
+            value = {plain[1]: None}
+        elif plain := re.fullmatch(_PLAIN_HEADER, statement):
+            value = {plain[1]: [{}]}
+        else:
+            value = tomllib.loads(statement)
         path = () if is_header else table
         while isinstance(value, dict) and len(value) == 1:
             ((key, value),) = value.items()

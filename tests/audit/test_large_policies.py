@@ -1,0 +1,168 @@
+"""Policies of tens of thousands of entries: each thing is looked at once, and only what is listed is
+worked out in full.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.audits import TODAY
+from selfhost.audit import fleet_judge
+from selfhost.audit.machines import Fleet, Machines
+from selfhost.audit.policy import Policy, Wanted, read_policy
+from selfhost.audit.run import PolicyJudge, problems_of, run_audit
+from selfhost.catalogue import searching
+from selfhost.catalogue.index import open_catalogue
+from selfhost.core.errors import MAX_PROBLEMS, PolicyError, SelfhostError
+from selfhost.core.tables import Document
+from selfhost.judge.record import Verdict
+from selfhost.machine.record import Machine
+
+GIB = 2**30
+MACHINE = Machine(name="m1", memory_total_bytes=8 * GIB, memory_limit_bytes=8 * GIB)
+
+
+def policy(text: str) -> Policy:
+    return read_policy(Document.read("audit.toml", ("schema = 1\n" + text).encode()))
+
+
+def faults(text: str) -> list[tuple[int | None, str | None, str]]:
+    with pytest.raises(PolicyError) as caught:
+        policy(text)
+    return [(each.line, each.key, each.message) for each in caught.value.problems]
+
+
+def models(*names: str) -> str:
+    return "".join(f'[[model]]\nname = "{name}"\n' for name in names)
+
+
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
+
+
+def test_entries_that_ask_the_same_are_judged_once_and_told_each(one_process: None) -> None:
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    asked: list[str] = []
+
+    def counted(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
+        asked.append(wanted.name)
+        return judge(wanted, basis, machine)
+
+    entries = models(*["gpt2"] * 300) + '[[model]]\nname = "gpt2"\ncontext_tokens = 512\n'
+    read = policy(entries)
+    audit = run_audit(read, Fleet(machines=Machines([MACHINE])), counted, today=TODAY)
+    # at most the worst, the best and the hardest machine of each question, and the row told
+    assert len(asked) <= 8
+    assert [row.wanted.index for row in audit.rows] == [*range(301)]
+    assert len({row.wanted.label for row in audit.rows}) == 301
+    last = [*audit.rows][-1].verdict
+    assert last is not None
+    assert last.workload.context_tokens == 512
+
+
+def test_the_row_of_an_equal_entry_has_its_own_severity(one_process: None) -> None:
+    text = '[[model]]\nname = "llama-3.1-405b-instruct"\n'
+    text += '[[model]]\nname = "llama-3.1-405b-instruct"\nseverity = "warning"\n'
+    audit = run_audit(
+        policy(text),
+        Fleet(machines=Machines([MACHINE])),
+        PolicyJudge(open_catalogue(), TODAY),
+        today=TODAY,
+    )
+    severities = [(row.wanted.severity, row.exit_code) for row in audit.rows]
+    assert severities == [("error", 1), ("warning", 0)]
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names for which near ones were looked for."""
+    names: list[str] = []
+    find = searching.near_names
+
+    def counted(typed: str, *args: object) -> tuple[str, ...]:
+        names.append(typed)
+        return find(typed, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(searching, "near_names", counted)
+    return names
+
+
+def test_near_names_are_looked_for_only_for_listed_faults(
+    one_process: None, searched: list[str]
+) -> None:
+    names = [f"mistrl-{number}" for number in range(60)]
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    audit = run_audit(
+        policy(models(*names)), Fleet(machines=Machines([MACHINE])), judge, today=TODAY
+    )
+    assert audit.exit_code == 2
+    assert [each.line for each in audit.problems[:3]] == [3, 5, 7]
+    assert audit.problems[-1].message == "has 40 more faults, not listed"
+    assert len(searched) <= MAX_PROBLEMS + 1
+
+
+def test_a_policy_of_unknown_names_is_judged_no_further(
+    one_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_judge, "_MOST_QUESTIONS", 10)
+    asked: list[str] = []
+
+    def refuse(wanted: Wanted, _basis: str, _machine: Machine) -> Verdict:
+        asked.append(wanted.name)
+        raise SelfhostError(f'"{wanted.name}" is not in the catalogue')
+
+    names = [f"m{number}" for number in range(3 * fleet_judge.MOST_REFUSED)]
+    text = models("gpt2", *names)
+    audit = run_audit(policy(text), Fleet(machines=Machines([MACHINE])), refuse, today=TODAY)
+    assert audit.exit_code == 2
+    assert "more than 1,000 entries cannot be judged" in audit.problems[0].message
+    assert '"gpt2"' in audit.problems[1].message
+    assert len(asked) <= fleet_judge.MOST_REFUSED + 10
+    assert audit.groups == ()
+
+
+def test_validate_stops_at_the_same_number(tmp_path: Path) -> None:
+    path = tmp_path / "audit.toml"
+    names = [f"m{number}" for number in range(1_200)]
+    path.write_text("schema = 1\n" + models(*names), encoding="utf-8")
+    problems = problems_of(str(path), PolicyJudge(open_catalogue(), TODAY))
+    assert "more than 1,000 entries cannot be judged" in problems[0].message
+    assert (problems[1].line, problems[1].key) == (3, "model[0].name")
+
+
+def test_the_second_of_two_classes_of_one_name_is_told_among_thousands() -> None:
+    classes = "".join(f'[[class]]\nname = "c{number}"\nmatch = {{}}\n' for number in range(5_000))
+    text = models("gpt2") + classes + '[[class]]\nname = "c7"\nmatch = {}\n'
+    assert faults(text) == [
+        (15_005, "class[5000].name", '"c7" is the name of an earlier class'),
+    ]
+
+
+def test_a_selector_finds_its_class_among_thousands() -> None:
+    classes = "".join(
+        f'[[class]]\nname = "c{number}"\nmatch = {{ label = {{ site = "s{number}" }} }}\n'
+        for number in range(3_000)
+    )
+    entries = "".join(
+        f'[[model]]\nname = "gpt2"\nmachines = ["class:c{number}"]\n' for number in range(3_000)
+    )
+    read = policy(entries + classes)
+    machine = MACHINE.replace(labels={"site": "s2999"})
+    selecting = [each.index for each in read.models if read.selects(each.machines, machine)]
+    assert selecting == [2_999]
+
+
+def test_selectors_of_unknown_classes_are_all_counted_and_the_first_have_a_remedy() -> None:
+    text = '[[class]]\nname = "edge"\nmatch = {}\n'
+    text += "".join(
+        f'[[model]]\nname = "m{number}"\nmachines = ["class:edgee{number}"]\n'
+        for number in range(2_000)
+    )
+    with pytest.raises(PolicyError) as caught:
+        policy(text)
+    first, *_, last = caught.value.problems
+    assert first.remedy == 'did you mean "class:edge"?'
+    assert last.message == f"has {2_000 - MAX_PROBLEMS:,} more faults, not listed"
