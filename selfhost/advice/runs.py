@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from io import StringIO
 from statistics import fmean, harmonic_mean, median
 
 from ..core import Any
+from ..core.files import read_ends, text_of
 from ..core.records import Record
 from ..core.tables import expression, refusal, sentences, shipped_table
 from ..machine.reader import process
@@ -27,8 +29,10 @@ LEAST_TOKENS = {"decode": 8, "prompt": 32}
 _SCALES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
-# of a longer text the start, where a model is loaded, and the end, where it answered last
-_START, _END = 2 << 20, 4 << 20
+# of a longer log the start, where a model is loaded, and the end, where it answered last
+_START_BYTES, _END_BYTES = 2 << 20, 4 << 20
+# a server's log of years; a pipe may never end
+MAX_LOG_BYTES = 8 << 30
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 # ten days
 _MOST_SECONDS = 864_000
@@ -115,10 +119,17 @@ def _amount(text: str | None) -> int | None:
     return None if match is None else round(float(match[1]) * _SCALES.get(match[2], 1))
 
 
+def read_log(path: str, tell: Callable[[int, int | None], None] | None = None) -> str:
+    """The text of a log, of a long one the start and the end. `tell` hears how many bytes were
+    read, and of how many. Raises `Unreadable`.
+    """
+    content = read_ends(path, _START_BYTES, _END_BYTES, limit_bytes=MAX_LOG_BYTES, tell=tell)
+    # what cannot be decoded, as a letter that was cut, is replaced
+    return text_of(content, "replace")
+
+
 def run_of(text: str) -> Run | None:
     """What the output tells of its run; None where no reader knows it."""
-    if len(text) > _START + _END:
-        text = f"{text[:_START]}\n{text[-_END:]}"
     text = expression("runs", "colours").sub("", text).replace("\r", "")
     for read in (_read_bench, _read_answers, _read_log, _read_vllm):
         run = read(text)
@@ -253,26 +264,41 @@ def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
 
 
 def _requests(text: str) -> list[Figure]:
+    """The paces of each request that a log of llama.cpp tells of."""
+    requests: list[dict[str, Any]] = []
+    # by its task the request that is answered; programs for one user write no task
     by_task: dict[str, dict[str, Any]] = {}
     running: set[str] = set()
     task = ""
+
+    def begin(task: str) -> dict[str, Any]:
+        by_task[task] = {}
+        requests.append(by_task[task])
+        return by_task[task]
+
     for match in expression("runs", "event").finditer(text):
-        event, task = match["event"], match["task"] or task
-        request = by_task.setdefault(task, {})
+        event = match["event"]
+        task = match["task"] or task
+        request = by_task.get(task)
+        if request is None:
+            request = begin(task)
         if event == "release":
             running.discard(task)
-            request |= {"held": int(match["held"])} if match["held"] else {}
+            if match["held"]:
+                request["held"] = int(match["held"])
         elif event == "launch_slot_":
             running.add(task)
-            for other in running if len(running) > 1 else ():
-                by_task[other]["shared"] = True
+            if len(running) > 1:
+                for other in running:
+                    by_task[other]["shared"] = True
         elif not event:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
+            # a figure that a request has already begins the next
             if kind in request:
-                task += "'"
+                request = begin(task)
             figures = (match[name] or 0 for name in ("tokens", "rate", "ms"))
-            by_task.setdefault(task, {})[kind] = tuple(map(float, figures))
-    return [pace for request in by_task.values() for pace in _paces(request)]
+            request[kind] = tuple(map(float, figures))
+    return [pace for request in requests for pace in _paces(request)]
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
@@ -304,7 +330,10 @@ def _read_bench(text: str) -> Run:
     """
     names, head = shipped_table("runs")["bench"], list[str]()
     rows, paces = list[dict[str, str]](), list[Figure]()
-    for line in text.splitlines():
+    for line in StringIO(text):
+        # a log may have millions of lines that are no row
+        if "|" not in line:
+            continue
         cells = list(map(str.strip, line[:2000].strip().strip("|").split("|")))
         if {"test", "t/s", "model"} <= set(cells):
             head = [names.get(cell, cell) for cell in cells]

@@ -36,6 +36,7 @@ from .parser import (
     parse,
     workload_of,
 )
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize
@@ -267,8 +268,6 @@ def size(words: list[str]) -> int:
 
 # where a spec begins that is made of no file
 _BY_HAND = "to write one by hand, begin with examples/specs/my-model.toml (keys: specs/README.md)"
-# a server's log of some days; a longer one tells no more about the model
-_MOST_LOG_BYTES = 64 << 20
 _LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
 
 
@@ -411,11 +410,11 @@ def _named_spec(
 def verify(words: list[str]) -> int:
     """Compare a prediction with a run."""
     options = parse("verify", words)
-    from ..advice.runs import run_of, run_of_process
+    from ..advice.runs import read_log, run_of, run_of_process
     from ..advice.verify import verify as held_against
     from ..catalogue.names import id_of
     from ..core.errors import InputError, Problem
-    from ..core.files import LARGE, Unreadable, read_file, text_of
+    from ..core.files import LARGE, Unreadable
     from ..core.records import shown
 
     named, seen, catalogue = options.files[0], None, open_catalogue(options.specs)
@@ -425,10 +424,9 @@ def verify(words: list[str]) -> int:
     else:
         try:
             path = "/dev/stdin" if named == "-" else named
-            # a log that was emptied while it was written begins with zeros
-            content = read_file(path, _MOST_LOG_BYTES, input_allowed=True).lstrip(b"\0")
-            # what cannot be decoded, as a letter that was cut, is replaced
-            seen = run_of(text_of(content, "replace"))
+            with Progress("reading the log", are_bytes=True) as tell:
+                text = read_log(path, tell)
+            seen = run_of(text)
         except Unreadable as error:
             is_model = id_of(named, catalogue) is not None
             reason = "is a model: name a log or a process" if is_model else error.reason

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 
 from . import IO, Any
@@ -153,6 +154,51 @@ def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> by
     if max(len(content), size or 0) > limit_bytes:
         raise too_large(limit_bytes)
     return content
+
+
+# by the mark that UTF-16 begins with
+_LINE_BREAKS = {b"\xff\xfe": b"\n\0", b"\xfe\xff": b"\0\n"}
+
+
+def read_ends(
+    path: str,
+    start_bytes: int,
+    end_bytes: int,
+    *,
+    limit_bytes: int,
+    tell: Callable[[int, int | None], None] | None = None,
+) -> bytes:
+    """The first and the last bytes of a text that `open_file` opens, without zeros in front, and a
+    line break where something between is left out. Both sizes are even. `tell` hears how many
+    bytes were read, and of how many. Raises `Unreadable`, also for more than `limit_bytes`.
+    """
+    stream, size = open_file(path, input_allowed=True)
+    start = bytearray()
+    end: deque[bytes] = deque()
+    read_bytes = kept_bytes = dropped_bytes = 0
+    with stream:
+        while part := read_some(stream, _CHUNK_BYTES):
+            read_bytes += len(part)
+            if read_bytes > limit_bytes:
+                raise too_large(limit_bytes)
+            if tell is not None:
+                tell(read_bytes, size)
+            if not start:
+                part = part.lstrip(b"\0")
+            room = start_bytes - len(start)
+            start += part[:room]
+            end.append(part[room:])
+            kept_bytes += len(end[-1])
+            while kept_bytes - len(end[0]) >= end_bytes:
+                kept_bytes -= len(end[0])
+                dropped_bytes += len(end.popleft())
+    last = b"".join(end)
+    cut_bytes = max(0, len(last) - end_bytes)
+    # a character of UTF-16 takes two bytes or four
+    cut_bytes += (dropped_bytes + cut_bytes) % 2
+    if dropped_bytes + cut_bytes == 0:
+        return bytes(start) + last
+    return bytes(start) + _LINE_BREAKS.get(bytes(start[:2]), b"\n") + last[cut_bytes:]
 
 
 def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:

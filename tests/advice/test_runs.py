@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.paths import DATA
-from selfhost.advice.runs import Figure, Run, run_of
+from selfhost.advice.runs import Figure, Run, read_log, run_of
+from selfhost.core.files import Unreadable
 
 LOGS = DATA / "logs"
 PUBLISHED = tomllib.loads((LOGS / "public.toml").read_text("utf-8"))["log"]
@@ -270,3 +272,85 @@ def test_what_vllm_loaded_is_told() -> None:
 )
 def test_nothing_else_is_taken_for_a_run(text: str) -> None:
     assert run_of(text) is None
+
+
+# ------------------------------------------------------------------ long logs
+REQUEST = (
+    "prompt eval time =     400.00 ms /    40 tokens (   10.00 ms per token,   100.00 tokens per second)\n"
+    "       eval time =     500.00 ms /    10 runs   (   50.00 ms per token,    20.00 tokens per second)\n"
+)
+
+
+def paces_by_kind(text: str) -> dict[str, tuple[float, int | None]]:
+    run = run_of(text)
+    assert run is not None
+    return {figure.term: (figure.seen, figure.tokens) for figure in run.figures}
+
+
+def test_requests_without_a_task_are_averaged_each() -> None:
+    """As a program for one user writes them: 3 answers of 20 and one of 10 tokens a second."""
+    slow = REQUEST.replace("500.00 ms", "1000.00 ms").replace("20.00 tokens", "10.00 tokens")
+    # 40 tokens in 2.5 seconds
+    assert paces_by_kind(REQUEST * 3 + slow) == {"prompt": (100.0, 40), "decode": (16.0, 10)}
+
+
+def test_a_log_of_many_requests_keeps_no_name_that_grows() -> None:
+    """Thirty thousand requests took 600 MB: the name of each was one letter longer."""
+    import tracemalloc
+
+    text = REQUEST * 4_000
+    tracemalloc.start()
+    try:
+        run_of(text)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # some kB a request
+    assert peak_bytes < 4_000 * 6_000 + 4 * len(text)
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        pytest.param("utf-8", id="UTF-8"),
+        pytest.param("utf-16", id="as Windows PowerShell writes it"),
+        pytest.param("utf-16-be", id="the other order of bytes"),
+    ],
+)
+@pytest.mark.parametrize(
+    "zeros", [pytest.param(0, id="whole"), pytest.param(300_000, id="emptied")]
+)
+def test_of_a_long_log_the_start_and_the_end_are_read(
+    encoding: str, zeros: int, tmp_path: Path
+) -> None:
+    between = "srv  log_server_r: request: GET /health 127.0.0.1 200\n" * 200_000
+    text = f"llama_model_loader: the start\n{between}{REQUEST}the end\n"
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    path = tmp_path / "server.log"
+    path.write_bytes(b"\0" * zeros + (mark + text).encode(encoding))
+    told: list[int] = []
+    read = read_log(str(path), lambda done, _total: told.append(done))
+    assert read.startswith("llama_model_loader: the start\n")
+    assert read.endswith(f"{REQUEST}the end\n")
+    assert len(read) < 6.5 * 2**20
+    assert told[-1] == path.stat().st_size
+    assert paces_by_kind(read) == {"prompt": (100.0, 40), "decode": (20.0, 10)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("a", id="a letter"),
+        pytest.param("line\n" * 10, id="short"),
+        pytest.param("line\n" * 500_000, id="longer than its start"),
+    ],
+)
+def test_a_log_that_is_not_long_is_read_whole(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "server.log"
+    path.write_text(text, encoding="utf-8", newline="")
+    if not text:
+        with pytest.raises(Unreadable, match="is empty"):
+            read_log(str(path))
+        return
+    assert read_log(str(path)) == text

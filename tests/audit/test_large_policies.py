@@ -73,7 +73,8 @@ def test_the_row_of_an_equal_entry_has_its_own_severity(one_process: None) -> No
         today=TODAY,
     )
     severities = [(row.wanted.severity, row.exit_code) for row in audit.rows]
-    assert severities == [("error", 1), ("warning", 0)]
+    # of the machine neither disk nor instruction sets are known
+    assert severities == [("error", 3), ("warning", 0)]
 
 
 @pytest.fixture

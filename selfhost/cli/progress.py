@@ -1,0 +1,133 @@
+"""How far a long answer is: a line on standard error, where that is a terminal.
+
+    with Progress("judging models") as tell:
+        listing = lister.all(ids, tell)
+
+    for name in track(names, "judging models", len(names)):
+        ...
+
+Layers below the command line get `tell` as a plain function, and call it with how many are done
+and of how many, None where that is not known. Nothing is drawn in the first second; the line is
+gone once the block is left. A pipe sees nothing, and loads no `rich`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
+
+from ..core import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+Item = Any
+# an answer that takes no longer needs no line
+SECONDS_BEFORE = 1.0
+# a terminal is drawn on no more often
+_SECONDS_BETWEEN = 0.1
+# a log of a job gets a line as often
+SECONDS_BETWEEN_LINES = 2.0
+
+
+def is_shown() -> bool:
+    """Whether standard error is a terminal on which a line can be drawn and taken away."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+class Progress:
+    """Draws how many are done. `are_bytes`: they are bytes, told as megabytes.
+
+    No thread draws: a call draws where a tenth of a second has passed, so that a process may be
+    forked meanwhile.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        are_bytes: bool = False,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._description, self._are_bytes, self._clock = description, are_bytes, clock
+        self._is_shown = is_shown()
+        self._next = clock() + SECONDS_BEFORE
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hide()
+
+    def __call__(self, done: float, total: float | None = None) -> None:
+        """Say that so many are done."""
+        if not self._is_shown:
+            return
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + _SECONDS_BETWEEN
+        if self._bar is None:
+            self._bar = _started_bar(self._description, total, are_bytes=self._are_bytes)
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total, refresh=True)
+
+    def hide(self) -> None:
+        """Take the line away, before something else is written; the next call may draw it anew."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a line that says how many were taken."""
+    with Progress(description) as tell:
+        for number, item in enumerate(items):
+            tell(number, total)
+            yield item
+
+
+class Lines:
+    """Writes a line every two seconds, for the log of a job that is no terminal."""
+
+    def __init__(
+        self, write: Callable[[str], None], form: str, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._write, self._form, self._clock = write, form, clock
+        self._next = clock() + SECONDS_BETWEEN_LINES
+
+    def __call__(self, done: float, total: float | None = None) -> None:
+        """Say that so many are done; `form` has `{done}` and `{total}` for them."""
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + SECONDS_BETWEEN_LINES
+            self._write(self._form.format(done=f"{int(done):,}", total=f"{int(total or 0):,}"))
+
+
+def _started_bar(description: str, total: float | None, *, are_bytes: bool) -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    if are_bytes:
+        columns.append(DownloadColumn())
+    elif total is not None:
+        columns.append(TextColumn("{task.completed:,.0f} of {task.total:,.0f}"))
+    else:
+        columns.append(TextColumn("{task.completed:,.0f}"))
+    bar = Bar(
+        *columns,
+        console=Console(file=sys.stderr),
+        auto_refresh=False,
+        transient=True,
+        # what is written meanwhile goes where it belongs
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task(description, total=total)
+    bar.start()
+    return bar
