@@ -103,8 +103,8 @@ def rank(
                 message = f"{value!r} is unknown"
             raise WorkloadError.of(key, message, remedy, file="rank")
     expect_type("top", top, (int, type(None)))
-    if top is not None and top < 1:
-        raise WorkloadError.of("top", f"must be at least 1, not {top}", None, file="rank")
+    if top is not None and (fault := fault_of(top, int, minimum=1)):
+        raise WorkloadError.of("top", *fault, file="rank")
     catalogue, workload, machine, notes = _with_defaults([], workload, machine, specs, fields)
     from .advice.listing import Lister, chosen
 

@@ -7,7 +7,7 @@ done when the rows to show are settled: those that `Lister.all` begins with, whi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from ..catalogue.index import Catalogue, Outline
@@ -38,6 +38,8 @@ _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
 Key = tuple[int | bool | float | str, ...]
+# hears how many models were judged, and of how many
+Tell = Callable[[int, int], None]
 
 
 class Counts(Record):
@@ -187,9 +189,16 @@ class Lister:
         self._is_usual = not is_stated and tokens <= DEFAULT_CONTEXT_TOKENS
 
     def first(
-        self, most: int, ids: Collection[str] | None = None, *, only_running: bool = True
+        self,
+        most: int,
+        ids: Collection[str] | None = None,
+        *,
+        only_running: bool = True,
+        tell: Tell | None = None,
     ) -> Ranking:
-        """The first `most` of these models, all without `ids`, of those that run or of all."""
+        """The first `most` of these models, all without `ids`, of those that run or of all. `tell`
+        hears how many were judged, and how many there are.
+        """
         ruled_out = self._ruled_out()
         wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
         outlines = [each for each in self._catalogue.outlines.values() if each.id in wanted]
@@ -200,6 +209,7 @@ class Lister:
         heapify(waiting)
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
+        count = 0
         while waiting and len(rows) < most:
             key, answer = heappop(waiting)
             if answer is not None:
@@ -207,6 +217,9 @@ class Lister:
                 continue
             id = str(key[-1])
             judged = self._judged(id)
+            count += 1
+            if tell is not None:
+                tell(count, len(outlines))
             if isinstance(judged, WorkloadError):
                 refused[id] = judged
             elif judged is not None and (judged.can_run or not only_running):
@@ -217,11 +230,18 @@ class Lister:
         counts = Counts(models=len(outlines), running=running, is_estimate=self._is_usual)
         return self._ranking(rows, refused, counts, len(ruled_out))
 
-    def all(self, ids: Collection[str] | None = None) -> Ranking:
-        """Each of these models, all without `ids`."""
+    def all(self, ids: Collection[str] | None = None, *, tell: Tell | None = None) -> Ranking:
+        """Each of these models, all without `ids`. `tell` hears how many were judged, and how many
+        there are.
+        """
         ruled_out = self._ruled_out()
-        wanted = self._catalogue.ids() if ids is None else ids
-        judged = {id: self._judged(id) for id in wanted if id not in ruled_out}
+        wanted = [*(self._catalogue.ids() if ids is None else ids)]
+        judged: dict[str, Verdict | WorkloadError | None] = {}
+        for number, id in enumerate(wanted):
+            if tell is not None:
+                tell(number, len(wanted))
+            if id not in ruled_out:
+                judged[id] = self._judged(id)
         refused = {id: each for id, each in judged.items() if isinstance(each, WorkloadError)}
         rows = [each for each in judged.values() if isinstance(each, Verdict)]
         rows.sort(key=self.key)

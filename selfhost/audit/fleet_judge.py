@@ -24,6 +24,8 @@ from .machines import Machines, Numbers, Slot, with_numbers
 from .policy import Policy, Wanted
 from .rows import Exemptions, Group, Row, row_of, unplaced_row
 
+# hears how much is done, and of how much
+Tell = Callable[[float, float], None]
 # gives the verdict of one entry, under the basis of memory that holds there, on one machine
 Judge = Callable[[Wanted, str, Machine], Verdict]
 # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
@@ -103,8 +105,10 @@ class FleetJudge:
             key = machines.kind_of[number], policy.memory_basis(machine), tuple(entries)
             self._batches.setdefault(key, []).append(number)
 
-    def judge_all(self, tell: Callable[[float, int], None]) -> None:
-        """Judge each entry where it is asked for; `tell` hears which part of how many is done."""
+    def judge_all(self, tell: Tell) -> None:
+        """Judge each entry where it is asked for; `tell` hears how many verdicts are given, and of
+        how many.
+        """
         tasks = [*self._tasks()]
         whole, done = sum(task.work for task in tasks), 0.0
         verdicts, rules = len(self._machines) * len(self._policy.models), self._policy.exceptions
@@ -126,7 +130,7 @@ class FleetJudge:
                         alike.numbers.extend(numbers)
                         alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
             done += task.work
-            tell(done / whole, verdicts)
+            tell(done / whole * verdicts, verdicts)
             if len(refused) > MOST_REFUSED and done < whole:
                 self.is_cut_off = True
                 # what was judged so far is no answer
@@ -337,7 +341,6 @@ def _start_process(judge: Judge) -> None:
     _judges[:] = [judge]
 
 
-SECONDS_BETWEEN = 2.0
 # a longer job is refused, unless it was asked for all the same
 MOST_SECONDS = 15 * 60
 # what was done in so many seconds says how long all of it takes, within the first part of the job
@@ -345,34 +348,28 @@ _LEAST_SECONDS = 5.0
 _WATCHED_PART = 0.2
 
 
-class Progress:
-    """Says how far an audit is, a line every two seconds; `is_bounded`: refuses a long one."""
+class TimeLimit:
+    """Refuses a job that would take too long, by the pace of its first seconds."""
 
-    def __init__(
-        self,
-        say: Callable[[str], None],
-        clock: Callable[[], float] = monotonic,
-        *,
-        is_bounded: bool = False,
-    ) -> None:
-        self._say, self._clock, self._is_bounded = say, clock, is_bounded
-        self._next = clock() + SECONDS_BETWEEN
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         # when the first things were judged, for which much is read once, and what part they were
         self._begun: tuple[float, float] | None = None
 
-    def judged(self, part: float, verdicts: int) -> None:
-        """That part of so many verdicts is given. Raises `SelfhostError`."""
-        now = self._clock()
-        if now >= self._next:
-            self._next = now + SECONDS_BETWEEN
-            self._say(f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
+    def __call__(self, done: float, total: float) -> None:
+        """So many of all verdicts are given. Raises `SelfhostError`."""
+        now, part = self._clock(), done / total
         if self._begun is None:
             self._begun = (now, part)
-        elif self._is_bounded and part < _WATCHED_PART:
-            seconds, done = now - self._begun[0], part - self._begun[1]
-            if seconds >= _LEAST_SECONDS and done and seconds / done > MOST_SECONDS:
-                raise SelfhostError(
-                    f"the audit would take about {seconds / done / 60:,.0f} minutes",
-                    remedy="name fewer models in the policy or fewer machines, or write --yes to"
-                    " have all of them judged",
-                )
+            return
+        seconds = now - self._begun[0]
+        done_meanwhile = part - self._begun[1]
+        if part >= _WATCHED_PART or seconds < _LEAST_SECONDS or not done_meanwhile:
+            return
+        needed_seconds = seconds / done_meanwhile
+        if needed_seconds > MOST_SECONDS:
+            raise SelfhostError(
+                f"the audit would take about {needed_seconds / 60:,.0f} minutes",
+                remedy="name fewer models in the policy or fewer machines, or write --yes to have"
+                " all of them judged",
+            )

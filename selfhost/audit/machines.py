@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import chain
 
@@ -144,12 +144,17 @@ class Fleet(Record):
     notes: tuple[str, ...] = ()
 
 
-def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
+def load_machines(
+    *paths: str,
+    stdin: bytes | None = None,
+    tell: Callable[[float, float | None], None] | None = None,
+) -> Fleet:
     """Recorded machines of all paths: of a file (one record, a list of them, or one per line),
     of a folder, or of `-`, which is standard input or the bytes `stdin`. Nothing raises. A record
-    without a name takes its file's, and its line's number where the file holds several.
+    without a name takes its file's, and its line's number where the file holds several. `tell`
+    hears how many machines were read, of how many is not known.
     """
-    loader = _Loader()
+    loader = _Loader(tell)
     for path in dict.fromkeys(paths):
         if path == "-":
             loader.add_file("/dev/stdin", _STANDARD_INPUT, stdin)
@@ -172,7 +177,8 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
 class _Loader:
     """The machines of all files, whose names must differ, and what is wrong with others."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[float, float | None], None] | None = None) -> None:
+        self._tell = tell
         self.machines = Machines()
         self.faults: list[Problem] = []
         self.down: list[Problem] = []
@@ -250,6 +256,8 @@ class _Loader:
                     faults.append(problem.replace(line=entry.line, key=key))
                 continue
             self.machines.add(machine)
+            if self._tell is not None:
+                self._tell(len(self.machines), None)
             self._origins[machine.name] = file, entry.line
             if len(self.machines.kinds) > MAX_KINDS:
                 message = f"makes more than {MAX_KINDS:,} kinds of machine: audit them in parts"

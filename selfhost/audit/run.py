@@ -40,7 +40,7 @@ from ..machine.record import Machine
 from ..needs.quantization import LAYOUTS
 from ..needs.records import times
 from .drafts import NOT_JUDGED
-from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Progress
+from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet, Machines
 from .policy import FACT_KEYS, Fault, MachineClass, Policy, Wanted, read_policy
 from .rows import Audit, Exemptions, Result, Row, Since, listed
@@ -55,20 +55,21 @@ def run_audit(
     judge_entry: Judge,
     *,
     today: str,
-    progress: Progress | None = None,
+    tell: Tell | None = None,
     baseline: Baseline | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it; with a baseline, what changed.
 
     A `SelfhostError` of `judge_entry`, which is pickled for other processes, becomes a problem at
-    the policy's line. `today` is `YYYY-MM-DD` in UTC. Raises `SelfhostError` if it takes too long.
+    the policy's line. `today` is `YYYY-MM-DD` in UTC. `tell` hears how many verdicts are given, and
+    of how many; what it raises ends the audit.
     """
     machines, notes, problems = _serving_machines(policy, fleet)
     machines, stated = _with_stated_facts(policy, machines)
     notes = [*fleet.notes, *_notes_of_days(machines, today), *notes, *stated]
     exceptions = Exemptions(policy, today)
     judging = FleetJudge(policy, machines, judge_entry, exceptions)
-    judging.judge_all((progress or Progress(lambda _line: None)).judged)
+    judging.judge_all(tell or (lambda _done, _total: None))
     count = len(machines)
     if not count and not problems:
         message = "there is no machine to judge"

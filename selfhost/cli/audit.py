@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from ..audit.fleet_judge import Progress
+from ..audit.fleet_judge import Tell, TimeLimit
 from ..audit.machines import Fleet, Machines, load_machines
 from ..audit.policy import Policy, read_policy, starter_policy
 from ..audit.rows import Audit
@@ -23,6 +23,7 @@ from ..reports.layout import clean
 from . import output
 from .inputs import refuse_targets
 from .parser import parse
+from .progress import Lines, Progress, is_shown
 from .writing import write_reports
 
 # the name of a format, and the file for it; None is standard output
@@ -65,26 +66,45 @@ def _run(words: list[str]) -> int:
         return _answer(options, outputs, Audit(policy=unread, today=today, problems=error.problems))
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     if options.machines:
-        fleet = load_machines(*options.machines)
+        with Progress("reading records") as tell:
+            fleet = load_machines(*options.machines, tell=tell)
     else:
         fleet = Fleet(machines=Machines([Machine.read()]))
+    with Progress("judging") as drawn:
+        tells = _judging_tells(words, drawn, is_bounded=not options.yes)
 
-    def say(line: str) -> None:
-        # a program that wants JSON finds no progress on standard error
-        if not output.asks_for(words, "json"):
-            output.write(f"{line}\n", to_error=True)
+        def tell_all(done: float, total: float) -> None:
+            for tell in tells:
+                tell(done, total)
 
-    audit = run_audit(
-        policy,
-        fleet,
-        PolicyJudge(catalogue, today),
-        today=today,
-        progress=Progress(say, is_bounded=not options.yes),
-        baseline=baseline,
-    )
+        audit = run_audit(
+            policy,
+            fleet,
+            PolicyJudge(catalogue, today),
+            today=today,
+            tell=tell_all,
+            baseline=baseline,
+        )
     code = _answer(options, outputs, audit)
     output.note_faulty_specs(catalogue)
     return code
+
+
+def _judging_tells(words: list[str], drawn: Progress, *, is_bounded: bool) -> list[Tell]:
+    """What hears how many verdicts are given: a terminal has a line drawn, the log of a job has one
+    every two seconds, and a long job is refused.
+    """
+    tells: list[Tell] = [drawn]
+    # a program that wants JSON finds no progress on standard error
+    if not is_shown() and not output.asks_for(words, "json"):
+        tells.append(Lines(_say, "judged {done} of {total} verdicts"))
+    if is_bounded:
+        tells.append(TimeLimit())
+    return tells
+
+
+def _say(line: str) -> None:
+    output.write(f"{line}\n", to_error=True)
 
 
 def _prepare(options: argparse.Namespace) -> int:

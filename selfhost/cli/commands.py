@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..catalogue.index import misnamed, open_catalogue
 from ..core import TYPE_CHECKING, __version__
@@ -36,7 +36,7 @@ from .parser import (
     parse,
     workload_of,
 )
-from .progress import Progress
+from .progress import Progress, track
 
 if TYPE_CHECKING:
     from ..advice.sizes import ContainerSize
@@ -46,33 +46,24 @@ if TYPE_CHECKING:
     from ..reports.layout import Block
 
 
+# of more models each is told when it is judged, in a line whose columns fit no other
+_MOST_IN_TABLE = 20
+
+
 def check(words: list[str]) -> int:
     """Judge each model on each machine."""
     options = parse("check", words)
     names: list[str] = list(dict.fromkeys(options.models))
     if len(options.models) > 1:
         names = [*dict.fromkeys(_names_in(options, options.models))]
-    by_machine, errors = _judge_each(options, names, machines_of(options))
+    are_told = options.format == "text" and options.output is None and len(names) > _MOST_IN_TABLE
+    told = _row_writer(options, names) if are_told else None
+    by_machine, errors = _judge_each(options, names, machines_of(options), told)
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
     if not write_json(options, "check", verdicts, errors):
-        from ..reports.check_text import check_document
-        from ..reports.layout import line as empty_line
-
-        again, carry = workload_of(options).options(), options_to_repeat(options)
-        blocks: list[Block] = []
-        for part in filter(None, by_machine):
-            document = check_document(
-                part,
-                verbose=options.verbose,
-                carry=carry,
-                workload_options=again,
-                today=utc_today(),
-                unjudged=len(errors),
-            )
-            blocks += [*document, empty_line()]
-        present(options, blocks)
+        _present_verdicts(options, by_machine, unjudged=len(errors), rows_are_told=are_told)
         if len(verdicts) > 1:
             # the document of one says so
             note_faulty_specs(open_catalogue(options.specs))
@@ -82,6 +73,50 @@ def check(words: list[str]) -> int:
         write(flush=True)
         complain(together(errors), code, options.format == "json")
     return code
+
+
+def _row_writer(options: argparse.Namespace, names: Sequence[str]) -> Callable[[Verdict], None]:
+    """What writes the answer for one of many models at once."""
+    from ..reports.models_text import told_row
+
+    name_width = max(map(len, names))
+
+    def write_row(verdict: Verdict) -> None:
+        present(options, [told_row(verdict, name_width)])
+        write(flush=True)
+
+    return write_row
+
+
+def _present_verdicts(
+    options: argparse.Namespace,
+    by_machine: Sequence[Sequence[Verdict]],
+    *,
+    unjudged: int,
+    rows_are_told: bool,
+) -> None:
+    """Write the answer for each machine."""
+    from ..reports.check_text import check_document
+    from ..reports.layout import line as empty_line
+
+    if rows_are_told:
+        write("\n")
+    again, carry = workload_of(options).options(), options_to_repeat(options)
+    blocks: list[Block] = []
+    for verdicts in by_machine:
+        if not verdicts:
+            continue
+        blocks += check_document(
+            verdicts,
+            verbose=options.verbose,
+            carry=carry,
+            workload_options=again,
+            today=utc_today(),
+            unjudged=unjudged,
+            rows_are_told=rows_are_told,
+        )
+        blocks.append(empty_line())
+    present(options, blocks)
 
 
 def _names_in(
@@ -112,29 +147,43 @@ def _names_in(
 
 
 def _judge_each(
-    options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
+    options: argparse.Namespace,
+    names: Sequence[str],
+    machines: Sequence[Machine],
+    told: Callable[[Verdict], None] | None = None,
 ) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
-    """Judge every model on each machine; return also, by name, why one could not be judged."""
+    """Judge every model on each machine; return also, by name, why one could not be judged. `told`
+    hears each verdict when it is given.
+    """
     from ..advice.understood import understand
     from ..advice.verdicts import check_with
 
     workload, catalogue = workload_of(options), open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
     by_machine: list[list[Verdict]] = []
-    for machine in machines:
-        judged: list[Verdict] = []
-        for name in names:
-            if name in errors:
-                continue
-            try:
-                # a name that is unknown, or of a closed model, is told before anything is measured
-                meant = understand(catalogue, name, workload, machine)
-                if not meant.spec.closed:
-                    machine = measured_where_unknown(options, machine)
-                judged.append(check_with(catalogue, meant, workload, machine))
-            except SelfhostError as error:
-                errors[name] = error
-        by_machine.append(judged)
+    count = len(names) * len(machines)
+    with Progress("judging models") as tell:
+        for machine_number, machine in enumerate(machines):
+            judged: list[Verdict] = []
+            by_machine.append(judged)
+            for number, name in enumerate(names):
+                tell(machine_number * len(names) + number, count)
+                if name in errors:
+                    continue
+                try:
+                    # a name that is unknown, or of a closed model, is told before anything is
+                    # measured
+                    meant = understand(catalogue, name, workload, machine)
+                    if not meant.spec.closed:
+                        machine = measured_where_unknown(options, machine)
+                    verdict = check_with(catalogue, meant, workload, machine)
+                except SelfhostError as error:
+                    errors[name] = error
+                    continue
+                judged.append(verdict)
+                if told is not None:
+                    tell.hide()
+                    told(verdict)
     notes, options.notes = options.notes, ()
     if notes:
         is_alone = sum(map(len, by_machine)) == 1
@@ -235,7 +284,8 @@ def size(words: list[str]) -> int:
         machine = changed(options, machine)
     sizes: list[ContainerSize] = []
     errors: dict[str, SelfhostError] = {}
-    for name in _names_in(options, options.models):
+    names = _names_in(options, options.models)
+    for name in track(names, "sizing containers", len(names)):
         try:
             sized = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
             sizes.append(fit_to_node(sized, machine))
@@ -330,7 +380,10 @@ def spec(words: list[str]) -> int:
 
     catalogue = open_catalogue(options.specs)
     runtimes = catalogue.runtime_ids()
-    problems, valid_specs = check_spec_files(options.files, catalogue.specs(), runtimes)
+    with Progress("checking specs") as tell:
+        problems, valid_specs = check_spec_files(
+            options.files, catalogue.specs(), runtimes, tell=tell
+        )
     code = 1 if problems else 0
     ids = [each.id for each in valid_specs]
     document = {"schema": "selfhost.spec-check/1", "selfhost_version": __version__, "good": ids}

@@ -31,6 +31,7 @@ from .output import (
     write_json,
 )
 from .parser import measured_where_unknown, one_machine, parse, workload_of
+from .progress import Progress
 
 # so few models are all judged: to settle the first rows of them takes as long
 _FEW = 60
@@ -117,18 +118,31 @@ def _ranking(
     # a use and a modality among the words order the models that hold them
     use, modality = kinds_in(options.words)
     lister = Lister(catalogue, workload, machine, use=options.use or use, modality=modality)
-    has_filter = options.max_size or options.route not in (None, "local")
-    is_ordered = options.format == "text" and options.sort == "best"
-    is_short = is_ordered and not has_filter and not options.all
-    if is_short and not (ids and len(ids) <= _FEW):
-        only_running = options.route == "local" or not options.words
-        first = lister.first(options.top or TOP, ids, only_running=only_running)
-        if first.models:
-            return first
-    # where nothing runs, how each fails tells what to change
-    listing = lister.all(ids)
+    with Progress("judging models") as tell:
+        if _shows_first(options, ids):
+            only_running = False
+            if options.format == "text":
+                only_running = options.route == "local" or not options.words
+            top = options.top or TOP
+            first = lister.first(top, ids, only_running=only_running, tell=tell)
+            if first.models:
+                return first
+        # where nothing runs, how each fails tells what to change
+        listing = lister.all(ids, tell=tell)
     rows = _selected(listing.models, options)
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
+
+
+def _shows_first(options: argparse.Namespace, ids: Sequence[str] | None) -> bool:
+    """Whether the first models in the usual order are shown, so that others need no judgement."""
+    is_filtered = options.max_size or options.route not in (None, "local")
+    if is_filtered or options.sort != "best" or options.all:
+        return False
+    if options.top is not None:
+        # which of all run is known once all are judged
+        return options.format == "text" or options.route is None
+    # a document for a program has all, and few models are all judged
+    return options.format == "text" and not (ids and len(ids) <= _FEW)
 
 
 def _selected(rows: Iterable[Verdict], options: argparse.Namespace) -> list[Verdict]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from .. import needs as need
@@ -116,7 +116,11 @@ def _value(value: Any) -> str:
 
 
 def check_spec_files(
-    paths: Sequence[str], catalogue_specs: Iterable[ModelSpec], runtime_ids: Sequence[str] = ()
+    paths: Sequence[str],
+    catalogue_specs: Iterable[ModelSpec],
+    runtime_ids: Sequence[str] = (),
+    *,
+    tell: Callable[[int, int], None] | None = None,
 ) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
     """Every fault of the files, in their order, and the specs of those without one.
 
@@ -124,13 +128,20 @@ def check_spec_files(
     counted again. A file replaces the spec of the same id in the
     catalogue, so that a shipped file can be checked against the rest. `runtime_ids` are the
     programs that a spec may name, of which none are checked where there are none. The same file
-    named twice is read once. Raises nothing.
+    named twice is read once. `tell` hears how many files were read, and of how many. Raises
+    nothing.
     """
     # a file of sources is part of the spec that it lies beside
     paths, folder_problems = _files_of(paths)
     paths = [re.sub(rf"{re.escape(SOURCES_ENDING)}$", ".toml", path) for path in paths]
-    documents = [read_spec_file(path) for path in dict.fromkeys(paths)]
-    specs = [_checked_alone(document) for document in documents]
+    documents: list[Document] = []
+    specs: list[ModelSpec | None] = []
+    different = [*dict.fromkeys(paths)]
+    for number, path in enumerate(different):
+        if tell is not None:
+            tell(number, len(different))
+        documents.append(read_spec_file(path))
+        specs.append(_checked_alone(documents[-1]))
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file in documents if file.values.get("schema") in (None, SCHEMA)]
     replaced = {_id_of(each) or os.path.basename(each.file)[: -len(".toml")] for each in stated}

@@ -44,8 +44,10 @@ def check_document(
     workload_options: str = "",
     today: str | None = None,
     unjudged: int = 0,
+    rows_are_told: bool = False,
 ) -> Blocks:
-    """Yield the answer for one model, or a table of several and what stands in their way.
+    """Yield the answer for one model, or a table of several and what stands in their way. The
+    table is left out where `rows_are_told` already, each by `models_text.told_row`.
 
     `carry` goes behind each proposed `selfhost check …`, `workload_options` where the command has
     no workload of its own. `today` gives prices an age; `unjudged` counts names without an answer.
@@ -54,7 +56,7 @@ def check_document(
         from .models_text import several_blocks
 
         options = workload_options + carry
-        yield from several_blocks(verdicts, verbose, carry, options, today, unjudged)
+        yield from several_blocks(verdicts, verbose, carry, options, today, unjudged, rows_are_told)
         return
     verdict, measured = verdicts[0], "--measure" in carry.split()
     machine = verdict.machine

@@ -22,6 +22,7 @@ from .layout import (
     AS_TOPIC,
     Blocks,
     Column,
+    Paragraph,
     Span,
     Table,
     command,
@@ -94,6 +95,28 @@ _MORE = f"Every finding: -v · {words.RANGES}"
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 
 
+# a sign and `RUNS, TAKES HOURS`; longer answers are rare
+_ANSWER_WIDTH = 19
+
+
+def told_row(verdict: Verdict, name_width: int) -> Paragraph:
+    """The answer for one of many models in one line, which can be written before the next is
+    judged: so its columns do not depend on the others.
+    """
+    answer = words.answer_cell(verdict)
+    title = words.pace_title([verdict.speed])
+    figures = _figures(verdict, title)
+    pace = figures["pace"]
+    if title != words.PACES and pace not in ("", "-"):
+        pace = f"{pace} {title}"
+    facts = (figures["memory"], pace, figures["judged as"])
+    known = ", ".join(fact for fact in facts if fact not in ("", "-"))
+    name = verdict.model.id
+    before = " " * (2 + max(0, _ANSWER_WIDTH - len(answer)))
+    behind = " " * (2 + max(0, name_width - len(name)))
+    return line(answer, before, strong(name), behind, known)
+
+
 def several_blocks(
     verdicts: Sequence[Verdict],
     verbose: bool,
@@ -101,11 +124,15 @@ def several_blocks(
     options: str,
     today: str | None,
     unjudged: int,
+    rows_are_told: bool = False,
 ) -> Blocks:
-    """Yield a count, a row a model, commands of those that run, the way out of others."""
+    """Yield a count, a row a model, commands of those that run, the way out of others.
+    `rows_are_told`: the rows were written when each model was judged.
+    """
     yield line(words.count_words(verdicts, unjudged))
     yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
-    yield from (line(), _table("models", verdicts, list(map(words.answer_cell, verdicts))))
+    if not rows_are_told:
+        yield from (line(), _table("models", verdicts, list(map(words.answer_cell, verdicts))))
     local = [verdict for verdict in verdicts if verdict.can_run]
     yield from (*texts(_sums(local) if local[1:] else (), indent=0), line())
     yield from _notes(verdicts, verbose)

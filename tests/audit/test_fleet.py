@@ -11,7 +11,7 @@ import pytest
 
 from helpers.paths import DATA, ROOT
 from selfhost.audit import fleet_judge
-from selfhost.audit.fleet_judge import Progress
+from selfhost.audit.fleet_judge import TimeLimit
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import Policy, Wanted, read_policy
 from selfhost.audit.rows import Row
@@ -157,12 +157,22 @@ def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
 ) -> None:
     """After some of it is judged; a job that was asked for all the same is done."""
     machines = load_machines("-", stdin=fleet(60).encode())
-    seconds, lines = count(0.0, step), list[str]()
-    progress = Progress(lines.append, lambda: next(seconds), is_bounded=is_bounded)
+    seconds, told = count(0.0, step), list[tuple[float, float]]()
+    limit = TimeLimit(lambda: next(seconds))
+
+    def tell(done: float, total: float) -> None:
+        told.append((done, total))
+        if is_bounded:
+            limit(done, total)
+
     if is_refused:
         with pytest.raises(SelfhostError, match=r"about [\d,]+ minutes") as caught:
-            run_audit(policy(), machines, judge(), today=TODAY, progress=progress)
+            run_audit(policy(), machines, judge(), today=TODAY, tell=tell)
         assert "--yes" in (caught.value.remedy or "")
         return
-    assert run_audit(policy(), machines, judge(), today=TODAY, progress=progress).machines == 60
-    assert lines
+    assert run_audit(policy(), machines, judge(), today=TODAY, tell=tell).machines == 60
+    verdicts = 60 * len(policy().models)
+    assert told == sorted(told)
+    done, total = told[-1]
+    assert total == verdicts
+    assert done == pytest.approx(verdicts)

@@ -1,0 +1,230 @@
+"""How far a long answer is: on a terminal a line that is gone with the answer, elsewhere nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import ROOT
+from selfhost.cli import progress as module
+from selfhost.cli.progress import Lines, Progress, track
+
+pty = pytest.importorskip("pty")
+SPECS = sorted((ROOT / "specs" / "models").glob("*/gpt2*.toml"))
+# what rich writes to take a line away
+ERASED = "\x1b[2K"
+
+
+class Terminal:
+    """A pseudo-terminal that is written to, and what came out of it."""
+
+    def __init__(self) -> None:
+        self._read, self.write_end = pty.openpty()
+
+    def text(self) -> str:
+        """All that was written; nothing can be written any more."""
+        os.close(self.write_end)
+        parts: list[bytes] = []
+        try:
+            while part := os.read(self._read, 65_536):
+                parts.append(part)
+        except OSError:
+            # how Linux says that the other end is closed
+            pass
+        os.close(self._read)
+        return b"".join(parts).decode()
+
+
+def selfhost(*words: str, error: int, seconds_before: str = "0.0", **environment: str) -> str:
+    """What a command writes to standard output, with that file for its errors. The line is drawn at
+    once instead of after a second, so that a fast machine draws one too.
+    """
+    code = (
+        "import sys; from selfhost.cli import progress; "
+        f"progress.SECONDS_BEFORE = {seconds_before}; "
+        "from selfhost.cli.main import main; code = main(sys.argv[1:]); sys.stdout.flush(); "
+        "print('rich' in sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=error,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment},
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    (tmp_path / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
+    records = "".join(
+        f'{{"name": "m{number}", "memory_total_bytes": 8000000000}}\n' for number in range(2_000)
+    )
+    (tmp_path / "fleet.jsonl").write_text(records)
+    return tmp_path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "server.log"
+    path.write_text("a line of a server's log\n" * 500_000)
+    return path
+
+
+COMMANDS = [
+    pytest.param(("list", "llama", "--json", "--no-measure"), "judging models", id="list"),
+    pytest.param(("check", *["gpt2-xl", "phi-4"], "--no-measure"), "judging models", id="check"),
+    pytest.param(("check", "gpt2-xl", "phi-4", "--json"), "judging models", id="check as JSON"),
+    pytest.param(("size", "gpt2-xl", "phi-4"), "sizing containers", id="size"),
+    pytest.param(("spec", "check", "SPECS"), "checking specs", id="spec check"),
+    pytest.param(("verify", "LOG", "--no-measure"), "reading the log", id="verify"),
+    pytest.param(("audit", "FLEET/audit.toml", "--machines", "FLEET/fleet.jsonl"), "reading records", id="audit"),
+]  # fmt: skip
+
+
+def with_paths(words: tuple[str, ...], fleet: Path, log: Path) -> list[str]:
+    typed: list[str] = []
+    for word in words:
+        if word == "SPECS":
+            typed += map(str, SPECS)
+        else:
+            typed.append(word.replace("FLEET", str(fleet)).replace("LOG", str(log)))
+    return typed
+
+
+@pytest.mark.parametrize(("words", "description"), COMMANDS)
+def test_a_terminal_sees_how_far_it_is_and_then_only_the_answer(
+    words: tuple[str, ...], description: str, fleet: Path, log: Path
+) -> None:
+    terminal = Terminal()
+    typed = with_paths(words, fleet, log)
+    answer = selfhost(*typed, error=terminal.write_end)
+    drawn = terminal.text()
+    assert description in drawn
+    last = drawn.rindex(description)
+    # the line is taken away, and the cursor is shown again
+    assert ERASED in drawn[last:]
+    assert drawn.rindex("\x1b[?25h") > last
+    assert description not in answer
+    assert answer.endswith("True\n")
+
+
+@pytest.mark.parametrize(("words", "description"), COMMANDS)
+def test_a_pipe_sees_nothing_and_loads_no_rich(
+    words: tuple[str, ...], description: str, fleet: Path, log: Path
+) -> None:
+    read_end, write_end = os.pipe()
+    typed = with_paths(words, fleet, log)
+    answer = selfhost(*typed, error=write_end)
+    os.close(write_end)
+    with open(read_end, encoding="utf-8") as errors:
+        written = errors.read()
+    assert description not in written
+    assert "\x1b" not in written
+    assert answer.endswith("False\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds_before", "term"),
+    [
+        pytest.param("1000.0", "xterm", id="an answer that is there at once"),
+        pytest.param("0.0", "dumb", id="a terminal that cannot take a line away"),
+    ],
+)
+def test_no_line_is_drawn(seconds_before: str, term: str) -> None:
+    terminal = Terminal()
+    selfhost(
+        "check", "gpt2", "phi-4", "--no-measure",
+        error=terminal.write_end, seconds_before=seconds_before, TERM=term,
+    )  # fmt: skip
+    assert "judging" not in terminal.text()
+
+
+class Bar:
+    """Stands for rich's bar, and notes what is drawn."""
+
+    def __init__(self) -> None:
+        self.task_ids = [0]
+        self.shown: list[tuple[float, float | None]] = []
+        self.is_stopped = False
+
+    def update(self, _task: int, *, completed: float, total: float | None, refresh: bool) -> None:
+        assert refresh
+        self.shown.append((completed, total))
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+
+@pytest.fixture
+def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
+    made: list[Bar] = []
+
+    def make(*_: object, **__: object) -> Bar:
+        made.append(Bar())
+        return made[-1]
+
+    monkeypatch.setattr(module, "_started_bar", make)
+    monkeypatch.setattr(module, "is_shown", lambda: True)
+    return made
+
+
+def seconds(*moments: float) -> Iterator[float]:
+    return iter(moments)
+
+
+def test_it_begins_after_a_second_and_draws_ten_times_a_second_at_most(bars: list[Bar]) -> None:
+    moments = seconds(0.0, 0.5, 0.99, 1.0, 1.05, 1.2)
+    with Progress("judging", clock=lambda: next(moments)) as tell:
+        for done in range(1, 6):
+            tell(done, 10)
+    (bar,) = bars
+    assert bar.shown == [(3, 10), (5, 10)]
+    assert bar.is_stopped
+
+
+def test_it_is_taken_away_before_an_answer_and_drawn_anew(bars: list[Bar]) -> None:
+    moments = count(0.0, 1.0)
+    with Progress("judging", clock=lambda: next(moments)) as tell:
+        tell(1, 3)
+        tell.hide()
+        assert bars[0].is_stopped
+        tell(2, 3)
+    assert [bar.shown for bar in bars] == [[(1, 3)], [(2, 3)]]
+    assert bars[1].is_stopped
+
+
+def test_it_is_taken_away_when_the_work_fails(bars: list[Bar]) -> None:
+    moments = count(0.0, 1.0)
+
+    def interrupted() -> None:
+        with Progress("judging", clock=lambda: next(moments)) as tell:
+            tell(1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert bars[0].is_stopped
+
+
+def test_track_gives_every_item(bars: list[Bar]) -> None:
+    assert [*track("abc", "reading", 3)] == ["a", "b", "c"]
+
+
+def test_a_log_of_a_job_has_a_line_every_two_seconds() -> None:
+    lines: list[str] = []
+    moments = seconds(0.0, 1.9, 2.0, 3.0, 4.5)
+    tell = Lines(lines.append, "judged {done} of {total} verdicts", lambda: next(moments))
+    for done in (500, 1_000, 1_500, 2_000):
+        tell(done, 2_000)
+    assert lines == ["judged 1,000 of 2,000 verdicts", "judged 2,000 of 2,000 verdicts"]
