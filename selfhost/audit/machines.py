@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
@@ -56,6 +57,7 @@ _MAX_LIST_SIGNS = 4 * MAX_SIGNS
 _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 _BLANKS = " \t\r\n"
 _BEFORE_TEXT = f"\ufeff{_BLANKS}"
+_BLANK_RUN = re.compile(f"[{_BLANKS}]*")
 _CHUNK_BYTES = 1 << 20
 
 # the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
@@ -314,50 +316,118 @@ def read_records(
     """Read the values of a stream that begins with `start`: items of a list, lines, or the one.
     Raises `Unreadable` for the whole, also after some entries; a broken line is an entry's `fault`.
     """
-    lines = enumerate(_lines(stream, start), 1)
-    filled = ((number, line) for number, line in lines if line.strip(_BLANKS))
-    number, first = next(filled, (0, ""))
-    if not number:
+    pieces = _pieces(stream, start)
+    blank_lines, text = _first_text(pieces)
+    if not text:
         raise Unreadable("is empty")
-    is_list = first.lstrip(_BLANKS)[0] == "["
-    entry = Entry() if is_list else _entry(number, first, max_record_bytes)
-    if isinstance(entry.value, dict):
-        second = next(filled, None)
-        entry.line = number if second else None
-        yield entry
-        for number, line in chain(filter(None, [second]), filled):
-            yield _entry(number, line, max_record_bytes)
-        return
-    # a list, a value of several lines, or no object
-    most = MAX_TEXT_BYTES if is_list else max_record_bytes
-    parts, size = ["\n" * (number - 1) + first], len(first)
-    for _, line in lines:
-        parts.append(line)
-        size += len(line) + 1
-        if size > most:
-            raise too_large(most, _ONE_A_LINE)
-    text = "\n".join(parts)
-    if is_list:
-        items = parse_json(text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
+    if text.lstrip(_BLANKS)[0] == "[":
+        whole = _joined(text, pieces, blank_lines, MAX_TEXT_BYTES)
+        items = parse_json(whole, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
         yield from (Entry(item, place=f"[{index}]") for index, item in enumerate(items))
-    else:
-        yield Entry(parse_json(text, max_signs=max_signs))
+        return
+    text = _with_whole_line(text, pieces)
+    lines = _filled_lines(chain((text,), pieces), blank_lines + 1)
+    number, first = next(lines)
+    entry = _entry(number, first, max_record_bytes)
+    if not isinstance(entry.value, dict):
+        # a value of several lines, or no object; what `lines` has taken is still in `text`
+        whole = _joined(text, pieces, blank_lines, max_record_bytes)
+        yield Entry(parse_json(whole, max_signs=max_signs))
+        return
+    second = next(lines, None)
+    if second is None:
+        entry.line = None
+        yield entry
+        return
+    yield entry
+    for number, line in chain((second,), lines):
+        yield _entry(number, line, max_record_bytes)
 
 
-def _lines(stream: IO[bytes], start: bytes) -> Iterator[str]:
+def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
+    """The text of a stream that begins with `start`, in pieces of about a megabyte."""
     start += read_some(stream, _CHUNK_BYTES)
     decode = codecs.getincrementaldecoder(ENCODINGS.get(start[:2], USUAL_ENCODING))().decode
-    rest, piece = "", start
+    piece = start
     try:
         while piece:
-            *lines, rest = (rest + decode(piece)).split("\n")
-            yield from lines
-            if len(rest) > MAX_TEXT_BYTES:
-                raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
+            yield decode(piece)
             piece = read_some(stream, _CHUNK_BYTES)
-        yield rest + decode(b"", final=True)
+        yield decode(b"", final=True)
     except UnicodeDecodeError:
         raise Unreadable("is not text") from None
+
+
+def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
+    """How many lines the blank pieces in front have, and the first that is not blank."""
+    blank_lines = 0
+    for piece in pieces:
+        if piece.strip(_BLANKS):
+            return blank_lines, piece
+        blank_lines += piece.count("\n")
+    return blank_lines, ""
+
+
+def _with_whole_line(text: str, pieces: Iterator[str]) -> str:
+    """A text and the pieces behind it up to the end of its first line that is not blank."""
+    parts = [text]
+    # the end of that line is looked for behind its first character
+    begun = len(text) - len(text.lstrip(_BLANKS))
+    size = len(text)
+    while "\n" not in parts[-1][begun:]:
+        piece = next(pieces, None)
+        if piece is None:
+            break
+        parts.append(piece)
+        begun = 0
+        size += len(piece)
+        if size > MAX_TEXT_BYTES:
+            raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
+    return "".join(parts)
+
+
+def _joined(text: str, pieces: Iterator[str], blank_lines: int, most: int) -> str:
+    """All of a text, with blank lines in front so that faults have their line."""
+    parts, size = [text], len(text)
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size > most:
+            raise too_large(most, _ONE_A_LINE)
+    return "\n" * blank_lines + "".join(parts)
+
+
+def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str]]:
+    """Each line that is not blank with its number; `number` is that of the first. Blank ones, of
+    which a damaged disk leaves millions, are counted and not looked at one by one.
+    """
+    # what was read of a line that has not ended yet
+    begun: list[str] = []
+    size = 0
+    for piece in pieces:
+        if "\n" not in piece:
+            begun.append(piece)
+            size += len(piece)
+            if size > MAX_TEXT_BYTES:
+                raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
+            continue
+        text = "".join((*begun, piece))
+        position = 0
+        while True:
+            filled = _BLANK_RUN.match(text, position)
+            at = len(text) if filled is None else filled.end()
+            start = max(position, text.rfind("\n", position, at) + 1)
+            number += text.count("\n", position, start)
+            end = text.find("\n", at)
+            if end < 0:
+                begun, size = [text[start:]], len(text) - start
+                break
+            yield number, text[start:end]
+            position = end + 1
+            number += 1
+    last = "".join(begun)
+    if last.strip(_BLANKS):
+        yield number, last
 
 
 def _entry(number: int, line: str, most: int) -> Entry:

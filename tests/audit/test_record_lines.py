@@ -1,0 +1,93 @@
+"""Records one a line: each has the number of its line, whatever stands between, and however the
+text is cut into pieces while it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfhost.audit import machines
+from selfhost.audit.machines import read_records
+from selfhost.core.files import Unreadable
+
+LINES = st.lists(
+    st.sampled_from(["", " ", "\t", "\r", '{"a": 1}', ' {"name": "m"} ', "{", '{"a": "é"}', "[1]"]),
+    max_size=12,
+)
+
+
+def read(content: bytes) -> list[tuple[object, int | None, bool]]:
+    stream = BytesIO(content)
+    entries = read_records(stream, max_record_bytes=1 << 20)
+    return [(entry.value, entry.line, entry.fault is not None) for entry in entries]
+
+
+@settings(deadline=None, max_examples=300)
+@given(lines=LINES, size=st.integers(1, 9))
+def test_every_line_that_is_not_blank_has_its_number(lines: list[str], size: int) -> None:
+    text = "\n".join(['{"first": 1}', '{"second": 2}', *lines])
+    expected: list[tuple[object, int | None, bool]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            expected.append((json.loads(line), number, False))
+        except ValueError:
+            expected.append((None, number, True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machines, "_CHUNK_BYTES", size)
+        assert read(text.encode()) == expected
+
+
+def test_millions_of_blank_lines_are_counted_and_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[int] = []
+    parse = machines.parse_json
+
+    def counted(text: str, **limits: object) -> object:
+        looked_at.append(len(text))
+        return parse(text, **limits)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(machines, "parse_json", counted)
+    blank = "\n" * 3_000_000
+    text = f'{blank}{{"a": 1}}\n{blank}{{"a": 2}}{blank}'
+    assert read(text.encode()) == [
+        ({"a": 1}, 3_000_001, False),
+        ({"a": 2}, 6_000_002, False),
+    ]
+    assert looked_at == [8, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        pytest.param('{"a": 1}', [({"a": 1}, None, False)], id="one"),
+        pytest.param('\n\n{"a": 1}\n\n', [({"a": 1}, None, False)], id="one between blank lines"),
+        pytest.param('{\n"a":\n1\n}\n', [({"a": 1}, None, False)], id="one over several lines"),
+        pytest.param('\n[{"a": 1},\n{"a": 2}]', [({"a": 1}, None, False), ({"a": 2}, None, False)], id="a list"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 3, 1 << 20])
+def test_other_forms(
+    text: str, values: list[object], size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines, "_CHUNK_BYTES", size)
+    assert read(text.encode()) == values
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \n\t\r\n" * 400_000])
+def test_nothing_is_empty(text: str) -> None:
+    with pytest.raises(Unreadable, match="is empty"):
+        read(text.encode())
+
+
+def test_a_fault_has_its_line_behind_blank_ones() -> None:
+    with pytest.raises(Unreadable) as caught:
+        read(b"\n" * 2_000_000 + b'{\n"a": oops\n}')
+    assert caught.value.line == 2_000_002
