@@ -344,6 +344,11 @@ def read_records(
         yield _entry(number, line, max_record_bytes)
 
 
+def text_lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
+    """Each line of a stream that is not blank, with its number. Raises `Unreadable`."""
+    return _filled_lines(_pieces(stream, b""), 1)
+
+
 def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
     """The text of a stream that begins with `start`, in pieces of about a megabyte."""
     start += read_some(stream, _CHUNK_BYTES)

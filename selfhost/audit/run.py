@@ -8,10 +8,11 @@ and video in the first type and program that run there, as `check` does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain, islice
 
 from ..advice.api_route import offers_for
 from ..advice.several import verdict_together
@@ -19,6 +20,7 @@ from ..advice.understood import understand
 from ..catalogue.index import Catalogue
 from ..core import Any
 from ..core.errors import (
+    MAX_PROBLEMS,
     InputError,
     PolicyError,
     Problem,
@@ -27,7 +29,7 @@ from ..core.errors import (
     WorkloadError,
     first_problems,
 )
-from ..core.files import Unreadable, parse_json, read_file, text_of
+from ..core.files import Unreadable, open_file, parse_json, too_large
 from ..core.records import Record
 from ..core.tables import Document, shipped_table
 from ..judge.defaults import suited, takes_first_of_list
@@ -41,7 +43,7 @@ from ..needs.quantization import LAYOUTS
 from ..needs.records import times
 from .drafts import NOT_JUDGED
 from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
-from .machines import RECORD_IT, Fleet, Machines
+from .machines import RECORD_IT, Fleet, Machines, text_lines
 from .policy import FACT_KEYS, Fault, MachineClass, Policy, Wanted, read_policy
 from .rows import Audit, Exemptions, Result, Row, Since, listed
 
@@ -373,37 +375,56 @@ _RESULTS = tuple(result.value for result in Result)
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
 
 
+# a row's result in an earlier audit, and what failed
+Earlier = tuple[Result, frozenset[str]]
+
+
 class Baseline(Record):
-    """By machine and label each row's result in an earlier audit, and what failed."""
+    """An earlier audit: by label and machine each row's result."""
 
     file: str
-    rows: Mapping[tuple[str, str], tuple[Result, frozenset[str]]]
+    rows: Mapping[str, dict[str, Earlier]]
 
 
-def read_baseline(path: str) -> Baseline:
-    """The earlier audit in a file. `InputError` has file and line."""
-    rows: dict[tuple[str, str], tuple[Result, frozenset[str]]] = {}
-    number = 0
+def read_baseline(path: str, tell: Callable[[float, float | None], None] | None = None) -> Baseline:
+    """The earlier audit in a file; `tell` hears how many rows were read. `InputError` has file and
+    line.
+    """
+    rows: dict[str, dict[str, Earlier]] = {}
+    # of a million rows few say something else of their machines
+    alike: dict[Earlier, Earlier] = {}
+    line_number = 0
     try:
-        for line in text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines():
-            number += 1
-            row = parse_json(line)
-            if not isinstance(row, dict) or "schema" in row:
-                raise Unreadable("is no row of an audit: JSON Lines have one object a line")
-            if row.get("problem") is not None:
-                continue
-            machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
-            if not (isinstance(machine, str) and isinstance(label, str)):
-                raise Unreadable("is no row of an audit: machine and label must be names")
-            if result not in _RESULTS or not isinstance(failed, list):
-                raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
-            rows[machine, label] = Result(result), frozenset(map(str, failed))
+        stream, size = open_file(path, input_allowed=True)
+        with stream:
+            if (size or 0) > MAX_BASELINE_BYTES:
+                raise too_large(MAX_BASELINE_BYTES)
+            for line_number, line in text_lines(stream):
+                if tell is not None:
+                    tell(line_number, None)
+                row = parse_json(line)
+                if not isinstance(row, dict) or "schema" in row:
+                    raise Unreadable("is no row of an audit: JSON Lines have one object a line")
+                if row.get("problem") is not None:
+                    continue
+                machine, label, earlier = _earlier_row(row)
+                rows.setdefault(label, {})[machine] = alike.setdefault(earlier, earlier)
         if not rows:
-            raise Unreadable("holds no row of an audit")
+            raise Unreadable("holds no row of an audit" if line_number else "is empty")
     except Unreadable as error:
-        problem = error.problem(path, _WRITE_IT).replace(line=number or None)
+        problem = error.problem(path, _WRITE_IT).replace(line=line_number or None)
         raise InputError([problem]) from None
     return Baseline(file=path, rows=rows)
+
+
+def _earlier_row(row: Mapping[str, Any]) -> tuple[str, str, Earlier]:
+    """The machine and the label of a row, and what it says. Raises `Unreadable`."""
+    machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
+    if not (isinstance(machine, str) and isinstance(label, str)):
+        raise Unreadable("is no row of an audit: machine and label must be names")
+    if result not in _RESULTS or not isinstance(failed, list):
+        raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
+    return machine, label, (Result(result), frozenset(map(str, failed)))
 
 
 def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
@@ -412,11 +433,15 @@ def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: Flee
     seen = faulty.union(fleet.machines.names)
     message = f"{NOT_JUDGED}it is in the baseline, and not here any more"
     remedy = "bring its record back; if the machine is gone for good, write the baseline anew"
-    gone = [
+    names = chain.from_iterable(baseline.rows.values())
+    gone = dict.fromkeys(name for name in names if name not in seen)
+    # a baseline may hold a million others
+    missing = [
         Problem(file=baseline.file, message=f"{name}{message}", remedy=remedy)
-        for name in dict.fromkeys(machine for machine, _ in baseline.rows)
-        if name not in seen
+        for name in islice(gone, MAX_PROBLEMS + 1)
     ]
+    if len(gone) > len(missing):
+        missing[-1] = missing[-1].replace(unlisted=len(gone) - MAX_PROBLEMS)
     groups = tuple(judging.groups(lambda row: change_of(row, baseline)))
     counts: Counter[str] = Counter()
     for group in groups:
@@ -426,13 +451,14 @@ def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: Flee
     return audit.replace(
         groups=groups,
         since=Since(file=baseline.file, unchanged=unchanged, **changes),
-        problems=(*audit.problems, *first_problems(baseline.file, gone)),
+        problems=(*audit.problems, *first_problems(baseline.file, missing)),
     )
 
 
 def change_of(row: Row, baseline: Baseline) -> str | None:
     """`new`, `fixed` or `changed` since the baseline; what that lacks counts as a pass."""
-    earlier, failed = baseline.rows.get((row.machine, row.wanted.label), (None, frozenset()))
+    of_label = baseline.rows.get(row.wanted.label, {})
+    earlier, failed = of_label.get(row.machine, (None, frozenset()))
     bad = (Result.FAIL, Result.UNKNOWN)
     if (earlier, failed) == (row.result, frozenset(row.failed)):
         return None

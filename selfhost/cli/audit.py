@@ -64,7 +64,10 @@ def _run(words: list[str]) -> int:
     except PolicyError as error:
         unread = Policy(file=options.policy)
         return _answer(options, outputs, Audit(policy=unread, today=today, problems=error.problems))
-    baseline = None if options.baseline is None else read_baseline(options.baseline)
+    baseline = None
+    if options.baseline is not None:
+        with Progress("reading the baseline") as tell:
+            baseline = read_baseline(options.baseline, tell)
     if options.machines:
         with Progress("reading records") as tell:
             fleet = load_machines(*options.machines, tell=tell)

@@ -157,3 +157,17 @@ def test_from_the_command_line(
     assert "nothing changed" in capsys.readouterr().out
     # no report goes over the file that it is held against
     assert cli.main([*words, "--baseline", "before.jsonl", "--format", "jsonl=before.jsonl"]) == 2
+
+
+def test_of_many_machines_that_are_gone_the_first_are_told_and_the_others_counted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "before.jsonl"
+    rows = [{"machine": f"m{number}", "label": "x", "result": "pass", "failed": []}
+            for number in range(5_000)]  # fmt: skip
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    made = audit({"m7": ""}, baseline=read_baseline(str(path)))
+    first, *_, last = made.problems
+    assert first.message.startswith("m0 is not judged")
+    assert (last.unlisted, last.message) == (4_979, "has 4,979 more faults, not listed")
+    assert made.exit_code == 2

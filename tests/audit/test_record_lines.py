@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from selfhost.audit import machines
 from selfhost.audit.machines import read_records
+from selfhost.core import files
 from selfhost.core.files import Unreadable
 
 LINES = st.lists(
@@ -48,7 +49,7 @@ def test_millions_of_blank_lines_are_counted_and_not_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looked_at: list[int] = []
-    parse = machines.parse_json
+    parse = files.parse_json
 
     def counted(text: str, **limits: object) -> object:
         looked_at.append(len(text))
