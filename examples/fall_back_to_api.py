@@ -18,7 +18,8 @@ def decide(model: str) -> str:
             return f"local: {verdict.commands[0] if verdict.commands else 'start your own runtime'}"
         case Route.API:
             offer = verdict.api_offers[0]
-            return f"api: {offer.provider}, {offer.model}"
+            # for OpenAI's client: OpenAI(base_url=…, api_key=os.environ[offer.key_variable])
+            return f"api: {offer.model} at {offer.base_url or offer.page or offer.provider}"
         case Route.NEITHER:
             return "neither: " + "; ".join(
                 finding.reason for finding in verdict.findings if finding.outcome == "fail"

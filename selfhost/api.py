@@ -167,13 +167,13 @@ def compare(
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
     catalogue, workload, machine, notes = _with_defaults(models, workload, machine, specs, fields)
-    from .advice.several import comparison
+    from .advice.several import comparison, in_one_type
 
     verdicts = list[Verdict]()
     for model in models:
         verdict = check_with(catalogue, model, workload, machine)
         verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *notes)))
-    return comparison(verdicts)
+    return comparison(in_one_type(catalogue, models, verdicts, workload))
 
 
 def size(

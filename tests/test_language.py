@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from helpers.each import each
 from helpers.paths import ROOT
@@ -35,8 +38,10 @@ BANNED = (
     "is no model",
 )
 # a term of another meaning that holds one of them
-ALLOWED = ("taken as likely", "it takes no images")
+ALLOWED = ("taken as likely", "it takes no images", "judged at a time")
 MODULES = sorted((ROOT / "selfhost").rglob("*.py"))
+# the tables of sentences; `words` has them under two keys, beside words that people type
+TABLES = ("findings", "remarks", "labels", "help", "openness")
 
 
 def sentences(path: Path) -> Iterator[tuple[int, str]]:
@@ -70,3 +75,34 @@ def test_no_text_has_a_phrase_that_was_hard_to_read(path: Path) -> None:
             read = read.replace(allowed, "")
         hits += [f"{line}: {phrase!r} in {text!r}" for phrase in BANNED if f" {phrase} " in read]
     assert not hits, "\n".join(hits)
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text of a table, however deep."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else ():
+        yield from texts_in(inner)
+    for inner in value if isinstance(value, list) else ():
+        yield from texts_in(inner)
+
+
+@pytest.mark.parametrize("name", [*TABLES, "words"])
+def test_no_sentence_of_a_table_has_a_phrase_that_was_hard_to_read(name: str) -> None:
+    table = tomllib.loads((ROOT / "specs" / "common" / f"{name}.toml").read_text(encoding="utf-8"))
+    if name == "words":
+        table = {key: table[key] for key in ("refused", "note")}
+    hits = []
+    for text in texts_in(table):
+        read = f" {text.lower()} "
+        for allowed in ALLOWED:
+            read = read.replace(allowed, "")
+        hits += [f"{phrase!r} in {text!r}" for phrase in BANNED if f" {phrase} " in read]
+    assert not hits, "\n".join(hits)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_clause_of_a_sentence_ends_in_a_bracket_of_its_own(name: str) -> None:
+    """`[[guess?… under [sources]]]` ended at the first two brackets, and left one in the sentence."""
+    table = tomllib.loads((ROOT / "specs" / "common" / f"{name}.toml").read_text(encoding="utf-8"))
+    assert [text for text in texts_in(table) if "]]]" in text] == []

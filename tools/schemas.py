@@ -148,6 +148,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "model": "Model",
         "machine": "machine/1",
         "monthly_cost": "MonthlyCost | None",
+        "shutdown": "Shutdown | None",
         "needs": "NeedsOf | None",
     },
     "verdicts/1": {"exit_code": "int", "verdicts": "tuple[verdict/1, ...]", **_ERRORS},

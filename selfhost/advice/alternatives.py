@@ -20,7 +20,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome, phrase
 from ..judge.checks.accelerator import more_for_shared
-from ..judge.checks.model import terms_checks
+from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.runtime import is_slow_picture, is_too_slow
 from ..judge.checks.space import disk_check
 from ..judge.defaults import follows_a_list, suited
@@ -427,12 +427,19 @@ class Search(Record):
         workload = self.judged.question.stated
         # without what only one model comes in
         plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
-        proposals: list[tuple[tuple[bool, bool, bool, float], Judged]] = []
+        proposals: list[tuple[tuple[bool, bool, bool, bool, float], Judged]] = []
         for for_other_work, less, id in self._candidates(plain):
-            if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
+            best_place = for_other_work, False, False, False, less
+            if len(proposals) >= most and best_place > proposals[-1][0]:
                 break
             other = next(self.catalogue.specs([id]), None)
-            if other is None or any(each.decides for each in terms_checks(other, plain)):
+            terms = [*terms_checks(other, plain)] if other is not None else []
+            if other is None or any(finding.decides for finding in terms):
+                continue
+            is_less_open = any(is_partly_open(finding) for finding in terms)
+            best_place = for_other_work, is_less_open, False, False, less
+            if len(proposals) >= most and best_place > proposals[-1][0]:
+                # what is open whole may still come
                 continue
             fit = self.fit(other, plain.replace(runtime=workload.runtime))
             is_elsewhere = fit is None and workload.runtime is not None
@@ -440,7 +447,8 @@ class Search(Record):
             if fit is None or is_too_slow(fit):
                 continue
             is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
-            place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit))
+            worth_below_zero = less * share_on(fit)
+            place = (for_other_work, is_less_open, is_doubtful, is_elsewhere, worth_below_zero)
             proposals.append((place, fit))
             proposals.sort(key=lambda proposal: proposal[0])
             del proposals[most:]

@@ -5,6 +5,7 @@ stand-in; and what a stated load costs a month by them, and in hours and energy 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from math import inf
 
 from ..catalogue.index import Catalogue, Outline
@@ -14,7 +15,7 @@ from ..catalogue.spec_values import BASE
 from ..core.records import Record, Unread
 from ..core.workload import Load
 from ..judge.checks import Finding, Outcome
-from ..judge.checks.model import terms_checks
+from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.pace import Range
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
@@ -23,7 +24,7 @@ from .understood import remarks
 # a retired model's replacement may be retired itself
 _MOST_SUCCESSORS = 4
 _BY_PUBLISHER = "the successor its publisher names"
-_BY_JUDGEMENT = "its successor in this catalogue's judgement, not by its publisher's word"
+_BY_JUDGEMENT = "its successor (selfhost's choice, not the publisher's)"
 _SAME_LINE = "the newest model of the same line"
 _NAMED = "the closest open-weight model that its spec names"
 _LARGEST = "the largest open-weight model"
@@ -49,17 +50,37 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
         offers = _served(question, spec, judged.findings, catalogue, today)
     if offers or not judged.failed:
         return offers
-    for outline, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
+    return _offers_of_stand_in(question, spec if is_spec else spec.replace(id=""), catalogue, today)
+
+
+def _offers_of_stand_in(
+    question: Question, spec: ModelSpec, catalogue: Catalogue, today: str
+) -> tuple[Offer, ...]:
+    """The offers of the first stand-in that meets what was asked: of the first that is open whole
+    where openness was asked for, else of the first that is open in part.
+    """
+    partly_open: tuple[Offer, ...] = ()
+    for outline, why in stand_ins(spec, catalogue):
         # most models are served by nobody
         is_served = outline.closed or offers_of(catalogue.offers_path, outline.id, today=today)
-        # none of a broken spec
-        for other in catalogue.specs([outline.id] if is_served else ()):
-            offers = _served(question, other, terms_checks(other, workload), catalogue, today)
-        if offers:
-            figures = {"model": spec.id, "other": outline.id, "why": why}
-            (reason,) = remarks({"stands-in": True}, **figures)
-            return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
-    return offers
+        other = next(catalogue.specs([outline.id] if is_served else ()), None)
+        if other is None:
+            # or its spec is broken
+            continue
+        findings = [*terms_checks(other, question.workload)]
+        is_less_open = any(map(is_partly_open, findings))
+        if is_less_open and partly_open:
+            continue
+        offers = _served(question, other, findings, catalogue, today)
+        if not offers:
+            continue
+        figures = {"model": question.spec.id, "other": outline.id, "why": why}
+        (reason,) = remarks({"stands-in": True}, **figures)
+        offers = tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
+        if not is_less_open:
+            return offers
+        partly_open = offers
+    return partly_open
 
 
 def _served(
@@ -155,6 +176,43 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
         yield nearest, _NAMED
     alike.reverse()
     yield from ((outline, _LARGEST) for outline in sorted(alike, key=rank))
+
+
+# so many days before a hosted model ends the answer begins with that day: OpenAI and Anthropic
+# announce the end at least two months before (their deprecations pages)
+_DAYS_OF_NOTICE = 60
+
+
+class Shutdown(Record):
+    """The announced end of a closed model: its provider takes no requests for it from `day` on.
+
+    `successor` is the id of the model that follows it, None where none is known;
+    `successor_is_judged`: this catalogue chose it, and no publisher names it.
+    """
+
+    provider: str
+    day: str
+    successor: str | None = None
+    successor_is_judged: bool = False
+
+
+def shutdown_of(
+    spec: ModelSpec, offers: Sequence[Offer], catalogue: Catalogue, today: str
+) -> Shutdown | None:
+    """The end of a closed model that is at most 60 days away; None where it goes on."""
+    ends = [offer.ends for offer in offers if not offer.stands_in]
+    if not spec.closed or spec.availability is None or not ends or None in ends:
+        return None
+    last = max(filter(None, ends))
+    if (date.fromisoformat(last) - date.fromisoformat(today)).days > _DAYS_OF_NOTICE:
+        return None
+    outline = catalogue.outlines.get(spec.id)
+    return Shutdown(
+        provider=spec.availability.provider,
+        day=last,
+        successor=outline.next if outline is not None else None,
+        successor_is_judged=outline is not None and outline.next_is_judged,
+    )
 
 
 _DAYS_PER_MONTH = 30

@@ -38,7 +38,7 @@ Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
 _WORTH_BOUNDING = 0.1
 # formats that somebody else than the publisher of the weights makes
-_CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
+CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 # options that a program may go without
 _IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "sampled", "unpacked",
               "tensor_parallel", "one_device")  # fmt: skip
@@ -186,7 +186,7 @@ def _values_of_files(launch: Launch) -> dict[str, object]:
     spec, kind = launch.spec, launch.workload.quantization or ""
     rule = launch.runtime.rule_of(kind)
     quantized, named, file_name = _conversion(launch)
-    is_converted = launch.workload.format in _CONVERTED or not getattr(rule, "at_load", True)
+    is_converted = launch.workload.format in CONVERTED or not getattr(rule, "at_load", True)
     parts = launch.runtime.parts.get(spec.id)
     stated_type = getattr(spec.needs, "dtype", None) or ""
     return {
@@ -336,9 +336,19 @@ def _must_state_context(launch: Launch) -> bool:
     return None in sizes or sum(filter(None, sizes)) >= least
 
 
-def _run_lines(launch: Launch, template: str | None = None) -> tuple[str, ...]:
+def _run_lines(
+    launch: Launch, template: str | None = None, *, with_server: bool = False
+) -> tuple[str, ...]:
+    """The line that runs the model; a line that starts a server before it, where the program has
+    settings only there. One for the usual context alone is left out, unless `with_server`: a
+    beginner types `ollama run TAG`.
+    """
     runtime, values, machine = launch.runtime, _values_of(launch), launch.machine
     needed = _options_needed(launch, values)
+    set_by_server = [key for key in needed if key in runtime.settings]
+    is_usual = set_by_server == ["context_tokens"] and not launch.judged.question.context_asked
+    if is_usual and not with_server:
+        needed.remove("context_tokens")
     if launch.judged.offload is not None or template is None:
         templates = _templates(launch, values)
     else:
@@ -401,13 +411,22 @@ def commands(launch: Launch) -> tuple[str, ...]:
     # alone they are no other way to run it: `lines_by_tag` has them with what installs that program
     if lines and launch.runtime.shown_with and question.missing_bytes != 0:
         other = launch.catalogue.runtime(launch.runtime.shown_with)
-        beside = lines_by_tag(launch.replace(runtime=other))
+        beside = lines_by_tag(launch.replace(runtime=other), with_server=True)
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return lines
 
 
-def lines_by_tag(launch: Launch) -> tuple[str, ...]:
+def server_lines(launch: Launch) -> tuple[str, ...]:
+    """The lines that start a server with the judged context and then run the model by its tag; ()
+    where one line does the same.
+    """
+    plain = lines_by_tag(launch)
+    whole = lines_by_tag(launch, with_server=True)
+    return whole if len(plain) == 1 < len(whole) else ()
+
+
+def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...]:
     """Lines by a tag of the runtime's, which is Ollama, where that loads what was judged; () where
     it has none, fetches or serves no such model, has no build for the machine, or may crash there.
     A tag that was typed may hold files of other runtimes.
@@ -428,7 +447,7 @@ def lines_by_tag(launch: Launch) -> tuple[str, ...]:
         if values["batch_tokens"] is not None and "long_embedding" in runtime.commands:
             line = fill_blanks(runtime.commands["long_embedding"], values)
             return (line,) if line else ()
-    return _run_lines(launch, runtime.command)
+    return _run_lines(launch, runtime.command, with_server=with_server)
 
 
 def _takes(launch: Launch) -> bool:

@@ -22,7 +22,7 @@ from ..core.tables import shipped_table
 from ..core.units import canonical
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
-from ..judge.checks.model import reads_context, terms_checks
+from ..judge.checks.model import is_partly_open, reads_context, terms_checks
 from ..judge.checks.runtime import is_slow, is_too_slow
 from ..judge.defaults import suited
 from ..judge.judging import judge
@@ -30,7 +30,18 @@ from ..judge.question import ask
 from ..judge.record import Report, Route, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
-from .ranking import MADE_FOR_IT, SPECIAL, Standings, best_case, reasons, share_of_pace, share_on
+from .ranking import (
+    GENERAL,
+    LAST,
+    MADE_FOR_IT,
+    SPECIAL,
+    Standings,
+    best_case,
+    factors,
+    reasons,
+    share_of_pace,
+    share_on,
+)
 from .understood import remarks
 
 # names of models that a note lists
@@ -142,6 +153,20 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     )
 
 
+def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]:
+    """The ids of the models whose name shows the words, where one of these is another word for a
+    kind of work: `coder` stands in the names of some models, and means `code`, which more do.
+    """
+    synonyms = shipped_table("uses")["kinds"]
+    if not any(word in synonyms for word in words):
+        return frozenset()
+    return frozenset(
+        outline.id
+        for outline in catalogue.outlines.values()
+        if all(_is_part_of_names(word, [outline.id]) for word in words)
+    )
+
+
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     facts = shipped_table("names")["searched"]
     if re.fullmatch(facts["size"], word) is None:
@@ -168,7 +193,9 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
 
 
 class Lister:
-    """Lists models of one catalogue on one machine, those of `use` and `modality` first."""
+    """Lists models of one catalogue on one machine, those of `use` and `modality` first, and among
+    them those whose ids are `named`.
+    """
 
     def __init__(
         self,
@@ -178,9 +205,13 @@ class Lister:
         *,
         use: str | None = None,
         modality: str | None = None,
+        named: Collection[str] = (),
     ) -> None:
         self._catalogue, self._workload, self._machine = catalogue, workload, machine
         self._use, self._modality, self._today = use, modality, units.utc_today()
+        self._named = named
+        about_use = shipped_table("uses")["use"].get(use, {})
+        self._special_first = bool(about_use.get("special_first", True))
         self._bounds = best_case(machine, workload)
         self._standings = Standings.load(catalogue)
         # what has room is estimated for one sequence of the default context
@@ -249,49 +280,71 @@ class Lister:
 
     def best_key(self, outline: Outline) -> Key:
         """The best place that `key` can give a model, whatever the judge finds."""
+        worth = self._standings.by_id[outline.id].worth
         if outline.closed:
-            return self._key(Route.API, outline)
+            return self._key(Route.API, outline, worth)
         if not self._catalogue.is_shipped(outline.id):
             # no test holds the bounds to a model of the user's
-            return self._key(Route.LOCAL, outline)
+            return self._key(Route.LOCAL, outline, worth)
         # of what is too large the memory may still be unknown
         if not self._bounds.has_room(outline):
-            return self._key(Route.UNKNOWN, outline)
+            return self._key(Route.UNKNOWN, outline, worth)
         share = share_of_pace(self._bounds.tokens_per_second(outline))
-        return self._key(Route.LOCAL, outline, share)
+        return self._key(Route.LOCAL, outline, worth * share)
+
+    def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
+        """The rows in their order, those first that are worth using on the machine: at least a
+        tenth as much as the best of them, no base models and none that a newer one replaced.
+        """
+        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
+        least = factors("sorted")["least_worth"] * max(worths.values(), default=0)
+
+        def is_useful(row: Verdict) -> bool:
+            is_last = self._standings.by_id[row.model.id].section == LAST
+            return not is_last and worths.get(row.model.id, 0) >= least
+
+        return sorted(rows, key=lambda row: not is_useful(row))
+
+    def _worth_on(self, answer: Verdict) -> float:
+        """What a model that runs counts for on the machine, more is better."""
+        outline = self._catalogue.outlines[answer.model.id]
+        share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
+        return self._standings.by_id[outline.id].worth * share
 
     def key(self, answer: Verdict) -> Key:
         """The place of one model in the list; smaller is better.
 
-        The route, the kind of model, whether it is too slow, what it is for, whether it is as open
-        as was asked, then its worth on that machine; where it does not run, its worth alone. Text
-        of which no pace is known is as fast as the memory allows, at most half as good.
+        The route, the kind of model, whether it is too slow, whether its id is one of `named`,
+        what it is for, whether it is as open as was asked, then its worth on that machine; where it
+        does not run, its worth alone. Text of which no pace is known is as fast as the memory
+        allows, at most half as good.
         """
         outline, opened = self._catalogue.outlines[answer.model.id], answer.finding("openness")
-        is_less_open = opened is not None and opened.outcome is not Outcome.PASS
-        slow, share = False, 1.0
+        is_less_open = opened is not None and is_partly_open(opened)
+        slow, worth = False, self._standings.by_id[outline.id].worth
         if answer.can_run:
-            slow = is_slow(answer)
-            share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
-        return self._key(answer.route, outline, share, is_slow=slow, is_less_open=is_less_open)
+            slow, worth = is_slow(answer), self._worth_on(answer)
+        return self._key(answer.route, outline, worth, is_slow=slow, is_less_open=is_less_open)
 
     def _key(
         self,
         route: Route,
         outline: Outline,
-        share: float = 1.0,
+        worth: float,
         *,
         is_slow: bool = False,
         is_less_open: bool = False,
     ) -> Key:
         standing = self._standings.by_id[outline.id]
         kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
-        section, worth = standing.section, standing.worth * share
+        section = standing.section
         # a model for one kind of work comes first where that is the work, as one that makes no text
         is_for_one = section == SPECIAL or standing.kind != 0
         if self._use and is_for_one and outline.uses and outline.uses[0] == self._use:
-            section = MADE_FOR_IT
-        return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
+            section = MADE_FOR_IT if self._special_first else GENERAL
+        is_named = outline.id in self._named
+        place = _ROUTES.index(route), kind, is_slow, not is_named, section, is_less_open
+        return *place, -worth, outline.id
 
     def _judged(self, id: str) -> Verdict | WorkloadError | None:
         catalogue, workload, machine = self._catalogue, self._workload, self._machine

@@ -4,6 +4,7 @@ machine.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from .. import needs as need
@@ -125,6 +126,61 @@ def comparison(verdicts: Sequence[Verdict]) -> Comparison:
         for each in verdicts
     )
     return Comparison(models=tuple(models))
+
+
+def in_one_type(
+    catalogue: Catalogue,
+    models: Sequence[str | os.PathLike[str] | ModelSpec],
+    verdicts: Sequence[Verdict],
+    workload: Workload,
+) -> list[Verdict]:
+    """The verdicts on these models, those on GGUF files in one quantization where one will do.
+
+    By itself each model gets the largest type that suits the machine, and one with twice the bits
+    looks half as fast. So all are judged in the smallest of their types, or in the one that a tag
+    or a file names; a model of which no such file is published, or that does not run in it, stays
+    as it was.
+    """
+    if workload.quantization is not None or workload.task != "generate":
+        return list(verdicts)
+    named = {verdict.quantization for verdict in verdicts if _names_its_type(verdict)}
+    types = named or {verdict.quantization for verdict in verdicts if _is_gguf(verdict)}
+    compared: list[Verdict] = []
+    for model, verdict in zip(models, verdicts, strict=True):
+        other = _type_in_common(verdict, types, catalogue)
+        again = verdict
+        if other is not None:
+            changed = workload.replace(quantization=other, runtime=verdict.runtime)
+            again = check_with(catalogue, model, changed, verdict.machine)
+            again = again.replace(understood_as=verdict.understood_as)
+        is_worse = verdict.can_run and not again.can_run
+        compared.append(verdict if is_worse else again)
+    return compared
+
+
+def _is_gguf(verdict: Verdict) -> bool:
+    return verdict.workload.format == "gguf"
+
+
+def _names_its_type(verdict: Verdict) -> bool:
+    """Whether the name that was typed is of a file or a tag, which is of one type."""
+    question = verdict.question
+    is_of_one_file = question.files.is_tag or question.local_files
+    return _is_gguf(verdict) and (is_of_one_file or question.stated.quantization is not None)
+
+
+def _type_in_common(verdict: Verdict, types: set[str | None], catalogue: Catalogue) -> str | None:
+    """The smallest of the types in which the model is published; None where it stays as it is."""
+    if not _is_gguf(verdict) or _names_its_type(verdict) or verdict.runtime is None:
+        return None
+    order = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
+    published = [
+        name
+        for name in order
+        if name in types and verdict.model.repository_of("gguf", name) is not None
+    ]
+    smallest = published[-1] if published else None
+    return smallest if smallest != verdict.quantization else None
 
 
 def verdict_together(

@@ -277,6 +277,8 @@ def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
     # what the quantization costs, and that a card may not hold the most
     warning = verdict.quality.warning if verdict.quality is not None else None
     tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
+    # what its variables are for, where the command that is printed has them
+    why_set = service.environment_why if {*service.environment} <= {*environment} else ""
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -293,7 +295,7 @@ def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
         environment=environment,
         fetch=fetch,
         needs_login=verdict.has("weights-gated"),
-        notes=(*verdict.understood_as, *filter(None, [warning]), *tight),
+        notes=(*verdict.understood_as, *filter(None, [warning, why_set]), *tight),
     )
 
 

@@ -27,14 +27,16 @@ from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question, Verdict, quality_of_workload
 from ..machine.record import Machine
 from .alternatives import Search
-from .api_route import month, offers_for
+from .api_route import month, offers_for, shutdown_of
 from .commands import (
+    CONVERTED,
     Launch,
     bytes_worth_bounding,
     commands,
     lines_by_tag,
     lines_of_file,
     recipe,
+    server_lines,
     training_lines,
 )
 from .understood import Understood, judged_for, remarks, understand
@@ -65,7 +67,10 @@ def check_with(
     offers = offers_for(catalogue, judged, day) if instead or judged.failed else ()
     by_tag_first = understood.files.is_tag and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
-    notes = [*_notes(catalogue, judged, machine, offers)]
+    notes = [
+        *_notes(catalogue, judged, machine, offers),
+        *_notes_on_cards(understood, judged, machine),
+    ]
     recorded_on = machine.read_on
     if recorded_on is not None:
         notes += remarks({"future": recorded_on > day}, day=recorded_on, today=day)
@@ -100,16 +105,51 @@ def check_with(
         asked=understood.asked,
         offered=bool(offers),
         api_offers=offers,
+        shutdown=shutdown_of(question.spec, offers, catalogue, day),
         commands=to_type.commands,
         commands_class=to_type.commands_class,
         setup=to_type.setup,
         understood_as=(*understood.notes, *tag_note),
         notes=tuple(notes),
-        fine_print=tuple(_fine_print(understood, judged)),
+        fine_print=(
+            *_fine_print(understood, judged),
+            *_note_on_conversion(question),
+            *_server_note(to_type, taken),
+        ),
         quality=quality_of_workload(question.workload, question.spec, is_halved=bits == 16),
         loaded_bits=bits,
         **more,
     )
+
+
+def _notes_on_cards(understood: Understood, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
+    cards = [card for card in machine.accelerators or () if card.unified is not True]
+    terms = judged.needs.terms if judged.needs is not None else ()
+    used = {term.where for term in terms if term.where != "host"}
+    idle = len(cards) - len(used)
+    is_idle = judged.fits and judged.placement == "accelerator" and idle > 0
+    holds = {"idle": is_idle, "tag-alone": is_idle and understood.files.is_tag}
+    figures: dict[str, object] = {"tag": bare_name(understood.asked)}
+    figures |= {"model": judged.question.spec.id, "several": idle > 1, "one": len(used) == 1}
+    return remarks(holds, idle=idle, number=len(cards), **figures)
+
+
+def _note_on_conversion(question: Question) -> tuple[str, ...]:
+    """Whose files they are, where not those of the account that publishes the weights."""
+    spec, format = question.spec, question.workload.format
+    repository = spec.repository_of(format, question.workload.quantization)
+    if format not in CONVERTED or repository is None or spec.repository is None:
+        return ()
+    owner, publisher = (name.partition("/")[0] for name in (repository, spec.repository))
+    is_other = owner.casefold() != publisher.casefold()
+    holds = {"conversion": is_other and not question.local_files}
+    return remarks(holds, owner=owner, publisher=publisher, repository=repository)
+
+
+def _server_note(to_type: Steps, workload: Workload) -> tuple[str, ...]:
+    figures = {"lines": " and, in another terminal, ".join(f"`{each}`" for each in to_type.server)}
+    return remarks({"server": to_type.server}, tokens=workload.context_tokens, **figures)
 
 
 def _notes(
@@ -228,10 +268,12 @@ class Steps(Record):
     """`setup` are lines to type first, () where nothing is missing; `commands` those that download
     and run the model, () where none is known; `commands_class` is "listed" or "unlisted", of the
     first of them, None where there is none. A line that begins with `#` is a comment. `runtime`:
-    whose program the commands start, None where that is the judged one.
+    whose program the commands start, None where that is the judged one. `server` are lines that
+    start a server with the judged context, where the commands leave that to the program.
     """
 
     setup: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     runtime: RuntimeSpec | None = None
     commands_class: str | None = None
@@ -333,7 +375,9 @@ def _steps_by_tag(launch: Launch) -> Steps:
         return Steps()
     question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
     code = runtime_check(question, launch.machine).code
-    server = ("# the service has settings of its own; this server has the judged ones",)
+    server = (
+        "# the service keeps its own settings, so start a second server with those judged here",
+    )
     return Steps(
         setup=(
             f"# {runtime.name} has this model in {launch.workload.quantization}",
@@ -342,6 +386,7 @@ def _steps_by_tag(launch: Launch) -> Steps:
             *(server if len(lines) > 1 else ()),
         ),
         commands=lines,
+        server=server_lines(launch),
         runtime=runtime,
         commands_class=_LISTED if "aliases" in launch.spec.sources else _UNLISTED,
     )

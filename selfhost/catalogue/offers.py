@@ -1,5 +1,6 @@
-"""API prices: the dated snapshot that ships with the project, and what its providers are called.
-Its first line is a header, each other `{"model": ID, "offers": […]}`.
+"""API prices: the dated snapshot that ships with the project, what its providers are called, and
+where they take requests. The first line of the snapshot is a header, each other line is
+`{"model": ID, "offers": […]}`.
 """
 
 from __future__ import annotations
@@ -7,8 +8,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import chain
 from math import inf
+from string import ascii_letters, digits
 
 from ..core import Any
 from ..core.errors import Problem, SpecError
@@ -19,6 +22,8 @@ from ..core.tables import TABLES, Document, shipped_table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
+# characters that mean nothing to a shell or in JSON
+_PLAIN = frozenset(ascii_letters + digits + "@./:_+-")
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 _DOLLARS = read_by(maximum=1e9, default=None)
 
@@ -27,6 +32,11 @@ class Offer(Record):
     """A hosted price, where sources differ the dearest. `model` is the provider's name of it;
     `stands_in` when it serves another model than the one asked for, and `why_instead` why. `as_of`
     is the day of the list that has it; from `ends` on the offer is announced to be gone.
+
+    `base_url` is that of an API like OpenAI's, in which what is yours stands as a variable
+    (`${CLOUDFLARE_ACCOUNT_ID}`); None where it holds a region or is not known. `key_variable` is
+    the variable of the environment that the provider's own documents keep the key in, `page` the
+    page on its models. `well_known`: people know the provider.
     """
 
     provider: str = read_by()
@@ -43,6 +53,24 @@ class Offer(Record):
     as_of: str
     ends: str | None = read_by(form=DATE, default=None)
     source: str = read_by()
+    base_url: str | None = None
+    key_variable: str | None = None
+    page: str | None = None
+    well_known: bool = False
+
+
+class ProviderApi(Record):
+    """Where a provider takes requests: a row of `api` in `common/providers.toml`.
+
+    `suffix` goes behind the name of a model; `chat` is the kind of request that a chat is.
+    """
+
+    source: str
+    base_url: str | None = None
+    key: str | None = None
+    page: str | None = None
+    suffix: str = ""
+    chat: str = "chat"
 
 
 class Snapshot(Record):
@@ -58,8 +86,9 @@ class Snapshot(Record):
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
-    """The offers for one model on that day, `YYYY-MM-DD`: the best known of those within a tenth of
-    the cheapest, then the others, cheapest first. Raises `SpecError` for a damaged file.
+    """The offers for one model on that day, `YYYY-MM-DD`: the cheapest of the well-known providers,
+    of those whose address is known if any, then all others, cheapest first. Raises `SpecError` for
+    a damaged file.
     """
     file, offers = snapshot(path), []
     row = Document(path, {model_id: file.rows.get(model_id, [])})
@@ -67,15 +96,66 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
         values = table.fields(Offer)
         table.close()
         as_of = file.days.get(values["source"], file.day)
-        offers.append(Offer(model_id=model_id, as_of=as_of, **values))
+        offers.append(_with_address(Offer(model_id=model_id, as_of=as_of, **values)))
     if not row.ok:
         problems = [each.replace(remedy=each.remedy or _REMEDY) for each in row.problems]
         raise SpecError(problems, remedy=_REMEDY)
     listed = sorted((o for o in offers if o.ends is None or o.ends > today), key=_price)
-    # of those within a tenth of the cheapest the one that sells most models: people know it
-    near = [o for o in listed if _price(o)[:3] <= tuple(1.1 * x for x in _price(listed[0])[:3])]
-    best = max(near, key=lambda offer: file.sold[offer.provider], default=None)
-    return tuple(sorted(listed, key=lambda offer: offer is not best))
+    known = [offer for offer in listed if offer.well_known]
+    first = next((offer for offer in known if offer.base_url is not None), next(iter(known), None))
+    if first is None and listed:
+        # nobody sells it whom people know: of those within a tenth of the cheapest the one that
+        # sells most models
+        most = tuple(1.1 * price for price in _price(listed[0])[:3])
+        near = [offer for offer in listed if _price(offer)[:3] <= most]
+        first = max(near, key=lambda offer: file.sold[offer.provider])
+    return tuple(sorted(listed, key=lambda offer: offer is not first))
+
+
+def _with_address(offer: Offer) -> Offer:
+    """The offer with where to send a request, and the model's name as a request has it."""
+    api = provider_apis().get(offer.provider, ProviderApi(source=""))
+    return offer.replace(
+        model=f"{offer.model}{api.suffix}",
+        base_url=api.base_url,
+        key_variable=api.key,
+        page=api.page,
+        well_known=offer.provider in well_known_providers(),
+    )
+
+
+@cache
+def provider_apis() -> Mapping[str, ProviderApi]:
+    """Where each provider takes requests, by its id."""
+    rows = shipped_table("providers")["api"]
+    return {id: ProviderApi(**row) for id, row in rows.items()}
+
+
+@cache
+def well_known_providers() -> frozenset[str]:
+    """The ids of the providers that people know, by the grounds in `common/providers.toml`."""
+    return frozenset(chain.from_iterable(shipped_table("providers")["well_known"].values()))
+
+
+def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
+    """The line of curl that asks the offered model something, a text of several lines for a shell;
+    () where the address or the kind of request is not known. The key stands in a variable.
+    """
+    if offer.base_url is None or modality not in ("text", "vision", "embedding"):
+        return ()
+    if not set(offer.model) <= _PLAIN:
+        # between the quotes of the line it would be something else
+        return ()
+    api = provider_apis().get(offer.provider, ProviderApi(source=""))
+    kind = "embedding" if modality == "embedding" else api.chat
+    request = shipped_table("providers")["requests"][kind]
+    body = request["body"].replace("{model}", offer.model)
+    return (
+        f"curl {offer.base_url}/{request['path']} \\",
+        f'-H "Authorization: Bearer ${offer.key_variable}" \\',
+        '-H "Content-Type: application/json" \\',
+        f"-d '{body}'",
+    )
 
 
 def snapshot_day(path: str) -> str | None:

@@ -164,6 +164,7 @@ class Service(Stated):
     accelerator_host_bytes: int = 0
     host_limit_bytes: int = 0
     environment: Mapping[str, str] = {}
+    environment_why: str = ""
     bounds: Mapping[str, str] = {}
     source: str
 

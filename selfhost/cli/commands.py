@@ -208,10 +208,12 @@ def compare(words: list[str]) -> int:
     (verdicts,), errors = _judge_each(options, names, (one_machine(options),))
     if errors:
         raise together(errors)
+    from ..advice.several import comparison, in_one_type
+
+    verdicts = in_one_type(open_catalogue(options.specs), names, verdicts, workload_of(options))
     verdicts = [*{(each.model.id, each.workload): each for each in verdicts}.values()]
     if len(verdicts) < 2:
         raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
-    from ..advice.several import comparison
     from ..reports.models_text import compare_document
 
     compared = comparison(verdicts)

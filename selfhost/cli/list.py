@@ -12,6 +12,7 @@ from ..advice.listing import (
     count_rows,
     kinds_in,
     list_notes,
+    named_by_words,
     words_in_names,
     words_typed,
 )
@@ -117,7 +118,14 @@ def _ranking(
     """Judge the models to show, and count all that pass the filters."""
     # a use and a modality among the words order the models that hold them
     use, modality = kinds_in(options.words)
-    lister = Lister(catalogue, workload, machine, use=options.use or use, modality=modality)
+    lister = Lister(
+        catalogue,
+        workload,
+        machine,
+        use=options.use or use,
+        modality=modality,
+        named=named_by_words(options.words, catalogue),
+    )
     with Progress("judging models") as tell:
         if _shows_first(options, ids):
             only_running = False
@@ -129,7 +137,7 @@ def _ranking(
                 return first
         # where nothing runs, how each fails tells what to change
         listing = lister.all(ids, tell=tell)
-    rows = _selected(listing.models, options)
+    rows = _selected(listing.models, options, lister)
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
 
 
@@ -145,7 +153,9 @@ def _shows_first(options: argparse.Namespace, ids: Sequence[str] | None) -> bool
     return options.format == "text" and not (ids and len(ids) <= _FEW)
 
 
-def _selected(rows: Iterable[Verdict], options: argparse.Namespace) -> list[Verdict]:
+def _selected(
+    rows: Iterable[Verdict], options: argparse.Namespace, lister: Lister
+) -> list[Verdict]:
     """Return those that pass the filters, in the order asked for; what is not known comes last."""
     route, most_bytes, value = options.route, options.max_size, _COLUMNS.get(options.sort)
     sized = (row for row in rows if most_bytes is None or row.download_bytes is not None)
@@ -157,4 +167,8 @@ def _selected(rows: Iterable[Verdict], options: argparse.Namespace) -> list[Verd
     ]
     if value is None:
         return kept
-    return sorted(kept, key=lambda row: (value(row) is None, value(row) or 0))
+    kept.sort(key=lambda row: (value(row) is None, value(row) or 0))
+    if options.sort == "speed":
+        # the fastest of all are toys and base models of years ago, which nobody looks for
+        return lister.useful_first(kept)
+    return kept

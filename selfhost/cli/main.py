@@ -110,7 +110,7 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
     if word.startswith("-"):
         example = "selfhost check mistral-7b --context 8k"
         remedy = f"an option stands behind its command, as in `{example}`"
-        raise UsageError(f"{word!r} is no command", remedy=remedy)
+        raise UsageError(f"unknown command {word!r}", remedy=remedy)
     # no command has a digit or a mark in it; of other words the catalogue decides
     if any(letter.isdecimal() or letter in "./:" for letter in word):
         return

@@ -96,7 +96,7 @@ class CommandParser(argparse.ArgumentParser):
             if flag and not text.strip():
                 raise ValueError(f"expected a value, not {text!r}")
             if flag and b"\0" in os.fsencode(text):
-                raise ValueError(f"{text!r} holds a character that no file or name has")
+                raise ValueError(f"{text!r} contains a NUL byte")
             value = action.type(text) if callable(action.type) else text
         except ValueError as error:
             raise argparse.ArgumentError(action, str(error)) from None
@@ -302,7 +302,7 @@ def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             remedy = f"write for example {flag} {example}"
-            raise UsageError(f"{flag} {text!r} is no KEY=VALUE", remedy=remedy)
+            raise UsageError(f"{flag}: expected KEY=VALUE, got {text!r}", remedy=remedy)
         if key.strip() in pairs:
             raise UsageError(f"{flag} {key.strip()} is given twice", remedy="give it one value")
         pairs[key.strip()] = value.strip()

@@ -98,7 +98,7 @@ def open_file(
     number = int(descriptor[1] or 0) if descriptor else -1
     # where Python found none, another file may have its number by now
     if number == 0 and sys.__stdin__ is None:
-        raise Unreadable("is closed: there is no standard input", kind=MISSING)
+        raise Unreadable("cannot be read: standard input is closed", kind=MISSING)
     try:
         if number < 0:
             # before it is opened, for opening a device may do something

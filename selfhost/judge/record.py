@@ -333,7 +333,8 @@ class Verdict(Judged, Report):
     `fine_print` what explains it. `setup` are lines to type first, `commands` those that run the
     model; `commands_class`: "listed" where a sourced listing shows its repository and file,
     "unlisted" where the file is not verified. `loaded_bits`: what a number takes once loaded, None
-    where that is as in the files. `monthly_cost` has the keys of the JSON. A list has none of this,
+    where that is as in the files. `monthly_cost` and `shutdown`, the announced
+    end of a closed model, have the keys of the JSON. A list has none of this,
     but `why` each model that runs stands where it does.
     """
 
@@ -345,6 +346,7 @@ class Verdict(Judged, Report):
     room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
+    shutdown: Any = None
     monthly_cost: Any = None
     commands: tuple[str, ...] = ()
     commands_class: str | None = None

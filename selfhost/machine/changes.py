@@ -228,7 +228,7 @@ def _unknown_key(key: str, value: str | None) -> Problem:
     guess = guess or nearest(key, SETTINGS)
     if value is None:
         example = _rows()[guess or "memory"]["example"]
-        return _fault(key, "is no KEY=VALUE", f"write for example {example}")
+        return _fault(key, "is not KEY=VALUE", f"write for example {example}")
     value += "GB" * (value.isdecimal() and guess in ("memory", "disk", "gpu"))
     hint = f"did you mean {guess}={shortened(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
     return _fault(key, "cannot be set", hint)

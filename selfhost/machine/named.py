@@ -304,7 +304,7 @@ def _described(about: Description) -> tuple[Machine, str]:
         machine = machine.replace(scope="vm", system="linux", assumed=(*machine.assumed, *_RAM))
         notes.extend(sentences("words", "note", {"wsl": True}, half=half))
     if about.left:
-        notes.append(f"Not understood, so left aside: {', '.join(about.left[:8])}.")
+        notes.append(f"Ignored (not understood): {', '.join(about.left[:8])}.")
     return machine, " ".join(notes)
 
 
@@ -403,7 +403,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     name = (kind or "RAM").upper()
     rate = None if series is None else _rate(series, kind, stated.get("mts"))
     if series is None or rate is None:
-        return machine, f"{name} is left aside: it fits no processor that is named."
+        return machine, f"Ignored {name}: the processor does not support it."
     used = min(series.channels, stated.get("channels", series.channels))
     if "sticks" in stated and series.bits == 64:
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))

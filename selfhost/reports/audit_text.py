@@ -9,8 +9,10 @@ from itertools import chain
 from operator import itemgetter
 
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
+from ..core import units
 from ..core.tables import shipped_table
 from ..judge.checks import Outcome
+from ..judge.record import Verdict
 from ..needs.records import times
 from . import words
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
@@ -175,8 +177,20 @@ def _warnings(row: Row) -> str:
     reasons = dict(shipped_table("findings")["codes"])
     if row.verdict is not None and row.verdict.waits_for_setting:
         reasons["accelerator-partly"] = words.ONCE_RAISED.lower()
+    if pace := _pace_words(row.verdict):
+        reasons["speed-slow"] = pace
     listed = (f"{each.check} ({reasons.get(each.code, each.code)})" for each in warned)
     return f"warns: {', '.join(listed)}" if warned else ""
+
+
+def _pace_words(verdict: Verdict | None) -> str:
+    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; empty where no pace is known."""
+    if verdict is None or verdict.speed is None or verdict.speed.judged is None:
+        return ""
+    pace, wanted = verdict.speed.judged, verdict.workload.min_tokens_per_second
+    likely, low = units.speed(pace.likely), units.pace(pace.low)
+    needed = f", {units.stated(wanted)} wanted" if wanted else ""
+    return f"{likely} likely, {low} possible{needed}"
 
 
 def _causes(row: Row) -> list[str]:

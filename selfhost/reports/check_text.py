@@ -33,6 +33,7 @@ _MUCH_MORE = 1.05
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
          "speed-slow", "speed-too-slow", "speed-when-full", "weights-closed", "weights-gated",
+         "weights-yours",
          "runtime-not-installed")  # fmt: skip
 
 
@@ -129,7 +130,7 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         if is_sure or words.place_words(machine) != words.HERE:
             narrower = ""
         elif machine.memory_bandwidth_bound is not None:
-            narrower = "; run it again when other programs are quiet for a narrower range"
+            narrower = "; for a narrower range, run it again when the machine is idle"
         if workload.parallel > 1:
             yield _users_line(workload.parallel, speed) + narrower
             yield f"one user alone: {words.pace_words(pace)}"
@@ -326,8 +327,10 @@ def _to_run(verdict: Verdict, setup: Sequence[str]) -> Blocks:
         if not see and model.repository:
             see = f"https://huggingface.co/{model.repository}"
         number, page = workload.parallel, f" See {see}" * bool(see)
-        this = "this" if number == 1 else f"{number:,} at once; without --users there may be one"
-        yield from (line(), line(f"No command is known that does {this}.{page}"))
+        this = (
+            "it" if number == 1 else f"it for {number:,} at once; without --users there may be one"
+        )
+        yield from (line(), line(f"selfhost knows no command that runs {this}.{page}"))
 
 
 def _spare(verdict: Verdict) -> str:
@@ -339,17 +342,26 @@ def _spare(verdict: Verdict) -> str:
     longest, parallel = room.longest_context_tokens or 0, room.most_parallel or 0
     parts = []
     if longest > (judged.context_tokens or 0):
-        full = "full " if longest == verdict.question.trained_tokens else ""
-        parts.append(f"{full}context ({units.tokens(longest)})")
+        tokens = units.tokens(longest)
+        is_full = longest == verdict.question.trained_tokens
+        parts.append(f"the full context ({tokens})" if is_full else f"a context of {tokens}")
     if parallel > judged.parallel:
-        parts.append(f"{parallel:,} sequences")
+        parts.append(f"{parallel:,} users at once")
     if room.best_quantization not in (None, judged.quantization):
         parts.append(f"{room.best_quantization} weights")
     # of a simulated machine no program is open
     is_read = verdict.machine.memory_available_bytes is not None
-    closed = ", with other programs closed" if is_read else ""
-    listed = " or ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
-    return f"There is room for more, at a slower pace{closed}: {listed}." if parts else ""
+    closed = "With other programs closed, there is also room" if is_read else "There is also room"
+    return _room_words(parts, closed)
+
+
+def _room_words(parts: Sequence[str], start: str) -> str:
+    """`There is also room for one of: 36 users at once, or Q8_0 weights. Each is slower.`"""
+    if not parts:
+        return ""
+    if len(parts) == 1:
+        return f"{start} for {parts[0]}, which is slower."
+    return f"{start} for one of: {', '.join(parts[:-1])}, or {parts[-1]}. Each is slower."
 
 
 def _instead(verdict: Verdict, carry: str) -> Blocks:
@@ -374,6 +386,9 @@ def _instead(verdict: Verdict, carry: str) -> Blocks:
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
         typed = command(verdict.alternatives[0].command + carry)
         title = f"What {runs} {words.place_words(verdict.machine)} instead"
+        memory = verdict.machine.memory_total_bytes
+        if verdict.has("memory-assumed") and memory is not None:
+            title += f", with the assumed {units.binary(memory)} of RAM"
         yield from section(title, (Table.of("instead", rows), typed))
 
 
@@ -385,5 +400,7 @@ def _by_api(verdict: Verdict, today: str | None) -> Blocks:
         whose, prices = words.offer_words(offer, today)
         start = "By API: " if verdict.route is Route.API else "Or by API: "
         yield line(start, strong(whose), f", {prices}")
-        if offer.ends:
-            yield line(f"{provider_name(offer.provider)} ends it on {offer.ends}.", indent=2)
+        if offer.ends and verdict.shutdown is None:
+            yield line(f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2)
+        if verdict.route is Route.API:
+            yield from words.request_blocks(offer, verdict)

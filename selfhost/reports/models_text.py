@@ -37,6 +37,8 @@ from .layout import (
 # rows of the first screen of `list`
 TOP = 20
 _TIGHT = Span("!", Outcome.WARN)
+# of findings that let it run, but not well or not as was asked
+_RESERVED = (*TIGHT_CODES, "openness-partly")
 # the figures in the columns of a table in `specs/common/labels.toml`
 _SHOWN = {
     "models": ("memory", "pace", "judged as"),
@@ -240,12 +242,12 @@ def list_document(
     if rows:
         signs = [
             _TIGHT
-            if row.can_run and (row.has(*TIGHT_CODES) or row.waits_for_setting)
+            if row.can_run and (row.has(*_RESERVED) or row.waits_for_setting)
             else Span(words.ANSWERS[row.route][0], row.route)
             for row in rows
         ]
         yield from (line(), _table("listed wide" if wide else "listed", rows, signs), line())
-        yield line(_footer(listing, rows, signs, wide=wide, only_running=only_running))
+        yield line(_footer(listing, rows, wide=wide, only_running=only_running))
         yield line(words.RANGES)
     yield from words.age_blocks(listing.catalogue_as_of, today)
 
@@ -253,7 +255,6 @@ def list_document(
 def _footer(
     listing: Ranking,
     rows: Sequence[Verdict],
-    signs: Sequence[str],
     *,
     wide: bool,
     only_running: bool,
@@ -269,16 +270,25 @@ def _footer(
         hints.append("all: --all")
     if not wide:
         hints.append("columns: --wide")
-    if _TIGHT in signs:
-        hints.append(f"{_TIGHT}: little memory left, or a limit must be raised first")
-    return " · ".join(hints)
+    return " · ".join([*hints, *_legend(rows)])
+
+
+def _legend(rows: Sequence[Verdict]) -> list[str]:
+    """What `!` stands for in a list, in as few words as its rows need."""
+    reasons = []
+    running = [row for row in rows if row.can_run]
+    if any(row.has(*TIGHT_CODES) or row.waits_for_setting for row in running):
+        reasons.append("little memory left, or a limit must be raised first")
+    if any(row.has("openness-partly") for row in running):
+        reasons.append("only partly as open as you asked")
+    return [f"{_TIGHT}: {'; '.join(reasons)}"] if reasons else []
 
 
 def _summary(listing: Ranking, workload: Workload) -> str:
     """How many run, and what that rests on: the GPUs, the memory for models, what is free now."""
     counts, machine, cards = listing.counts, listing.machine, listing.machine.accelerators or ()
     # where it is an estimate, not all were judged
-    verbs = ("has room", "have room") if counts.is_estimate else ("runs", "run")
+    verbs = ("fits in memory", "fit in memory") if counts.is_estimate else ("runs", "run")
     verb, running = ", best first,", ""
     if counts.running is not None:
         verb = f" {verbs[counts.running != 1]}"
@@ -297,7 +307,7 @@ def _summary(listing: Ranking, workload: Workload) -> str:
         f"{running}{counts.models:,} model{'s' * (counts.models != 1)}{verb}"
         f" {words.place_words(machine)}{f' ({held})' if held else ''}"
         f"{f', {counts.slow:,} of them likely slow' * (counts.slow > 0)}",
-        "--all judges each" * counts.is_estimate,
+        "--all judges every one" * counts.is_estimate,
         f"{counts.unknown:,} unknown" * (counts.unknown > 0),
         f"{listing.ruled_out:,} ruled out by your conditions" * (listing.ruled_out > 0),
     )
@@ -325,16 +335,37 @@ def compare_document(comparison: Comparison, *, verbose: bool = False, carry: st
         yield from (line(), _side_by_side(models[start : start + SIDE_BY_SIDE], verbose))
     yield line()
     for each in models:
-        ended = (row for row in each.openness if (row.name, row.answer) == ("current", "no"))
-        successors = (row.why.partition(":")[0] for row in ended)
-        if remark := "; ".join(filter(None, (words.causes(each.verdict), *successors))):
+        ending = each.verdict.shutdown
+        remarks = [words.causes(each.verdict), *_why_not_current(each)]
+        if ending is not None:
+            remarks = [words.causes(each.verdict), words.shutdown_words(ending)]
+        if remark := "; ".join(filter(None, remarks)):
             yield line(strong(each.verdict.model.id), f": {remark}")
+    yield from texts([_types_apart(verdicts)], indent=0)
     yield from (*_notes(verdicts, verbose=True), line())
-    yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     names = " ".join(verdict.model.id for verdict in verdicts)
     yield from (line(), command(f"selfhost check {names}{carry}"))
     yield from texts(["" if verbose else "Every answer on licenses and openness: -v"], indent=0)
     yield line(words.RANGES)
+
+
+def _why_not_current(compared: Compared) -> Iterator[str]:
+    """Why a model is not, or only in part, the current one."""
+    for row in compared.openness:
+        if row.name == "current" and row.answer == "no":
+            yield row.why.partition(":")[0]
+        elif row.name == "current" and row.answer == "partly":
+            yield row.why
+
+
+def _types_apart(verdicts: Sequence[Verdict]) -> str:
+    """That the models are not judged in one quantization; empty where they are."""
+    types = {verdict.model.id: verdict.quantization for verdict in verdicts}
+    known = {id: type for id, type in types.items() if type is not None}
+    if len(set(known.values())) < 2:
+        return ""
+    listed = ", ".join(f"{id} in {type}" for id, type in known.items())
+    return f"Not in one quantization, so memory and pace are not like for like: {listed}."
 
 
 def _side_by_side(models: Sequence[Compared], verbose: bool) -> Table:
@@ -366,6 +397,8 @@ def _facts(compared: Compared, verbose: bool) -> dict[str, str]:
         "judged as": words.format_words(verdict.workload) if verbose else figures["quant"],
         "memory": figures["memory"],
         pace: figures["pace"],
+        "first word": _first_word(verdict),
+        **_month_facts(verdict),
         "download": figures["download"].partition(",")[0],
         "context up to": _longest(verdict, own),
         "parameters": figures["parameters"],
@@ -391,7 +424,37 @@ def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
     elif verdict.can_run or verdict.model.closed:
         served = (offer.context_tokens or 0 for offer in own)
         longest = verdict.question.trained_tokens or max(served, default=0)
-    return f"{longest:,}" if longest else ""
+    if not longest:
+        return ""
+    trained = verdict.question.trained_tokens
+    if not verdict.can_run or trained is None:
+        return f"{longest:,}"
+    limit = "as trained" if longest >= trained else "what fits"
+    return f"{longest:,} ({limit})"
+
+
+def _first_word(verdict: Verdict) -> str:
+    """How long the first word takes after the stated prompt; empty where none was stated."""
+    if verdict.workload.prompt_tokens is None or verdict.speed is None or not verdict.can_run:
+        return ""
+    wait = verdict.speed.first_token_seconds
+    return "" if wait is None else f"after {units.duration(wait.likely)}"
+
+
+def _month_facts(verdict: Verdict) -> dict[str, str]:
+    """The stated load: its price by API for a month, and the hours a day that it takes here."""
+    cost = verdict.monthly_cost
+    if cost is None or cost.reason is not None:
+        return {}
+    bills = [each.usd_per_month for each in cost.offers if each.usd_per_month is not None]
+    facts = {"a month by API": units.dollars(min(bills)) if bills else ""}
+    local = cost.here
+    if local is not None and local.hours_per_day is not None:
+        hours = units.speed(local.hours_per_day.likely, unit=" hours")
+        facts["work a day"] = hours
+    if local is not None and local.electricity_per_month is not None:
+        facts["electricity a month"] = f"{local.electricity_per_month.likely:,.2f}"
+    return facts
 
 
 # sizes of the first screen of `show`
@@ -439,8 +502,11 @@ def show_document(
         )
         for size in sizes
     )
+    context, program = verdict.workload.context_tokens, verdict.runtime
     if sizes:
-        yield from (line(), Table.of("sizes", rows, where=words.place_words(verdict.machine)))
+        about = f" with {units.tokens(context)} of context" if context else ""
+        yield from (line(), line(f"Its sizes in {program}{about}", indent=2))
+        yield Table.of("sizes", rows, where=words.place_words(verdict.machine))
     if offers:
         whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""

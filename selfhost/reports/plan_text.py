@@ -10,6 +10,7 @@ from ..advice.verify import Verification, is_wide
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.checks import Outcome
+from ..judge.checks.space import desktop_bytes
 from ..judge.record import Route
 from . import words
 from .layout import (
@@ -29,6 +30,9 @@ from .machine_text import memory_cells
 
 # machines of the first screen
 _SHOWN = 6
+# kinds of machines that people own or rent, the commonest first; and those that they do not choose
+_OFTEN_OWNED = ("desktop", "laptop", "mac", "cloud", "mini-pc", "server", "board")
+_NOT_TO_OWN = ("ci", "virtual")
 
 
 def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Blocks:
@@ -72,17 +76,17 @@ def _headline(plan: Plan, is_open: bool) -> tuple[str, ...]:
         return sign, "  ", name, " runs on no machine, however large"
     sizes = least.accelerator.memory_bytes, least.memory_bytes
     gpu, ram = (units.binary(size, up=True) for size in sizes)
-    where = f"on {ram} of RAM, or a GPU of {gpu}"
+    where = f"needs {ram} of RAM, or a GPU with {gpu}"
     is_unpaced = plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None
     is_unified = any(card.unified for card in least.machine.accelerators or ())
     if least.accelerator.required and not is_unified:
-        where = f"on a GPU of {gpu}"
+        where = f"needs a GPU with {gpu}"
     elif is_unpaced or least.is_slow:
-        where = f"on a GPU of {gpu}, or {'slowly ' * least.is_slow}in {ram} of RAM"
+        where = f"needs a GPU with {gpu}, or{' (slowly)' * least.is_slow} {ram} of RAM"
     sign = Span("✓ RUNS", Route.LOCAL)
     if not plan.fitting:
         sign = Span("✗ NO KNOWN MACHINE", Route.NEITHER)
-        where = f"fits {where}, but no machine of the list runs it under your conditions"
+        where = f"{where}, but no machine of the list runs it under your conditions"
     elif all(candidate.is_slow for candidate in plan.fitting):
         sign = Span("✓ RUNS SLOWLY", Outcome.WARN)
     return sign, "  ", name, f" {where}"
@@ -95,9 +99,11 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
     gpu, ram = units.binary(card.memory_bytes, up=True), units.binary(least.memory_bytes, up=True)
     beside = card.memory_beside_bytes
     system = "Linux" if least.machine.system == "linux" else "the system"
+    desktop = units.binary(desktop_bytes(least.machine))
     if needs_card:
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
-    yield "RAM", ram, f"{units.binary(least.reserve_bytes)} of it for {system} itself"
+    kept = f"{units.binary(least.reserve_bytes)} of it for {system} itself"
+    yield "RAM", ram, f"{kept}; a desktop with its programs takes {desktop} or more"
     if not needs_card:
         also = words.known(
             beside, lambda size: f"{units.binary(size, up=True)} of RAM", "unknown RAM"
@@ -124,16 +130,25 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
 
 
 def _shown(plan: Plan, verbose: bool) -> list[Known]:
-    """All that run it, smallest first; else the best of each kind, those in doubt last."""
+    """All that run it, smallest first; else of each kind the best whose GPUs hold all of it and the
+    best without, what people own or rent first and those in doubt last.
+    """
     if verbose:
         return list(plan.fitting)
-    kinds = dict.fromkeys(candidate.kind for candidate in plan.fitting)
-    bests = [_best([each for each in plan.fitting if each.kind == kind]) for kind in kinds]
-    # what is unsure or nobody buys is left out first
-    bests.sort(key=lambda best: (bool(_doubts(best)), best.kind == "ci"))
-    names = [best.name for best in bests[:_SHOWN]]
-    kept = [candidate for candidate in plan.fitting if candidate.name in names]
-    return sorted(kept, key=lambda candidate: bool(_doubts(candidate)))
+    # runners of CI and containers are no answer to what to buy or rent
+    to_own = [each for each in plan.fitting if each.kind not in _NOT_TO_OWN] or plan.fitting
+    by_kind: dict[tuple[str, bool], list[Known]] = {}
+    for candidate in to_own:
+        is_on_card = candidate.placement == "accelerator"
+        by_kind.setdefault((candidate.kind, is_on_card), []).append(candidate)
+    bests = [_best(candidates) for candidates in by_kind.values()]
+    bests.sort(key=lambda best: (bool(_doubts(best)), _rank_of(best.kind)))
+    return bests[:_SHOWN]
+
+
+def _rank_of(kind: str) -> int:
+    """How soon people think of such a machine: what they own first, then what they rent."""
+    return _OFTEN_OWNED.index(kind) if kind in _OFTEN_OWNED else len(_OFTEN_OWNED)
 
 
 def _known(plan: Plan, shown: Sequence[Known]) -> Blocks:

@@ -88,7 +88,7 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
     cache, disk, held = size.page_cache_bytes, size.disk_bytes, size.accelerators
     yield "memory", _up(size.unreclaimable_bytes), "of its own, which stays in RAM"
     if cache:
-        why = "mapped weights, reclaimable: with less it crawls, or is killed"
+        why = "mapped weights, reclaimable: with less, it gets very slow or is killed"
         yield "page cache", units.binary(cache), why
     yield "limit", _up(size.limit_bytes), f"{'both' if cache else 'that'}, and what can grow"
     if disk is None:

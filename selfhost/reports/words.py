@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..catalogue.offers import Offer, provider_name
+from ..catalogue.offers import Offer, provider_name, request_lines
 from ..core import TYPE_CHECKING, units
 from ..core.tables import shipped_table
 from ..core.workload import (
@@ -18,12 +18,23 @@ from ..judge.checks import CHECKS
 from ..judge.checks.runtime import is_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from ..machine.record import Disk, Machine
-from .layout import Blocks, Paragraph, Span, clean, figures, line, section, strong, texts
+from .layout import (
+    Blocks,
+    Paragraph,
+    Span,
+    clean,
+    command,
+    figures,
+    line,
+    section,
+    strong,
+    texts,
+)
 
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from ..advice.api_route import LocalCost
+    from ..advice.api_route import LocalCost, Shutdown
     from ..judge.pace import Range, Speed
     from ..needs.records import Needs
 
@@ -49,7 +60,7 @@ OPENNESS_WORDS = {
 ANSWERS = {
     Route.LOCAL: ("✓", "RUNS HERE", "RUNS"),
     Route.API: ("✗", "USE AN API", "USE AN API"),
-    Route.NEITHER: ("✗", "NO WAY HERE", "NO WAY"),
+    Route.NEITHER: ("✗", "CANNOT RUN HERE", "CANNOT RUN"),
     Route.UNKNOWN: ("?", "CANNOT TELL", "CANNOT TELL"),
 }
 # of a GPU that shares the RAM
@@ -64,7 +75,9 @@ _OLD_CATALOGUE_MONTHS = 6
 def answer_line(verdict: Verdict) -> Paragraph:
     """The route in words, and why it is not local where it is not."""
     place, before = place_words(verdict.machine), ""
-    if verdict.can_run:
+    if verdict.shutdown is not None:
+        after = f": {shutdown_words(verdict.shutdown)}"
+    elif verdict.can_run:
         after = f" {place}" * (place != HERE)
     elif verdict.question.spec.closed:
         available = verdict.question.spec.availability
@@ -75,6 +88,16 @@ def answer_line(verdict: Verdict) -> Paragraph:
     else:
         after = f" does not run {place}" * (not is_ruled_out(verdict)) + f": {causes(verdict)}"
     return line(answer_cell(verdict), "  ", before, strong(verdict.question.spec.name), after)
+
+
+def shutdown_words(shutdown: Shutdown) -> str:
+    """`OpenAI shuts it down on 2026-12-11; its successor is gpt-5.6-sol`."""
+    words = f"{shutdown.provider} shuts it down on {shutdown.day}"
+    if shutdown.successor is None:
+        return words
+    if shutdown.successor_is_judged:
+        return f"{words}; next is {shutdown.successor} (selfhost's choice, not the publisher's)"
+    return f"{words}; its successor is {shutdown.successor}"
 
 
 def answer_cell(answer: Verdict) -> Span:
@@ -88,14 +111,36 @@ def answer_cell(answer: Verdict) -> Span:
             words, style = reservation, Outcome.WARN
     elif is_ruled_out(answer):
         words = "RULED OUT"
+    elif smaller := type_that_runs(answer):
+        words = f"ONLY IN {smaller}"
     elif answer.question.spec.closed and answer.route is Route.NEITHER:
         # that no offer is known does not show that there is none
-        words = "NO WAY HERE" if private else "NO OFFER KNOWN"
+        words = "CANNOT RUN HERE" if private else "NO OFFER KNOWN"
     elif answer.question.spec.closed and available is not None and not available.api:
         words = "USE ANOTHER MODEL"
     elif answer.route is Route.NEITHER and not private:
         words = "NOT HERE" if is_here else "DOES NOT RUN"
     return Span(f"{sign} {words}", style)
+
+
+def type_that_runs(answer: Verdict) -> str:
+    """The smaller type in which the model runs where its usual ones do not; empty where it runs in
+    none, or where the type was asked for.
+    """
+    first = next(iter(answer.alternatives), None)
+    is_asked = answer.question.stated.quantization is not None
+    if first is None or is_asked or answer.route not in (Route.API, Route.NEITHER):
+        return ""
+    is_same_else = (first.id, first.runtime, first.context_tokens) == (
+        answer.model.id,
+        answer.runtime,
+        answer.context_tokens,
+    )
+    return (first.quantization or "") if is_same_else else ""
+
+
+# of those that run, what a count of them says too
+_NOT_WELL = {"RUNS, TOO SLOW FOR THE LOAD": "too slow for the load", "RUNS SLOWLY": "slowly"}
 
 
 def _reservation(answer: Verdict) -> str:
@@ -107,6 +152,7 @@ def _reservation(answer: Verdict) -> str:
     is_unread = answer.has("speed-not-known") and pace and pace.unit != "tokens_per_second"
     long_time = "" if training is None else _long_time(training.likely)
     reservations = {
+        "RUNS, ONLY PARTLY OPEN": answer.has("openness-partly"),
         "RUNS, TAKES HOURS": answer.has("speed-hours"),
         f"RUNS, TAKES {long_time}": bool(long_time),
         "RUNS, TOO SLOW FOR THE LOAD": cost is not None and cost.keeps_up is False,
@@ -150,6 +196,10 @@ def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
     runs = sum(answer.route is Route.LOCAL for answer in answers)
     where, ruled_out = place_words(answers[0].machine), sum(map(is_ruled_out, answers))
     words = f"{runs} of {len(answers) + unjudged} models {'runs' if runs == 1 else 'run'} {where}"
+    reservations = [_reservation(answer) for answer in answers if answer.can_run]
+    for reservation, how in _NOT_WELL.items():
+        if number := reservations.count(reservation):
+            words += f", but {how}" if number == runs else f", {number} of them {how}"
     verb = "is" if ruled_out == 1 else "are"
     words += f"; {ruled_out} {verb} ruled out by your conditions" if ruled_out else ""
     return f"{words}; {unjudged} could not be judged." if unjudged else f"{words}."
@@ -327,7 +377,7 @@ def _download_words(verdict: Verdict) -> str:
         return ""
     amount = units.between(units.decimal, *needs.download_range or (size, size))
     if "weights-yours" in codes:
-        return f"{amount} of weights, yours to get"
+        return f"{amount} of weights, which you must have"
     if here is not None and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
     seconds = verdict.question.workload.seconds_to_download(size)
@@ -377,11 +427,11 @@ def planned_words(machine: Machine) -> str:
     if not machine.planning:
         return ""
     if machine.is_this_one:
-        disk = " and an assumed disk" if "disks" in machine.assumed else ""
-        return f"Simulated machine: this computer with what you stated{disk}."
+        disk = ", and a disk that is large enough" if "disks" in machine.assumed else ""
+        return f"Not your machine as it is: with what you stated{disk}."
     is_sure = machine.confidence in (None, "high")
-    doubt = "" if is_sure else f" with figures of {machine.confidence} confidence"
-    return f"Simulated machine{doubt}: all of its memory counts as free."
+    doubt = "" if is_sure else f" (figures of {machine.confidence} confidence)"
+    return f"A machine from the catalogue{doubt}. All of its memory counts as free."
 
 
 def age_blocks(as_of: str | None, today: str | None) -> Blocks:
@@ -413,10 +463,7 @@ def summary(verdict: Verdict) -> str:
 
 # prices of hosted models change about every quarter of a year
 _OLD_PRICE_MONTHS = 3
-API_RISKS = (
-    "With an API, what you send leaves the machine for the provider, whose rate limits and outages"
-    " apply."
-)
+API_RISKS = "An API sends what you type to the provider, whose rate limits and outages apply."
 
 
 def month_blocks(verdict: Verdict) -> Blocks:
@@ -435,46 +482,49 @@ def month_blocks(verdict: Verdict) -> Blocks:
     priced = [each for each in cost.offers if each.usd_per_month is not None]
     if priced:
         least = min(priced, key=lambda each: (each.usd_per_month, each.provider))
-        cheapest = f"{provider_name(least.provider)}, the cheapest of {len(priced)}"
+        whose = provider_name(least.provider)
+        cheapest = f"{whose}, the cheapest of {len(priced)}"
+        if len(priced) == 1:
+            cheapest = f"{whose}, the only one known"
         bill = units.dollars(least.usd_per_month), cheapest
     rows, place = [("by API", *bill)], place_words(verdict.machine)
     if local is None:
         rows.append((place, "", "it does not run"))
     else:
-        rows += _local_rows(local, place if place == HERE else "there")
+        rows += _local_rows(local, place if place == HERE else "on that machine")
         remedies = dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy)
         remarks += [f"→ {remedy}" for remedy in remedies]
-        pace = "one request after another"
+        pace = "One request at a time"
         if workload.parallel > 1:
             pace = f"{workload.parallel} requests at once"
         if local.hours_per_day is not None:
-            remarks.append(f"Counted for {pace}, without what the computer draws while idle.")
+            remarks.append(f"{pace}; power used while idle is not counted.")
     title = f"A month of {cost.days_per_month} days, {load}"
     yield from section(title, (figures(rows, right=True), *texts(remarks)))
 
 
 def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
     for entry in local.unknown:
-        yield f"{place}: time a day", "", f"not known: {entry.reason}"
+        yield f"{place}: hours of work a day", "", f"not known: {entry.reason}"
     if (kwh := local.kwh_per_month) is not None:
         spent = f"{units.pace(kwh.low, kwh.high)} kWh at {local.watts:g} W"
         figure = units.speed(kwh.likely, unit=" kWh")
         if (bill := local.electricity_per_month) is not None:
             figure, spent = f"{bill.likely:,.2f}", f"in your currency, for {spent}"
-        yield f"{place}: energy", figure, spent
+        yield f"{place}: electricity", figure, spent
     if (hours := local.hours_per_day) is not None:
         keeps = "keeps" if hours.likely <= 24 else "cannot keep"
         surely = "probably " if local.keeps_up is None else ""
         work = f"{units.pace(hours.low, hours.high)} hours of work"
         likely = units.speed(hours.likely, unit=" hours")
-        yield f"{place}: time a day", likely, f"{work}: it {surely}{keeps} up"
+        yield f"{place}: hours of work a day", likely, f"{work}: it {surely}{keeps} up"
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     """Return whose offer it is, or that it stands in, and its prices, of when given the day."""
     whose = provider_name(offer.provider)
     if offer.stands_in:
-        whose = f"{offer.model} from {whose} stands in"
+        whose = f"no provider has it; nearest: {offer.model_id} at {whose}"
     rates = {
         "in": offer.input_usd_per_million_tokens,
         "out": offer.output_usd_per_million_tokens,
@@ -492,6 +542,21 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
         age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
         text += f" (listed {offer.as_of}{age})"
     return whose, text or "at a price that is not known here"
+
+
+def request_blocks(offer: Offer, verdict: Verdict) -> Blocks:
+    """What to type to ask the offered model, else its page; nothing where neither is known.
+
+    A shell of Windows quotes otherwise, so there the address and the name of the model are shown.
+    """
+    lines = request_lines(offer, verdict.model.modality)
+    if lines and verdict.machine.system == "windows":
+        yield line(f"base URL {offer.base_url}, model {offer.model}", indent=2)
+    elif lines:
+        for number, text in enumerate(lines):
+            yield command(text, indent=4 if number else 2)
+    elif offer.page is not None:
+        yield line(f"How to ask it: {offer.page}", indent=2)
 
 
 def no_api_words(workload: Workload) -> str:

@@ -9,6 +9,7 @@ import pytest
 from helpers.machines import GIB, VM
 from selfhost import Route, Workload, check
 from selfhost.catalogue.index import open_catalogue
+from selfhost.judge.checks.runtime import is_too_slow
 
 
 def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> None:
@@ -121,6 +122,41 @@ def test_a_context_that_is_too_long_is_proposed_shorter(
     assert 1024 <= context_tokens < wanted
     again = check(model, asked.replace(context_tokens=context_tokens), machine=machine)
     assert again.route is Route.LOCAL
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("mistral-7b", id="7 B"),
+        pytest.param("phi-4", id="14 B"),
+        pytest.param("qwen3-14b", id="reasoning"),
+    ],
+)
+def test_what_is_open_whole_is_proposed_to_an_auditor_first(model: str) -> None:
+    """Nemotron Nano and MiniCPM, whose data are published in part, stood above Olmo and Apertus."""
+    others = check(model, Workload(auditable=True), machine=VM).alternatives
+    assert others
+    assert all(other.has("openness-open") for other in others)
+    assert {other.model.family for other in others} & {"olmo", "olmo-3", "apertus"}
+
+
+def test_where_too_little_is_open_whole_what_is_open_in_part_follows() -> None:
+    """Of 500 MB few that are open whole run."""
+    small = VM.replace(
+        memory_total_bytes=GIB, memory_limit_bytes=GIB // 2, memory_available_bytes=GIB // 2
+    )
+    others = check("mistral-7b", Workload(auditable=True), machine=small).alternatives
+    in_part = [other.has("openness-partly") for other in others]
+    assert in_part == sorted(in_part)
+
+
+def test_what_is_as_slow_is_no_way_out() -> None:
+    """Too slow at ~1.5 tokens/s in Q4_K_M, the model was proposed in Q4_0 at ~1.5."""
+    asked = Workload(context_tokens=32_768, prompt_tokens=30_720)
+    verdict = check("mistral-7b", asked, machine=VM)
+    assert verdict.failed == ("speed",)
+    assert verdict.alternatives
+    assert not any(is_too_slow(other) for other in verdict.alternatives)
 
 
 def test_a_type_that_fits_the_gpu_whole_is_named() -> None:

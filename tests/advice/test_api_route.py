@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,9 @@ import pytest
 from helpers.paths import DATA, RECORDS
 from selfhost import Load, Machine, Workload, check
 from selfhost.advice import api_route
-from selfhost.advice.api_route import offers_for
+from selfhost.advice.api_route import offers_for, shutdown_of
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.offers import Offer
+from selfhost.catalogue.offers import Offer, offers_of, request_lines
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 
@@ -242,3 +244,110 @@ def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str) -> Non
     cost = check(name, Workload(load=Load.parse("1M")), machine=RECORD).monthly_cost
     assert (cost.offers, cost.here, cost.input_tokens_per_day) == ((), None, None)
     assert "does not apply" in (cost.reason or "")
+
+
+def real_offers(model_id: str, today: str = TODAY) -> Sequence[Offer]:
+    return offers_of(open_catalogue().offers_path, model_id, today=today)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "base_url"),
+    [
+        # docs.deepinfra.com/chat/overview, platform.openai.com/docs/api-reference,
+        # platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk
+        pytest.param(
+            "llama-3.3-70b-instruct", "deepinfra", "https://api.deepinfra.com/v1/openai", id="open"
+        ),
+        pytest.param("gpt-5.6-sol", "openai", "https://api.openai.com/v1", id="OpenAI"),
+        pytest.param("claude-sonnet-4.6", "anthropic", "https://api.anthropic.com/v1", id="Claude"),
+        # developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility
+        pytest.param(
+            "gpt-oss-20b",
+            "cloudflare",
+            "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}/ai/v1",
+            id="with an account",
+        ),
+        # the address has a region in it
+        pytest.param("amazon-nova-lite", "bedrock", None, id="of a region"),
+    ],
+)
+def test_an_offer_says_where_it_is_asked(model: str, provider: str, base_url: str | None) -> None:
+    """`USE AN API` named a price, and neither an address nor a key."""
+    one = next(offer for offer in real_offers(model) if offer.provider == provider)
+    assert one.base_url == base_url
+    assert one.page is not None
+    assert (one.key_variable is None) is (base_url is None)
+
+
+def test_a_gateway_is_told_whose_offer_it_is() -> None:
+    """Hugging Face's router takes the provider behind the model, with a colon (its changelog, 2025-07-18)."""
+    through = [o for o in real_offers("deepseek-v3") if o.provider == "huggingface_together"]
+    assert through
+    assert all(one.model.endswith(":together") for one in through)
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-oss-20b", "deepseek-v3", "qwen3-8b", "llama-3.1-8b-instruct", "glm-5.2"]
+)
+def test_the_first_offer_is_the_cheapest_of_those_that_people_know(model: str) -> None:
+    """darkbloom and Hyperbolic, which nobody knows, were named for a tenth less."""
+    first, *others = real_offers(model)
+    assert first.well_known
+    assert first.base_url
+
+    def price(offer: Offer) -> float:
+        return 3 * (offer.input_usd_per_million_tokens or 0) + (
+            offer.output_usd_per_million_tokens or 0
+        )
+
+    assert all(price(first) <= price(o) for o in others if o.well_known and o.base_url)
+    assert [price(other) for other in others] == sorted(price(other) for other in others)
+
+
+def test_what_is_typed_to_ask_an_api_is_curl_with_the_key_in_a_variable() -> None:
+    """The line is one command of a shell, its body is JSON, and it names the model."""
+    lines = request_lines(real_offers("llama-3.3-70b-instruct")[0], "text")
+    words = shlex.split(" ".join(line.removesuffix("\\") for line in lines))
+    assert words[:2] == ["curl", "https://api.deepinfra.com/v1/openai/chat/completions"]
+    assert "Authorization: Bearer $DEEPINFRA_API_KEY" in words
+    body = json.loads(words[-1])
+    assert body["model"].startswith("meta-llama/Llama-3.3-70B-Instruct")
+    assert body["messages"][0]["role"] == "user"
+    embeds = request_lines(real_offers("bge-m3")[0], "embedding")
+    assert embeds[0].endswith("/embeddings \\")
+    # how a picture is asked for differs from provider to provider
+    assert request_lines(real_offers("flux.1-dev")[0], "image") == ()
+    hostile = real_offers("bge-m3")[0].replace(model="x'; rm -rf ~ #")
+    assert request_lines(hostile, "embedding") == ()
+
+
+def test_an_auditors_stand_in_is_open_whole() -> None:
+    """Nemotron, whose data are published in part, is larger than Phi-4 and nearer to it than Olmo 3.1 32B."""
+    names = ("nemotron-3.5-lightning-30b-a3b", "olmo-3.1-32b-instruct")
+    assert served("phi-4", *map(offer, names), auditable=True) == [(names[1], True)]
+    assert served("phi-4", offer(names[0]), auditable=True) == [(names[0], True)]
+
+
+@pytest.mark.parametrize(
+    ("model", "today", "ending"),
+    [
+        # OpenAI's deprecations page, notice of 2026-10-14
+        pytest.param("gpt-4o", "2026-11-27", ("2027-01-14", "gpt-6-luna", False), id="named"),
+        pytest.param("gpt-4o", "2026-11-01", None, id="not yet"),
+        pytest.param(
+            "claude-sonnet-4.5",
+            "2026-11-27",
+            ("2026-11-30", "claude-sonnet-4.6", True),
+            id="chosen",
+        ),
+        pytest.param("claude-sonnet-4.6", "2026-11-27", None, id="stays"),
+        # whose weights nobody can take away
+        pytest.param("llama-3.3-70b-instruct", "2027-01-20", None, id="open"),
+    ],
+)
+def test_the_end_of_a_closed_model_is_told_two_months_before(
+    model: str, today: str, ending: tuple[str, str, bool] | None
+) -> None:
+    catalogue = open_catalogue()
+    told = shutdown_of(catalogue.spec(model), real_offers(model, today), catalogue, today)
+    assert (told and (told.day, told.successor, told.successor_is_judged)) == ending

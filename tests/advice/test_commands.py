@@ -105,8 +105,8 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
     assert any("then make Q4_K_M of them" in line for line in written)
     assert not any("look first" in line for line in written)
     told = plain(check_document([verdict]))
-    assert "of weights, yours to get" in told
-    assert "No command is known" not in told
+    assert "of weights, which you must have" in told
+    assert "knows no command" not in told
 
 
 def checked(spec_id: str, quantization: str, disk: str) -> Verdict:

@@ -11,7 +11,7 @@ from helpers.machines import USUAL
 from helpers.paths import TESTS
 from judge.small import GIB, MACHINE, SPEC, work
 from selfhost import Machine, Workload
-from selfhost.advice.listing import Lister, Ranking, kinds_in
+from selfhost.advice.listing import Lister, Ranking, chosen, kinds_in, named_by_words
 from selfhost.advice.ranking import Standings, best_case, share_on
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.core.errors import WorkloadError
@@ -147,3 +147,55 @@ def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
         outline = catalogue.outlines.get(answer.model.id)
         assert outline is not None
         assert lister.best_key(outline) <= lister.key(answer), answer.model.id
+
+
+@pytest.mark.parametrize("machine", ["rtx 4070", "desktop-ryzen-7700-32gb", "macbook-air-m2-16gb"])
+def test_who_builds_an_agent_is_shown_general_models_first(machine: str) -> None:
+    """A model of 2025-04 that clicks on screenshots (UI-TARS) and Jan Nano's 4 B stood above Qwen3.6."""
+    catalogue = open_catalogue()
+    lister = Lister(catalogue, Workload(), named(machine)[0], use="function-calling")
+    first = lister.first(5, chosen(catalogue, use="function-calling")).models
+    assert len(first) == 5
+    assert all((row.model.uses or ("",))[0] != "function-calling" for row in first)
+
+
+@pytest.mark.parametrize(
+    ("use", "is_special"),
+    [pytest.param("code", True, id="code"), pytest.param("medical", True, id="medicine")],
+)
+def test_what_was_made_for_a_kind_of_work_is_shown_first(use: str, is_special: bool) -> None:
+    catalogue = open_catalogue()
+    lister = Lister(catalogue, Workload(), named("rtx 4070")[0], use=use)
+    first = lister.first(3, chosen(catalogue, use=use)).models
+    main_uses = [(row.model.uses or ("",))[0] for row in first]
+    assert [main == use for main in main_uses] == [is_special] * 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "in_names"),
+    [
+        pytest.param("coder", True, id="part of names"),
+        # the kind itself is meant, which Codestral is too
+        pytest.param("code", False, id="the kind"),
+    ],
+)
+def test_a_word_that_names_have_puts_those_first(typed: str, in_names: bool) -> None:
+    """`list coder` began with ornith and laguna, whose names do not show why."""
+    catalogue = open_catalogue()
+    ids = chosen(catalogue, words=[typed])
+    held = named_by_words([typed], catalogue)
+    assert bool(held) is in_names
+    lister = Lister(catalogue, Workload(), named("rtx 4070")[0], use="code", named=held)
+    first = lister.first(5, ids).models
+    assert all(typed in row.model.id for row in first) is in_names
+
+
+def test_the_fastest_useful_models_are_shown_before_toys() -> None:
+    """`list --sort speed` began with pythia-70m, distilgpt2 and t5-small."""
+    catalogue = open_catalogue()
+    lister = Lister(catalogue, Workload(), named("rtx 4070")[0])
+    ids = ["pythia-70m", "distilgpt2", "qwen3.5-9b", "smollm2-135m-instruct", "qwen3.6-35b-a3b"]
+    rows = sorted(lister.all(ids).models, key=lambda row: -row.speed.decode.likely)  # type: ignore[union-attr]
+    assert rows[0].model.id in ("pythia-70m", "distilgpt2", "smollm2-135m-instruct")
+    first = [row.model.id for row in lister.useful_first(rows)][:2]
+    assert {*first} == {"qwen3.5-9b", "qwen3.6-35b-a3b"}

@@ -237,3 +237,48 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
         assert "-mg" not in lines[gpus].commands[0]
     unlike = lines["RTX 3060 + RTX 3090"]
     assert unlike.commands[0].endswith(" -sm none -mg 1")
+
+
+def test_a_beginner_types_ollama_run_where_only_ollama_has_the_model() -> None:
+    """It was a second server with a port of its own, for a context that nobody asked for; `-v` and JSON still have its lines."""
+    verdict = check("gemma3:27b", machine=named("RTX 4090")[0])
+    assert verdict.commands == ("ollama run gemma3:27b",)
+    assert any("OLLAMA_CONTEXT_LENGTH=4096 ollama serve" in note for note in verdict.fine_print)
+    asked = check("gemma3:27b", Workload(context_tokens=32_768), machine=named("RTX 4090")[0])
+    assert asked.commands[0].endswith("OLLAMA_CONTEXT_LENGTH=32768 ollama serve")
+    assert not any("ollama serve" in note for note in asked.fine_print)
+
+
+@pytest.mark.parametrize(
+    ("typed", "gpus", "idle", "is_tag_told"),
+    [
+        pytest.param("llama3.3:70b", "4x H100", "3 of the 4 GPUs stay idle", True, id="a tag"),
+        pytest.param("mistral-7b", "2x RTX 3090", "1 of the 2 GPUs stays idle", False, id="small"),
+        pytest.param("llama-3.3-70b", "2x RTX 3090", None, False, id="both are used"),
+        pytest.param("mistral-7b", "RTX 3090", None, False, id="one"),
+    ],
+)
+def test_gpus_that_stay_idle_are_named(
+    typed: str, gpus: str, idle: str | None, is_tag_told: bool
+) -> None:
+    """Of four H100, three were unmentioned; that a tag is one file of Ollama's was said nowhere."""
+    notes = " ".join(check(typed, machine=named(gpus)[0]).notes)
+    assert (idle or "") in notes
+    assert ("stay" in notes) is (idle is not None)
+    assert (f"{typed} is a tag of Ollama's library" in notes) is is_tag_told
+
+
+@pytest.mark.parametrize(
+    ("model", "owner"),
+    [
+        pytest.param("mistral-7b", "bartowski", id="third party"),
+        # huggingface.co/internlm/internlm3-8b-instruct-gguf is the publisher's
+        pytest.param("internlm3-8b-instruct", None, id="publisher"),
+    ],
+)
+def test_whose_conversion_the_files_are_is_told(model: str, owner: str | None) -> None:
+    """`-hf bartowski/…` fetched a stranger's files without a word."""
+    verdict = check(model, Workload(quantization="Q4_K_M"), machine="rtx 4090")
+    told = [note for note in verdict.fine_print if "conversion" in note]
+    assert bool(told) is (owner is not None)
+    assert all(f"a conversion by {owner}, a third party" in note for note in told)

@@ -338,7 +338,13 @@ def test_files_are_those_of_the_model() -> None:
 def test_every_use_has_a_table_and_every_table_a_use() -> None:
     """specs/common/uses.toml explains every use, and spells no key wrong."""
     for facts in common("uses")["use"].values():
-        assert facts.keys() - {"purpose"} == {"label", "sentence", "answers", "general", "makes"}
+        assert facts.keys() - {"purpose", "special_first"} == {
+            "label",
+            "sentence",
+            "answers",
+            "general",
+            "makes",
+        }
         assert isinstance(facts["answers"], bool)
         assert isinstance(facts["general"], bool)
         assert facts["makes"] in {"text", "numbers", "speech", "images", "video", "music"}

@@ -55,7 +55,7 @@ def test_a_busy_card_holds_it_once_others_have_left() -> None:
     assert route_of(judge(BIG, busy), offered=True) is Route.LOCAL
     finding = found("accelerator", BIG, busy)
     assert (finding.code, finding.has) == ("accelerator-not-now", 0)
-    assert "512 MiB are free now" in finding.reason
+    assert "512 MiB is free now" in finding.reason
     now = BIG.replace(workload=WORK.replace(memory_basis="available"))
     assert route_of(judge(now, busy), offered=True) is Route.API
     total = BIG.replace(workload=WORK.replace(memory_basis="total"))
@@ -135,7 +135,7 @@ def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
     assert memory.short is not None
     assert 1 * GIB <= memory.short <= (1 + 38 / 32) * GIB
     assert found("accelerator", asked, machine).outcome is Outcome.WARN
-    assert "GPU memory would do" in (memory.remedy or "")
+    assert "of RAM or GPU memory" in (memory.remedy or "")
     whole = question(
         needs=needs_of(25 * GIB, 25 * GIB), runtime=RUNTIME.replace(splits_layers=False)
     )

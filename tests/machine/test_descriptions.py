@@ -98,7 +98,7 @@ def test_nonsense_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_two_readings_are_asked_about(text: str) -> None:
-    with pytest.raises(UnknownMachineError, match=r"can be|names|states|does not tell|no Mac with"):
+    with pytest.raises(UnknownMachineError, match=r"can be|names|states|does not say|no Mac with"):
         named(text)
 
 

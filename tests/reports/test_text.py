@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,11 @@ from rich.cells import cell_len
 
 from helpers import report_samples as samples
 from helpers.each import each
+from helpers.paths import RECORDS
 from helpers.screens import drawn
 from selfhost import Workload, check
 from selfhost.advice.listing import Lister
+from selfhost.advice.plan import plan_with
 from selfhost.advice.several import comparison, describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core import units
@@ -23,6 +26,7 @@ from selfhost.machine.named import named
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, machine_text, models_text, words
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
+from selfhost.reports.plan_text import plan_document
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60, 40)
@@ -110,7 +114,7 @@ def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     answer = {
         Route.LOCAL: "✓ RUNS HERE",
         Route.API: "✗ USE AN API",
-        Route.NEITHER: "✗ NO WAY HERE",
+        Route.NEITHER: "✗ CANNOT RUN HERE",
         Route.UNKNOWN: "? CANNOT TELL",
     }[verdict.route]
     assert first.startswith(f"{answer}  ")
@@ -290,7 +294,7 @@ def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("model", "runtime", "words"),
     [
-        ("llama-3.1-8b", "transformers", "In int8 the GPU would hold it: about "),
+        ("llama-3.1-8b", "transformers", "The GPU would hold it in int8: about "),
         ("whisper-large-v3", "llama.cpp", "rtx3060-12gb: llama.cpp does not load it"),
         ("whisper-large-v3", "llama.cpp", " same model with whisper.cpp"),
         ("bge-m3", None, "\n  memory "),
@@ -361,6 +365,80 @@ def test_the_slow_models_are_among_those_that_run() -> None:
     text = " ".join(plain(models_text.list_document(listing)).split())
     assert text.startswith("1 of 2 models runs")
     assert ", 1 of them likely slow." in text
+
+
+def shown(model: str, machine: str | Machine = LAPTOP, **fields: Any) -> str:
+    return plain(check_text.check_document([check(model, machine=machine, **fields)]))
+
+
+@pytest.mark.parametrize(
+    ("model", "headline"),
+    [
+        # training data and methods published in part, the paper not known
+        pytest.param("minicpm5-2b", "✓ RUNS, ONLY PARTLY OPEN", id="in part"),
+        pytest.param("olmo-3-7b-instruct", "✓ RUNS ", id="whole"),
+        pytest.param("mistral-7b", "✗ RULED OUT", id="closed data"),
+    ],
+)
+def test_what_an_auditor_may_only_see_in_part_is_no_bare_yes(model: str, headline: str) -> None:
+    """`--help` said "must be open", and a model of which a part is was RUNS HERE."""
+    assert shown(model, "rtx 3060 32gb", auditable=True).startswith(headline)
+
+
+def test_a_list_marks_what_is_open_in_part() -> None:
+    machine = named("rtx 3060 32gb")[0]
+    lister = Lister(open_catalogue(), Workload(auditable=True), machine)
+    listing = lister.all(["minicpm5-2b", "olmo-3-7b-instruct"])
+    lines = plain(models_text.list_document(listing)).splitlines()
+    signs = {line.split()[1]: line[0] for line in lines if line[:1] in ("✓", "!")}
+    assert signs == {"olmo-3-7b-instruct": "✓", "minicpm5-2b": "!"}
+    assert any("!: only partly as open as you asked" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "headline"),
+    [
+        # 27.2 GiB in Q4_K_M, 21.7 in Q3_K_M
+        pytest.param("mixtral", {}, "✗ ONLY IN Q3_K_M", id="smaller"),
+        pytest.param("mixtral", {"quantization": "Q4_K_M"}, "✗ USE AN API", id="asked"),
+        pytest.param("deepseek-v3", {}, "✗ USE AN API", id="in none"),
+    ],
+)
+def test_a_headline_says_in_which_type_alone_a_model_runs(
+    model: str, fields: dict[str, object], headline: str
+) -> None:
+    """`show mixtral` was ✗ above a table in which Q3_K_M runs."""
+    machine = Machine.from_file(RECORDS / "vm-24gib.json")
+    assert shown(model, machine, **fields).startswith(headline)
+
+
+def test_proposals_for_an_assumed_memory_say_so() -> None:
+    """An M4 Max is sold with 36 to 128 GB, and 36 are assumed."""
+    text = shown("llama-3.3-70b", "macbook pro m4 max")
+    assert "instead, with the assumed 36.0 GiB of RAM" in text
+
+
+def test_an_api_ends_with_a_line_to_type_or_a_page() -> None:
+    """On Windows, whose shells quote otherwise, the address and the model."""
+    linux = Machine.from_file(RECORDS / "vm-24gib.json")
+    assert "\n  curl https://api.deepinfra.com/" in shown("llama-3.3-70b", linux)
+    windows = linux.replace(system="windows")
+    assert "base URL https://api.deepinfra.com/v1/openai, model " in shown("llama-3.3-70b", windows)
+
+
+def test_a_plan_proposes_what_people_own_or_rent() -> None:
+    """CI runners, a virtual machine and a board stood beside desktops, and no desktop whose card holds it all."""
+    plan = plan_with(open_catalogue(), "gpt-oss-20b", Workload())
+    lines = plain(plan_document(plan)).splitlines()
+    names = [line.split()[1] for line in lines if line[:1] in ("✓", "?") and "GiB" in line][1:]
+    kinds = [known.kind for name in names for known in plan.machines if known.name == name]
+    assert kinds[:2] == ["desktop", "desktop"]
+    assert not {"ci", "virtual"} & {*kinds}
+    whole_on_card = [k for k in plan.machines if k.name in names and k.placement == "accelerator"]
+    assert any(known.kind == "desktop" for known in whole_on_card)
+    (ram,) = [line for line in lines if line.lstrip().startswith("RAM  ")]
+    # Ubuntu Desktop and Windows 11 ask for 4 GB
+    assert "a desktop with its programs takes 3.73 GiB or more" in " ".join(ram.split())
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,11 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
     )
 
 
+def is_partly_open(finding: Finding) -> bool:
+    """Whether it says that a model is not known to be as open as was asked, whole."""
+    return finding.check == "openness" and finding.outcome is not Outcome.PASS
+
+
 def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
     from ...catalogue import openness
 

@@ -214,12 +214,17 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
     return WARN, "memory-not-now", "", figures
 
 
+def desktop_bytes(machine: Machine) -> int:
+    """What a desktop of the machine's system takes with its programs, at least."""
+    return _DESKTOP_BYTES.get(machine.system or "", 4 * GB)
+
+
 def _limit_cell(high: int, machine: Machine, given: Given) -> Cell:
     """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
     limit = machine.memory_limit_bytes
     if limit is not None and limit == machine.memory_total_bytes and not given.is_stated:
         # a guest serves no desktop
-        usual = _DESKTOP_BYTES.get(machine.system or "", 4 * GB) if machine.scope == "host" else 0
+        usual = desktop_bytes(machine) if machine.scope == "host" else 0
         left, desktop = limit - high, min(usual, limit // 4)
         if left < desktop or left - given.reserve_bytes < given.margin_bytes:
             # a small machine never has as much left, so that is no figure to name

@@ -355,7 +355,7 @@ def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     assert found("memory", twice, with_disk().replace(**sizes)).code == "memory-fits"
     finding = found("memory", twice, ram)
     assert finding.code == "memory-too-small"
-    assert "(including 4.00 GB of files that would lie in RAM)" in finding.reason
+    assert "(including 4.00 GB of files, which would be stored in RAM)" in finding.reason
     # those that no copy is made of are mapped where they lie
     assert found("memory", question(), ram).code == "memory-close"
 

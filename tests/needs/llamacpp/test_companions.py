@@ -93,7 +93,12 @@ def test_a_draft_is_a_model_with_the_same_context() -> None:
         ("bge-m3", "bge-m3", None, "writes no text"),
         ("llama-3.3-70b-instruct", "llama-3.3-70b-instruct", None, "is the model itself"),
         ("llama-3.1-8b-instruct", "gpt-4o", None, "weights are not published"),
-        ("llama-3.2-1b-instruct", "llama-3.3-70b-instruct", None, "a draft is the smaller model"),
+        (
+            "llama-3.2-1b-instruct",
+            "llama-3.3-70b-instruct",
+            None,
+            "the draft must be the smaller model",
+        ),
         ("qwen3.8-27b", "mtp", "ollama", "cannot draft with"),
         ("llama-3.3-70b-instruct", "llama-3.2-1b", "ollama", "cannot draft with"),
         ("whisper-small", "whisper-tiny", None, "cannot draft with"),
