@@ -42,12 +42,12 @@ def test_a_test_is_skipped_with_the_reason_of_the_verdict(
     """What runs here runs; what does not is skipped, and pytest prints why."""
     code = (
         '@pytest.mark.requires_model("tiny")\ndef test_runs(): pass\n\n'
-        '@pytest.mark.requires_model("gpt-4o")\ndef test_closed(): raise SystemExit\n\n'
+        '@pytest.mark.requires_model("gpt-6-luna")\ndef test_closed(): raise SystemExit\n\n'
         '@pytest.mark.requires_model("gpt2", context_tokens=100_000)\ndef test_long(): raise SystemExit\n'
     )
     told = run(tmp_path, code, source_environment)
     assert "1 passed, 2 skipped" in told
-    assert "never published the weights" in told
+    assert "has not published the weights" in told
     assert "too long a context" in told
 
 
@@ -159,7 +159,7 @@ def test_a_project_may_register_the_marker_of_selfhost(
     """So that its tests run without selfhost too: a line that names selfhost means this marker."""
     line = "requires_model(model): skip where the model does not run (selfhost-check)"
     (tmp_path / "conftest.py").write_text(CONFTEST.format(line))
-    code = '@pytest.mark.requires_model("gpt-4o")\ndef test_closed(): raise SystemExit\n'
+    code = '@pytest.mark.requires_model("gpt-6-luna")\ndef test_closed(): raise SystemExit\n'
     assert "1 skipped" in run(tmp_path, code, source_environment)
 
 

@@ -57,7 +57,9 @@ def test_a_prompt_that_fills_the_stated_context_is_refused(tokens: int) -> None:
     ) as caught:
         check("mistral-7b", Workload(prompt_tokens=tokens, context_tokens=4096), machine=MACHINE)
     remedy = caught.value.problems[0].remedy or ""
-    enough = Workload(prompt_tokens=tokens, context_tokens=int(remedy.split("--context ")[1].split(",")[0]))
+    enough = Workload(
+        prompt_tokens=tokens, context_tokens=int(remedy.split("--context ")[1].split(",")[0])
+    )
     assert speed_of(check("mistral-7b", enough, machine=MACHINE)).first_token_seconds is not None
 
 

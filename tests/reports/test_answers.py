@@ -30,7 +30,7 @@ def answer(kind: str) -> Report:
 
 FIRST_WORDS = [
     pytest.param("verdict", "RUNS: Mistral 7B Instruct v0.3 on macbook-air-m2-16gb", id="verdict"),
-    pytest.param("plan", "✓ RUNS  Phi-4 on ", id="plan"),
+    pytest.param("plan", "✓ RUNS  Phi-4 needs ", id="plan"),
     pytest.param("comparison", "1 of 2 models runs on macbook-air-m2-16gb", id="comparison"),
     pytest.param("ranking", "About ", id="ranking"),
     pytest.param("size", "Mistral 7B Instruct v0.3: request ", id="size"),

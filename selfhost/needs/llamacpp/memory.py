@@ -148,7 +148,7 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | None, list[Term], l
         size, low, high = stated, stated, stated + stated // 200
         if stated < 2 * encoders:
             # the publisher quantized it, and others have it in 16 bits
-            line = f"{stated:,} bytes as its publisher quantized it, up to 16 bits"
+            line = f"{stated:,} bytes; its publisher quantized it, and others have it in 16 bits"
             high = int(encoders * 2.02)
     else:
         source = "F16 projector file; parameters of the encoders in the spec"

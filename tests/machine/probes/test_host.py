@@ -50,7 +50,7 @@ sys.addaudithook(hook)
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import PURPOSES
 Machine.read()
-heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect tempfile shutil threading".split()
+heavy = "socket subprocess pathlib psutil rich argparse dataclasses inspect tempfile shutil threading".split()
 print(events, [name for name in heavy if name in sys.modules and name not in before])
 """
     if sys.platform != "linux":
