@@ -4,9 +4,11 @@
 
 Each argument is the interpreter of an environment that has one of the installations. A question is
 a command line without the program's name, one in a line of `questions.txt`; its paths begin at
-`tests/answers`. Of an answer as JSON every value counts; of a screen (`--format` in the question)
-every line. Figures may differ by 0.1 %. Nothing here passes or fails: read what moved, and name
-each kind with its count in the commit that moves it.
+`tests/answers`. `records PATH` is no command: it asks what `audit --machines PATH` reads. Of an
+answer as JSON every value counts; of a screen (`--format` in the question) every line. Figures may
+differ by 0.1 %. Nothing here passes or fails: read what moved, and name each kind with its count in
+the commit that moves it. The few facts of an answer that decide are in `tests/answers`, and
+`tests/test_answers.py` holds them.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+QUESTIONS = HERE / "questions.txt"
+# where the paths in the questions begin
 FILES = HERE.parent / "tests" / "answers"
 # how far apart two figures may lie
 WITHIN = 0.001
@@ -39,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("before", metavar="BEFORE_PYTHON")
     parser.add_argument("after", metavar="AFTER_PYTHON", nargs="?")
-    parser.add_argument("--questions", default=str(FILES / "questions.txt"), metavar="FILE")
+    parser.add_argument("--questions", default=str(QUESTIONS), metavar="FILE")
     parser.add_argument("--examples", type=int, default=5, metavar="N")
     options = parser.parse_args()
     if options.after is None:
@@ -80,6 +84,8 @@ def answer(question: str) -> dict[str, Any]:
     from selfhost.cli.main import main as selfhost
 
     words = shlex.split(question)
+    if words[0] == "records":
+        return dict(values_in(records_of(words[1])))
     is_screen = "--format" in words
     if not is_screen:
         words.append("--json")
@@ -98,6 +104,16 @@ def answer(question: str) -> dict[str, Any]:
     except ValueError:
         return {"exit": code, "text": text}
     return {"exit": code, **dict(values_in(document))}
+
+
+def records_of(path: str) -> dict[str, Any]:
+    """What `audit --machines` reads at that path."""
+    from selfhost.audit.machines import load_machines
+
+    read = load_machines(path)
+    machines = [machine.to_json() for machine in read.machines]
+    problems = [str(problem) for problem in read.problems]
+    return {"machines": machines, "problems": problems}
 
 
 def values_in(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

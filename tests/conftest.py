@@ -25,12 +25,10 @@ settings.load_profile("selfhost")
 for _finder in sys.meta_path:
     getattr(_finder, "_must_rewrite", set()).discard("selfhost")
 
-# what takes longest comes first: begun last, one process would work and the others wait
-_LONGEST = ("test_packaging.py", "test_answers.py")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    """What takes longest comes first: begun last, one process would work and the others wait."""
+    items.sort(key=lambda item: item.path.name != "test_packaging.py")
 
 
 def pytest_collection_finish() -> None:
@@ -45,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden",
         action="store_true",
-        help="write tests/golden and tests/answers anew; read each change before you commit it",
+        help="write tests/golden and the values in tests/answers anew; read each change before you commit it",
     )
 
 

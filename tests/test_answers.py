@@ -1,121 +1,229 @@
-"""What the program answers to the questions of `tests/answers/questions.txt`, a command a line, stays what it is: figures, names, options and commands, and of the wording how each line and sentence begins. Of a question with `--format` the screen is held so, of the others the JSON.
+"""What the program answers to a person, pinned by the facts that decide.
 
-How they came to be right is tested elsewhere (`tests/truth`); these hold a change inside to them.
+Each file `tests/answers/AREA.toml` holds questions: a command line (its paths begin at
+`tests/answers`), in one sentence which decision it pins, the exit code, and up to ten facts of the
+answer. The wording is held by `tests/golden`; `tests/truth` says how right the figures are.
+
+A fact is a key and its value. The key is a path in the JSON of the answer:
+
+    "needs.memory.total_bytes"      steps into tables
+    "api_offers.0.provider"         a place in a list, from 0
+    "findings.memory.code"          the finding of that check
+    "findings.not_passed"           the codes of the findings that do not pass, in their order
+    "nearest.count"                 how many a list holds
+    "accelerators.*.name"           the values of all records of a list
+    "message names TEXT"            whether an error names that value of the user, or that figure
+    "lines with TEXT"               of a command with `--format`: how many printed lines hold TEXT
+
+`"absent"` stands for a key that is not there or is null. A rate or a duration may differ by 1 %, any
+other number by 0.1 %, and everything else not at all. `records PATH` is no command: it
+asks what `audit --machines PATH` reads.
+
+A wanted change is written anew, of all questions or of those that `-k` names by their ids:
 
     pytest -n 0 tests/test_answers.py --update-golden
 
-writes them anew. A change that moves one says in its commit which kind, how many and why.
+It writes only values that moved; keys, order, sentences and lines of comments stay. Read the diff:
+where a value no longer fits the sentence above it, the answer is wrong, or the question is.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 import shlex
-from collections.abc import Iterator
-from itertools import zip_longest
-from math import isclose
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.paths import TESTS
 from helpers.written import Golden, run
-from selfhost import __version__
 from selfhost.audit.machines import load_machines
 
 FOLDER = TESTS / "answers"
-# how far apart two figures may lie
-WITHIN = 0.001
-# where facts come from, what the question says, and what differs by place
-LEFT_OUT = {
-    "schema", "selfhost_version", "source", "sources", "path", "asked", "title", "download_source", "as_of", "developer",
-    "released", "machine", "origin",
-}  # fmt: skip
-# of a list so many records; of the offers, which are sorted, the first
-MOST = 25
-# of a text: words that hold a figure (with its unit), a sign or capitals, options, what is to type, how a sentence begins, and
-# words of which one says the opposite of another
-SHOWN = re.compile(
-    r"^\s*\S+|(?<=[.:;→] )\S+|`[^`]+`|(?<!\S)--?\w[\w-]*|\b(?:not?|cannot|none|never|only|probably|perhaps|might|may|would|at (?:least|most)|now|without)\b"
-    r"|\S*(?:[\d✓✗?%_]|[A-Z]{3})\S*(?: (?:[KMGT]?i?B|tokens|bytes|seconds|minutes|hours|days|times)\b(?:/s)?)?"
+# more than these nobody reviews
+MOST_QUESTIONS = 300
+MOST_FACTS = 10
+# how far apart two numbers may lie: by default, and where the key names a rate or a duration
+NEAR = 0.001
+NEAR_RATE = 0.01
+RATE = re.compile(r"speed|per_second|seconds|hours|pace|predicted")
+ABSENT = "absent"
+LINES_WITH = "lines with "
+MESSAGE_NAMES = "message names "
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command, and the facts of its answer that decide."""
+
+    file: Path
+    id: str
+    command: str
+    why: str
+    exit: int
+    facts: Mapping[str, Any]
+
+
+def read_questions() -> list[Question]:
+    """The questions of all areas, in the order of the files."""
+    questions = []
+    for file in sorted(FOLDER.glob("*.toml")):
+        for table in tomllib.loads(file.read_text(encoding="utf-8"))["question"]:
+            questions.append(Question(file=file, **table))
+    return questions
+
+
+QUESTIONS = read_questions()
+
+
+@pytest.mark.parametrize(
+    "question", [pytest.param(question, id=question.id) for question in QUESTIONS]
 )
-# lines to type, which hold spaces as wording does
-TYPED = {"commands", "command", "setup", "flags"}
-
-
-def facts(document: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Each record with the values that it has, by its path, a finding by its check; of API offers the first, and how many there are."""
-    own = []
-    for key in document.keys() - LEFT_OUT:
-        values = document[key] if isinstance(document[key], list) else [document[key]]
-        own += [f"offered={len(values)}"] if key == "api_offers" else []
-        records = [each for each in values if isinstance(each, dict)]
-        for number, record in enumerate(records[: 1 if key == "api_offers" else MOST]):
-            yield from facts(record, f"{path}{key}.{record.get('check', number)}.")
-        words = [word_of(each, key) for each in values if not records]
-        own += [f"{key}={' | '.join(filter(None, words))}"] if any(words) else []
-    yield path, "; ".join(sorted(own))
-
-
-def word_of(value: Any, key: str) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = "" if value is None or value is False else str(value)
-    is_text = " " in text and (key not in TYPED or text.startswith("#"))
-    return " ".join(SHOWN.findall(text)) if is_text else text
-
-
-def answer(line: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """The facts of one answer, or of the error."""
-    is_shown = " --format " in line
-    if line.startswith("records "):
-        read = load_machines(line.removeprefix("records "))
-        records = [each.to_json() for each in read.machines]
-        return dict(sorted(facts({"records": records, "faults": [*map(str, read.problems)]})))
-    code, out, err = run(capsys, *shlex.split(line), *(() if is_shown else ("--json",)))
-    if is_shown:
-        lines = [SHOWN.findall(each) for each in (out or err).replace(__version__, "").splitlines()]
-        shown = {f"line {n}": " ".join(words) for n, words in enumerate(filter(None, lines), 1)}
-        return {"exit": str(code), **shown}
-    document = json.loads(out or err)
-    machine = document.get("machine") or {}
-    keys = "memory_total_bytes", "cpu_cores_usable", "memory_bandwidth_bytes_per_second"
-    document["on"] = {key: machine.get(key) for key in keys}
-    return {"exit": str(code), **dict(sorted(facts(document)))}
-
-
-def differences(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
-    """The facts of an answer that are others."""
-    for path in dict.fromkeys((*before, *after)):
-        old, new = (re.split(r"[\s=;]+", each.get(path, "")) for each in (before, after))
-        pairs = zip_longest(old, new, fillvalue="")
-        if not all(one == other or _is_near(one, other) for one, other in pairs):
-            yield f"{path}: {before.get(path)} -> {after.get(path)}"
-
-
-def _is_near(one: str, other: str) -> bool:
-    try:
-        return isclose(float(one), float(other), rel_tol=WITHIN)
-    except ValueError:
-        return False
-
-
-def test_no_fact_that_decides_has_moved(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, golden: Golden
+def test_the_answer_decides_the_same(
+    question: Question,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    golden: Golden,
 ) -> None:
     monkeypatch.chdir(FOLDER)
-    lines = (FOLDER / "questions.txt").read_text(encoding="utf-8").splitlines()
-    after = {line: answer(line, capsys) for line in lines}
-    path = FOLDER / "answers.json"
+    code, answer = ask(question.command, capsys)
+    expected = {"exit": question.exit, **question.facts}
+    moved = {}
+    for key, value in expected.items():
+        now = code if key == "exit" else fact(answer, key)
+        if not is_near(key, value, now):
+            moved[key] = now
     if golden.update:
-        path.write_text(json.dumps(after, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
-    before = json.loads(path.read_text(encoding="utf-8"))
-    assert [*before] == lines
-    moved = {line: [*differences(before[line], after[line])] for line in lines}
-    shown = [f"{line}\n    " + "\n    ".join(each[:3]) for line, each in moved.items() if each]
-    assert not shown, (
-        f"{sum(map(len, moved.values()))} facts of {len(shown)} answers moved, up to three of each here;"
-        " where that is wanted, write them anew (--update-golden) and say in the commit which kind,"
-        " how many and why:\n" + "\n".join(shown[:40])
+        write_values(question, moved)
+        return
+    lines = [f"{key}: expected {toml(expected[key])}, got {toml(moved[key])}" for key in moved]
+    assert not moved, (
+        f"\n{question.file.name}: {question.id}\n$ selfhost {question.command}\n"
+        f"{question.why}\n  " + "\n  ".join(lines) + "\nwhere that is wanted:"
+        f" pytest -n 0 tests/test_answers.py -k {question.id} --update-golden"
     )
+
+
+def test_the_questions_can_be_reviewed() -> None:
+    ids = [question.id for question in QUESTIONS]
+    assert len(ids) <= MOST_QUESTIONS
+    assert len(ids) == len(set(ids))
+    assert len(ids) == len({question.command for question in QUESTIONS})
+    for question in QUESTIONS:
+        assert 1 <= len(question.facts) <= MOST_FACTS, question.id
+        assert question.why.endswith("."), question.id
+        assert ". " not in question.why, f"{question.id}: one sentence"
+
+
+def ask(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    """The exit code, and the JSON of the answer or of the error; with `--format` the text."""
+    words = shlex.split(command)
+    if words[0] == "records":
+        return 0, records_of(words[1])
+    if "--format" in words:
+        code, out, err = run(capsys, *words)
+        return code, out or err
+    code, out, err = run(capsys, *words, "--json")
+    return code, json.loads(out or err)
+
+
+def records_of(path: str) -> dict[str, Any]:
+    """What `audit --machines` reads at that path."""
+    read = load_machines(path)
+    machines = [machine.to_json() for machine in read.machines]
+    problems = [str(problem) for problem in read.problems]
+    return {"machines": machines, "problems": problems}
+
+
+def fact(answer: Any, key: str) -> Any:
+    """The value at that key, `ABSENT` where there is none."""
+    if key.startswith(LINES_WITH):
+        text = key.removeprefix(LINES_WITH)
+        return sum(text in line for line in answer.splitlines())
+    if key.startswith(MESSAGE_NAMES):
+        return key.removeprefix(MESSAGE_NAMES) in answer.get("message", "")
+    value = at(answer, key.split("."))
+    return ABSENT if value is None else value
+
+
+def at(value: Any, steps: list[str]) -> Any:
+    """The value at the end of a path through tables and lists, None where a step leads nowhere."""
+    if not steps:
+        return value
+    step, *rest = steps
+    if isinstance(value, dict):
+        return at(value.get(step), rest)
+    if not isinstance(value, list):
+        return None
+    if step == "count":
+        return len(value)
+    if step == "not_passed":
+        return [finding["code"] for finding in value if finding["outcome"] != "pass"]
+    if step == "*":
+        return [fact(part, ".".join(rest)) for part in value]
+    if step.isdecimal():
+        place = int(step)
+        return at(value[place], rest) if place < len(value) else None
+    for part in value:
+        if part.get("check") == step:
+            return at(part, rest)
+    return None
+
+
+def is_near(key: str, expected: Any, now: Any) -> bool:
+    """Whether two values are the same, or numbers that are almost so."""
+    if isinstance(expected, list) and isinstance(now, list):
+        if len(expected) != len(now):
+            return False
+        return all(is_near(key, one, other) for one, other in zip(expected, now, strict=True))
+    if is_number(expected) and is_number(now):
+        within = NEAR_RATE if RATE.search(key) else NEAR
+        return math.isclose(expected, now, rel_tol=within)
+    return bool(expected == now)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def write_values(question: Question, moved: Mapping[str, Any]) -> None:
+    """Put the new values into the lines of the question's file; all other lines stay."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ, "two processes would write one file: add -n 0"
+    lines = question.file.read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"id = {toml(question.id)}")
+    for number in range(start + 1, len(lines)):
+        line = lines[number]
+        if line == "[[question]]":
+            break
+        key = key_of(line)
+        if key is not None and key in moved:
+            lines[number] = f"{line[: line.index(' = ', len(key))]} = {toml(moved[key])}"
+    question.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def key_of(line: str) -> str | None:
+    """The key of a line `key = value`, None of any other line."""
+    match = re.fullmatch(r"""(?:"([^"]+)"|'([^']+)'|([\w-]+)) = .*""", line)
+    if match is None:
+        return None
+    return match[1] or match[2] or match[3]
+
+
+def toml(value: Any) -> str:
+    """The value as these files write it: on one line, digits in groups of three."""
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(part) for part in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:_}" if abs(value) >= 100_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 10_000 else f"{round(value):_}"
+    return json.dumps(value, ensure_ascii=False)
