@@ -28,6 +28,8 @@ from .rows import Exemptions, Group, Row, row_of, unplaced_row
 Tell = Callable[[float, float], None]
 # gives the verdict of one entry, under the basis of memory that holds there, on one machine
 Judge = Callable[[Wanted, str, Machine], Verdict]
+# why a model's name means none; None of every other
+NameCheck = Callable[[str], SelfhostError | None]
 # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
 # of each deciding finding
 Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
@@ -71,10 +73,16 @@ class FleetJudge:
     """
 
     def __init__(
-        self, policy: Policy, machines: Machines, judge: Judge, exceptions: Exemptions
+        self,
+        policy: Policy,
+        machines: Machines,
+        judge: Judge,
+        exceptions: Exemptions,
+        check_name: NameCheck | None = None,
     ) -> None:
         self._policy, self._machines, self._judge = policy, machines, judge
         self._exceptions = exceptions
+        self._check_name = check_name
         self.refused: dict[int, SelfhostError] = {}
         self.is_cut_off = False
         self.placed: set[int] = set()
@@ -109,6 +117,10 @@ class FleetJudge:
         """Judge each entry where it is asked for; `tell` hears how many verdicts are given, and of
         how many.
         """
+        self._refuse_unknown_names()
+        if self.is_cut_off:
+            self._alike.clear()
+            return
         tasks = [*self._tasks()]
         whole, done = sum(task.work for task in tasks), 0.0
         verdicts, rules = len(self._machines) * len(self._policy.models), self._policy.exceptions
@@ -136,10 +148,35 @@ class FleetJudge:
                 # what was judged so far is no answer
                 self._alike.clear()
                 return
-        for index in self.refused:
-            self._alike = {key: each for key, each in self._alike.items() if key[0] != index}
+        for key in [key for key in self._alike if key[0] in self.refused]:
+            del self._alike[key]
         for alike in self._alike.values():
             self._exceptions.count(alike.exceptions, len(alike.numbers))
+
+    def _refuse_unknown_names(self) -> None:
+        """Refuse the entries whose names mean no model, in this process: others would each read the
+        catalogue for them.
+        """
+        if self._check_name is None:
+            return
+        asked: set[int] = set()
+        for _, _, entries in self._batches:
+            asked.update(index for index, _ in entries)
+        errors: dict[str, SelfhostError | None] = {}
+        refused_questions: set[int] = set()
+        for index in sorted(asked):
+            wanted = self._policy.models[index]
+            for member in wanted.members or (wanted,):
+                if member.name not in errors:
+                    errors[member.name] = self._check_name(member.name)
+                error = errors[member.name]
+                if error is not None:
+                    self.refused[index] = error
+                    refused_questions.add(self._first[index])
+                    break
+            if len(refused_questions) > MOST_REFUSED:
+                self.is_cut_off = True
+                return
 
     def _tasks(self) -> Iterator[Task]:
         """The work of all batches, in tasks of about the same size."""
@@ -147,6 +184,8 @@ class FleetJudge:
             template, slots = self._machines.kinds[kind]
             asking: dict[int, list[Asking]] = {}
             for index, concerning in entries:
+                if index in self.refused:
+                    continue
                 asking.setdefault(self._first[index], []).append((index, concerning))
             questions = [(self._policy.models[first], same) for first, same in asking.items()]
             parts = _parts(slots, self._machines.numbers, batch)

@@ -331,18 +331,27 @@ class Policy(Record):
         return "default"
 
     def document(self) -> Document:
-        """The file anew, for the lines of what shows only later."""
-        return Document.read(self.file, self.text.encode())
+        """The file's text without its values, for the lines of what shows only later."""
+        return Document(self.file, {}, self.text)
+
+    def place(self, index: int) -> tuple[str, int]:
+        """The key of the file under which an entry of `models` stands, and its place there."""
+        if not self.models[index].members:
+            return "model", index
+        return "together", index - self._count_of_single_models
+
+    @cached_property
+    def _count_of_single_models(self) -> int:
+        return sum(not wanted.members for wanted in self.models)
 
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
         """Faults of entries of `models` that show only later, each at its key and line."""
         document = self.document()
-        root = document.root
-        tables = (*root.get("model", TABLES), *root.get("together", TABLES))
         for index, key, message, remedy in faults:
             # the keys that a [[together]] has of its own
-            is_of_members = self.models[index].members and key not in ("machines", "severity")
-            tables[index].problem("models" if is_of_members else key, message, remedy)
+            if self.models[index].members and key not in ("machines", "severity"):
+                key = "models"
+            document.add((*self.place(index), key), message, remedy)
         return document.problems
 
 

@@ -18,6 +18,8 @@ from ..advice.api_route import offers_for
 from ..advice.several import verdict_together
 from ..advice.understood import understand
 from ..catalogue.index import Catalogue
+from ..catalogue.names import is_path
+from ..catalogue.searching import resolve
 from ..core import Any
 from ..core.errors import (
     MAX_PROBLEMS,
@@ -70,7 +72,8 @@ def run_audit(
     machines, stated = _with_stated_facts(policy, machines)
     notes = [*fleet.notes, *_notes_of_days(machines, today), *notes, *stated]
     exceptions = Exemptions(policy, today)
-    judging = FleetJudge(policy, machines, judge_entry, exceptions)
+    check_name = judge_entry.fault_of_name if isinstance(judge_entry, PolicyJudge) else None
+    judging = FleetJudge(policy, machines, judge_entry, exceptions, check_name)
     judging.judge_all(tell or (lambda _done, _total: None))
     count = len(machines)
     if not count and not problems:
@@ -157,6 +160,19 @@ class PolicyJudge:
         (judged,) = all_judged
         is_offered = bool(judged.failed) and are_offered(judged)
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
+
+    def fault_of_name(self, name: str) -> SelfhostError | None:
+        """Why a name means no model; None where it means one, or is the path of a file."""
+        if is_path(name):
+            return None
+        try:
+            resolve(name, self._catalogue)
+        except UnknownModelError as error:
+            return error
+        except SelfhostError:
+            # of a spec, which is told where the model is judged
+            return None
+        return None
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
         """The question; without model files only how weights are laid out here counts."""

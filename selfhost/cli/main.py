@@ -21,6 +21,7 @@ _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code, never raises, never shows a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _collect_garbage_rarely()
     keep_inputs()
     try:
         try:
@@ -47,6 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         close_pipes()
     complain(problem, code, asks_for(words, "json"))
     return code
+
+
+def _collect_garbage_rarely() -> None:
+    """Look for unreachable cycles after 200,000 new objects, not after 700 as Python does.
+
+    One command makes few cycles, and millions of records that it keeps to the end: of a policy of
+    80,000 classes the usual collections take a third of the time.
+    """
+    import gc
+
+    gc.set_threshold(200_000, 50, 1000)
 
 
 def _refuse_other_package() -> None:

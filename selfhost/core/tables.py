@@ -39,6 +39,10 @@ _ENDLESS_KEY = (
 )
 
 
+# a file without any has no value that `_with_text_dates` would change
+_DATE_OR_TIME = r"[0-9]-[0-9]{2}-[0-9]|[0-9]:[0-9]"
+
+
 class Document:
     """A parsed file and the problems found in it so far. `values` is empty when the text is no
     TOML; the syntax error is then the only problem. Dates are text. `text` is None for values that
@@ -71,7 +75,10 @@ class Document:
             text = text_of(content).replace("\r\n", "\n")
             if text.count(".") > MAX_KEY_PARTS and re.search(_ENDLESS_KEY, text):
                 raise Unreadable(f"has a key of more than {MAX_KEY_PARTS} parts")
-            return cls(shown(path), _with_text_dates(tomllib.loads(text)), text)
+            values = tomllib.loads(text)
+            if re.search(_DATE_OR_TIME, text):
+                values = _with_text_dates(values)
+            return cls(shown(path), values, text)
         except Unreadable as error:
             fault = error
         except tomllib.TOMLDecodeError as error:
@@ -331,23 +338,50 @@ _SIGN = (
 )
 
 
+# a line that is a whole statement, or blank: of 100,000 lines most are
+_PLAIN_LINE = (
+    r"""[ \t]*((?:\[\[[A-Za-z0-9_-]+\]\]|"""
+    r"""[A-Za-z0-9_-]+[ \t]*=[ \t]*(?:"[^"\\\n]*"|[A-Za-z0-9_.+-]+))?)[ \t]*\n"""
+)
+
+
 def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
     """The first line and the text of each header and key, and the lines of what it lists."""
-    first, line, start, depth, rows = 1, 1, 0, 0, list[int]()
-    for sign in re.finditer(_SIGN, text + "\n"):
+    text += "\n"
+    plain_line = re.compile(_PLAIN_LINE)
+    line, start = 1, 0
+    while start < len(text):
+        plain = plain_line.match(text, start)
+        if plain is not None:
+            if plain[1]:
+                yield line, plain[1], []
+            line, start = line + 1, plain.end()
+            continue
+        end, rows = _end_of_statement(text, start, line)
+        statement = text[start:end].strip()
+        if statement and statement[0] != "#":
+            yield line, statement, rows
+        line, start = line + text.count("\n", start, end), end
+
+
+def _end_of_statement(text: str, start: int, line: int) -> tuple[int, list[int]]:
+    """Where the statement ends that begins at `start`, in that line, and the lines of its rows."""
+    depth = 0
+    rows: list[int] = []
+    for sign in re.compile(_SIGN).finditer(text, start):
         if depth == 1 and sign[0][0] in "\"'[{":
             rows.append(line)
-        depth = max(0, depth + (sign[0] in "[{") - (sign[0] in "]}"))
+        if sign[0] in "[{":
+            depth += 1
+        elif sign[0] in "]}":
+            depth = max(0, depth - 1)
         line += sign[0].count("\n")
-        if sign.end() > len(text) or (sign[0] == "\n" and not depth):
-            statement = text[start : sign.end()].strip()
-            if statement and statement[0] != "#":
-                yield first, statement, rows
-            first, start, rows = line, sign.end(), []
+        if sign[0] == "\n" and not depth:
+            return sign.end(), rows
+    return len(text), rows
 
 
-# `key = …` with anything but a list or a table
-_PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*=[ \t]*[^\s\[{]"
+_PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*="
 _PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
 
 
@@ -361,9 +395,11 @@ def _lines_of(text: str) -> dict[Path, int]:
     table: Path = ()
     for line, statement, rows in _statements(text):
         is_header = statement[0] == "["
-        # most statements are `key = value` and `[[name]]`, and there may be 100,000 of them
+        # most statements are `[[name]]` and `key = value` on one line, whose parts have no other
+        # line, and there may be 100,000 of them
         value: Any
-        if plain := re.match(_PLAIN_KEY, statement):
+        plain = re.match(_PLAIN_KEY, statement)
+        if plain is not None and "\n" not in statement:
             value = {plain[1]: None}
         elif plain := re.fullmatch(_PLAIN_HEADER, statement):
             value = {plain[1]: [{}]}

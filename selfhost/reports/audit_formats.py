@@ -222,8 +222,7 @@ def issues(audit: Audit) -> list[Issue]:
         row, wanted = group.row, group.row.wanted
         if row.result not in verbs:
             continue
-        reason, alone = row.reasons[0], len(policy.values.get("model", ()))
-        place = ("together", wanted.index - alone) if wanted.members else ("model", wanted.index)
+        reason, place = row.reasons[0], audit.policy.place(wanted.index)
         where = f"{shortened(wanted.label)} {verbs[row.result]} on {shortened(group.name)}"
         worst = f"worst on {hosts([row.machine])}: " if group.count > 1 else ""
         others = f" ({times(len(row.reasons) - 1, 'more reason')})" * (len(row.reasons) > 1)

@@ -4,6 +4,7 @@ worked out in full.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,43 @@ def test_selectors_of_unknown_classes_are_all_counted_and_the_first_have_a_remed
     first, *_, last = caught.value.problems
     assert first.remedy == 'did you mean "class:edge"?'
     assert last.message == f"has {2_000 - MAX_PROBLEMS:,} more faults, not listed"
+
+
+def test_unknown_names_are_refused_before_anything_is_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def judge_tasks(tasks: Sequence[fleet_judge.Task], _judge: object) -> Iterator[object]:
+        assert not tasks
+        return iter(())
+
+    monkeypatch.setattr(fleet_judge, "_task_results", judge_tasks)
+    names = [f"m{number}" for number in range(600)]
+    text = models(*names) + '[[together]]\nmodels = ["gpt2", "mx"]\n'
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    audit = run_audit(policy(text), Fleet(machines=Machines([MACHINE])), judge, today=TODAY)
+    assert audit.exit_code == 2
+    first, last = audit.problems[0], audit.problems[-1]
+    assert (first.line, first.key) == (3, "model[0].name")
+    assert '"m0" is not in the catalogue' in first.message
+    assert last.message == f"has {601 - MAX_PROBLEMS} more faults, not listed"
+
+
+def test_an_entry_beside_unknown_names_is_judged(one_process: None) -> None:
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    fleet = Fleet(machines=Machines([MACHINE]))
+    audit = run_audit(policy(models("m0", "gpt2")), fleet, judge, today=TODAY)
+    assert [row.wanted.name for row in audit.rows] == ["gpt2"]
+    assert [problem.key for problem in audit.problems] == ["model[0].name"]
+
+
+def test_the_lines_of_late_faults_need_no_second_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = models("gpt2") + '[[together]]\nmodels = ["gpt2", "mx"]\nmachines = ["host:x*"]\n'
+    read = policy(text)
+    parsed: list[str] = []
+    monkeypatch.setattr("tomllib.loads", lambda statement: parsed.append(statement) or {})
+    faults = [(0, "name", "is wrong", None), (1, "name", "is wrong", None)]
+    faults.append((1, "machines", "is wrong", None))
+    problems = read.problems(faults)
+    places = [(problem.line, problem.key) for problem in problems]
+    assert places == [(3, "model[0].name"), (5, "together[0].models"), (6, "together[0].machines")]
+    assert parsed == []
