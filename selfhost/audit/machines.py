@@ -39,6 +39,8 @@ from .systems import READERS
 
 # a file with more records that are no machine is another kind of file: it is read no further
 MAX_FAULTY = 10_000
+# each takes 0.4 to 0.9 kB, so that they fit into half a gigabyte
+MAX_MACHINES = 500_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
@@ -54,6 +56,7 @@ MAX_VALUES = 4_000_000
 _EXTENSIONS = (".json", ".jsonl")
 # of a list of records
 _MAX_LIST_SIGNS = 4 * MAX_SIGNS
+_SPLIT_IT = f"split the file, and audit each part: split -l {MAX_MACHINES // 2} FILE"
 _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 _BLANKS = " \t\r\n"
 _BEFORE_TEXT = f"\ufeff{_BLANKS}"
@@ -257,6 +260,9 @@ class _Loader:
                     key = ".".join(filter(None, (entry.place, problem.key))) or None
                     faults.append(problem.replace(line=entry.line, key=key))
                 continue
+            if len(self.machines) == MAX_MACHINES:
+                reason = f"holds more machines than are audited at a time ({MAX_MACHINES:,} in all)"
+                raise Unreadable(reason, _SPLIT_IT, line=entry.line)
             self.machines.add(machine)
             if self._tell is not None:
                 self._tell(len(self.machines), None)
@@ -373,33 +379,62 @@ def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
     return blank_lines, ""
 
 
+class _Parts:
+    """Pieces of one text. Raises `Unreadable` where they are more than `most` characters, or would
+    take more memory than a text may.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._pieces: list[str] = []
+        self._characters = 0
+        # one character outside of ASCII makes Python keep the whole text in 2 or 4 bytes each
+        self._bytes_per_character = 1
+
+    def add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._characters += len(piece)
+        if self._characters > self._most:
+            raise too_large(self._most, _ONE_A_LINE)
+        if not piece.isascii():
+            self._bytes_per_character = max(self._bytes_per_character, _width_bytes(piece))
+        if self._characters * self._bytes_per_character > MAX_TEXT_BYTES:
+            reason = f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text"
+            raise Unreadable(reason, _ONE_A_LINE, kind=LARGE)
+
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
+def _width_bytes(text: str) -> int:
+    """The bytes that Python keeps of each character of a text, by the highest one."""
+    highest = max(text, default="")
+    if highest <= "\xff":
+        return 1
+    return 2 if highest <= "\uffff" else 4
+
+
 def _with_whole_line(text: str, pieces: Iterator[str]) -> str:
     """A text and the pieces behind it up to the end of its first line that is not blank."""
-    parts = [text]
+    parts = _Parts(MAX_TEXT_BYTES)
+    parts.add(text)
     # the end of that line is looked for behind its first character
     begun = len(text) - len(text.lstrip(_BLANKS))
-    size = len(text)
-    while "\n" not in parts[-1][begun:]:
-        piece = next(pieces, None)
-        if piece is None:
-            break
-        parts.append(piece)
+    piece: str | None = text
+    while piece is not None and "\n" not in piece[begun:]:
         begun = 0
-        size += len(piece)
-        if size > MAX_TEXT_BYTES:
-            raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
-    return "".join(parts)
+        piece = next(pieces, None)
+        if piece is not None:
+            parts.add(piece)
+    return parts.text()
 
 
 def _joined(text: str, pieces: Iterator[str], blank_lines: int, most: int) -> str:
     """All of a text, with blank lines in front so that faults have their line."""
-    parts, size = [text], len(text)
-    for piece in pieces:
-        parts.append(piece)
-        size += len(piece)
-        if size > most:
-            raise too_large(most, _ONE_A_LINE)
-    return "\n" * blank_lines + "".join(parts)
+    parts = _Parts(most)
+    for piece in chain((text,), pieces):
+        parts.add(piece)
+    return "\n" * blank_lines + parts.text()
 
 
 def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str]]:
@@ -407,16 +442,12 @@ def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str
     which a damaged disk leaves millions, are counted and not looked at one by one.
     """
     # what was read of a line that has not ended yet
-    begun: list[str] = []
-    size = 0
+    begun = _Parts(MAX_TEXT_BYTES)
     for piece in pieces:
+        begun.add(piece)
         if "\n" not in piece:
-            begun.append(piece)
-            size += len(piece)
-            if size > MAX_TEXT_BYTES:
-                raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
             continue
-        text = "".join((*begun, piece))
+        text = begun.text()
         position = 0
         while True:
             filled = _BLANK_RUN.match(text, position)
@@ -425,12 +456,13 @@ def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str
             number += text.count("\n", position, start)
             end = text.find("\n", at)
             if end < 0:
-                begun, size = [text[start:]], len(text) - start
+                begun = _Parts(MAX_TEXT_BYTES)
+                begun.add(text[start:])
                 break
             yield number, text[start:end]
             position = end + 1
             number += 1
-    last = "".join(begun)
+    last = begun.text()
     if last.strip(_BLANKS):
         yield number, last
 

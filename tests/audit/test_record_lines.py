@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -92,3 +93,51 @@ def test_a_fault_has_its_line_behind_blank_ones() -> None:
     with pytest.raises(Unreadable) as caught:
         read(b"\n" * 2_000_000 + b'{\n"a": oops\n}')
     assert caught.value.line == 2_000_002
+
+
+@pytest.mark.parametrize(
+    ("piece", "count"),
+    [
+        pytest.param("é" * (1 << 20), 100, id="one byte each"),
+        pytest.param("x" * (1 << 20), 100, id="ascii"),
+    ],
+)
+def test_a_text_of_narrow_characters_is_kept(piece: str, count: int) -> None:
+    parts = machines._Parts(machines.MAX_TEXT_BYTES)
+    for _ in range(count):
+        parts.add(piece)
+    assert len(parts.text()) == count << 20
+
+
+@pytest.mark.parametrize(
+    ("wide", "most_characters"),
+    [
+        # Python keeps a text in as many bytes a character as its widest one needs
+        pytest.param("東", 64 << 20, id="two bytes each"),
+        pytest.param("😀", 32 << 20, id="four bytes each"),
+    ],
+)
+def test_one_wide_character_makes_a_long_text_too_large(wide: str, most_characters: int) -> None:
+    piece = "x" * (1 << 20)
+    parts = machines._Parts(machines.MAX_TEXT_BYTES)
+    parts.add(wide)
+    for _ in range((most_characters >> 20) - 1):
+        parts.add(piece)
+    with pytest.raises(Unreadable, match="takes more than 128 MiB as text"):
+        parts.add(piece)
+
+
+def test_more_machines_than_fit_into_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines, "MAX_MACHINES", 3)
+    path = tmp_path / "fleet.jsonl"
+    lines = [f'{{"schema": "selfhost.machine/1", "name": "m{number}"}}\n' for number in range(5)]
+    path.write_text("".join(lines), encoding="utf-8")
+    fleet = machines.load_machines(str(path))
+    assert fleet.machines.names == ["m0", "m1", "m2"]
+    (problem,) = fleet.problems
+    assert problem.line == 4
+    assert "more machines than are audited at a time (3 in all)" in problem.message
+    assert problem.remedy is not None
+    assert "split the file" in problem.remedy
