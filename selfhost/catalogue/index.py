@@ -177,10 +177,13 @@ class Catalogue:
                 return ids[0]
         return None
 
-    def spellings(self) -> tuple[str, ...]:
-        """Every id and alias as its spec writes it, sorted."""
-        outlines = self.outlines.values()
-        return tuple(sorted({name for each in outlines for name in (each.id, *each.aliases)}))
+    def spellings(self, most_aliases: int | None = None) -> tuple[str, ...]:
+        """Every id and alias as its spec writes it, sorted; of a model at most so many aliases."""
+        names: set[str] = set()
+        for outline in self.outlines.values():
+            names.add(outline.id)
+            names.update(outline.aliases[:most_aliases])
+        return tuple(sorted(names))
 
     @cached_property
     def outlines(self) -> Mapping[str, Outline]:

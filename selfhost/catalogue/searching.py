@@ -250,12 +250,16 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     return None
 
 
+# names of one model among which the one that was meant is looked for: a user's spec may have 10,000
+_MOST_ALIASES = 50
+
+
 class _KnownNames:
     """All names of a catalogue's models and families, ready to be searched for the one meant."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         families = catalogue.common_tables("families", "family").values()
-        names = (*catalogue.spellings(), *dict(families))
+        names = (*catalogue.spellings(_MOST_ALIASES), *dict(families))
         # of one model its tag of Ollama, which sorts after its id
         self.written = {canonical(name): name for name in names}
         self.ids = {id: canonical(id) for id in catalogue.outlines}

@@ -30,8 +30,6 @@ _Fault = tuple[str, int | None, Path, str, Remedy]
 MAX_FILE_BYTES = 6 << 20
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
-# faults of a file for which remedies are looked for: of a hundred thousand it would take minutes
-_MOST_GUESSED = 1_000
 # begins at the start of a word and never steps back, so that its time grows with the text alone
 _ENDLESS_KEY = (
     r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
@@ -128,14 +126,25 @@ class Document:
             problems[-1] = problems[-1].replace(unlisted=others)
         return first_problems(self.file, problems)
 
-    @property
-    def all_problems(self) -> tuple[Problem, ...]:
-        """Every fault so far, in the order of their lines."""
+    def all_problems(self, most_guesses: int) -> tuple[Problem, ...]:
+        """Every fault so far, in the order of their lines. Remedies that take long to find are
+        looked for in at most so many of them.
+        """
         if self._unusable is not None:
             return (self._unusable.problem(self.file),)
-        faults = self._faults_by_line()
-        guessed = [_problem(fault) for fault in faults[:_MOST_GUESSED]]
-        return (*guessed, *[_problem((*fault[:4], None)) for fault in faults[_MOST_GUESSED:]])
+        problems: list[Problem] = []
+        for file, line, path, message, remedy in self._faults_by_line():
+            if callable(remedy):
+                if most_guesses <= 0:
+                    remedy = None
+                most_guesses -= 1
+            problems.append(_problem((file, line, path, message, remedy)))
+        return tuple(problems)
+
+    @property
+    def count_of_guesses(self) -> int:
+        """How many faults so far have a remedy that takes long to find."""
+        return sum(callable(remedy) for *_, remedy in self._faults)
 
     def _faults_by_line(self) -> list[_Fault]:
         faults: list[_Fault] = []

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import pickle
+from collections.abc import Sized
+from pathlib import Path
 
 import pytest
 
+from helpers.paths import GOOD_SPECS
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import UnknownModelError
@@ -63,3 +66,25 @@ def test_the_name_that_was_meant_is_among_the_nearest(typed: str, meant: str) ->
     near = unknown(typed).nearest
     ids = {resolve(name, open_catalogue()).spec_id for name in near}
     assert resolve(meant, open_catalogue()).spec_id in ids
+
+
+def test_of_a_model_with_thousands_of_aliases_few_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (GOOD_SPECS / "closed-model.toml").read_text(encoding="utf-8")
+    aliases = ", ".join(f'"al-iasof{number}"' for number in range(10_000))
+    text = text.replace("[openness]", f"aliases = [{aliases}]\n\n[openness]", 1)
+    (tmp_path / "closed-model.toml").write_text(text, encoding="utf-8")
+    catalogue = open_catalogue([tmp_path])
+    choices: list[int] = []
+
+    def counted(_word: str, possibilities: Sized, **_: object) -> list[str]:
+        choices.append(len(possibilities))
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("al-iasofx1", catalogue)
+    assert "al-iasof1" in caught.value.nearest
+    assert choices == [pytest.approx(len(open_catalogue().spellings()), abs=200)]
+    assert resolve("al-iasof9999", catalogue).spec_id == "closed-model"

@@ -159,3 +159,25 @@ def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
     (message,) = _messages([path])
     assert message.startswith(f"{path}:4: license.id: ")
     assert len(message) < 400 + len(path)
+
+
+def test_near_names_are_looked_for_in_the_first_faults_of_all_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    def counted(word: str, _choices: object) -> str:
+        compared.append(word)
+        return "near"
+
+    monkeypatch.setattr("selfhost.core.tables.nearest", counted)
+    others = ", ".join(f'"nosuch-{number}"' for number in range(40))
+    for id in ("one", "two"):
+        text = f'schema = 1\nid = "{id}"\n[availability]\nopen_alternatives = [{others}]\n'
+        (tmp_path / f"{id}.toml").write_text(text, encoding="utf-8")
+    problems, _ = check_spec_files([str(tmp_path)], ())
+    unknown = [problem for problem in problems if "no spec has the id" in problem.message]
+    assert len(unknown) == 80
+    assert unknown[0].remedy == 'did you mean "near"?'
+    assert unknown[-1].remedy is None
+    assert len(compared) == 50
