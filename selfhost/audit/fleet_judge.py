@@ -148,8 +148,8 @@ class FleetJudge:
                 # what was judged so far is no answer
                 self._alike.clear()
                 return
-        for key in [key for key in self._alike if key[0] in self.refused]:
-            del self._alike[key]
+        judged = self._alike.items()
+        self._alike = {place: alike for place, alike in judged if place[0] not in self.refused}
         for alike in self._alike.values():
             self._exceptions.count(alike.exceptions, len(alike.numbers))
 

@@ -201,7 +201,12 @@ def test_the_lines_of_late_faults_need_no_second_parsing(monkeypatch: pytest.Mon
     text = models("gpt2") + '[[together]]\nmodels = ["gpt2", "mx"]\nmachines = ["host:x*"]\n'
     read = policy(text)
     parsed: list[str] = []
-    monkeypatch.setattr("tomllib.loads", lambda statement: parsed.append(statement) or {})
+
+    def note(statement: str) -> dict[str, object]:
+        parsed.append(statement)
+        return {}
+
+    monkeypatch.setattr("tomllib.loads", note)
     faults = [(0, "name", "is wrong", None), (1, "name", "is wrong", None)]
     faults.append((1, "machines", "is wrong", None))
     problems = read.problems(faults)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from selfhost.audit import machines
 from selfhost.audit.machines import read_records
 from selfhost.core import files
-from selfhost.core.files import Unreadable
+from selfhost.core.files import MAX_TEXT_BYTES, Unreadable
 
 LINES = st.lists(
     st.sampled_from(["", " ", "\t", "\r", '{"a": 1}', ' {"name": "m"} ', "{", '{"a": "é"}', "[1]"]),
@@ -103,7 +103,7 @@ def test_a_fault_has_its_line_behind_blank_ones() -> None:
     ],
 )
 def test_a_text_of_narrow_characters_is_kept(piece: str, count: int) -> None:
-    parts = machines._Parts(machines.MAX_TEXT_BYTES)
+    parts = machines._Parts(MAX_TEXT_BYTES)
     for _ in range(count):
         parts.add(piece)
     assert len(parts.text()) == count << 20
@@ -119,7 +119,7 @@ def test_a_text_of_narrow_characters_is_kept(piece: str, count: int) -> None:
 )
 def test_one_wide_character_makes_a_long_text_too_large(wide: str, most_characters: int) -> None:
     piece = "x" * (1 << 20)
-    parts = machines._Parts(machines.MAX_TEXT_BYTES)
+    parts = machines._Parts(MAX_TEXT_BYTES)
     parts.add(wide)
     for _ in range((most_characters >> 20) - 1):
         parts.add(piece)
