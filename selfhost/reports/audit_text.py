@@ -184,19 +184,24 @@ def _warnings(row: Row) -> str:
 
 
 def _pace_words(verdict: Verdict | None) -> str:
-    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; empty where no pace is known."""
+    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`, or that even the slow end suffices and people
+    read faster; empty where no pace is known.
+    """
     if verdict is None or verdict.speed is None or verdict.speed.judged is None:
         return ""
     pace, wanted = verdict.speed.judged, verdict.workload.min_tokens_per_second
-    likely, low = units.speed(pace.likely), units.pace(pace.low)
-    needed = f", {units.stated(wanted)} wanted" if wanted else ""
-    return f"{likely} likely, {low} possible{needed}"
+    paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
+    if wanted and units.is_slower(pace.low, wanted):
+        return f"{paces}, {units.stated(wanted)} wanted"
+    return f"{paces}: slower than people read"
 
 
 def _causes(row: Row) -> list[str]:
     failed = (finding.code for finding in row.findings if finding.check in row.failed)
     causes = [words.failed_words([code]) for code in failed]
-    causes = causes or [f"{check} not known" for check in row.undecided]
+    if not causes:
+        undecided = (finding for finding in row.findings if finding.check in row.undecided)
+        causes = [cause for finding in undecided for cause in words.open_words([finding])]
     causes += [f"{check} excepted" for check, _ in row.excepted]
     return causes or [each.reason for each in row.reasons[:1]]
 

@@ -236,13 +236,13 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
         whose = " alone" if speed.judged is None else " each"
     wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
     is_slower = finding.outcome is not Outcome.PASS and units.is_slower(pace.likely, wanted)
-    needed = ""
+    needed, least = "", units.stated(wanted)
     if fails or is_slower:
-        is_stated = verdict.question.speed_stated
-        least = units.stated(wanted)
-        needed = (
-            f", you need {least}" if is_stated else f", below {least} is too slow (--min-speed)"
-        )
+        needed = f", likely below {least} (--min-speed)"
+        if verdict.question.speed_stated:
+            needed = f", you need {least}"
+        elif fails:
+            needed = f", below {least} is too slow (--min-speed)"
     likely, ends = units.speed(pace.likely), units.pace(pace.low, pace.high)
     return f"~{likely}{whose}", f"{ends}{needed}"
 

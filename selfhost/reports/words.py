@@ -210,12 +210,7 @@ def causes(answer: Verdict) -> str:
     if answer.route is Route.LOCAL:
         return ""
     if answer.route is Route.UNKNOWN:
-        left_open = [finding for finding in ordered(answer) if finding.decides]
-        words = LABELS["why_open"]
-        names = [each.check for each in left_open if each.code not in words]
-        unread = ", ".join(names).replace("accelerator", "GPU")
-        others = [words[each.code] for each in left_open if each.code in words]
-        return "; ".join([*([f"{unread} not known"] if unread else []), *others])
+        return "; ".join(open_words(finding for finding in ordered(answer) if finding.decides))
     # a model without weights has no license to name
     why = failed_words(
         finding.code
@@ -228,6 +223,22 @@ def causes(answer: Verdict) -> str:
     if asked:
         why = why.replace(LABELS["why_not"]["runtime"], f"{asked.name} does not load it")
     return why
+
+
+def open_words(findings: Iterable[Finding]) -> list[str]:
+    """What leaves an answer open: `disk, GPU not known` of what was not read, and in words of its
+    own what is known and too close to call, as `likely too slow`.
+    """
+    words = LABELS["why_open"]
+    unread, too_close = list[str](), list[str]()
+    for finding in findings:
+        if finding.code in words:
+            too_close.append(words[finding.code])
+        else:
+            unread.append("GPU" if finding.check == "accelerator" else finding.check)
+    if not unread:
+        return too_close
+    return [f"{', '.join(unread)} not known", *too_close]
 
 
 def failed_words(codes: Iterable[str]) -> str:
