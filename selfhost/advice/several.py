@@ -31,7 +31,8 @@ class Size(Record):
 
     `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
     known; `memory_bytes` the most it may take, `memory_likely_bytes` what it likely takes, None
-    where that is not known; `fits` is None where it cannot be told.
+    where that is not known; `fits` is None where it cannot be told. `placement` is where the memory
+    lies, host, accelerator or split; None where it does not fit.
     """
 
     quantization: str
@@ -43,6 +44,7 @@ class Size(Record):
     memory_bytes: int | None = None
     memory_likely_bytes: int | None = None
     fits: bool | None = None
+    placement: str | None = None
     quality: Quality
 
 
@@ -101,6 +103,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         memory_bytes=getattr(memory, "high_bytes", None),
         memory_likely_bytes=getattr(memory, "total_bytes", None),
         fits=None if is_open and not judged.failed else not judged.failed,
+        placement=None if judged.failed else judged.placement,
         quality=cost,
     )
 

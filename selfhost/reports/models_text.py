@@ -492,21 +492,26 @@ def show_document(
     usual = (*words.LABELS["show_first"]["types"], verdict.workload.quantization)
     if len(sizes) > _MOST_SIZES:
         sizes = tuple(size for size in sizes if size.quantization in usual) or sizes
+    # where there is no GPU, all of it is in the RAM
+    places = words.PLACES if verdict.machine.accelerators else {}
     rows = (
         (
             size.quantization,
             units.decimal(size.bytes),
             words.known(size.memory_likely_bytes, units.binary, ""),
+            places.get(size.placement or "", ""),
             words.OPENNESS_WORDS[_FITS[size.fits]],
             size.quality.cost,
         )
-        for size in sizes
+        for size in sorted(sizes, key=lambda size: size.bytes, reverse=True)
     )
     context, program = verdict.workload.context_tokens, verdict.runtime
     if sizes:
         about = f" with {units.tokens(context)} of context" if context else ""
         yield from (line(), line(f"Its sizes in {program}{about}", indent=2))
-        yield Table.of("sizes", rows, where=words.place_words(verdict.machine))
+        # the headline names the machine
+        is_here = words.place_words(verdict.machine) == words.HERE
+        yield Table.of("sizes", rows, where=words.HERE if is_here else "there")
     if offers:
         whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
