@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _READ_IT = "a record is read by machine=Machine.{}(…)"
 # parts of a computer, which the argument `machine` names
 _PARTS_OF_MACHINES = ("gpu", "gpus", "ram", "memory")
+_ONLY_OF_RANK = ("top", "use", "modality")
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
 
@@ -42,18 +43,18 @@ def check(
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
 
-    `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` is
-    a Machine, or the name of a known one such as "macbook air m2 16gb"; it defaults to this one,
-    read as `Machine.read` does: without a socket or a write, and without a child process but one
-    that asks an NVIDIA driver, where there is one. Given one, nothing of this machine is read but
-    spec files and the date, on which prices end. `specs` are folders of own spec files, which go
-    before those that the environment variable SELFHOST_SPECS names. Without `alternatives` only
-    what decides is worked out, several times as fast: no other models, room or costs,
-    and offers only where the model does not run. Other keywords are fields of `Workload`, such as
-    `context_tokens=8192`.
+    - `model`: a name such as "mistral-7b" or "llama3.1:8b", the path of a model file or folder, or
+      a ModelSpec.
+    - `workload`, or its fields as keywords: `check("mistral-7b", context_tokens=8192)`.
+    - `machine`: a Machine, or the name of a known one such as "macbook air m2 16gb". None reads this
+      machine, as `Machine.read` does: no socket and no write, and a child process only to ask the
+      driver of an NVIDIA GPU. Otherwise only spec files and today's date are read.
+    - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
+    - `alternatives=False` leaves out other models, spare room and costs, and the offers of a model
+      that runs. It is several times as fast.
 
-    Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
-    to type instead.
+    Raises `UnknownModelError`, `UnknownMachineError`, `SpecError` or `WorkloadError`. Each message
+    says what to write instead.
     """
     catalogue, workload, machine, notes = _with_defaults([model], workload, machine, specs, fields)
     verdict = check_with(catalogue, model, workload, machine, instead=alternatives)
@@ -239,9 +240,10 @@ def _with_defaults(
         if part in fields:
             remedy = f"write {_machine_with(part, fields[part])}"
             raise WrongTypeError(f"there is no argument {part}; {remedy}", remedy=remedy)
-    if "top" in fields:
-        remedy = "only rank() takes it; leave it out"
-        raise WrongTypeError(f"there is no argument top; {remedy}", remedy=remedy)
+    for name in _ONLY_OF_RANK:
+        if name in fields:
+            remedy = "only rank() takes it; leave it out"
+            raise WrongTypeError(f"there is no argument {name}; {remedy}", remedy=remedy)
     asked = Workload(**fields) if workload is None else workload.replace(**fields)
     for field in fields if workload is not None else ():
         if getattr(workload, field) not in (Workload._defaults[field], fields[field]):

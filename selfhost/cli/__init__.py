@@ -2,7 +2,7 @@
 
 # module of this package and function of each command, and its purpose, in the order of `--help`
 COMMANDS = {
-    "check": ("commands.check", "can a model run here, or is an API the practical route"),
+    "check": ("commands.check", "can a model run here, or is an API the practical route?"),
     "list": ("list.run", "what runs on this machine, best first"),
     "show": ("commands.show", "what is known of a model: license, openness, sizes, needs"),
     "compare": ("commands.compare", "models side by side"),

@@ -60,10 +60,11 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, command: str, words: Sequence[str] = ()) -> None:
         # argparse makes a formatter for each option, and loads shutil where none states the width
         form, job = argparse.RawDescriptionHelpFormatter, COMMANDS[command][1]
+        purpose = f"{job[0].upper()}{job[1:]}"
         super().__init__(
             prog=f"selfhost {command}",
             allow_abbrev=False,
-            description=f"{job[0].upper()}{job[1:]}.",
+            description=purpose if purpose.endswith("?") else f"{purpose}.",
             formatter_class=partial(form, width=80),
         )
         self.command = command

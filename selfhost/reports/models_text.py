@@ -248,7 +248,10 @@ def list_document(
         ]
         yield from (line(), _table("listed wide" if wide else "listed", rows, signs), line())
         yield line(_footer(listing, rows, wide=wide, only_running=only_running))
-        yield line(words.RANGES)
+        if _have_paces(rows):
+            yield line(words.RANGES)
+        if counts.running == 0:
+            yield line(f"a machine that runs one: selfhost plan {rows[0].model.id}")
     yield from words.age_blocks(listing.catalogue_as_of, today)
 
 
@@ -284,6 +287,10 @@ def _legend(rows: Sequence[Verdict]) -> list[str]:
     return [f"{_TIGHT}: {'; '.join(reasons)}"] if reasons else []
 
 
+# a list says what is free now where that is clearly less than what models may take
+_MUCH_OF_IT = 0.95
+
+
 def _summary(listing: Ranking, workload: Workload) -> str:
     """How many run, and what that rests on: the GPUs, the memory for models, what is free now."""
     counts, machine, cards = listing.counts, listing.machine, listing.machine.accelerators or ()
@@ -298,7 +305,8 @@ def _summary(listing: Ranking, workload: Workload) -> str:
     given, free = given_by(machine, workload).ceiling_bytes, machine.memory_available_bytes
     if given is not None:
         memory.append(f"{units.binary(given)}{' of RAM' * bool(gpu_bytes)} for models")
-        if not machine.planning and free is not None and free < given:
+        is_less = free is not None and free < _MUCH_OF_IT * given
+        if free is not None and is_less and not machine.planning:
             memory.append(f"{units.binary(free)} free now")
     # those of a simulated machine stand in its name
     memory += units.counted([card.name for card in cards if not machine.planning])
@@ -346,7 +354,13 @@ def compare_document(comparison: Comparison, *, verbose: bool = False, carry: st
     names = " ".join(verdict.model.id for verdict in verdicts)
     yield from (line(), command(f"selfhost check {names}{carry}"))
     yield from texts(["" if verbose else "Every answer on licenses and openness: -v"], indent=0)
-    yield line(words.RANGES)
+    if _have_paces(verdicts):
+        yield line(words.RANGES)
+
+
+def _have_paces(verdicts: Sequence[Verdict]) -> bool:
+    """Whether a table of them shows a likely pace: what does not fit has none."""
+    return any(words.pace_of(verdict.speed).startswith("~") for verdict in verdicts)
 
 
 def _why_not_current(compared: Compared) -> Iterator[str]:

@@ -123,10 +123,18 @@ def test_the_machine_that_an_error_proposes_is_understood() -> None:
     assert [card.name for card in proposed.accelerators] == ["NVIDIA GeForce RTX 3060"]
 
 
-def test_only_rank_takes_top() -> None:
+@pytest.mark.parametrize(
+    "argument",
+    [
+        pytest.param({"top": 3}, id="top"),
+        pytest.param({"use": "code"}, id="use"),
+        pytest.param({"modality": "text"}, id="modality"),
+    ],
+)
+def test_only_rank_takes_these(argument: dict[str, object]) -> None:
     """The refusal named a class, `Workload has no top`."""
     with pytest.raises(selfhost.SelfhostError, match=r"only rank\(\) takes it"):
-        selfhost.check("phi-4", machine=MAC, top=3)
+        selfhost.check("phi-4", machine=MAC, **argument)
 
 
 def test_the_first_of_a_ranking_are_those_of_the_whole() -> None:
