@@ -74,7 +74,14 @@ def _offers_of_stand_in(
         offers = _served(question, other, findings, catalogue, today)
         if not offers:
             continue
-        figures = {"model": question.spec.id, "other": outline.id, "why": why}
+        # offers that the context, license or openness rules out; else nobody offers it at all
+        is_ruled_out = bool(offers_of(catalogue.offers_path, question.spec.id, today=today))
+        figures = {
+            "model": question.spec.id,
+            "ruled_out": is_ruled_out,
+            "other": outline.id,
+            "why": why,
+        }
         (reason,) = remarks({"stands-in": True}, **figures)
         offers = tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
         if not is_less_open:

@@ -497,7 +497,7 @@ def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
     line = more_for_shared(needs, machine) if needs is not None else None
     if line is None:
         return ()
-    why = "once, and restart: by default the GPU may use half of the RAM alone, and"
+    why = "once, and restart: by default the GPU may use only half of the RAM, and"
     if machine.system != "linux":
         why = "until the Mac restarts: without it the model may fail to load, or"
     return f"# {why} the pace is at its slow end", line

@@ -386,7 +386,9 @@ def _side_by_side(models: Sequence[Compared], verbose: bool) -> Table:
     columns = (Column(), *(Column(title=each.verdict.model.id, wrap=True) for each in models))
     facts = [_facts(each, verbose) for each in models]
     rows = []
-    for name in dict.fromkeys(name for each in facts for name in each):
+    # in the order of the model of which most is known
+    fullest_first = sorted(facts, key=len, reverse=True)
+    for name in dict.fromkeys(name for each in fullest_first for name in each):
         cells = [each.get(name, "") for each in facts]
         if any(cell not in ("", "-") for cell in cells):
             rows.append((name, *(cell or "-" for cell in cells)))

@@ -116,7 +116,7 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         rate = least.bandwidth_bytes_per_second
         without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
         if rate is None:
-            yield "bandwidth", "not known", f"what RAM must have {without_gpu}"
+            yield "bandwidth", "not known", f"how fast RAM must be {without_gpu}"
         else:
             cores = ""
             if cpu.cores is not None:

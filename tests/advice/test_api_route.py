@@ -79,6 +79,26 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
     assert served("whisper-large-v3", offer("llama-3.1-70b-instruct")) == []
 
 
+@pytest.mark.parametrize(
+    ("model", "needs", "words"),
+    [
+        pytest.param("opt-13b", {}, "No API is known that offers opt-13b. The", id="nobody has it"),
+        pytest.param(
+            "mistral-7b",
+            {"auditable": True},
+            "offers mistral-7b-instruct-v0.3 under these conditions. The",
+            id="not open enough",
+        ),
+    ],
+)
+def test_conditions_are_named_only_where_they_rule_offers_out(
+    model: str, needs: dict[str, bool], words: str
+) -> None:
+    """`under these conditions` was told to people who had stated none."""
+    verdict = check(model, Workload(**needs), machine=SMALL)
+    assert words in (verdict.api_offers[0].why_instead or "")
+
+
 def test_files_are_no_model_of_the_catalogue_whatever_their_folder_is_called(
     tmp_path: Path,
 ) -> None:

@@ -262,7 +262,7 @@ def test_a_limit_to_raise_is_told_first() -> None:
             id="one-core",
         ),
         pytest.param(
-            None, None, "bandwidth not known what RAM must have for 10 tokens/s without a GPU",
+            None, None, "bandwidth not known how fast RAM must be for 10 tokens/s without a GPU",
             id="not-known",
         ),
     ],

@@ -320,6 +320,20 @@ def test_a_tag_of_ollama_that_does_not_run_tells_its_type(typed: str, is_told: b
         assert (first.id, first.quantization) == ("llama-3.1-8b-instruct", "IQ4_XS")
 
 
+def test_rows_of_a_comparison_stand_in_one_order() -> None:
+    """`commercial use` was the last row, below `current`, where a closed model came first."""
+    models = ["gpt-4o", "gpt-oss-20b"]
+    tables = []
+    for order in (models, models[::-1]):
+        compared = comparison([check(model, machine=LAPTOP) for model in order])
+        tables.append(plain(models_text.compare_document(compared)).splitlines())
+    titles = [[row[:16].strip() for row in table if row[:1].strip()] for table in tables]
+    start = titles[0].index("judged as")
+    end = titles[0].index("current") + 1
+    assert titles[0][start:end] == titles[1][titles[1].index("judged as") :][: end - start]
+    assert titles[0].index("license") + 1 == titles[0].index("commercial use")
+
+
 def test_compare_shows_the_context_and_the_price_alone() -> None:
     """Of what does not run it had the full context, of pictures a sentence in a cell."""
     verdicts = [check(id, machine=LAPTOP) for id in ("qwen3.5-9b", "qwen3.5-4b", "bge-m3", "sdxl")]

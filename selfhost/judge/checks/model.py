@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
-from ...core import Any
+from ...core import Any, units
 from ...core.workload import Workload
 from ..programs import states_needs_alone
 from ..record import Question
@@ -52,7 +52,7 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
         variant,
         needs=", ".join(filter(None, wanted)) or None,
         has=license.id or None,
-        name=license.id or "no license known",
+        name=units.short_license(license.id or "no license known"),
         accepted=accepted,
         commercial_alone=commercial and not accepted,
         commercial_too=commercial and bool(accepted),
