@@ -21,7 +21,7 @@ from ..core.workload import Workload
 from ..judge.checks import Outcome, phrase
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import is_partly_open, terms_checks
-from ..judge.checks.runtime import is_slow_picture, is_too_slow
+from ..judge.checks.runtime import is_slow_picture, is_too_slow, lacks_pace_of_users
 from ..judge.checks.space import disk_check
 from ..judge.defaults import follows_a_list, suited
 from ..judge.devices import places
@@ -112,7 +112,9 @@ class Search(Record):
         own: dict[tuple[object, ...], Alternative] = {}
         is_slow = any(each.check == "speed" and each.decides for each in self.judged.findings)
         for fit, why in fits:
-            if fit is None or (is_slow and is_too_slow(fit)):
+            if fit is None:
+                continue
+            if is_slow and (is_too_slow(fit) or lacks_pace_of_users(fit)):
                 # what is as slow is no way out
                 continue
             each = self.alternative(fit, why)
@@ -446,7 +448,8 @@ class Search(Record):
             fit = self.fit(other, plain) if is_elsewhere else fit
             if fit is None or is_too_slow(fit):
                 continue
-            is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
+            is_unmeasured = fit.has("context-unmeasured") or lacks_pace_of_users(fit)
+            is_doubtful = is_slow_picture(fit) or is_unmeasured
             worth_below_zero = less * share_on(fit)
             place = (for_other_work, is_less_open, is_doubtful, is_elsewhere, worth_below_zero)
             proposals.append((place, fit))

@@ -23,7 +23,7 @@ from ..core.units import canonical
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, reads_context, terms_checks
-from ..judge.checks.runtime import is_slow, is_too_slow
+from ..judge.checks.runtime import is_slow, is_too_slow, lacks_pace_of_users
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
@@ -323,7 +323,9 @@ class Lister:
         is_less_open = opened is not None and is_partly_open(opened)
         slow, worth = False, self._standings.by_id[outline.id].worth
         if answer.can_run:
-            slow, worth = is_slow(answer), self._worth_on(answer)
+            # text whose pace for several users is not known stands with the slow
+            slow = is_slow(answer) or lacks_pace_of_users(answer)
+            worth = self._worth_on(answer)
         return self._key(answer.route, outline, worth, is_slow=slow, is_less_open=is_less_open)
 
     def _key(

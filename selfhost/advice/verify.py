@@ -155,7 +155,7 @@ def identify(
     pair = next(readings, None)
     if pair is None:
         raise UnknownModelError(
-            "the run does not tell which model it loaded, or no model that is known",
+            "the run does not say which model it loaded, or selfhost does not know that model",
             remedy="name it: add --model NAME, or --model ./model.gguf",
         )
     by, word = pair

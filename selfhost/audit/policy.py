@@ -142,8 +142,8 @@ def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
                 facts[fact] = text, value_of(fact, text)
         except SettingError as error:
             # its advice is of the command line
-            near, is_else, _ = (error.problems[0].remedy or "").partition(" Else ")
-            remedy = f"{f'{near} Else ' if is_else else ''}write {fact} = {FACT_KEYS[fact][1]}"
+            near, is_else, _ = (error.problems[0].remedy or "").partition(" Otherwise ")
+            remedy = f"{f'{near} Otherwise ' if is_else else ''}write {fact} = {FACT_KEYS[fact][1]}"
             table.problem(fact, error.problems[0].message, remedy)
     return facts
 

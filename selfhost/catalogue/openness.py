@@ -241,7 +241,7 @@ def canonical_expression(text: str) -> str:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
         guess = remedy_of_id(text)
-        remedy = f"{guess} Else {how}" if guess.endswith("?") else how
+        remedy = f"{guess} Otherwise {how}" if guess.endswith("?") else how
         raise WorkloadError.of("license", str(error), remedy) from None
 
 

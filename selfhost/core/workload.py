@@ -86,16 +86,17 @@ class Load(Record):
 
 
 class Workload(Record):
-    """What is asked. None means: what fits the model best, and the answer states what was taken.
+    """What the model is wanted for. None leaves the choice to selfhost: it takes what fits the model
+    best, and the answer states what that was.
 
     Fields with a meaning that their names do not say:
-    - `context_tokens`: of one sequence; N `parallel` sequences need N times the cache.
-    - `prompt_tokens`: a prompt whose time to the first token is estimated; without a context it and
-      an answer are the least that is taken.
-    - `runtime_options`: what options of the runtime are set to, by their names without dashes, as
-      `{"ub": "1024", "no-mmproj": "yes"}`: those of `[option]` in its file.
-    - `min_tokens_per_second`: the lowest useful decode speed, of each of the `parallel` sequences
-      where it is stated, of one alone where the default is taken; 0 switches it off.
+    - `context_tokens`: the context of one user; N `parallel` users need N times the cache.
+    - `prompt_tokens`: the length of a prompt, for the time to the first token. Where no context is
+      stated, the context holds at least this prompt and an answer.
+    - `runtime_options`: values of the runtime's own options, by their names without dashes, such
+      as `{"ub": "1024", "no-mmproj": "yes"}`. The runtime's spec lists them under `[option]`.
+    - `min_tokens_per_second`: the lowest useful pace for each of the `parallel` users. None is 2
+      tokens/s, 0 accepts any pace.
     - `audio_seconds`: the length of one recording that a speech model hears.
     - `draft`: a smaller model that proposes tokens (speculative decoding), or `mtp` for the block
       that the model itself brings.

@@ -326,16 +326,24 @@ class Judged(Record):
 
 
 class Verdict(Judged, Report):
-    """The answer for one model on one machine, with what to do about it. It has no truth value: ask
-    `route` or `can_run`.
+    """The answer for one model on one machine, and what to do about it. It has no truth value: ask
+    `route` or `can_run`. `print()` shows it in one line, `rich.print()` as `selfhost check` does.
 
-    `understood_as` says how the name was understood, `notes` what the answer needs beside it,
-    `fine_print` what explains it. `setup` are lines to type first, `commands` those that run the
-    model; `commands_class`: "listed" where a sourced listing shows its repository and file,
-    "unlisted" where the file is not verified. `loaded_bits`: what a number takes once loaded, None
-    where that is as in the files. `monthly_cost` and `shutdown`, the announced
-    end of a closed model, have the keys of the JSON. A list has none of this,
-    but `why` each model that runs stands where it does.
+    - `route`: `local`, `api`, `neither` or `unknown`; `summary` says it in one line.
+    - `findings`: one for each check, with its outcome, reason and remedy.
+    - `needs`, `speed`, `quality`: what the model takes, how fast it is, what its type costs.
+    - `setup`, `commands`: the lines to type first, and those that run the model.
+      `commands_class` is "listed" where a listing shows the repository with the file, and
+      "unlisted" where nobody verified the file.
+    - `alternatives`: what runs here instead. `api_offers`: who sells it, with prices.
+    - `room`: how far one could go with the context, the users or the type.
+    - `monthly_cost`, `shutdown`: the cost of a stated load, and the announced end of a closed
+      model, with the keys of the JSON.
+    - `understood_as`, `notes`, `fine_print`: how the name was understood, and what to know beside
+      the answer.
+    - `loaded_bits`: what one weight takes in memory; None where it takes what it does in the file.
+    - `why`: in a list, why the model stands where it does. A list has no commands, alternatives,
+      offers or room.
     """
 
     _written_by = "verdict"

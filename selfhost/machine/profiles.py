@@ -98,7 +98,7 @@ def unknown_machine(typed: str) -> SelfhostError:
     holding = [key for key in sorted(names_of_key) if wanted in key]
     keys = [*all_near(wanted, list(names_of_key)), *holding] if len(wanted) > 2 else []
     nearest = list(dict.fromkeys(names_of_key[key][-1] for key in keys))[:3]
-    meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
+    meant = f"did you mean {', '.join(nearest)}? Otherwise " if nearest else ""
     return bad_name("machine", typed, nearest, meant=meant)
 
 

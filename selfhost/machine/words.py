@@ -280,7 +280,7 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     near = [*dict.fromkeys(card.label for card in sold if {*words} <= card.named)]
     if not 0 < len(near) <= _MOST_ASKED:
         near = all_near(spelled, [card.label for card in sold])
-    meant = f"did you mean {', '.join(near)}? Else " if near else ""
+    meant = f"did you mean {', '.join(near)}? Otherwise " if near else ""
     return bad_name("gpu", text, near, meant=meant)
 
 

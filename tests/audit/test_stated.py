@@ -82,7 +82,10 @@ def test_what_was_read_stands() -> None:
         ('disk = "5"', "the unit is missing"),
         # with what to type in the policy, not on the command line
         ('gpu = "RTX 9999 Ultra"', 'write gpu = "24GiB"'),
-        ('gpu = "RTX 4091"', 'did you mean RTX 4090, RTX 4090 D, RTX A400? Else write gpu = "'),
+        (
+            'gpu = "RTX 4091"',
+            'did you mean RTX 4090, RTX 4090 D, RTX A400? Otherwise write gpu = "',
+        ),
         ('gpu = "gaudi2"', 'write gpu = "24GiB"'),
         ("cores = 0", "write cores = 8"),
         ('instruction_sets = ["avx 2"]', 'write instruction_sets = ["avx2", "f16c"]'),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.spec_values import GENERATING
 from ...core import Any, units
 from ...core.tables import shipped_table
 from ...core.workload import (
@@ -438,6 +439,16 @@ def is_slow(judged: Judged) -> bool:
     if own is None or pace is not None:
         return is_too_slow(judged)
     return own.code == "speed-slow" or is_slow_picture(judged)
+
+
+def lacks_pace_of_users(judged: Judged) -> bool:
+    """Whether text for several users was asked for, and what each of them gets is not known."""
+    question, speed = judged.question, judged.speed
+    workload = question.workload
+    if workload.parallel == 1 or workload.task != "generate":
+        return False
+    is_text = question.spec.modality in GENERATING
+    return is_text and (speed is None or speed.judged is None)
 
 
 def is_slow_picture(judged: Judged) -> bool:
