@@ -46,9 +46,9 @@ def check(
     - `model`: a name such as "mistral-7b" or "llama3.1:8b", the path of a model file or folder, or
       a ModelSpec.
     - `workload`, or its fields as keywords: `check("mistral-7b", context_tokens=8192)`.
-    - `machine`: a Machine, or the name of a known one such as "macbook air m2 16gb". None reads this
-      machine, as `Machine.read` does: no socket and no write, and a child process only to ask the
-      driver of an NVIDIA GPU. Otherwise only spec files and today's date are read.
+    - `machine`: a Machine, or the name of a known one such as "macbook air m2 16gb". None reads
+      this machine, as `Machine.read` does: no socket and no write, and a child process only to ask
+      the driver of an NVIDIA GPU. Otherwise only spec files and today's date are read.
     - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
     - `alternatives=False` leaves out other models, spare room and costs, and the offers of a model
       that runs. It is several times as fast.

@@ -86,8 +86,8 @@ class Load(Record):
 
 
 class Workload(Record):
-    """What the model is wanted for. None leaves the choice to selfhost: it takes what fits the model
-    best, and the answer states what that was.
+    """What the model is wanted for. None leaves the choice to selfhost: it takes what fits the
+    model best, and the answer states what that was.
 
     Fields with a meaning that their names do not say:
     - `context_tokens`: the context of one user; N `parallel` users need N times the cache.

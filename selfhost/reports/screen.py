@@ -55,7 +55,9 @@ _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
 _TOGETHER = re.compile(
     r"`[^`]+`"
     r"|: --?[a-z][\w-]*"
-    r"|(?<=: )selfhost \S+(?: [^\s·;,(]+)*"
+    # a sentence may begin with the program's name, too
+    r"|(?<=: )selfhost (?:check|list|show|compare|plan|size|verify|machine|audit|spec)"
+    r"\b(?: [^\s·;,(]+)*"
     r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
 )
 

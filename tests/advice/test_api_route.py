@@ -92,7 +92,7 @@ def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
     ],
 )
 def test_conditions_are_named_only_where_they_rule_offers_out(
-    model: str, needs: dict[str, bool], words: str
+    model: str, needs: dict[str, Any], words: str
 ) -> None:
     """`under these conditions` was told to people who had stated none."""
     verdict = check(model, Workload(**needs), machine=SMALL)

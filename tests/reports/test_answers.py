@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -131,7 +132,7 @@ def test_the_machine_that_an_error_proposes_is_understood() -> None:
         pytest.param({"modality": "text"}, id="modality"),
     ],
 )
-def test_only_rank_takes_these(argument: dict[str, object]) -> None:
+def test_only_rank_takes_these(argument: dict[str, Any]) -> None:
     """The refusal named a class, `Workload has no top`."""
     with pytest.raises(selfhost.SelfhostError, match=r"only rank\(\) takes it"):
         selfhost.check("phi-4", machine=MAC, **argument)

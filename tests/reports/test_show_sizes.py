@@ -61,3 +61,12 @@ def test_a_proposal_is_one_line(width: int) -> None:
     assert len(rows) == 4
     assert rows[-1].startswith("  selfhost check ")
     assert all("tokens/s" in row for row in rows[:-1])
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_sentence_that_begins_with_the_programs_name_wraps(width: int) -> None:
+    """`runtime: selfhost does not cover MLX LM on linux: …` was kept on one line as if it were a command to type: 88 cells of 80."""
+    verdict = check("qwen3-8b", Workload(runtime="mlx"), machine=VM)
+    before_commands = drawn(check_document([verdict]), width).partition("instead\n")[0]
+    assert "selfhost does not cover MLX" in " ".join(before_commands.split())
+    assert max(map(len, before_commands.splitlines())) <= width
