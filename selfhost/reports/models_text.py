@@ -412,6 +412,8 @@ def _facts(compared: Compared, verbose: bool) -> dict[str, str]:
         "": words.answer_cell(verdict),
         "judged as": words.format_words(verdict.workload) if verbose else figures["quant"],
         "memory": figures["memory"],
+        # what is split over GPU and RAM is many times as slow
+        "in": figures["in"] if verdict.can_run and verdict.machine.accelerators else "",
         pace: figures["pace"],
         "first word": _first_word(verdict),
         **_month_facts(verdict),

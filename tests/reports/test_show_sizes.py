@@ -7,11 +7,12 @@ import pytest
 from helpers.paths import RECORDS
 from helpers.screens import drawn
 from selfhost import Machine, Workload, check
-from selfhost.advice.several import describe
+from selfhost.advice.several import comparison, describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.named import named
 from selfhost.reports.check_text import check_document
-from selfhost.reports.models_text import show_document
+from selfhost.reports.layout import plain
+from selfhost.reports.models_text import compare_document, show_document
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
 MARK = "  Its sizes in "
@@ -70,3 +71,19 @@ def test_a_sentence_that_begins_with_the_programs_name_wraps(width: int) -> None
     before_commands = drawn(check_document([verdict]), width).partition("instead\n")[0]
     assert "selfhost does not cover MLX" in " ".join(before_commands.split())
     assert max(map(len, before_commands.splitlines())) <= width
+
+
+def test_a_comparison_says_which_model_the_gpu_holds() -> None:
+    """~114 tokens/s beside ~14, and nothing said that a part of the second lies in the RAM: 43 GB do not fit a card of 12 GiB, 4.4 do."""
+    machine = named("desktop-rtx3060-12gb, 64 GB of RAM")[0]
+    models = ("mistral-7b", "llama-3.3-70b")
+    compared = comparison([check(m, machine=machine, min_tokens_per_second=0) for m in models])
+    rows = [line.split() for line in plain(compare_document(compared)).splitlines()]
+    assert ["in", "GPU", "GPU+RAM"] in rows
+
+
+def test_a_comparison_without_a_gpu_has_no_place() -> None:
+    """A row that says RAM of each model says nothing."""
+    compared = comparison([check(model, machine=VM) for model in ("mistral-7b", "phi-4")])
+    titles = [line.split("  ")[0] for line in plain(compare_document(compared)).splitlines()]
+    assert "in" not in titles
