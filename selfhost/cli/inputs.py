@@ -15,6 +15,7 @@ from ..catalogue.index import SPECS_VARIABLE
 from ..core.errors import UsageError
 from ..core.files import numbered_files
 from ..core.records import Record, shown_path
+from ..core.stored import shipped_folder
 from ..core.tables import shipped_table
 from .writing import FileId, Target, input_refused, targets_of
 
@@ -22,9 +23,15 @@ from .writing import FileId, Target, input_refused, targets_of
 _NO_INPUTS = ("output", "format", "given")
 _NO_MODELS = ("machines", "machine", "specs", "root")
 _RECORDS = (".json", ".jsonl")
-# besides the files of tokenizers
+# besides the files of tokenizers: weights in every format that publishers store in one folder
 _MODEL_ENDINGS = (
-    ".gguf", ".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", "config.json",
+    ".gguf", ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth",
+    ".ckpt", ".onnx", ".onnx_data", ".h5", ".msgpack", ".npz", ".jinja", "config.json",
+)  # fmt: skip
+# what else is downloaded with the weights, so that a report in its place would break the model
+_MODEL_NAMES = (
+    "added_tokens.json", "chat_template.json", "merges.txt", "model_index.json", "params.json",
+    "special_tokens_map.json",
 )  # fmt: skip
 _ELSEWHERE = "name a file in another folder"
 
@@ -44,7 +51,7 @@ class ReadFolder(Record):
     def would_read(self, target: Target, is_object: bool) -> bool:
         """Whether a report at the target, a JSON object or none, would be one of its inputs."""
         folder, name = os.path.split(target.place or "")
-        if folder != os.path.realpath(self.path) or name.startswith("."):
+        if name.startswith(".") or not _are_one_folder(folder, self.path):
             return False
         is_named = name.lower().endswith(self.endings) or name in self.names
         return is_named or (self.takes_objects and is_object)
@@ -64,9 +71,15 @@ def refuse_targets(
     files = _named_files(options)
     folders = list(_read_folders(options))
     root = getattr(options, "root", None)
+    is_new_spec = _is_new_spec(options)
     for (form, path), target in zip(reports, targets, strict=True):
         if target.id in files:
             raise input_refused(path, files[target.id])
+        if any(_is_below(folder, target) for folder in _own_folders(is_new_spec)):
+            raise UsageError(
+                f"cannot write {shown_path(path)}: it would lie among the files of selfhost itself",
+                remedy=_ELSEWHERE,
+            )
         if root is not None and _is_below(root, target):
             raise UsageError(
                 f"cannot write {shown_path(path)}: it would lie in the tree that --root reads",
@@ -81,9 +94,38 @@ def refuse_targets(
                 )
 
 
+def _own_folders(is_new_spec: bool) -> tuple[str, ...]:
+    """The folders of selfhost's code and of its specs. Every run reads them, often by a stored
+    form, so what is opened does not tell. A new spec may be made in the specs of a checkout.
+    """
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return (package,) if is_new_spec else (package, shipped_folder())
+
+
 def _is_below(root: str, target: Target) -> bool:
-    below = os.path.join(os.path.realpath(root), "")
-    return target.place is not None and target.place.startswith(below)
+    """Whether a report would lie in that folder or in one below it."""
+    folder = os.path.dirname(target.place or "")
+    while folder:
+        if _are_one_folder(folder, root):
+            return True
+        if folder == os.path.dirname(folder):
+            return False
+        folder = os.path.dirname(folder)
+    return False
+
+
+def _are_one_folder(one: str, other: str) -> bool:
+    """Whether two paths lead to one folder, also where it is mounted in two places."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_new_spec(options: argparse.Namespace) -> bool:
+    """Whether the report is a spec that `spec new` makes: one is for a folder of specs."""
+    given = vars(options)
+    return given.get("action") == "new" and given.get("format") != "json"
 
 
 def _words(options: argparse.Namespace, *others: str) -> Iterator[str]:
@@ -115,18 +157,21 @@ def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
     records: list[str] = [*(given.get("machines") or ()), given.get("machine") or ""]
     for path in filter(os.path.isdir, records):
         yield ReadFolder(path=path, kind="a machine", endings=_RECORDS, takes_objects=True)
-    # a new spec is for such a folder
-    is_new_spec = given.get("action") == "new" and given.get("format") != "json"
-    variable = os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
-    for path in () if is_new_spec else (*(given.get("specs") or ()), *variable):
-        if path:
+    if not _is_new_spec(options):
+        variable = os.environ.get(SPECS_VARIABLE, "").split(os.pathsep)
+        specs: list[str] = [*(given.get("specs") or ()), *variable]
+        if given.get("action") == "check":
+            specs += filter(os.path.isdir, given["files"])
+        for path in filter(None, specs):
             yield ReadFolder(path=path, kind="a spec", endings=(".toml",))
-    tokenizers = tuple(shipped_table("model_files")["tokenizers"])
+    if given.get("action") == "check":
+        return
+    names = (*shipped_table("model_files")["tokenizers"], *_MODEL_NAMES)
     for word in _words(options, *_NO_MODELS):
         folder = word
         if word.lower().endswith(_MODEL_ENDINGS):
             folder = os.path.dirname(word) or "."
         if os.path.isdir(folder):
             yield ReadFolder(
-                path=folder, kind="a file of the model", endings=_MODEL_ENDINGS, names=tokenizers
+                path=folder, kind="a file of the model", endings=_MODEL_ENDINGS, names=names
             )

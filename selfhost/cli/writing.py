@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core import IO, Any
 from ..core.errors import UsageError
@@ -30,6 +31,8 @@ _OTHER_FILE = "name another file for the report"
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a block device"}
 # more links than a system follows (Linux: 40)
 _MOST_LINKS = 64
+# where Linux shows the descriptors of a process, or of one of its threads
+_DESCRIPTORS = r"/proc/\d+(/task/\d+)?/fd"
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 # neither waits for the reader of a pipe nor makes a terminal this process's own
@@ -87,15 +90,29 @@ def _descriptor_at(path: str) -> int | None:
     folders = {os.path.realpath(f"/{name}") for name in ("dev/fd", "proc/self/fd")}
     # of a thread: /proc/PID/task/TID/fd
     folders.add(os.path.realpath("/proc/thread-self/fd"))
-    for _ in range(_MOST_LINKS):
-        folder, name = os.path.split(path)
+    for link in _followed(path):
+        folder, name = os.path.split(link)
         is_number = name.isascii() and name.isdecimal() and len(name) < 10
         if is_number and os.path.realpath(folder) in folders:
             return int(name)
-        if not os.path.islink(path):
-            return None
-        path = os.path.join(folder, os.readlink(path))
     return None
+
+
+def _followed(path: str) -> Iterator[str]:
+    """The path, and where each link leads that it ends in."""
+    for _ in range(_MOST_LINKS):
+        yield path
+        if not os.path.islink(path):
+            return
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+
+
+def _is_open_elsewhere(path: str) -> bool:
+    """Whether a path leads to a descriptor of another process. What that process writes to its
+    file, the log of a shell perhaps, would go nowhere once a report had replaced the file.
+    """
+    folders = (os.path.realpath(os.path.dirname(link)) for link in _followed(path))
+    return any(re.fullmatch(_DESCRIPTORS, folder) for folder in folders)
 
 
 def _open_descriptor(path: str, number: int) -> Target:
@@ -113,6 +130,8 @@ def _open_descriptor(path: str, number: int) -> Target:
 
 
 def _old_file(path: str, status: os.stat_result) -> Target:
+    if _is_open_elsewhere(path):
+        raise _refused(path, "it is a file that another process has open")
     place = os.path.realpath(path)
     try:
         # a file that was removed and is still open elsewhere has a link to it, and no name

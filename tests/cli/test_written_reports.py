@@ -189,6 +189,9 @@ INPUTS: dict[str, tuple[Sequence[str], str]] = {
     "spec of a folder": (("check", "mine", "--specs", "sp", "--output", "sp/mine.toml"), "sp/mine.toml"),
     "record without an ending": (("audit", "p.toml", "--machines", "recs", "--format", "json=recs/a"), "recs/a"),
     "record without an ending, as text": (("audit", "p.toml", "--machines", "recs", "--format", "text=recs/a"), "recs/a"),
+    "files beside weights, that no judgement reads": (("check", "./d", "--json", "--output", "d/merges.txt"), "d/merges.txt"),
+    "weights in another format": (("show", "./d", "--output", "d/model.onnx"), "d/model.onnx"),
+    "spec that is checked with its folder": (("spec", "check", "sp", "--output", "sp/mine.toml"), "sp/mine.toml"),
     "records of check": (("check", "gpt2", "--machine", "recs", "--output", "recs/a"), "recs/a"),
     "model of a policy": (("audit", "local.toml", "--machines", "recs", "--format", "json=d/config.json"), "d/config.json"),
     "policy": (("audit", "p.toml", "--machines", "recs", "--output", "p.toml"), "p.toml"),
@@ -200,6 +203,7 @@ INPUTS: dict[str, tuple[Sequence[str], str]] = {
 NEXT_INPUTS: dict[str, tuple[Sequence[str], str]] = {
     "spec": (("check", "mine", "--specs", "sp", "--output", "sp/new.toml"), "sp/new.toml"),
     "spec, by a link": (("check", "mine", "--specs", "sp", "--output", "link/new.toml"), "sp/new.toml"),
+    "spec beside those that are checked": (("spec", "check", "sp", "--output", "sp/new.toml"), "sp/new.toml"),
     "record": (("audit", "p.toml", "--machines", "recs", "--output", "recs/b.jsonl"), "recs/b.jsonl"),
     "record without an ending": (("audit", "p.toml", "--machines", "recs", "--format", "json=recs/b"), "recs/b"),
     "record of check": (("check", "gpt2", "--machine", "recs", "--output", "recs/b.json"), "recs/b.json"),
@@ -215,6 +219,8 @@ def inputs(folder: Path) -> Path:
         (folder / name).mkdir(parents=True)
     (folder / "d/config.json").write_text(CONFIG)
     (folder / "d/tokenizer.json").write_text("{}")
+    (folder / "d/merges.txt").write_text("a b\n")
+    (folder / "d/model.onnx").write_bytes(b"onnx")
     (folder / "sp/mine.toml").write_text(SPEC)
     (folder / "link").symlink_to("sp")
     (folder / "p.toml").write_text(POLICY)
@@ -250,6 +256,74 @@ def test_no_report_becomes_an_input_of_the_next_run(
     assert (code, out) == (2, "")
     assert "it would " in err
     assert not (inputs / new).exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("specs/models/openai-community/gpt2.toml", id="shipped spec"),
+        pytest.param("specs/common/gpus.toml", id="shipped table"),
+        pytest.param("specs/models/openai-community/report.json", id="new file among specs"),
+        pytest.param("selfhost/core/files.py", id="code"),
+    ],
+)
+@pytest.mark.parametrize("times", [pytest.param(1, id="first"), pytest.param(2, id="again")])
+def test_no_report_lies_among_the_files_of_selfhost(
+    path: str, times: int, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every run reads them, by a stored form where one is kept: then no file tells that it was opened."""
+    place = ROOT / path
+    before = place.read_bytes() if place.exists() else None
+    try:
+        for _ in range(times):
+            code, out, err = run(capsys, *CHECK, "--output", str(place))
+        assert (code, out) == (2, "")
+        assert "among the files of selfhost itself" in err
+        assert (place.read_bytes() if place.exists() else None) == before
+    finally:
+        if before is None:
+            place.unlink(missing_ok=True)
+        elif place.read_bytes() != before:
+            place.write_bytes(before)
+
+
+def test_a_folder_is_known_where_it_is_mounted_again(
+    inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bind mount is a second path of a folder, without a link: a report there is an input too."""
+    (inputs / "again").mkdir()
+    try:
+        done = subprocess.run(["mount", "--bind", "sp", "again"], capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("this system has no mount")
+    if done.returncode:
+        pytest.skip("this account may mount nothing")
+    try:
+        words = ("check", "mine", "--specs", "sp", "--output", "again/new.toml")
+        code, _, err = run(capsys, *words)
+    finally:
+        subprocess.run(["umount", "again"], check=True)
+    assert (code, "it would be read as a spec in sp" in err) == (2, True)
+    assert not (inputs / "sp/new.toml").exists()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system has no /proc")
+@pytest.mark.parametrize("form", ["/proc/{}/fd/1", "/proc/{}/task/{}/fd/1", "link"])
+def test_a_file_that_another_process_writes_to_is_not_replaced(
+    form: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--output /proc/$$/fd/3` would cut the log of a shell off from the shell."""
+    (folder / "log").write_text("LOG\n")
+    with open("log", "ab") as log, subprocess.Popen(["sleep", "60"], stdout=log) as other:
+        path = form.format(other.pid, other.pid)
+        if form == "link":
+            os.symlink(f"/proc/{other.pid}/fd/1", "link")
+        try:
+            code, _, err = run(capsys, *CHECK, "--output", path)
+        finally:
+            other.kill()
+    assert (code, "another process has open" in err) == (2, True)
+    assert (folder / "log").read_text() == "LOG\n"
 
 
 @pytest.mark.parametrize(
