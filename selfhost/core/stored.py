@@ -47,12 +47,13 @@ class Store:
         path = os.path.join(self._kept_in, f"{name}.json")
         try:
             with open(path, "rb") as file:
-                return json.loads(file.read())
+                content = file.read()
+            return json.loads(_checked(content))
         except (OSError, ValueError) as error:
             if self.is_package:
                 raise _damaged(path) from error
         value = make()
-        _keep(path, json.dumps(value, ensure_ascii=False).encode())
+        _keep(path, _with_checksum(json.dumps(value, ensure_ascii=False).encode()))
         return value
 
     def rows(self, name: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -61,27 +62,49 @@ class Store:
             return make()
         path = os.path.join(self._kept_in, f"{name}.jsonl")
         places = self.value(f"{name}-places", lambda: _keep_rows(path, make()))
-        if os.path.exists(path) or self.is_package:
+        if self.is_package:
             return StoredRows(path, places)
+        if os.path.exists(path):
+            return StoredRows(path, places, make)
         return make()
 
 
 class StoredRows(Mapping[str, Any]):
-    """Values in a file of JSON lines, read one at a time: the file holds those of 1,400 models."""
+    """Values in a file of JSON lines, read one at a time: the file holds those of 1,400 models.
 
-    def __init__(self, path: str, places: Mapping[str, tuple[int, int]]) -> None:
+    `make` returns all of them where the file turns out to be damaged; None where nothing can make
+    them again, as in a package.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        places: Mapping[str, tuple[int, int]],
+        make: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
         self._path = path
         # the first byte of each row and its length in bytes
         self._places = places
+        self._make = make
+        self._made: Mapping[str, Any] | None = None
 
     def __getitem__(self, key: str) -> Any:
+        if self._made is not None:
+            return self._made[key]
         start, size_bytes = self._places[key]
         try:
             with open(self._path, "rb") as file:
                 file.seek(start)
-                return json.loads(file.read(size_bytes))
+                line = file.read(size_bytes)
+            if len(line) < size_bytes:
+                raise ValueError("the file ends too early")
+            return json.loads(line)
         except (OSError, ValueError) as error:
-            raise _damaged(self._path) from error
+            if self._make is None:
+                raise _damaged(self._path) from error
+        self._made = self._make()
+        _keep_rows(self._path, self._made)
+        return self._made[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -92,6 +115,29 @@ class StoredRows(Mapping[str, Any]):
 
 def _damaged(path: str) -> SpecError:
     return SpecError([Problem(file=path, message="cannot be read", remedy=_REMEDY)])
+
+
+def _with_checksum(value: bytes) -> bytes:
+    """Return a JSON object of a value, itself JSON, and its checksum."""
+    return _beginning_of(value) + value + _END
+
+
+def _checked(content: bytes) -> bytes:
+    """Return the value of such an object. Raises `ValueError` where its checksum is another: a
+    crash or a person may have changed what is stored, and it may still be JSON.
+    """
+    value = content[_BEGINNING_BYTES : -len(_END)]
+    if content != _with_checksum(value):
+        raise ValueError("the content is not what was stored")
+    return value
+
+
+def _beginning_of(value: bytes) -> bytes:
+    return b'{"crc32": "%08x", "value": ' % zlib.crc32(value)
+
+
+_BEGINNING_BYTES = len(_beginning_of(b""))
+_END = b"}\n"
 
 
 def _keep_rows(path: str, rows: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
@@ -108,7 +154,8 @@ def _keep_rows(path: str, rows: Mapping[str, Any]) -> dict[str, tuple[int, int]]
 
 def _keep(path: str, content: bytes) -> None:
     """Write a file whole, or not at all where the folder cannot be written."""
-    beside = f"{path}.{os.getpid()}.tmp"
+    # unlike a process's id, no other thread has it, nor another container with the same cache
+    beside = f"{path}.{os.urandom(6).hex()}.tmp"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(beside, "wb") as file:
@@ -148,29 +195,33 @@ def _kept_in(folder: str) -> str | None:
         return None
     checkout = f"specs-{zlib.crc32(os.fsencode(folder)):08x}-"
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    newest = _newest_change(folder)
+    state = _state(folder, 0)
     for room in _ROOMS_THAT_MAKE_VALUES:
-        newest = max(newest, _newest_change(os.path.join(package, room)))
-    current = os.path.join(caches, f"{checkout}{newest:x}")
+        state = _state(os.path.join(package, room), state)
+    current = os.path.join(caches, f"{checkout}{state:08x}")
     if not os.path.isdir(current):
         _remove_older(caches, checkout)
     return current
 
 
-def _newest_change(folder: str) -> int:
-    """Return when a file or folder in it last changed, in nanoseconds; a removed file changes its
-    folder.
+def _state(folder: str, before: int) -> int:
+    """Return a checksum of the names, sizes and times of all files in a folder, continued from
+    another. The newest time alone would not tell of a file that is replaced by an older one, nor
+    of any change where one file is dated in the future.
     """
-    newest = os.stat(folder).st_mtime_ns
+    state = before
     with os.scandir(folder) as entries:
-        for entry in entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name == "__pycache__":
                 continue
             if entry.is_dir(follow_symlinks=False):
-                newest = max(newest, _newest_change(entry.path))
-            else:
-                newest = max(newest, entry.stat().st_mtime_ns)
-    return newest
+                state = _state(entry.path, zlib.crc32(os.fsencode(entry.name), state))
+                continue
+            status = entry.stat()
+            # the second time is of the last change of anything on Linux and macOS: it cannot be set
+            facts = (entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            state = zlib.crc32(ascii(facts).encode(), state)
+    return state
 
 
 def _remove_older(caches: str, checkout: str) -> None:

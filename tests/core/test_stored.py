@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+import zlib
 from pathlib import Path
 
 import pytest
 
 from selfhost.core import stored
 from selfhost.core.errors import SpecError
-from selfhost.core.stored import Store
+from selfhost.core.stored import Store, StoredRows
 
 
 def refuse() -> None:
@@ -42,6 +44,87 @@ def test_a_value_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     store.value("aliases", lambda: {"a": "b"})
     (tmp_path / "kept" / "aliases.json").write_text('{"a": ')
     assert store.value("aliases", lambda: {"a": "c"}) == {"a": "c"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\0" * 40, id="zeros"),
+        pytest.param(b"5", id="another type"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"{}", id="another value"),
+    ],
+)
+@pytest.mark.parametrize("file", ["index.json", "models.jsonl", "models-places.json"])
+def test_whatever_a_kept_file_holds_the_answer_is_right(
+    file: str, content: bytes, tmp_path: Path
+) -> None:
+    """A crash may leave zeros, and a person may write JSON: all is made again, and kept again."""
+    (tmp_path / "specs").mkdir()
+    rows = {"a": {"name": "A"}, "b": {"name": "B"}}
+    store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    store.value("index", lambda: {"ids": ["a", "b"]})
+    store.rows("models", lambda: rows)
+    whole = (tmp_path / "kept" / file).read_bytes()
+    (tmp_path / "kept" / file).write_bytes(content)
+    assert store.value("index", lambda: {"ids": ["a", "b"]}) == {"ids": ["a", "b"]}
+    assert dict(store.rows("models", lambda: rows)) == rows
+    assert (tmp_path / "kept" / file).read_bytes() == whole
+
+
+def test_what_is_stored_is_json(tmp_path: Path) -> None:
+    """Any program can read it, with its checksum."""
+    (tmp_path / "specs").mkdir()
+    Store(str(tmp_path / "specs"), str(tmp_path / "kept")).value("index", lambda: {"a": "通"})
+    document = json.loads((tmp_path / "kept" / "index.json").read_text(encoding="utf-8"))
+    checksum = zlib.crc32('{"a": "通"}'.encode())
+    assert document == {"crc32": f"{checksum:08x}", "value": {"a": "通"}}
+
+
+def test_a_damaged_row_of_a_package_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="install selfhost-check again"):
+        StoredRows(str(tmp_path / "models.jsonl"), {"a": (0, 9)})["a"]
+
+
+def test_every_change_of_a_file_changes_the_state(tmp_path: Path) -> None:
+    """An older file in place of a newer one too, and any beside one that is dated in the future."""
+    (tmp_path / "models").mkdir()
+    future, edited = tmp_path / "future.toml", tmp_path / "models" / "edited.toml"
+    future.write_text("a")
+    edited.write_text("b")
+    os.utime(future, (4e9, 4e9))
+    states = [stored._state(str(tmp_path), 0)]
+    assert stored._state(str(tmp_path), 0) == states[0]
+    edited.write_text("longer")
+    states.append(stored._state(str(tmp_path), 0))
+    edited.write_text("older!")
+    os.utime(edited, (1e9, 1e9))
+    states.append(stored._state(str(tmp_path), 0))
+    edited.rename(tmp_path / "models" / "renamed.toml")
+    states.append(stored._state(str(tmp_path), 0))
+    assert len(set(states)) == 4
+
+
+def test_threads_that_keep_one_value_do_not_meet(tmp_path: Path) -> None:
+    """Each writes a file of its own: what is kept is whole, and nothing else is left."""
+    (tmp_path / "specs").mkdir()
+    value = {"ids": ["a" * 100_000]}
+    store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    names: list[str] = []
+    keep = os.replace
+
+    def note_name(source: str, target: str) -> None:
+        names.append(source)
+        keep(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", note_name)
+        for _ in range(2):
+            store.value("index", lambda: value)
+            (tmp_path / "kept" / "index.json").unlink()
+    assert len(set(names)) == 2
+    assert not [*(tmp_path / "kept").iterdir()]
 
 
 def test_without_a_writable_cache_each_process_makes_it(tmp_path: Path) -> None:
