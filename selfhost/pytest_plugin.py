@@ -12,6 +12,7 @@ own: one that the project or another plugin registers, or a call that names no m
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,9 @@ _HELP = (
 _OURS = "selfhost"
 # the machine of a run, and why what a marker asks does not run, None where it does
 _MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
-_REASONS: pytest.StashKey[dict[tuple[str, Workload], str | None]] = pytest.StashKey()
+_REASONS: pytest.StashKey[dict[tuple[str | os.PathLike[str], Workload], str | None]] = (
+    pytest.StashKey()
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,9 +73,10 @@ def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
     names = [*marker.args]
     if not names and "model" in fields:
         names = [fields.pop("model")]
-    if not names or not isinstance(names[0], str):
+    # what `check` takes: a name, or the path of a model's file
+    if not names or not isinstance(names[0], str | os.PathLike):
         return None
-    model: str = names[0]
+    model: str | os.PathLike[str] = names[0]
     # the handlers end before pytest prints, which would print the error's own text once more
     wrong = ""
     workload = Workload()
@@ -98,7 +102,7 @@ def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
     return reasons[model, workload]
 
 
-def _reason(config: pytest.Config, model: str, workload: Workload) -> str | None:
+def _reason(config: pytest.Config, model: str | os.PathLike[str], workload: Workload) -> str | None:
     """The summary of the verdict where the route is not `local`. Raises `SelfhostError`."""
     from . import Machine, check
 
@@ -108,7 +112,7 @@ def _reason(config: pytest.Config, model: str, workload: Workload) -> str | None
     return None if verdict.can_run else verdict.summary
 
 
-def _is_known(config: pytest.Config, model: str) -> bool:
+def _is_known(config: pytest.Config, model: str | os.PathLike[str]) -> bool:
     """Whether a model, a spec or a file answers to the name."""
     from . import SelfhostError, Workload
 

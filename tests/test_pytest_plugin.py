@@ -153,6 +153,24 @@ def test_a_marker_of_the_project_itself_is_left_alone(
     assert "skipped" not in told
 
 
+def test_a_path_names_a_model_as_in_check(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
+    """What `check` takes as a model is judged, and never left aside without a word."""
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "llama", "hidden_size": 32768, "num_hidden_layers": 200,'
+        ' "num_attention_heads": 256, "intermediate_size": 131072, "vocab_size": 32000}'
+    )
+    code = (
+        "from pathlib import Path\n\n"
+        '@pytest.mark.requires_model(Path("config.json"))\ndef test_vast(): raise SystemExit\n\n'
+        '@pytest.mark.requires_model(Path("no.gguf"))\ndef test_missing(): pass\n'
+    )
+    told = run(tmp_path, code, source_environment)
+    assert "1 skipped, 1 error" in told
+    assert "no.gguf: does not exist" in told
+
+
 def test_a_project_may_register_the_marker_of_selfhost(
     tmp_path: Path, source_environment: dict[str, str]
 ) -> None:
