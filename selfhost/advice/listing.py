@@ -112,15 +112,15 @@ def chosen(
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """The words as they are compared: in lower case and Latin letters, and the name of a use for a
-    phrase that means it (`text to speech`).
+    """The words as they are compared, each once: in lower case and Latin letters, and the name of a
+    use for a phrase that means it (`text to speech`).
     """
     latin = [latin_spelling(word, catalogue) or word for word in words]
     text = " ".join(" ".join(latin).lower().split())
     for phrase, use in shipped_table("uses")["kinds"].items():
         if " " in phrase:
             text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
-    return tuple(text.split())
+    return tuple(dict.fromkeys(text.split()))
 
 
 def kinds_in(words: Sequence[str]) -> tuple[str | None, str | None]:

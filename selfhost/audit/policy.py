@@ -34,6 +34,8 @@ BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 }  # fmt: skip
 # names among which the one that was meant is looked for
 _MOST_COMPARED = 500
+# models side by side on one machine: each is one more program that runs at the same time
+_MOST_TOGETHER = 1_000
 _NEEDS = ("private", "commercial", "modify", "auditable")
 _OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
 # what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
@@ -409,7 +411,14 @@ def _together(root: Table, needs: Workload, models: Sequence[Wanted]) -> list[Wa
     by_name.update((wanted.label, [wanted]) for wanted in labelled)
     for table in root.get("together", TABLES):
         members: list[Wanted] = []
-        for number, name in enumerate(table.get("models", "tuple[str, ...]", required=True)):
+        names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
+        if len(names) > _MOST_TOGETHER:
+            message = (
+                f"names {len(names):,} models, and at most {_MOST_TOGETHER:,} are judged together"
+            )
+            table.problem("models", message, "write those that share one machine")
+            names = ()
+        for number, name in enumerate(names):
             # one without an entry by its name alone
             alone = Wanted(index=0, name=name, label=name, asked=needs)
             entries = by_name.get(name, [alone])

@@ -217,6 +217,10 @@ _KINDS: dict[type, tuple[str, str | None]] = {
 }
 
 
+# the longest text of a file; a report may print it whole
+MAX_TEXT = 10_000
+
+
 def fault_of(
     value: Any,
     kind: type,
@@ -230,7 +234,8 @@ def fault_of(
 ) -> Fault | None:
     """What is wrong with a value of that kind and what to write instead; None where it is right. A
     number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
-    string is one of `choices` if given, else not blank, on one line unless `lines`, of a `form`.
+    string is one of `choices` if given, else not blank, on one line unless `lines`, of a `form` and
+    of at most MAX_TEXT characters.
     """
     given: type = type(value)
     if given is not kind and (kind, given) != (float, int):
@@ -254,7 +259,11 @@ def fault_of(
     elif match := re.fullmatch(form[0], value):
         date = match.groupdict().get("date")
         why = fault_of_date(date) if date else None
-        return (f'"{shortened(value)}" is no date of the calendar', why) if why else None
+        if why:
+            return f'"{shortened(value)}" is no date of the calendar', why
+        if len(value) > MAX_TEXT:
+            return f"is longer than {MAX_TEXT:,} characters", "write a shorter text"
+        return None
     return f'"{shortened(value)}" {form[1]}', form[2]
 
 

@@ -14,7 +14,7 @@ from helpers.paths import SCHEMAS
 from selfhost.audit.policy import read_policy
 from selfhost.catalogue.spec_rules import read_model_spec
 from selfhost.core.errors import MachineFileError, PolicyError
-from selfhost.core.tables import Document, key_name
+from selfhost.core.tables import _SIGN, Document, key_name
 from selfhost.machine.record import SCHEMA, Machine
 
 Way = tuple[str | int, ...]
@@ -88,3 +88,79 @@ def test_a_number_of_a_record_has_limits(way: Way) -> None:
                 Machine.from_json({"schema": SCHEMA, "labels": 1, **data}, "m.json")
             found = {each.key: each.message for each in caught.value.problems}
             assert ("must be at" in found.get(key_name(way), "")) == (value != limit), found
+
+
+@pytest.mark.parametrize(
+    ("count", "is_read"),
+    [pytest.param(10_000, True, id="most"), pytest.param(10_001, False, id="more")],
+)
+def test_a_list_of_words_has_limits(count: int, is_read: bool) -> None:
+    """Each judgement looks through the words of a machine: of 200,000 one answer took 16 seconds."""
+    words = [f"set{number}" for number in range(count)]
+    record = {"schema": SCHEMA, "instruction_sets": words}
+    if is_read:
+        assert len(Machine.from_json(record).instruction_sets or ()) == count
+        return
+    with pytest.raises(MachineFileError, match="lists 10,001 values, and at most 10,000 are read"):
+        Machine.from_json(record)
+
+
+def test_a_list_of_tables_has_no_such_limit() -> None:
+    """A policy may have 30,000 entries."""
+    text = "schema = 1\n" + '[[model]]\nname = "gpt2"\n' * 10_001
+    assert len(read_policy(Document.read("p.toml", text.encode())).models) == 10_001
+
+
+@pytest.mark.parametrize(
+    ("length", "is_read"),
+    [pytest.param(10_000, True, id="most"), pytest.param(10_001, False, id="more")],
+)
+def test_a_text_of_a_record_has_limits(length: int, is_read: bool) -> None:
+    """A report prints it whole: a processor of 3 MB filled the terminal."""
+    record = {"schema": SCHEMA, "cpu_model": "x" * length}
+    if is_read:
+        assert Machine.from_json(record).cpu_model == "x" * length
+        return
+    with pytest.raises(MachineFileError, match="cpu_model: is longer than 10,000 characters"):
+        Machine.from_json(record)
+
+
+def test_models_that_share_a_machine_have_limits() -> None:
+    """1,000 programs at the same time: the names of 100,000 took more than 40 seconds."""
+
+    def policy(count: int) -> Document:
+        names = ", ".join(['"gpt2"'] * count)
+        text = f"schema = 1\n[[together]]\nmodels = [{names}]\n"
+        return Document.read("p.toml", text.encode())
+
+    assert len(read_policy(policy(1_000)).models[0].members) == 1_000
+    with pytest.raises(PolicyError, match="names 1,001 models, and at most 1,000"):
+        read_policy(policy(1_001))
+
+
+@pytest.mark.parametrize("quote", ['"', "'", '"' * 3, "'" * 3])
+def test_a_long_text_has_its_line_in_little_memory(quote: str) -> None:
+    """Found by runs, not by characters, of which each took 80 bytes: 400 MB for a text of 5 MB."""
+    text = f"schema = 1\nname = {quote}{'a' * 1_000_000}{quote}\nafter = 1\n"
+    document = Document.read("p.toml", text.encode())
+    assert document.line(("after",)) == 3
+    # a repeated choice between characters and escapes keeps a place for each of them
+    assert "(?:\\\\.|[^" not in _SIGN
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(r'"a\"[b"', id="quote in a string"),
+        pytest.param(r'"a\\"', id="backslash at its end"),
+        pytest.param('"""a\n"" [\n\\""" """"', id="quotes in a long string"),
+        pytest.param('"""a\n"""""', id="two quotes at its end"),
+        pytest.param("'a\\'", id="literal"),
+        pytest.param("'''a\n'' [\n'''", id="long literal"),
+    ],
+)
+def test_what_follows_a_text_has_its_line(value: str) -> None:
+    text = f"name = {value}\nafter = 1\n"
+    document = Document.read("p.toml", text.encode())
+    assert document.ok
+    assert document.line(("after",)) == text.count("\n")
