@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
-from ..core.files import is_utf8, keep_inputs
+from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             problem, code = bug(error), BUG
     finally:
         close_pipes()
+        forget_inputs()
     complain(problem, code, asks_for(words, "json"))
     return code
 

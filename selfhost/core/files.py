@@ -37,6 +37,13 @@ def keep_inputs() -> None:
     _keeps_inputs = True
 
 
+def forget_inputs() -> None:
+    """End such a run: the number of a file that is gone may be the next file's."""
+    global _keeps_inputs
+    _inputs.clear()
+    _keeps_inputs = False
+
+
 def inputs_opened() -> Mapping[tuple[int, int], str]:
     """The files that this run has opened, by device and number, with the path of each; empty
     where nobody asked to keep them.

@@ -259,7 +259,7 @@ HOSTILE = {
     "control": "a\x00b\x1b[31mc\x07\r\nd\n## e\n::error::f\x85g\u2028h\u202ei\u200fj\u2066k\x9bl",
     # of a format for spreadsheets its consumer asks that no cell begins so
     "formulas": "+HYPERLINK(\"//h\";1)+cmd|' /C calc'!A0",
-    "long": "y" * 10_000,
+    "long": "y" * 9_900,
     "blank": " - ",
     "letters": "größe-模型-🦙-e\u0301",
 }
