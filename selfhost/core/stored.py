@@ -12,6 +12,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -163,7 +164,9 @@ def _keep(path: str, content: bytes) -> None:
         # another process that makes the same value replaces it by an equal one
         os.replace(beside, path)
     except OSError:
-        return
+        # what a full disk took of it is of no use
+        with suppress(OSError):
+            os.unlink(beside)
 
 
 @cache

@@ -463,10 +463,12 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         if step.has_experts:
             gain *= 1 / _verifying(step, way, 1 / single)
             source += ", less the experts that each proposed token reads"
-        total = f"; the total of {number:,} sequences at once with a draft is not known"
-        how = (
-            f"{pace.how}{total * (number > 1)}; with a draft {gain.low:.2g} to {gain.high:.2g}"
-            f" times as fast ({source}): code gains more, free text less"
+        how = pace.how
+        if number > 1:
+            how += f"; the total of {number:,} sequences at once with a draft is not known"
+        how += (
+            f"; with a draft {gain.low:.2g} to {gain.high:.2g} times as fast ({source}):"
+            " code gains more, free text less"
         )
         pace = pace.replace(
             decode=single * gain,
