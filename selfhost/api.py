@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
-from .core import TYPE_CHECKING, Any
 from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .core.records import fault_of
 from .core.workload import MOST_BYTES, Workload

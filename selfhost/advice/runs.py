@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from io import StringIO
 from statistics import fmean, harmonic_mean, median
+from typing import Any
 
-from ..core import Any
 from ..core.files import read_ends, text_of
 from ..core.records import Record
 from ..core.tables import expression, refusal, sentences, shipped_table

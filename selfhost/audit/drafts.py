@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
-from ..core import Any, units
+from ..core import units
 from ..core.files import Unreadable
 from ..core.records import shown
 from ..core.tables import expression, shipped_table

@@ -15,8 +15,8 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import chain
+from typing import IO, Any
 
-from ..core import IO, Any
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import (
     ENCODINGS,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from itertools import islice
+from typing import Any
 
 from ..catalogue.openness import canonical_expression
-from ..core import Any
 from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import DAY, Record, read_by, shortened
 from ..core.tables import TABLES, Document, Remedy, Table, shipped_table

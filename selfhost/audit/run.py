@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
+from typing import Any
 
 from ..advice.api_route import offers_for
 from ..advice.several import verdict_together
@@ -20,7 +21,6 @@ from ..advice.understood import understand
 from ..catalogue.index import Catalogue
 from ..catalogue.names import is_path
 from ..catalogue.searching import resolve
-from ..core import Any
 from ..core.errors import (
     MAX_PROBLEMS,
     InputError,

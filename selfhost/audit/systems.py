@@ -16,8 +16,9 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from ..core import Any, units
+from ..core import units
 from ..core.files import Unreadable
 from ..core.tables import shipped_table
 from ..machine.changes import with_implied

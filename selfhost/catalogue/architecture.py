@@ -5,8 +5,8 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ..core import Any
 from ..core.records import Record, kind_of, read_by
 from ..core.tables import TABLES, Table, shipped_table
 from .spec_values import DTYPES, PACKED

@@ -8,8 +8,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
+from typing import Any
 
-from ..core import Any, tables
+from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.stored import Store, shipped_store

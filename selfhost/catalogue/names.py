@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-from ..core import TYPE_CHECKING, Any
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record
 from ..core.tables import expression, sentences, shipped_table

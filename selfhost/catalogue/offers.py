@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 from itertools import chain
 from math import inf
 from string import ascii_letters, digits
+from typing import Any
 
-from ..core import Any
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, read_by

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import islice
 from shlex import quote
+from typing import Any
 
-from ..core import Any, units
+from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import shortened
 from ..core.tables import shipped_table

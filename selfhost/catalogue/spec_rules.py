@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from operator import ge, gt, le
+from typing import Any
 
-from ..core import Any
 from ..core.records import Record, shortened
 from ..core.tables import Document, Path, Remedy, shipped_table
 from ..core.units import is_slip

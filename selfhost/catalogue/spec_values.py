@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
-from ..core import Any
 from ..core.records import Record
 from ..core.tables import expression, shipped_table
 

@@ -8,9 +8,10 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..catalogue.index import misnamed, open_catalogue
-from ..core import TYPE_CHECKING, __version__
+from ..core import __version__
 from ..core.errors import SelfhostError
 from ..core.units import utc_today
 from ..judge import exit_code

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..core import TYPE_CHECKING, Any
 from ..core.tables import shipped_table
 from . import COMMANDS
 from .output import write

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ..advice.listing import (
     Lister,
@@ -17,7 +18,6 @@ from ..advice.listing import (
     words_typed,
 )
 from ..catalogue.index import Catalogue, open_catalogue
-from ..core import Any
 from ..core.units import canonical, nearest, utc_today
 from ..core.workload import Workload
 from ..judge.record import Verdict

@@ -6,8 +6,8 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from ..core import TYPE_CHECKING
 from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
 from ..core.errors import UsageError as UsageError
 from .writing import Text, write_reports

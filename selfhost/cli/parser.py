@@ -8,9 +8,9 @@ import argparse
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
-from ..core import TYPE_CHECKING, Any, NoReturn
 from ..core.errors import MachineFileError, WorkloadError
 from ..core.tables import shipped_table
 from ..core.units import (

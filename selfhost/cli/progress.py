@@ -17,8 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-
-from ..core import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -13,8 +13,8 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any
 
-from ..core import IO, Any
 from ..core.errors import UsageError
 from ..core.files import inputs_opened
 from ..core.records import Record, shown_path

@@ -10,8 +10,8 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import IO, Any
 
-from . import IO, Any
 from .errors import Problem
 
 # below what the allocator asks the system for each time

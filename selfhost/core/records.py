@@ -12,8 +12,8 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from typing import Any, ClassVar, Self, dataclass_transform
 
-from . import Any, ClassVar, Self, dataclass_transform
 from .units import fault_of_date, nearest, parse_whole
 
 

@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
-from . import Any
 from .errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown

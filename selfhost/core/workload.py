@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
-from . import Any
 from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .quoting import shell_word
 from .records import Record, read_by

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, PICTURES
-from ..core import Any, units
+from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload

@@ -8,9 +8,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
 from ..catalogue.spec_values import GENERATING
-from ..core import TYPE_CHECKING
 from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine

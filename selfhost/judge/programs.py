@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from math import inf
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -16,7 +17,6 @@ from ..catalogue.names import id_of, is_path
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING, PACKED
-from ..core import Any
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
 from ..core.units import canonical, nearest

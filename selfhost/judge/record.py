@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any, ClassVar, Self
 
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
-from ..core import Any, ClassVar, Self
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
-from ..core import Any, units
+from ..core import units
 from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened, shown
 from ..core.tables import shipped_table

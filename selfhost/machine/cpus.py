@@ -10,8 +10,9 @@ from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache, partial
 from math import hypot, inf, prod
+from typing import TYPE_CHECKING, Any
 
-from ..core import TYPE_CHECKING, Any, units
+from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.units import words_of

@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
-from ..core import Any, units
+from ..core import units
 from ..core.tables import shipped_table
 from ..core.units import words_of
 from . import cpus

@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
-from ..core import Any, units
+from ..core import units
 from ..core.tables import sentences, shipped_table
 from ..core.units import words_of
 from . import cpus, gpus

@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
-from ..core import Any, units
+from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
 from ..core.stored import Store, shipped_store

@@ -6,8 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..core import TYPE_CHECKING, Any
 from ..core.errors import expect_type
 from ..core.records import Record, Unread, shown
 from ..core.tables import shipped_table

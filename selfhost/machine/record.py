@@ -9,8 +9,9 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-from ..core import TYPE_CHECKING, Any, __version__
+from ..core import __version__
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Form, Record, Unread, fault_of, kind_of, read_by, shown
 from ..core.tables import TABLES, Document, Table, shipped_table

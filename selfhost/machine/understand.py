@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from ..core import Any
 from ..core.records import shortened
 from ..core.tables import shipped_table
 from . import cpus, gpus, words

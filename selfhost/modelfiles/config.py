@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
-from ..core import Any
 from ..core.records import shown
 from ..core.tables import shipped_table
 from ..needs.tensors import (

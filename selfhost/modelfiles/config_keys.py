@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
-from ..core import Any
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .source import TEXTS, Sizes, Unclear, clean, listed, reason, refuse, short

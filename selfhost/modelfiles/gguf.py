@@ -9,11 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import Any
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
-from ..core import Any
 from ..core.files import numbered_files
 from ..core.records import shown
 from ..core.tables import shipped_table

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from math import prod
 from struct import Struct, calcsize, unpack_from
+from typing import IO, Any, NoReturn
 
 from ..catalogue.architecture import MAX_LAYERS
-from ..core import IO, Any, NoReturn
 from ..core.files import read_some
 from ..core.records import Record
 from ..needs.quantization import BLOCKS

@@ -15,10 +15,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import prod
 from struct import unpack
+from typing import Any
 
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
-from ..core import Any
 from ..core.files import MAX_PARTS, read_some
 from ..core.records import Record, shown
 from . import source

@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
 from ..catalogue.spec_rules import misfits
-from ..core import IO, TYPE_CHECKING, Any, NoReturn, files
+from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shortened, shown
 from ..core.tables import shipped_table

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.architecture import LAYERS, Architecture
@@ -15,7 +16,6 @@ from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.spec import ModelSpec, read_spec_file
 from ..catalogue.spec_rules import read_model_spec, value_at
 from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_ENDING
-from ..core import Any
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document, Path, shipped_table

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
+from typing import Any
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
-from ..core import Any
 from ..core.tables import shipped_table
 from .tensors import gguf_tensors, row_of
 

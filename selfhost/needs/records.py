@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from math import ceil
+from typing import TYPE_CHECKING
 
-from ..core import TYPE_CHECKING
 from ..core.records import Record, Unread
 
 if TYPE_CHECKING:

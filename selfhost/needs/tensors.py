@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
+from typing import Any
 
 from ..catalogue.architecture import Architecture, Attention, FeedForward, TensorGroup
-from ..core import Any
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .records import times

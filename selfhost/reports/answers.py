@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import TYPE_CHECKING
 
 from ..advice.listing import Ranking
 from ..advice.plan import Plan
 from ..advice.several import Comparison
 from ..advice.sizes import ContainerSize
-from ..core import TYPE_CHECKING
 from ..judge.record import Report, Verdict
 from .check_text import check_document
 from .layout import Blocks, plain

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from functools import partial
 from hashlib import sha256
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..audit.policy import ASKED
 from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
-from ..core import Any, __version__
+from ..core import __version__
 from ..core.errors import one_line
 from ..core.records import Record
 from ..core.tables import shipped_table

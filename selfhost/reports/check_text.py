@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..catalogue.offers import provider_name
-from ..core import TYPE_CHECKING, units
+from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.pace import clip_words
 from ..judge.record import Finding, Outcome, Route, Verdict

@@ -8,9 +8,10 @@ row, and several records of one kind are a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ..catalogue.offers import provider_name
-from ..core import Any, units
+from ..core import units
 from .layout import Blocks, Column, Table, figures, line, section, strong, texts
 from .words import LABELS, OPENNESS_WORDS, PLACES, fact_label
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
-from ..core import TYPE_CHECKING, Any, __version__
+from ..core import __version__
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict, brief, brief_lines
 from ..core.tables import shipped_table

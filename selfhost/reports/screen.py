@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ..core import Any
 from .layout import Blocks, Paragraph, Table, clean
 
 # yellow and cyan colour single words and bars only: on a white ground they are hard to read

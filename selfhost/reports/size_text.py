@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
+from typing import Any
 
 from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize
 from ..catalogue.runtime import Service
-from ..core import Any, __version__, units
+from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
 from ..core.records import Record
 from ..core.tables import shipped_table

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..catalogue.offers import Offer, provider_name, request_lines
-from ..core import TYPE_CHECKING, units
+from ..core import units
 from ..core.tables import shipped_table
 from ..core.workload import (
     ANSWER_TOKENS,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
-from ...core import Any
 from ...core.errors import WorkloadError
 from ...core.records import Record, Unread
 from ...core.tables import shipped_table

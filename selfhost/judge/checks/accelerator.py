@@ -5,9 +5,10 @@ change?
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
-from ...core import Any, units
+from ...core import units
 from ...core.records import Record
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS

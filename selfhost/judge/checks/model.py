@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
-from ...core import Any, units
+from ...core import units
 from ...core.workload import Workload
 from ..programs import states_needs_alone
 from ..record import Question

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec_values import GENERATING
-from ...core import Any, units
+from ...core import units
 from ...core.tables import shipped_table
 from ...core.workload import (
     ANSWER_TOKENS,

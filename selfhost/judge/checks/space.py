@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, inf
+from typing import Any
 
-from ...core import Any
 from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB, words_of
 from ...core.workload import Workload

@@ -11,9 +11,10 @@ from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from functools import cache
 from math import exp, log, sqrt
+from typing import Any
 
 from ...catalogue.architecture import Architecture, Attention
-from ...core import Any, units
+from ...core import units
 from ...core.records import Record
 from ...core.tables import shipped_table
 from ...needs.quantization import BLOCKS

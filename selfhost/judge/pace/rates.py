@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
+from typing import Any
 
 from ...catalogue.runtime import RuntimeSpec
-from ...core import Any, units
+from ...core import units
 from ...core.records import Record
 from ...core.tables import shipped_table
 from ...core.units import words_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from ...core import Any
 from ...core.records import Record
 from ...core.tables import expression, shipped_table
 from ..record import FILL_IN, Accelerator

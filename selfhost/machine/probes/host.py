@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from ...core import TYPE_CHECKING, Any
 from ...core.errors import MachineFileError, Problem
 from ...core.files import (
     MISSING,

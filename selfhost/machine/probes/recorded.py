@@ -5,8 +5,8 @@ a machine's record is, so that every fault is told at once and none reaches the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from ...core import Any
 from ...core.errors import MachineFileError
 from ...core.files import Unreadable, parse_json, text_of
 from ...core.records import Record, kind_of, read_by

@@ -10,8 +10,8 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
-from ...core import Any
 from ...core.files import SHARD, numbered_files
 from ...core.tables import shipped_table
 from ..record import LM_STUDIO, PURPOSES, Disk, PresentModel, PresentRuntime

@@ -9,8 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-
-from ...core import Any
+from typing import Any
 
 _UNAME = os.uname() if hasattr(os, "uname") else None
 _ADAPTER_VALUES = {

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
+from typing import Any
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec, PublishedFiles
-from ...core import Any
 from ...core.records import Unread
 from ...core.tables import shipped_table
 from ..case import Case, published_size, unread_of

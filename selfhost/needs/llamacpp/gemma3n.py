@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core import TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .graph import Graph, Layer, Node

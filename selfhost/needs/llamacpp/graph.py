@@ -19,9 +19,9 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
-from ...core import TYPE_CHECKING, Any
 from ...core.records import Record
 from ..case import Cells
 from ..tensors import ArchitectureRow, Style, states, window_of

@@ -5,9 +5,9 @@ dense or of experts, a recurrence (src/llama-graph.cpp and src/models of llama.c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Attention, FeedForward, Recurrent
-from ...core import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .graph import Graph, Node, Shared
