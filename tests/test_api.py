@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import selfhost
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.machines import GIB, IDS, VM
 from helpers.paths import RECORDS
 from selfhost import (
@@ -146,7 +146,7 @@ def test_a_machine_is_named_as_people_name_it() -> None:
             check("mistral-7b", machine=wrong)  # type: ignore[arg-type]
 
 
-@each(
+@pytest.mark.parametrize(
     ("call", "arguments", "keywords"),
     [
         (check, [None], {"machine": VM}),
@@ -162,6 +162,7 @@ def test_a_machine_is_named_as_people_name_it() -> None:
         (Machine.from_file, [None], {}),
         (Machine.read, [], {"root": 5}),
     ],
+    ids=case_id,
 )
 def test_an_argument_of_a_wrong_type_is_an_error_of_both_kinds(
     call: Callable[..., object], arguments: list[Any], keywords: dict[str, Any]
@@ -172,8 +173,12 @@ def test_an_argument_of_a_wrong_type_is_an_error_of_both_kinds(
     assert isinstance(wrong.value, TypeError)
 
 
-@each("value", [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000])
-@each("key", ["task", "kv_cache_type", "context_tokens", "optimizer", "private"])
+@pytest.mark.parametrize(
+    "value", [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000], ids=case_id
+)
+@pytest.mark.parametrize(
+    "key", ["task", "kv_cache_type", "context_tokens", "optimizer", "private"], ids=case_id
+)
 def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: object) -> None:
     """What cannot be hashed or compared, too."""
     with pytest.raises(WorkloadError) as wrong:
@@ -358,7 +363,7 @@ def test_a_better_machine_never_gets_a_worse_route(name: str, memory: int, more:
 CHECKED = frozenset(IDS[::24])
 
 
-@each("name", IDS[::3])
+@pytest.mark.parametrize("name", IDS[::3], ids=case_id)
 def test_every_shipped_model_is_judged(name: str) -> None:
     """Every third gets a reason for every finding, and where its parts are known the memory that they take; a closed one is never local."""
     catalogue = open_catalogue()

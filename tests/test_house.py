@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from helpers import figures
-from helpers.each import each
 from helpers.figures import PACKAGE
 from helpers.paths import ROOT, TESTS
 
@@ -125,10 +124,20 @@ def files_imported(path: Path) -> Iterator[Path]:
                 yield target
 
 
-@each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down_the_list_only(path: Path) -> None:
-    """A later package may import an earlier one, never the reverse; only the record of a machine opens the probes."""
-    importer, file = room(path), path.relative_to(PACKAGE).as_posix()
+@pytest.mark.parametrize("package", sorted({room(path) for path in FILES}))
+def test_imports_go_down_the_list_only(package: str) -> None:
+    """A later package may import an earlier one, never the reverse.
+
+    Only the record of a machine opens the probes.
+    """
+    for path in FILES:
+        if room(path) == package:
+            _assert_imports_go_down(path)
+
+
+def _assert_imports_go_down(path: Path) -> None:
+    importer = room(path)
+    file = path.relative_to(PACKAGE).as_posix()
     for kind, name, _ in imports(path):
         if (
             kind != "own"
@@ -156,24 +165,31 @@ def test_no_files_import_each_other() -> None:
     assert not left, f"imports lead in a ring; move what they share to a file of its own: {left}"
 
 
-@each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_room_can_reach_the_network_or_start_a_process(path: Path) -> None:
-    """No module that opens sockets or starts processes is imported anywhere in the package, but where a driver is asked in a child."""
-    used = {name for kind, name, _ in imports(path) if kind == "other"}
-    reached = used & FORBIDDEN - ({"subprocess"} if path.match("probes/system.py") else set())
-    assert not reached, f"no code opens a socket or starts a process: do without {reached}"
+def test_no_room_can_reach_the_network_or_start_a_process() -> None:
+    """No module imports what opens sockets or starts processes.
+
+    The one exception starts a child, in which a driver is asked.
+    """
+    for path in FILES:
+        forbidden = set(FORBIDDEN)
+        if path.match("probes/system.py"):
+            forbidden.remove("subprocess")
+        used = {name for kind, name, _ in imports(path) if kind == "other"}
+        reached = used & forbidden
+        assert not reached, f"{path}: no code opens a socket or starts a process: {reached}"
 
 
-@each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
-    """rich, psutil, packaging and tomllib never load with a module: only inside the function that needs them."""
-    if path.relative_to(PACKAGE).as_posix() == "reports/layout.py":
-        return
-    early = {name for kind, name, inside in imports(path) if kind == "other" and not inside}
-    heavy = {"rich", "psutil", "packaging", "tomllib", "dataclasses", "inspect", "pathlib"}
-    if path.relative_to(PACKAGE).as_posix() in DRAWING:
-        heavy -= {"rich"}
-    assert not early & heavy, f"import it in the function that uses it: {early & heavy}"
+def test_heavy_libraries_are_imported_where_they_are_used() -> None:
+    """rich, psutil, packaging and tomllib load inside the function that needs them."""
+    for path in FILES:
+        file = path.relative_to(PACKAGE).as_posix()
+        heavy = {"rich", "psutil", "packaging", "tomllib", "dataclasses", "inspect", "pathlib"}
+        if file in DRAWING:
+            heavy.remove("rich")
+        early = {name for kind, name, inside in imports(path) if kind == "other" and not inside}
+        assert not early & heavy, (
+            f"{file}: import inside the function that uses it: {early & heavy}"
+        )
 
 
 def test_no_test_module_imports_another() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.machines import IDS, VM
 from helpers.paths import CONFIGS, RECORDS, TESTS
 from selfhost import Machine, Verdict, Workload, WorkloadError, check
@@ -62,7 +62,7 @@ OLLAMA_TAGS = [
 ]  # fmt: skip
 
 
-@each(("tag", "quantization", "size"), OLLAMA_TAGS)
+@pytest.mark.parametrize(("tag", "quantization", "size"), OLLAMA_TAGS, ids=case_id)
 def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str, size: int) -> None:
     """The type and the size that `ollama run TAG` downloads, within 0.5 %; another type where that is asked for."""
     found = check(tag, machine=ROOMY)

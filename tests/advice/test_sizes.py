@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import SelfhostError, Workload
 from selfhost.advice.sizes import ContainerSize, node
@@ -57,7 +56,7 @@ FULL = [
 ]
 
 
-@each("run", FULL, ids=lambda run: run["name"])
+@pytest.mark.parametrize("run", FULL, ids=lambda run: run["name"])
 def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> None:
     """Measured anonymous memory: nine tenths of the request are not enough, and the limit is, without any prompt or page kept. Of the resident mapped files the page cache leaves out at most what may go after loading."""
     sized = size_of(run["model"], workload_of(run))

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from helpers import audits
 from helpers.audits import audit, exception, model, render
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import DATA, RECORDS
 from helpers.written import validate
 from selfhost.audit.rows import Audit, Use
@@ -241,8 +241,8 @@ SITUATIONS = {
 }
 
 
-@each("situation", SITUATIONS)
-@each("name", FORMATS)
+@pytest.mark.parametrize("situation", SITUATIONS, ids=case_id)
+@pytest.mark.parametrize("name", FORMATS, ids=case_id)
 def test_a_report_is_valid_and_red_exactly_where_the_exit_code_is_not_0(
     name: str, situation: str
 ) -> None:
@@ -286,8 +286,8 @@ def attacked(words: str) -> Audit:
     return audit(text, (words, "m2"), table, said=words, problems=[bad])
 
 
-@each("kind", HOSTILE)
-@each("name", FORMATS)
+@pytest.mark.parametrize("kind", HOSTILE, ids=case_id)
+@pytest.mark.parametrize("name", FORMATS, ids=case_id)
 def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     """Each report stays valid, holds as many things as with tame names, and shows no control character, no direction mark and no command at the start of a line."""
     text = render(name, attacked(HOSTILE[kind]))
@@ -405,7 +405,7 @@ STATES = {
 }  # fmt: skip
 
 
-@each(("situation", "state"), STATES.items())
+@pytest.mark.parametrize(("situation", "state"), STATES.items(), ids=case_id)
 def test_the_state_of_a_monitoring_plugin(situation: str, state: str) -> None:
     """0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, and the line says the same."""
     of = SITUATIONS[situation]

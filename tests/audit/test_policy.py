@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import BAD_POLICIES, ROOT, SCHEMAS
 from selfhost.audit.policy import ASKED, Policy, read_policy, starter_policy
 from selfhost.core.errors import PolicyError, Problem
@@ -76,7 +76,7 @@ def test_the_contracts_example_is_read_whole() -> None:
     assert (exception.owner, exception.expires) == ("infra@example.com", "2027-03-31")
 
 
-@each("path", BAD, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_each_bad_policy_says_exactly_what_is_wrong_and_where(path: Path) -> None:
     """All faults of a file in one run, each with its line, its key and what to write instead."""
     with pytest.raises(PolicyError) as caught:
@@ -93,7 +93,9 @@ BEYOND_SCHEMA = {
 }  # fmt: skip
 
 
-@each("path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem
+)
 def test_editors_see_the_same_faults(path: Path) -> None:
     """What the JSON Schema can express it refuses, so that an editor warns before the pipeline does."""
     assert not Draft202012Validator(SCHEMA).is_valid(as_json(path.read_text(encoding="utf-8")))
@@ -122,7 +124,7 @@ EDGE = (
 )
 
 
-@each(
+@pytest.mark.parametrize(
     ("match", "machine", "holds"),
     [
         ('label = { site = "s*" }', Machine(labels={"site": "s1"}), True),
@@ -146,6 +148,7 @@ EDGE = (
         ('label = { site = "s1" }, memory_total = ">=1GiB"', Machine(labels={"site": "s2"}), False),
         ("", Machine(), True),
     ],
+    ids=case_id,
 )
 def test_class_membership(match: str, machine: Machine, holds: bool | None) -> None:
     """All conditions must hold; a fact that was not read makes membership unknown, never yes or no."""

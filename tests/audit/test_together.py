@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.audits import judged
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
 from selfhost.advice.verdicts import check_with
@@ -86,7 +86,7 @@ def test_one_file_counts_once_on_disk_and_in_the_page_cache() -> None:
     assert twice.needs.memory.evictable_bytes == single.needs.memory.evictable_bytes
 
 
-@each("name", TREES)
+@pytest.mark.parametrize("name", TREES, ids=case_id)
 def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> None:
     """What runs with others runs alone; the RAM and disk asked for are never less than those of one."""
     machine = Machine.read(root=MACHINES / name / "root")

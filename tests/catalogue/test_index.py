@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import packed_specs
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import SPEC_FILES
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
@@ -110,7 +110,11 @@ def test_a_damaged_package_is_an_error(folder: Path) -> None:
 NO_KEY = spec("broken").replace("memory_bytes", "memory_byte")
 
 
-@each(("content", "line"), [("id = [\n", None), (NO_KEY, 6), ("", None), ("\0\0\0", None)])
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [("id = [\n", None), (NO_KEY, 6), ("", None), ("\0\0\0", None)],
+    ids=case_id,
+)
 def test_a_broken_shipped_spec_spoils_no_other(
     folder: Path, content: str, line: int | None
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import DATA
 from helpers.written import Golden
 from selfhost import Verdict, Workload, check
@@ -133,7 +133,7 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         assert any(other in note for note in found.notes) is (loaded != meant)
 
 
-@each(
+@pytest.mark.parametrize(
     "typed",
     [
         "opt-1.4b", "opt-130b", "opt-131b", "llama-3.1-9b", "qwen34b", "llama-3.9-8b", "mistral-7b-instruct-v0.4",
@@ -150,7 +150,7 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         "Meta 3", "TheBloke/Mistral-7B-Instruct-v0.2-EXL2", "mistral-7b:banana",
         "", "   ", "---", "a", "\x00", "mistral\x007b", "\x1b[31mmistral-7b", "🦙", "なにか", "..", "/", ":latest", ":q4_0",
         "x" * 10_240, "opt-" * 2_500, "q4_0" * 2_500, "/" * 10_240,
-    ],
+    ], ids=case_id,
 )  # fmt: skip
 def test_what_is_not_known_stays_unknown(typed: str) -> None:
     """A slip, another size, somebody's fine-tune and rubbish are errors with a remedy, short and printable: nothing is corrected."""
@@ -162,7 +162,7 @@ def test_what_is_not_known_stays_unknown(typed: str) -> None:
     assert caught.value.remedy
 
 
-@each(
+@pytest.mark.parametrize(
     ("typed", "likely"),
     [
         ("lama3.1", ["llama-3.1"]),
@@ -175,6 +175,7 @@ def test_what_is_not_known_stays_unknown(typed: str) -> None:
         ("gemma3:7b", ["gemma3:4b", "gemma3:12b"]),
         ("gemma-3-7b-it", ["gemma-3-4b-it", "gemma-3-12b-it"]),
     ],
+    ids=case_id,
 )
 def test_a_slip_is_answered_by_the_known_name(typed: str, likely: list[str]) -> None:
     """No claim on a tune where one letter, a type or a size explains the name."""
@@ -267,7 +268,7 @@ def test_completion_offers_only_what_fits() -> None:
     assert complete("zzz", CATALOGUE) == ()
 
 
-@each(
+@pytest.mark.parametrize(
     ("typed", "model_id", "holds"),
     [
         # a size is whole: 8B is no end of 0.8B or 28B, nor is an active or an expert's size a model's
@@ -286,7 +287,7 @@ def test_completion_offers_only_what_fits() -> None:
         ("text to speech", "kokoro-82m", True), ("text to speech", "whisper-base", False),
         ("speech-to-text", "whisper-base", True), ("text to image flux", "flux.1-dev", True),
         ("object detection", "qwen2.5-vl-7b-instruct", False),
-    ],
+    ], ids=case_id,
 )  # fmt: skip
 def test_words_find_a_model(typed: str, model_id: str, holds: bool) -> None:
     words = words_typed(typed.split(), CATALOGUE)

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import DATA, RECORDS
 from selfhost.api import check
 from selfhost.catalogue import openness
@@ -151,14 +151,14 @@ CASES = [
 ]
 
 
-@each(("own", "wanted", "met"), CASES)
+@pytest.mark.parametrize(("own", "wanted", "met"), CASES, ids=case_id)
 def test_expressions(own: str, wanted: str, met: bool) -> None:
     """An expression means what the specification says, in canonical spelling too."""
     assert satisfies(own, wanted) is met
     assert satisfies(canonical_expression(own), canonical_expression(wanted)) is met
 
 
-@each("wrong", ["Apache 2", "MIT OR", "(MIT OR ISC) AND Zlib", "MIT WITH", "no-such-license", "", "MIT, Apache-2.0", "apache", "Llama-3.1-Community"])  # fmt: skip
+@pytest.mark.parametrize("wrong", ["Apache 2", "MIT OR", "(MIT OR ISC) AND Zlib", "MIT WITH", "no-such-license", "", "MIT, Apache-2.0", "apache", "Llama-3.1-Community"], ids=case_id)  # fmt: skip
 def test_what_is_no_expression_is_refused(wrong: str) -> None:
     """A slip is an error that shows how to write one, and the usual license of that name."""
     own = {"apache": "Apache-2.0", "Llama-3.1-Community": "LicenseRef-Llama-3.1-Community"}
@@ -175,7 +175,7 @@ def judged(name: str, workload: Workload | None = None) -> Verdict:
     return check(name, workload, machine=MACHINE)
 
 
-@each("name", ARTICLES)
+@pytest.mark.parametrize("name", ARTICLES, ids=case_id)
 def test_names_of_articles(name: str) -> None:
     """Route, license and the rows on openness are those of the sources beside each name. Of closed models an API is the route; with --private there is none, and the nearest open-weight model that qualifies is at hand."""
     expected, verdict = ARTICLES[name], judged(name)

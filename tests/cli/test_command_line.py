@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.each import each
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS
 from helpers.written import validate
 from selfhost.cli import COMMANDS
@@ -49,7 +48,7 @@ OPTIONS = [
 ]
 
 
-@each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
 def test_an_option_without_a_value_is_never_a_value(
     command: str, flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +80,7 @@ ADDING_UP = {
 DESTINATIONS = {"--runtime-option": "runtime_options"}
 
 
-@each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
 def test_a_repeated_option_drops_nothing_silently(
     command: str, flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,7 +174,7 @@ def test_a_traceback_is_there_for_whoever_asks(
     assert traced.stderr.endswith("IndexError: out of range\n")
 
 
-@each("error", [MemoryError(), OSError(12, "Cannot allocate memory")], ids=repr)
+@pytest.mark.parametrize("error", [MemoryError(), OSError(12, "Cannot allocate memory")], ids=repr)
 def test_too_little_memory_is_no_bug(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import SCHEMAS
 from selfhost.audit.policy import read_policy
 from selfhost.catalogue.spec_rules import read_model_spec
@@ -57,7 +57,9 @@ def limits(kind: str) -> Iterator[tuple[str, Way, float, float]]:
     return below(whole, ())
 
 
-@each("kind, way, limit, beyond", [*limits("spec"), *limits("policy")])
+@pytest.mark.parametrize(
+    ("kind", "way", "limit", "beyond"), [*limits("spec"), *limits("policy")], ids=case_id
+)
 def test_a_number_of_a_file_has_limits(kind: str, way: Way, limit: float, beyond: float) -> None:
     """What an editor takes by the schema is read, and what it marks is refused in its line."""
 
@@ -76,7 +78,7 @@ def test_a_number_of_a_file_has_limits(kind: str, way: Way, limit: float, beyond
     assert "must be " in fault(beyond), fault(beyond)
 
 
-@each("way", MACHINE)
+@pytest.mark.parametrize("way", MACHINE, ids=case_id)
 def test_a_number_of_a_record_has_limits(way: Way) -> None:
     """Also of a part of an entry."""
     for limit, step in zip(MACHINE[way], (-0.0001 if "usable" in str(way) else -1, 1), strict=True):

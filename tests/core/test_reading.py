@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from selfhost.audit import machines
 from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
@@ -337,7 +337,7 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
-@each(("getter", "value", "arguments", "message"), _WRONG)
+@pytest.mark.parametrize(("getter", "value", "arguments", "message"), _WRONG, ids=case_id)
 def test_a_wrong_value_is_one_problem_and_no_value(
     getter: str, value: str, arguments: dict[str, Any], message: str
 ) -> None:

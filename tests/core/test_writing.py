@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import EXAMPLES, RECORDS
 from helpers.written import run
 from selfhost.cli.writing import write_reports
@@ -192,7 +192,7 @@ def test_a_printed_size_parses_back(size: int) -> None:
     assert parse_size(units.decimal(size, up=True)) >= size
 
 
-@each(
+@pytest.mark.parametrize(
     ("parse", "typed", "number"),
     [
         # GB is 10**9, GiB and a bare G are 2**30
@@ -215,6 +215,7 @@ def test_a_printed_size_parses_back(size: int) -> None:
         (parse_rate, "10 MiB/s", 10_485_760),
         (parse_rate, "12500000B/s", 12_500_000),
     ],
+    ids=case_id,
 )
 def test_quantities_as_people_type_them(
     parse: Callable[[str], float], typed: str, number: float
@@ -222,7 +223,7 @@ def test_quantities_as_people_type_them(
     assert parse(typed) == number
 
 
-@each(
+@pytest.mark.parametrize(
     ("parse", "typed"),
     [
         *((parse_size, typed) for typed in ("GB", "-1GB", "16 apples", "1.2.3GB", "9" * 30)),
@@ -231,6 +232,7 @@ def test_quantities_as_people_type_them(
         # nothing is guessed: bits or bytes
         *((parse_rate, typed) for typed in ("100", "100MB", "100mb/s", "50mbps", "0MB/s", "MB/s")),
     ],
+    ids=case_id,
 )
 def test_what_is_no_quantity_is_refused(parse: Callable[[str], float], typed: str) -> None:
     """Nothing is guessed, and the message quotes what was typed."""
@@ -251,8 +253,8 @@ ODD_NUMBERS = (
 )  # fmt: skip
 
 
-@each(("parse", "unit"), READERS)
-@each("typed", ODD_NUMBERS)
+@pytest.mark.parametrize(("parse", "unit"), READERS, ids=case_id)
+@pytest.mark.parametrize("typed", ODD_NUMBERS, ids=case_id)
 def test_a_number_is_typed_in_ascii_digits_alone(
     parse: Callable[[str], float], unit: str, typed: str
 ) -> None:
@@ -261,8 +263,10 @@ def test_a_number_is_typed_in_ascii_digits_alone(
         parse(typed + unit)
 
 
-@each(("parse", "unit"), READERS[:4])
-@each("typed", ["16,5", "1,0000", "1000,000", "1,2,3", ",5", "1.5,000", "1,"])
+@pytest.mark.parametrize(("parse", "unit"), READERS[:4], ids=case_id)
+@pytest.mark.parametrize(
+    "typed", ["16,5", "1,0000", "1000,000", "1,2,3", ",5", "1.5,000", "1,"], ids=case_id
+)
 def test_a_decimal_comma_is_no_mark_of_thousands(
     parse: Callable[[str], int], unit: str, typed: str
 ) -> None:
@@ -286,7 +290,7 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
         assert parse_number(text) == number
 
 
-@each(
+@pytest.mark.parametrize(
     ("printed", "text"),
     [
         (units.binary(5_264_870_912), "4.90 GiB"),
@@ -305,6 +309,7 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
         (units.duration(0.09), "0.09 seconds"),
         (units.duration(1.0), "1 second"),
     ],
+    ids=case_id,
 )
 def test_figures_read_well(printed: str, text: str) -> None:
     """Three digits at most, and the unit says which base."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.public_reports import RECIPES, REPORTS, judged, recipe_judged
 from judge.small import memory_of
 from selfhost import Verdict, Workload, check
@@ -22,7 +22,9 @@ GB = 1_000_000_000
 CATALOGUE = open_catalogue()
 
 
-@each("report", REPORTS, ids=lambda report: f"{report['model']} {report['figure']}")
+@pytest.mark.parametrize(
+    "report", REPORTS, ids=lambda report: f"{report['model']} {report['figure']}"
+)
 def test_the_answer_holds_what_was_reported(report: dict[str, Any]) -> None:
     """A size, a pace or a place that people published lies within the answer to the same question."""
     assert judged(report) != "wrong"
@@ -132,10 +134,11 @@ def test_experts_are_copied_for_batches_of_32_tokens_alone(
     assert (verdict.speed.crossing_seconds > 0) is are_copied
 
 
-@each(
-    "model, most_bytes",
+@pytest.mark.parametrize(
+    ("model", "most_bytes"),
     # as its kind takes, measured; the most that any kind takes
     [("ornith-1.5-9b", 0.32 * GB), ("pixtral-12b-2409", 0.33 * GB), ("deepseek-ocr", 0.9 * GB)],
+    ids=case_id,
 )
 def test_an_encoder_that_was_not_measured_takes_what_others_do(
     model: str, most_bytes: float
@@ -180,10 +183,11 @@ def test_the_option_that_makes_nvfp4_fit_is_named() -> None:
     assert "--max-num-seqs 1" in (card.remedy or "")
 
 
-@each(
-    "free_gib, share",
+@pytest.mark.parametrize(
+    ("free_gib", "share"),
     # of 121.7 GiB: nothing read, and as public reports of a DGX Spark have it
     [(None, "0.82"), (101, "0.82"), (80, "0.65")],
+    ids=case_id,
 )
 def test_vllm_takes_of_a_shared_memory_what_the_system_leaves(
     free_gib: int | None, share: str
@@ -271,10 +275,11 @@ def test_a_picture_takes_what_its_tokens_take() -> None:
     assert large.bytes - small.bytes < 301_400_000 < large.high_bytes - small.high_bytes
 
 
-@each(
+@pytest.mark.parametrize(
     ("share", "route"),
     # of 121.7 GiB: less than its 31 GiB, enough, more than the system leaves
     [("0.1", "api"), ("0.8", "local"), ("0.95", "unknown")],
+    ids=case_id,
 )
 def test_a_share_of_a_shared_memory_is_judged(share: str, route: str) -> None:
     options = {"gpu-memory-utilization": share}
@@ -290,8 +295,8 @@ def test_layers_for_a_gpu_that_is_not_there_are_said_to_be_ignored() -> None:
     assert "ignores ngl" in found.reason
 
 
-@each(
-    "name, word",
+@pytest.mark.parametrize(
+    ("name", "word"),
     [
         ("mtp-Qwen3.8-27B-Q4_0.gguf", "a draft"),
         (
@@ -301,6 +306,7 @@ def test_layers_for_a_gpu_that_is_not_there_are_said_to_be_ignored() -> None:
         ("Qwen3.8-27B-DFlash2-Q4_K_M.gguf", "a draft"),
         ("Qwen3.8-27B-mmproj-F16.gguf", "a projector"),
     ],
+    ids=case_id,
 )
 def test_a_part_is_not_the_model(name: str, word: str) -> None:
     """unsloth/Qwen3.8-27B-GGUF holds them; each was said to need as much as its model."""
@@ -313,8 +319,8 @@ def test_a_tag_of_ollamas_cloud_is_said_to_run_there() -> None:
     assert "run on Ollama's servers and download nothing" in verdict.understood_as[0]
 
 
-@each(
-    "name, id",
+@pytest.mark.parametrize(
+    ("name", "id"),
     [
         # the names of LM Studio's own catalogue
         ("qwen/qwen3-vl-4b", "qwen3-vl-4b-instruct"),
@@ -323,6 +329,7 @@ def test_a_tag_of_ollamas_cloud_is_said_to_run_there() -> None:
         ("nvidia/nemotron-3-nano", "nemotron-3-nano-30b-a3b"),
         ("baidu/ernie-4.5-21b-a3b", "ernie-4.5-21b-a3b"),
     ],
+    ids=case_id,
 )
 def test_lm_studios_names_are_known(name: str, id: str) -> None:
     assert resolve(name, CATALOGUE).spec_id == id

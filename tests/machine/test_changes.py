@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import RECORDS
 from helpers.written import run
 from selfhost import Workload, check
@@ -154,7 +154,7 @@ FAULTS = {
 }  # fmt: skip
 
 
-@each("setting", FAULTS)
+@pytest.mark.parametrize("setting", FAULTS, ids=case_id)
 def test_a_fault_says_what_to_write(setting: str) -> None:
     """A setting that makes no sense is an error with what to write instead, and nothing in it moves a terminal."""
     with pytest.raises(SettingError) as caught:

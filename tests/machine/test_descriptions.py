@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus, profiles
 from selfhost.machine.named import named
@@ -43,7 +43,7 @@ def facts_of(machine: Machine) -> dict[str, Any]:
     }
 
 
-@each("row", [*TABLE["post"], *TABLE["part"]], ids=lambda row: row["text"])
+@pytest.mark.parametrize("row", [*TABLE["post"], *TABLE["part"]], ids=lambda row: row["text"])
 def test_a_description_has_the_facts_that_it_names(row: dict[str, Any]) -> None:
     unsaid: dict[str, Any] = dict.fromkeys(("processor", "gb_per_s"))
     unsaid |= {"gpus": [], "system": "linux", "scope": "host"}
@@ -51,21 +51,21 @@ def test_a_description_has_the_facts_that_it_names(row: dict[str, Any]) -> None:
     assert facts_of(named(row["text"])[0]) == unsaid | stated
 
 
-@each("row", TABLE["refused"], ids=lambda row: row["text"])
+@pytest.mark.parametrize("row", TABLE["refused"], ids=lambda row: row["text"])
 def test_what_is_not_known_is_refused_with_what_to_type(row: dict[str, Any]) -> None:
     with pytest.raises(UnknownMachineError) as caught:
         named(row["text"])
     assert row["remedy"] in (caught.value.remedy or "")
 
 
-@each("name", profiles.names())
+@pytest.mark.parametrize("name", profiles.names(), ids=case_id)
 def test_every_profile_is_found_by_its_name(name: str) -> None:
     """With spaces for what separates its words, too."""
     machine, note = named(name.upper().replace("-", " "))
     assert (machine.name, note) == (name, None)
 
 
-@each("row", shipped_table("products")["product"], ids=lambda row: row["words"])
+@pytest.mark.parametrize("row", shipped_table("products")["product"], ids=lambda row: row["words"])
 def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
     """Unless it is sold with several processors, so that one must be named."""
     if "processor" not in row and "shared" not in row:
@@ -120,13 +120,13 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
     assert machine.sources["memory_total_bytes"]
 
 
-@each(
+@pytest.mark.parametrize(
     ("text", "system"),
     [
         ("i5-8250U 8GB", "Linux"), ("rtx 3060 12gb 32gb", "Linux"), ("vm 16gb 8 vcpu", "Linux"), ("laptop 8gb", "Windows"),
         ("i5-8250U 8GB windows", None), ("docker container 16gb 8 vcpu", None), ("wsl 16gb laptop", None), ("rtx 3060", None),
         ("laptop-ddr4-8gb", None),
-    ],
+    ], ids=case_id,
 )  # fmt: skip
 def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: str | None) -> None:
     """Profiles state theirs."""
@@ -135,14 +135,14 @@ def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: st
     assert said == [system] * (system is not None)
 
 
-@each(
+@pytest.mark.parametrize(
     ("text", "gpus"),
     [
         ("m2 16gb no gpu", []), ("steam deck no gpu", []), ("jetson orin nano no gpu", []), ("g5.xlarge no gpu", []),
         ("core ultra 7 155h without gpu 32gb", []),
         # what it has not is a card
         ("steam deck no dedicated gpu", ["AMD Custom GPU 0405"]), ("m2 16gb no dgpu", ["Apple M2 GPU"]),
-    ],
+    ], ids=case_id,
 )  # fmt: skip
 def test_no_gpu_is_none_at_all(text: str, gpus: list[str]) -> None:
     machine = named(text)[0]

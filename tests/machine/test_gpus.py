@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import COMMON, TESTS
 from selfhost.core.tables import shipped_table
 from selfhost.core.units import words_of
@@ -25,7 +25,7 @@ from selfhost.machine.words import Card, PartOfMachineError, UnknownGpuError, ev
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 
 
-@each("name", ("gpu", "chip"))
+@pytest.mark.parametrize("name", ["gpu", "chip"], ids=case_id)
 def test_a_row_names_a_source(name: str) -> None:
     table = shipped_table(f"{name}s")
     for row in table[name]:
@@ -95,7 +95,7 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
     assert compared > 1000
 
 
-@each("row", TABLE["gpu"], ids=lambda row: row["words"])
+@pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])
 def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -> None:
     """No row hides another, whatever order they stand in; with each memory that it is sold with it has the bandwidth of that one, and a maker. One that shares the machine's RAM has no size."""
     words, name, sizes = row["words"], row["name"], row.get("memory_gib", [])
@@ -183,7 +183,7 @@ def sizes_of(text: str) -> list[tuple[str, float]]:
     ]
 
 
-@each("card", CARDS, ids=lambda card: card.name)
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_a_card_is_found_by_its_drivers_name(card: Card) -> None:
     """In any case, and with each of its sizes; it is that card and no other."""
     for text in (card.name, card.name.lower(), card.label):
@@ -195,7 +195,7 @@ def test_a_card_is_found_by_its_drivers_name(card: Card) -> None:
             assert found.notes == ()
 
 
-@each("card", SHARED, ids=lambda card: card.name)
+@pytest.mark.parametrize("card", SHARED, ids=lambda card: card.name)
 def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: Card) -> None:
     with pytest.raises(PartOfMachineError):
         cards_named(card.name)
@@ -253,7 +253,7 @@ def test_what_is_not_listed_is_refused_with_near_names(text: str, near: str | No
 DESCRIPTIONS = tomllib.loads((TESTS / "machine" / "descriptions.toml").read_text(encoding="utf-8"))
 
 
-@each(("name", "peak"), DESCRIPTIONS["processors"])
+@pytest.mark.parametrize(("name", "peak"), DESCRIPTIONS["processors"], ids=case_id)
 def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
     """Channels x bits x the usual rate, in GB/s."""
     found = cpus.processor_of(name)
@@ -263,14 +263,14 @@ def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
     assert least <= usual <= most
 
 
-@each(
+@pytest.mark.parametrize(
     "name",
     [
         "", "AMD EPYC", "AMD EPYC Processor", "Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) CPU @ 2.20GHz",
         "Intel Xeon Processor (Skylake, IBRS)", "QEMU Virtual CPU version 2.5+", "Common KVM processor", "unknown",
         "AMD Ryzen 7 99999X", "AMD Sempron(tm) 2650 APU", "Apple M2 Pro", "Cortex-A73", "VirtualApple @ 2.50GHz",
         "7840HS", "Radeon 780M", "Intel(R) Core(TM) i7", "AMD Ryzen", "\x00 ryzen \u202e", "i7-\u0663\u0663\u0663\u0663",
-    ],
+    ], ids=case_id,
 )  # fmt: skip
 def test_a_name_that_says_too_little_means_no_processor(name: str) -> None:
     """A virtual machine's name without a number, another maker's chip, a number alone: nothing is guessed from them."""
@@ -287,7 +287,9 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         assert class_of(row["cpu"]) is not None, row["cpu"]
 
 
-@each(("text", "gib", "processors", "cards"), [*CLOUD_TYPES, *DESCRIPTIONS["rented"]])
+@pytest.mark.parametrize(
+    ("text", "gib", "processors", "cards"), [*CLOUD_TYPES, *DESCRIPTIONS["rented"]], ids=case_id
+)
 def test_a_rented_machine_has_its_size_and_its_gpus(
     text: str, gib: int, processors: int, cards: list[str]
 ) -> None:

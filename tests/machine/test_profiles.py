@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.written import run, validate
 from selfhost import check
 from selfhost.judge.checks import Outcome
@@ -64,7 +64,7 @@ def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
     assert cards[0].memory_total_bytes == mib * 2**20
 
 
-@each("profile", ALL, ids=lambda profile: profile.name)
+@pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
 def test_every_profile(profile: Profile) -> None:
     """Each is planning, has a source and a confidence, and says of every fact where it is from or why it is not there."""
     machine = profile.machine
@@ -86,7 +86,7 @@ def test_every_profile(profile: Profile) -> None:
         assert card.unified or fact_of(card.name, "gb_per_s") is not None, card.name
 
 
-@each("profile", ALL[::3], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("profile", ALL[::3], ids=lambda profile: profile.name)
 def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> None:
     """Of every third disk, processor and speed are judged, with a warning where they rest on what is assumed."""
     verdict = check("gpt2", machine=profile.machine, alternatives=False)
@@ -104,7 +104,7 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
         assert outcomes["speed"] is Outcome.WARN
 
 
-@each(
+@pytest.mark.parametrize(
     ("typed", "name"),
     [
         ("Ubuntu 24.04", "github-ubuntu-24.04"), ("G5.XLARGE", "aws-g5.xlarge"), ("g2-standard-4", "gcp-g2-standard-4"),
@@ -113,7 +113,7 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
         ("macos-latest", "github-macos-15"), ("macos-15", "github-macos-15"),
         ("linux_16_core_arm", "github-linux-16-core-arm"),
         ("saas-linux-medium-amd64-gpu-standard", "gitlab-saas-linux-medium-amd64-gpu-standard"),
-    ],
+    ], ids=case_id,
 )  # fmt: skip
 def test_names(typed: str, name: str) -> None:
     """Any case, any separator, and without the provider's name."""

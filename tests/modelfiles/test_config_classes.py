@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import DATA, TRUTH
 from selfhost.catalogue.architecture import Architecture
 from selfhost.core.errors import SpecError
@@ -136,7 +136,7 @@ NOT_FOLLOWED = {
 }  # fmt: skip
 
 
-@each("kind", sorted(NOT_READ))
+@pytest.mark.parametrize("kind", sorted(NOT_READ), ids=case_id)
 def test_a_type_that_is_not_read_is_said_to_be_none(kind: str, tmp_path: Path) -> None:
     """Neither cache nor weights are guessed."""
     found = read(built()[kind]["config"], tmp_path)
@@ -144,7 +144,7 @@ def test_a_type_that_is_not_read_is_said_to_be_none(kind: str, tmp_path: Path) -
     assert f"model_type: {kind}" in found.spec.unknown["architecture"]
 
 
-@each("kind", sorted(built().keys() - NOT_READ))
+@pytest.mark.parametrize("kind", sorted(built().keys() - NOT_READ), ids=case_id)
 def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> None:
     """The parameters of the published class to the last one, and what each layer keeps of a token."""
     entry = built()[kind]
@@ -153,7 +153,7 @@ def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> 
     ) == (True, True)
 
 
-@each("kind", sorted(built().keys() - NOT_READ))
+@pytest.mark.parametrize("kind", sorted(built().keys() - NOT_READ), ids=case_id)
 def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: Path) -> None:
     """Every key gets another value, or is left out as older files do: the figures follow, or the spec says what is not known."""
     entry = built()[kind]

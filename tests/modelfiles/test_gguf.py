@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.ggufs import (
     TYPES,
     gguf,
@@ -64,7 +64,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     assert weights == model["loaded_bytes"]
 
 
-@each("name", measured())
+@pytest.mark.parametrize("name", measured(), ids=case_id)
 def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
     """KV cache, recurrent state and compute buffer equal the measurement to the byte, or of an architecture without a graph the
     buffer is near a guess; the tensors of the spec have the measured bytes."""
@@ -110,7 +110,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
 WEIGHTS = ("weights", "repacked_weights")
 
 
-@each("name", [*measured()][::3])
+@pytest.mark.parametrize("name", [*measured()][::3], ids=case_id)
 def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
     """Of every third file: to the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
     model = measured()[name]

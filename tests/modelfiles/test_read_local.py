@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.ggufs import gguf, make, measured, write
 from helpers.local_models import again, config, problem, safetensors
 from selfhost import Machine, check
@@ -119,7 +119,7 @@ def test_a_path_keeps_the_form_it_was_typed_in(
     assert str(tmp_path) not in spec_text(local.spec)
 
 
-@each("name", measured())
+@pytest.mark.parametrize("name", measured(), ids=case_id)
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
     """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors. It states the parameters that
     its architecture has, as `spec check` counts them."""

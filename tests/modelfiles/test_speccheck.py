@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPEC_FILES
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SpecError
@@ -30,7 +29,7 @@ def _write(folder: Path, name: str, text: str = "", needs: str = NEEDS) -> str:
     return str(path)
 
 
-@each("path", BAD, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fault of the file in one run, each with its line, key and what to write instead, as <fault>.txt has it."""
     monkeypatch.chdir(path.parent)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.local_models import again, config, safetensors, small
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
@@ -47,7 +47,7 @@ def test_an_mlx_model_is_judged_for_mlx(tmp_path: Path) -> None:
 _QUANTIZED = json.loads((TRUTH / "mlx.json").read_text(encoding="utf-8"))["quantized"]
 
 
-@each("made", _QUANTIZED)
+@pytest.mark.parametrize("made", _QUANTIZED, ids=case_id)
 def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Path) -> None:
     """Bits of a weight as mlx.core.quantize makes them of one matrix, scales and biases included; by path and as a spec."""
     file = config(tmp_path, quantization={key: made[key] for key in ("mode", "bits", "group_size")})

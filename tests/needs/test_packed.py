@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
@@ -33,7 +33,9 @@ def computed(model: str, format: str, quantization: str) -> Term:
 # ------------------------------------------------------------------ sizes
 
 
-@each("row", MEASURED["files"], ids=lambda row: f"{row['model']}-{row['quantization']}")
+@pytest.mark.parametrize(
+    "row", MEASURED["files"], ids=lambda row: f"{row['model']}-{row['quantization']}"
+)
 def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
     """Within 0.5 %, and within the stated range, of what somebody published."""
     found = computed(row["model"], row["format"], row["quantization"])
@@ -65,9 +67,10 @@ def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
     assert packed + row["other_bytes"] == pytest.approx(row["bytes"], rel=1e-5)
 
 
-@each(
+@pytest.mark.parametrize(
     "model",
     [spec.id for spec in CATALOGUE.specs() if any(files.format == "mlx" for files in spec.files)],
+    ids=case_id,
 )
 def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
     """Every MLX size that a spec states lies within the computed range and 0.5 %, but for those named here, which no rule gives."""
@@ -102,8 +105,10 @@ SPELLINGS = {
 }  # fmt: skip
 
 
-@each(
-    ("typed", "name"), [(word, name) for name, words in SPELLINGS.items() for word in words.split()]
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [(word, name) for name, words in SPELLINGS.items() for word in words.split()],
+    ids=case_id,
 )
 def test_spellings(typed: str, name: str | None) -> None:
     """The ways in which repositories write a quantization are one name; what no format has is none."""

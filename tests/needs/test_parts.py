@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.needs_of import asked, catalogue, ends, in_gguf, memory, runtime, terms
 from selfhost.core.workload import Workload
 from selfhost.judge.placement import placements
@@ -60,8 +60,8 @@ ON_A_CARD = [
 ]
 
 
-@each("program", ["llama.cpp", "ollama", "llama-cpp-python"])
-@each(("model", "tables", "device_mib"), ON_A_CARD)
+@pytest.mark.parametrize("program", ["llama.cpp", "ollama", "llama-cpp-python"], ids=case_id)
+@pytest.mark.parametrize(("model", "tables", "device_mib"), ON_A_CARD, ids=case_id)
 def test_llama_cpp_keeps_tables_in_ram(
     model: str, tables: int, device_mib: float | None, program: str
 ) -> None:

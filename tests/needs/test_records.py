@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.needs_of import asked, calculate, catalogue, paired, runtime, terms
 from helpers.paths import TRUTH
 from selfhost import needs
@@ -167,7 +167,7 @@ def denoiser(model: str) -> ComponentFile:
     return next(file for file in RUNTIME.parts[model].files if not file.type)
 
 
-@each(("model", "kind"), PUBLISHED_FILES)
+@pytest.mark.parametrize(("model", "kind"), PUBLISHED_FILES, ids=case_id)
 def test_a_published_file_lies_in_the_range(model: str, kind: str) -> None:
     """By the rule alone: without the sizes that are listed. A Q4_K_M of Wan 2.2 was told as 10 %
     less than it is.

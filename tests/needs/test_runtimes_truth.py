@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.needs_of import ends
 from helpers.paths import CONFIGS, TRUTH
 from selfhost import Workload, needs
@@ -221,7 +221,11 @@ def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
     )
 
 
-@each("run", [run for run in truth("whisper")["faster-whisper"] if "audio_seconds" in run])
+@pytest.mark.parametrize(
+    "run",
+    [run for run in truth("whisper")["faster-whisper"] if "audio_seconds" in run],
+    ids=case_id,
+)
 def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
     """Ten minutes of audio with as much text as it writes, on one to four threads: the peak is between the ends, which are at most
     14 % from their middle, and within 8 % of the estimate."""
@@ -336,7 +340,9 @@ def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
     )[1]
 
 
-@each("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])
+@pytest.mark.parametrize(
+    "log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]], ids=case_id
+)
 def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """Within 1 %; of experts in MXFP4, which kernels of some devices pad, 2.5 %; of gpt-oss and others in releases of 2025, 1.5 %."""
     most = 0.01 if log.get("version") == "0.19.0" else 0.015
@@ -344,7 +350,9 @@ def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     assert of_a_log(log)["weights"].bytes == pytest.approx(log["weights_gib"] * GIB, rel=most)
 
 
-@each("log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]])
+@pytest.mark.parametrize(
+    "log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]], ids=case_id
+)
 def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, windows apart, within 2 %."""
     made = Catalogue.open().spec(log["model"]).architecture
@@ -387,21 +395,21 @@ def of_sglang(log: dict[str, Any], size: int | None = None) -> dict[str, Term]:
     return answer(Catalogue.open().spec(log["model"]), "sglang", device, context_tokens=4096)[1]
 
 
-@each("log", [log for log in SGLANG_LOGS if "tokens" in log])
+@pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "tokens" in log], ids=case_id)
 def test_sglang_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, within 0.5 %: of Gemma 3 with windows kept whole."""
     token = of_sglang(log)["kv_cache"].bytes / 4096
     assert log["cache_gib"] * GIB / log["tokens"] == pytest.approx(token, rel=0.005)
 
 
-@each("log", [log for log in SGLANG_LOGS if "weights_gib" in log])
+@pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "weights_gib" in log], ids=case_id)
 def test_sglang_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """Within 4 % and 0.15 GiB, which its allocator keeps of small models; of Gemma 3 it logs less."""
     weights = of_sglang(log)["weights"].bytes / GIB
     assert log["weights_gib"] == pytest.approx(weights, rel=0.055, abs=0.15)
 
 
-@each("log", [log for log in SGLANG_LOGS if "default" in log])
+@pytest.mark.parametrize("log", [log for log in SGLANG_LOGS if "default" in log], ids=case_id)
 def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) -> None:
     """Weights, cache and states take of what was free what our rule leaves them, or a little more in releases before 0.5.23."""
     device_bytes = log["device_mib"] * 2**20
@@ -412,7 +420,7 @@ def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) ->
     assert share <= 1 - reserve.low_bytes / device_bytes
 
 
-@each("log", [log for log in VLLM_LOGS if log["devices"] == 1])
+@pytest.mark.parametrize("log", [log for log in VLLM_LOGS if log["devices"] == 1], ids=case_id)
 def test_vllm_takes_what_its_logs_say_in_all(log: dict[str, Any]) -> None:
     """Weights, one pass, graphs and the rest on one H100: between the ends, and within 5 % of the estimate; of less than 7 GiB, 8 %."""
     terms, parts = of_a_log(log), ("weights", "activation", "beside_torch", "graphs")

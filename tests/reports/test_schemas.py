@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.machines import VM
 from helpers.paths import ROOT, SCHEMAS
 from helpers.written import validate
@@ -37,14 +37,14 @@ def _tool() -> Any:
 TOOL = _tool()
 
 
-@each("name", TOOL.DOCUMENTS)
+@pytest.mark.parametrize("name", TOOL.DOCUMENTS, ids=case_id)
 def test_a_schema_is_what_the_records_say(name: str) -> None:
     """After a change of a record: `python tools/schemas.py`."""
     path = SCHEMAS / f"{name.replace('/', '-')}.json"
     assert path.read_text(encoding="utf-8") == TOOL.text_of(name), "run python tools/schemas.py"
 
 
-@each("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
 def test_a_schema_stands_alone(path: Path) -> None:
     """It is a valid schema, and each reference leads to a definition of the same file."""
     schema = json.loads(path.read_text(encoding="utf-8"))

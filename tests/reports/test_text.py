@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from helpers import report_samples as samples
-from helpers.each import each
 from helpers.paths import RECORDS
 from helpers.screens import drawn
 from selfhost import Workload, check
@@ -59,7 +58,7 @@ def _documents() -> dict[str, Blocks]:
 
 
 DOCUMENTS = {name: tuple(blocks) for name, blocks in _documents().items()}
-each_document = each("document", DOCUMENTS.values(), ids=DOCUMENTS)
+each_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 each_verdict = pytest.mark.parametrize("verdict", VERDICTS.values(), ids=VERDICTS)
 
 

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from helpers.each import each
+import pytest
+
+from helpers.cases import case_id
 from helpers.paths import DATA
 from selfhost.audit.machines import load_machines
 from selfhost.machine.gpus import fact_of
@@ -32,7 +34,7 @@ def machine_of(path: str) -> Machine:
 SAMPLES = sorted(path for path in FLEET.glob("*/*"))
 
 
-@each("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(path: Path) -> None:
     """What has a value says where it was read, what has none why not and how to get it."""
     by_content = machines_of(path)
@@ -151,7 +153,7 @@ def test_capacity_is_the_machine_and_allocatable_a_budget() -> None:
     }
 
 
-@each(
+@pytest.mark.parametrize(
     ("stated", "limit_bytes"),
     [
         ("0", 0),
@@ -162,6 +164,7 @@ def test_capacity_is_the_machine_and_allocatable_a_budget() -> None:
         (True, None),
         ("2Gi", GIB),
     ],
+    ids=case_id,
 )
 def test_a_budget_that_is_zero_or_unreadable_is_never_the_whole_node(
     stated: object, limit_bytes: int | None
@@ -200,9 +203,10 @@ def test_shares_of_a_card_are_no_cards() -> None:
     assert [card.memory_total_bytes for card in cards] == [None] * 2
 
 
-@each(
+@pytest.mark.parametrize(
     ("devices", "allocatable", "cards"),
     [("8", "8", 8), ("8", "6", 6), ("16", "8", 4), ("8", "0", None), ("0", "0", None)],
+    ids=case_id,
 )
 def test_gpus_that_pods_cannot_get_do_not_count(
     devices: str, allocatable: str, cards: int | None
@@ -246,13 +250,14 @@ def test_devices_in_resource_slices_are_unread() -> None:
     assert machines["other"].accelerators == ()
 
 
-@each(
+@pytest.mark.parametrize(
     ("name", "least"),
     [
         ("Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz", "avx512f"),
         ("Intel(R) Core(TM)2 Duo CPU E8400 @ 3.00GHz", "sse4_2"),
         ("Some CPU", None),
     ],
+    ids=case_id,
 )
 def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str | None) -> None:
     """Xeon Gold 6338, as Ansible's facts name it, is Ice Lake with AVX-512; of an unknown name nothing is assumed."""
@@ -265,7 +270,7 @@ def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str
     assert ("instruction_sets" in machine.assumed) is (least is not None)
 
 
-@each(
+@pytest.mark.parametrize(
     ("arch", "label", "word"),
     [
         ("amd64", "m6i.2xlarge", "8375C"),
@@ -273,6 +278,7 @@ def test_a_processor_that_is_named_is_judged_by_its_series(name: str, least: str
         ("arm64", "m6i.2xlarge", None),
         ("amd64", "bare-metal", None),
     ],
+    ids=case_id,
 )
 def test_a_node_is_judged_by_its_cloud_type(arch: str, label: str, word: str | None) -> None:
     """AWS rents m6i on Xeon Platinum 8375C, m6g on Graviton2; a label that nobody sells, or not of that architecture, tells nothing."""

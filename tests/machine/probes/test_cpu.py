@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.recordings import PARTS, Build, part, recorded, text_of
 from selfhost.judge.pace.rates import bandwidth as judged
 from selfhost.machine.probes import bandwidth, linux
@@ -15,7 +15,7 @@ from selfhost.machine.reader import Machine, read_machine
 from selfhost.machine.record import BANDWIDTH
 
 
-@each("name", part("cpuinfo"))
+@pytest.mark.parametrize("name", part("cpuinfo"), ids=case_id)
 def test_recorded_instruction_sets(name: str) -> None:
     """45 processors: what each must and must not show; kernels without a list give None."""
     found = linux.parse_cpuinfo(text_of(name))[1]
@@ -28,12 +28,12 @@ def test_recorded_instruction_sets(name: str) -> None:
     assert linux.parse_cpuinfo(text_of(name))[0]
 
 
-@each(
+@pytest.mark.parametrize(
     ("name", "model"),
     [
         ("x86-zen5.txt", "AMD Ryzen 9 9950X"), ("arm-graviton2-neoverse-n1.txt", "Arm Neoverse-N1"), ("arm-dgx-spark-gb10.txt", "Arm Cortex-X925"),
         ("arm-snapdragon-x-elite.txt", "Qualcomm Oryon"), ("arm-raspberrypi4-v8-pios.txt", "Raspberry Pi 4 Model B"), ("riscv-spacemit-k1.txt", "Spacemit(R) X60"),
-    ],
+    ], ids=case_id,
 )  # fmt: skip
 def test_recorded_models(name: str, model: str) -> None:
     """Arm kernels give part numbers: people know the names."""

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.each import each
 from helpers.paths import MACHINES
 from helpers.recordings import Altered, lawful
 from selfhost.machine.probes.host import RecordedHost
@@ -25,7 +24,7 @@ from selfhost.machine.record import FACTS
 CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))
 
 
-@each("folder", CASES, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
     """Values, unread facts and where limits were found, against what was worked out by hand from the recordings."""
     machine = read_machine(RecordedHost(str(folder / "root")))
@@ -42,7 +41,7 @@ def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
         assert (name in (machine.instruction_sets or ())) == there, name
 
 
-@each("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
 def test_every_recording_has_its_source(folder: Path) -> None:
     """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
     sources = json.loads((folder / "sources.json").read_text())
@@ -146,7 +145,7 @@ def test_what_the_system_refuses_is_unread(number: int, monkeypatch: pytest.Monk
 NUMBERS = [b"0", b"-1", b"max", b"9" * 23, b"1.5", "٣".encode(), b"18446744073709551615"]
 
 
-@each(
+@pytest.mark.parametrize(
     "folder",
     [case for case in CASES if (case / "root" / "sysctl.txt").is_file()],
     ids=lambda path: path.name,

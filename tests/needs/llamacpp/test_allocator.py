@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.llamacpp_truth import architecture, read, records, room, row, rows_of_logits
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
@@ -56,7 +56,7 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     assert sum(inside) >= 0.95 * len(inside)
 
 
-@each("name", sorted(measured()))
+@pytest.mark.parametrize("name", sorted(measured()), ids=case_id)
 def test_every_measured_buffer_is_exact(name: str) -> None:
     """The replay equals what llama.cpp allocated, to the byte, in every measured case of the architecture."""
     wrong = []
@@ -104,7 +104,7 @@ def size_of(id: str, mix: str) -> Term:
     return size
 
 
-@each(("id", "mix", "published"), MEASURED["published"])
+@pytest.mark.parametrize(("id", "mix", "published"), MEASURED["published"], ids=case_id)
 def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -> None:
     """Who has room for the upper end has room for the file, and the middle is near it."""
     size = size_of(id, mix)
@@ -112,7 +112,7 @@ def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -
     assert abs(size.bytes / published - 1) < 0.15
 
 
-@each(("id", "sizes"), MEASURED["listed"])
+@pytest.mark.parametrize(("id", "sizes"), MEASURED["listed"], ids=case_id)
 def test_a_listed_size_lies_in_the_range(id: str, sizes: dict[str, float]) -> None:
     """Of few bits, too, where files of two models differ most."""
     for mix, gigabytes in sizes.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.llamacpp_truth import BARE, kept, room, rows_of_logits
 from helpers.paths import TRUTH
 from selfhost import check
@@ -63,7 +63,7 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
         )
 
 
-@each("name", sorted(truth()["memory"]))
+@pytest.mark.parametrize("name", sorted(truth()["memory"]), ids=case_id)
 def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> None:
     """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with or without flash attention."""
     found = answered(name, truth()["memory"][name])
@@ -74,7 +74,7 @@ def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> Non
     ]
 
 
-@each("name", sorted(truth()["tensor_bytes"]))
+@pytest.mark.parametrize("name", sorted(truth()["tensor_bytes"]), ids=case_id)
 def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str) -> None:
     """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
     architecture, _ = model(name)
@@ -173,7 +173,7 @@ def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(run: dict[str, 
 _SERVERS = [run for run in programs() if run["program"] == "llama-server" and not copied(run)]
 
 
-@each("run", _SERVERS, ids=lambda run: run["name"])
+@pytest.mark.parametrize("run", _SERVERS, ids=lambda run: run["name"])
 def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> None:
     """Of llama-server after one prompt, or one text as long as the context: in a range of at most ± 10 %, 5 % off at most."""
     memory = stated(run)
@@ -184,7 +184,9 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
         assert memory.total_bytes == pytest.approx(peak, rel=0.05)
 
 
-@each("run", on_a_gpu(), ids=lambda run: f"{run['model']} {run['context_tokens']}{run['options']}")
+@pytest.mark.parametrize(
+    "run", on_a_gpu(), ids=lambda run: f"{run['model']} {run['context_tokens']}{run['options']}"
+)
 def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
     """All of a model on a GPU: weights and cache as measured, the sum in its range; else 5 % off."""
     asked = {name: run[name] for name in ("quantization", "context_tokens")}

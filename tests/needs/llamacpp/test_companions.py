@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
 from helpers.machines import machine_with
 from helpers.paths import TRUTH
 from selfhost import Workload
@@ -43,7 +42,7 @@ def needs_of(model: str, **asked: Any) -> Needs:
     return question.needs
 
 
-@each(
+@pytest.mark.parametrize(
     "case",
     MEASURED["blocks"],
     ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers.each import each
+from helpers.cases import case_id
 from helpers.llamacpp_truth import architecture, judged, kept, read, records
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
@@ -29,7 +29,7 @@ def _name(name: str) -> str:
     return name if name.endswith((".weight", ".bias")) or "ssm_" in name else f"{name}.weight"
 
 
-@each("model", sorted(read("tensors.json")["tensors"]))
+@pytest.mark.parametrize("model", sorted(read("tensors.json")["tensors"]), ids=case_id)
 def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
     """Names, shapes, counts and Q4_K_M types equal those of the GGUF file, tensor by tensor, and there is no other tensor."""
     wanted: Counter[tuple[str, tuple[int, ...], str]] = Counter()
@@ -193,7 +193,7 @@ README_BITS = {
 }  # fmt: skip
 
 
-@each("quantization", README_BITS)
+@pytest.mark.parametrize("quantization", README_BITS, ids=case_id)
 def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
     """Every type that llama.cpp's own table lists has its bits per weight, to the last digit printed there."""
     model = "measured/llama-3.1-8b"
@@ -233,7 +233,7 @@ def test_every_row_documents_its_keys() -> None:
         assert ArchitectureRow.from_values(name, values).flags.keys() <= explained_keys, name
 
 
-@each(
+@pytest.mark.parametrize(
     "case",
     read("llamacpp_indexers.json")["cases"],
     ids=lambda case: (
