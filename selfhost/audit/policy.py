@@ -15,7 +15,7 @@ from typing import Any
 from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import DAY, Record, read_by, shortened
-from ..core.tables import TABLES, Document, Remedy, Table, shipped_table
+from ..core.tables import TABLES, Document, Remedy, TomlTable, shipped_table
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
@@ -67,7 +67,7 @@ FACT_KEYS: Mapping[str, tuple[str, str]] = {
 Fault = tuple[int, str, str, Remedy]
 
 
-def _selectors(table: Table, key: str) -> tuple[Selector, ...]:
+def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
     """The selectors that are right; what is wrong with others is noted."""
     texts = {*table.get(key, "tuple[str, ...]")}
     values: Any = table.values.get(key) if texts else None
@@ -101,7 +101,7 @@ def _class_names(document: Document) -> Mapping[str, None]:
     return dict.fromkeys(str(table.get("name")) for table in tables if isinstance(table, dict))
 
 
-def _bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
+def _bounds(table: TomlTable, key: str) -> tuple[tuple[str, int], ...]:
     """`">=15GiB"` or `">=15GiB, <64GiB"`."""
     text = table.get(key, "str")
     bounds: list[tuple[str, int]] = []
@@ -119,7 +119,7 @@ def _bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     return tuple(bounds)
 
 
-def _architecture(table: Table, key: str) -> str | None:
+def _architecture(table: TomlTable, key: str) -> str | None:
     text: str | None = table.get(key, "str")
     if text is not None and text != normal_architecture(text):
         remedy = f'did you mean "{normal_architecture(text)}"?'
@@ -127,9 +127,9 @@ def _architecture(table: Table, key: str) -> str | None:
     return text
 
 
-def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
+def _facts(root: TomlTable, key: str) -> dict[str, tuple[str, Any]]:
     facts: dict[str, tuple[str, Any]] = {}
-    table = root.get(key, "Table")
+    table = root.get(key, "TomlTable")
     if table is None:
         return facts
     cores = table.get("cores", "float")
@@ -150,8 +150,8 @@ def _facts(root: Table, key: str) -> dict[str, tuple[str, Any]]:
     return facts
 
 
-def _needs(root: Table, key: str) -> Workload:
-    table = root.get(key, "Table")
+def _needs(root: TomlTable, key: str) -> Workload:
+    table = root.get(key, "TomlTable")
     if table is None:
         return Workload()
     wishes: dict[str, Any] = {key: bool(table.get(key, "bool")) for key in _NEEDS}
@@ -165,8 +165,8 @@ def _needs(root: Table, key: str) -> Workload:
     return Workload(**wishes)
 
 
-def _classes(root: Table, key: str) -> tuple[MachineClass, ...]:
-    tables: tuple[Table, ...] = root.get(key, TABLES)
+def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
+    tables: tuple[TomlTable, ...] = root.get(key, TABLES)
     classes: list[MachineClass] = []
     names: set[str] = set()
     for table in tables:
@@ -384,7 +384,7 @@ def read_policy(document: Document) -> Policy:
     return policy.replace(models=_labelled(models), exceptions=exceptions)
 
 
-def _model(table: Table, needs: Workload, alike: dict[Workload, Workload]) -> Wanted:
+def _model(table: TomlTable, needs: Workload, alike: dict[Workload, Workload]) -> Wanted:
     """One `[[model]]`. `alike` keeps what was asked, so that equal entries ask the same object."""
     name = table.get("name", "str", required=True) or ""
     stated = {key: table.get(key, Workload._kinds[key], **_LIMITS[key]) for key in ASKED}
@@ -401,7 +401,7 @@ def _model(table: Table, needs: Workload, alike: dict[Workload, Workload]) -> Wa
     )
 
 
-def _together(root: Table, needs: Workload, models: Sequence[Wanted]) -> list[Wanted]:
+def _together(root: TomlTable, needs: Workload, models: Sequence[Wanted]) -> list[Wanted]:
     kept: list[Wanted] = []
     by_name: dict[str, list[Wanted]] = {}
     labelled = _labelled(models) if "together" in root.values else ()
@@ -466,7 +466,7 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     return tuple(labelled)
 
 
-def _exceptions(root: Table, names: Mapping[str, None]) -> tuple[Exemption, ...]:
+def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, ...]:
     kept: list[Exemption] = []
     for index, table in enumerate(root.get("exception", TABLES)):
         stated = table.fields(Exemption)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.records import Record, kind_of, read_by
-from ..core.tables import TABLES, Table, shipped_table
+from ..core.tables import TABLES, TomlTable, shipped_table
 from .spec_values import DTYPES, PACKED
 
 # numbers of layers
@@ -208,9 +208,9 @@ class Architecture(Sized):
         return self.replace(feed_forward=tuple(longer))
 
 
-def read_architecture(root: Table, name: str, kind: type[Architecture]) -> Architecture | None:
+def read_architecture(root: TomlTable, name: str, kind: type[Architecture]) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
-    if (table := root.get(name, "Table")) is None:
+    if (table := root.get(name, "TomlTable")) is None:
         return None
     gguf, transformers = table.get("gguf", "str"), table.get("transformers", "str")
     values = table.fields(kind)
@@ -231,7 +231,7 @@ def read_architecture(root: Table, name: str, kind: type[Architecture]) -> Archi
 
 
 def _part(
-    line: Table, at: Places, part: type[LayerPart], model: Mapping[str, int]
+    line: TomlTable, at: Places, part: type[LayerPart], model: Mapping[str, int]
 ) -> LayerPart | None:
     """One line of a list, None where it is wrong. `model`: sizes of the whole."""
     line.get("at", "Any")
@@ -250,9 +250,9 @@ def _part(
     return None if lacks or not at else record
 
 
-def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places]:
+def _places(lists: Sequence[Sequence[TomlTable]], layers: int) -> dict[TomlTable, Places]:
     """The layers of every line, () where it is wrong; without `at` those that no line names."""
-    places: dict[Table, Places] = {}
+    places: dict[TomlTable, Places] = {}
     for lines in lists:
         taken: set[int] = set()
         is_bounded = 0 < layers >= len(lines)
@@ -275,7 +275,7 @@ def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places
     return places
 
 
-def _numbers(line: Table, layers: int) -> Places:
+def _numbers(line: TomlTable, layers: int) -> Places:
     """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
     at: Any = line.values["at"]
     ends = at.split(":") if isinstance(at, str) and len(at) < 30 else []

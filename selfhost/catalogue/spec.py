@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from ..core.records import DATE, Record, Stated, read_by, shortened, shown
-from ..core.tables import Document, Table, shipped_table
+from ..core.tables import Document, TomlTable, shipped_table
 from . import spec_values
 from .architecture import Architecture, Sized, read_architecture
 from .spec_values import FORMATS, PLAIN_DTYPES
@@ -219,7 +219,7 @@ class Availability(Stated):
         return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
 
 
-def _license(root: Table, key: str, kind: type[License]) -> License | None:
+def _license(root: TomlTable, key: str, kind: type[License]) -> License | None:
     """A table of its own, or the id of a row of specs/common/licenses.toml."""
     if not isinstance(id := root.values.get(key), str):
         terms: License | None = root.get(key, "License", kind=kind)
@@ -234,8 +234,8 @@ def _license(root: Table, key: str, kind: type[License]) -> License | None:
     return kind(**{"id": id, **row, **lists})
 
 
-def _embedding(root: Table, key: str) -> int | None:
-    if (table := root.get(key, "Table")) is None:
+def _embedding(root: TomlTable, key: str) -> int | None:
+    if (table := root.get(key, "TomlTable")) is None:
         return None
     length: int | None = table.get("length", "int", required=True, minimum=1)
     table.close()
@@ -246,8 +246,8 @@ def _embedding(root: Table, key: str) -> int | None:
 HEARD_SECONDS = 30
 
 
-def _needs(root: Table, key: str, kind: type[StatedNeeds]) -> StatedNeeds | None:
-    table: Table | None = root.get(key, "Table")
+def _needs(root: TomlTable, key: str, kind: type[StatedNeeds]) -> StatedNeeds | None:
+    table: TomlTable | None = root.get(key, "TomlTable")
     if table is None:
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)

@@ -10,7 +10,7 @@ from operator import ge, gt, le
 from typing import Any
 
 from ..core.records import Record, shortened
-from ..core.tables import Document, Path, Remedy, shipped_table
+from ..core.tables import Document, KeyPath, Remedy, shipped_table
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
@@ -18,7 +18,7 @@ from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
 Misfit = tuple[str, str, str]
-_Fault = tuple[Path, str, Remedy]
+_Fault = tuple[KeyPath, str, Remedy]
 
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
@@ -114,7 +114,7 @@ _READ_APART = (
 )  # fmt: skip
 
 
-def _file_faults(document: Document, path: Path, files: PublishedFiles) -> Iterator[_Fault]:
+def _file_faults(document: Document, path: KeyPath, files: PublishedFiles) -> Iterator[_Fault]:
     sizes = value_at(document.values, (*path, "bytes"))
     if not files.unsized and sizes in (None, {}):
         missing = "is missing" if sizes is None else "is empty"
@@ -129,7 +129,7 @@ def _file_faults(document: Document, path: Path, files: PublishedFiles) -> Itera
 
 
 def _name_faults(
-    document: Document, path: Path, quantization: str | None, format: str | None
+    document: Document, path: KeyPath, quantization: str | None, format: str | None
 ) -> Iterator[_Fault]:
     choices = QUANTIZATIONS.get(format or "", ())
     if quantization and choices and quantization not in choices:
@@ -151,7 +151,7 @@ def _row_faults(model: Architecture) -> Iterator[_Fault]:
 
 
 def _layer_faults(
-    document: Document, path: Path, part: LayerPart, model: Architecture
+    document: Document, path: KeyPath, part: LayerPart, model: Architecture
 ) -> Iterator[_Fault]:
     """What the kind of a layer must state and its line has not, and what says nothing with it."""
     rules, line = shipped_table("model_files")["layer_keys"], value_at(document.values, path)
@@ -193,7 +193,7 @@ def _key_faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
             )
 
 
-def value_at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: KeyPath) -> Any:
     """What stands at the path in the values of a file; None where nothing does."""
     for part in path:
         places = range(len(value)) if isinstance(value, list) else ()

@@ -20,11 +20,12 @@ from .records import Record, fault_of, shortened, shown
 from .stored import Store, shipped_store, store_of
 from .units import filled, is_slip, nearest
 
-Path = tuple[str | int, ...]
+# where a value stands in a file: `("files", 0, "bytes")` is `bytes` of the first table of `files`
+KeyPath = tuple[str | int, ...]
 # what to write instead, or what finds it
 Remedy = str | None | Callable[[], str | None]
 # the file, the line, the place in it, what is wrong, what to write instead
-_Fault = tuple[str, int | None, Path, str, Remedy]
+_Fault = tuple[str, int | None, KeyPath, str, Remedy]
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
@@ -53,12 +54,12 @@ class Document:
     def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
         self.file, self.values, self.text = file, values, text
         # the whole file as one table
-        self.root = Table(self, (), values)
-        self._faults: list[tuple[Path, str, Remedy]] = []
+        self.root = TomlTable(self, (), values)
+        self._faults: list[tuple[KeyPath, str, Remedy]] = []
         self._unusable: Unreadable | None = None
-        self._lines: Mapping[Path, int] = {}
+        self._lines: Mapping[KeyPath, int] = {}
         # what was read of it, each with its place
-        self.records: list[tuple[Path, Record]] = []
+        self.records: list[tuple[KeyPath, Record]] = []
         # by the key that it states: a file beside this one
         self.parts: dict[str, Document] = {}
 
@@ -91,7 +92,7 @@ class Document:
         document._unusable = fault
         return document
 
-    def add(self, path: Path, message: str, remedy: Remedy = None) -> None:
+    def add(self, path: KeyPath, message: str, remedy: Remedy = None) -> None:
         """Note a fault of the value at `path`, or that it is missing there. A remedy that takes
         long to find is given as a function, which is called where the fault is listed.
         """
@@ -158,7 +159,7 @@ class Document:
         faults.sort(key=lambda fault: (fault[0] != self.file, fault[1] or 0))
         return faults
 
-    def line(self, path: Path) -> int | None:
+    def line(self, path: KeyPath) -> int | None:
         """The line of what stands at `path` or around it; None for the file and of a package."""
         if self.text is None and self.file.endswith(".toml") and os.path.isfile(self.file):
             # the stored form of a checkout's file: its text tells the line
@@ -170,13 +171,13 @@ class Document:
         return self._lines.get(path)
 
 
-class Table:
+class TomlTable:
     """One table: getters that note a problem and return None, of lists what is right in them, where
     the value is missing or wrong. What it may be is said as `fault_of` takes it; `required`: a
     missing key is noted too. `close()` notes every key that nobody asked for.
     """
 
-    def __init__(self, document: Document, path: Path, values: Mapping[str, Any]) -> None:
+    def __init__(self, document: Document, path: KeyPath, values: Mapping[str, Any]) -> None:
         self.document, self.path, self.values = document, path, values
         # a set that keeps its order
         self._known: dict[str, None] = {}
@@ -194,8 +195,8 @@ class Table:
         example: object = None,
         **limits: Any,
     ) -> Any:
-        """The value of a field with that annotation: text, a number, a `Table`, `Any`, several of
-        one, or a record of the `kind` in `limits`; `example` is what to write if it is missing.
+        """The value of a field with that annotation: text, a number, a `TomlTable`, `Any`, several
+        of one, or a record of the `kind` in `limits`; `example` is what to write if it is missing.
         """
         self._known[key] = None
         value, kind = self.values.get(key), annotation.removesuffix(" | None")
@@ -209,7 +210,7 @@ class Table:
             self.problem(key, "is missing", remedy)
         return _EMPTY.get(kind.partition("[")[0])
 
-    def _right(self, path: Path, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
+    def _right(self, path: KeyPath, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
         outer, inner, kind, is_plain = _parts_of(annotation)
         if outer == "Any":
             return value
@@ -223,8 +224,8 @@ class Table:
         if is_plain:
             return " ".join(value.split()) if limits.get("lines") else kind(value)
         if outer not in _EMPTY:
-            table = Table(self.document, path, value)
-            return table if outer == "Table" else table.as_record(**limits)
+            table = TomlTable(self.document, path, value)
+            return table if outer == "TomlTable" else table.as_record(**limits)
         is_of_plain_values = outer == "tuple" and _parts_of(inner)[3]
         if is_of_plain_values and len(value) > MAX_LISTED:
             message = f"lists {len(value):,} values, and at most {MAX_LISTED:,} are read"
@@ -277,7 +278,7 @@ class Table:
                     self.problem(key, "is not a known key", f"did you mean {known}?")
 
 
-TABLES = "tuple[Table, ...]"
+TABLES = "tuple[TomlTable, ...]"
 # of what is no table or record
 _KINDS: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple": list}
 # what stands for several that are missing or wrong
@@ -306,7 +307,7 @@ def _problem(fault: _Fault) -> Problem:
     )
 
 
-def key_name(path: Path) -> str:
+def key_name(path: KeyPath) -> str:
     """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
     text = ""
     for part in path:
@@ -402,14 +403,14 @@ _PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*="
 _PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
 
 
-def _lines_of(text: str) -> dict[Path, int]:
+def _lines_of(text: str) -> dict[KeyPath, int]:
     """The line of each table, each key, and each row of a list where every row has one."""
     import tomllib
 
-    lines: dict[Path, int] = {}
+    lines: dict[KeyPath, int] = {}
     # how many there were of each list of tables
-    counts: Counter[Path] = Counter()
-    table: Path = ()
+    counts: Counter[KeyPath] = Counter()
+    table: KeyPath = ()
     for line, statement, rows in _statements(text):
         is_header = statement[0] == "["
         # most statements are `[[name]]` and `key = value` on one line, whose parts have no other

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..core import __version__
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Form, Record, Unread, fault_of, kind_of, read_by, shown
-from ..core.tables import TABLES, Document, Table, shipped_table
+from ..core.tables import TABLES, Document, TomlTable, shipped_table
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -430,7 +430,7 @@ def without_null(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _values(table: Table, record: type[Record]) -> dict[str, Any]:
+def _values(table: TomlTable, record: type[Record]) -> dict[str, Any]:
     """The fields of a record that a JSON object states; what is wrong is noted."""
     values: dict[str, Any] = {}
     for name, kind in record._kinds.items():

@@ -18,7 +18,7 @@ from ..catalogue.spec_rules import read_model_spec, value_at
 from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
-from ..core.tables import Document, Path, shipped_table
+from ..core.tables import Document, KeyPath, shipped_table
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
@@ -198,7 +198,7 @@ def checked_spec(path: str) -> ModelSpec:
     return spec.replace(origin=path)
 
 
-def _note(document: Document, place: Path, fault: str, **values: object) -> None:
+def _note(document: Document, place: KeyPath, fault: str, **values: object) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
     message, remedy = (text.format(**values) for text in TEXTS["spec_faults"][fault])
     document.add(place, message, remedy)
@@ -236,10 +236,10 @@ def _id_of(document: Document) -> str | None:
     return next((text for _, text in _texts(document, "id")), None)
 
 
-def _texts(document: Document, *path: str) -> list[tuple[Path, str]]:
+def _texts(document: Document, *path: str) -> list[tuple[KeyPath, str]]:
     """The text or the list of texts at a path, each with its own path."""
     value: Any = value_at(document.values, path)
-    places: list[Path] = [path]
+    places: list[KeyPath] = [path]
     if isinstance(value, list):
         places = [(*path, index) for index in range(len(value))]
     texts = ((place, value_at(document.values, place)) for place in places)

@@ -26,7 +26,7 @@ from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.files import MAX_DEPTH, MAX_SIGNS, Unreadable, parse_json
 from selfhost.core.records import DATE, Record
-from selfhost.core.tables import MAX_FILE_BYTES, TABLES, Document, Table
+from selfhost.core.tables import MAX_FILE_BYTES, TABLES, Document, TomlTable
 from selfhost.machine.reader import Machine
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.safetensors import shards_in
@@ -279,7 +279,7 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
     document = Document.read("x.toml", text)
     root = document.root
     root.get("nothing", "str", required=True)
-    for table in (root.get("a", "Table"), root.get("t", "Table"), *root.get("l", TABLES)):
+    for table in (root.get("a", "TomlTable"), root.get("t", "TomlTable"), *root.get("l", TABLES)):
         table.get("nothing", "str", required=True)
     inner = root.get("l", TABLES)[1].get("z", TABLES)[0]
     inner.get("nothing", "str", required=True)
@@ -363,7 +363,7 @@ def test_no_bytes_raise(content: bytes) -> None:
         assert document.values == {}
     last = content.count(b"\n") + 1
     assert all(problem.line is None or 1 <= problem.line <= last for problem in document.problems)
-    assert isinstance(document.root, Table)
+    assert isinstance(document.root, TomlTable)
 
 
 class Pair(Record):

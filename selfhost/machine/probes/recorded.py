@@ -10,7 +10,7 @@ from typing import Any
 from ...core.errors import MachineFileError
 from ...core.files import Unreadable, parse_json, text_of
 from ...core.records import Record, kind_of, read_by
-from ...core.tables import TABLES, Document, Table
+from ...core.tables import TABLES, Document, TomlTable
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
 
 _WRITE_IT = "copy it from the machine again, or leave it out"
@@ -100,19 +100,19 @@ def read_facts(file: str, content: bytes) -> dict[str, Any]:
     table = document.root
     table.fields(RecordedFacts)
     for key, kind in (("memory", RecordedMemory), ("cores", RecordedCores)):
-        part: Table | None = table.get(key, "Table")
+        part: TomlTable | None = table.get(key, "TomlTable")
         if part is not None:
             part.fields(kind)
     for adapter in table.get("display_adapters", TABLES):
         adapter.fields(RecordedAdapter)
-    volumes: Mapping[str, Table] = table.get("space", "Mapping[str, Table]")
+    volumes: Mapping[str, TomlTable] = table.get("space", "Mapping[str, TomlTable]")
     for volume in volumes.values():
         volume.fields(RecordedSpace)
     for key in ("mounts", "registry"):
-        texts: Table | None = table.get(key, "Table")
+        texts: TomlTable | None = table.get(key, "TomlTable")
         if texts is not None:
             _check_texts(texts)
-    nvml: Table | None = table.get("nvml", "Table")
+    nvml: TomlTable | None = table.get("nvml", "TomlTable")
     if nvml is not None:
         _check_nvml(nvml)
     table.note_slips()
@@ -143,18 +143,18 @@ def _right_values(document: Document) -> dict[str, Any]:
     return {**document.values}
 
 
-def _check_texts(table: Table) -> None:
+def _check_texts(table: TomlTable) -> None:
     """Note each value that is no text. An empty one is right: a variable may be so."""
     for key, value in table.values.items():
         if not isinstance(value, str):
             table.problem(key, f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"')
 
 
-def _check_nvml(nvml: Table) -> None:
+def _check_nvml(nvml: TomlTable) -> None:
     """`gpus` lists for each GPU what programs can have of it: itself, or its instances."""
     nvml.fields(RecordedNvml)
     for index, parts in enumerate(nvml.get("gpus", "tuple[Any, ...]")):
         # a table of its own for each, which a list of lists cannot name
-        gpu = Table(nvml.document, (*nvml.path, "gpus"), {str(index): parts})
+        gpu = TomlTable(nvml.document, (*nvml.path, "gpus"), {str(index): parts})
         for part in gpu.get(str(index), TABLES):
             part.fields(RecordedGpu)
