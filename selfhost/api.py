@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
 
-_READ_IT = "a record is read by machine=Machine.{}(…)"
 # parts of a computer, which the argument `machine` names
 _PARTS_OF_MACHINES = ("gpu", "gpus", "ram", "memory")
 _ONLY_OF_RANK = ("top", "use", "modality")
@@ -218,6 +217,10 @@ def _machine_with(part: str, stated: object) -> str:
     return f'machine="{named}" for a computer with that GPU, or with its RAM {example}'
 
 
+def _how_to_read(reader: str) -> str:
+    return f"a record is read by machine=Machine.{reader}(…)"
+
+
 def _with_defaults(
     models: Sequence[Model],
     workload: Workload | None,
@@ -232,7 +235,7 @@ def _with_defaults(
         ("workload", (workload,), (Workload, type(None)), ""),
         ("specs", (specs,), (list, tuple), ""),
         ("each of specs", specs, (str, os.PathLike), ""),
-        ("machine", (machine,), (Machine, str, type(None)), _READ_IT.format(reader)),
+        ("machine", (machine,), (Machine, str, type(None)), _how_to_read(reader)),
     ):
         for value in values:
             expect_type(name, value, types, remedy)
@@ -257,7 +260,7 @@ def _with_defaults(
             machine, note = named(machine)
         except SelfhostError as error:
             # of a traceback only the text is seen
-            error.remedy = f"{error.remedy}; {_READ_IT.format('from_file')}"
+            error.remedy = f"{error.remedy}; {_how_to_read('from_file')}"
             error.args = (f"{error.message}; {error.remedy}",)
             raise
     return open_catalogue(specs), asked, machine or Machine.read(), (note,) if note else ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import ceil
 
 from .. import needs as need
@@ -19,6 +20,7 @@ from ..catalogue.spec_values import TRAINED_FOR
 from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
+from ..core.templates import fill
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.devices import (
     LEFT_PERCENT,
@@ -82,16 +84,8 @@ def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> 
     return " ".join((*(f"$env:{name}='{value}';" for name, _, value in pairs), command))
 
 
-def fill_blanks(template: str, values: Values) -> str:
-    """The template with its blanks filled; "" where the value of one is not known."""
-    line = template
-    for key, value in values.items():
-        blank = "{" + key + "}"
-        if blank in line:
-            if value is None:
-                return ""
-            line = line.replace(blank, value)
-    return line
+# a line of a user's runtime may hold braces of its own
+_fill = partial(fill, keep_unknown=True)
 
 
 def _waiting(judged: Judged) -> int:
@@ -124,6 +118,9 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "gpu_layers": layers * (size - cache.get("host", 0)) // max(1, size),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
+    for key in ("device", "input", "parts"):
+        # words of the runtime's own tables, which may have places too
+        values[key] = _fill(values[key] or "", values) or None
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
     is_wanted = {
         "remote_code": spec.safety.remote_code,
@@ -134,7 +131,7 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         "guidance": spec.family in runtime.guided_families,
     }
     words = {
-        name: fill_blanks(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
+        name: _fill(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
         for name in BLANKS
     }
     return values | words
@@ -353,15 +350,13 @@ def _run_lines(
         templates = _templates(launch, values)
     else:
         templates = [template]
-    line = next(filter(None, (fill_blanks(text, values) for text in templates)), "")
+    line = next(filter(None, (_fill(text, values) for text in templates)), "")
     # those of the program that were asked for; "" for one that it has not
     options = [
-        getattr(runtime.named_options.get(name), "line", "").replace("{value}", value)
+        _fill(getattr(runtime.named_options.get(name), "line", ""), {"value": value})
         for name, value in launch.workload.runtime_options.items()
     ]
-    options += [
-        fill_blanks(runtime.options[key], values) for key in needed if key in runtime.options
-    ]
+    options += [_fill(runtime.options[key], values) for key in needed if key in runtime.options]
     # by an option, by a variable, or by the command, which says it anyway
     command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
     stated = (*runtime.options, *runtime.settings, *_IF_IT_CAN)
@@ -369,9 +364,7 @@ def _run_lines(
     if unset or not line or not all(options):
         return ()
     line = " ".join((line, *options))
-    settings = [
-        fill_blanks(runtime.settings[key], values) for key in needed if key in runtime.settings
-    ]
+    settings = [_fill(runtime.settings[key], values) for key in needed if key in runtime.settings]
     if not settings:
         return (line,)
     address = (runtime.settings["address"],) if "address" in runtime.settings else ()
@@ -445,7 +438,7 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> tuple[str, ...
     if launch.spec.modality == "embedding" and machine.system != "windows":
         values = _values_of(launch)
         if values["batch_tokens"] is not None and "long_embedding" in runtime.commands:
-            line = fill_blanks(runtime.commands["long_embedding"], values)
+            line = _fill(runtime.commands["long_embedding"], values)
             return (line,) if line else ()
     return _run_lines(launch, runtime.command, with_server=with_server)
 
@@ -488,7 +481,7 @@ def _lines_of_own_files(launch: Launch) -> tuple[str, ...]:
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
     if "{repository}" not in template or is_misread:
         return ()
-    return _run_lines(launch, template.replace("{repository}", typed))[:1]
+    return _run_lines(launch, _fill(template, {"repository": typed}))[:1]
 
 
 def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
@@ -510,9 +503,8 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
 
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
-    line = launch.runtime.commands.get("file", "").replace(
-        "{file}", _shell_path(path, launch.machine)
-    )
+    typed = _shell_path(path, launch.machine)
+    line = _fill(launch.runtime.commands.get("file", ""), {"file": typed})
     settings = launch.runtime.settings_of(launch.workload.runtime_options)
     if projector and settings.get("projector") != "none":
         line = line.replace(" -c ", f" --mmproj {_shell_path(projector, launch.machine)} -c ", 1)
@@ -540,12 +532,12 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
         # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
         name = repository.rpartition("/")[2].removesuffix("-hf")
         lacks = f"# this catalogue knows no published {kind} files of {spec.name}; look first at"
-        page = fill_blanks(conversion.look_first, {"name": name, "quantization": kind})
+        page = _fill(conversion.look_first, {"name": name, "quantization": kind})
         comments = [lacks, f"# {page}", *comments]
     blanks = {
         "repository": repository,
         "model": model,
-        "file": fill_blanks(conversion.file, {"model": spec.id, "quantization": kind}),
+        "file": _fill(conversion.file, {"model": spec.id, "quantization": kind}),
         "quantization": kind,
         "type": conversion.types.get(kind) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
@@ -557,10 +549,10 @@ def recipe(launch: Launch) -> tuple[tuple[str, ...], str, str | None] | None:
     projector = conversion.projector if spec.modality == "vision" and not is_left_out else ""
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
-        fill_blanks(download, blanks),
-        fill_blanks(conversion.convert, {**blanks, "file": converted}),
-        fill_blanks(conversion.quantize, blanks) if is_quantized_after else "",
-        fill_blanks(projector, blanks),
+        _fill(download, blanks),
+        _fill(conversion.convert, {**blanks, "file": converted}),
+        _fill(conversion.quantize, blanks) if is_quantized_after else "",
+        _fill(projector, blanks),
     )
     lines = (*comments, *conversion.tools, *filter(None, programs))
     return lines, blanks["file"], blanks["projector"] if projector else None
@@ -592,5 +584,5 @@ def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:
     keys += ["keeps_activations"] * (not workload.checkpointing)
     # it would start a process on each of several accelerators
     keys += ["replicated"] * (launch.leaves_cards and len(launch.cards_used) == 1)
-    options = [texts[key].replace("{devices}", "1") for key in keys if key in texts]
-    return install, " ".join((fill_blanks(command, values), *options))
+    options = [_fill(texts[key], {"devices": 1}) for key in keys if key in texts]
+    return install, " ".join((_fill(command, values), *options))

@@ -19,6 +19,7 @@ from ..core import units
 from ..core.errors import InputError, SpecError, UnknownModelError, WorkloadError, one_line
 from ..core.records import Record
 from ..core.tables import shipped_table
+from ..core.templates import fill
 from ..core.units import canonical
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
@@ -171,7 +172,7 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     facts = shipped_table("names")["searched"]
     if re.fullmatch(facts["size"], word) is None:
         return any(canonical(word) in canonical(name) for name in names)
-    whole = re.compile(facts["whole_size"].format(re.escape(word)))
+    whole = re.compile(fill(facts["whole_size"], {"size": re.escape(word)}))
     return any(whole.search(name.lower().replace(" ", "-")) for name in names)
 
 

@@ -19,7 +19,7 @@ from ..core import units
 from ..core.quoting import shell_word, shell_words
 from ..core.records import Record
 from ..core.tables import refusal, sentences, shipped_table
-from ..core.units import filled
+from ..core.templates import fill
 from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
@@ -28,7 +28,7 @@ from ..judge.question import ask
 from ..judge.record import Outcome, Question, Report, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs
-from .commands import bytes_worth_bounding, fill_blanks
+from .commands import bytes_worth_bounding
 from .understood import judged_for, understand
 from .verdicts import check_with
 
@@ -340,7 +340,7 @@ def _growth(
         bytes=bytes,
         bound=bound or None,
         unbound_bytes=unbound_bytes,
-        why=filled(words["why"], figures),
+        why=fill(words["why"], figures),
     )
 
 
@@ -364,11 +364,11 @@ def _conversations(
     if most and state_bytes and (generates or parallel > 1):
         usual = generates * min(state_bytes * parallel + kept, most)
         mib = -(-(usual if prompt_cache_bytes is None else prompt_cache_bytes) // units.MIB)
-        bound = service.bounds.get("prompt_cache", "").replace("{mib}", str(mib))
+        bound = fill(service.bounds.get("prompt_cache", ""), {"mib": mib}, keep_unknown=True)
         yield _growth("prompts", mib * units.MIB, bound, most)
     if more:
         bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
-        bound = bound.replace("{context_checkpoints}", str(copies))
+        bound = fill(bound, {"context_checkpoints": copies}, keep_unknown=True)
         yield _growth("checkpoints", more * (copies > counted), bound, more)
 
 
@@ -392,7 +392,7 @@ def _to_start(
             arguments += bound.split()
     fetch = None
     if service.fetch and words:
-        fetch = service.fetch.replace("{name}", shell_word(words[0]))
+        fetch = fill(service.fetch, {"name": shell_word(words[0])}, keep_unknown=True)
     return tuple(arguments), environment, fetch
 
 
@@ -407,7 +407,7 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[li
     bounds = ("users", "share") if workload.parallel > 1 else ("share",)
     templates = [runtime.settings.get(key, "") for key in values]
     templates += [service.bounds.get(key, "") for key in bounds]
-    options = [fill_blanks(template, values) for template in templates]
+    options = [fill(template, values, keep_unknown=True) for template in templates]
     # of a repository a file is named as it is there
     option = runtime.commands.get("named", "").partition(" {file_name}")[0].rpartition(" ")[2]
     for line in verdict.commands:
@@ -425,4 +425,5 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[li
         "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
     }
-    return fill_blanks(runtime.commands.get("file", ""), values).split()[count:], options
+    command = fill(runtime.commands.get("file", ""), values, keep_unknown=True)
+    return command.split()[count:], options

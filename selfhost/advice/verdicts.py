@@ -17,6 +17,7 @@ from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.records import Record
+from ..core.templates import fill
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy, reads_context
@@ -224,7 +225,9 @@ def _note_on_conversations(judged: Judged, to_type: Steps) -> tuple[str, ...]:
     if runtime is None or is_bounded or not judged.fits:
         return ()
     more, kept = bytes_worth_bounding(judged, runtime), str(runtime.context_checkpoints)
-    option = runtime.options.get("checkpoints", "").replace("{context_checkpoints}", kept)
+    option = fill(
+        runtime.options.get("checkpoints", ""), {"context_checkpoints": kept}, keep_unknown=True
+    )
     program = runtime.service.program if runtime.service is not None else runtime.name
     figures = {"more": more, "runtime": runtime.name, "kept": runtime.kept_checkpoints}
     figures |= {"users": workload.parallel if workload.parallel > 1 else None, "program": program}
@@ -361,7 +364,7 @@ def _steps_of_published(launch: Launch, first: tuple[str, ...], lines: tuple[str
         setup.append("# not verified: that the repository holds this file")
     parts = None if question.local_files else launch.runtime.parts.get(launch.spec.id)
     for part in parts.files if parts is not None else ():
-        name = part.file.replace("{quantization}", quantization or "")
+        name = fill(part.file, {"quantization": quantization or ""}, keep_unknown=True)
         setup.append(f"hf download {part.repository} {name} --local-dir models")
     kind = _LISTED if is_listed else _UNLISTED
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)

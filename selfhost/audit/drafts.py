@@ -17,6 +17,7 @@ from ..core import units
 from ..core.files import Unreadable
 from ..core.records import shown
 from ..core.tables import expression, shipped_table
+from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, named, profiles
 from ..machine.changes import with_implied
@@ -118,7 +119,7 @@ class MachineDraft:
     def put_home(self, volumes: Iterable[Sequence[Any]], home: str, source: str) -> None:
         """State the places in the home folder where runtimes store models: all on the volume (mount
         point, free and whole bytes, kind of file system) with the longest mount point above it.
-        `source` has `{}` for that.
+        `source` is a template with `mount` for that.
         """
         above = [
             (len(mount), mount, whole(free), whole(total), plain(kind, 60))
@@ -139,7 +140,7 @@ class MachineDraft:
             "writable": None,
         }
         disks = [{"purpose": purpose, **place} for purpose in PURPOSES]
-        self.put("disks", disks, source.replace("{}", mount))
+        self.put("disks", disks, fill(source, {"mount": mount}))
         reason = "the system does not say which account would store the model"
         self.lacks(" ".join(f"disks.{purpose}.writable" for purpose in PURPOSES), reason)
 

@@ -16,6 +16,7 @@ from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import DAY, Record, read_by, shortened
 from ..core.tables import TABLES, Document, Remedy, TomlTable, shipped_table
+from ..core.templates import fill
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
@@ -41,14 +42,14 @@ _OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds 
 # what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
 # named several times
 ASKED: Mapping[str, str] = {
-    "context_tokens": "{} tokens",
-    "quantization": "{}",
-    "runtime": "{}",
-    "min_tokens_per_second": "{:g} tokens/s",
-    "parallel": "{} in parallel",
-    "kv_cache_type": "{} cache",
-    "audio_seconds": "{} seconds of audio",
-    "draft": "drafted by {}",
+    "context_tokens": "{value} tokens",
+    "quantization": "{value}",
+    "runtime": "{value}",
+    "min_tokens_per_second": "{value} tokens/s",
+    "parallel": "{value} in parallel",
+    "kv_cache_type": "{value} cache",
+    "audio_seconds": "{value} seconds of audio",
+    "draft": "drafted by {value}",
 }
 _LIMITS: Mapping[str, Mapping[str, Any]] = {
     **{key: Workload._keys[key].limits for key in ASKED},
@@ -88,7 +89,7 @@ def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
         name = selector.pattern
         if selector.kind == "class" and name not in names:
             remedy, near = f'add [[class]] with name = "{name}"', [*islice(names, _MOST_COMPARED)]
-            meant = table.document.did_you_mean(name, near, remedy, '"class:{}"')
+            meant = table.document.did_you_mean(name, near, remedy, '"class:{name}"')
             table.document.add(path, f'no [[class]] has the name "{name}"', meant)
     return tuple(kept)
 
@@ -452,7 +453,8 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
         for key, words in ASKED.items() if names[wanted.label] > 1 else ():
             value = getattr(wanted.asked, key)
             if value is not None and (key, value) != ("parallel", 1):
-                parts.append(words.format(value))
+                shown = f"{value:g}" if isinstance(value, float) else value
+                parts.append(fill(words, {"value": shown}))
         if names[wanted.label] > 1:
             parts += ["runtime installed"] * wanted.require_runtime
             parts += [f"on {' '.join(map(str, wanted.machines))}"] * bool(wanted.machines)
@@ -475,7 +477,7 @@ def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, 
         if model is not None and model not in names:
             remedy = "write the name as its [[model]] does, or remove the exception"
             near = [*islice(names, _MOST_COMPARED)]
-            meant = table.document.did_you_mean(model, near, remedy, '"{}"')
+            meant = table.document.did_you_mean(model, near, remedy, '"{name}"')
             table.problem("model", f'no [[model]] has the name "{model}"', meant)
         kept.append(Exemption(index=index, **stated))
     return tuple(kept)

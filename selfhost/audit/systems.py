@@ -98,7 +98,7 @@ def _record_of_facts(answer: Mapping[str, Any], tree_name: str | None) -> dict[s
     whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
     keys = ("mount", "size_available", "size_total", "fstype")
     volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
-    source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
+    source = f"ansible_mounts, size_available on {{mount}}: the home folder {whose} is there"
     machine.put_home(volumes, home or SOME_HOME, source)
     kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
     return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
@@ -202,7 +202,7 @@ def _record_of_samples(samples: _Samples, name: str | None) -> dict[str, Any]:
         (mount, value, sizes.get(mount, (None, None))[0], kind)
         for mount, (value, kind) in free.items()
     ]
-    source = "node_filesystem_avail_bytes of {}: the home folder is taken to be " + SOME_HOME
+    source = "node_filesystem_avail_bytes of {mount}: the home folder is taken to be " + SOME_HOME
     machine.put_home(volumes, SOME_HOME, source)
     if cards := _cards(samples):
         machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)

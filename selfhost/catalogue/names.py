@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record
 from ..core.tables import expression, sentences, shipped_table
+from ..core.templates import fill
 from ..core.units import canonical
 from .index import Catalogue
 from .spec_values import FILE_ENDINGS, PICTURES, TRAINED_FOR, Form, splits
@@ -203,10 +204,11 @@ def _with_form(
         repository = f"{spec.repository}-qat-q4_0-gguf" if is_file else repository
     if form.runtime and form.quantization:
         repository = name if expression("names", "repository").fullmatch(name) else None
+    figures = {"written": form.written, "quantization": form.quantization}
     return match.replace(
         quantization=quantization,
         runtime=form.runtime,
-        notes=(*match.notes, *(facts["form"][key].format(form=form) for key in said)),
+        notes=(*match.notes, *(fill(facts["form"][key], figures) for key in said)),
         repository=repository,
     )
 

@@ -19,6 +19,7 @@ from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, read_by
 from ..core.stored import Store, store_of
 from ..core.tables import TABLES, Document, shipped_table
+from ..core.templates import fill
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
@@ -149,7 +150,7 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
     api = provider_apis().get(offer.provider, ProviderApi(source=""))
     kind = "embedding" if modality == "embedding" else api.chat
     request = shipped_table("providers")["requests"][kind]
-    body = request["body"].replace("{model}", offer.model)
+    body = fill(request["body"], {"model": offer.model})
     return (
         f"curl {offer.base_url}/{request['path']} \\",
         f'-H "Authorization: Bearer ${offer.key_variable}" \\',

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.tables import shipped_table
-from ..core.units import filled, nearest, short_license
+from ..core.templates import fill
+from ..core.units import nearest, short_license
 from .spec import Availability, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
@@ -217,7 +218,7 @@ def _row(
     return Row(
         name=name,
         answer=answer,
-        why=filled(template, {**values, **figures}),
+        why=fill(template, {**values, **figures}),
         sources=tuple(dict.fromkeys(sources)),
         assumed=answer != "unknown"
         and (any(row.assumed for row in rows) or any(map(unconfirmed, stated))),

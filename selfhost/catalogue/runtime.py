@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ..core.records import Stated, read_by
+from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .spec import Denoising
 from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
@@ -140,7 +141,8 @@ class ModelParts(Stated):
     def words(self, quantization: str) -> str:
         """The options of the command that take them."""
         named = (f"{each.option} models/{each.file}" for each in self.files)
-        return " ".join((*named, self.options)).replace("{quantization}", quantization)
+        line = " ".join((*named, self.options))
+        return fill(line, {"quantization": quantization}, keep_unknown=True)
 
 
 class Service(Stated):

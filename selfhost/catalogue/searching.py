@@ -13,6 +13,7 @@ from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import shortened
 from ..core.tables import shipped_table
+from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from . import names as naming
 from .index import Catalogue
@@ -74,8 +75,8 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
             options = f" --runtime {form.runtime}" if form.runtime else ""
             options += f" --quant {form.quantization}"
         plain = f"selfhost check {quote(id)}"
-        remedy = remedy.format(plain=plain, check=f"{plain}{options}")
-        return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
+        remedy = fill(remedy, {"plain": plain, "check": f"{plain}{options}"})
+        return UnknownModelError(f"{message}: {words}", nearest=(id,), remedy=remedy)
     if error := _thing_error(("line",), typed, names, catalogue):
         return error
     sizes = re.findall(_SEARCHED["billions"], base)
@@ -100,7 +101,7 @@ def _thing_error(
             continue
         facts = things[table][about]
         values = {"typed": f'"{shortened(typed)}"', "name": about, **facts}
-        message, before = (part.format_map(values) for part in things["sentence"][table])
+        message, before = (fill(part, values) for part in things["sentence"][table])
         ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
         command = f"{before}selfhost check {quote(ids[0])}" if ids else naming.SEE_NAMES
         if table == "thing":
@@ -164,10 +165,13 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
         yield id, f"{typed[2]} is not a known quantization", remedy
     for match, form in islice(naming.matches(name, catalogue), 1):
         if form is not None:
-            words = f"its name says that it holds {{id}} in another format ({form.written}), whose"
-            yield match.spec_id, f"{words} size is not known", "for the known formats: {plain}"
+            words = f"its name says that it holds {match.spec_id} in another format"
+            words += f" ({form.written}), whose size is not known"
+            yield match.spec_id, words, "for the known formats: {plain}"
     for match, _ in islice(naming.matches(rest, catalogue), 1) if owner else ():
-        words = f'this repository of "{shortened(owner)}" may hold other weights than {{id}}'
+        words = (
+            f'this repository of "{shortened(owner)}" may hold other weights than {match.spec_id}'
+        )
         yield match.spec_id, words, "if it holds the same weights: {check}"
 
 
@@ -217,17 +221,17 @@ def _likely_bases(owner: str, base: str, catalogue: Catalogue, *, is_tune: bool)
     alike = _alike_of(catalogue)
     layers_of = alike.id_of(keys)
     if layers_of is not None:
-        yield layers_of, "it has the layers of {id}, so it needs as much", "{check}"
+        yield layers_of, f"it has the layers of {layers_of}, so it needs as much", "{check}"
     if not is_tune:
         return
     parts = plain.split("-")[: _SEARCHED["most_words"]]
     inside = _named_inside(parts, catalogue)
     if inside is not None:
-        yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
+        yield inside, f"if it is made from {inside}, as its name says, it needs as much", "{check}"
     lines = alike.names_by_id(parts)
     if len(lines) == 1 and any(len(word) > 3 for word in set(parts) - alike.words_of_models):
         id, name = lines.popitem()
-        yield id, f"{name} has the layers of {{id}}", "{check}"
+        yield id, f"{name} has the layers of {id}", "{check}"
 
 
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:

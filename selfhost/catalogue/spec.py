@@ -227,7 +227,7 @@ def _license(root: TomlTable, key: str, kind: type[License]) -> License | None:
     row = shipped_table("licenses").get(id)
     if row is None:
         ids, otherwise = tuple(shipped_table("licenses")), "state what it allows in [license]"
-        remedy = root.document.did_you_mean(id, ids, otherwise, '"{}"')
+        remedy = root.document.did_you_mean(id, ids, otherwise, '"{name}"')
         root.problem(key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy)
         return None
     lists = {name: tuple(row.get(name, ())) for name in ("conditions", "duties")}

@@ -70,7 +70,9 @@ def _faults(document: Document, spec: ModelSpec) -> Iterator[_Fault]:
         for fact in getattr(spec, key):
             # in these tables the file chooses the names
             if fact not in facts and not fact.startswith(("components.", "files.")):
-                remedy = document.did_you_mean(fact, facts, 'write as "architecture.dtype"', '"{}"')
+                remedy = document.did_you_mean(
+                    fact, facts, 'write as "architecture.dtype"', '"{name}"'
+                )
                 yield (key, fact), "is no table or key of a spec", remedy
     yield from _record_faults(document, spec)
 

@@ -100,7 +100,7 @@ def _judging_tells(words: list[str], drawn: Progress, *, is_bounded: bool) -> li
     tells: list[Tell] = [drawn]
     # a program that wants JSON finds no progress on standard error
     if not is_shown() and not output.asks_for(words, "json"):
-        tells.append(Lines(_say, "judged {done} of {total} verdicts"))
+        tells.append(Lines(_say, "judged {done:number} of {total:number} verdicts"))
     if is_bounded:
         tells.append(TimeLimit())
     return tells

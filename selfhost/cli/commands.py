@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..catalogue.index import misnamed, open_catalogue
 from ..core import __version__
 from ..core.errors import SelfhostError
+from ..core.templates import fill
 from ..core.units import utc_today
 from ..judge import exit_code
 from .output import (
@@ -309,7 +310,7 @@ def size(words: list[str]) -> int:
             named = {"program": sized.runtime.name, "model": sized.model.name}
             named |= {"asked": sized.asked, "served": ", ".join(served)}
             texts = help_text("no_image" if sized.image is None else "no_command")
-            why, remedy = (texts[key].format(**named) for key in ("message", "remedy"))
+            why, remedy = (fill(texts[key], named) for key in ("message", "remedy"))
             raise UsageError(f"--format {options.format}: {why}", remedy=remedy)
         deliver(options, block(options.format, sizes))
     note_faulty_specs(catalogue)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.errors import MachineFileError, WorkloadError
 from ..core.tables import shipped_table
+from ..core.templates import fill
 from ..core.units import (
     parse_count,
     parse_number,
@@ -279,7 +280,7 @@ def arguments(command: str) -> dict[str, dict[str, Any]]:
                 settings["default"] = stated.default
         if choices:
             settings.setdefault("choices", choices)
-            settings["help"] = settings["help"].replace("{choices}", ", ".join(choices))
+            settings["help"] = fill(settings["help"], {"choices": ", ".join(choices)})
     if "--format" in named:
         formats: Sequence[str] = ("text", "json", *table["formats"].get(command, ()))
         form: dict[str, Any] = {"metavar": "NAME", "choices": formats, "default": "text"}

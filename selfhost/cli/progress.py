@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
+from ..core.templates import fill
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
@@ -99,11 +101,11 @@ class Lines:
         self._next = clock() + SECONDS_BETWEEN_LINES
 
     def __call__(self, done: float, total: float | None = None) -> None:
-        """Say that so many are done; `form` has `{done}` and `{total}` for them."""
+        """Say that so many are done; `form` is a template with `done` and `total`."""
         now = self._clock()
         if now >= self._next:
             self._next = now + SECONDS_BETWEEN_LINES
-            self._write(self._form.format(done=f"{int(done):,}", total=f"{int(total or 0):,}"))
+            self._write(fill(self._form, {"done": int(done), "total": int(total or 0)}))
 
 
 def _started_bar(description: str, total: float | None, *, are_bytes: bool) -> Bar:

@@ -18,7 +18,8 @@ from .errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, first_probl
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
 from .stored import Store, shipped_store, store_of
-from .units import filled, is_slip, nearest
+from .templates import fill
+from .units import is_slip, nearest
 
 # where a value stands in a file: `("files", 0, "bytes")` is `bytes` of the first table of `files`
 KeyPath = tuple[str | int, ...]
@@ -108,13 +109,13 @@ class Document:
         return any(path[0] in tables for path, *_ in self._faults if path)
 
     def did_you_mean(
-        self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{}"
+        self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{name}"
     ) -> Callable[[], str | None]:
         """The remedy that names the choice most likely meant, or `otherwise`."""
 
         def remedy() -> str | None:
             guess = nearest(word, choices)
-            return f"did you mean {form.format(guess)}?" if guess else otherwise
+            return f"did you mean {fill(form, {'name': guess})}?" if guess else otherwise
 
         return remedy
 
@@ -218,7 +219,7 @@ class TomlTable:
             message = fault[0]
             remedy: Remedy = fault[1]
             if is_plain and isinstance(value, str) and "choices" in limits:
-                remedy = self.document.did_you_mean(value, limits["choices"], None, '"{}"')
+                remedy = self.document.did_you_mean(value, limits["choices"], None, '"{name}"')
             self.document.add(path, message, remedy)
             return _EMPTY.get(outer)
         if is_plain:
@@ -460,13 +461,13 @@ def sentences(
 ) -> tuple[str, ...]:
     """Those of that section of a table whose condition holds, filled with the figures."""
     templates = shipped_table(name)[section]
-    return tuple([filled(templates[key], figures) for key, value in holds.items() if value])
+    return tuple([fill(templates[key], figures) for key, value in holds.items() if value])
 
 
 def refusal(name: str, key: str, **figures: Any) -> SelfhostError:
     """The error of that key of a table's `refusal`, filled with the figures."""
     words = shipped_table(name)["refusal"][key]
-    message, remedy = (filled(words[part], figures) for part in ("message", "remedy"))
+    message, remedy = (fill(words[part], figures) for part in ("message", "remedy"))
     return SelfhostError(message, remedy=remedy or None)
 
 

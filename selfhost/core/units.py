@@ -26,8 +26,14 @@ def counted(names: Sequence[str]) -> list[str]:
     return [f"{numbers[name]} × {name}" if numbers[name] > 1 else name for name in numbers]
 
 
-# as a person reads a number who stated it: `2`, `0.5`, `1,000,000`
-stated = "{:,.12g}".format
+def stated(number: float) -> str:
+    """A number as the person who stated it reads it: `2`, `0.5`, `1,000,000`."""
+    return f"{number:,.12g}"
+
+
+def with_thousands(number: float) -> str:
+    """A whole number with marks of thousands: `1,024`."""
+    return f"{number:,}"
 
 
 def between(shown: Callable[[Any], str], least: float, most: float) -> str:
@@ -128,46 +134,6 @@ def dollars(amount: float) -> str:
 def cores(number: float) -> str:
     """`2 cores`, `1 core`, `0.5 cores`."""
     return "1 core" if f"{number:g}" == "1" else f"{number:g} cores"
-
-
-UNITS: Mapping[str, Callable[[Any], str]] = {
-    "": str,
-    "binary": binary,
-    # rounded up
-    "most": partial(binary, up=True),
-    "decimal": decimal,
-    "tokens": tokens,
-    "duration": duration,
-    "count": count,
-    "number": "{:,}".format,
-    "and": " and ".join,
-    "or": " or ".join,
-    "list": ", ".join,
-}
-RANGES: Mapping[str, Callable[[Any, Any], str]] = {
-    "binary": partial(between, binary),
-    "decimal": partial(between, decimal),
-    "speed": speed,
-}
-_OPTIONAL = re.compile(r"\[\[(!?)(\w+)\?(.*?)\]\]", re.DOTALL)
-_FIGURE = re.compile(r"\{([^:}]*):?([^}]*)\}")
-
-
-def filled(template: str, figures: Mapping[str, Any]) -> str:
-    """The template with its figures, `{name:unit}`, and the words of each `[[name?words]]` whose
-    figure is there, of `[[!name?words]]` whose is not. `KeyError` for a figure that is missing.
-    """
-    said = _OPTIONAL.sub(
-        lambda match: match[3] if bool(figures.get(match[2])) is not bool(match[1]) else "",
-        template,
-    )
-    text, end = "", 0
-    for match in _FIGURE.finditer(said):
-        value, unit = figures[match[1]], match[2]
-        is_range = isinstance(value, tuple) and unit in RANGES
-        written = RANGES[unit](*value) if is_range else UNITS[unit](value)
-        text, end = f"{text}{said[end : match.start()]}{written}", match.end()
-    return text + said[end:]
 
 
 def utc_today() -> str:

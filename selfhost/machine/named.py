@@ -144,7 +144,7 @@ def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, 
     is_smaller = gib in mac.get("smaller_gib", ())
     if gib not in mac["gib"]:
         sizes = ", ".join(f"{size} GB" for size in mac["gib"])
-        raise bad_name("mac_size", chip, gib=gib, sizes=sizes)
+        raise bad_name("mac_size", chip, gib=f"{gib:g}", sizes=sizes)
     return {
         **mac,
         "mac": mac,

@@ -100,7 +100,7 @@ class Description:
 def read_description(text: str) -> Description:
     """Raises `UnknownMachineError` where the text names two things, or one that is not known."""
     if wrong := shape("zero").search(text.lower()):
-        raise bad_name("zero", text, size=wrong[0].strip())
+        raise bad_name("zero", text, size=repr(wrong[0].strip()))
     try:
         about = Description(text.strip())
         if not 0 < len(about.words) <= _MOST_WORDS:
@@ -465,7 +465,7 @@ def _take_memory(about: Description) -> None:
     else:
         all_sizes = sorted({*small, *sizes["ram"]})
         listed = " and ".join(f"{size:g} GB" for size in all_sizes)
-        raise bad_name("two_sizes", about.text, sizes=listed, largest=all_sizes[-1])
+        raise bad_name("two_sizes", about.text, sizes=listed, largest=f"{all_sizes[-1]:g}")
 
 
 def _take_sizes(about: Description) -> dict[str, list[float]]:

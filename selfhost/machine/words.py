@@ -14,6 +14,7 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, shortened
 from ..core.tables import shipped_table
+from ..core.templates import fill
 from ..core.units import all_near, words_of
 from . import cpus
 from .gpus import driver_memory_bytes, fact_of, vendor_of, why_unserved
@@ -59,8 +60,9 @@ def bad_name(code: str, text: str, nearest: Iterable[str] = (), **values: object
     """The error for what was typed, by its code in `refused` of words.toml, with these values."""
     row, plain = word_table()["refused"][code], shortened(text)
     values |= {"text": repr(plain), "plain": plain}
-    error, remedy = _ERRORS[row.get("error", "machine")], row["remedy"].format(**values)
-    return error(row["is"].format(**values), nearest=list(nearest), remedy=remedy)
+    error = _ERRORS[row.get("error", "machine")]
+    remedy = fill(row["remedy"], values)
+    return error(fill(row["is"], values), nearest=list(nearest), remedy=remedy)
 
 
 @cache
@@ -289,4 +291,4 @@ def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
     card, sizes = several[0], sorted({size for each in several for size in each.memory_gib})
     sold = " or ".join(f"{size:g}" for size in sizes)
     near = [card.label_with(size) for size in card.memory_gib]
-    return bad_name("gpu_size", card.label, near, gib=memory_gib, sold=sold)
+    return bad_name("gpu_size", card.label, near, gib=f"{memory_gib:g}", sold=sold)

@@ -114,7 +114,7 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
         return Parameters()
     total, active = all_and_active(architecture)
     if total > source.MAX_PARAMETERS:
-        source.refuse(keys.path, "parameters", total=total)
+        source.refuse(keys.path, "parameters", total=f"{total:.1e}")
     predicts = "mtp_layers" in keys.outer_type
     return Parameters(
         total=total,
@@ -130,7 +130,7 @@ def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameter
     if not 0 < total <= source.MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
-    keys.notes.append(reason("encoders", millions=total / 1e6))
+    keys.notes.append(reason("encoders", millions=round(total / 1e6)))
     if counts.total is not None and counts.active is not None:
         counts = counts.replace(total=counts.total + total, active=counts.active + total)
     # the first part's type, as `[[encoder]]` of architectures.toml has it

@@ -88,7 +88,9 @@ def read_gguf(path: str) -> LocalModel:
     promised = headers[0].values.get("split.tensors.count", len(tensors))
     distinct = len({tensor.name for tensor in tensors})
     if len(headers) > 1 and {promised, distinct} != {len(tensors)}:
-        source.refuse(path, "mixed", unlike=distinct, parts=len(headers), promised=str(promised))
+        source.refuse(
+            path, "mixed", unlike=distinct, parts=len(headers), promised=str(promised)[:20]
+        )
     model = GgufModel(path, headers[0], tensors)
     if not model.name:
         source.refuse(path, "unusable", what="general.architecture is missing")
@@ -118,7 +120,7 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     given = read_header(path)
     split = given.values.get("split.count", 0)
     if isinstance(split, int) and split > 1 and len(paths) != split:
-        source.refuse(path, "unnamed-part", parts=split)
+        source.refuse(path, "unnamed-part", parts=split, last=f"{split:05d}")
     source.refuse_missing(path, "parts", paths)
     headers: list[Header] = []
     for part in paths:
@@ -492,7 +494,7 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
         # it (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
         none = "none that a llama.cpp known here loads"
         stored, wanted = (
-            " × ".join(map("{:,}".format, shapes[place])) if place in shapes else absent
+            " × ".join(f"{length:,}" for length in shapes[place]) if place in shapes else absent
             for shapes, absent in ((actual, "missing"), (expected, none))
         )
         what = f"its tensor {tensor} is {stored}, and in {model.name} models it is {wanted}"

@@ -18,6 +18,7 @@ from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shortened, shown
 from ..core.tables import shipped_table
+from ..core.templates import fill
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -70,13 +71,13 @@ def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
 
 def refuse(path: str, fault: str, **values: object) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
-    message, remedy = (text.format(**values) for text in TEXTS["faults"][fault])
+    message, remedy = (fill(text, values) for text in TEXTS["faults"][fault])
     fail(path, message, remedy)
 
 
 def reason(fact: str, **values: object) -> str:
     """Why something is not known, as `[reasons]` of model_files.toml words it."""
-    return str(TEXTS["reasons"][fact].format(**values))
+    return fill(TEXTS["reasons"][fact], values)
 
 
 def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:

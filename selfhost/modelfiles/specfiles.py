@@ -19,6 +19,7 @@ from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_
 from ..core.errors import Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document, KeyPath, shipped_table
+from ..core.templates import fill
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
@@ -200,7 +201,7 @@ def checked_spec(path: str) -> ModelSpec:
 
 def _note(document: Document, place: KeyPath, fault: str, **values: object) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
-    message, remedy = (text.format(**values) for text in TEXTS["spec_faults"][fault])
+    message, remedy = (fill(text, values) for text in TEXTS["spec_faults"][fault])
     document.add(place, message, remedy)
 
 
@@ -271,7 +272,7 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
             # a model may be tuned from one that no spec describes
             elif text not in choices and (key != "tuned_from" or "/" not in text != SCRATCH):
                 listed = f"one of {', '.join(choices)}" if what == "runtime" else None
-                remedy = document.did_you_mean(text, choices, listed, '"{}"')
+                remedy = document.did_you_mean(text, choices, listed, '"{name}"')
                 document.add(place, f'no {what} has the id "{shortened(text)}"', remedy)
 
 
@@ -299,6 +300,7 @@ def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] 
             share = f"{apart / stated * 100:.{0 if apart * 10 > stated else 1}f} %"
             (what, correct), than = TEXTS["spec_bases"][basis], "more" if true > stated else "less"
             figures = {"stated": stated, "true": true, "share": share, "than": than, "key": key}
+            figures["written"] = f"{true:_}"
             _note(document, ("parameters", key), "count", what=what, correct=correct, **figures)
 
 

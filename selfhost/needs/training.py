@@ -13,7 +13,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import CHECKPOINTS
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
-from ..core.units import filled
+from ..core.templates import fill
 from ..core.workload import DEFAULT_LORA_RANK
 from .case import Case, is_cast, overhead, stored_type, why_no_encoders
 from .checkpoints import linear_layers, size_of
@@ -137,7 +137,7 @@ def _why_not_computed(case: Case) -> tuple[bool, tuple[str, str]] | None:
     key = next((key for key, is_so in refused.items() if is_so), None)
     if key is None:
         return None
-    why, remedy = (filled(text, figures) for text in _RULES["refused"][key])
+    why, remedy = (fill(text, figures) for text in _RULES["refused"][key])
     return key not in without_files, (why, remedy)
 
 
@@ -155,7 +155,7 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
         key = "narrow"
     else:
         return None
-    why, remedy = (filled(text, {"stored": stored}) for text in _RULES["refused"][key])
+    why, remedy = (fill(text, {"stored": stored}) for text in _RULES["refused"][key])
     return why, remedy
 
 

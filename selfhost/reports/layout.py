@@ -13,6 +13,7 @@ from operator import attrgetter
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record, brief
 from ..core.tables import shipped_table
+from ..core.templates import fill
 
 # between two columns of a table
 _GAP = "  "
@@ -79,9 +80,9 @@ class Table(Record):
         row = shipped_table("labels")["tables"][name]
         columns = (
             Column(
-                title=title.format(**stated),
+                title=fill(title, stated),
                 right=">" in how,
-                wrap=how.format(**stated)[-1:] == "~",
+                wrap=fill(how, stated)[-1:] == "~",
                 drop=drop,
             )
             for title, how, drop in row["columns"]

@@ -8,6 +8,7 @@ from html import escape
 from itertools import compress
 
 from ..core.tables import shipped_table
+from ..core.templates import fill
 from ..judge.record import Report
 from .layout import Blocks, Column, Paragraph, Table, clean
 
@@ -76,9 +77,9 @@ def page(blocks: Blocks) -> str:
     """Return a whole page in ASCII that loads and runs nothing; its title is the first line."""
     blocks = list(blocks)
     parts = (part for first in blocks[:1] if isinstance(first, Paragraph) for part in first.parts)
-    title = escape(clean("".join(parts))).replace("{", "&#123;")
+    title = escape(clean("".join(parts)))
     whole: str = shipped_table("documents")["page"]["html"]
-    text = whole.replace("{title}", title).replace("{body}", _body(blocks))
+    text = fill(whole, {"title": title, "body": _body(blocks)})
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 

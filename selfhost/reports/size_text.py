@@ -14,6 +14,7 @@ from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
 from ..core.records import Record
 from ..core.tables import shipped_table
+from ..core.templates import fill
 from ..machine.gpus import fact_of
 from .layout import Blocks, Table, clean, commands, figures, line, section, strong, texts
 from .words import format_words, known
@@ -143,8 +144,8 @@ def block(kind: str, sizes: Sequence[ContainerSize]) -> str:
         comments.append("services:")
         if not all(unit.size.files_are_yours for unit in named):
             end = "volumes:\n  models: {}\n"
-    filled = (_filled(kind, _values(kind, unit)) for unit in named)
-    return "\n".join(comments) + "\n" + between.join(filled) + end
+    files = (_file_of(kind, _values(kind, unit)) for unit in named)
+    return "\n".join(comments) + "\n" + between.join(files) + end
 
 
 def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
@@ -178,17 +179,17 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
         )
 
 
-def _filled(kind: str, values: Mapping[str, object]) -> str:
-    """The template of that format with `{name}` replaced: texts as they are, others as YAML."""
-    texts = {name: _yaml(value) if value else "" for name, value in values.items()}
-    texts |= {name: value for name, value in values.items() if isinstance(value, str)}
-    place = re.compile(rf"\{{({'|'.join(map(re.escape, texts))})\}}")
-    lines = [
-        place.sub(lambda match: texts[match[1]], line)
-        for line in shipped_table("containers")[kind].splitlines(keepends=True)
-        if all(texts[name] for name in place.findall(line))
-    ]
-    return "".join(lines)
+def _file_of(kind: str, values: Mapping[str, object]) -> str:
+    """The file of that format: texts as they are, other values as YAML, no line without a value."""
+    written: dict[str, str | None] = {}
+    for name, value in values.items():
+        if not value:
+            written[name] = None
+        elif isinstance(value, str):
+            written[name] = value
+        else:
+            written[name] = _yaml(value)
+    return fill(shipped_table("containers")[kind], written)
 
 
 def _yaml(value: object) -> str:
@@ -308,7 +309,7 @@ def _environment(kind: str, unit: _Unit) -> object:
 def _systemd(unit: _Unit) -> str:
     """A unit with the name of its file; all share the machine, so each has its own port."""
     size, name = unit.size, unit.name
-    setting = unit.service.port_setting.replace("{port}", str(unit.port))
+    setting = fill(unit.service.port_setting, {"port": unit.port}, keep_unknown=True)
     words, variables = list(size.program), dict(size.environment)
     key, _, value = setting.partition("=")
     if setting.startswith("--"):
@@ -331,7 +332,7 @@ def _systemd(unit: _Unit) -> str:
         "least": _whole(size.unreclaimable_bytes),
     }
     head = [f"# /etc/systemd/system/{name}.service", *_notes_above("systemd", [unit])]
-    return "\n".join([*head, _filled("systemd", values)])
+    return "\n".join([*head, _file_of("systemd", values)])
 
 
 def _argument(word: str) -> str:

@@ -22,7 +22,7 @@ from judge.small import (
 )
 from selfhost.core.records import Unread
 from selfhost.core.tables import shipped_table
-from selfhost.core.units import RANGES, UNITS
+from selfhost.core.templates import RANGES, UNITS
 from selfhost.judge.checks import Finding, finding
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Judged, Outcome, Question, Route, Verdict, exit_code
@@ -128,7 +128,7 @@ def test_every_template_can_be_filled_in() -> None:
     """Parts in brackets are closed and not nested, and every figure is of a known unit."""
     worded = [(key, each) for key, row in TABLE["findings"].items() for each in row.values()]
     for key, template in (*worded, *TABLE["phrases"].items()):
-        while part := re.search(r"<(\w+)>", template):
+        while part := re.search(r"\{>(\w+)\}", template):
             template = template.replace(part[0], TABLE["parts"][part[1]])
         plain = re.sub(r"\[\[!?[a-z_]+\?((?:(?!\[\[).)*?)\]\]", r"\1", template)
         assert "[[" not in plain, key

@@ -14,7 +14,7 @@ from typing import Any
 from ...core.errors import WorkloadError
 from ...core.records import Record, Unread
 from ...core.tables import shipped_table
-from ...core.units import filled
+from ...core.templates import fill
 
 
 class Outcome(StrEnum):
@@ -106,8 +106,8 @@ def finding(
         outcome=outcome,
         code=code,
         **{name: values[name] for name in _FIELDS},
-        reason=sentence(words["reason"], values),
-        remedy=remedy or sentence(words.get("remedy", ""), values) or None,
+        reason=_sentence(words["reason"], values),
+        remedy=remedy or _sentence(words.get("remedy", ""), values) or None,
     )
 
 
@@ -119,19 +119,14 @@ def first_branch(*branches: Branch) -> Cell:
 def fault(option: str, key: str, **figures: Any) -> WorkloadError:
     """What makes no sense of that option, in the words of that key, and what to type instead."""
     words = shipped_table("findings")["faults"][key]
-    remedy = sentence(words.get("remedy", ""), figures) or None
-    return WorkloadError.of(option, sentence(words["reason"], figures), remedy)
+    remedy = _sentence(words.get("remedy", ""), figures) or None
+    return WorkloadError.of(option, _sentence(words["reason"], figures), remedy)
 
 
 def phrase(key: str, **figures: Any) -> str:
     """A sentence that several findings share, with its figures."""
-    return sentence(shipped_table("findings")["phrases"][key], figures)
+    return _sentence(shipped_table("findings")["phrases"][key], figures)
 
 
-def sentence(template: str, figures: Mapping[str, Any]) -> str:
-    """The template with each `<name>` of a part replaced by that part, and its figures."""
-    while "<" in template:
-        first, _, rest = template.partition("<")
-        name, _, behind = rest.partition(">")
-        template = first + shipped_table("findings")["parts"][name] + behind
-    return filled(template, figures)
+def _sentence(template: str, figures: Mapping[str, Any]) -> str:
+    return fill(template, figures, parts=shipped_table("findings")["parts"])

@@ -10,6 +10,7 @@ from typing import Any
 from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import units
 from ...core.records import Record
+from ...core.templates import fill
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of
@@ -143,7 +144,7 @@ def _shares_check(
         program=runtime.name if runtime else "The runtime",
         need=(sum(share.place.low_bytes for share in shares), most),
         likely=sum(share.place.total_bytes for share in shares),
-        option=" ".join(filter(None, lean)).replace("{parallel}", str(question.workload.parallel)),
+        option=fill(" ".join(filter(None, lean)), {"parallel": question.workload.parallel}),
         smaller=what_is_smaller(on_cards, has),
         confidence=machine.confidence,
     )
@@ -255,7 +256,8 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     lent, high = lent_to_gpu(machine), needs.ram_bytes()
     if lent is None or high is None or not lent.least_bytes < high <= lent.raised_bytes:
         return None
-    return lent.line.format(mib=-(-high // MIB), pages=-(-high // GIB) * (GIB // 4096))
+    figures = {"mib": -(-high // MIB), "pages": -(-high // GIB) * (GIB // 4096)}
+    return fill(lent.line, figures)
 
 
 def _refusal(

@@ -17,6 +17,7 @@ from ...catalogue.architecture import Architecture, Attention
 from ...core import units
 from ...core.records import Record
 from ...core.tables import shipped_table
+from ...core.templates import fill
 from ...needs.quantization import BLOCKS
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
@@ -95,15 +96,18 @@ def constant(*keys: str) -> Any:
     return Range(*value) if is_range and isinstance(value[1], int | float) else value
 
 
-# `81 frames of 832 × 480 pixels`
-clip_words = "{} frames of {} × {} pixels".format
+def clip_words(frames: int, width: int, height: int) -> str:
+    """`81 frames of 832 × 480 pixels`."""
+    return f"{frames} frames of {width} × {height} pixels"
+
+
 TRAINED = "trained_tokens_per_second"
 # behind the pace of work that is no text
 _WORK = {
     "seconds_per_image": " a picture",
     "seconds_per_video": " a clip",
     "seconds_per_music_minute": " for a minute of music",
-    "seconds_per_audio_minute": " for {} of audio",
+    "seconds_per_audio_minute": " for {heard} of audio",
     "documents_per_second": " documents/s",
     "pictures_per_second": " pictures/s",
     TRAINED: " tokens/s",
@@ -167,7 +171,7 @@ class Speed(Record):
         heard = units.duration(self.audio_seconds) if self.audio_seconds else "an hour"
         minutes = (self.audio_seconds or 3600) / 60 if "audio" in self.unit else 1
         ends = units.between(units.duration, low * minutes, high * minutes)
-        return f"{units.duration(likely * minutes)}{what.format(heard)}", ends
+        return f"{units.duration(likely * minutes)}{fill(what, {'heard': heard})}", ends
 
 
 class Step(Record):

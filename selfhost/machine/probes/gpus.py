@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.records import Record
 from ...core.tables import expression, shipped_table
+from ...core.templates import fill
 from ..record import FILL_IN, Accelerator
 from .host import Facts, Host, whole
 
@@ -58,7 +59,7 @@ def _reason(*codes: object, **values: object) -> _Why:
     """By the first code that the table has."""
     table = shipped_table("firmware_names")["gpus_unread"]
     row = next(table[str(code)] for code in codes if str(code) in table)
-    return row["is"].format(**values), row.get("remedy", FILL_IN)
+    return fill(row["is"], values), row.get("remedy", FILL_IN)
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:

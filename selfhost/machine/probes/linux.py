@@ -10,6 +10,7 @@ from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.tables import shipped_table
+from ...core.templates import fill
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, Process
 from .host import MAX_READ_BYTES, Facts, Host, Mount, firmware_scope, whole
@@ -40,8 +41,8 @@ _MEMORY_FILES = {
     1: (["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_"),
     2: (["memory.high", "memory.max"], "memory.current", ""),
 }
-_LIMITED = "limited by control group {}: {} {}"
-_UNREAD_USE = "what control group {} uses could not be read"
+_LIMITED = "limited by control group {group}: {file} {limit:binary}"
+_UNREAD_USE = "what control group {group} uses could not be read"
 # by the option of `ulimit`: the line of /proc/self/limits, and in /proc/self/status what is in use
 _ULIMITS = {"v": ("Max address space", "VmSize"), "d": ("Max data size", "VmData")}
 
@@ -325,18 +326,20 @@ def _group_bounds(host: Host) -> list[Bound]:
         most, file = min(zip([NO_LIMIT if n is None else n for n in limits], files, strict=True))
         used = parse_limit(host.read_text(f"{folder}/{usage}"))
         cached = [stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active")]
-        left, room = None, _UNREAD_USE.format(group)
+        left, room = None, fill(_UNREAD_USE, {"group": group})
         if used is not None and None not in cached:
             # what the group could give up: file pages and free slab
             held = used - sum(filter(None, cached)) - stat.get("slab_reclaimable", 0)
             left = max(0, most - max(0, held))
             room = f"room in control group {group}: {file} less what is in use besides file cache"
-        bounds.append(Bound(most, _LIMITED.format(group, file, binary(most)), left, room))
+        limited = fill(_LIMITED, {"group": group, "file": file, "limit": most})
+        bounds.append(Bound(most, limited, left, room))
     if inherited is not None and inherited < min(bound.most for bound in bounds):
         # an ancestor that was read itself says more than the same limit seen from below
         group = f"above {levels[0][1]}"
-        limit = _LIMITED.format(group, "hierarchical_memory_limit", binary(inherited))
-        bounds.append(Bound(inherited, limit, None, _UNREAD_USE.format(group)))
+        figures = {"group": group, "file": "hierarchical_memory_limit", "limit": inherited}
+        limited = fill(_LIMITED, figures)
+        bounds.append(Bound(inherited, limited, None, fill(_UNREAD_USE, {"group": group})))
     return bounds
 
 

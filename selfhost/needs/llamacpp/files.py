@@ -17,6 +17,7 @@ from ...catalogue.architecture import Architecture
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ...core.tables import shipped_table
+from ...core.templates import fill
 from ..case import Case, published_size, unread_of
 from ..quantization import (
     BITS_PER_WEIGHT,
@@ -197,7 +198,7 @@ def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
     """
     if mix not in MIXES or not mix.startswith("UD-") or not spec.repository:
         return None
-    named = _NAMED.format(model=spec.repository.rpartition("/")[2])
+    named = fill(_NAMED, {"model": spec.repository.rpartition("/")[2]})
     repositories = (files.repository or "" for files in spec.files if files.format == "gguf")
     return PublishedFiles(
         format="gguf",
@@ -221,7 +222,7 @@ def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
     # those of the very file that was read
     read = spec.tensors * any(quantization in each.bytes for each in spec.files)
     tensors, error = read or usual, files.bytes * _OWN_MIX
-    kept = tuple(map("blk.*.{}".format, row.mtp_loaded))
+    kept = tuple(f"blk.*.{name}" for name in row.mtp_loaded)
     # a multi-token-prediction block is left in the file unless it is to draft
     loaded = [each for each in tensors if not each.extra or each.name.startswith(kept)]
     size, share, placed = _bytes_of(tensors), (1, 1), tuple(loaded)
@@ -348,7 +349,7 @@ def own_block_weights(case: Case) -> Term:
     row, name, tensors = case.row, case.quantization, list[FileTensors]()
     if name in BITS_PER_WEIGHT:
         whole, *_ = usual_tensors(case.model, name, case.spec.released)
-        loaded = tuple(map("blk.*.{}".format, row.mtp_loaded))
+        loaded = tuple(f"blk.*.{name}" for name in row.mtp_loaded)
         tensors = [each for each in whole if each.extra and not each.name.startswith(loaded)]
     error = int(_bytes_of(tensors) * SIZES["recipe_error"])
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)

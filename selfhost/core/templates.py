@@ -1,0 +1,128 @@
+"""The one language of templates: sentences, command lines and files with places for values.
+
+`fill` returns a template, a text of `specs/` or of a user's spec file, with its values put in.
+
+A name in braces is a place for a value, behind a colon perhaps the unit to write it in (`UNITS`);
+a pair, the least and the most, is written as a range (`RANGES`):
+
+>>> fill("{name} needs {size:binary}", {"name": "Qwen3", "size": 5 * 2**30})
+'Qwen3 needs 5.00 GiB'
+>>> fill("{name} needs {size:binary}", {"name": "Qwen3", "size": (5 * 2**30, 6 * 2**30)})
+'Qwen3 needs 5.00 to 6.00 GiB'
+
+Words in double brackets stand only where the value is there (not None, 0, "" or empty), or with `!`
+only where it is not. They may hold places, and no such words again:
+
+>>> fill("it fits[[left?, and {left:binary} stay free]][[!left?, barely]]", {"left": 2**30})
+'it fits, and 1.00 GiB stay free'
+
+A line with a value that is None is left out:
+
+>>> fill("image: {image}\\nport: {port}", {"image": None, "port": 80})
+'port: 80'
+
+`{>name}` is a place for a part, another template that several share:
+
+>>> fill("{>here}: {path}", {"path": "/models"}, parts={"here": "stored on this machine"})
+'stored on this machine: /models'
+
+All other braces and brackets are text: `{"a": 1}`, `{1,3}`, `{HOME}`, `{size:large}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from .units import between, binary, count, decimal, duration, speed, tokens, with_thousands
+
+UNITS: Mapping[str, Callable[[Any], str]] = {
+    # 1024 bytes are a KiB
+    "binary": binary,
+    # the same, rounded up
+    "most": partial(binary, up=True),
+    # 1000 bytes are a kB
+    "decimal": decimal,
+    "tokens": tokens,
+    # of seconds
+    "duration": duration,
+    # `7.25 B`
+    "count": count,
+    # `1,024`
+    "number": with_thousands,
+    # several names
+    "and": " and ".join,
+    "or": " or ".join,
+    "list": ", ".join,
+}
+RANGES: Mapping[str, Callable[[Any, Any], str]] = {
+    "binary": partial(between, binary),
+    "decimal": partial(between, decimal),
+    # tokens per second
+    "speed": speed,
+}
+
+_UNIT = "|".join({**UNITS, **RANGES})
+_PLACE = re.compile(rf"\{{([a-z][a-z0-9_]*)(?::({_UNIT}))?\}}")
+_OPTIONAL_WORDS = re.compile(r"\[\[(!?)(\w+)\?(.*?)\]\]", re.DOTALL)
+_PART = re.compile(r"\{>([a-z][a-z0-9_]*)\}")
+
+
+def fill(
+    template: str,
+    values: Mapping[str, Any],
+    *,
+    parts: Mapping[str, str] = {},
+    keep_unknown: bool = False,
+) -> str:
+    """Return the template with these values in its places, as the docstring of the module says.
+
+    `KeyError` names a value or a part that is missing. With `keep_unknown` such a place
+    stands as it is written: braces of a user's own, or a place that a later call fills.
+    """
+    text = _with_parts(template, parts)
+    if "[[" in text:
+        text = _OPTIONAL_WORDS.sub(lambda match: _optional_words(match, values), text)
+    if "{" not in text:
+        return text
+    lines = [_filled_line(line, values, keep_unknown) for line in text.split("\n")]
+    return "\n".join(line for line in lines if line is not None)
+
+
+def _with_parts(template: str, parts: Mapping[str, str]) -> str:
+    if not parts:
+        return template
+    return _PART.sub(lambda match: _with_parts(parts[match[1]], parts), template)
+
+
+def _optional_words(match: re.Match[str], values: Mapping[str, Any]) -> str:
+    negation, name, words = match.groups()
+    is_there = bool(values.get(name))
+    is_wanted = not is_there if negation else is_there
+    return words if is_wanted else ""
+
+
+def _filled_line(line: str, values: Mapping[str, Any], keep_unknown: bool) -> str | None:
+    """Return the line with its values; None where one of them is None."""
+    written: list[str] = []
+    end = 0
+    for place in _PLACE.finditer(line):
+        name, unit = place.groups()
+        if keep_unknown and name not in values:
+            continue
+        value = values[name]
+        if value is None:
+            return None
+        written += (line[end : place.start()], _written(value, unit))
+        end = place.end()
+    return "".join(written) + line[end:]
+
+
+def _written(value: Any, unit: str | None) -> str:
+    if unit is None:
+        return str(value)
+    if isinstance(value, tuple) and unit in RANGES:
+        return RANGES[unit](*value)
+    return UNITS[unit](value)
