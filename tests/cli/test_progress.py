@@ -224,7 +224,9 @@ def test_track_gives_every_item(bars: list[Bar]) -> None:
 def test_a_log_of_a_job_has_a_line_every_two_seconds() -> None:
     lines: list[str] = []
     moments = seconds(0.0, 1.9, 2.0, 3.0, 4.5)
-    tell = Lines(lines.append, "judged {done} of {total} verdicts", lambda: next(moments))
+    tell = Lines(
+        lines.append, "judged {done:number} of {total:number} verdicts", lambda: next(moments)
+    )
     for done in (500, 1_000, 1_500, 2_000):
         tell(done, 2_000)
     assert lines == ["judged 1,000 of 2,000 verdicts", "judged 2,000 of 2,000 verdicts"]
