@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..core.records import Record
+from ..core.records import Record, TextForm
 from ..core.tables import expression, shipped_table
 
 SCHEMA = 1
@@ -34,8 +34,7 @@ SCRATCH = "scratch"
 _FORMS = shipped_table("names")["form"]
 # what an id, a repository, either of these, an address and an alias must look like
 ID, REPOSITORY, ORIGIN, ADDRESS, ALIAS = (
-    (_FORMS[name][0], _FORMS[name][1], (_FORMS[name][2:] or [None])[0])
-    for name in ("id", "repository", "origin", "address", "alias")
+    TextForm(*_FORMS[name]) for name in ("id", "repository", "origin", "address", "alias")
 )
 FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 # a folder as it was trained: what loads a repository of these takes a folder in its place

@@ -1,5 +1,9 @@
-"""Records: frozen values with named fields, what a value may be wherever it was given (a field of
-a `Workload`, a key of a file), and why a fact is not known.
+"""Frozen records with named fields, the check of a single value, and texts made printable.
+
+- `Record` is the base of nearly every class of the program: its annotations are its fields.
+- `fault_of` says what is wrong with one value, wherever it was given: a field of a `Workload`, a
+  key of a file.
+- `shown`, `shortened` and `brief` print what a person typed, or what stands in a file.
 
 `Record` stands in for `dataclasses`: that module and one class of eight fields cost 16 ms and
 0.65 ms of start-up (measured, Python 3.11), and `check` is a program people start many times.
@@ -8,11 +12,10 @@ a `Workload`, a key of a file), and why a fact is not known.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, NoReturn, Self, dataclass_transform
 
 from .units import fault_of_date, nearest, parse_whole
 
@@ -22,7 +25,7 @@ class FrozenDict(dict):  # type: ignore[type-arg]
 
     __slots__ = ()
 
-    def _refuse(self, *_: object, **__: object) -> Any:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a record's mapping is frozen; use replace() on the record")
 
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
@@ -34,11 +37,21 @@ class FrozenDict(dict):  # type: ignore[type-arg]
         return FrozenDict, (dict(self),)
 
 
-_NO_DEFAULT = object()
+_NO_DEFAULT: Any = object()
 
 
-# how a file states a field, as `read_by` declares it
-FileKey = namedtuple("FileKey", ("read", "name", "default", "limits"))
+class FileKey(NamedTuple):
+    """How a file states a field of a record, as `read_by` declares it."""
+
+    # reads the value from `(table, key, **limits)`; None: the field's annotation says how
+    read: Callable[..., Any] | None
+    # the key in the file; None: the field's own name
+    name: str | None
+    # stands for a value that is missing or wrong
+    default: Any
+    # what the value may be, as `fault_of` and `TomlTable.get` take it; has `required` where a
+    # missing key is a fault
+    limits: Mapping[str, Any]
 
 
 def read_by(
@@ -48,45 +61,56 @@ def read_by(
     default: Any = _NO_DEFAULT,
     **limits: Any,
 ) -> Any:
-    """Declare a field that a file states too: `slots: int = read_by(minimum=1)`. It is read by
-    `read(table, name, **limits)`, else by its annotation; `name` is its key there where that is
-    another. Without a default it must be stated.
+    """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
+
+    Without a default a file must state it. The other arguments are those of a `FileKey`.
     """
     if default is _NO_DEFAULT:
-        default, limits["required"] = None, True
+        return FileKey(read, name, None, {**limits, "required": True})
     return FileKey(read, name, default, limits)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(read_by,))
 class _RecordType(type):
-    """Turns the annotations of a class body into fields and its assignments into defaults."""
+    """The type of record classes: the annotations of a class are its fields, assignments their
+    defaults. As in a `NamedTuple`, the names below have an underscore that no field may have.
+    """
 
     _fields: tuple[str, ...]
     _defaults: dict[str, Any]
-    # how a file states them, of the fields that say so
+    # the fields that a file may state
     _keys: dict[str, FileKey]
     # the annotation of each field, as it is written
     _kinds: dict[str, str]
-    # fields in which a dict may be given
+    # the fields in which a dict may be given
     _mappings: tuple[str, ...]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
-        base: Any = bases[0] if bases else None
-        parts = ("_kinds", "_defaults", "_keys")
-        kinds, defaults, keys = (dict(getattr(base, part, ())) for part in parts)
-        stated = body.get("__annotations__", {})
-        for field in (field for field in stated if field[0] != "_"):
-            kinds[field] = str(stated[field])
-            value = body.pop(field, _NO_DEFAULT)
-            if getattr(base, "_is_stated", False) and type(value) is not FileKey:
-                value = read_by(default=value)
-            if type(value) is FileKey:
-                keys[field] = value
-                value = _NO_DEFAULT if "required" in value.limits else value.default
-            if value is not _NO_DEFAULT:
-                defaults[field] = FrozenDict(value) if type(value) is dict else value
-        body.update(_kinds=kinds, _fields=tuple(kinds), _defaults=defaults, _keys=keys)
-        body["_mappings"] = tuple([field for field, kind in kinds.items() if "Mapping" in kind])
+        base = bases[0] if bases else None
+        kinds: dict[str, str] = dict(getattr(base, "_kinds", ()))
+        defaults: dict[str, Any] = dict(getattr(base, "_defaults", ()))
+        keys: dict[str, FileKey] = dict(getattr(base, "_keys", ()))
+        is_stated = getattr(base, "_is_stated", False)
+        for field, annotation in body.get("__annotations__", {}).items():
+            if field[0] == "_":
+                continue
+            kinds[field] = str(annotation)
+            default = body.pop(field, _NO_DEFAULT)
+            if is_stated and type(default) is not FileKey:
+                default = read_by(default=default)
+            if type(default) is FileKey:
+                keys[field] = default
+                default = _NO_DEFAULT if "required" in default.limits else default.default
+            if type(default) is dict:
+                default = FrozenDict(default)
+            if default is not _NO_DEFAULT:
+                defaults[field] = default
+        mappings = [field for field, kind in kinds.items() if kind.startswith("Mapping")]
+        body["_kinds"] = kinds
+        body["_fields"] = tuple(kinds)
+        body["_defaults"] = defaults
+        body["_keys"] = keys
+        body["_mappings"] = tuple(mappings)
         return super().__new__(cls, name, bases, body)
 
     @property
@@ -94,16 +118,22 @@ class _RecordType(type):
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
-        kind, defaults = Parameter.KEYWORD_ONLY, dict.fromkeys(cls._fields, Parameter.empty)
-        defaults |= cls._defaults
-        stated = [(name, defaults[name], cls._kinds[name]) for name in cls._fields]
-        return Signature([Parameter(n, kind, default=d, annotation=a) for n, d, a in stated])
+        parameters: list[Parameter] = []
+        for name, kind in cls._kinds.items():
+            default = cls._defaults.get(name, Parameter.empty)
+            parameters.append(
+                Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            )
+        return Signature(parameters)
 
 
 class Record(metaclass=_RecordType):
     """A frozen value with named fields: the annotations of a subclass, whose assignments are their
     defaults. A dict in a field that is a Mapping becomes a `FrozenDict`. All arguments are
     keywords. `TypeError` names a missing or unknown field, `AttributeError` an attempt to assign.
+
+    A subclass may override two methods: `_completed` fills in values before the record is frozen,
+    and `_check` raises where they make no sense together.
     """
 
     # what an unknown field raises
@@ -123,15 +153,21 @@ class Record(metaclass=_RecordType):
         self._check()
 
     @classmethod
-    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the values of all fields, with those filled in that follow from the others.
-
-        A subclass overrides it; it is called once, before the record is frozen.
+    def _of_checked(cls, values: dict[str, Any]) -> Self:
+        """Make a record of the values of all its fields, taken from records of the same class: they
+        are complete and were checked, and mappings among them are frozen.
         """
+        record = cls.__new__(cls)
+        object.__setattr__(record, "__dict__", values)
+        return record
+
+    @classmethod
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of all fields, with those filled in that follow from the others."""
         return values
 
     def _check(self) -> None:
-        """Raise where the values make no sense together; a subclass overrides it."""
+        """Raise where the values make no sense together."""
 
     @classmethod
     def _fault_of_names(cls, values: Mapping[str, Any]) -> TypeError:
@@ -151,9 +187,11 @@ class Record(metaclass=_RecordType):
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if not isinstance(other, Record) or type(other) is not type(self):
             return NotImplemented
-        return self is other or self.__getstate__() == other.__getstate__()
+        return self.__getstate__() == other.__getstate__()
 
     def __hash__(self) -> int:
         return self._content_hash
@@ -164,11 +202,11 @@ class Record(metaclass=_RecordType):
         return hash((type(self), *self.__getstate__().values()))
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self)._fields)
-        return f"{type(self).__name__}({inner})"
+        fields = [f"{name}={value!r}" for name, value in self.__getstate__().items()]
+        return f"{type(self).__name__}({', '.join(fields)})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # without what was computed once and kept beside the fields
+        """The values by field, without what was computed once and kept beside them."""
         return {name: getattr(self, name) for name in type(self)._fields}
 
     def replace(self, **changes: Any) -> Self:
@@ -190,23 +228,35 @@ class Unread(Record):
     remedy: str | None = None
 
 
-Fault = tuple[str, str | None]
-# What a text must match, what is wrong with another as a clause that follows it, and a remedy.
-# What the expression names `date` must be a date of the calendar too.
-Form = tuple[str, str, str | None]
+class Fault(NamedTuple):
+    """What is wrong with a value, as a clause behind its name, and what to write instead."""
 
-DATE: Form = (
+    message: str
+    remedy: str | None = None
+
+
+class TextForm(NamedTuple):
+    """What a text of one kind looks like, and what is said of another."""
+
+    # what the whole text matches; what it names `date` must be a date of the calendar too
+    pattern: str
+    # what is wrong with another text, as a clause behind it
+    message: str
+    remedy: str | None = None
+
+
+DATE = TextForm(
     r"(?a)(?P<date>\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)",
     "is no date",
     "write YYYY-MM-DD, or as much of it as is known",
 )
-DAY: Form = (
+DAY = TextForm(
     r"(?a)(?P<date>\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))",
     "is no day",
     "write YYYY-MM-DD",
 )
 
-_ANY: Form = ("(?s).*", "", None)
+# what each kind is called, and how a file has it
 _KINDS: dict[type, tuple[str, str | None]] = {
     str: ("a string", 'write it in quotes: "…"'),
     int: ("a whole number", None),
@@ -229,62 +279,93 @@ def fault_of(
     maximum: float = 10**18,
     choices: Sequence[str] = (),
     lines: bool = False,
-    form: Form = _ANY,
+    form: TextForm | None = None,
     parse: Callable[[str], int] = parse_whole,
 ) -> Fault | None:
-    """What is wrong with a value of that kind and what to write instead; None where it is right. A
-    number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
-    string is one of `choices` if given, else not blank, on one line unless `lines`, of a `form` and
-    of at most MAX_TEXT characters.
+    """What is wrong with a value that should be of that kind; None where it is right.
+
+    A number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
+    string is one of `choices` if given; else it is not blank, on one line unless `lines`, of that
+    `form` and of at most MAX_TEXT characters. `parse` reads a whole number that was given as a
+    string, for the remedy.
     """
     given: type = type(value)
-    if given is not kind and (kind, given) != (float, int):
-        name, remedy = _KINDS[kind]
-        if kind is int:
-            with suppress(ValueError):
-                # `"4,096"`, `7e9`
-                remedy = f"write {parse(str(value).removesuffix('.0')):_}"
-        return f"must be {name}, not {kind_of(value)}", remedy
-    if kind in (int, float) and not minimum <= value <= maximum:
-        word, end = ("least", minimum) if value < minimum else ("most", maximum)
-        return f"must be at {word} {_digits(end).removesuffix('.0')}, not {_digits(value)}", None
-    if kind is not str or value in choices:
-        return None
+    is_whole_for_float = kind is float and given is int
+    if given is not kind and not is_whole_for_float:
+        return _fault_of_kind(value, kind, parse)
+    if kind is str:
+        return _fault_of_text(value, choices, form, lines=lines)
+    if kind is int or kind is float:
+        if value < minimum:
+            return Fault(f"must be at least {_bound(minimum)}, not {_digits(value)}")
+        if not value <= maximum:
+            return Fault(f"must be at most {_bound(maximum)}, not {_digits(value)}")
+    return None
+
+
+def _fault_of_kind(value: object, kind: type, parse: Callable[[str], int]) -> Fault:
+    name, remedy = _KINDS[kind]
+    if kind is int:
+        with suppress(ValueError):
+            # `"4,096"`, `7e9`
+            remedy = f"write {parse(str(value).removesuffix('.0')):_}"
+    return Fault(f"must be {name}, not {kind_of(value)}", remedy)
+
+
+def _fault_of_text(
+    text: str, choices: Sequence[str], form: TextForm | None, *, lines: bool
+) -> Fault | None:
     if choices:
-        form = ("", f"is not one of {', '.join(choices)}", None)
-    elif not value.strip():
-        return "is empty", None
-    elif not (" ".join(value.split()) if lines else value).isprintable():
-        form = ("", "has a line break or a control character", "write it on one line")
-    elif match := re.fullmatch(form[0], value):
+        if text in choices:
+            return None
+        return Fault(f'"{shortened(text)}" is not one of {", ".join(choices)}')
+    if not text.strip():
+        return Fault("is empty")
+    on_one_line = " ".join(text.split()) if lines else text
+    if not on_one_line.isprintable():
+        message = f'"{shortened(text)}" has a line break or a control character'
+        return Fault(message, "write it on one line")
+    if form is not None:
+        match = re.fullmatch(form.pattern, text)
+        if match is None:
+            return Fault(f'"{shortened(text)}" {form.message}', form.remedy)
         date = match.groupdict().get("date")
         why = fault_of_date(date) if date else None
-        if why:
-            return f'"{shortened(value)}" is no date of the calendar', why
-        if len(value) > MAX_TEXT:
-            return f"is longer than {MAX_TEXT:,} characters", "write a shorter text"
-        return None
-    return f'"{shortened(value)}" {form[1]}', form[2]
+        if why is not None:
+            return Fault(f'"{shortened(text)}" is no date of the calendar', why)
+    if len(text) > MAX_TEXT:
+        return Fault(f"is longer than {MAX_TEXT:,} characters", "write a shorter text")
+    return None
 
 
 def kind_of(value: object) -> str:
     """What a value is, in words for a message: `the string "4k"`, `a table`."""
+    if value is None:
+        return "None"
     if isinstance(value, str):
         return f'the string "{shortened(value)}"'
-    if type(value) in (int, float):
-        return f"the number {_digits(value)}"
-    if isinstance(value, dict | list):
-        return "a table" if isinstance(value, dict) else "a list"
     if isinstance(value, bool):
         return str(value).lower()
-    return "None" if value is None else f"a value of the type {type(value).__name__}"
+    if isinstance(value, int | float):
+        return f"the number {_digits(value)}"
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return f"a value of the type {type(value).__name__}"
 
 
-def _digits(value: Any) -> str:
+def _bound(number: float) -> str:
+    return _digits(number).removesuffix(".0")
+
+
+def _digits(number: float) -> str:
     """A number for a message. Python refuses to print whole numbers of more than 4,300 digits."""
-    if not isinstance(value, int):
-        return str(value)
-    return f"{value:,}" if -(10**30) < value < 10**30 else "one of more than 30 digits"
+    if not isinstance(number, int):
+        return str(number)
+    if -(10**30) < number < 10**30:
+        return f"{number:,}"
+    return "one of more than 30 digits"
 
 
 def shown(text: str) -> str:

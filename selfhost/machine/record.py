@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import __version__
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Form, Record, Unread, fault_of, kind_of, read_by, shown
+from ..core.records import Record, TextForm, Unread, fault_of, kind_of, read_by, shown
 from ..core.tables import TABLES, Document, TomlTable, shipped_table
 
 SCHEMA = "selfhost.machine/1"
@@ -63,14 +63,14 @@ LEAST = "least"
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 # a moment with its zone
-MOMENT: Form = (
+MOMENT = TextForm(
     "(?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})",
     "is no time",
     "write for example 2026-10-01T12:00:00Z",
 )
 # of a machine, or one of its labels; no host's is longer than 253 (RFC 1035, 2.3.4)
-_NAME = ("(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name")
+_NAME = TextForm("(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name")
 _DISK: Any = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
 _MEMORY: Any = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 # bytes, or bytes a second, of which a machine has some
@@ -308,10 +308,10 @@ class Machine(Record):
         return out
 
     def replace_unchecked(self, **values: Any) -> Machine:
-        """As `replace`, in a fraction of the time: for values of records that were checked."""
-        copy = object.__new__(Machine)
-        object.__setattr__(copy, "__dict__", {**self.__getstate__(), **values})
-        return copy
+        """As `replace`, in a seventh of the time (5 of 35 microseconds), for values of machines
+        that were checked: an audit of a fleet makes a machine for each verdict.
+        """
+        return self._of_checked({**self.__getstate__(), **values})
 
     def stated(self, facts: Mapping[str, Any], source: str) -> Machine:
         """A copy with those facts and their source, without what was said of them before."""
