@@ -1,4 +1,8 @@
-"""What selfhost raises, and the one shape of a fault in a file."""
+"""The errors that selfhost raises, and `Problem`: one fault of one file, option or argument.
+
+Every error is a `SelfhostError` with a message and, where there is one, a remedy. Those of an input
+with faults (`InputError`) carry the `Problem` of each.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .records import Record
+
+# names, or a function that finds them where finding takes long
+Names = Iterable[str] | Callable[[], Iterable[str]]
 
 
 class Problem(Record):
@@ -23,15 +30,20 @@ class Problem(Record):
     unlisted: int = 0
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line or ''}".removesuffix(":")
-        remedy = f" ({one_line(self.remedy)})" if self.remedy else ""
-        return f"{': '.join(filter(None, (place, self.key, self.message)))}{remedy}"
+        """`my.toml:3: files[0].bytes: is missing (write bytes = 7)`."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        text = ": ".join(part for part in (place, self.key, self.message) if part)
+        if not self.remedy:
+            return text
+        return f"{text} ({one_line(self.remedy)})"
 
 
 def one_line(remedy: str) -> str:
     """A remedy of several ways, one in a line and padded to columns, as one sentence."""
+    if "\n" not in remedy:
+        return remedy
     lines = [" ".join(line.split()) for line in remedy.split("\n")]
-    return "; ".join(lines) if lines[1:] else remedy
+    return "; ".join(lines)
 
 
 # of one input; what is wrong beyond these is counted
@@ -40,11 +52,18 @@ MAX_PROBLEMS = 20
 
 def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The first MAX_PROBLEMS, and one of that file that counts the others."""
-    every = [*problems]
-    listed = [problem for problem in every if not problem.unlisted][:MAX_PROBLEMS]
-    if more := sum(problem.unlisted or 1 for problem in every) - len(listed):
-        faults = "1 more fault" if more == 1 else f"{more:,} more faults"
-        listed.append(Problem(file=file, message=f"has {faults}, not listed", unlisted=more))
+    listed: list[Problem] = []
+    unlisted = 0
+    for problem in problems:
+        if problem.unlisted:
+            unlisted += problem.unlisted
+        elif len(listed) < MAX_PROBLEMS:
+            listed.append(problem)
+        else:
+            unlisted += 1
+    if unlisted:
+        faults = "1 more fault" if unlisted == 1 else f"{unlisted:,} more faults"
+        listed.append(Problem(file=file, message=f"has {faults}, not listed", unlisted=unlisted))
     return tuple(listed)
 
 
@@ -54,8 +73,8 @@ def _first_of_each_input(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     for problem in problems:
         by_file.setdefault(problem.file, []).append(problem)
     listed: list[Problem] = []
-    for file, of_file in by_file.items():
-        listed += first_problems(file, of_file)
+    for file, problems_of_file in by_file.items():
+        listed += first_problems(file, problems_of_file)
     return tuple(listed)
 
 
@@ -67,19 +86,15 @@ class SelfhostError(Exception):
     read.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        remedy: str | None = None,
-        nearest: Iterable[str] | Callable[[], Iterable[str]] = (),
-    ) -> None:
+    def __init__(self, message: str, *, remedy: str | None = None, nearest: Names = ()) -> None:
         super().__init__(message)
-        self.message, self.remedy = message, remedy
+        self.message = message
+        self.remedy = remedy
         self._nearest = nearest if callable(nearest) else tuple(nearest)
 
     @property
     def nearest(self) -> tuple[str, ...]:
+        """Names that were perhaps meant, the closest first."""
         if callable(self._nearest):
             self._nearest = tuple(self._nearest())
         return self._nearest
@@ -93,8 +108,9 @@ class UnknownModelError(SelfhostError, LookupError):
     """No model answers to the name; `nearest` are names that do, and its text names them."""
 
     def __str__(self) -> str:
-        unsaid = self.unsaid
-        return f"{self.message}. Did you mean: {', '.join(unsaid)}?" if unsaid else self.message
+        if not self.unsaid:
+            return self.message
+        return f"{self.message}. Did you mean: {', '.join(self.unsaid)}?"
 
     @property
     def unsaid(self) -> tuple[str, ...]:
@@ -106,18 +122,32 @@ class UnknownModelError(SelfhostError, LookupError):
 class NotAModelError(UnknownModelError):
     """The name is of a tool, a service or a family nobody can download: `kind` says which."""
 
-    def __init__(self, message: str, *, kind: str, **more: Any) -> None:
-        super().__init__(message, **more)
+    def __init__(
+        self, message: str, *, kind: str, remedy: str | None = None, nearest: Names = ()
+    ) -> None:
+        super().__init__(message, remedy=remedy, nearest=nearest)
         self.kind = kind
 
 
 class InputError(SelfhostError, ValueError):
-    """An input with faults: the first MAX_PROBLEMS, and one last that counts any others."""
+    """An input with faults: the first MAX_PROBLEMS of each file, and one last that counts any
+    others; or a sentence in their place, without `problems`.
+    """
 
-    def __init__(self, problems: Iterable[Problem] | str, **more: Any) -> None:
-        self.problems = () if isinstance(problems, str) else _first_of_each_input(problems)
-        text = problems if isinstance(problems, str) else "\n".join(map(str, self.problems))
-        super().__init__(text, **more)
+    def __init__(
+        self,
+        problems: Iterable[Problem] | str,
+        *,
+        remedy: str | None = None,
+        nearest: Names = (),
+    ) -> None:
+        self.problems: tuple[Problem, ...] = ()
+        if isinstance(problems, str):
+            message = problems
+        else:
+            self.problems = _first_of_each_input(problems)
+            message = "\n".join(str(problem) for problem in self.problems)
+        super().__init__(message, remedy=remedy, nearest=nearest)
 
 
 class UsageError(SelfhostError):
@@ -129,11 +159,14 @@ class WrongTypeError(SelfhostError, TypeError):
 
 
 def expect_type(name: str, value: object, types: tuple[type, ...], remedy: str = "") -> None:
-    """`WrongTypeError` for an argument of another type, which would else fail far from its call."""
-    if not isinstance(value, types):
-        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
-        what = f"{name} must be {wanted}, not {type(value).__name__}"
-        raise WrongTypeError(f"{what}; {remedy}" if remedy else what, remedy=remedy or None)
+    """Raise `WrongTypeError` for an argument of another type: later it would fail elsewhere."""
+    if isinstance(value, types):
+        return
+    names = ["None" if kind is type(None) else kind.__name__ for kind in types]
+    message = f"{name} must be {' or '.join(names)}, not {type(value).__name__}"
+    if remedy:
+        raise WrongTypeError(f"{message}; {remedy}", remedy=remedy)
+    raise WrongTypeError(message)
 
 
 class SpecError(InputError):

@@ -1,5 +1,7 @@
-"""The one way to open and read what a person names, standard input too, and JSON that nobody
-vouches for: what it may hold is counted before it is parsed.
+"""The one way to open and read a file that a person names, standard input too.
+
+Only ordinary files are read, and of each at most a stated number of bytes. JSON is of strangers:
+what it may hold is counted before it is parsed. What cannot be read raises `Unreadable`.
 """
 
 from __future__ import annotations
@@ -10,62 +12,77 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .errors import Problem
+
+if TYPE_CHECKING:
+    import json
 
 # below what the allocator asks the system for each time
 _CHUNK_BYTES = 96 << 10
 # what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
 # without end
 _STANDARD_INPUT = "/dev/(?:stdin|fd/([0-9]{1,6}))"
-_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+# each of these is missing on some system
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 _KINDS = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
 
-MISSING, LARGE = "missing", "large"
+# kinds of an `Unreadable`
+MISSING = "missing"
+LARGE = "large"
 
-# By device and number of each file that this run has opened: the path that it was opened by. Only
-# the command line keeps them, whose run ends: those of a long-lived program would pile up.
-_inputs: dict[tuple[int, int], str] = {}
-_keeps_inputs = False
+# By device and number of each file that this run has opened: the path that it was opened by. None
+# where nobody keeps them. Only the command line does, whose run ends: those of a long-lived program
+# would pile up.
+_inputs: dict[tuple[int, int], str] | None = None
 
 
 def keep_inputs() -> None:
     """Begin a run whose inputs are kept, so that no report takes the place of one."""
-    global _keeps_inputs
-    _inputs.clear()
-    _keeps_inputs = True
+    global _inputs
+    _inputs = {}
 
 
 def forget_inputs() -> None:
     """End such a run: the number of a file that is gone may be the next file's."""
-    global _keeps_inputs
-    _inputs.clear()
-    _keeps_inputs = False
+    global _inputs
+    _inputs = None
 
 
 def inputs_opened() -> Mapping[tuple[int, int], str]:
     """The files that this run has opened, by device and number, with the path of each; empty
     where nobody asked to keep them.
     """
-    return _inputs
+    return _inputs or {}
 
 
 def _keep_input(path: str, status: os.stat_result) -> None:
-    if _keeps_inputs and stat.S_ISREG(status.st_mode):
+    if _inputs is not None and stat.S_ISREG(status.st_mode):
         _inputs[status.st_dev, status.st_ino] = path
 
 
 class Unreadable(OSError):
-    """Why something cannot be read: `reason` follows the name of the file in a sentence ("does not
-    exist"), `remedy` is None where only the caller knows, `kind` one of MISSING, LARGE, or "".
+    """Why something cannot be read.
+
+    `reason` follows the name of the file in a sentence ("does not exist"). `remedy` is None where
+    only the caller knows one, `line` None where no line is at fault. `kind` is MISSING, LARGE or
+    "" for any other reason.
     """
 
     def __init__(
         self, reason: str, remedy: str | None = None, *, line: int | None = None, kind: str = ""
     ) -> None:
         super().__init__(reason)
-        self.reason, self.remedy, self.line, self.kind = reason, remedy, line, kind
+        self.reason = reason
+        self.remedy = remedy
+        self.line = line
+        self.kind = kind
 
     def problem(self, file: str, remedy: str | None = None) -> Problem:
         """The fault of that file; `remedy` is for one without its own."""
@@ -82,8 +99,9 @@ def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
     if isinstance(error, Unreadable):
         return error
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        link = "is a link to a file that " if os.path.islink(path) else ""
-        return Unreadable(f"{link}does not exist", kind=MISSING)
+        if os.path.islink(path):
+            return Unreadable("is a link to a file that does not exist", kind=MISSING)
+        return Unreadable("does not exist", kind=MISSING)
     if isinstance(error, PermissionError):
         remedy = "change its permissions, or those of its folder"
         return Unreadable("may not be read by this account", remedy)
@@ -91,48 +109,68 @@ def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
     return Unreadable(f"cannot be read: {reason}")
 
 
-def open_file(
-    path: str, *, input_allowed: bool = False, is_input: bool = True
-) -> tuple[IO[bytes], int | None]:
-    """Open an ordinary file, unbuffered; return it and its size in bytes. With `input_allowed`
-    also what a shell passes for a pipe, whose size is None. Raises `Unreadable`.
+class OpenFile(NamedTuple):
+    """An open file, unbuffered, and its size in bytes; None where the system does not tell it."""
+
+    stream: IO[bytes]
+    size: int | None
+
+
+def open_file(path: str, *, input_allowed: bool = False, is_input: bool = True) -> OpenFile:
+    """Open an ordinary file; with `input_allowed` also what a shell passes for a pipe, whose size
+    is None. Raises `Unreadable`.
 
     `is_input` is false where the file is only looked at, to see whether it is an input.
     """
     if not is_utf8(path):
         raise Unreadable("has a name that is not UTF-8, which no report can show", "rename it")
     descriptor = re.fullmatch(_STANDARD_INPUT, path) if input_allowed else None
-    number = int(descriptor[1] or 0) if descriptor else -1
-    # where Python found none, another file may have its number by now
-    if number == 0 and sys.__stdin__ is None:
-        raise Unreadable("cannot be read: standard input is closed", kind=MISSING)
     try:
-        if number < 0:
-            # before it is opened, for opening a device may do something
-            kind = stat.S_IFMT(os.stat(path).st_mode)
-            if kind == stat.S_IFDIR:
-                raise Unreadable("is a folder, not a file", "name the file in it")
-            if kind == stat.S_IFREG:
-                stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
-                status = os.fstat(stream.fileno())
-                # it may be another by then
-                kind = stat.S_IFMT(status.st_mode)
-            if kind != stat.S_IFREG:
-                reason = f"is not an ordinary file: it is a {_KINDS.get(kind, 'device')}"
-                raise Unreadable(reason, "write what it gives to a file")
-            if is_input:
-                _keep_input(path, status)
-            return stream, status.st_size
-        # from where it stands: a socket cannot be opened by its path, a file would begin anew
-        stream = os.fdopen(os.dup(number), "rb", buffering=0)
-        status = os.fstat(number)
-        if os.name == "posix":
-            os.set_blocking(stream.fileno(), True)
+        if descriptor is not None:
+            return _open_descriptor(path, int(descriptor[1] or 0))
+        return _open_ordinary(path, is_input=is_input)
     except (OSError, ValueError) as error:
         raise fault_at(path, error) from None
+
+
+def _open_ordinary(path: str, *, is_input: bool) -> OpenFile:
+    # its kind is asked before it is opened, for opening a device may do something
+    kind = stat.S_IFMT(os.stat(path).st_mode)
+    if kind == stat.S_IFDIR:
+        raise Unreadable("is a folder, not a file", "name the file in it")
+    if kind != stat.S_IFREG:
+        raise _not_ordinary(kind)
+    stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
+    status = os.fstat(stream.fileno())
+    # another file may have its name by then
+    if not stat.S_ISREG(status.st_mode):
+        stream.close()
+        raise _not_ordinary(stat.S_IFMT(status.st_mode))
+    if is_input:
+        _keep_input(path, status)
+    return OpenFile(stream, status.st_size)
+
+
+def _not_ordinary(kind: int) -> Unreadable:
+    reason = f"is not an ordinary file: it is a {_KINDS.get(kind, 'device')}"
+    return Unreadable(reason, "write what it gives to a file")
+
+
+def _open_descriptor(path: str, number: int) -> OpenFile:
+    """Open what the shell has opened, from where it stands: a socket cannot be opened by its path,
+    and a file would begin anew.
+    """
+    if number == 0 and sys.__stdin__ is None:
+        # another file may have the number by now
+        raise Unreadable("cannot be read: standard input is closed", kind=MISSING)
+    stream = os.fdopen(os.dup(number), "rb", buffering=0)
+    status = os.fstat(number)
+    if os.name == "posix":
+        os.set_blocking(stream.fileno(), True)
     _keep_input(path, status)
-    is_file = stat.S_ISREG(status.st_mode)
-    return stream, max(0, status.st_size - stream.tell()) if is_file else None
+    if not stat.S_ISREG(status.st_mode):
+        return OpenFile(stream, None)
+    return OpenFile(stream, max(0, status.st_size - stream.tell()))
 
 
 def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
@@ -154,13 +192,51 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
 
 
 def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> bytes:
-    """All of what `open_file` opens. Raises `Unreadable`."""
+    """All of what `open_file` opens. Raises `Unreadable`, also for more than `limit_bytes`."""
     stream, size = open_file(path, input_allowed=input_allowed)
     with stream:
-        content = b"" if (size or 0) > limit_bytes else read_some(stream, limit_bytes + 1)
-    if max(len(content), size or 0) > limit_bytes:
+        if size is not None and size > limit_bytes:
+            raise too_large(limit_bytes)
+        content = read_some(stream, limit_bytes + 1)
+    if len(content) > limit_bytes:
         raise too_large(limit_bytes)
     return content
+
+
+class _Ends:
+    """The first bytes of a stream, and the last of the rest. What lies between is let go while it
+    is read, a whole part at a time.
+    """
+
+    def __init__(self, start_bytes: int, end_bytes: int) -> None:
+        self.start = bytearray()
+        self._start_bytes = start_bytes
+        self._end_bytes = end_bytes
+        self._parts: deque[bytes] = deque()
+        self._kept_bytes = 0
+        self._dropped_bytes = 0
+
+    def add(self, part: bytes) -> None:
+        """Take the next bytes of the stream."""
+        room_bytes = self._start_bytes - len(self.start)
+        self.start += part[:room_bytes]
+        self._parts.append(part[room_bytes:])
+        self._kept_bytes += len(self._parts[-1])
+        while self._kept_bytes - len(self._parts[0]) >= self._end_bytes:
+            self._kept_bytes -= len(self._parts[0])
+            self._dropped_bytes += len(self._parts.popleft())
+
+    def joined(self) -> bytes:
+        """Both ends, with a line break in place of what is left out between them."""
+        start = bytes(self.start)
+        end = b"".join(self._parts)
+        cut_bytes = max(0, len(end) - self._end_bytes)
+        # a character of UTF-16 takes two bytes or four
+        if (self._dropped_bytes + cut_bytes) % 2 == 1:
+            cut_bytes += 1
+        if self._dropped_bytes + cut_bytes == 0:
+            return start + end
+        return start + _LINE_BREAKS.get(start[:2], b"\n") + end[cut_bytes:]
 
 
 # by the mark that UTF-16 begins with
@@ -180,9 +256,8 @@ def read_ends(
     bytes were read, and of how many. Raises `Unreadable`, also for more than `limit_bytes`.
     """
     stream, size = open_file(path, input_allowed=True)
-    start = bytearray()
-    end: deque[bytes] = deque()
-    read_bytes = kept_bytes = dropped_bytes = 0
+    ends = _Ends(start_bytes, end_bytes)
+    read_bytes = 0
     with stream:
         while part := read_some(stream, _CHUNK_BYTES):
             read_bytes += len(part)
@@ -190,22 +265,10 @@ def read_ends(
                 raise too_large(limit_bytes)
             if tell is not None:
                 tell(read_bytes, size)
-            if not start:
+            if not ends.start:
                 part = part.lstrip(b"\0")
-            room = start_bytes - len(start)
-            start += part[:room]
-            end.append(part[room:])
-            kept_bytes += len(end[-1])
-            while kept_bytes - len(end[0]) >= end_bytes:
-                kept_bytes -= len(end[0])
-                dropped_bytes += len(end.popleft())
-    last = b"".join(end)
-    cut_bytes = max(0, len(last) - end_bytes)
-    # a character of UTF-16 takes two bytes or four
-    cut_bytes += (dropped_bytes + cut_bytes) % 2
-    if dropped_bytes + cut_bytes == 0:
-        return bytes(start) + last
-    return bytes(start) + _LINE_BREAKS.get(bytes(start[:2]), b"\n") + last[cut_bytes:]
+            ends.add(part)
+    return ends.joined()
 
 
 def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:
@@ -213,8 +276,10 @@ def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:
     return Unreadable(f"is larger than {limit_bytes:,} bytes", remedy, kind=LARGE)
 
 
-# of a text by its first two bytes: Windows PowerShell's > writes UTF-16, its Set-Content a mark
-ENCODINGS, USUAL_ENCODING = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "utf-16"), "utf-8-sig"
+# of a text by its first two bytes: Windows PowerShell's `>` writes UTF-16
+ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# of others; PowerShell's `Set-Content` writes a mark in front
+USUAL_ENCODING = "utf-8-sig"
 
 
 def text_of(content: bytes, errors: str = "strict") -> str:
@@ -224,8 +289,10 @@ def text_of(content: bytes, errors: str = "strict") -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Unreadable("is not text", "save the file as UTF-8", line=line) from None
-    if "\0" in text or not text.strip():
-        raise Unreadable("is not text" if text.strip() else "is empty")
+    if not text.strip():
+        raise Unreadable("is empty")
+    if "\0" in text:
+        raise Unreadable("is not text")
     return text
 
 
@@ -240,8 +307,9 @@ def numbered_files(path: str) -> tuple[str, ...]:
     match = re.fullmatch(SHARD, path)
     if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
         return (path,)
-    begin, count, ending = match[1], match[3], match[4]
-    return tuple(f"{begin}-{at:05d}-of-{count}{ending}" for at in range(1, int(count) + 1))
+    begin, _, count, ending = match.groups()
+    numbers = range(1, int(count) + 1)
+    return tuple(f"{begin}-{number:05d}-of-{count}{ending}" for number in numbers)
 
 
 # deeper is nobody's record; Python's own limit differs from version to version
@@ -269,24 +337,14 @@ def parse_json(
 
     if sys.getsizeof(text) > MAX_TEXT_BYTES:
         raise Unreadable(f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE)
-    count = sum(map(text.count, "[{,:"))
-    if count > max_signs:
-        reason = f"holds about {count:,} values, and at most {max_signs:,} are read"
+    signs = sum(text.count(sign) for sign in "[{,:")
+    if signs > max_signs:
+        reason = f"holds about {signs:,} values, and at most {max_signs:,} are read"
         raise Unreadable(reason, remedy, kind=LARGE)
-
-    def refused(word: str) -> Any:
-        reason = f"holds {word}, which is no number in JSON"
-        raise Unreadable(reason, "write null where a value is not known")
-
     try:
-        value = json.loads(text, parse_constant=constant or refused)
+        value = json.loads(text, parse_constant=constant or _refuse_constant)
     except json.JSONDecodeError as error:
-        reason, instead = error.msg.removesuffix(" at"), ""
-        is_cut_off = text.strip(_BLANKS) and not text[error.pos :].strip(_BLANKS)
-        if is_cut_off or reason.startswith("Unterminated string"):
-            reason = "it ends too early"
-            instead = "it may have been cut off while it was written: write it anew"
-        raise Unreadable(f"is not JSON: {reason}", instead or None, line=error.lineno) from None
+        raise _syntax_fault(text, error) from None
     except RecursionError:
         raise Unreadable("is nested too deeply") from None
     except ValueError:
@@ -296,9 +354,30 @@ def parse_json(
     return value
 
 
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
+def _refuse_constant(word: str) -> NoReturn:
+    reason = f"holds {word}, which is no number in JSON"
+    raise Unreadable(reason, "write null where a value is not known")
+
+
+def _syntax_fault(text: str, error: json.JSONDecodeError) -> Unreadable:
+    reason = error.msg.removesuffix(" at")
+    nothing_follows = not text[error.pos :].strip(_BLANKS)
+    is_cut_off = nothing_follows and text.strip(_BLANKS)
+    if is_cut_off or reason.startswith("Unterminated string"):
+        remedy = "it may have been cut off while it was written: write it anew"
+        return Unreadable("is not JSON: it ends too early", remedy, line=error.lineno)
+    return Unreadable(f"is not JSON: {reason}", line=error.lineno)
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether lists and objects are nested in more than MAX_DEPTH levels."""
+    level: list[object] = [value]
     for _ in range(MAX_DEPTH):
-        inner = [part.values() if isinstance(part, dict) else part for part in level]
-        level = [below for part in inner for below in part if isinstance(below, list | dict)]
+        below: list[object] = []
+        for outer in level:
+            if isinstance(outer, dict):
+                below += [inner for inner in outer.values() if isinstance(inner, list | dict)]
+            elif isinstance(outer, list):
+                below += [inner for inner in outer if isinstance(inner, list | dict)]
+        level = below
     return bool(level)
