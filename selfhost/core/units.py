@@ -1,8 +1,8 @@
-"""Bytes, tokens, speeds and times: printed so that the unit is always seen, and read as people type
-them. A reader raises `ValueError` with what is wrong and what to write. At the end: how names are
-compared, and which one a slip most likely meant.
+"""Bytes, tokens, speeds, times and prices, printed so that the unit is always seen, and read as
+people type them; dates of the calendar; and how names are compared.
 
-A GiB is 2**30 bytes and a GB is 10**9.
+A function that reads what was typed (`parse_size`) raises `ValueError` with what is wrong and what
+to write. A GiB is 2**30 bytes and a GB is 10**9.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from time import gmtime, strftime
-from typing import Any
+from typing import NamedTuple
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
@@ -22,8 +22,10 @@ YEAR_SECONDS = 365 * DAY_SECONDS
 
 def counted(names: Sequence[str]) -> list[str]:
     """Each name once, `2 × RTX 3090` where it stands twice."""
-    numbers = Counter(names)
-    return [f"{numbers[name]} × {name}" if numbers[name] > 1 else name for name in numbers]
+    texts: list[str] = []
+    for name, number in Counter(names).items():
+        texts.append(name if number == 1 else f"{number} × {name}")
+    return texts
 
 
 def stated(number: float) -> str:
@@ -32,42 +34,67 @@ def stated(number: float) -> str:
 
 
 def with_thousands(number: float) -> str:
-    """A whole number with marks of thousands: `1,024`."""
+    """A number with marks of thousands: `1,024`."""
     return f"{number:,}"
 
 
-def between(shown: Callable[[Any], str], least: float, most: float) -> str:
+def between(shown: Callable[[float], str], least: float, most: float) -> str:
     """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
-    first, last = shown(least), shown(most)
+    first = shown(least)
+    last = shown(most)
     if first == last:
         return last
     number, _, unit = first.partition(" ")
-    return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
+    if last.endswith(f" {unit}"):
+        return f"{number} to {last}"
+    return f"{first} to {last}"
 
 
-def _scaled(
-    base: int, names: Sequence[str], size: int, *, up: bool = False, small: str = " bytes"
-) -> str:
-    sign, size = ("-", -size) if size < 0 else ("", size)
-    for power, unit in zip((4, 3, 2, 1), names, strict=True):
+def binary(size: float, *, up: bool = False) -> str:
+    """Bytes of memory, `4.90 GiB`, `512 MiB`; rounded `up`, what is printed is enough."""
+    scaled = _scaled(size, 1024, ("TiB", "GiB", "MiB", "KiB"), up=up)
+    return scaled or _bytes(size)
+
+
+def decimal(size: float, *, up: bool = False) -> str:
+    """Bytes of downloads and disks, as publishers and shops state them: `4.37 GB`."""
+    scaled = _scaled(size, 1000, ("TB", "GB", "MB", "kB"), up=up)
+    return scaled or _bytes(size)
+
+
+def count(number: float) -> str:
+    """A model's parameters as people say them: `7.25 B`, `124 M`."""
+    return _scaled(number, 1000, ("T", "B", "M", "K")) or str(number)
+
+
+def _bytes(size: float) -> str:
+    return f"{size} byte" if abs(size) == 1 else f"{size} bytes"
+
+
+def _scaled(number: float, base: int, units: Sequence[str], *, up: bool = False) -> str | None:
+    """Three digits and the largest of the units, of base to the power 4, 3, 2 and 1, that the
+    number reaches; None for a number below all of them.
+    """
+    sign = "-" if number < 0 else ""
+    size = abs(number)
+    for power, unit in zip((4, 3, 2, 1), units, strict=True):
         factor = base**power
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
-            # three digits in all
-            places = (value < 99.95) + (value < 9.995)
+            places = _places_for_three_digits(value)
             if up:
                 value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
-    return f"{sign}{size}{small.removesuffix('s' * (size == 1))}"
+    return None
 
 
-# memory: `4.90 GiB`, `512 MiB`; rounded `up`, what is printed is enough
-binary: Callable[..., str] = partial(_scaled, 1024, ("TiB", "GiB", "MiB", "KiB"))
-# downloads and disks, as publishers and shops state them: `4.37 GB`
-decimal: Callable[..., str] = partial(_scaled, 1000, ("TB", "GB", "MB", "kB"))
-# a model's size as people say it: `7.25 B`, `124 M`
-count: Callable[..., str] = partial(_scaled, 1000, ("T", "B", "M", "K"), small="")
+def _places_for_three_digits(value: float) -> int:
+    if value < 9.995:
+        return 2
+    if value < 99.95:
+        return 1
+    return 0
 
 
 def percent(share: float) -> str:
@@ -80,17 +107,30 @@ def tokens(count: int) -> str:
     return "1 token" if count == 1 else f"{count:,} tokens"
 
 
-def speed(low: float, high: float | None = None, unit: str = " tokens/s") -> str:
-    """`8-12 tokens/s`; one figure where it is alone or both print alike."""
-    ends: list[str] = []
-    for value in (low, low if high is None else high):
-        places = (value < 9.95) + (0 < value < 0.095)
-        ends.append("<0.01" if 0 < value < 0.0095 else f"{value:,.{places}f}")
-    return "-".join(dict.fromkeys(ends)) + unit
+def speed(low: float, high: float | None = None) -> str:
+    """A pace, or its ends: `12 tokens/s`, `8.0-12 tokens/s`."""
+    return f"{pace(low, high)} tokens/s"
 
 
-# under a heading that names the unit: `8-12`
-pace = partial(speed, unit="")
+def pace(low: float, high: float | None = None) -> str:
+    """As `speed`, under a heading that names the unit: `8.0-12`; one figure where it is alone or
+    both print alike.
+    """
+    first = _pace_digits(low)
+    if high is None:
+        return first
+    last = _pace_digits(high)
+    return last if last == first else f"{first}-{last}"
+
+
+def _pace_digits(per_second: float) -> str:
+    if 0 < per_second < 0.0095:
+        return "<0.01"
+    if 0 < per_second < 0.095:
+        return f"{per_second:.2f}"
+    if per_second < 9.95:
+        return f"{per_second:.1f}"
+    return f"{per_second:,.0f}"
 
 
 def is_slower(tokens_per_second: float, wanted: float) -> bool:
@@ -98,35 +138,53 @@ def is_slower(tokens_per_second: float, wanted: float) -> bool:
     not below 2. Figures that print alike never get opposite answers.
     """
     printed = pace(tokens_per_second).replace(",", "")
-    # `<0.01` is no number
-    shown = tokens_per_second if printed.startswith("<") else float(printed)
-    return shown < wanted
+    if printed.startswith("<"):
+        return tokens_per_second < wanted
+    return float(printed) < wanted
 
 
-# how reports show an expression of SPDX, or a license of its own
-short_license = partial(re.sub, "LicenseRef-", "")
+def short_license(expression: str) -> str:
+    """How reports show an expression of SPDX, or a license of its own."""
+    return expression.replace("LicenseRef-", "")
+
+
+class _Length(NamedTuple):
+    """A unit of time, and from how many seconds on lengths are told in it."""
+
+    least_seconds: float
+    seconds: int
+    word: str
+
+
+_LENGTHS = (
+    _Length(2 * YEAR_SECONDS, YEAR_SECONDS, "year"),
+    _Length(2 * DAY_SECONDS, DAY_SECONDS, "day"),
+    _Length(7_200, 3_600, "hour"),
+    # 119.5 seconds would print as 120
+    _Length(119.5, 60, "minute"),
+    _Length(0, 1, "second"),
+)
 
 
 def duration(seconds: float) -> str:
     """A length of time, with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`.
     A year has 365 days.
     """
-    steps = (
-        (2 * YEAR_SECONDS, YEAR_SECONDS, "year"),
-        (172_800, DAY_SECONDS, "day"),
-        (7_200, 3_600, "hour"),
-        (119.5, 60, "minute"),
-    )
-    step, word = next((row[1:] for row in steps if seconds >= row[0]), (1, "second"))
-    number = seconds / step
-    has_decimal = number < 9.95 and word in ("second", "hour")
-    text = f"{number:.2g}" if has_decimal else f"{number:,.0f}"
-    return f"{text} {word}" + "s" * (text != "1")
+    length = next(length for length in _LENGTHS if seconds >= length.least_seconds)
+    number = seconds / length.seconds
+    if number < 9.95 and length.word in ("second", "hour"):
+        text = f"{number:.2g}"
+    else:
+        text = f"{number:,.0f}"
+    return f"{text} {length.word}" if text == "1" else f"{text} {length.word}s"
 
 
 def dollars(amount: float) -> str:
     """`$2.50`, `$0.293`, `$0.000021`: at least two decimals, three digits below a dollar."""
-    places = 2 if amount >= 1 or not amount else min(15, 2 - int(f"{amount:.2e}".partition("e")[2]))
+    places = 2
+    if 0 < amount < 1:
+        exponent = int(f"{amount:.2e}".partition("e")[2])
+        places = min(15, 2 - exponent)
     whole, _, decimals = f"{amount:,.{places}f}".partition(".")
     return f"${whole}.{decimals.rstrip('0'):0<2}"
 
@@ -188,64 +246,93 @@ _SECONDS = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hour", "hours"), 3600),
 }
+_NO_UNIT = {"": 1}
 # a small b is a bit and a capital B a byte, but not behind a small m, g or t
 _RATE = r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)"
 
 
-def _amount(
-    text: str, what: str, example: str, units: Mapping[str, int] | None
-) -> tuple[int, int, str]:
-    """`1.5 GiB` as a numerator and a denominator, and its unit where no `units` are given."""
+class _Quantity(NamedTuple):
+    """What was typed, exactly: a number as a fraction of whole numbers, and its unit as typed."""
+
+    numerator: int
+    denominator: int
+    unit: str
+
+
+def _quantity(text: str, refusal: str) -> _Quantity:
+    """`1.5 GiB` -> 15, 10, `GiB`. `ValueError` for what is no number with a unit."""
+    match = re.fullmatch(_QUANTITY, text)
+    if match is None:
+        raise ValueError(f"{text!r} {_why_no_quantity(text) or refusal}")
+    sign, whole, fraction, unit = match.groups(default="")
+    decimals = fraction.removeprefix(".")
+    digits = re.sub("[,_]", "", whole) + decimals
+    return _Quantity(int(sign + digits), 10 ** len(decimals), unit)
+
+
+def _why_no_quantity(text: str) -> str | None:
+    """What is wrong with the number in a text; None where nothing in particular is."""
+    for letter in text:
+        if not letter.isascii():
+            return f"holds {letter!r}: write a number with the digits 0 to 9"
+    if re.fullmatch(" *[0-9]+,[0-9]+[A-Za-z/ ]*", text):
+        return f"is not a number: write a decimal point, {text.strip().replace(',', '.')}"
+    if "," in text or "_" in text:
+        return "is not a number: write one number, such as 8192"
+    return None
+
+
+def _in_units(text: str, what: str, example: str, units: Mapping[str, int]) -> _Quantity:
+    """`1.5 GiB` in bytes, as a fraction. `ValueError` for another unit."""
     refusal = f"is not a {what}: write for example {example}"
-    if match := re.fullmatch(_QUANTITY, text):
-        sign, whole, fraction, unit = match.groups(default="")
-        decimals = fraction[1:]
-        number, scale = int(sign + re.sub("[,_]", "", whole) + decimals), 10 ** len(decimals)
-        step = 1 if units is None else units.get(unit.lower())
-        # what has no unit may be negative, for whoever says what the least is
-        if step and (number >= 0 or units is None or len(units) == 1):
-            return number * step, scale, unit
-    elif odd := next((letter for letter in text if not letter.isascii()), None):
-        refusal = f"holds {odd!r}: write a number with the digits 0 to 9"
-    elif re.fullmatch(" *[0-9]+,[0-9]+[A-Za-z/ ]*", text):
-        refusal = f"is not a number: write a decimal point, {text.strip().replace(',', '.')}"
-    elif "," in text or "_" in text:
-        refusal = "is not a number: write one number, such as 8192"
-    raise ValueError(f"{text!r} {refusal}")
+    quantity = _quantity(text, refusal)
+    # what has no unit may be negative, for whoever says what the least is
+    may_be_negative = units is _NO_UNIT
+    step = units.get(quantity.unit.lower())
+    if step is None or (quantity.numerator < 0 and not may_be_negative):
+        raise ValueError(f"{text!r} {refusal}")
+    return _Quantity(quantity.numerator * step, quantity.denominator, "")
 
 
 def _whole(text: str, what: str, example: str, units: Mapping[str, int]) -> int:
-    number, scale, _ = _amount(text, what, example, units)
-    if number % scale:
-        raise ValueError(f"{text!r} is not a whole {what}: write for example {number // scale}")
-    return number // scale
+    number, denominator, _ = _in_units(text, what, example, units)
+    quotient, remainder = divmod(number, denominator)
+    if remainder:
+        raise ValueError(f"{text!r} is not a whole {what}: write for example {quotient}")
+    return quotient
 
 
-# `8`, `1,000`
-parse_whole = partial(_whole, what="number", example="8", units={"": 1})
-# `8192`, `8,192`, `8k` (8 * 1024), `2.5k`
-parse_tokens = partial(
-    _whole, what="number of tokens", example="8192 or 8k", units={"": 1, "k": KIB, "m": MIB}
-)
-# `200k`, `1.5M`, `2,000,000`, as price lists count tokens
-parse_count = partial(
-    _whole, what="number", example="200k or 1.5M", units={"": 1, "k": KB, "m": MB, "b": GB}
-)
-# `90`, `30s`, `10m`, `1.5h`
-parse_seconds = partial(_whole, what="length of time", example="30s, 10m or 1.5h", units=_SECONDS)
+def parse_whole(text: str) -> int:
+    """`8`, `1,000` -> a whole number, also a negative one."""
+    return _whole(text, "number", "8", _NO_UNIT)
+
+
+def parse_tokens(text: str) -> int:
+    """`8192`, `8,192`, `8k` (8 * 1024), `2.5k`: the length of a context."""
+    return _whole(text, "number of tokens", "8192 or 8k", {"": 1, "k": KIB, "m": MIB})
+
+
+def parse_count(text: str) -> int:
+    """`200k`, `1.5M`, `2,000,000`: tokens as price lists count them, a k is 1,000."""
+    return _whole(text, "number", "200k or 1.5M", {"": 1, "k": KB, "m": MB, "b": GB})
+
+
+def parse_seconds(text: str) -> int:
+    """`90`, `30s`, `10m`, `1.5h` -> whole seconds."""
+    return _whole(text, "length of time", "30s, 10m or 1.5h", _SECONDS)
 
 
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number, also a negative one."""
-    number, scale, _ = _amount(text, "number", "2 or 0.5", {"": 1})
-    return number / scale
+    number, denominator, _ = _in_units(text, "number", "2 or 0.5", _NO_UNIT)
+    return number / denominator
 
 
 def parse_size(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g` -> whole bytes. 8 was meant as 8 GB or GiB."""
-    number, scale, _ = _amount(text, "size", "16GiB or 16GB", _SIZES)
+    number, denominator, _ = _in_units(text, "size", "16GiB or 16GB", _SIZES)
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
-    size = (2 * number + scale) // (2 * scale)
+    size = (2 * number + denominator) // (2 * denominator)
     if text.strip().isdecimal() and 0 < size < MIB:
         what = f"{text!r} is {binary(size)}"
         raise ValueError(f"{what}: the unit is missing, write for example 16GiB or 16GB")
@@ -254,14 +341,18 @@ def parse_size(text: str) -> int:
 
 def parse_rate(text: str) -> int:
     """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second."""
-    example = "100Mbit/s or 12MB/s"
-    number, scale, typed = _amount(text, "speed", example, None)
-    if (match := re.fullmatch(_RATE, typed.replace(" ", ""))) and number > 0:
+    refusal = "is not a speed: write for example 100Mbit/s or 12MB/s"
+    number, denominator, typed = _quantity(text, refusal)
+    match = re.fullmatch(_RATE, typed.replace(" ", ""))
+    rate = 0
+    if match is not None:
         prefix, unit = match.groups(default="")
-        bits = 8 if unit[0] == "b" and "y" not in unit else 1
-        if rate := number * _SIZES[f"{prefix.lower()}b"] // (scale * bits):
-            return rate
-    raise ValueError(f"{text!r} is not a speed: write for example {example}")
+        is_of_bits = unit[0] == "b" and "y" not in unit
+        per_byte = 8 if is_of_bits else 1
+        rate = number * _SIZES[f"{prefix.lower()}b"] // (denominator * per_byte)
+    if rate <= 0:
+        raise ValueError(f"{text!r} {refusal}")
+    return rate
 
 
 _PARTS = re.compile(r"[0-9]+|[^0-9\s_.:/()\[\]-]+")
@@ -279,9 +370,15 @@ def canonical(text: str) -> str:
     if not text.isascii():
         from unicodedata import category, normalize
 
-        letters = normalize("NFKC", normalize("NFKC", text).lower()).replace("\N{MINUS SIGN}", "-")
-        kept = (letter for letter in letters if category(letter) != "Cf")
-        text = "".join("-" if category(letter) == "Pd" else letter for letter in kept)
+        folded = normalize("NFKC", normalize("NFKC", text).lower())
+        letters: list[str] = []
+        for letter in folded.replace("\N{MINUS SIGN}", "-"):
+            kind = category(letter)
+            if kind == "Pd":
+                letters.append("-")
+            elif kind != "Cf":
+                letters.append(letter)
+        text = "".join(letters)
     return "-".join(_PARTS.findall(text.lower()))
 
 
@@ -292,17 +389,25 @@ def words_of(name: str) -> frozenset[str]:
 
 def is_slip(word: str, choice: str) -> bool:
     """Whether one letter more, less or other, or two swapped, makes one of the other."""
-    letters = enumerate(zip(word, choice, strict=False))
-    same = next((at for at, (one, other) in letters if one != other), min(len(word), len(choice)))
-    typed, meant = word[same:], choice[same:]
+    if word == choice:
+        return False
+    start = 0
+    while start < min(len(word), len(choice)) and word[start] == choice[start]:
+        start += 1
+    # both from the first letter on that differs
+    typed = word[start:]
+    meant = choice[start:]
     is_swapped = typed[:2] == meant[1::-1] and typed[2:] == meant[2:]
-    is_other = typed[1:] in (meant, meant[1:]) or typed == meant[1:]
-    return word != choice and (is_swapped or is_other)
+    is_one_more = typed[1:] == meant
+    is_one_less = typed == meant[1:]
+    is_another = typed[1:] == meant[1:]
+    return is_swapped or is_one_more or is_one_less or is_another
 
 
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
-    return next(iter(all_near(word, choices, most=1)), None)
+    near = all_near(word, choices, most=1)
+    return near[0] if near else None
 
 
 def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
@@ -311,5 +416,6 @@ def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
         return []
     from difflib import get_close_matches
 
-    lower = {choice.lower(): choice for choice in choices}
-    return [lower[match] for match in get_close_matches(word.lower(), list(lower), n=most)]
+    by_lower = {choice.lower(): choice for choice in choices}
+    matches = get_close_matches(word.lower(), list(by_lower), n=most)
+    return [by_lower[match] for match in matches]

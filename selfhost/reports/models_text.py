@@ -468,7 +468,7 @@ def _month_facts(verdict: Verdict) -> dict[str, str]:
     facts = {"a month by API": units.dollars(min(bills)) if bills else ""}
     local = cost.here
     if local is not None and local.hours_per_day is not None:
-        hours = units.speed(local.hours_per_day.likely, unit=" hours")
+        hours = f"{units.pace(local.hours_per_day.likely)} hours"
         facts["work a day"] = hours
     if local is not None and local.electricity_per_month is not None:
         facts["electricity a month"] = f"{local.electricity_per_month.likely:,.2f}"

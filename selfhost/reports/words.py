@@ -520,7 +520,7 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
         yield f"{place}: hours of work a day", "", f"not known: {entry.reason}"
     if (kwh := local.kwh_per_month) is not None:
         spent = f"{units.pace(kwh.low, kwh.high)} kWh at {local.watts:g} W"
-        figure = units.speed(kwh.likely, unit=" kWh")
+        figure = f"{units.pace(kwh.likely)} kWh"
         if (bill := local.electricity_per_month) is not None:
             figure, spent = f"{bill.likely:,.2f}", f"in your currency, for {spent}"
         yield f"{place}: electricity", figure, spent
@@ -528,7 +528,7 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
         keeps = "keeps" if hours.likely <= 24 else "cannot keep"
         surely = "probably " if local.keeps_up is None else ""
         work = f"{units.pace(hours.low, hours.high)} hours of work"
-        likely = units.speed(hours.likely, unit=" hours")
+        likely = f"{units.pace(hours.likely)} hours"
         yield f"{place}: hours of work a day", likely, f"{work}: it {surely}{keeps} up"
 
 
