@@ -1,18 +1,17 @@
-"""TOML files, read key by key: every fault becomes a `Problem` with its line, and reading goes on;
-and the tables that come with the program, `specs/`, with the sentences in them.
+"""TOML files read key by key, and the tables that come with the program (`specs/`).
 
-`tomllib` parses a file and gives a position for syntax errors only. The line of a wrong value is
-looked for where there is a fault to print.
+A `Document` is a parsed file, a `TomlTable` one table of it. Each value is asked for by its key and
+with what it may be; a wrong one becomes a `Problem` with its line, and reading goes on, so that a
+person sees all faults at once. `shipped_table` returns a table of `specs/common/`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
@@ -25,8 +24,6 @@ from .units import is_slip, nearest
 KeyPath = tuple[str | int, ...]
 # what to write instead, or what finds it
 Remedy = str | None | Callable[[], str | None]
-# the file, the line, the place in it, what is wrong, what to write instead
-_Fault = tuple[str, int | None, KeyPath, str, Remedy]
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
@@ -45,6 +42,23 @@ _ENDLESS_KEY = (
 _DATE_OR_TIME = r"[0-9]-[0-9]{2}-[0-9]|[0-9]:[0-9]"
 
 
+class _Fault(NamedTuple):
+    """A fault that was noted."""
+
+    # of the value that stands there, or is missing
+    path: KeyPath
+    message: str
+    remedy: Remedy
+
+
+class _PlacedFault(NamedTuple):
+    """A fault with its file and line. None: it has no line."""
+
+    file: str
+    line: int | None
+    fault: _Fault
+
+
 class Document:
     """A parsed file and the problems found in it so far. `values` is empty when the text is no
     TOML; the syntax error is then the only problem. Dates are text. `text` is None for values that
@@ -53,51 +67,39 @@ class Document:
     """
 
     def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
-        self.file, self.values, self.text = file, values, text
+        self.file = file
+        self.values = values
+        self.text = text
         # the whole file as one table
         self.root = TomlTable(self, (), values)
-        self._faults: list[tuple[KeyPath, str, Remedy]] = []
-        self._unusable: Unreadable | None = None
-        self._lines: Mapping[KeyPath, int] = {}
         # what was read of it, each with its place
         self.records: list[tuple[KeyPath, Record]] = []
         # by the key that it states: a file beside this one
         self.parts: dict[str, Document] = {}
+        self._faults: list[_Fault] = []
+        self._unusable: Unreadable | None = None
+        self._lines: Mapping[KeyPath, int] = {}
 
     @classmethod
     def read(cls, path: str, content: bytes | None = None) -> Document:
         """The file at `path`, or its content. Never raises: what is no TOML has a problem."""
-        import tomllib
-
-        text = ""
         try:
-            content = read_file(path, MAX_FILE_BYTES) if content is None else content
-            if len(content) > MAX_FILE_BYTES:
+            if content is None:
+                content = read_file(path, MAX_FILE_BYTES)
+            elif len(content) > MAX_FILE_BYTES:
                 raise too_large(MAX_FILE_BYTES)
             text = text_of(content).replace("\r\n", "\n")
-            if text.count(".") > MAX_KEY_PARTS and re.search(_ENDLESS_KEY, text):
-                raise Unreadable(f"has a key of more than {MAX_KEY_PARTS} parts")
-            values = tomllib.loads(text)
-            if re.search(_DATE_OR_TIME, text):
-                values = _with_text_dates(values)
-            return cls(shown(path), values, text)
+            return cls(shown(path), _parsed(text), text)
         except Unreadable as error:
-            fault = error
-        except tomllib.TOMLDecodeError as error:
-            fault = _syntax_fault(str(error), text)
-        except RecursionError:
-            fault = Unreadable("is nested too deeply")
-        except ValueError:  # int() has a limit of its own
-            fault = Unreadable("has a number of more than 4,300 digits")
-        document = cls(shown(path), {})
-        document._unusable = fault
-        return document
+            document = cls(shown(path), {})
+            document._unusable = error
+            return document
 
     def add(self, path: KeyPath, message: str, remedy: Remedy = None) -> None:
         """Note a fault of the value at `path`, or that it is missing there. A remedy that takes
         long to find is given as a function, which is called where the fault is listed.
         """
-        self._faults.append((path, message, remedy))
+        self._faults.append(_Fault(path, message, remedy))
 
     @property
     def ok(self) -> bool:
@@ -106,16 +108,20 @@ class Document:
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables."""
-        return any(path[0] in tables for path, *_ in self._faults if path)
+        return any(fault.path and fault.path[0] in tables for fault in self._faults)
 
     def did_you_mean(
         self, word: str, choices: Sequence[str], otherwise: str | None, form: str = "{name}"
     ) -> Callable[[], str | None]:
-        """The remedy that names the choice most likely meant, or `otherwise`."""
+        """The remedy that names the choice most likely meant, written in the template `form`; or
+        `otherwise`.
+        """
 
         def remedy() -> str | None:
             guess = nearest(word, choices)
-            return f"did you mean {fill(form, {'name': guess})}?" if guess else otherwise
+            if guess is None:
+                return otherwise
+            return f"did you mean {fill(form, {'name': guess})}?"
 
         return remedy
 
@@ -124,10 +130,10 @@ class Document:
         """The first faults so far in the order of their lines, and a count of the others."""
         if self._unusable is not None:
             return (self._unusable.problem(self.file),)
-        problems = [_problem(fault) for fault in self._faults_by_line()[: MAX_PROBLEMS + 1]]
-        others = len(self._faults) - MAX_PROBLEMS
-        if others > 1:
-            problems[-1] = problems[-1].replace(unlisted=others)
+        problems = [_problem(placed) for placed in self._faults_by_line()[:MAX_PROBLEMS]]
+        others = len(self._faults) - len(problems)
+        if others:
+            problems.append(Problem(file=self.file, message="", unlisted=others))
         return first_problems(self.file, problems)
 
     def all_problems(self, most_guesses: int) -> tuple[Problem, ...]:
@@ -137,28 +143,33 @@ class Document:
         if self._unusable is not None:
             return (self._unusable.problem(self.file),)
         problems: list[Problem] = []
-        for file, line, path, message, remedy in self._faults_by_line():
-            if callable(remedy):
-                if most_guesses <= 0:
-                    remedy = None
-                most_guesses -= 1
-            problems.append(_problem((file, line, path, message, remedy)))
+        guesses = 0
+        for placed in self._faults_by_line():
+            fault = placed.fault
+            if callable(fault.remedy):
+                guesses += 1
+                if guesses > most_guesses:
+                    placed = placed._replace(fault=fault._replace(remedy=None))
+            problems.append(_problem(placed))
         return tuple(problems)
 
     @property
     def count_of_guesses(self) -> int:
         """How many faults so far have a remedy that takes long to find."""
-        return sum(callable(remedy) for *_, remedy in self._faults)
+        return sum(callable(fault.remedy) for fault in self._faults)
 
-    def _faults_by_line(self) -> list[_Fault]:
-        faults: list[_Fault] = []
-        for path, message, remedy in self._faults:
-            file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
-            path = path if file is self else path[1:]
-            faults.append((file.file, file.line(path), path, message, remedy))
-        # of a file beside this one behind those of its own
-        faults.sort(key=lambda fault: (fault[0] != self.file, fault[1] or 0))
-        return faults
+    def _faults_by_line(self) -> list[_PlacedFault]:
+        """Those of this file before those of files beside it."""
+        placed = [self._placed(fault) for fault in self._faults]
+        placed.sort(key=lambda fault: (fault.file != self.file, fault.line or 0))
+        return placed
+
+    def _placed(self, fault: _Fault) -> _PlacedFault:
+        beside = self.parts.get(str(fault.path[0])) if len(fault.path) > 1 else None
+        if beside is None:
+            return _PlacedFault(self.file, self.line(fault.path), fault)
+        fault = fault._replace(path=fault.path[1:])
+        return _PlacedFault(beside.file, beside.line(fault.path), fault)
 
     def line(self, path: KeyPath) -> int | None:
         """The line of what stands at `path` or around it; None for the file and of a package."""
@@ -166,26 +177,116 @@ class Document:
             # the stored form of a checkout's file: its text tells the line
             self.text = Document.read(self.file).text
         if self.text is not None and not self._lines:
-            self._lines = _lines_of(self.text)
+            # only where there is a fault
+            from .toml_lines import lines_of
+
+            self._lines = lines_of(self.text)
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path)
 
 
+def _parsed(text: str) -> dict[str, Any]:
+    """The values of a TOML text, with dates as text. Raises `Unreadable`."""
+    import tomllib
+
+    if text.count(".") > MAX_KEY_PARTS and re.search(_ENDLESS_KEY, text):
+        raise Unreadable(f"has a key of more than {MAX_KEY_PARTS} parts")
+    try:
+        values = tomllib.loads(text)
+        if re.search(_DATE_OR_TIME, text):
+            values = _with_text_dates(values)
+    except tomllib.TOMLDecodeError as error:
+        # only where there is a fault
+        from .toml_lines import syntax_fault
+
+        raise syntax_fault(str(error), text) from None
+    except RecursionError:
+        raise Unreadable("is nested too deeply") from None
+    except ValueError:  # int() has a limit of its own
+        raise Unreadable("has a number of more than 4,300 digits") from None
+    return values
+
+
+def _with_text_dates(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_text_dates(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_with_text_dates(part) for part in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _problem(placed: _PlacedFault) -> Problem:
+    path, message, remedy = placed.fault
+    return Problem(
+        file=placed.file,
+        line=placed.line,
+        key=key_name(path) or None,
+        message=message,
+        remedy=remedy() if callable(remedy) else remedy,
+    )
+
+
+def key_name(path: KeyPath) -> str:
+    """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif re.fullmatch("[A-Za-z0-9_-]{1,60}", part):
+            text += f".{part}"
+        else:
+            text += f'."{shortened(part)}"'
+    return text.removeprefix(".")
+
+
+# the annotation of several tables, for `TomlTable.get`
+TABLES = "tuple[TomlTable, ...]"
+
+
+class _Kind(NamedTuple):
+    """What an annotation says, for example `Mapping[str, int]`."""
+
+    # `Mapping`; "str", "int", "float", "bool", "Any", "tuple", "TomlTable", or the name of a record
+    outer: str
+    # `int`: the annotation of each part of a tuple or a Mapping
+    inner: str
+    # `dict`: the type that the value of a file has
+    type: type
+    # False: neither a list nor a table
+    is_plain: bool
+
+
+_TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple": list}
+# what stands for several that are missing or wrong
+_NOTHING: Mapping[str, Any] = {"tuple": (), "Mapping": {}}
+
+
+@cache
+def _kind_of(annotation: str) -> _Kind:
+    outer, _, inner = annotation.removesuffix("]").partition("[")
+    inner = inner.removesuffix(", ...").removeprefix("str, ")
+    kind = _TYPES.get(outer, dict)
+    return _Kind(outer, inner, kind, is_plain=kind not in (list, dict))
+
+
 class TomlTable:
-    """One table: getters that note a problem and return None, of lists what is right in them, where
-    the value is missing or wrong. What it may be is said as `fault_of` takes it; `required`: a
-    missing key is noted too. `close()` notes every key that nobody asked for.
+    """One table of a `Document`. Its methods return the value of a key; where that is missing or
+    wrong they note a problem and return None, and of lists what is right in them. `close()` notes
+    every key that nobody asked for.
     """
 
     def __init__(self, document: Document, path: KeyPath, values: Mapping[str, Any]) -> None:
-        self.document, self.path, self.values = document, path, values
+        self.document = document
+        self.path = path
+        self.values = values
         # a set that keeps its order
         self._known: dict[str, None] = {}
 
     def problem(self, key: str | None, message: str, remedy: Remedy = None) -> None:
         """Note a fault of `key`, or of the whole table."""
-        self.document.add((*self.path, key) if key else self.path, message, remedy)
+        path = (*self.path, key) if key else self.path
+        self.document.add(path, message, remedy)
 
     def get(
         self,
@@ -197,45 +298,66 @@ class TomlTable:
         **limits: Any,
     ) -> Any:
         """The value of a field with that annotation: text, a number, a `TomlTable`, `Any`, several
-        of one, or a record of the `kind` in `limits`; `example` is what to write if it is missing.
+        of one (`tuple[str, ...]`, `Mapping[str, int]`), or a record of the `kind` in `limits`; None
+        only where the annotation has it.
+
+        `limits` are those of `fault_of`. With `required` a missing key is noted too; `example` is
+        what to write then.
         """
         self._known[key] = None
-        value, kind = self.values.get(key), annotation.removesuffix(" | None")
-        if value is not None or (kind == annotation and key in self.values):
-            return self._right((*self.path, key), value, kind, limits)
+        value = self.values.get(key)
+        without_none = annotation.removesuffix(" | None")
+        may_be_none = without_none != annotation
+        if value is not None or (key in self.values and not may_be_none):
+            return self._right((*self.path, key), value, without_none, limits)
         if required and key not in self.values:
-            remedy = f"one of {', '.join(limits['choices'])}" if "choices" in limits else None
-            if example:
-                quote = '"' if annotation == "str" else ""
-                remedy = f"write {key} = {quote}{example}{quote}"
-            self.problem(key, "is missing", remedy)
-        return _EMPTY.get(kind.partition("[")[0])
+            self.problem(key, "is missing", _how_to_state(key, annotation, example, limits))
+        return _NOTHING.get(_kind_of(without_none).outer)
 
     def _right(self, path: KeyPath, value: Any, annotation: str, limits: Mapping[str, Any]) -> Any:
-        outer, inner, kind, is_plain = _parts_of(annotation)
-        if outer == "Any":
+        """The value as its annotation has it; for a wrong one None, or an empty list or table."""
+        kind = _kind_of(annotation)
+        if kind.outer == "Any":
             return value
-        if fault := fault_of(value, kind, **(limits if is_plain else {})):
-            message = fault[0]
-            remedy: Remedy = fault[1]
-            if is_plain and isinstance(value, str) and "choices" in limits:
-                remedy = self.document.did_you_mean(value, limits["choices"], None, '"{name}"')
-            self.document.add(path, message, remedy)
-            return _EMPTY.get(outer)
-        if is_plain:
-            return " ".join(value.split()) if limits.get("lines") else kind(value)
-        if outer not in _EMPTY:
-            table = TomlTable(self.document, path, value)
-            return table if outer == "TomlTable" else table.as_record(**limits)
-        is_of_plain_values = outer == "tuple" and _parts_of(inner)[3]
-        if is_of_plain_values and len(value) > MAX_LISTED:
-            message = f"lists {len(value):,} values, and at most {MAX_LISTED:,} are read"
+        if kind.is_plain:
+            return self._plain(path, value, kind, limits)
+        fault = fault_of(value, kind.type)
+        if fault is not None:
+            self.document.add(path, fault.message, fault.remedy)
+            return _NOTHING.get(kind.outer)
+        if kind.outer == "tuple":
+            return self._listed(path, value, kind, limits)
+        if kind.outer == "Mapping":
+            parts = {
+                key: self._right((*path, key), part, kind.inner, limits)
+                for key, part in value.items()
+            }
+            return {key: part for key, part in parts.items() if part is not None}
+        table = TomlTable(self.document, path, value)
+        return table if kind.outer == "TomlTable" else table.as_record(**limits)
+
+    def _plain(self, path: KeyPath, value: Any, kind: _Kind, limits: Mapping[str, Any]) -> Any:
+        fault = fault_of(value, kind.type, **limits)
+        if fault is None:
+            return " ".join(value.split()) if limits.get("lines") else kind.type(value)
+        remedy: Remedy = fault.remedy
+        if isinstance(value, str) and "choices" in limits:
+            remedy = self.document.did_you_mean(value, limits["choices"], None, '"{name}"')
+        self.document.add(path, fault.message, remedy)
+        return None
+
+    def _listed(
+        self, path: KeyPath, values: Sequence[Any], kind: _Kind, limits: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        if len(values) > MAX_LISTED and _kind_of(kind.inner).is_plain:
+            message = f"lists {len(values):,} values, and at most {MAX_LISTED:,} are read"
             self.document.add(path, message)
             return ()
-        pairs = value.items() if kind is dict else enumerate(value)
-        parts = {name: self._right((*path, name), part, inner, limits) for name, part in pairs}
-        right = {name: part for name, part in parts.items() if part is not None}
-        return right if kind is dict else tuple(right.values())
+        parts = [
+            self._right((*path, index), value, kind.inner, limits)
+            for index, value in enumerate(values)
+        ]
+        return tuple([part for part in parts if part is not None])
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`). The default stands for one that
@@ -243,14 +365,14 @@ class TomlTable:
         """
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
-            key, limits = stated.name or field, stated.limits
-            values[field] = stated.default
-            if key in self.values or "required" in limits:
+            key = stated.name or field
+            value = None
+            if key in self.values or "required" in stated.limits:
                 if stated.read is not None:
-                    value = stated.read(self, key, **limits)
+                    value = stated.read(self, key, **stated.limits)
                 else:
-                    value = self.get(key, kind._kinds[field], **limits)
-                values[field] = stated.default if value is None else value
+                    value = self.get(key, kind._kinds[field], **stated.limits)
+            values[field] = stated.default if value is None else value
             # also where it is missing, as most of the 140 keys of a runtime are
             self._known[key] = None
         return values
@@ -265,7 +387,9 @@ class TomlTable:
     def close(self, elsewhere: Mapping[str, str] = {}) -> None:
         """Note every key that nobody asked for; `elsewhere`: what to do, by others' keys."""
         known = tuple(self._known)
-        for key in (key for key in self.values if key not in self._known):
+        for key in self.values:
+            if key in self._known:
+                continue
             remedy = self.document.did_you_mean(key, known, f"known here: {', '.join(known)}")
             self.problem(key, "is not a known key", elsewhere.get(key, remedy))
 
@@ -279,170 +403,21 @@ class TomlTable:
                     self.problem(key, "is not a known key", f"did you mean {known}?")
 
 
-TABLES = "tuple[TomlTable, ...]"
-# of what is no table or record
-_KINDS: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple": list}
-# what stands for several that are missing or wrong
-_EMPTY: Mapping[str, Any] = {"tuple": (), "Mapping": {}}
-
-
-@cache
-def _parts_of(annotation: str) -> tuple[str, str, type, bool]:
-    """`Mapping[str, int]` -> `Mapping`, `int`, the type of the value, and whether it is no table
-    and no list.
-    """
-    outer, _, inner = annotation.removesuffix("]").partition("[")
-    kind = _KINDS.get(outer, dict)
-    inner = inner.removesuffix(", ...").removeprefix("str, ")
-    return outer, inner, kind, kind not in (list, dict)
-
-
-def _problem(fault: _Fault) -> Problem:
-    file, line, path, message, remedy = fault
-    return Problem(
-        file=file,
-        line=line,
-        key=key_name(path) or None,
-        message=message,
-        remedy=remedy() if callable(remedy) else remedy,
-    )
-
-
-def key_name(path: KeyPath) -> str:
-    """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
-    text = ""
-    for part in path:
-        is_bare = isinstance(part, int) or re.fullmatch("[A-Za-z0-9_-]{1,60}", part)
-        name = part if is_bare else f'"{shortened(str(part))}"'
-        text += f"[{name}]" if isinstance(part, int) else f".{name}"
-    return text.removeprefix(".")
-
-
-def _with_text_dates(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_text_dates(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_with_text_dates(part) for part in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _syntax_fault(message: str, text: str) -> Unreadable:
-    head, _, place = message.rpartition(" (at ")
-    at = re.match("line ([0-9]+)", place)
-    line = int(at[1]) if at else text.count("\n") + 1
-    # a value may span many lines
-    begun = [(first, statement) for first, statement, _ in _statements(text) if first <= line]
-    first, statement = begun[-1] if begun else (1, "")
-    remedy = None
-    if at is None:
-        line, head = first, "what begins here does not end"
-        remedy = "close it with the bracket or quote it began with"
-    elif head.startswith(("Cannot overwrite", "Cannot declare")):
-        line, head = first, f"{shortened(statement.partition('=')[0])} is there already"
-        remedy = "write it once"
-    elif head.endswith("'\\n'"):
-        head, remedy = "a string does not end on its line", "close it with the quote it began with"
-    elif head.startswith("Invalid value"):
-        remedy = "text stands in quotes; numbers, dates, true and false do not"
-    elif head.startswith("Invalid date"):
-        remedy = "write YYYY-MM-DD, for example 2023-05-13"
-    return Unreadable(f"not valid TOML: {head}", remedy, line=line)
-
-
-# What may hold the end of a line, or a bracket that opens nothing, before these. Strings are taken
-# by runs that never step back: by characters one of 5 MB took 400 MB.
-_SIGN = (
-    r"""(?s)\"{3}(?:[^"\\]++|\\.|"{1,2}(?!"))*+(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)"""
-    r"""|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|'(?:[^'\n]*'|[^']*\Z)|#[^\n]*|[][{}\n]"""
-)
-
-
-# a line that is a whole statement, or blank: of 100,000 lines most are
-_PLAIN_LINE = (
-    r"""[ \t]*((?:\[\[[A-Za-z0-9_-]+\]\]|"""
-    r"""[A-Za-z0-9_-]+[ \t]*=[ \t]*(?:"[^"\\\n]*"|[A-Za-z0-9_.+-]+))?)[ \t]*\n"""
-)
-
-
-def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
-    """The first line and the text of each header and key, and the lines of what it lists."""
-    text += "\n"
-    plain_line = re.compile(_PLAIN_LINE)
-    line, start = 1, 0
-    while start < len(text):
-        plain = plain_line.match(text, start)
-        if plain is not None:
-            if plain[1]:
-                yield line, plain[1], []
-            line, start = line + 1, plain.end()
-            continue
-        end, rows = _end_of_statement(text, start, line)
-        statement = text[start:end].strip()
-        if statement and statement[0] != "#":
-            yield line, statement, rows
-        line, start = line + text.count("\n", start, end), end
-
-
-def _end_of_statement(text: str, start: int, line: int) -> tuple[int, list[int]]:
-    """Where the statement ends that begins at `start`, in that line, and the lines of its rows."""
-    depth = 0
-    rows: list[int] = []
-    for sign in re.compile(_SIGN).finditer(text, start):
-        if depth == 1 and sign[0][0] in "\"'[{":
-            rows.append(line)
-        if sign[0] in "[{":
-            depth += 1
-        elif sign[0] in "]}":
-            depth = max(0, depth - 1)
-        line += sign[0].count("\n")
-        if sign[0] == "\n" and not depth:
-            return sign.end(), rows
-    return len(text), rows
-
-
-_PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*="
-_PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
-
-
-def _lines_of(text: str) -> dict[KeyPath, int]:
-    """The line of each table, each key, and each row of a list where every row has one."""
-    import tomllib
-
-    lines: dict[KeyPath, int] = {}
-    # how many there were of each list of tables
-    counts: Counter[KeyPath] = Counter()
-    table: KeyPath = ()
-    for line, statement, rows in _statements(text):
-        is_header = statement[0] == "["
-        # most statements are `[[name]]` and `key = value` on one line, whose parts have no other
-        # line, and there may be 100,000 of them
-        value: Any
-        plain = re.match(_PLAIN_KEY, statement)
-        if plain is not None and "\n" not in statement:
-            value = {plain[1]: None}
-        elif plain := re.fullmatch(_PLAIN_HEADER, statement):
-            value = {plain[1]: [{}]}
-        else:
-            value = tomllib.loads(statement)
-        path = () if is_header else table
-        while isinstance(value, dict) and len(value) == 1:
-            ((key, value),) = value.items()
-            path = (*path, key)
-            lines.setdefault(path, line)
-            counts[path] += is_header and value == [{}]
-            if is_header and counts[path]:
-                path = (*path, counts[path] - 1)
-        lines[path] = line
-        table = path if is_header else table
-        if isinstance(value, list) and len(rows) == len(value):
-            lines.update(((*path, index), row) for index, row in enumerate(rows))
-    return lines
+def _how_to_state(
+    key: str, annotation: str, example: object, limits: Mapping[str, Any]
+) -> str | None:
+    """The remedy for a key that is missing."""
+    if example:
+        written = f'"{example}"' if annotation == "str" else example
+        return f"write {key} = {written}"
+    if "choices" in limits:
+        return f"one of {', '.join(limits['choices'])}"
+    return None
 
 
 def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
     """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
-    store = store_of(folder) if folder else shipped_store()
-    return _table_of(store, name)
+    return _table_of(store_of(folder) if folder else shipped_store(), name)
 
 
 @cache
@@ -457,17 +432,21 @@ def expression(name: str, key: str) -> re.Pattern[str]:
 
 
 def sentences(
-    name: str, section: str, holds: Mapping[str, object], **figures: Any
+    name: str, section: str, holds: Mapping[str, object], **figures: object
 ) -> tuple[str, ...]:
-    """Those of that section of a table whose condition holds, filled with the figures."""
+    """The sentences of a section of a table whose condition in `holds` is true, filled with the
+    figures.
+    """
     templates = shipped_table(name)[section]
-    return tuple([fill(templates[key], figures) for key, value in holds.items() if value])
+    keys = [key for key, is_true in holds.items() if is_true]
+    return tuple([fill(templates[key], figures) for key in keys])
 
 
-def refusal(name: str, key: str, **figures: Any) -> SelfhostError:
+def refusal(name: str, key: str, **figures: object) -> SelfhostError:
     """The error of that key of a table's `refusal`, filled with the figures."""
     words = shipped_table(name)["refusal"][key]
-    message, remedy = (fill(words[part], figures) for part in ("message", "remedy"))
+    message = fill(words["message"], figures)
+    remedy = fill(words["remedy"], figures)
     return SelfhostError(message, remedy=remedy or None)
 
 

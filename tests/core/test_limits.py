@@ -14,7 +14,8 @@ from helpers.paths import SCHEMAS
 from selfhost.audit.policy import read_policy
 from selfhost.catalogue.spec_rules import read_model_spec
 from selfhost.core.errors import MachineFileError, PolicyError
-from selfhost.core.tables import _SIGN, Document, key_name
+from selfhost.core.tables import Document, key_name
+from selfhost.core.toml_lines import _SIGN
 from selfhost.machine.record import SCHEMA, Machine
 
 Way = tuple[str | int, ...]

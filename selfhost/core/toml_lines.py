@@ -1,0 +1,159 @@
+"""Where things stand in the text of a TOML file. `tomllib` gives a place for syntax errors only, so
+the lines of keys and tables are looked for here, once there is a fault to print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .files import Unreadable
+from .records import shortened
+from .tables import KeyPath
+
+# What may hold the end of a line, or a bracket that opens nothing, before these. Strings are taken
+# by runs that never step back: by characters one of 5 MB took 400 MB.
+_SIGN = (
+    r"""(?s)\"{3}(?:[^"\\]++|\\.|"{1,2}(?!"))*+(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)"""
+    r"""|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|'(?:[^'\n]*'|[^']*\Z)|#[^\n]*|[][{}\n]"""
+)
+# a line that is a whole statement, or blank: of 100,000 lines most are
+_PLAIN_LINE = (
+    r"""[ \t]*((?:\[\[[A-Za-z0-9_-]+\]\]|"""
+    r"""[A-Za-z0-9_-]+[ \t]*=[ \t]*(?:"[^"\\\n]*"|[A-Za-z0-9_.+-]+))?)[ \t]*\n"""
+)
+_PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*="
+_PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
+
+
+class _Statement(NamedTuple):
+    """A header of a table, or a key with its value."""
+
+    # its first line, from 1
+    line: int
+    text: str
+    # the first line of each value in its list, or of each pair of its table
+    rows: list[int]
+
+
+def lines_of(text: str) -> dict[KeyPath, int]:
+    """The line of each table, each key, and each row of a list where every row has one."""
+    lines: dict[KeyPath, int] = {}
+    # how many tables there were so far of each list of tables
+    counts: Counter[KeyPath] = Counter()
+    table: KeyPath = ()
+    for line, statement, rows in _statements(text):
+        is_header = statement[0] == "["
+        path = () if is_header else table
+        value = _parsed(statement)
+        # `[a.b]` and `a.b = 1` are tables of one key in each other
+        while isinstance(value, dict) and len(value) == 1:
+            ((key, value),) = value.items()
+            path = (*path, key)
+            lines.setdefault(path, line)
+            if is_header:
+                if value == [{}]:
+                    counts[path] += 1
+                if counts[path]:
+                    path = (*path, counts[path] - 1)
+        lines[path] = line
+        if is_header:
+            table = path
+        elif isinstance(value, list) and len(rows) == len(value):
+            for index, row in enumerate(rows):
+                lines[*path, index] = row
+    return lines
+
+
+def _parsed(statement: str) -> Any:
+    """The statement as `tomllib` parses it. Of `[[name]]` and of `key = value` on one line, which
+    most are of perhaps 100,000, only the key: their parts have no other line.
+    """
+    if "\n" not in statement and (key := re.match(_PLAIN_KEY, statement)):
+        return {key[1]: None}
+    if header := re.fullmatch(_PLAIN_HEADER, statement):
+        return {header[1]: [{}]}
+    import tomllib
+
+    return tomllib.loads(statement)
+
+
+def syntax_fault(message: str, text: str) -> Unreadable:
+    """What `tomllib` says is wrong with a text, `… (at line 3, column 5)` or `… (at end of
+    document)`, in the words of an `Unreadable`, with what to write instead where that is known.
+    """
+    reason, _, place = message.rpartition(" (at ")
+    at = re.match("line ([0-9]+)", place)
+    if at is None:
+        begun = _statement_at(text, text.count("\n") + 1)
+        reason = "not valid TOML: what begins here does not end"
+        return Unreadable(
+            reason, "close it with the bracket or quote it began with", line=begun.line
+        )
+    line = int(at[1])
+    remedy = None
+    if reason.startswith(("Cannot overwrite", "Cannot declare")):
+        # the place is the end of a value that may span many lines
+        statement = _statement_at(text, line)
+        line = statement.line
+        reason = f"{shortened(statement.text.partition('=')[0])} is there already"
+        remedy = "write it once"
+    elif reason.endswith("'\\n'"):
+        reason = "a string does not end on its line"
+        remedy = "close it with the quote it began with"
+    elif reason.startswith("Invalid value"):
+        remedy = "text stands in quotes; numbers, dates, true and false do not"
+    elif reason.startswith("Invalid date"):
+        remedy = "write YYYY-MM-DD, for example 2023-05-13"
+    return Unreadable(f"not valid TOML: {reason}", remedy, line=line)
+
+
+def _statement_at(text: str, line: int) -> _Statement:
+    """The last statement that begins in that line or before."""
+    last = _Statement(1, "", [])
+    for statement in _statements(text):
+        if statement.line > line:
+            break
+        last = statement
+    return last
+
+
+def _statements(text: str) -> Iterator[_Statement]:
+    """The headers and keys in their order, without comments."""
+    text += "\n"
+    plain_line = re.compile(_PLAIN_LINE)
+    line = 1
+    start = 0
+    while start < len(text):
+        plain = plain_line.match(text, start)
+        if plain is not None:
+            if plain[1]:
+                yield _Statement(line, plain[1], [])
+            line += 1
+            start = plain.end()
+            continue
+        end, rows = _end_of_statement(text, start, line)
+        statement = text[start:end].strip()
+        if statement and statement[0] != "#":
+            yield _Statement(line, statement, rows)
+        line += text.count("\n", start, end)
+        start = end
+
+
+def _end_of_statement(text: str, start: int, line: int) -> tuple[int, list[int]]:
+    """Where the statement ends that begins at `start`, in that line, and the lines of its rows."""
+    depth = 0
+    rows: list[int] = []
+    for sign in re.compile(_SIGN).finditer(text, start):
+        if depth == 1 and sign[0][0] in "\"'[{":
+            rows.append(line)
+        if sign[0] in "[{":
+            depth += 1
+        elif sign[0] in "]}":
+            depth = max(0, depth - 1)
+        line += sign[0].count("\n")
+        if sign[0] == "\n" and depth == 0:
+            return sign.end(), rows
+    return len(text), rows
