@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from operator import ge, gt, le
 from typing import Any
 
+from ..core.errors import KeyPath
 from ..core.records import Record, shortened
-from ..core.tables import Document, KeyPath, Remedy, shipped_table
+from ..core.tables import Document, Remedy, shipped_table
 from ..core.units import is_slip
 from .architecture import LAYERS, Architecture, Attention, LayerPart, Sized
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec

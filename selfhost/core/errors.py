@@ -12,6 +12,8 @@ from typing import Any
 
 from .records import Record
 
+# where a value stands in a file: `("files", 0, "bytes")` is `bytes` of the first table of `files`
+KeyPath = tuple[str | int, ...]
 # names, or a function that finds them where finding takes long
 Names = Iterable[str] | Callable[[], Iterable[str]]
 

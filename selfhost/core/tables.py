@@ -13,15 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from .errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, first_problems
+from .errors import MAX_PROBLEMS, KeyPath, Problem, SelfhostError, SpecError, first_problems
 from .files import Unreadable, read_file, text_of, too_large
 from .records import Record, fault_of, shortened, shown
 from .stored import Store, shipped_store, store_of
 from .templates import fill
 from .units import is_slip, nearest
 
-# where a value stands in a file: `("files", 0, "bytes")` is `bytes` of the first table of `files`
-KeyPath = tuple[str | int, ...]
 # what to write instead, or what finds it
 Remedy = str | None | Callable[[], str | None]
 

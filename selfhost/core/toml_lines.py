@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from .errors import KeyPath
 from .files import Unreadable
 from .records import shortened
-from .tables import KeyPath
 
 # What may hold the end of a line, or a bracket that opens nothing, before these. Strings are taken
 # by runs that never step back: by characters one of 5 MB took 400 MB.

@@ -1,4 +1,8 @@
-"""What is asked of a model."""
+"""What is asked of a model: `Workload`, and `Load`, what a day brings.
+
+Each field of theirs is an option of the command line too, which `read_by(name=…)` names. A value
+that makes no sense raises `WorkloadError` with every fault.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from .errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
+from .errors import (
+    InputError,
+    Problem,
+    SelfhostError,
+    WorkloadError,
+    WrongTypeError,
+    expect_type,
+)
 from .quoting import shell_word
 from .records import Record, read_by
 from .tables import Document
@@ -32,13 +43,13 @@ INPUT_PER_OUTPUT_TOKEN = 3
 # more than any machine has
 MOST_BYTES = 10**18
 # in what a size is typed again: the first that divides it
-_TYPED = {"GiB": GIB, "GB": GB, "MiB": MIB, "MB": MB, "B": 1}
+_SIZE_UNITS = {"GiB": GIB, "GB": GB, "MiB": MIB, "MB": MB, "B": 1}
 # fields that go with one task alone
-_ONLY_WITH: Mapping[str, tuple[str, ...]] = {
-    "generate": ("kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
-                 "min_tokens_per_second"),
-    "finetune": ("finetune_method", "lora_rank", "dataset_tokens", "optimizer", "checkpointing"),
-}  # fmt: skip
+_ONLY_GENERATE = (
+    "kv_cache_type", "prompt_tokens", "audio_seconds", "draft", "runtime_options",
+    "min_tokens_per_second",
+)  # fmt: skip
+_ONLY_FINETUNE = ("finetune_method", "lora_rank", "dataset_tokens", "optimizer", "checkpointing")
 _option = partial(read_by, default=None)
 _TOKENS: Mapping[str, Any] = {"minimum": 1, "maximum": 10**9, "parse": parse_tokens}
 _BYTES: Mapping[str, Any] = {"maximum": MOST_BYTES, "parse": parse_size}
@@ -60,24 +71,39 @@ class Load(Record):
     electricity_per_kwh: float | None = _option(name="--electricity", maximum=10**6)
 
     @classmethod
-    def parse(cls, text: str, **figures: float | None) -> Load:
+    def parse(
+        cls, text: str, *, watts: float | None = None, electricity_per_kwh: float | None = None
+    ) -> Load:
         """`2M:500k`, in and out, or `200k`, both together. Raises `WorkloadError`."""
         expect_type("text", text, (str,))
-        first, split, second = text.partition(":")
+        first, colon, second = text.partition(":")
         try:
-            read, written = parse_count(first), parse_count(second) if split else 0
+            read_tokens = parse_count(first)
+            written_tokens = parse_count(second) if colon else 0
         except ValueError as error:
             remedy = "2M:500k is two million in and 500,000 out a day"
             raise WorkloadError.of("load", str(error), remedy) from None
-        if not split:
-            written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
-            read -= written
-        fields: dict[str, Any] = {**figures, "assumed_split": not split}
-        return cls(input_tokens_per_day=read, output_tokens_per_day=written, **fields)
+        if not colon:
+            written_tokens = read_tokens // (INPUT_PER_OUTPUT_TOKEN + 1)
+            read_tokens -= written_tokens
+        return cls(
+            input_tokens_per_day=read_tokens,
+            output_tokens_per_day=written_tokens,
+            assumed_split=not colon,
+            watts=watts,
+            electricity_per_kwh=electricity_per_kwh,
+        )
+
+    @property
+    def typed(self) -> str:
+        """As `parse` reads it: `2000000:500000`, or the sum where only that was stated."""
+        if self.assumed_split:
+            return str(self.input_tokens_per_day + self.output_tokens_per_day)
+        return f"{self.input_tokens_per_day}:{self.output_tokens_per_day}"
 
     def _check(self) -> None:
         stated = _stated_values(self)
-        if stated.ok and not self.input_tokens_per_day + self.output_tokens_per_day:
+        if stated.ok and self.input_tokens_per_day == self.output_tokens_per_day == 0:
             stated.add(("input_tokens_per_day",), "must be more than no tokens")
         if self.electricity_per_kwh is not None and self.watts is None:
             stated.add(("electricity_per_kwh",), "needs a power", "add --watts with what it draws")
@@ -143,51 +169,45 @@ class Workload(Record):
 
     def options(self) -> str:
         """Return the command line that asks for the same, a space before each option."""
-        from decimal import Decimal
-
-        text, stated = "", {key: getattr(self, key) for key in Workload._keys}
-        if load := self.load:
-            read, written = load.input_tokens_per_day, load.output_tokens_per_day
-            stated["load"] = (f"{read}:{written}", f"{read + written}")[load.assumed_split]
-            stated |= {"watts": load.watts, "electricity_per_kwh": load.electricity_per_kwh}
-        for key, value in stated.items():
-            if value == Workload._defaults.get(key) or (key == "checkpointing" and value):
-                continue
-            shown = [f" {shell_word(str(value))}"]
-            if isinstance(value, bool):
-                shown = [""]
-            elif isinstance(value, float):
-                # without an exponent
-                shown = [f" {Decimal(str(value)):f}".removesuffix(".0")]
-            elif isinstance(value, Mapping):
-                shown = [f" {name}={value[name]}" for name in value]
-            elif "bytes" in key and value:
-                unit = next(unit for unit, step in _TYPED.items() if value % step == 0)
-                shown = [f" {value // _TYPED[unit]}{unit}" + "/s" * key.endswith("_per_second")]
-            text += "".join(f" {FLAGS[key]}{each}" for each in shown)
-        return text
+        options: list[str] = []
+        for field in Workload._keys:
+            value = getattr(self, field)
+            if value != Workload._defaults.get(field):
+                options += _typed_options(field, value)
+        if self.load is not None:
+            for field in ("watts", "electricity_per_kwh"):
+                value = getattr(self.load, field)
+                if value is not None:
+                    options += _typed_options(field, value)
+        return "".join(f" {option}" for option in options)
 
     @property
     def tokens_with_prompt(self) -> int | None:
-        """The context that the prompt and an answer take; None where a context is stated."""
+        """The context that the prompt and an answer take; None where a context is stated, or no
+        prompt.
+        """
         if self.prompt_tokens is None or self.context_tokens is not None:
             return None
-        # llama.cpp rounds a context up to these
+        # llama.cpp rounds a context up to a multiple of 256
         return -(-(self.prompt_tokens + ANSWER_TOKENS) // 256) * 256
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
         """How long that takes; None where no speed was stated, or the size is not known."""
-        pace = self.download_bytes_per_second
-        return None if size_bytes is None or pace is None else size_bytes / pace
+        if size_bytes is None or self.download_bytes_per_second is None:
+            return None
+        return size_bytes / self.download_bytes_per_second
 
     def with_finetuning_defaults(self) -> Workload:
         """The same with LoRA, AdamW and checkpointing where nothing else was asked."""
         method = self.finetune_method or "lora"
+        rank = None
+        if method != "full":
+            rank = self.lora_rank or DEFAULT_LORA_RANK
         return self.replace(
             finetune_method=method,
-            lora_rank=None if method == "full" else self.lora_rank or DEFAULT_LORA_RANK,
+            lora_rank=rank,
             optimizer=self.optimizer or "adamw",
-            checkpointing=True if self.checkpointing is None else self.checkpointing,
+            checkpointing=self.checkpointing is not False,
         )
 
     @classmethod
@@ -200,22 +220,68 @@ class Workload(Record):
 
     def _check(self) -> None:
         expect_type("load", self.load, (Load, type(None)), "write Load.parse('2M:500k')")
-        stated, is_tuning = _stated_values(self), self.task == "finetune"
-        message, remedy = "applies only to the task finetune", "add --task finetune"
-        if is_tuning:
-            message, remedy = "does not apply to fine-tuning", "leave it out"
-        for field in _ONLY_WITH["generate" if is_tuning else "finetune"]:
-            if field in stated.values:
-                stated.add((field,), message, remedy)
-        if is_tuning and self.finetune_method == "full" and self.lora_rank is not None:
-            message = "does not apply to full fine-tuning, which has no adapters"
-            stated.add(("lora_rank",), message, remedy)
+        stated = _stated_values(self)
+        if self.task == "finetune":
+            for field in _ONLY_GENERATE:
+                if field in stated.values:
+                    stated.add((field,), "does not apply to fine-tuning", "leave it out")
+            if self.finetune_method == "full" and self.lora_rank is not None:
+                message = "does not apply to full fine-tuning, which has no adapters"
+                stated.add(("lora_rank",), message, "leave it out")
+        else:
+            for field in _ONLY_FINETUNE:
+                if field in stated.values:
+                    message = "applies only to the task finetune"
+                    stated.add((field,), message, "add --task finetune")
         if not stated.ok:
             raise WorkloadError(stated.problems)
 
 
 # what each field of a Workload and of its Load is called on the command line
-FLAGS = {field: str(key.name) for kind in (Workload, Load) for field, key in kind._keys.items()}
+FLAGS: Mapping[str, str] = {
+    field: str(key.name) for kind in (Workload, Load) for field, key in kind._keys.items()
+}
+
+
+def _typed_options(field: str, value: object) -> list[str]:
+    """A field as options of a command line, each with its value. `--no-checkpointing` is typed
+    where there is none.
+    """
+    flag = FLAGS[field]
+    if value is True and field == "checkpointing":
+        return []
+    if isinstance(value, bool):
+        return [flag]
+    if isinstance(value, Mapping):
+        return [f"{flag} {name}={inner}" for name, inner in value.items()]
+    return [f"{flag} {_typed_value(field, value)}"]
+
+
+def _typed_value(field: str, value: object) -> str:
+    if isinstance(value, Load):
+        return value.typed
+    if isinstance(value, float):
+        return _without_exponent(value)
+    if isinstance(value, int) and field.endswith("_bytes"):
+        return _typed_size(value)
+    if isinstance(value, int) and field.endswith("_bytes_per_second"):
+        return f"{_typed_size(value)}/s"
+    return shell_word(str(value))
+
+
+def _without_exponent(number: float) -> str:
+    """`2`, `0.0000036`: every digit of the number, and no exponent, which no option reads."""
+    from decimal import Decimal
+
+    return f"{Decimal(str(number)):f}".removesuffix(".0")
+
+
+def _typed_size(size_bytes: int) -> str:
+    """`16GiB`, `500MB`: in the largest unit of which there is a whole number; `0`."""
+    for unit, unit_bytes in _SIZE_UNITS.items():
+        if size_bytes > 0 and size_bytes % unit_bytes == 0:
+            return f"{size_bytes // unit_bytes}{unit}"
+    return str(size_bytes)
 
 
 def cache_type(text: str) -> str:
@@ -226,28 +292,39 @@ def cache_type(text: str) -> str:
 
 
 def _stated_values(record: Workload | Load) -> Document:
-    """The values that are no defaults, as a file that states them, and what is wrong in it."""
-    kind, values = type(record), dict[str, Any]()
+    """The values that are not defaults, as a file would state them, and what is wrong with them."""
+    kind = type(record)
+    values: dict[str, Any] = {}
     for field, value in record.__getstate__().items():
-        default = kind._defaults.get(field, ...)
-        # True is no 1
-        if type(value) is not type(default) or value != default:
+        if not _is_default(kind, field, value):
             values[field] = dict(value) if isinstance(value, Mapping) else value
-    table = Document("workload", values).root
-    for field in (field for field in values if field != "load"):
+    document = Document("workload", values)
+    for field in values:
+        # a `Load` has checked itself
+        if field == "load":
+            continue
         limits = kind._keys[field].limits if field in kind._keys else {}
-        table.get(field, kind._kinds[field], **limits)
-    return table.document
+        document.root.get(field, kind._kinds[field], **limits)
+    return document
+
+
+def _is_default(kind: type[Record], field: str, value: object) -> bool:
+    if field not in kind._defaults:
+        return False
+    default = kind._defaults[field]
+    # True equals 1
+    return type(value) is type(default) and value == default
 
 
 def as_typed(error: SelfhostError, flags: Mapping[str, str | None] = FLAGS) -> SelfhostError:
     """Return the error with the faults of a workload under the names of their options."""
     problems = error.problems if isinstance(error, InputError) else ()
-    if not any(problem.file == "workload" for problem in problems):
+    typed: list[Problem] = []
+    for problem in problems:
+        if problem.file == "workload":
+            flag = flags.get(problem.key or "", problem.key)
+            problem = problem.replace(file="command line", key=flag)
+        typed.append(problem)
+    if typed == list(problems):
         return error
-    return WorkloadError(
-        problem.replace(file="command line", key=flags.get(problem.key or "", problem.key))
-        if problem.file == "workload"
-        else problem
-        for problem in problems
-    )
+    return WorkloadError(typed)

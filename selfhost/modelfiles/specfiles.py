@@ -16,9 +16,9 @@ from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.spec import ModelSpec, read_spec_file
 from ..catalogue.spec_rules import read_model_spec, value_at
 from ..catalogue.spec_values import ID, QUANTIZATIONS, SCHEMA, SCRATCH, SOURCES_ENDING
-from ..core.errors import Problem, SpecError, WorkloadError
+from ..core.errors import KeyPath, Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
-from ..core.tables import Document, KeyPath, shipped_table
+from ..core.tables import Document, shipped_table
 from ..core.templates import fill
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
