@@ -114,7 +114,8 @@ class MachineDraft:
         source = f"the type {typed}: {machine.sources.get('cpu_model', 'a known machine')}"
         for fact in ("scope", "cpu_model", "cpu_cores_physical"):
             self.put(fact, getattr(machine, fact), source)
-        self.assumed += ["cpu_model"] * ("cpu_model" in machine.assumed)
+        if "cpu_model" in machine.assumed:
+            self.assumed.append("cpu_model")
 
     def put_home(self, volumes: Iterable[Sequence[Any]], home: str, source: str) -> None:
         """State the places in the home folder where runtimes store models: all on the volume (mount
@@ -217,18 +218,23 @@ def machine_name(*candidates: Any) -> str | None:
 def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
     """Labels as `prefix.key`, at most MAX_LABELS of MAX_LABEL characters; none that is private."""
     kept: dict[str, str] = {}
+    private = expression("systems", "private")
     for key, value in pairs.items():
-        if isinstance(value, list | tuple):
-            value = ",".join(text for item in value[:MAX_LABELS] if (text := plain(item)))
-        name, text = plain(key), plain(value)
-        if (
-            len(kept) < MAX_LABELS
-            and name
-            and text
-            and not expression("systems", "private").search(f"{name} {text}")
-        ):
+        if len(kept) == MAX_LABELS:
+            break
+        name = plain(key)
+        text = _label_text(value)
+        if name and text and not private.search(f"{name} {text}"):
             kept[f"{prefix}.{name}"] = text
     return kept
+
+
+def _label_text(value: Any) -> str | None:
+    """The value of a label as one line; items of a list with commas between them."""
+    if not isinstance(value, list | tuple):
+        return plain(value)
+    texts = map(plain, value[:MAX_LABELS])
+    return plain(",".join(filter(None, texts)))
 
 
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/

@@ -318,10 +318,11 @@ class Task(Record):
             column = columns[ranks.index(max(ranks))]
             values = sorted(column)
             middle = next(value for value in values[len(values) // 2 :] if value > values[0])
-            halves: tuple[list[int], list[int]] = [], []
+            smaller, larger = list[int](), list[int]()
             for number, value in zip(box, column, strict=True):
-                halves[value >= middle].append(number)
-            boxes += halves
+                half = larger if value >= middle else smaller
+                half.append(number)
+            boxes += (smaller, larger)
         results = []
         for key, group in by_key.items():
             hardest = [min(group)]

@@ -351,10 +351,10 @@ class Policy(Record):
         """Faults of entries of `models` that show only later, each at its key and line."""
         document = self.document()
         for index, key, message, remedy in faults:
-            # the keys that a [[together]] has of its own
-            if self.models[index].members and key not in ("machines", "severity"):
-                key = "models"
-            document.add((*self.place(index), key), message, remedy)
+            # "machines" and "severity" are the keys that a [[together]] has of its own
+            is_of_members = self.models[index].members and key not in ("machines", "severity")
+            place = (*self.place(index), "models" if is_of_members else key)
+            document.add(place, message, remedy)
         return document.problems
 
 
@@ -447,25 +447,35 @@ def _together(root: TomlTable, needs: Workload, models: Sequence[Wanted]) -> lis
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """Labels that no two entries share: some readers keep the first of two equal names."""
-    names, labels = Counter(wanted.label for wanted in models), list[str]()
+    names = Counter(wanted.label for wanted in models)
+    labels = []
     for wanted in models:
-        parts = [wanted.label]
-        for key, words in ASKED.items() if names[wanted.label] > 1 else ():
-            value = getattr(wanted.asked, key)
-            if value is not None and (key, value) != ("parallel", 1):
-                shown = f"{value:g}" if isinstance(value, float) else value
-                parts.append(fill(words, {"value": shown}))
-        if names[wanted.label] > 1:
-            parts += ["runtime installed"] * wanted.require_runtime
-            parts += [f"on {' '.join(map(str, wanted.machines))}"] * bool(wanted.machines)
-        labels.append(", ".join(parts))
+        labels.append(_full_label(wanted) if names[wanted.label] > 1 else wanted.label)
     times = Counter(labels)
     labelled: list[Wanted] = []
     for wanted, label in zip(models, labels, strict=True):
         if times[label] > 1:
-            label = f"{label} (model[{wanted.index}])"
-        labelled.append(wanted if label == wanted.label else wanted.replace(label=label))
+            labelled.append(wanted.replace(label=f"{label} (model[{wanted.index}])"))
+        elif label != wanted.label:
+            labelled.append(wanted.replace(label=label))
+        else:
+            labelled.append(wanted)
     return tuple(labelled)
+
+
+def _full_label(wanted: Wanted) -> str:
+    """The label with all that the entry asks: `qwen3-8b, context 8192, on laptops`."""
+    parts = [wanted.label]
+    for key, words in ASKED.items():
+        value = getattr(wanted.asked, key)
+        if value is not None and (key, value) != ("parallel", 1):
+            shown = f"{value:g}" if isinstance(value, float) else value
+            parts.append(fill(words, {"value": shown}))
+    if wanted.require_runtime:
+        parts.append("runtime installed")
+    if wanted.machines:
+        parts.append(f"on {' '.join(map(str, wanted.machines))}")
+    return ", ".join(parts)
 
 
 def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, ...]:

@@ -349,19 +349,21 @@ def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, li
     changed = Machines()
     for machine in machines:
         stated: dict[str, tuple[str, Any, str]] = {}
-        for each, source in classes:
-            if each.holds(machine):
-                for key, (text, value) in each.facts.items():
+        for machine_class, source in classes:
+            if machine_class.holds(machine):
+                for key, (text, value) in machine_class.facts.items():
                     stated.setdefault(key, (text, value, source))
+        completed = machine
         for key, (text, value, source) in stated.items():
-            if values := _missing_facts(machine, key, value):
-                machine = machine.stated(values, source)
+            if values := _missing_facts(completed, key, value):
+                completed = completed.stated(values, source)
                 counts[key, f"{text}, {source}"] += 1
-        changed.add(machine)
-    return changed, [
-        f"{key} of {count:,} machine{'s' * (count > 1)}: {said}"
-        for (key, said), count in counts.items()
-    ]
+        changed.add(completed)
+    notes = []
+    for (key, said), count in counts.items():
+        machines_counted = "1 machine" if count == 1 else f"{count:,} machines"
+        notes.append(f"{key} of {machines_counted}: {said}")
+    return changed, notes
 
 
 def _missing_facts(machine: Machine, key: str, value: Any) -> dict[str, Any]:
@@ -461,7 +463,8 @@ def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: Flee
     groups = tuple(judging.groups(lambda row: change_of(row, baseline)))
     counts: Counter[str] = Counter()
     for group in groups:
-        counts[group.row.change or ""] += group.count
+        if group.row.change is not None:
+            counts[group.row.change] += group.count
     changes = {change: counts[change] for change in ("new", "fixed", "changed")}
     unchanged = sum(group.count for group in audit.groups) - counts.total()
     return audit.replace(

@@ -249,9 +249,11 @@ def _cards(samples: _Samples) -> list[Card]:
             sizes.setdefault("TOTAL", sum(sizes.values()))
         name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
         profile = plain(series.get("GPU_I_PROFILE"), 40) or part
-        name, total = f"{name}{'-MIG-' * bool(profile)}{profile}", sizes.get("TOTAL") or None
-        driver, is_part = series.get("DCGM_FI_DRIVER_VERSION"), bool(profile)
-        cards.append(card_of(name, total, sizes.get("FREE"), driver, is_part=is_part))
+        if profile:
+            name = f"{name}-MIG-{profile}"
+        total = sizes.get("TOTAL") or None
+        driver = series.get("DCGM_FI_DRIVER_VERSION")
+        cards.append(card_of(name, total, sizes.get("FREE"), driver, is_part=bool(profile)))
     return cards
 
 

@@ -114,7 +114,9 @@ class FeedForward(LayerPart):
     @property
     def experts_of_groups(self) -> int | None:
         """Those from which the groups that a token uses let it choose."""
-        return (self.groups_used or 0) * (self.experts or 0) // (self.groups or 1) or None
+        if self.groups is None or self.groups_used is None or self.experts is None:
+            return None
+        return self.groups_used * self.experts // self.groups
 
 
 # the lists of `[architecture]`

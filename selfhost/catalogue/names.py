@@ -332,7 +332,7 @@ def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -
     return Resolution(spec_id=id, notes=(f"{note} needs as much.",))
 
 
-def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Resolution | None:
+def _by_maker(base: str, owner: str, _: Form | None, catalogue: Catalogue) -> Resolution | None:
     """`Meta Llama 3`; of a closed model `openai/gpt-4o-2024-08-06`, of an open one `ibm/…`."""
     plain, words = expression("names", "snapshot").sub("", base), canonical(base).split("-")
     makers = [(owner.rpartition("/")[2], plain)]

@@ -69,14 +69,19 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     searched = f"{owner}/{base}" if owner else base
     is_explained = bool(_meant_names(searched, catalogue) or _longer_names(searched, catalogue))
     likely_bases = _likely_bases(owner, base, catalogue, is_tune=not is_explained)
-    for id, words, remedy in (*_same_name(name, catalogue), *likely_bases):
+    hints = (*_same_name(name, catalogue), *likely_bases)
+    if hints:
+        id, words, remedy = hints[0]
         options = ""
         if form.quantization is not None and naming.serves(form, catalogue.spec(id), catalogue):
             options = f" --runtime {form.runtime}" if form.runtime else ""
             options += f" --quant {form.quantization}"
         plain = f"selfhost check {quote(id)}"
-        remedy = fill(remedy, {"plain": plain, "check": f"{plain}{options}"})
-        return UnknownModelError(f"{message}: {words}", nearest=(id,), remedy=remedy)
+        return UnknownModelError(
+            f"{message}: {words}",
+            nearest=(id,),
+            remedy=fill(remedy, {"plain": plain, "check": f"{plain}{options}"}),
+        )
     if error := _thing_error(("line",), typed, names, catalogue):
         return error
     sizes = re.findall(_SEARCHED["billions"], base)

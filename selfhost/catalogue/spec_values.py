@@ -167,7 +167,7 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
         base = base[: match.start()]
         if "-of-" not in match[1].lower():
             words = (match[1].lower(), *words)
-        form = _form(words, account, ":" in name)
+        form = _form(words, account, is_tag=":" in name)
         program = next(filter(None, map(_NAMES["programs"].get, words)), form.runtime)
         noted = [word for word in _NOTED if word in words]
         noted += [word for word in ("q4", "q5") if word in words and not program]
@@ -182,8 +182,9 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
         )
 
 
-def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
-    if (mlx := _mlx_form(words, account, is_tag)) is not None:
+def _form(words: Sequence[str], account: str, *, is_tag: bool) -> Form:
+    mlx = _mlx_form(words, account, is_tag=is_tag)
+    if mlx is not None:
         return mlx
     kinds, types = set(words), dict[str, str]()
     for word in words:
@@ -207,7 +208,7 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
     return Form(quantization=stated, is_container=is_container)
 
 
-def _mlx_form(words: Sequence[str], account: str, is_tag: bool) -> Form | None:
+def _mlx_form(words: Sequence[str], account: str, *, is_tag: bool) -> Form | None:
     """Of what is named as MLX's own, or by bits alone where no account says whose; else None."""
     kinds = {*words}
     own = {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} | ({"mxfp8", "nvfp4"} if is_tag else set())

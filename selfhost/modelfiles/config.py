@@ -180,10 +180,11 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
         feed_forward = grouped(parts, width, called)
     except Unclear as why:
         incomplete = str(why)
-    name, row = _row_of(keys, bool(recurrent), any(part.experts for part in feed_forward))
+    has_experts = any(part.experts for part in feed_forward)
+    name, row = _row_of(keys, has_states=bool(recurrent), has_experts=has_experts)
     is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
     fields = {**_tables(keys, row or {}), **_layers_apart(keys)}
-    tied = _ties_embeddings(keys, is_encoder)
+    tied = _ties_embeddings(keys, is_encoder=is_encoder)
     has: Any = {"tied": tied, "attends": bool(attention), "is_encoder": is_encoder}
     incomplete = _incompleteness(keys, incomplete, row, **has)
     if incomplete is not None:
@@ -207,11 +208,16 @@ def _architecture(keys: Keys, stored: Stored) -> Architecture:
     )
 
 
-def _row_of(keys: Keys, has_states: bool, has_experts: bool) -> tuple[str, Any]:
+def _row_of(keys: Keys, *, has_states: bool, has_experts: bool) -> tuple[str, Any]:
     """The name of its row of architectures.toml, or what stands in for that, and the row."""
-    key = "row" if has_states else "row_without_states"
-    key = "row_with_experts" if has_experts else key
-    key = "row_of_ocr" if "OCR" in keys.class_name else key
+    if "OCR" in keys.class_name:
+        key = "row_of_ocr"
+    elif has_experts:
+        key = "row_with_experts"
+    elif has_states:
+        key = "row"
+    else:
+        key = "row_without_states"
     name = str(keys.type.get(key) or keys.type.get("row") or keys.kind or "unnamed")
     rows = shipped_table("architectures")["architecture"]
     return name, rows.get(name) if "row" in keys.type else None
@@ -400,16 +406,20 @@ def _mixture(keys: Keys, number: int, experts: int) -> FeedForward:
         named = keys.stated("experts")
         text = f"{keys.stated('used')}: a token uses {used:,} of {experts:,} experts"
         raise Unclear(f"{text} ({keys.names.get(named, named)})")
-    each = keys.number("expert_length") or keys.needed("intermediate_size", "n_inner")
-    stated, shared = keys.number("shared_length"), keys.number("shared_experts")
-    if stated is None or shared == 0:
-        stated = (shared or 0) * each
+    length = keys.number("expert_length") or keys.needed("intermediate_size", "n_inner")
+    shared_length = keys.number("shared_length")
+    shared_experts = keys.number("shared_experts")
+    if shared_experts == 0:
+        shared_length = None
+    elif shared_length is None and shared_experts is not None:
+        # a file that states no length has shared experts as long as the others
+        shared_length = shared_experts * length
     has_bias = keys.get("topk_method") == "noaux_tc" or keys.type.get("router_bias")
     return FeedForward(
-        length=each,
+        length=length,
         experts=experts,
         used=used,
-        shared_length=stated or None,
+        shared_length=shared_length or None,
         latent_length=keys.size("expert_latent"),
         router_bias=bool(has_bias),
         beside_dense=_dense_length(keys, number) if keys.type.get("dense_beside") else None,
@@ -440,7 +450,9 @@ def _dense_length(keys: Keys, number: int) -> int:
     if shared and not keys.number("num_local_experts"):
         return shared
     length = keys.number("length", layer=number)
-    length = length or (keys.number("length_ratio") or 0) * keys.needed("width")
+    ratio = keys.number("length_ratio")
+    if not length and ratio:
+        length = ratio * keys.needed("width")
     if not length:
         raise Unclear("intermediate_size is missing")
     if rule == "halved":
@@ -496,7 +508,7 @@ def _layers_apart(keys: Keys) -> dict[str, Any]:
     }
 
 
-def _ties_embeddings(keys: Keys, is_encoder: bool) -> bool | None:
+def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
     """Whether the output matrix is the token table; None where that is not known."""
     if is_encoder:
         is_untied = keys.values.get("tie_word_embeddings") is False

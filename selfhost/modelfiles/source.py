@@ -253,9 +253,12 @@ class Sizes:
         """
         value = self.get(*keys)
         if isinstance(value, list) and len(value) >= self.layers:
-            if layer is None and value.count(value[0]) != len(value):
+            if layer is not None:
+                value = value[layer]
+            elif value.count(value[0]) == len(value):
+                value = value[0]
+            else:
                 raise Unclear(f"{self.stated(*keys)} is another number in each layer")
-            value = value[layer or 0]
         # classes of transformers take nothing else: its configurations are strict dataclasses
         if value is not None and (type(value) is not int or not least <= value < MAX_NUMBER):
             what = f"{self.stated(*keys)} is {short(value)}"

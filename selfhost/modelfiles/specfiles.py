@@ -307,8 +307,8 @@ def _check_counts(document: Document, spec: ModelSpec, counted: tuple[int, int] 
 def _check_files(document: Document, spec: ModelSpec) -> None:
     """That stated sizes can be this model's in that quantization, where one can be computed."""
     # a listing may include the projector, which is a file of its own in 16 bits
-    beside = 3 * (spec.parameters.encoders or 0)
-    if "parameters.encoders" in spec.unknown and not beside:
+    encoders = spec.parameters.encoders or 0
+    if "parameters.encoders" in spec.unknown and not encoders:
         return
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
@@ -317,7 +317,7 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
                 continue
             # some pipelines are published in 32 bits and loaded in 16 (Lumina-Image 2.0, Z-Image)
             widening = 32 / DTYPES[name] if spec.components and name in DTYPES else 1
-            most = sized.high_bytes * widening * (1 + _FILES_SHARE) + beside
+            most = sized.high_bytes * widening * (1 + _FILES_SHARE) + 3 * encoders
             if not sized.low_bytes * (1 - _FILES_SHARE) <= size <= most:
                 own = f"{sized.bytes:,} ({sized.arithmetic})"
                 place = "files", index, "bytes", name
