@@ -8,6 +8,7 @@ to write. A GiB is 2**30 bytes and a GB is 10**9.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -36,6 +37,18 @@ def stated(number: float) -> str:
 def with_thousands(number: float) -> str:
     """A number with marks of thousands: `1,024`."""
     return f"{number:,}"
+
+
+def count_while(holds: Callable[[int], bool], numbers: range) -> int:
+    """How many of the first numbers `holds` is true for, found by halving: it must be false for
+    each number behind one for which it is false.
+    """
+    return bisect_left(numbers, 1, key=lambda number: 0 if holds(number) else 1)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def between(shown: Callable[[float], str], least: float, most: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -157,12 +158,13 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
     if not settings and not named:
         return machine
     texts, values, problems = _read_settings(settings)
-    problems += _faults_of_cards(named, "gpu" in texts)
+    problems += _faults_of_cards(named, are_set="gpu" in texts)
     if problems:
         raise SettingError(problems)
     changed = machine
     for key in (key for key in SETTINGS if key in values):
-        how = "measured, by " * (key == "bandwidth" and values[key][1])
+        is_measured = key == "bandwidth" and values[key][1]
+        how = "measured, by " if is_measured else ""
         facts = _facts_of_setting(changed, key, values[key])
         changed = changed.stated(facts, f"{how}--set {shown(texts[key])}")
     if named:
@@ -177,15 +179,18 @@ def apply(machine: Machine, settings: Sequence[str], named: Sequence[NamedCards]
     return planned(changed.replace(name=shortened(f"{machine.name} with {what}", 120)))
 
 
-def _faults_of_cards(named: Sequence[NamedCards], are_set: bool) -> list[Problem]:
-    counts = [len(each.accelerators) for each in named]
-    faults = {
-        "is given, and --set gpu=… as well: both say which GPUs there are": named and are_set,
-        "none is no GPU: give it alone": len(counts) > 1 and not all(counts),
-        f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged": sum(counts) > MOST_CARDS,
-    }
-    first, remedy = [fault for fault in faults if faults[fault]][:1], "leave one of them out"
-    return [Problem(file="--gpu", message=message, remedy=remedy) for message in first]
+def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Problem]:
+    """What is wrong with the GPUs of `--gpu`; `are_set`: `--set gpu=…` is given, too."""
+    counts = [len(cards.accelerators) for cards in named]
+    if named and are_set:
+        message = "is given, and --set gpu=… as well: both say which GPUs there are"
+    elif len(counts) > 1 and not all(counts):
+        message = "none is no GPU: give it alone"
+    elif sum(counts) > MOST_CARDS:
+        message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"
+    else:
+        return []
+    return [Problem(file="--gpu", message=message, remedy="leave one of them out")]
 
 
 def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> None:
@@ -228,11 +233,14 @@ def _unknown_key(key: str, value: str | None) -> Problem:
     guess = next((name for name in SETTINGS if key in _rows()[name]["also"]), None)
     guess = guess or nearest(key, SETTINGS)
     if value is None:
-        example = _rows()[guess or "memory"]["example"]
-        return _fault(key, "is not KEY=VALUE", f"write for example {example}")
-    value += "GB" * (value.isdecimal() and guess in ("memory", "disk", "gpu"))
-    hint = f"did you mean {guess}={shortened(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
-    return _fault(key, "cannot be set", hint)
+        like = guess or "memory"
+        return _fault(key, "is not KEY=VALUE", f"write for example {_rows()[like]['example']}")
+    if guess is None:
+        return _fault(key, "cannot be set", f"one of {', '.join(SETTINGS)}")
+    is_size = guess in ("memory", "disk", "gpu")
+    if is_size and value.isdecimal():
+        value = f"{value}GB"
+    return _fault(key, "cannot be set", f"did you mean {guess}={shortened(value)}?")
 
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:
@@ -314,10 +322,15 @@ def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ..
     architecture has.
     """
     table = shipped_table("cpus")["instruction_sets"]
-    every_set = [*sets, *table["baseline"].get(architecture or "", ())]
-    for name in every_set:
-        every_set += (other for other in table["implied"].get(name, ()) if other not in every_set)
-    return tuple(dict.fromkeys(every_set))
+    # as an ordered set
+    found = dict.fromkeys([*sets, *table["baseline"].get(architecture or "", ())])
+    waiting = deque(found)
+    while waiting:
+        for implied in table["implied"].get(waiting.popleft(), ()):
+            if implied not in found:
+                found[implied] = None
+                waiting.append(implied)
+    return tuple(found)
 
 
 def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:

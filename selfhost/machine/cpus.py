@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import namedtuple
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache, partial
 from math import hypot, inf, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core import units
 from ..core.records import Record
@@ -25,7 +25,19 @@ if TYPE_CHECKING:
     _R = TypeVar("_R", bound=Record)
 
 Ends = tuple[float, float, float]
-Rates = namedtuple("Rates", ("least", "slowest", "usual", "fastest", "most"))
+
+
+class Rates(NamedTuple):
+    """Bytes per second of a memory: of the slowest and fastest modules that a machine of its kind
+    takes (`least`, `most`), of those that it may have, and of the usual ones.
+    """
+
+    least: float
+    slowest: float
+    usual: float
+    fastest: float
+    most: float
+
 
 # what cores compute, by `vectors`, of a row that does not say more
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
@@ -172,7 +184,9 @@ def processor_of(name: str) -> Processor | None:
     )
 
 
-def _best_rows(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
+def _best_rows(
+    rows: Iterable[Mapping[str, Any]], words: AbstractSet[str]
+) -> list[Mapping[str, Any]]:
     """The rows that fit best: of the most words, then of the shape with the fewest signs."""
     best, matching = (0, 0), list[Mapping[str, Any]]()
     for row in rows:
@@ -229,7 +243,7 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     return tuple(names.values())
 
 
-def names_a_kind_alone(words: Set[str]) -> bool:
+def names_a_kind_alone(words: AbstractSet[str]) -> bool:
     """Whether words tell a kind of processor and nothing more, `core i9`; a maker is none."""
     beside = {*_table()["beside_kind"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and count_of(word) == 1)

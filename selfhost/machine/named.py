@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -290,9 +290,9 @@ def _described(about: Description) -> tuple[Machine, str]:
         scope="vm" if row.get("guest") else about.scope,
         confidence="medium" if row else "low",
     )
-    has_assumed = ", assumed" * ("memory_total_bytes" in machine.assumed)
     ram = _ram_words(gib)
-    notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
+    guessed = ", assumed" if "memory_total_bytes" in machine.assumed else ""
+    notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{guessed}."]
     notes += _doubts(computer)
     no_gpu: dict[str, Any] = {"accelerators": ()} if about.has_no_gpu else {}
     machine = machine.stated(no_gpu | _stated_cores(machine, about), quoted)
@@ -324,14 +324,21 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     others = (computer.processor, computer.row, about.system, about.is_line, about.ram_gib)
     if not cards.label or any(others) or "cores" in about.numbers:
         return None
-    own = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
-    for kind in ("laptop",) if about.is_laptop else ("desktop", "server"):
-        for machine in (profile.machine for profile in all_profiles(kind)):
-            if own == [(each.name, each.memory_total_bytes) for each in machine.accelerators or ()]:
+    wanted = _names_and_sizes(cards.accelerators)
+    kinds = ("laptop",) if about.is_laptop else ("desktop", "server")
+    for kind in kinds:
+        for profile in all_profiles(kind):
+            machine = profile.machine
+            if wanted == _names_and_sizes(machine.accelerators or ()):
                 note = f'"{about.text}" is a GPU: judged as {machine.name}, which has it.'
-                machine = machine.replace(assumed=(*machine.assumed, *_RAM))
-                return machine, " ".join([note, *cards.notes])
+                guessed = machine.replace(assumed=(*machine.assumed, *_RAM))
+                return guessed, " ".join([note, *cards.notes])
     return None
+
+
+def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None]]:
+    """Each GPU's name and bytes of memory, by which two machines have the same GPUs."""
+    return [(card.name, card.memory_total_bytes) for card in cards]
 
 
 def _stated_cores(machine: Machine, about: Description) -> dict[str, Any]:
@@ -350,7 +357,7 @@ def _title(computer: _Computer) -> str:
     names = [cards] if cards and about.cards else []
     if cores := computer.guest_cores:
         title = "a container" if about.scope == "container" else "a virtual machine"
-        names = [f"{cores} processor{'s' * (cores > 1)}", *names]
+        names = [units.plural(cores, "processor"), *names]
     else:
         if not names and about.vram_gib is not None:
             names = [card.name for card in computer.accelerators]
@@ -371,7 +378,9 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
     is_listed = any((computer.chip, about.has_chip, series and "|" not in series.kind))
     no_gpu = not any((computer.accelerators, about.has_no_card, row, about.vram_gib))
     is_system_stated = any((about.system, about.has_chip, about.scope == "container"))
-    other_kind = f"{about.processor} it has is not stated: judged with {processor}"
+    other_kind = ""
+    if about.processor not in (None, processor):
+        other_kind = f"{about.processor} it has is not stated: judged with {processor}"
     own, cores = row.get("cores"), about.numbers.get("cores")
     is_other = about.has_chip and cores not in (None, own)
     values = {
@@ -380,8 +389,8 @@ def _doubts(computer: _Computer) -> tuple[str, ...]:
         "unnamed": is_usual and processor is not None,
         "unsaid": processor is None and not row,
         "series": not any((is_usual, is_listed)) and processor,
-        "kind": other_kind * (about.processor not in (None, processor)),
-        "system": _SYSTEM_NAMES[computer.system()] * (not is_system_stated),
+        "kind": other_kind,
+        "system": "" if is_system_stated else _SYSTEM_NAMES[computer.system()],
         "vram": about.vram_gib is not None,
         "graphics": no_gpu and series and series.graphics,
         "card": about.has_chip and about.cards and about.cards[0].label,
@@ -409,7 +418,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     if "sticks" in stated and series.bits == 64:
         used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     bandwidth = used * series.bits // 8 * rate * units.MB
-    what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
+    what = f"{units.plural(used, 'channel')} of {name}-{rate}"
     # the rate of a kind is a guess
     guessed = [BANDWIDTH] if BANDWIDTH in machine.assumed and "mts" not in stated else []
     facts = {BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}

@@ -415,8 +415,8 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
         # what stands below a fact and is no part of it, as a store that was not read whole, stays
         if is_missing.get(entry.fact, True):
             reasons.setdefault(entry.fact, entry)
-    for fact in is_missing:
-        if is_missing[fact]:
+    for fact, lacks in is_missing.items():
+        if lacks:
             reasons.setdefault(fact, _NOT_SAID.replace(fact=fact))
     return tuple(reasons.values())
 

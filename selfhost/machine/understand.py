@@ -181,7 +181,8 @@ def _take_setting(about: Description) -> None:
             about.is_line = not about.product
             # models of these have four digits, as GPUs have: `vostro 3070`
             has_model = re.fullmatch(r"\d{4}", about.free.get(end, ""))
-            end += word in table["numbered"] and has_model is not None
+            if word in table["numbered"] and has_model is not None:
+                end += 1
         elif word in ("nogpu", "nocard"):
             about.has_no_card, about.has_no_gpu = True, about.has_no_gpu or word == "nogpu"
         else:
@@ -189,8 +190,10 @@ def _take_setting(about: Description) -> None:
             continue
         about.take(range(at, end))
     # `galaxy book` is no phone
-    is_judged = {"phones"} if about.is_line or about.product else set()
-    for kind in {"phones", "chips", "clusters"} & {*others} - is_judged:
+    refused = {"phones", "chips", "clusters"} & others.keys()
+    if about.is_line or about.product:
+        refused.discard("phones")
+    for kind in sorted(refused):
         raise bad_name(kind, about.text, word=others[kind])
 
 
@@ -202,7 +205,9 @@ def _take_mac(about: Description) -> None:
         if shape("chip").fullmatch(word) and about.word(at - 1) not in role("not_apple")
     )
     start = next(chips, len(texts))
-    end = start + 1 + (about.free.get(start + 1) in ("pro", "max", "ultra"))
+    end = start + 1
+    if about.free.get(end) in ("pro", "max", "ultra"):
+        end += 1
     chip, is_mac = texts[start:end], not role("macs").isdisjoint(texts)
     if about.product or not (is_mac or chip):
         return
@@ -371,7 +376,7 @@ def _take_card(
 
 def _size_behind(about: Description, end: int, cards: Sequence[words.Card]) -> float | None:
     """The card's size behind its name; 0 where a size there is none of its own, None for none."""
-    at = end + (about.word(end) in (BREAK, "vram", "with"))
+    at = end + 1 if about.word(end) in (BREAK, "vram", "with") else end
     size, kind = about.free_gib(at), about.word(at).partition("b")[2]
     if not size:
         return None
@@ -443,7 +448,9 @@ def _choose_cards(about: Description) -> None:
         if not all(card.unified for card in cards.accelerators)
     }
     about.cards_at = discrete or about.cards_at
-    names = [each.label for each in about.cards] + ["no GPU"] * about.has_no_gpu
+    names = [cards.label for cards in about.cards]
+    if about.has_no_gpu:
+        names.append("no GPU")
     is_either = about.has_no_gpu or not role("either").isdisjoint(about.words)
     if len(names) > 1 and is_either:
         raise bad_name("two_gpus", about.text, names, names=" or ".join(names), first=names[0])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 from time import perf_counter, thread_time
+from typing import NamedTuple
 
 from ...core import units
 from ...core.records import Unread
@@ -28,9 +28,16 @@ _CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
 _LEAST_CPU_SHARE, _MAX_THREADS = 0.95, 16
 
 
-# when a thread began and was done with each chunk, its share of a processor, and the bytes that it
-# read over and over
-Trace = namedtuple("Trace", ("seconds", "cpu_share", "area_bytes"))
+class Trace(NamedTuple):
+    """What one thread read.
+
+    `seconds`: when it began, then when it was done with each chunk. `cpu_share`: the share of a
+    processor that it got. `area_bytes`: the memory that it read over and over.
+    """
+
+    seconds: Sequence[float]
+    cpu_share: float
+    area_bytes: int
 
 
 def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
@@ -72,8 +79,10 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
         size = units.binary(filled_bytes)
         raise ValueError(f"of {size}, which was had, caches may hold too much")
     is_busy = others != 0 or min(trace.cpu_share for trace in traces) < _LEAST_CPU_SHARE
-    source = f"measured{' at present' * brief}: {count} thread{'s' * (count > 1)} reading"
-    source += f" {units.binary(filled_bytes)}{'; busy, so a lower bound' * is_busy}"
+    when = "measured at present" if brief else "measured"
+    source = f"{when}: {units.plural(count, 'thread')} reading {units.binary(filled_bytes)}"
+    if is_busy:
+        source += "; busy, so a lower bound"
     return joint_rate(traces), source, is_busy
 
 
@@ -84,7 +93,8 @@ def cache_bytes(host: Host) -> int:
         for level in (3, 2):
             folder = f"{CPUS}/cpu{cpu}/cache/index{level}"
             if number := whole(host.read_text(f"{folder}/size").strip().removesuffix("K"), 9):
-                sizes[host.read_text(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
+                sharers = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
+                sizes[sharers] = number << 10
                 break
     return sum(sizes.values()) or _USUAL_CACHE_BYTES
 

@@ -127,8 +127,8 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
     total = _size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_text(f"{folder}/mem_info_vram_used").strip())
     unified: bool | None = None if total is None else False
-    # metrics of a processor's own graphics are of revision 2 or 3, those of cards 1
-    # (Linux, kgd_pp_interface.h)
+    # metrics of a processor's own graphics are of revision 2 or 3, those of cards of revision 1, as
+    # kgd_pp_interface.h of Linux has them
     if host.read_bytes(f"{folder}/gpu_metrics", 4)[2:3] in (b"\2", b"\3"):
         # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
         # may borrow of the RAM, that can be stated larger than the RAM is (96 GiB and 105 GiB of
@@ -154,8 +154,12 @@ def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
 
 def _name_in_list(host: Host, lists: str, device: str, row: str) -> str | None:
     paths = shipped_table("platforms")[lists] if device else ()
-    matches = (re.search(row, host.read_text(path)) for path in paths)
-    return next((match[match.lastindex or 0] for match in matches if match), None)
+    for path in paths:
+        match = re.search(row, host.read_text(path))
+        if match is not None:
+            last_group = match.lastindex or 0
+            return match[last_group]
+    return None
 
 
 def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
@@ -179,10 +183,14 @@ def _read_apple(host: Host, _: Facts) -> list[Cards]:
     if host.sysctl("hw.optional.arm64") != "1":
         return [Cards(unread=_reason("system", system=host.system))]
     name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
-    limit = (whole(host.sysctl("iogpu.wired_limit_mb")) or 0) * _MIB
-    total = limit if 0 < limit <= _MAX_BYTES else None
+    source = "sysctl hw.optional.arm64"
+    total = None
+    limit_mib = whole(host.sysctl("iogpu.wired_limit_mb"))
+    # 0 is Apple's own limit
+    if limit_mib and limit_mib * _MIB <= _MAX_BYTES:
+        total = limit_mib * _MIB
+        source += ", iogpu.wired_limit_mb"
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
-    source = f"sysctl hw.optional.arm64{', iogpu.wired_limit_mb' * bool(total)}"
     return [Cards(cards=(card,), source=source, unread=_reason("metal"))]
 
 
@@ -311,7 +319,8 @@ def _selected(mask: str, gpus: list[list[Any]], *, is_by_bus: bool) -> list[int]
 def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> Accelerator:
     """What NVML says of a GPU or of an instance of one."""
     name, error = part.get("name") or _UNNAMED, part.get("error")
-    name += " MIG" * ("part_of_bytes" in part and "MIG" not in name.split())
+    if "part_of_bytes" in part and "MIG" not in name.split():
+        name += " MIG"
     size, free = part.get("memory_total_bytes") or None, part.get("memory_free_bytes")
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
     is_bufferless = not size and error == _NOT_SUPPORTED and is_arm

@@ -6,8 +6,8 @@ virtual machine or the computer itself; and what one running process has.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from ...core.tables import shipped_table
 from ...core.templates import fill
@@ -275,16 +275,27 @@ def read_groups(host: Host, controller: str) -> tuple[int, list[tuple[str, str]]
     return version, levels
 
 
-# what memory cannot exceed, and why; what is left of it, and by what or why that is None
-Bound = namedtuple("Bound", ("most", "why", "left", "source"))
+class Bound(NamedTuple):
+    """A bound of the memory of this process, in bytes.
+
+    `most`: what it may have, by `why`. `left`: what of this is free, None where it was not read;
+    `source` says where from, or why not.
+    """
+
+    most: int
+    why: str
+    left: int | None
+    source: str
 
 
 def read_memory(host: Host, facts: Facts) -> None:
     """Total, limit, available memory, what `ulimit -v` leaves, and free swap."""
     meminfo = parse_sizes(host.read_text(MEMINFO))
     total, why = meminfo.get("MemTotal", 0), host.why[MEMINFO]
-    part = ": what memory= in .wslconfig leaves WSL 2" * ("microsoft" in host.release)
-    facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{part}", why)
+    source = f"{MEMINFO}, MemTotal"
+    if "microsoft" in host.release:
+        source += ": what memory= in .wslconfig leaves WSL 2"
+    facts.put(TOTAL, total or None, source, why)
     facts.put("swap_free_bytes", meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
     bounds = list[Bound]()
     try:
@@ -298,8 +309,10 @@ def read_memory(host: Host, facts: Facts) -> None:
         for fact in (LIMIT, AVAILABLE):
             facts.put(fact, None, why=why)
         return
-    left, source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
-    source += " is missing (kernel before 3.14)" * (left is None)
+    left = meminfo.get("MemAvailable")
+    source = f"{MEMINFO}, MemAvailable"
+    if left is None:
+        source += " is missing (kernel before 3.14)"
     none = f"{MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     bounds = [Bound(total, none, left and min(left, total), source), *bounds]
     least = min(bounds, key=lambda bound: bound.most)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.files import SHARD, numbered_files
 from ...core.tables import shipped_table
@@ -24,9 +23,18 @@ _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf
 Models = Iterator[PresentModel | None]
 
 
-# where models go, and what decided it, or why no path is known; who stores them, if not the account
-# that asks
-Place = namedtuple("Place", ("path", "why", "account"), defaults=(None,))
+class Place(NamedTuple):
+    """A folder where models go.
+
+    `why`: what decided on the path, or where that is "", why it is not known. `account`: who stores
+    the models, None where it is the account that asks.
+    """
+
+    path: str
+    why: str
+    account: str | None = None
+
+
 _NO_HOME = Place("", "no home folder of its account is known")
 
 
@@ -303,7 +311,8 @@ def read_runtimes(host: Host, facts: Facts) -> None:
         for key in ("folders", "lm_studio")
     )
     listed = dict.fromkeys((*host.env.get("PATH", "").split(host.paths.pathsep), *usual))
-    folders, suffix = list(filter(host.paths.isabs, listed)), ".exe" * (host.system == "windows")
+    folders = list(filter(host.paths.isabs, listed))
+    suffix = ".exe" if host.system == "windows" else ""
     programs = [
         (name, join(folder, f"{command}{suffix}"))
         for folder in folders

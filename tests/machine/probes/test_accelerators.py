@@ -245,10 +245,10 @@ def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build) -> Any
 
 def test_what_the_library_says_is_read(asking: Any) -> None:
     """By the structures of nvml.h two cards, of which `free` and not `used` is free; in MIG mode the instances that its numbers, which have gaps, lead to."""
-    for case, name, size, each in (("", NAME, 81559, 2), ("mig", f"{NAME} MIG 1g.10gb", 9984, 4)):
-        free, rate = size - 478, 3352e9 / (1 if each == 2 else 8)
+    for case, name, size, count in (("", NAME, 81559, 2), ("mig", f"{NAME} MIG 1g.10gb", 9984, 4)):
+        free, rate = size - 478, 3352e9 / (1 if count == 2 else 8)
         read = cards(asking(case))
-        assert [(card.name, card.compute_capability) for card in read] == [(name, "9.0")] * each
+        assert [(card.name, card.compute_capability) for card in read] == [(name, "9.0")] * count
         for card in read:
             sizes = card.memory_total_bytes, card.memory_free_bytes
             assert sizes == (size * MIB, free * MIB)
@@ -334,7 +334,7 @@ def test_intel_cards(build: Build) -> None:
     assert cards(read_machine(build(intel("0000:00:02.0")))) == ()
 
 
-def test_apple_metal_limit(build: Build, tmp_path: Path) -> None:
+def test_apple_metal_limit(build: Build) -> None:
     """iogpu.wired_limit_mb is what Metal then allows (26000 on an M1 Max, Andyyyy64/whichllm#152); 0 is the default, which is unread."""
     for value, total in (("26000", 26000 * MIB), ("0", None), ("", None)):
         host = build({}, system="macos", machine="arm64")
