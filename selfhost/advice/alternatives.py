@@ -5,7 +5,6 @@ far one could go with what fits: the longest context, the best quantization, the
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from math import inf
 
 from .. import needs as need
@@ -161,7 +160,7 @@ class Search(Record):
         def held_whole(number: int) -> bool:
             return self._layout_for(number).placement == "accelerator"
 
-        most = bisect_left(range(1, users), True, key=lambda number: not held_whole(number))
+        most = units.count_while(held_whole, range(1, users))
         if not most:
             return ()
         layout = self._layout_for(most)
@@ -393,8 +392,9 @@ class Search(Record):
             else:
                 high, guess = guess, guess - step
             step *= 2
-        others = range(low + 1, high + 1)
-        return low + bisect_left(others, True, key=lambda number: not fits(**{field: number}))
+        return low + units.count_while(
+            lambda number: fits(**{field: number}), range(low + 1, high + 1)
+        )
 
     def fits(self, **changes: int | str) -> bool:
         """With that change of the workload, and so do the files of another quantization. What runs
@@ -470,7 +470,8 @@ class Search(Record):
         deciding = {each.check for each in self.judged.findings if each.decides}
         # a few parameters more where the machine does not rule it out
         factor = _ALIKE_IN_SIZE if deciding <= {*MACHINELESS_CHECKS} else 1
-        most = factor * (spec.parameters.total or inf) - 1
+        total = spec.parameters.total or inf
+        most = factor * total - 1
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
         for outline in self.catalogue.outlines.values():

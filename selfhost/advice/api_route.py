@@ -110,7 +110,9 @@ def _served(
         source = f"{spec.sources.get('availability', 'its spec')}; no price known"
         day = snapshot(path).day
         offers = (Offer(provider=served.provider, model=id, model_id=id, as_of=day, source=source),)
-    wanted = (question.workload.context_tokens or 0) * question.context_asked
+    wanted = 0
+    if question.context_asked and question.workload.context_tokens is not None:
+        wanted = question.workload.context_tokens
     keys = ("context_tokens", "scaled_context_tokens")
     most = max(filter(None, (getattr(spec.architecture, key, 0) for key in keys)), default=inf)
     if wanted > most:
@@ -173,7 +175,8 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tup
     if not spec.closed:
         larger = (each for each in alike if size and sizes[each] >= size)
         for outline in sorted(larger, key=rank):
-            yield outline, _AS_LARGE + " of its family" * (outline.family == spec.family)
+            is_of_family = outline.family == spec.family
+            yield outline, f"{_AS_LARGE} of its family" if is_of_family else _AS_LARGE
         return
     line = [each for each in models if (each.modality, each.family) == (spec.modality, spec.family)]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
@@ -267,6 +270,22 @@ class MonthlyCost(Record):
     reason: str | None = None
 
 
+def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
+    """What so many tokens a day cost; None where the price of some of them is not known."""
+    millionths = 0.0
+    bill = (
+        (read, offer.input_usd_per_million_tokens),
+        (written, offer.output_usd_per_million_tokens),
+    )
+    for tokens, rate in bill:
+        if tokens == 0:
+            continue
+        if rate is None:
+            return None
+        millionths += tokens * rate
+    return _DAYS_PER_MONTH * millionths / 1e6
+
+
 def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine) -> MonthlyCost:
     """What the load costs by these offers, and on the machine where the model runs there."""
     modality = judged.question.spec.modality
@@ -277,14 +296,12 @@ def month(load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine)
     read, written = load.input_tokens_per_day, load.output_tokens_per_day
     if modality == "embedding":
         # it writes nothing: of a load whose split is assumed it reads all
-        read, written = read + written * load.assumed_split, 0
+        if load.assumed_split:
+            read += written
+        written = 0
     bills: list[OfferCost] = []
     for offer in offers:
-        rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
-        billed = [pair for pair in zip((read, written), rates, strict=True) if pair[0]]
-        is_priced = all(rate is not None for _, rate in billed)
-        dollars = _DAYS_PER_MONTH * sum(tokens * (rate or 0) for tokens, rate in billed) / 1e6
-        price = dollars if is_priced else None
+        price = _usd_per_month(offer, read, written)
         bills.append(OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price))
     # nothing but its speed keeps it from running
     fails = any(each.outcome is Outcome.FAIL and each.check != "speed" for each in judged.findings)

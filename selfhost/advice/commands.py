@@ -101,12 +101,13 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
     terms, layers = getattr(judged.needs, "terms", ()), getattr(spec.architecture, "layers", 0)
     cache = {term.where: term.bytes for term in terms if term.name == "kv_cache"}
     size = sum(cache.values())
+    context = workload.context_tokens or 0
     by_blank: dict[str, object] = {
         **_values_of_files(launch),
         **_values_of_model(launch),
         **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
         "context_tokens": workload.context_tokens,
-        "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
+        "total_context_tokens": context * workload.parallel,
         # those who wait for their turn are not computed at once
         "parallel": workload.parallel - _waiting(judged),
         "device": _device_word(launch),
@@ -495,8 +496,8 @@ def _lines_of_gguf(launch: Launch, path: str) -> tuple[str, ...]:
     if "-of-" in path:
         from ..core.files import numbered_files
 
-        # llama.cpp finds the other parts of a split file from the first alone
-        # (src/llama-model-loader.cpp)
+        # llama.cpp finds the other parts of a split file from the first alone, in its file
+        # src/llama-model-loader.cpp
         path = numbered_files(path)[0]
     return lines_of_file(launch, path, projector)
 
@@ -581,8 +582,10 @@ def training_lines(launch: Launch) -> tuple[tuple[str, ...], str]:
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
     keys = [_device_word(launch) or "", workload.optimizer or ""]
-    keys += ["keeps_activations"] * (not workload.checkpointing)
-    # it would start a process on each of several accelerators
-    keys += ["replicated"] * (launch.leaves_cards and len(launch.cards_used) == 1)
+    if not workload.checkpointing:
+        keys.append("keeps_activations")
+    if launch.leaves_cards and len(launch.cards_used) == 1:
+        # without the option it would start a process on each of several accelerators
+        keys.append("replicated")
     options = [_fill(texts[key], {"devices": 1}) for key in keys if key in texts]
     return install, " ".join((_fill(command, values), *options))

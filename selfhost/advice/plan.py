@@ -5,7 +5,6 @@ machines do.
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections.abc import Iterable
 
 from ..catalogue.index import Catalogue
@@ -250,24 +249,30 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     architecture = vast.architecture or ""
     is_mac = (vast.system, architecture) == ("macos", "aarch64")
     runs_in_ram = not gpu_only or is_mac
-    card_bytes, beside, disk = _bytes_by_place(needs, gpu_only, question.making_bytes)
+    card_bytes, beside, disk = _bytes_by_place(
+        needs, gpu_only=gpu_only, making_bytes=question.making_bytes
+    )
     held = needs.memory.high_bytes if runs_in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if not memory or max(memory, card_bytes) > MAX_MEMORY_BYTES:
         return nowhere
-    cards = [Accelerator(vendor="apple", name="Apple GPU", unified=True)] * is_mac
-    if gpu_only and not is_mac:
-        cards = [least_card(question, card_bytes, "the accelerator")]
+    cards: tuple[Accelerator, ...] = ()
+    if is_mac:
+        cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+    elif gpu_only:
+        cards = (least_card(question, card_bytes, "the accelerator"),)
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
         disks=disks_of(disk),
-        accelerators=tuple(cards),
+        accelerators=cards,
     )
     wanted = question.workload.min_tokens_per_second or 0.0
-    machine, cores, rate = _with_wanted_pace(question, machine, wanted * runs_in_ram)
+    cores = rate = None
+    if wanted and runs_in_ram:
+        machine, cores, rate = _with_wanted_pace(question, machine, wanted)
     judged = judge(question, machine)
     if any(check in MACHINELESS_CHECKS for check in judged.failed):
         return question, judged, None
@@ -292,7 +297,9 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     return question, judged, least
 
 
-def _bytes_by_place(needs: Needs, gpu_only: bool, making_bytes: int) -> tuple[int, int, int | None]:
+def _bytes_by_place(
+    needs: Needs, *, gpu_only: bool, making_bytes: int
+) -> tuple[int, int, int | None]:
     """Bytes of one accelerator that holds it, of the RAM beside that, and of the disk."""
     terms = needs_on(needs, Device()).terms
     beside = sum(term.high_bytes for term in terms if term.where == "host")
@@ -325,7 +332,9 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> tuple[Question, 
 def _with_wanted_pace(
     question: Question, machine: Machine, wanted: float
 ) -> tuple[Machine, float | None, int | None]:
-    """The machine with the least bandwidth and cores that reach `wanted`; None where none does."""
+    """The machine with the least bandwidth and cores that reach `wanted` tokens per second, and
+    these two; None for what no machine has.
+    """
 
     def with_pace(pace: float, cores: int, steps: int) -> Machine | None:
         # a bandwidth that somebody states is a peak, of which little may be used; the plan asks
@@ -339,17 +348,16 @@ def _with_wanted_pace(
         is_enough = speed is not None and speed.judged is not None and speed.judged.low >= pace
         return faster if is_enough else None
 
-    unbounded, most = (
-        2**50 // _STEP_BYTES_PER_SECOND,
-        _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND,
-    )
-    enough = (each for each in _CORES if with_pace(_HEADROOM * wanted, each, unbounded))
-    cores = next(enough, None) if wanted else None
+    unbounded = 2**50 // _STEP_BYTES_PER_SECOND
+    enough = (count for count in _CORES if with_pace(_HEADROOM * wanted, count, unbounded))
+    cores = next(enough, None)
     if cores is None:
         return machine, None, None
-    slow_or_fast = range(1, most + 1)
-    slower = bisect_left(slow_or_fast, True, key=lambda n: bool(with_pace(wanted, cores, n)))
-    fast = with_pace(wanted, cores, slower + 1) if slower < most else None
+    most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
+    too_slow = units.count_while(
+        lambda steps: with_pace(wanted, cores, steps) is None, range(1, most + 1)
+    )
+    fast = with_pace(wanted, cores, too_slow + 1) if too_slow < most else None
     if fast is None:
         return machine, float(cores), None
     return fast, float(cores), fast.memory_bandwidth_bytes_per_second

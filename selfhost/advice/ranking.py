@@ -169,7 +169,8 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     elif work is not None and unit == "seconds_per_image":
         share = share_of_pace(1 / work.likely, 1 / half["seconds_per_image"])
     elif judged.has("speed-picture", "speed-hours"):
-        share = factors("picture")[judged.offload or "host"]
+        offload = judged.offload or "host"
+        share = factors("picture")[offload]
     else:
         share = min(share_of_pace(half["tokens_per_second"]), most)
     if judged.placement == "split" and speed is not None and speed.crossing_seconds:
@@ -183,16 +184,23 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
 
 def reasons(judged: Judged, standing: Standing) -> str:
     """Why a model stands where it does: `from 2026-08, in Ollama's library, fits the GPU`."""
-    outline, is_likely = standing.outline, judged.has("accelerator-tight")
-    by_api = f"{standing.api_providers} API providers" * standing.is_adopted
-    parts = (
-        outline.released and f"from {outline.released[:7]}",
-        "in Ollama's library" if ":" in " ".join(outline.aliases) else by_api,
-        f"{'likely ' * is_likely}fits the GPU" * (judged.placement == "accelerator"),
-        "fits the GPU once its limit is raised" * judged.waits_for_setting,
-        TIGHT * judged.has(*TIGHT_CODES),
-    )
-    return ", ".join(filter(None, parts))
+    outline = standing.outline
+    reasons = []
+    if outline.released:
+        reasons.append(f"from {outline.released[:7]}")
+    # tags of Ollama's library have a colon
+    if any(":" in alias for alias in outline.aliases):
+        reasons.append("in Ollama's library")
+    elif standing.is_adopted:
+        reasons.append(f"{standing.api_providers} API providers")
+    if judged.placement == "accelerator":
+        is_likely = judged.has("accelerator-tight")
+        reasons.append("likely fits the GPU" if is_likely else "fits the GPU")
+    if judged.waits_for_setting:
+        reasons.append("fits the GPU once its limit is raised")
+    if judged.has(*TIGHT_CODES):
+        reasons.append(TIGHT)
+    return ", ".join(reasons)
 
 
 class BestCase(Record):
@@ -207,9 +215,13 @@ class BestCase(Record):
     bits_stated: float | None
 
     def least_bytes(self, parameters: int | None, modality: str) -> float:
-        """What so many parameters take at least."""
-        usual = _LEAST_PICTURE_BITS if modality in PICTURES else factors("least")["bits"]
-        return (parameters or 0) * (self.bits_stated or usual) / 8
+        """What so many parameters take at least; 0 where their number is not known."""
+        if parameters is None:
+            return 0
+        bits = self.bits_stated
+        if not bits:
+            bits = _LEAST_PICTURE_BITS if modality in PICTURES else factors("least")["bits"]
+        return parameters * bits / 8
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
@@ -219,7 +231,8 @@ class BestCase(Record):
         """Whether memory and disk likely hold the open model: an estimate, and no bound."""
         kind = "text" if outline.modality in GENERATING else "other"
         bytes_each, beside_gib = shipped_table("ranking")["count"][kind]
-        size = (outline.parameters_total or 0) * bytes_each
+        parameters = outline.parameters_total or 0
+        size = parameters * bytes_each
         held = size + beside_gib * units.GIB
         return not outline.closed and held <= self.room_bytes and size <= self.disk_bytes
 

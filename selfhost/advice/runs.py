@@ -209,7 +209,9 @@ def _read_log(text: str) -> Run | None:
         # what llama-cli shows behind its last answer
         rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
         paces = [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
-    left_out = sum(pace.shared for pace in timed if pace.term == "decode") * bool(alone)
+    left_out = 0
+    if alone:
+        left_out = len([pace for pace in timed if pace.shared and pace.term == "decode"])
     context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
     states, at_once = 1, sequences or 1
     if facts.get("kv_unified") == "true":
@@ -239,8 +241,9 @@ def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
     """By term and place, and on how many accelerators; a context made again names its own anew."""
     sizes: dict[tuple[str, str], float] = {}
     is_host = expression("runs", "host")
-    for loaded, device, kind, mib in expression("runs", "buffer").findall(text):
-        device, term = loaded or device, _TERMS.get(kind, "weights")
+    for loaded_on, used_by, kind, mib in expression("runs", "buffer").findall(text):
+        device = loaded_on or used_by
+        term = _TERMS.get(kind, "weights")
         if term == "weights" and expression("runs", "repacked").search(device):
             term = "repacked_weights"
         before = sizes.get((term, device), 0.0) if kind == "KV" else 0.0

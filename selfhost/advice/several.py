@@ -74,7 +74,7 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
         workload = stated.replace(quantization=name, runtime=verdict.runtime)
         held = files.replace(are_here=files.are_here and is_held)
         question = ask(understood.spec, workload, catalogue, verdict.machine, held)
-        sizes.append(_size(catalogue, question, verdict.machine))
+        sizes.append(_size(question, verdict.machine))
     return Shown(
         verdict=verdict,
         sizes=tuple(filter(None, sizes)),
@@ -82,7 +82,7 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     )
 
 
-def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
+def _size(question: Question, machine: Machine) -> Size | None:
     needs, workload = question.needs, question.workload
     cost = quality_of_workload(workload, question.spec)
     if needs is None or needs.files is None or cost is None:

@@ -253,9 +253,9 @@ def _size_of(verdict: Verdict, prompt_cache_bytes: int | None) -> ContainerSize:
     accelerators = _accelerators(memory, verdict.machine)
     host = [term for term in memory.terms if term.where == "host"]
     mapped = [term for term in host if service.maps_files and term.may_be_mapped]
-    shared = service.shared_memory_bytes * (len(accelerators) > 1)
+    shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
-    libraries = service.accelerator_host_bytes * bool(accelerators)
+    libraries = service.accelerator_host_bytes if accelerators else 0
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
     growths = list(_conversations(verdict, runtime, memory, prompt_cache_bytes))
     # how far the high ends lie above the likely figures, with what the limit of the publisher's own
@@ -350,26 +350,34 @@ def _conversations(
     """What the server keeps to go on with: earlier prompts, and copies of each context, of which
     the command allows only those that are counted where more would matter.
     """
-    model, workload, parallel = verdict.model, verdict.workload, verdict.workload.parallel
-    service, counted = runtime.service or _NO_SERVICE, runtime.context_checkpoints
-    generates, kept, most = model.modality in GENERATING, 0, service.prompt_cache_bytes
-    more = generates * need.more_in_conversation(model, runtime, workload)
+    service = runtime.service or _NO_SERVICE
+    parallel = verdict.workload.parallel
+    generates = verdict.model.modality in GENERATING
+    counted = runtime.context_checkpoints
     copies = counted if bytes_worth_bounding(verdict, runtime) else runtime.kept_checkpoints
-    if more:
-        kept = copies * more // (runtime.kept_checkpoints - counted)
+    # of the copies that are not counted, and of those that are allowed
+    more_bytes = kept_bytes = 0
+    if generates:
+        more_bytes = need.more_in_conversation(verdict.model, runtime, verdict.workload)
+    if more_bytes:
+        kept_bytes = copies * more_bytes // (runtime.kept_checkpoints - counted)
     states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
     state_bytes = -(-sum(term.bytes for term in states) // parallel)
+    most = service.prompt_cache_bytes
     # of texts to embed only those of idle sequences are kept, so none of one
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server), and none is gone on with
     if most and state_bytes and (generates or parallel > 1):
-        usual = generates * min(state_bytes * parallel + kept, most)
-        mib = -(-(usual if prompt_cache_bytes is None else prompt_cache_bytes) // units.MIB)
+        size = prompt_cache_bytes
+        if size is None:
+            size = min(state_bytes * parallel + kept_bytes, most) if generates else 0
+        mib = -(-size // units.MIB)
         bound = fill(service.bounds.get("prompt_cache", ""), {"mib": mib}, keep_unknown=True)
         yield _growth("prompts", mib * units.MIB, bound, most)
-    if more:
+    if more_bytes:
         bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
         bound = fill(bound, {"context_checkpoints": copies}, keep_unknown=True)
-        yield _growth("checkpoints", more * (copies > counted), bound, more)
+        allowed_bytes = more_bytes if copies > counted else 0
+        yield _growth("checkpoints", allowed_bytes, bound, more_bytes)
 
 
 def _to_start(
@@ -421,9 +429,10 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> tuple[li
                 for previous, word in zip(["", *own], own, strict=False)
             ]
             return words, options
+    context = workload.context_tokens or 0
     values |= {
         "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
-        "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
+        "total_context_tokens": str(context * workload.parallel),
     }
     command = fill(runtime.commands.get("file", ""), values, keep_unknown=True)
     return command.split()[count:], options

@@ -56,7 +56,7 @@ def understand(
     else:
         typed = os.fspath(model)
         if not isinstance(model, str) or is_path(typed):
-            return _understand_file(catalogue, typed, workload)
+            return _understand_file(typed, workload)
         understood = understand_name(catalogue, typed, workload)
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
@@ -82,7 +82,7 @@ def understand(
     return otherwise.replace(notes=(*otherwise.notes, *notes)) if notes else understood
 
 
-def _understand_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+def _understand_file(typed: str, workload: Workload) -> Understood:
     from ..modelfiles import read_local, stored_notes
     from ..modelfiles.specfiles import checked_spec
 

@@ -201,11 +201,14 @@ def _without_effect(question: Question) -> tuple[str, ...]:
     terms = {term.name for term in getattr(question.needs, "terms", ())}
     are_made_at_once = spec.modality == "image" and "activations" in terms
     makes_one = spec.modality in ONE_AT_A_TIME and not are_made_at_once
-    options = [
-        FLAGS[key] + " (--users)" * (key == "parallel")
-        for key in (_WEIGHT_OPTIONS if spec.closed else _TOKEN_OPTIONS)
-        if getattr(stated, key) != getattr(usual, key) and (key != "parallel" or makes_one)
-    ]
+    options = []
+    for key in _WEIGHT_OPTIONS if spec.closed else _TOKEN_OPTIONS:
+        if getattr(stated, key) == getattr(usual, key):
+            continue
+        if key != "parallel":
+            options.append(FLAGS[key])
+        elif makes_one:
+            options.append(f"{FLAGS[key]} (--users)")
     cache_type, runtime = stated.kv_cache_type, question.runtime
     holds = {
         "no-weights": spec.closed and options,

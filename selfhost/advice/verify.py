@@ -40,13 +40,13 @@ _OTHER_COUNT = 0.05
 _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 # most ranges of speeds are no wider than this (docs/accuracy.md)
 _NARROW_FACTOR = 2.0
-# no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
-# (benchmarks/speed_residuals.py)
+# no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs, as
+# benchmarks/speed_residuals.py counts them
 _FOREIGN_FACTOR = 3.0
 # of the likely pace: slower is worth an explanation
 _SLOW = 0.8
-# of the weights that are predicted on the accelerators: rounding, and tables that a program keeps
-# beside (assumed)
+# of the weights that are predicted on the accelerators, so many lie there (assumed): the rest is
+# rounding, and tables that a program keeps in RAM
 _LEAST_SHARE = 0.9
 
 
@@ -176,10 +176,10 @@ def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
     stated, inside = spec.parameters.total, spec.architecture
     if spec.modality != "text" or not stated or not run.parameters:
         return True
-    more = [0, spec.parameters.extra_in_files or 0]
-    if inside is not None and inside.tied_embeddings:
-        more.append((inside.vocabulary or 0) * inside.embedding_length)
-    return any(abs(run.parameters / (stated + each) - 1) < _OTHER_COUNT for each in more)
+    extras = [0, spec.parameters.extra_in_files or 0]
+    if inside is not None and inside.tied_embeddings and inside.vocabulary is not None:
+        extras.append(inside.vocabulary * inside.embedding_length)
+    return any(abs(run.parameters / (stated + extra) - 1) < _OTHER_COUNT for extra in extras)
 
 
 def pace_at(
@@ -220,7 +220,8 @@ def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None
     }
     how = speed.how if speed is not None and speed.decode is None else None
     why = _why(reasons, how=how, depth=depth, tokens=tokens, least=least)
-    row = seen.replace(term=seen.term + "_at_once" * (seen.sequences > 1), why=why)
+    term = f"{seen.term}_at_once" if seen.sequences > 1 else seen.term
+    row = seen.replace(term=term, why=why)
     if predicted is None:
         return row
     low, likely, high = predicted
@@ -353,4 +354,6 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
 
 def is_wide(row: Figure) -> bool:
     """Inside a range so wide that it confirms little."""
-    return bool(row.inside and row.high and row.high > _NARROW_FACTOR * (row.low or 0))
+    if not row.inside or not row.high:
+        return False
+    return row.low is None or row.high > _NARROW_FACTOR * row.low
