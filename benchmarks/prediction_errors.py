@@ -258,7 +258,7 @@ def _allocated() -> Iterator[Error]:
         model = record["model"]
         made, row, room = truth.architecture(model), truth.row(model), truth.room(record)
         name = made.row
-        tensors = recipe_tensors(made, record["quant"], record["quant"][0] == "I")
+        tensors = recipe_tensors(made, record["quant"], importance_matrix=record["quant"][0] == "I")
         yield (
             "tensor bytes",
             name,
@@ -339,7 +339,9 @@ def _of_the_catalogue() -> Iterator[Error]:
     for name, sizes in found["tensor_bytes"].items():
         made, _ = catalogue.model(name)
         for quantization, size in sizes.items():
-            tensors = recipe_tensors(made, quantization, quantization.startswith("IQ"))
+            tensors = recipe_tensors(
+                made, quantization, importance_matrix=quantization.startswith("IQ")
+            )
             yield (
                 "catalogue: tensor bytes",
                 made.row,

@@ -21,6 +21,7 @@ from ..advice.understood import understand
 from ..catalogue.index import Catalogue
 from ..catalogue.names import is_path
 from ..catalogue.searching import resolve
+from ..core import units
 from ..core.errors import (
     MAX_PROBLEMS,
     InputError,
@@ -42,7 +43,6 @@ from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import Machine
 from ..needs.quantization import LAYOUTS
-from ..needs.records import times
 from .drafts import NOT_JUDGED
 from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet, Machines, text_lines
@@ -326,7 +326,9 @@ def _notes_of_days(machines: Machines, today: str) -> list[str]:
     newest = moment.date().isoformat()
     if newest > today:
         later = sum(moment.date().isoformat() > today for moment, _ in moments)
-        others = f" (and {times(later - 1, 'more record')} of a later day)" if later > 1 else ""
+        others = (
+            f" (and {units.plural(later - 1, 'more record')} of a later day)" if later > 1 else ""
+        )
         notes.append(
             f'"{name}" was recorded on {newest}, which is after today{others}:'
             " check that machine's clock"
@@ -361,8 +363,7 @@ def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, li
         changed.add(completed)
     notes = []
     for (key, said), count in counts.items():
-        machines_counted = "1 machine" if count == 1 else f"{count:,} machines"
-        notes.append(f"{key} of {machines_counted}: {said}")
+        notes.append(f"{key} of {units.plural(count, 'machine')}: {said}")
     return changed, notes
 
 
@@ -461,10 +462,9 @@ def _changes_since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: Flee
     if len(gone) > len(missing):
         missing[-1] = missing[-1].replace(unlisted=len(gone) - MAX_PROBLEMS)
     groups = tuple(judging.groups(lambda row: change_of(row, baseline)))
-    counts: Counter[str] = Counter()
+    counts: Counter[str | None] = Counter()
     for group in groups:
-        if group.row.change is not None:
-            counts[group.row.change] += group.count
+        counts[group.row.change] += group.count
     changes = {change: counts[change] for change in ("new", "fixed", "changed")}
     unchanged = sum(group.count for group in audit.groups) - counts.total()
     return audit.replace(

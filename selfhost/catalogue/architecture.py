@@ -5,6 +5,7 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from ..core.records import Record, kind_of, read_by
@@ -91,6 +92,15 @@ class Recurrent(LayerPart):
     norm: bool | None = read_by(default=None)
     ranks: tuple[int, ...] = read_by(default=())
 
+    @property
+    def inner_numbers(self) -> int:
+        """Numbers of one token between its projections; 0 where nothing tells."""
+        if self.inner_length is not None:
+            return self.inner_length
+        if self.heads is None or self.value_length is None:
+            return 0
+        return self.heads * self.value_length
+
 
 class FeedForward(LayerPart):
     """Layers with the same feed-forward."""
@@ -143,6 +153,12 @@ class TensorGroup(Record):
     name: str
     layers: Places
     shape: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all of these tensors."""
+        tensors = len(self.layers) or 1
+        return prod(self.shape) * tensors
 
 
 class Architecture(Sized):

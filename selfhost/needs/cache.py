@@ -8,7 +8,7 @@ from ..catalogue.architecture import Architecture
 from ..core.records import Record
 from ..core.tables import shipped_table
 from .case import Case
-from .records import How, Term, by_layers, term
+from .records import How, Term, by_layers, of_sequences, term
 from .tensors import cache_groups, row_of, shape_of_row, states, with_every_head
 
 
@@ -30,7 +30,9 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     width, is_mlx = case.cache_width, case.runtime.account.windows == "rotated"
     architecture = as_unpacked(case.model) if is_mlx else case.model
     # MLX LM stores the keys of an indexer in every layer, and for its values, too
-    indexer = max((each.indexer_length or 0 for each in case.model.attention), default=0) * is_mlx
+    indexer = 0
+    if is_mlx:
+        indexer = max((group.indexer_length or 0 for group in case.model.attention), default=0)
     caches = []
     for group in cache_groups(architecture):
         kept, reach = _kept_tokens(case, group.window_tokens)
@@ -104,8 +106,7 @@ def cache_terms(case: Case) -> list[Term]:
             inputs = inputs * taps // max(1, taps - 1)
         size += state.layers * (inputs * width + state.memory * wide) * sequences
         product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
-        many = f" × {sequences:,} sequences" * (sequences > 1)
-        lines.append(("", state.layers, f" × {product}{many}"))
+        lines.append(("", state.layers, f" × {product}{of_sequences(sequences)}"))
     line = by_layers(lines)
     source = f"{case.runtime.name}: inputs of convolutions in the type of the model, states in 32"
     source += " bits"
@@ -127,7 +128,7 @@ def _keys_and_values(case: Case) -> Term:
     architecture, width, sequences = case.model, case.cache_width, case.sequences
     caches = cache_sizes(case)
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
-    ending, low = f" × {sequences:,} sequences" * (sequences > 1), size
+    ending, low = of_sequences(sequences), size
     lines = [(each.before, each.layers, f" × {each.line}{ending}") for each in caches]
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length

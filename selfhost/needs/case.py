@@ -197,13 +197,15 @@ class Case(Record):
         """The cells of llama.cpp's cache; no batch is smaller than its parts."""
         tokens = int(self.settings.get("micro_batch_tokens") or MICRO_BATCH_TOKENS)
         tokens = min(tokens, int(self.settings.get("batch_tokens") or BATCH_TOKENS))
-        rolls_back = self.companions.own_block and self.row.rolls_back
+        states = 1
+        if self.companions.own_block and self.row.rolls_back:
+            # with its own block one a token to roll back
+            states += DRAFTED_TOKENS
         return Cells(
             tokens=self.context_tokens * self.workload.parallel,
             sequences=self.workload.parallel,
             streams=self.workload.parallel,
-            # with its own block one a token to roll back
-            states=1 + DRAFTED_TOKENS * rolls_back,
+            states=states,
             # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.whole_windows,

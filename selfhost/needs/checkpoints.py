@@ -88,7 +88,8 @@ def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
         is_outside = bool(group.layers) and not attending.intersection(group.layers)
         if part == "attention" and architecture.recurrent and is_outside:
             part = "recurrent"
-        number = more * (len(group.layers) or 1)
+        layers_of_group = len(group.layers) or 1
+        number = more * layers_of_group
         sizes = {"inputs": inputs, "outputs": outputs, "number": number}
         layers.append(Linear(**sizes, weights=inputs * outputs * number, part=part))
     return tuple(layers)
@@ -260,8 +261,10 @@ def _by_tensors(case: Case) -> Term:
     loaded, block, predicting = _tensor_bytes(case), 0, parameters.mtp or 0
     if case.spec.quantized is None:
         block = int(predicting * _bits(model.matrix_dtype or model.dtype) / 8)
+    extra = 0
     is_mixed = bool(model.matrix_dtype or model.expert_dtype)
-    extra = 0 if is_mixed else int((parameters.extra_in_files or 0) * _bits(model.dtype) / 8)
+    if not is_mixed and parameters.extra_in_files is not None:
+        extra = int(parameters.extra_in_files * _bits(model.dtype) / 8)
     beside, kept = block + extra, max(0, 2 * predicting - block)
     line = f" + {beside:,} bytes of other blocks in the files" if beside else ""
     return loaded.replace(
@@ -321,7 +324,9 @@ def _packed_size(case: Case) -> Term | Unread:
         kept = more // 4
     if kept:
         line += f" + {kept:,} bytes for layers left wide"
-    table = (model.vocabulary or 0) * model.embedding_length * model.tied_embeddings
+    table = 0
+    if model.tied_embeddings and model.vocabulary is not None:
+        table = model.vocabulary * model.embedding_length
     twice = 2 * (table + (case.spec.parameters.mtp or 0))
     source, how = f"layout of {method}: linear layers of the blocks; all else in 16 bits", files.how
     if more:
@@ -397,7 +402,8 @@ def loaded_of(case: Case, files: Term) -> Term:
         return files
     if case.whole:
         return _tensor_bytes(case)
-    block = int((parameters.mtp or 0) * _bits(case.model.dtype) / 8)
+    predicting = parameters.mtp or 0
+    block = int(predicting * _bits(case.model.dtype) / 8)
     return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
 
 
@@ -432,7 +438,8 @@ def active_parameters(case: Case) -> int:
     active = (parameters.active or parameters.total or 0) - case.encoders
     if architecture is None:
         return active
-    table = (architecture.vocabulary or 0) * architecture.embedding_length
+    vocabulary = architecture.vocabulary or 0
+    table = vocabulary * architecture.embedding_length
     if not architecture.tied_embeddings and architecture.output_matrix:
         active -= table
     if architecture.per_layer_embedding_length:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ..catalogue.runtime import ComponentFile, ModelParts
 from ..core.records import Unread
 from ..core.tables import shipped_table
+from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
 from .checkpoints import DTYPES
 from .quantization import BASE_TYPES, BLOCKS
@@ -23,7 +24,6 @@ from .records import (
     stated_range,
     taken_off,
     term,
-    times,
     unread,
     whole_files,
 )
@@ -61,7 +61,9 @@ def size_of(case: Case) -> Term | Unread:
     if quantization not in DTYPES:
         why = f"no source states the size in {quantization}"
         return unread(why, "use --quant float16 or --quant float32")
-    total, bits = sum(spec.components.values()), DTYPES[spec.components_dtype or quantization]
+    total = sum(spec.components.values())
+    type = spec.components_dtype or quantization
+    bits = DTYPES[type]
     size, line = int(total * bits / 8), f"{total:,} parameters × {bits:g} bits / 8"
     if spec.components_dtype is not None:
         source = f"parameters of the components, published in {spec.components_dtype}"
@@ -139,7 +141,7 @@ def _decoder(case: Case) -> Term:
     each = copied * 4 if case.quantization == "float16" else numbers * width
     # small arrays beside those
     high = (most * each + weights * 4) * 101 // 100
-    images = times(case.workload.parallel, "image")
+    images = plural(case.workload.parallel, "image")
     line = f"{images} × {sides[1]:,} × {sides[1]:,} pixels × {numbers:,} numbers × {width} bytes"
     line += f" + {weights * width:,} bytes of weights"
     if side is not None and case.spec.components.get("vae", 0) in _DIFFUSERS["decoders"]:

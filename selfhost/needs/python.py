@@ -55,7 +55,7 @@ def parts(case: Case) -> Needs:
     if isinstance(loaded, Unread):
         unknown = (*answer.unknown, loaded, loaded.replace(fact="memory.weights"))
         return answer.replace(terms=tuple(beside), unknown=tuple(dict.fromkeys(unknown)))
-    weights = _weights(case, loaded, is_narrowed)
+    weights = _weights(case, loaded, is_narrowed=is_narrowed)
     if not layers:
         terms = (weights, overhead(runtime, on_gpu=case.device is not None))
         return answer.replace(
@@ -81,7 +81,7 @@ def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
     return Needs(unknown=(unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES),))
 
 
-def _weights(case: Case, files: Term, is_narrowed: bool) -> Term:
+def _weights(case: Case, files: Term, *, is_narrowed: bool) -> Term:
     """The weights in the type that the runtime loads the stored one as; or the 16-bit files once
     their linear layers were made narrow, one by one, where the rest stays.
     """
@@ -178,7 +178,8 @@ def _activations(case: Case) -> Term:
     each = int((account.width * wide + account.inner * inner) * width)
     passes = architecture.layers if account.waits_by_layer else 1
     waiting = min(account.waiting_bytes, piece * each * passes)
-    logits = 4 * (architecture.vocabulary or 0) * sequences
+    vocabulary = architecture.vocabulary or 0
+    logits = 4 * vocabulary * sequences
     scores = most_scores = _score_bytes(case, piece)
     if case.device is not None and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
@@ -186,8 +187,11 @@ def _activations(case: Case) -> Term:
     least, mixture, most = account.mixture_bytes if architecture.has_experts else (0, 0, 0)
     # masks, which torch makes where a window is shorter than a text
     text = piece // sequences
-    is_cut = any((group.window_tokens or text) < text for group in architecture.attention)
-    mask, most_masks = (sequences * text**2 * is_cut * n for n in account.mask_bytes[1:])
+    mask = most_masks = 0
+    if any((group.window_tokens or text) < text for group in architecture.attention):
+        _, likely, most_bytes = account.mask_bytes
+        mask = sequences * text**2 * likely
+        most_masks = sequences * text**2 * most_bytes
     size = piece * each + waiting + scanned + scores
     most += int(account.high_share * (size - scores + most_scores))
     most += account.high_bytes + most_masks
@@ -212,11 +216,12 @@ def _widest_and_scanned(case: Case, piece: int) -> tuple[int, int]:
     """
     wide, lengths, scans = case.model.embedding_length, list[int](), [0]
     for feed in case.model.feed_forward:
-        lengths.append(max(feed.length, wide if feed.experts else 0) * (feed.used or 1))
+        chosen = feed.used or 1
+        lengths.append(max(feed.length, wide if feed.experts else 0) * chosen)
     lengths = lengths or [2 * wide]
     for group in case.model.recurrent:
         lengths.append(group.inner_length or 0)
-        inner = group.inner_length or (group.heads or 0) * (group.value_length or 0)
+        inner = group.inner_numbers
         state = group.state_length or group.key_length or 0
         kept = case.runtime.account.scan_bytes.get(group.kind, 0.0)
         scans.append(int(piece * inner * state * kept))

@@ -65,13 +65,17 @@ def bytes_of(type: str, number: int) -> int:
 def recipe_tensors(
     architecture: Architecture,
     quantization: str,
+    *,
     importance_matrix: bool,
     earlier: bool = False,
 ) -> tuple[FileTensors, ...]:
     """The tensors of a GGUF file of that quantization, as llama-quantize types them. With an
     importance matrix it chooses a little differently. `earlier`: as before March 2026.
     """
-    recipe, tensors = _Recipe(architecture, quantization, importance_matrix, earlier), []
+    recipe = _Recipe(
+        architecture, quantization, importance_matrix=importance_matrix, earlier=earlier
+    )
+    tensors = []
     for group in gguf_tensors(architecture):
         name, shape = group.name, group.shape
         # of a multi-token-prediction block: in the file, by default not in memory
@@ -92,6 +96,7 @@ class _Recipe:
         self,
         architecture: Architecture,
         quantization: str,
+        *,
         importance_matrix: bool,
         earlier: bool,
     ) -> None:

@@ -11,6 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ..core.records import Record, Unread
+from ..core.units import plural
 
 if TYPE_CHECKING:
     from .case import Case
@@ -308,9 +309,13 @@ def share_by_device(
     return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
-def times(count: int, what: str) -> str:
-    """`32 layers`, `1 layer`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+# what reports know it by
+times = plural
+
+
+def of_sequences(count: int) -> str:
+    """The factor of several sequences in a line of arithmetic; "" of one."""
+    return f" × {count:,} sequences" if count > 1 else ""
 
 
 def by_layers(parts: Iterable[tuple[str, int, str]]) -> str:
@@ -319,7 +324,7 @@ def by_layers(parts: Iterable[tuple[str, int, str]]) -> str:
     for before, layers, after in parts:
         layers_by_line[before, after] = layers_by_line.get((before, after), 0) + layers
     return " + ".join(
-        f"{before}{times(layers, 'layer')}{after}"
+        f"{before}{plural(layers, 'layer')}{after}"
         for (before, after), layers in layers_by_line.items()
     )
 

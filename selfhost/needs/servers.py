@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec_values import scheme_of
 from ..core.tables import shipped_table
-from ..core.units import GIB, MIB
+from ..core.units import GIB, MIB, plural
 from .cache import cache_sizes
 from .case import Case, overhead
 from .checkpoints import typed_tensors
@@ -23,7 +23,6 @@ from .records import (
     share_by_device,
     summed,
     term,
-    times,
 )
 
 _STATED_IN_MIB = ("context", "communication", "seeing", "beside_torch")
@@ -82,8 +81,9 @@ def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[int, int, int, str
     for group in architecture.feed_forward:
         inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
         if group.experts:
-            each = max(2 * group.length, wide) + group.length
-            kept = max(kept, tokens * (group.used or 1) * each * width)
+            chosen = group.used or 1
+            of_expert = max(2 * group.length, wide) + group.length
+            kept = max(kept, tokens * chosen * of_expert * width)
     layer = tokens * (3 * inner + widths * wide) * width
     line = f"{tokens:,} tokens × (3 × {inner:,} + {widths} × {wide:,}) × {width} bytes"
     least, likely, most, words = 0, 0, 0, sampled * vocabulary
@@ -115,7 +115,7 @@ def _graphs(case: Case, device: Device) -> Term:
     kind = next((kind for kind, is_so in kinds.items() if is_so), "plain")
     each = [size * MIB for size in _VLLM["graph_layer"][kind]]
     how = How.ASSUMED if kind in ("pooled", "recurrent") or architecture.recurrent else how
-    line = f"{times(layers, 'layer')} × {each[1]:,} bytes of CUDA graphs + {line}"
+    line = f"{plural(layers, 'layer')} × {each[1]:,} bytes of CUDA graphs + {line}"
     widest = max((group.heads * group.value_length for group in plain), default=0)
     parts = 0 if case.embeds else _VLLM["split_tokens"] * widest * 4
     low, likely = low + layers * each[0], likely + layers * each[1]
@@ -201,11 +201,12 @@ def terms_by_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term
             # the most is where layers with a window keep as many tokens as the others
             share = _held_share(((each.heads, each.bytes) for each in caches), devices)
             most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
-            item = share_by_device(item, devices, share, most)
-        elif item.name not in PROGRAMS:
+            held.append(share_by_device(item, devices, share, most))
+        elif item.name in PROGRAMS:
+            held.append(item)
+        else:
             share = 1 / devices if item.name == "recurrent_state" else 1.0
-            item = share_by_device(item, devices, share)
-        held.append(item)
+            held.append(share_by_device(item, devices, share))
     return tuple(held)
 
 
@@ -258,7 +259,10 @@ def _table_bytes(case: Case) -> int:
         return 0
     turned = 0
     for group in architecture.attention:
+        if group.kind == "cross":
+            continue
         part = int(group.key_length * row.rope_share)
-        part = (group.rope_length or 0) if group.kind == "latent" else part
-        turned = max(turned, part * (group.kind != "cross"))
+        if group.kind == "latent":
+            part = group.rope_length or 0
+        turned = max(turned, part)
     return 2 * positions * row.rope_rows * turned

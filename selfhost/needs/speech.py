@@ -4,14 +4,13 @@ constants are in specs/common/memory.toml; triples are least, likely, most.
 
 from __future__ import annotations
 
-from math import prod
-
 from ..catalogue.architecture import Audio
 from ..core.records import Unread
 from ..core.tables import shipped_table
+from ..core.units import plural
 from .case import Case, overhead, published_size, without_files
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, Needs, Split, Term, term, times, unread, whole_files
+from .records import How, Needs, Split, Term, of_sequences, term, unread, whole_files
 from .tensors import checkpoint_tensors
 
 _BEAMS, _FRAMES_PER_SECOND, _SAMPLES_PER_SECOND = 5, 100, 16_000
@@ -46,7 +45,7 @@ def _counted(case: Case, elements: int) -> tuple[int, int, int, int]:
     """Numbers of matrices in blocks of `elements`, convolutions, and the rest; rows of matrices."""
     matrices = convolutions = others = rows = 0
     for group in checkpoint_tensors(case.model):
-        shape, number = group.shape, prod(group.shape) * (len(group.layers) or 1)
+        shape, number = group.shape, group.parameters
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
         if len(shape) == 2 and is_weight and shape[0] % elements == 0:
             matrices, rows = matrices + number, rows + number // shape[0]
@@ -88,10 +87,10 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     wide, layers, heard = model.embedding_length, model.layers, audio.positions
     written, cells = (-(-size // 256) * 256 for size in (model.context_tokens or 448, heard))
     size = 4 * layers * wide * ((_BEAMS + 2) * written + cells) + 4 * audio.embedding_length * cells
-    line = f"2 × {times(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
+    line = f"2 × {plural(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
     line += f" {cells:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {cells:,} cells"
-    ending, source = f" × {states:,} sequences" * (states > 1), _CPP["source"]
-    source += f"; {_BEAMS} beams, the default"
+    ending = of_sequences(states)
+    source = f"{_CPP['source']}; {_BEAMS} beams, the default"
     line = f"({line}){ending}" if ending else line
     cache = term("kv_cache", size * states, How.COMPUTED, source, line)
 
@@ -104,7 +103,7 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
     texts = [max(0, (length - 6) // 30) * _CPP["written"] for length in lengths[1:]]
     tokens = [_BEAMS, *(min(most, text) + task if text else _BEAMS for text in texts)]
     low, likely, high = (states * (fixed + read * token_bytes) for read in tokens)
-    line = f"{fixed:,} bytes of graphs and beams + {times(tokens[1], 'token')}"
+    line = f"{fixed:,} bytes of graphs and beams + {plural(tokens[1], 'token')}"
     line += f" × 2 × ({heads:,} + {vocabulary:,}) × 4 bytes"
     line, less = f"({line}){ending}" if ending else line, states * (tokens[1] - _BEAMS)
     if less:
@@ -151,8 +150,8 @@ def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     caches = int(case.model.layers * wide * parallel * (audio.positions + cells))
     if is_on_cpu:
         # the most beside the weights: for the spectrum, the file, `narrowed` after it, or the text
-        is_narrowed, frames = type == "int8", seconds * _FRAMES_PER_SECOND
-        narrowed = (files.bytes - weights.bytes) * is_narrowed
+        frames = seconds * _FRAMES_PER_SECOND
+        narrowed = files.bytes - weights.bytes if type == "int8" else 0
         held = 4 * _CT2["arrays"] * (audio.positions * audio.embedding_length * parallel)
         held += frames * _CT2["kept_bytes"] + int(_CT2["holes"] * narrowed)
         likely = max(frames * _CT2["spectrum_bytes"], narrowed, held + caches)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 from ..catalogue.architecture import Architecture, Attention, FeedForward, TensorGroup
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .records import times
+from ..core.units import plural
 
 
 class Style(Record):
@@ -177,7 +176,7 @@ def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | No
 
 def count_parameters(groups: Iterable[TensorGroup]) -> int:
     """How many parameters the tensors have."""
-    return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
+    return sum(group.parameters for group in groups)
 
 
 def all_and_active(architecture: Architecture) -> tuple[int, int]:
@@ -373,7 +372,9 @@ class _Tensors:
         if group.latent_length:
             # of attention that caches them unpacked the key's length holds the part with rope
             is_unpacked = group.kind != "latent"
-            unturned = group.key_length - (group.rope_length or 0) * is_unpacked
+            unturned = group.key_length
+            if is_unpacked:
+                unturned -= group.rope_length or 0
             query = group.query_latent_length or self.sizes["width"]
             more = {"is_unpacked": is_unpacked, "unturned": unturned, "query": query}
             self.table("latent", layers, group, **more)
@@ -510,7 +511,7 @@ def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
     if group.latent:
         return "", f"{group.key_length:,}"
     if group.key_elements == values:
-        return "2 × ", f"{times(group.kv_heads, 'KV head')} × {group.key_length:,}"
+        return "2 × ", f"{plural(group.kv_heads, 'KV head')} × {group.key_length:,}"
     return "", f"({group.key_elements:,} + {values:,})"
 
 
@@ -524,10 +525,14 @@ def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int 
 
 def with_every_head(architecture: Architecture) -> Architecture:
     """The model where each latent is unpacked into keys and values of every head."""
-    attention = []
-    for group in architecture.attention:
-        if group.kind == "latent":
-            length = group.key_length + (group.rope_length or 0)
-            group = group.replace(kind="full", kv_heads=group.heads, key_length=length)
-        attention.append(group)
+    attention = [
+        _with_every_head(group) if group.kind == "latent" else group
+        for group in architecture.attention
+    ]
     return architecture.replace(attention=tuple(attention))
+
+
+def _with_every_head(latent: Attention) -> Attention:
+    """Attention with keys and values of every head, where one latent stands for them."""
+    length = latent.key_length + (latent.rope_length or 0)
+    return latent.replace(kind="full", kv_heads=latent.heads, key_length=length)

@@ -14,12 +14,13 @@ from ..catalogue.spec_values import CHECKPOINTS
 from ..core.records import Record, Unread
 from ..core.tables import shipped_table
 from ..core.templates import fill
+from ..core.units import plural
 from ..core.workload import DEFAULT_LORA_RANK
 from .case import Case, is_cast, overhead, stored_type, why_no_encoders
 from .checkpoints import linear_layers, size_of
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
-from .records import How, Needs, Term, term, times, unread
+from .records import How, Needs, Term, term, unread
 from .tensors import checkpoint_tensors, count_parameters
 
 _RULES = shipped_table("memory")["training"]
@@ -63,7 +64,7 @@ def finetune_needs(case: Case) -> Needs:
     trained = bytes_of["weights"] if training.trains_all else 4 * training.adapters[0]
     largest = max(state, min(trained, SHARD_BYTES), min(download or 0, SHARD_BYTES))
     if stored is not None:
-        line = f"on disk also {times(kept, 'checkpoint')} of {trained + state:,} bytes"
+        line = f"on disk also {plural(kept, 'checkpoint')} of {trained + state:,} bytes"
         stored = stored.replace(source=f"{stored.source}; {line}")
     return needs.replace(
         files=stored,
@@ -82,22 +83,27 @@ def training_of(case: Case) -> Training:
         model = model.replace(dtype=kind)
         case = case.replace(spec=case.spec.replace(architecture=model), model=model)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
-    weights, adapters = [0, 0], [0, 0]
-    for each in linear_layers(model):
-        weights[each.part == "expert"] += each.weights
+    linear = experts = adapters = expert_adapters = 0
+    for layer in linear_layers(model):
         # keys and values of latent attention come from one matrix
-        inputs = 0 if each.part == "latent values" else each.inputs
-        adapters[each.part == "expert"] += rank * (inputs + each.outputs) * each.number
+        inputs = 0 if layer.part == "latent values" else layer.inputs
+        added = rank * (inputs + layer.outputs) * layer.number
+        if layer.part == "expert":
+            experts += layer.weights
+            expert_adapters += added
+        else:
+            linear += layer.weights
+            adapters += added
     # encoders have narrower matrices: up to four times as many adapter parameters a weight
     parameters = count_parameters(checkpoint_tensors(model)) + case.encoders
-    seeing = 4 * case.encoders * adapters[0] // max(1, parameters)
+    seeing = 4 * case.encoders * adapters // max(1, parameters)
     return Training(
         case=case,
         tokens=case.context_tokens * workload.parallel,
         parameters=parameters,
-        linear=weights[0],
-        experts=weights[1],
-        adapters=(adapters[0], sum(adapters) + seeing),
+        linear=linear,
+        experts=experts,
+        adapters=(adapters, adapters + expert_adapters + seeing),
         trains_all=trains_all,
     )
 
@@ -164,7 +170,8 @@ def _model_states(training: Training, stored: int | None) -> list[Term]:
     as they are.
     """
     total, model, (number, most) = training.parameters, training.case.model, training.adapters
-    linear, experts, width = training.linear, training.experts, 2 + 2 * (model.dtype == "float32")
+    linear, experts = training.linear, training.experts
+    width = 4 if model.dtype == "float32" else 2
     optimizer = training.case.workload.optimizer or "adamw"
     sizes: dict[str, tuple[int, int, int, str]]
     if training.trains_all:
@@ -212,8 +219,11 @@ def _activations(training: Training) -> Term:
     model, (saved, widest), case = training.case.model, _saved_in_layers(training), training.case
     hidden, checkpointing = model.embedding_length, training.case.workload.checkpointing
     is_wide = training.case.workload.finetune_method == "lora" and model.dtype == "float32"
-    width, embeds = 4 if is_wide else 2, case.row.encoder or case.embeds or not model.output_matrix
-    logits = 0 if embeds else _RULES["logit_bytes"] * (model.vocabulary or 0)
+    width = 4 if is_wide else 2
+    embeds = case.row.encoder or case.embeds or not model.output_matrix
+    logits = 0
+    if not embeds and model.vocabulary is not None:
+        logits = _RULES["logit_bytes"] * model.vocabulary
     each, remark = saved + logits, ""
     if checkpointing:
         # the logits are gone before the first layer is computed again
@@ -242,10 +252,11 @@ def _saved_in_layers(training: Training) -> tuple[int, int]:
         size += 0 if trains_all else 4 * group.heads * group.value_length
         mixing.append((size, len(group.layers)))
     for state in model.recurrent:
-        inner = state.inner_length or (state.heads or 0) * (state.value_length or 0)
-        mixing.append((16 * (inner or width), len(state.layers)))
+        inner = state.inner_numbers or width
+        mixing.append((16 * inner, len(state.layers)))
     for part in model.feed_forward:
-        inner = part.length * (part.used or 1) + (part.shared_length or 0)
+        chosen = part.used or 1
+        inner = part.length * chosen + (part.shared_length or 0)
         feeding.append((inner * (8 if trains_all else 10), len(part.layers)))
     saved = plain * model.layers + sum(size * layers for size, layers in mixing + feeding)
     return saved, plain + max(mixing)[0] + max(feeding)[0]

@@ -14,7 +14,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
 from selfhost.needs import needs_of
-from selfhost.needs.llamacpp.memory import cache_parts
+from selfhost.needs.llamacpp.memory import cache_rows
 from selfhost.needs.records import Needs
 from selfhost.needs.tensors import ArchitectureRow, row_of, states
 
@@ -75,7 +75,7 @@ def kept(architecture: Architecture, record: Mapping[str, Any]) -> tuple[int, in
     if any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
         cells = cells.replace(streams=cells.sequences, tokens=cells.full * cells.sequences)
-    cached = sum(size for size, *_ in cache_parts(architecture, cells))
+    cached = sum(rows.bytes_in(cells) for rows in cache_rows(architecture, cells))
     return cached, record["n_seq_max"] * sum(state.bytes for state in states(architecture))
 
 

@@ -99,9 +99,8 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
         for tensor in placed(model)
     }
     assert sum(sizes.values()) == model["tensor_bytes"]
-    assert sum(
-        prod(group.shape) * (len(group.layers) or 1) for group in gguf_tensors(architecture)
-    ) == sum(prod(shape) for _, shape, _ in placed(model))
+    parameters = sum(group.parameters for group in gguf_tensors(architecture))
+    assert parameters == sum(prod(shape) for _, shape, _ in placed(model))
     assert local.spec.files[0].bytes == {
         model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size
     }
@@ -230,7 +229,7 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
         ({"context_length": None}, "cannot be used: its header has no llama.context_length"),
         ({"embedding_length": None}, "no llama.embedding_length"),
         ({"block_count": None}, "no llama.block_count"),
-        # get_key_or_arr: "has wrong array length"
+        # get_key_or_arr says that it "has wrong array length"
         ({"attention.head_count_kv": [8] * 31}, "head_count_kv is [8, 8, 8"),
         ({"feed_forward_length": [14336] * 5000}, "feed_forward_length lists 5,000"),
         ({"nextn_predict_layers": 40}, "layers, 40 of them beyond"),
@@ -281,10 +280,14 @@ def test_quantization_by_file_type_and_tensors(
 ) -> None:
     """The file type names the quantization; where tensors contradict it they win, and the answer says so."""
     base, *_, better = sorted([*types] * 2, key=lambda type: TYPES[type][2] / TYPES[type][1])
-    tensors = [
-        (name, shape, type if len(shape) == 1 else better if "ffn_down" in name else base)
-        for name, shape, type in placed(MISTRAL)
-    ]
+    tensors = []
+    for name, shape, type in placed(MISTRAL):
+        if len(shape) == 1:
+            tensors.append((name, shape, type))
+        elif "ffn_down" in name:
+            tensors.append((name, shape, better))
+        else:
+            tensors.append((name, shape, base))
     local = read_local(mistral(tmp_path, {"general.file_type": stated}, tensors))
     assert local.quantization == quantization
     assert any("Q4_K_M" in note or "999" in note for note in local.notes) is noted

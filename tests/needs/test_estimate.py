@@ -69,7 +69,9 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str)
         assert needs.takes_text_alone(spec, runtime(program))
     found = needs.needs_of(spec, runtime("mlx"), Workload())
     weights = terms(found)["weights"]
-    assert weights.bytes == (found.download_bytes or 0) - 2 * (spec.parameters.encoders or 0)
+    assert found.download_bytes is not None
+    assert spec.parameters.encoders is not None
+    assert weights.bytes == found.download_bytes - 2 * spec.parameters.encoders
     assert weights.low_bytes <= weights.bytes <= weights.high_bytes
     seeing, text = (
         needs.needs_of(spec, runtime(program), Workload())

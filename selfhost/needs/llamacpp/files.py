@@ -58,7 +58,7 @@ def size_of(case: Case) -> Term | Unread:
         return stated
     recipe = recipe_of(quantization, case.model)
     if case.whole and recipe:
-        file = recipe_file(case.model, spec.released, recipe, case.companions.own_block)
+        file = recipe_file(case.model, spec.released, recipe, own_block=case.companions.own_block)
         if recipe == quantization:
             return file
         mix, line = MIXES[quantization], f"{recipe} of {file.bytes:,} bytes"
@@ -91,7 +91,9 @@ def _by_bits_per_weight(case: Case, recipe: str, weights: int) -> Term:
     """
     bits = BITS_PER_WEIGHT[recipe]
     size = int(weights * bits / 8)
-    highest = SIZES["bits_most"][weights < SIZES["large"]][bits < SIZES["few_bits"]]
+    of_large, of_small = SIZES["bits_most"]
+    of_many_bits, of_few_bits = of_large if weights >= SIZES["large"] else of_small
+    highest = of_few_bits if bits < SIZES["few_bits"] else of_many_bits
     source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
     source += "; the architecture is not known"
     least, most = SIZES["bits_least"], highest if bits < 8 else 1.04
@@ -114,6 +116,7 @@ def recipe_file(
     architecture: Architecture,
     released: str | None,
     quantization: str,
+    *,
     own_block: bool = False,
 ) -> Term:
     """The file of a model that came out on that date, in a quantization of llama-quantize."""
@@ -150,7 +153,12 @@ def usual_tensors(
     is_early = is_fused and bool(released and released < FUSED_AS_VALUES)
     matrices = {imatrix, imatrix or quantization in ("Q4_0", "Q5_0"), False}
     ways = {(matrix, version) for matrix in matrices for version in (False, is_fused)}
-    files = {way: recipe_tensors(architecture, quantization, *way) for way in ways}
+    files = {
+        (matrix, earlier): recipe_tensors(
+            architecture, quantization, importance_matrix=matrix, earlier=earlier
+        )
+        for matrix, earlier in ways
+    }
     sizes = [_bytes_of(file) for file in files.values()]
     least, most = int(min(sizes) * (1 - error)), int(max(sizes) * (1 + error))
     return files[imatrix, is_early], least, most
@@ -220,7 +228,9 @@ def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
         return (whole_files(files, remark="; the whole file"),), 0
     usual, least, most = usual_tensors(case.model, recipe, spec.released)
     # those of the very file that was read
-    read = spec.tensors * any(quantization in each.bytes for each in spec.files)
+    read: tuple[FileTensors, ...] = ()
+    if any(quantization in files_of_format.bytes for files_of_format in spec.files):
+        read = spec.tensors
     tensors, error = read or usual, files.bytes * _OWN_MIX
     kept = tuple(f"blk.*.{name}" for name in row.mtp_loaded)
     # a multi-token-prediction block is left in the file unless it is to draft
@@ -241,8 +251,9 @@ def weights_terms(case: Case, files: Term) -> tuple[tuple[Term, ...], int]:
         source = RECIPE
         if files.how is How.STATED:
             source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-        # the file may lack multi-token prediction
-        least -= _bytes_of(each for each in loaded if each.extra) * (not row.mtp_in_gguf)
+        if not row.mtp_in_gguf:
+            # the file may lack multi-token prediction
+            least -= _bytes_of(tensor for tensor in loaded if tensor.extra)
         weights = _stored("weights", loaded, How.COMPUTED, source, size - least, most - size)
     if case.device is not None:
         return _divided_weights(weights, loaded, row, share), 0
@@ -309,7 +320,8 @@ def _layout_weights(
             files[buffer.get("source", "ggml-cpu/repack.cpp")] = None
             wider = buffer.get("more_bytes", {}).get(tensor.type, 0)
             more += tensor.bytes // BLOCKS[tensor.type][1] * wider
-            twice += tensor.bytes * (tensor.name == _TOKEN_TABLE)
+            if tensor.name == _TOKEN_TABLE:
+                twice += tensor.bytes
     if not files:
         return (whole,), 0
     copied, size = _bytes_of(moved), whole.bytes
@@ -322,8 +334,11 @@ def _layout_weights(
     source += " page cache may be dropped"
     copies = _stored("repacked_weights", moved, whole.how, source, *moved_ends)
     if more + twice:
-        lines = [f"{twice:,} bytes of the token table, the output matrix"] * (twice > 0)
-        lines += [f"{more:,} bytes of a wider layout"] * (more > 0)
+        lines = []
+        if twice:
+            lines.append(f"{twice:,} bytes of the token table, the output matrix")
+        if more:
+            lines.append(f"{more:,} bytes of a wider layout")
         line = summed(copies.arithmetic, *lines)
         copies = copies.resized(copied + more + twice, line)
     return (own, copies), copied

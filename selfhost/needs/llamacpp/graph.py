@@ -169,6 +169,7 @@ class Node:
         layout: tuple[int, ...],
         sources: tuple[Node, ...] = (),
         owner: Node | None = None,
+        *,
         reuses: bool = False,
     ) -> None:
         self.layout, self.sources, self.owner, self.reuses = layout, sources, owner, reuses
@@ -246,8 +247,8 @@ class Graph:
         self.slices: Node | None = None
         self.windowed = any(window_of(model, group) is not None for group in model.attention)
         self.attending: dict[tuple[bool, int], Shared] = {}
-        # masks of encoders, by whether the layer has a window
-        self.masks: dict[bool, Node] = {}
+        # masks of encoders, by whether a layer is `full` or `windowed`
+        self.masks: dict[str, Node] = {}
 
     def input(self, *sides: int, width: int = 4) -> Node:
         tensor = Node((width, *sides))
@@ -512,7 +513,7 @@ class Graph:
         rotated = self.style.rope in ("all", "three of four") and not layer.is_fourth
         if self.style.rope == "sliding":
             rotated = not self.windowed or window_of(self.model, heads) is not None
-        return attention(self, heads, normed, rotated, layer.is_cached)
+        return attention(self, heads, normed, rotated=rotated, cached=layer.is_cached)
 
     def two_parts(self, layer: Layer, feed: FeedForward, normed: Node, residual: Node) -> Node:
         """A layer that attends or recurs, and feeds forward then or beside that."""

@@ -10,12 +10,14 @@ per sequence, and the model for `1 + DRAFTED_TOKENS`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedDraft
 from ...core import units
 from ...core.records import Unread
+from ...core.units import plural
 from ..case import (
     DRAFTED_TOKENS,
     ENCODER_REMEDY,
@@ -41,9 +43,9 @@ from ..records import (
     Split,
     Term,
     by_layers,
+    of_sequences,
     share_by_device,
     term,
-    times,
     unread,
     with_files,
 )
@@ -164,77 +166,144 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | None, list[Term], l
 
 
 def _kept(case: Case) -> tuple[list[Term], list[Unread]]:
-    """What is kept of the tokens: keys and values, and states."""
-    model, room, sequences = case.model, case.room, case.workload.parallel
-    terms, unknown, remedy = list[Term](), list[Unread](), "use --kv-cache f16"
-    groups = cache_groups(model, with_room=True)
-    refused = None
-    if groups and case.cache_type not in _PLAIN_CACHE_TYPES:
-        heads = case.heads_without_flash
-        refused = why_cache_refused(
-            groups, case.cache_type, case.runtime, heads_without_flash=heads
-        )
-    if refused is not None:
-        if not case.runtime.flash_attention:
-            remedy += ", or --runtime llama.cpp with flash attention on"
-        unknown.append(unread(refused, remedy, "memory.kv_cache"))
-    elif groups:
-        windows = ((window_of(model, group), group.tokens_per_row) for group in groups)
-        cells = {room.cells_of_layer(*window) for window in windows}
-        remarks, source = _PADDED * (cells != {case.context_tokens}), SOURCE
-        parts, many = cache_parts(model, room), f" × {room.streams:,} sequences"
-        size, unsure = sum(each for each, *_ in parts), sum(more for _, more, *_ in parts)
-        if unsure:
-            remarks += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
-            source += "; this architecture was not measured"
-        many *= room.streams > 1
-        line = by_layers((before, layers, after + many) for *_, before, layers, after in parts)
-        how, line = (How.EXACT, How.COMPUTED)[unsure > 0], line + remarks
-        terms.append(term("kv_cache", size, how, source, line, high=size + unsure))
-    kept = states(model)
-    if size := sum(state.bytes for state in kept) * sequences * room.states:
-        rest = " × 4 bytes" + f" × {sequences:,} sequences" * (sequences > 1)
-        rest += f" × {room.states} states to roll drafted tokens back to" * (room.states > 1)
-        line = by_layers(("", state.layers, f" × {state.arithmetic}{rest}") for state in kept)
-        terms.append(term("recurrent_state", size, How.EXACT, SOURCE, line))
+    """What is kept of the tokens: keys and values, and states; and what of it is not known."""
+    terms, unknown = list[Term](), list[Unread]()
+    cache = _keys_and_values(case)
+    if isinstance(cache, Unread):
+        unknown.append(cache)
+    elif cache is not None:
+        terms.append(cache)
+    kept_states = _states(case)
+    if kept_states is not None:
+        terms.append(kept_states)
     return terms, unknown
 
 
-def cache_parts(architecture: Architecture, room: Cells) -> list[tuple[int, int, str, int, str]]:
-    """Bytes of the KV cache, with what sparse indexers keep, the bytes more if a window that nobody
-    checked is ignored, and what stands before and after the number of layers. Without flash
-    attention every V row has the largest width of any layer, and idle layers have a row too.
+def _keys_and_values(case: Case) -> Term | Unread | None:
+    """The KV cache; None where no layer has one."""
+    model, room, runtime = case.model, case.room, case.runtime
+    groups = cache_groups(model, with_room=True)
+    if not groups:
+        return None
+    if case.cache_type not in _PLAIN_CACHE_TYPES:
+        heads = case.heads_without_flash
+        refused = why_cache_refused(groups, case.cache_type, runtime, heads_without_flash=heads)
+        if refused is not None:
+            remedy = "use --kv-cache f16"
+            if not runtime.flash_attention:
+                remedy += ", or --runtime llama.cpp with flash attention on"
+            return unread(refused, remedy, "memory.kv_cache")
+    parts = cache_rows(model, room)
+    size = sum(rows.bytes_in(room) for rows in parts)
+    unsure = sum(rows.unsure_bytes_in(room) for rows in parts)
+    streams = of_sequences(room.streams)
+    line = by_layers((rows.before, rows.layers, f"{rows.after}{streams}") for rows in parts)
+    windows = ((window_of(model, group), group.tokens_per_row) for group in groups)
+    if {room.cells_of_layer(*window) for window in windows} != {case.context_tokens}:
+        line += _PADDED
+    how, source = How.EXACT, SOURCE
+    if unsure:
+        how = How.COMPUTED
+        line += "; up to all tokens if llama.cpp ignores the window, which nobody checked"
+        source += "; this architecture was not measured"
+    return term("kv_cache", size, how, source, line, high=size + unsure)
+
+
+def _states(case: Case) -> Term | None:
+    """The states of recurrent layers; None where there are none."""
+    kept, room, sequences = states(case.model), case.room, case.workload.parallel
+    size = sum(state.bytes for state in kept) * sequences * room.states
+    if not size:
+        return None
+    rest = f" × 4 bytes{of_sequences(sequences)}"
+    if room.states > 1:
+        rest += f" × {room.states} states to roll drafted tokens back to"
+    line = by_layers(("", state.layers, f" × {state.arithmetic}{rest}") for state in kept)
+    return term("recurrent_state", size, How.EXACT, SOURCE, line)
+
+
+class CacheRows(NamedTuple):
+    """Equal layers of a KV cache: what a row of each holds, and how many rows there are.
+
+    `unsure_cells`: rows more, if llama.cpp ignores a window of which nobody checked that it does
+    not. `before` and `after` stand around the number of layers in the line of arithmetic.
+    """
+
+    layers: int
+    key_elements: int
+    value_elements: int
+    cells: int
+    after: str
+    before: str = ""
+    unsure_cells: int = 0
+
+    def _bytes_per_cell(self, room: Cells) -> int:
+        """Bytes that one cell takes in all of these layers and all streams."""
+        of_keys = bytes_of(room.key_type, self.key_elements)
+        of_values = bytes_of(room.value_type, self.value_elements)
+        return (of_keys + of_values) * self.layers * room.streams
+
+    def bytes_in(self, room: Cells) -> int:
+        """Bytes of all cells."""
+        return self.cells * self._bytes_per_cell(room)
+
+    def unsure_bytes_in(self, room: Cells) -> int:
+        """Bytes of the cells that there may be more."""
+        return self.unsure_cells * self._bytes_per_cell(room)
+
+
+def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
+    """The rows of the KV cache, with those that sparse indexers keep. Without flash attention every
+    V row has the largest width of any layer, and idle layers have a row too.
     """
     groups, full = cache_groups(architecture, with_room=True), room.full
     row = row_of(architecture)
     widest = 0 if room.flash else max((group.value_elements for group in groups), default=0)
     elements, size = CACHE_BLOCKS[room.key_type.upper()]
-    each = f" × {size}/{elements}".removesuffix("/1") + " bytes"
-    # elements of keys and values, cells, those more, and the line
-    rows = list[tuple[int, int, int, int, str, int, str]]()
+    of_element = f" × {size}/{elements}".removesuffix("/1") + " bytes"
+    parts = []
     for group in groups:
-        window, many = window_of(architecture, group), group.tokens_per_row
-        cells, values = room.cells_of_layer(window, many), max(widest, group.value_elements)
+        window = window_of(architecture, group)
+        cells = room.cells_of_layer(window, group.tokens_per_row)
         unsure = full - cells if window is not None and not row.window_cache else 0
         before, shape = shape_of_row(group, widest)
-        line = f" × {shape}{each} × {cells:,} {'rows' if many > 1 else 'tokens'}"
-        rows.append((group.key_elements, values, cells, unsure, before, group.layers, line))
-        if indexed := group.indexer_elements:
-            line = f" × {'2 × ' * row.indexer_values}{indexed:,}{each} of the indexer"
-            line += f" × {full:,} tokens"
-            rows.append((indexed, indexed * row.indexer_values, full, 0, "", group.layers, line))
+        kept = "rows" if group.tokens_per_row > 1 else "tokens"
+        rows = CacheRows(
+            layers=group.layers,
+            key_elements=group.key_elements,
+            value_elements=max(widest, group.value_elements),
+            cells=cells,
+            unsure_cells=unsure,
+            before=before,
+            after=f" × {shape}{of_element} × {cells:,} {kept}",
+        )
+        parts.append(rows)
+        if group.indexer_elements:
+            parts.append(_rows_of_indexer(group, full, of_element, is_twice=row.indexer_values))
     attending = {layer for group in architecture.attention for layer in group.layers}
-    # layers that do not attend
-    idle = (architecture.layers - len(attending)) * bool(attending) * (not architecture.recurrent)
-    if idle and widest:
-        line = f" without attention × {widest:,}{each} × {full:,} tokens"
-        rows.append((0, widest, full, 0, "", idle, line))
-    parts = []
-    for keys, values, cells, unsure, before, layers, line in rows:
-        wide = bytes_of(room.key_type, keys) + bytes_of(room.value_type, values)
-        taken = wide * layers * room.streams
-        parts.append((taken * cells, taken * unsure, before, layers, line))
+    idle = architecture.layers - len(attending)
+    if widest and idle and attending and not architecture.recurrent:
+        after = f" without attention × {widest:,}{of_element} × {full:,} tokens"
+        rows = CacheRows(
+            layers=idle, key_elements=0, value_elements=widest, cells=full, after=after
+        )
+        parts.append(rows)
     return parts
+
+
+def _rows_of_indexer(
+    group: CacheGroup, cells: int, of_element: str, *, is_twice: bool
+) -> CacheRows:
+    """The keys of an indexer, which some programs keep for its values, too (`is_twice`)."""
+    length = group.indexer_elements
+    times_two = "2 × " if is_twice else ""
+    return CacheRows(
+        layers=group.layers,
+        key_elements=length,
+        value_elements=length if is_twice else 0,
+        cells=cells,
+        after=f" × {times_two}{length:,}{of_element} of the indexer × {cells:,} tokens",
+    )
 
 
 def why_cache_refused(
@@ -267,8 +336,9 @@ def _compute(case: Case, first: Cells) -> Term:
     """
     # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
     # one for each token of a batch
-    drafts = case.companions != Companions()
-    rows = case.workload.parallel * (1 + DRAFTED_TOKENS * drafts)
+    rows = case.workload.parallel
+    if case.companions != Companions():
+        rows *= 1 + DRAFTED_TOKENS
     if case.embeds or case.row.diffusion:
         rows = case.room.micro_batch
     whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
@@ -307,14 +377,20 @@ def guessed_compute(
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
-    span = (tokens if row.encoder else room.full) * bool(model.attention)
+    span = 0
+    if model.attention:
+        span = tokens if row.encoder else room.full
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not room.flash or row.unfused)
     alive = 4 * width + _numbers_alive(model, row)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
     # of an indexer the scores of each of its heads, twice
     indexed = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
-    scored = 6 if "latent" in indexed else 8 * (indexed.get("full") or 0) + 4 * ("full" in indexed)
+    scored = 0
+    if "latent" in indexed:
+        scored = 6
+    elif "full" in indexed:
+        scored = 8 * indexed["full"] + 4
     mask = (2 if room.flash else 4) + scored // room.streams
     body = tokens * (span * mask + 4 * alive)
     line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
@@ -333,15 +409,22 @@ def guessed_compute(
 
 def _numbers_alive(model: Architecture, row: ArchitectureRow) -> int:
     """Numbers of a token that are alive in the widest layer."""
-    widest = max((4 * (group.inner_length or 0) for group in model.recurrent), default=0)
+    widest = 0
+    for state in model.recurrent:
+        inner = state.inner_length or 0
+        widest = max(widest, 4 * inner)
+    matrices = 1 if row.gate == "none" else 3
     for feed in model.feed_forward:
-        widest = max(widest, (feed.used or 1) * feed.length * (1 if row.gate == "none" else 3))
+        chosen = feed.used or 1
+        widest = max(widest, chosen * feed.length * matrices)
     for heads in model.attention:
         numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
         if heads.kind == "latent":
-            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
-            each = heads.key_length + 2 * ((heads.rope_length or 0) + (heads.latent_length or 0))
-            numbers = heads.heads * each * (2 if heads.indexer_heads else 1)
+            joined = (heads.rope_length or 0) + (heads.latent_length or 0)
+            numbers = heads.heads * (heads.key_length + 2 * joined)
+            if heads.indexer_heads:
+                # 22 buffers of DeepSeek V3.2 and GLM 5
+                numbers *= 2
         widest = max(widest, numbers)
     return widest
 
@@ -409,7 +492,7 @@ def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
     rest = weights.resized(weights.bytes - experts, line)
     held = [rest.replace(output_bytes=weights.output_bytes)]
     for size, number in ((experts - in_ram, len(layers) - left), (in_ram, left)):
-        line = f"{size:,} bytes; experts of {times(number, 'layer')}"
+        line = f"{size:,} bytes; experts of {plural(number, 'layer')}"
         ends = {"low": size - error, "high": size + error}
         part = term("weights", size, How.COMPUTED, weights.source, line, **ends)
         held += [part.replace(first_layer=min(first, case.model.layers))] if number else []
@@ -448,7 +531,8 @@ def _program(case: Case, first: Cells) -> Term:
         how = How.ASSUMED
     touched = min(work, _work_buffer(case, first)[0])
     low = runtime.overhead_low_bytes + vocabulary * least + touched + outputs
-    high = runtime.overhead_high_bytes + (vocabulary or SIZES["largest_vocabulary"]) * most
+    largest_vocabulary = vocabulary or SIZES["largest_vocabulary"]
+    high = runtime.overhead_high_bytes + largest_vocabulary * most
     high += work + outputs + copies
     size = program + vocabulary * middle + work + outputs
     return term("runtime", size, how, source, line, low=low, high=high)
@@ -459,12 +543,12 @@ def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
     activations with the weights, or without flash attention of the scores with the values.
     """
     architecture, base = case.model, BASE_TYPES.get(case.quantization)
-    widest = max(
-        architecture.embedding_length,
-        *(each.heads * max(each.key_length, each.value_length) for each in architecture.attention),
-        *(each.length * (each.used or 1) for each in architecture.feed_forward),
-        0,
-    )
+    widest = architecture.embedding_length
+    for group in architecture.attention:
+        widest = max(widest, group.heads * max(group.key_length, group.value_length))
+    for feed in architecture.feed_forward:
+        chosen = feed.used or 1
+        widest = max(widest, feed.length * chosen)
     usual = (34, 32) if base is not None and BLOCKS[base][0] == 32 else (292, 256)
     numerator, denominator = SIZES["activations"].get(base or "", usual)
     size = room.micro_batch * widest * numerator // denominator
@@ -644,6 +728,6 @@ def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     group = next((group for group in reversed(groups) if group.window_tokens is None), groups[-1])
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
     before, shape = shape_of_row(group)
-    line = f"{before}{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
-    line += f" × {sequences:,} sequences" * (sequences > 1)
+    line = f"{before}{plural(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
+    line += of_sequences(sequences)
     return term("mtp_kv_cache", size, How.COMPUTED, _DRAFT_SOURCE, line)

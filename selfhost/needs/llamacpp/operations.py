@@ -17,10 +17,10 @@ Pair = tuple[int, int]
 ROTATION = 64
 
 
-def attention(graph: Graph, heads: Attention, normed: Node, rotated: bool, cached: bool) -> Node:
+def attention(graph: Graph, heads: Attention, normed: Node, *, rotated: bool, cached: bool) -> Node:
     """Keys and values in a cache, or attention among the tokens of one batch, as encoders do it."""
     count, value, row = heads.heads, heads.value_length, graph.row
-    queries, keys, values, joined = _projected(graph, heads, normed, rotated)
+    queries, keys, values, joined = _projected(graph, heads, normed, rotated=rotated)
     if row.encoder:
         return _without_cache(graph, heads, queries, keys, values)
     length = heads.kv_heads * value
@@ -57,7 +57,7 @@ def attention(graph: Graph, heads: Attention, normed: Node, rotated: bool, cache
 
 
 def _projected(
-    graph: Graph, heads: Attention, normed: Node, rotated: bool
+    graph: Graph, heads: Attention, normed: Node, *, rotated: bool
 ) -> tuple[Node, Node, Node, Node]:
     """Queries, keys and values; and the matrix product that holds the queries."""
     row, tokens = graph.row, graph.tokens
@@ -91,7 +91,7 @@ def _projected(
 
 
 def _rotated_blocks(
-    graph: Graph, tensor: Node, length: int, shared: Shared, are_keys: bool = False
+    graph: Graph, tensor: Node, length: int, shared: Shared, *, are_keys: bool = False
 ) -> Node:
     """Rotated in blocks to meet a quantized cache; scattered rows are copied first."""
     rotation = shared.key_rotation if are_keys else shared.value_rotation
@@ -116,10 +116,10 @@ def _gated(graph: Graph, attended: Node, normed: Node, count: int, value: int) -
 def _without_cache(graph: Graph, heads: Attention, queries: Node, keys: Node, values: Node) -> Node:
     tokens, count, length = graph.tokens, heads.heads, heads.value_length
     graph.expand(queries, keys, values)
-    windowed = heads.window_tokens is not None
-    if windowed not in graph.masks:
-        graph.masks[windowed] = graph.input(tokens, tokens, width=2 if graph.flash else 4)
-    mask = graph.masks[windowed]
+    kind = "full" if heads.window_tokens is None else "windowed"
+    if kind not in graph.masks:
+        graph.masks[kind] = graph.input(tokens, tokens, width=2 if graph.flash else 4)
+    mask = graph.masks[kind]
     queries = graph.view(graph.view(queries))
     if graph.flash:
         sides = heads.key_length, tokens, heads.kv_heads
@@ -162,7 +162,8 @@ def _attended(
         turned = graph.result((cells, value, streams), width=width)
         attended = graph.result((value, tokens, count), turned, scores)
         attended = graph.result((unpacked, tokens, count), attended)
-    return graph.result(count * (unpacked or value), graph.view(attended))
+    length = unpacked or value
+    return graph.result(count * length, graph.view(attended))
 
 
 def latent(graph: Graph, heads: Attention, normed: Node) -> Node:
@@ -347,7 +348,8 @@ def _mamba(graph: Graph, group: Recurrent, normed: Node) -> Node:
 
 def _mamba2(graph: Graph, group: Recurrent, normed: Node) -> Node:
     inner, heads = group.inner_length or 0, group.heads or 1
-    mixed = 2 * (group.groups or 0) * (group.state_length or 0)
+    groups, state_length = group.groups or 0, group.state_length or 0
+    mixed = 2 * groups * state_length
     sides = inner // heads, heads, graph.tokens // graph.sequences, graph.sequences
     state = graph.memories[id(group)]
     past = graph.fetch(state.convolution)

@@ -82,7 +82,9 @@ def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str
     for quantization in truth()["tensor_bytes"][name]:
         # the dry run was of a file in 16 bits, also where experts were published in MXFP4
         wide = architecture.replace(expert_dtype=None)
-        tensors = recipe_tensors(wide, quantization, quantization.startswith("IQ"))
+        tensors = recipe_tensors(
+            wide, quantization, importance_matrix=quantization.startswith("IQ")
+        )
         found[quantization] = sum(tensor.bytes for tensor in tensors)
     assert found == truth()["tensor_bytes"][name]
 

@@ -37,7 +37,7 @@ def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
         for shape, type, count in entries:
             wanted[_name(name), _plain(name, shape), type] += count
     found: Counter[tuple[str, tuple[int, ...], str]] = Counter()
-    for tensor in recipe_tensors(architecture(model), "Q4_K_M", False):
+    for tensor in recipe_tensors(architecture(model), "Q4_K_M", importance_matrix=False):
         found[_name(tensor.name), _plain(tensor.name, tensor.shape), tensor.type] += tensor.count
     assert found == wanted
 
@@ -59,7 +59,7 @@ def test_tensor_bytes_equal_every_measured_file() -> None:
             for item in recipe_tensors(
                 architecture(record["model"]),
                 record["quant"],
-                record["quant"][0] == "I",
+                importance_matrix=record["quant"][0] == "I",
             )
         )
         != record["tensor_bytes"]
@@ -150,7 +150,7 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
         known, type = row_of(made), canonical_gguf(quantization) or quantization
         assert known.name
         ways = [
-            recipe_tensors(made, type, imatrix, earlier)
+            recipe_tensors(made, type, importance_matrix=imatrix, earlier=earlier)
             for imatrix in (False, True)
             for earlier in (False, True)
         ]
@@ -197,7 +197,9 @@ README_BITS = {
 def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
     """Every type that llama.cpp's own table lists has its bits per weight, to the last digit printed there."""
     model = "measured/llama-3.1-8b"
-    tensors = recipe_tensors(architecture(model), quantization, quantization == "IQ3_XXS")
+    tensors = recipe_tensors(
+        architecture(model), quantization, importance_matrix=quantization == "IQ3_XXS"
+    )
     elements = sum(prod(tensor.shape) * tensor.count for tensor in tensors)
     assert (
         round(sum(tensor.bytes for tensor in tensors) * 8 / elements, 4)
