@@ -18,8 +18,8 @@ from .checks.runtime import is_older
 from .devices import computes_on_shared, lent_to_gpu, runs_on
 from .record import Question
 
-# of a device that one of the automatic batches fits on: what Ollama's scheduler takes alone
-# (server/sched.go@fb307609, bestSingleGPUFit)
+# of a device that one of the automatic batches fits on: what Ollama's scheduler takes alone, in
+# bestSingleGPUFit of server/sched.go@fb307609
 _ALONE_PERCENT = 80
 
 

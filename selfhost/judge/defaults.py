@@ -205,7 +205,10 @@ def _first_method(search: _DefaultSearch, runtime: RuntimeSpec) -> Judged:
     if best is search.own:
         return best
     taken = best.question.workload
-    before, after = _METHODS[usual.finetune_method or ""], _METHODS[taken.finetune_method or ""]
+    # a training has a method, its usual one where none was stated
+    assert usual.finetune_method is not None
+    assert taken.finetune_method is not None
+    before, after = _METHODS[usual.finetune_method], _METHODS[taken.finetune_method]
     options = f"--method {usual.finetune_method}"
     if taken.context_tokens != usual.context_tokens:
         before += f" with {usual.context_tokens:,} tokens"

@@ -21,8 +21,8 @@ DEVICE_MARGIN_BYTES = 1 * GIB
 _GPU_ONLY_PERCENT = 92
 # of its RAM a system leaves a GPU: 101 of a DGX Spark's 121.7 GiB (public reports, 2026-11)
 LEFT_PERCENT = 82
-# from here on, but for an A100 and a GB10, it works on four times as much at once
-# (vllm/engine/arg_utils.py, get_batch_defaults)
+# from here on, but for an A100 and a GB10, it works on four times as much at once, by
+# get_batch_defaults of vllm/engine/arg_utils.py
 LARGE_DEVICE_BYTES = 70 * GIB
 # by maker of a GPU that shares the RAM: what the system lends it, least and most, the system on
 # which a line lends it all (None: any), and that line. The drivers of AMD's lend half (Linux:

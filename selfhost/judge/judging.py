@@ -8,11 +8,10 @@ the whole machine. Files that several processes map count once on disk and once 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, inf
 
-from ..core.units import binary
+from ..core.units import binary, count_while
 from ..machine.record import Accelerator, Machine
 from ..needs.records import How, Needs, Term, term
 from .batches import with_automatic_batch
@@ -135,8 +134,9 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
         return best_layout(fewer, fewer.needs, machine, at_any_pace=True)
 
     def most_that(has_room: Callable[[Judged], bool]) -> int:
-        numbers = range(1, question.workload.parallel)
-        return bisect_left(numbers, True, key=lambda users: not has_room(layout_for(users)))
+        return count_while(
+            lambda users: has_room(layout_for(users)), range(1, question.workload.parallel)
+        )
 
     # as many as have room without an option that makes it slower, else as many as have room with it
     at_once = most_that(_fits_as_it_is) or most_that(lambda layout: layout.fits)
@@ -290,8 +290,9 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     memory = memory_check(total, machine, members[0].question.workload, files_bytes)
     sizes = [binary(each.ram_bytes() or 0) for each in counted]
     parts = ", ".join(f"{name} up to {size}" for name, size in zip(names, sizes, strict=True))
-    shares = f" Of this: {parts}." * (total.memory is not None)
-    findings["memory"] = memory.replace(reason=memory.reason + shares)
+    if total.memory is not None:
+        memory = memory.replace(reason=f"{memory.reason} Of this: {parts}.")
+    findings["memory"] = memory
     kept = tuple(findings[name] for name in CHECKS if name in findings)
     return Judged(question=members[0].question, findings=kept, needs=total)
 

@@ -53,8 +53,8 @@ _STEP_BYTES = 5 * GIB
 # of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
 # get_balanced_memory, 1.25 times the largest or the mean
 _ANOTHER_LAYER = 1.25
-# how much more of the weights larger batches may leave to the RAM, which slows each token down as
-# much (assumed)
+# how much more of the weights larger batches may leave to the RAM, an assumed figure: each token
+# is slowed down as much
 _MORE_IN_RAM = 1.1
 _WEIGHTS_IN_RAM = ("weights", "host")
 # more than any accelerator gives
@@ -300,19 +300,25 @@ def _layers_shared_out(
         elif term.split is Split.EACH:
             # a compute buffer is needed wherever layers run
             terms += [in_ram[term.name]] if term.name in in_ram.keys() - counted else []
-            terms += [_with_copies(term, where, shares, bool(in_ram)) for where, _ in shares]
+            for where, _ in shares:
+                terms.append(_with_copies(term, where, shares, is_split=bool(in_ram)))
         elif term.split is Split.FIRST:
             terms.append(term.replace(where=min(dict(shares), key=index_of)))
         else:
-            terms.append(_with_copies(term, term.where, shares, bool(in_ram)))
+            terms.append(_with_copies(term, term.where, shares, is_split=bool(in_ram)))
     return _with_terms(there, terms, "split" if in_ram else "accelerator")
 
 
-def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left: bool) -> Term:
+def _with_copies(
+    term: Term, where: str, shares: Sequence[tuple[str, int]], *, is_split: bool
+) -> Term:
+    """The term on that accelerator, with what the program keeps there to compute several parts at
+    once, or where `is_split`, to compute experts of the RAM.
+    """
     more, what = 0, ""
-    if len(shares) > 1 and not left:
+    if len(shares) > 1 and not is_split:
         more, what = term.pipeline_bytes, "of inputs, three copies more to compute at once"
-    elif left and where == min(dict(shares), key=index_of):
+    elif is_split and where == min(dict(shares), key=index_of):
         more, what = term.offload_bytes, "for the experts of a layer while a prompt is read"
     if more:
         line = summed(term.arithmetic, f"{more:,} bytes {what}")

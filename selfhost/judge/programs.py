@@ -85,7 +85,10 @@ def with_program(question: Question, catalogue: Catalogue) -> Question:
             question = question.replace(workload=workload)
         except WorkloadError as error:
             problems += error.problems
-    for step in (_with_runtime, _with_quantization)[: 1 + (stated.quantization is not None)]:
+    steps = [_with_runtime]
+    if stated.quantization is not None:
+        steps.append(_with_quantization)
+    for step in steps:
         try:
             question = step(question, catalogue)
         except WorkloadError as error:
@@ -531,7 +534,7 @@ def _missing_bytes(
     most_bytes = wanted * (1 + _SAME_MODEL_SHARE) if is_gguf else inf
     if not (wanted - projector_bytes) * (1 - share) <= size <= most_bytes:
         return None
-    return projector_bytes * (not has_projector)
+    return 0 if has_projector else projector_bytes
 
 
 def _is_model(model: PresentModel, question: Question, catalogue: Catalogue) -> bool:

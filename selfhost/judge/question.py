@@ -281,7 +281,10 @@ def _launched_from_python(step: Step, spec: ModelSpec, runtime: RuntimeSpec, typ
     if architecture is not None:
         fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
         # each expert is called in turn at the slow end
-        experts = sum(len(part.layers) * (part.experts or 0) for part in architecture.feed_forward)
+        experts = 0
+        for part in architecture.feed_forward:
+            if part.experts is not None:
+                experts += len(part.layers) * part.experts
         slow = (step.layers + figures["expert"] * experts) * most / 100
         ends = Range(slow, step.layers * usual / 100, step.layers * fewest / 100)
         return step.replace(launched_layers=ends)

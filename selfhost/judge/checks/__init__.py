@@ -72,8 +72,8 @@ class Finding(Record):
 
 
 # outcome, code, variant, and the figures that a finding has beside the common ones of its check
+# the outcome, the code, the variant of its words, and the figures that these name
 Cell = tuple[Outcome, str, str, dict[str, Any]]
-Branch = tuple[object, Cell]
 PASS, WARN, UNKNOWN, FAIL = Outcome
 _FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
 
@@ -109,11 +109,6 @@ def finding(
         reason=_sentence(words["reason"], values),
         remedy=remedy or _sentence(words.get("remedy", ""), values) or None,
     )
-
-
-def first_branch(*branches: Branch) -> Cell:
-    """The cell of the first branch that holds; each is a condition and its cell."""
-    return next(cell for holds, cell in branches if holds)
 
 
 def fault(option: str, key: str, **figures: Any) -> WorkloadError:

@@ -4,8 +4,8 @@ change?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import units
@@ -31,11 +31,8 @@ from ..devices import (
     runs_on,
 )
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, first_branch, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 from .space import what_is_smaller
-
-# what was not read of an accelerator, by whether its memory was
-_UNREAD = {True: "unified", False: "memory_total_bytes"}
 
 
 def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -66,9 +63,9 @@ def _unneeded(
     """Accelerators that are not needed decide nothing; none of the builds may compute on them."""
     sharing = [device for device in devices if device.unified]
     for device in devices:
-        lacks_size = not device.unified and device.memory_total_bytes is None
-        if device.unified is None or lacks_size:
-            why = machine.why_unread(f"accelerators.{_UNREAD[not lacks_size]}")
+        is_sized = bool(device.unified) or device.memory_total_bytes is not None
+        if device.unified is None or not is_sized:
+            why = machine.why_unread(_deciding_fact(is_sized=is_sized))
             return finding(WARN, "accelerator-unread", "in-ram", device=device.name, why=why)
     code, shown = "accelerator-not-needed", sharing or devices
     if runtime is not None:
@@ -104,6 +101,11 @@ def _fit(shares: Sequence[_Share], end: str = "high_bytes", *, is_idle: bool = F
     return all(getattr(each.place, end) <= (each.room(is_idle=is_idle) or 0) for each in shares)
 
 
+def _deciding_fact(*, is_sized: bool) -> str:
+    """The fact of an accelerator that was not read: its size, else whether it shares the RAM."""
+    return "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
+
+
 def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Do the accelerators in use hold their shares, now or once they are idle?"""
     cards, places = machine.accelerators, needs.memory.places if needs.memory else ()
@@ -115,8 +117,10 @@ def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Find
         if cards
     ]
     if not shares or any(share.room() is None for share in shares):
-        is_sized = any(share.device.memory_total_bytes is not None for share in shares)
-        fact = "accelerators" if cards is None else f"accelerators.{_UNREAD[is_sized]}"
+        fact = "accelerators"
+        if cards is not None:
+            is_sized = any(share.device.memory_total_bytes is not None for share in shares)
+            fact = _deciding_fact(is_sized=is_sized)
         most = sum(place.high_bytes for place in held)
         why = machine.why_unread(fact)
         return finding(UNKNOWN, "accelerator-unread", needs=most, unit="bytes", why=why)
@@ -154,36 +158,49 @@ def _shares_cell(shares: Sequence[_Share], needs: Needs, question: Question) -> 
     """By the range with a program's option by which it takes less, and in training; else the most
     that it may take, now or once the accelerators are idle.
     """
-    is_lean, is_now = needs.is_lean, question.workload.memory_basis == "available"
+    is_lean = needs.is_lean
+    is_now = question.workload.memory_basis == "available"
     # a training is placed by what is free now
-    idle, variant = is_lean and not is_now, "lean" * is_lean
+    is_idle = is_lean and not is_now
     is_ranged = is_lean or question.workload.task == "finetune"
-    is_ranged = is_ranged and not _fit(shares, is_idle=idle)
-    is_tight = is_ranged and _fit(shares, "total_bytes", is_idle=idle)
-    is_close = is_ranged and _fit(shares, "low_bytes", is_idle=idle)
-    fits, is_idle_enough = _fit(shares), _fit(shares, is_idle=True)
-    partly = "in-turn" if needs.offload else "stated" * bool(_placing_options(question))
-    figures: dict[str, Any] = {"several": len(shares) * (len(shares) > 1)}
+    if is_ranged and not _fit(shares, is_idle=is_idle):
+        variant = "lean" if is_lean else ""
+        if _fit(shares, "total_bytes", is_idle=is_idle):
+            return WARN, "accelerator-tight", variant, {}
+        if _fit(shares, "low_bytes", is_idle=is_idle):
+            return UNKNOWN, "accelerator-close", variant, {}
+    if not _fit(shares):
+        return _lacking_cell(shares, is_now=is_now)
+    if is_lean:
+        return WARN, "accelerator-lean", "", {}
+    if needs.placement != "split":
+        return PASS, "accelerator-fits", "", {}
+    if needs.offload:
+        return WARN, "accelerator-partly", "in-turn", {}
+    return WARN, "accelerator-partly", "stated" if _placing_options(question) else "", {}
+
+
+def _lacking_cell(shares: Sequence[_Share], *, is_now: bool) -> Cell:
+    """Of accelerators that do not hold their shares: whether they would once they are idle, which
+    does not count where what is free now was asked for.
+    """
+    figures: dict[str, Any] = {"several": len(shares) if len(shares) > 1 else 0}
     lacking = [share.place.high_bytes - (share.room() or 0) for share in shares]
+    named = shares
     is_of_one = sum(lacking) <= 0
     if is_of_one:
         # together they have enough: name the one that lacks most
         worst = shares[lacking.index(max(lacking))]
-        figures |= {"needs": worst.place.high_bytes, "has": worst.room(), "short": max(lacking)}
-        figures["devices"], shares = worst.device.name, [worst]
-    free = sum(share.device.memory_free_bytes or 0 for share in shares)
-    return first_branch(
-        (is_tight, (WARN, "accelerator-tight", variant, {})),
-        (is_close, (UNKNOWN, "accelerator-close", variant, {})),
-        (fits and is_lean, (WARN, "accelerator-lean", "", {})),
-        (fits and needs.placement != "split", (PASS, "accelerator-fits", "", {})),
-        (fits, (WARN, "accelerator-partly", partly, {})),
-        (
-            is_idle_enough and not is_now,
-            (WARN, "accelerator-not-now", "", {**figures, "free": free}),
-        ),
-        (True, (FAIL, "accelerator-too-small", "", {**figures, "is_of_one": is_of_one})),
-    )
+        figures["needs"] = worst.place.high_bytes
+        figures["has"] = worst.room()
+        figures["short"] = max(lacking)
+        figures["devices"] = worst.device.name
+        named = [worst]
+    if not is_now and _fit(shares, is_idle=True):
+        figures["free"] = sum(share.device.memory_free_bytes or 0 for share in named)
+        return WARN, "accelerator-not-now", "", figures
+    figures["is_of_one"] = is_of_one
+    return FAIL, "accelerator-too-small", "", figures
 
 
 def _missing(needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec) -> Finding:
@@ -264,38 +281,71 @@ def _refusal(
     runtime: RuntimeSpec, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
 ) -> Finding | None:
     """That the runtime does not run on one of the devices, or that it cannot be told; else None."""
-    gpu_only, sources, patterns = runtime.gpu_only, runtime.sources, amd_gpus(runtime)
-    of_build: dict[str, Any] = {"rule": None, "other_runtime": gpu_only}
     for device in devices:
-        least = least_capability(runtime, device)
-        key = "shared_" * (least != runtime.compute_capability) + "compute_capability"
-        figures = {**of_build, "least": least, "source": sources.get(key, "")}
-        # whether it is known to be met, the variant, the figures
-        demands = [(reaches(device, least), "capability", figures)]
-        if device.vendor == "amd" and patterns:
-            figures = {**of_build, "source": sources.get("amd_gpus", "")}
-            demands.append((is_built_for(device, patterns), "build", figures))
-        # a program that runs without a GPU asks for little: one with an unlisted name has it
-        demands = [each for each in demands if gpu_only or each[0] is not None]
-        for rule in rules:
-            # unasked, a cache is in the model's type, which every GPU of the program takes
-            usual, flag = rule.asked_by == "kv_cache_type", FLAGS[rule.asked_by]
-            figures = {"rule": rule.subject, "flag": flag, "default": usual, "other": not usual}
-            figures |= {"source": rule.source, "other_runtime": False, "makers": rule.vendors}
-            suits = not rule.vendors or device.vendor in rule.vendors
-            is_open = device.vendor == "unknown" and not suits
-            if device.vendor in rule.vendors_untold:
-                demands.append((None, "untold", figures))
-            else:
-                demands.append((None if is_open else suits, "maker", figures))
-            least = rule.compute_capability
-            demands.append((reaches(device, least), "capability", {**figures, "least": least}))
-        for is_met, variant, figures in demands:
-            if is_met:
+        for demand in (*_demands_of_builds(runtime, device), *_demands_of_rules(rules, device)):
+            if demand.is_met:
                 continue
             outcome, code = FAIL, "accelerator-unsuitable"
-            if is_met is None:
+            if demand.is_met is None:
                 outcome, code = UNKNOWN, "accelerator-unread"
-            figures = {**figures, "program": runtime.name, "device": device.name}
-            return finding(outcome, code, variant, figures, capability=capability_of(device))
+            return finding(
+                outcome,
+                code,
+                demand.variant,
+                {**demand.figures, "program": runtime.name, "device": device.name},
+                capability=capability_of(device),
+            )
     return None
+
+
+class _Demand(NamedTuple):
+    """What a program asks of an accelerator, and whether it is met; None: not known."""
+
+    is_met: bool | None
+    variant: str
+    figures: Mapping[str, Any]
+
+
+def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Demand]:
+    """The least compute capability of a build, and the AMD GPUs that it was made for."""
+    least = least_capability(runtime, device)
+    key = "shared_compute_capability"
+    if least == runtime.compute_capability:
+        key = "compute_capability"
+    figures: dict[str, Any] = {"rule": None, "other_runtime": runtime.gpu_only}
+    of_capability = {**figures, "least": least, "source": runtime.sources.get(key, "")}
+    demands = [_Demand(reaches(device, least), "capability", of_capability)]
+    patterns = amd_gpus(runtime)
+    if device.vendor == "amd" and patterns:
+        of_maker = {**figures, "source": runtime.sources.get("amd_gpus", "")}
+        demands.append(_Demand(is_built_for(device, patterns), "build", of_maker))
+    if runtime.gpu_only:
+        return demands
+    # a program that runs without a GPU asks for little: one with an unlisted name has it
+    return [demand for demand in demands if demand.is_met is not None]
+
+
+def _demands_of_rules(rules: Sequence[KernelRule], device: Accelerator) -> Iterator[_Demand]:
+    """The makers and the compute capability that kernels of the program ask for."""
+    for rule in rules:
+        # unasked, a cache is in the model's type, which every GPU of the program takes
+        has_default = rule.asked_by == "kv_cache_type"
+        figures = {
+            "rule": rule.subject,
+            "flag": FLAGS[rule.asked_by],
+            "default": has_default,
+            "other": not has_default,
+            "source": rule.source,
+            "other_runtime": False,
+            "makers": rule.vendors,
+        }
+        if device.vendor in rule.vendors_untold:
+            yield _Demand(is_met=None, variant="untold", figures=figures)
+        elif not rule.vendors or device.vendor in rule.vendors:
+            yield _Demand(is_met=True, variant="maker", figures=figures)
+        elif device.vendor == "unknown":
+            yield _Demand(is_met=None, variant="maker", figures=figures)
+        else:
+            yield _Demand(is_met=False, variant="maker", figures=figures)
+        least = rule.compute_capability
+        yield _Demand(reaches(device, least), "capability", {**figures, "least": least})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
@@ -11,19 +11,24 @@ from ...core import units
 from ...core.workload import Workload
 from ..programs import states_needs_alone
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, first_branch, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, phrase
 
-# of an answer, and of one that no source confirms
-_BY_ANSWER = {
-    "yes": ((PASS, "openness-open"), (WARN, "openness-assumed")),
-    "partly": ((WARN, "openness-partly"),) * 2,
-    "unknown": ((UNKNOWN, "openness-not-known"),) * 2,
-    "no": ((FAIL, "openness-closed"), (UNKNOWN, "openness-not-known")),
+if TYPE_CHECKING:
+    from ...catalogue.openness import Row
+
+# of an answer that a source confirms
+_OPENNESS = {
+    "yes": (PASS, "openness-open"),
+    "partly": (WARN, "openness-partly"),
+    "unknown": (UNKNOWN, "openness-not-known"),
+    "no": (FAIL, "openness-closed"),
 }
-# the same of commercial use
-_BY_USE = {
-    None: ((UNKNOWN, "license-not-known"),) * 2,
-    "no": ((FAIL, "license-forbids"), (UNKNOWN, "license-unconfirmed")),
+# of one that no source confirms
+_ASSUMED_OPENNESS = {
+    "yes": (WARN, "openness-assumed"),
+    "partly": (WARN, "openness-partly"),
+    "unknown": (UNKNOWN, "openness-not-known"),
+    "no": (UNKNOWN, "openness-not-known"),
 }
 # file names that a reason lists; the others are counted
 _NAMED_FILES = 5
@@ -46,12 +51,16 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
     # one source tells which license it is, another what it allows
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
     outcome, code, variant = _license_cell(spec, license, workload, is_guess=use_is_guess)
-    wanted = ("commercial use" * commercial, accepted)
+    wanted = []
+    if commercial:
+        wanted.append("commercial use")
+    if accepted:
+        wanted.append(accepted)
     yield finding(
         outcome,
         code,
         variant,
-        needs=", ".join(filter(None, wanted)) or None,
+        needs=", ".join(wanted) or None,
         has=license.id or None,
         name=units.short_license(license.id or "no license known"),
         accepted=accepted,
@@ -72,27 +81,31 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
     from ...catalogue import openness
 
     findings: list[Finding] = []
-    for is_audit in (False, True):
-        if not (workload.auditable if is_audit else workload.modify):
-            continue
-        row = openness.auditable(spec) if is_audit else openness.permission(spec, "modification")
-        purpose = "audit" if is_audit else "modification"
-        answer = finding(
-            *_BY_ANSWER[row.answer][row.assumed],
-            needs=purpose,
-            has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
-            purpose=purpose.capitalize(),
-            why=row.why,
-            guess=row.assumed,
-            stated_in="openness" if is_audit else "license",
-            option="--auditable" if is_audit else "--modify",
-        )
-        findings.append(answer)
-    worst = max(findings, key=lambda each: each.severity)
+    if workload.modify:
+        answer = openness.permission(spec, "modification")
+        words = {"stated_in": "license", "option": "--modify"}
+        findings.append(_openness_finding(answer, "modification", words))
+    if workload.auditable:
+        words = {"stated_in": "openness", "option": "--auditable"}
+        findings.append(_openness_finding(openness.auditable(spec), "audit", words))
+    worst = max(findings, key=lambda found: found.severity)
     return worst.replace(
-        needs=", ".join(str(each.needs) for each in findings),
-        has="; ".join(str(each.has) for each in findings),
-        reason=" ".join(each.reason for each in findings),
+        needs=", ".join(str(found.needs) for found in findings),
+        has="; ".join(str(found.has) for found in findings),
+        reason=" ".join(found.reason for found in findings),
+    )
+
+
+def _openness_finding(answer: Row, purpose: str, words: Mapping[str, str]) -> Finding:
+    cells = _ASSUMED_OPENNESS if answer.assumed else _OPENNESS
+    return finding(
+        *cells[answer.answer],
+        needs=purpose,
+        has=", ".join(f"{part.name} {part.answer}" for part in answer.parts or (answer,)),
+        purpose=purpose.capitalize(),
+        why=answer.why,
+        guess=answer.assumed,
+        **words,
     )
 
 
@@ -111,46 +124,66 @@ def _license_cell(
     if accepted and not license.id:
         return UNKNOWN, "license-not-known", "name"
     if accepted and license.id and not openness.satisfies(license.id, accepted):
-        name = (UNKNOWN, "license-unconfirmed", "name"), (FAIL, "license-not-accepted", "")
-        return name[not is_named_by_guess]
-    if workload.commercial and allowed in _BY_USE:
-        return *_BY_USE[allowed][is_guess], ""
+        if is_named_by_guess:
+            return UNKNOWN, "license-unconfirmed", "name"
+        return FAIL, "license-not-accepted", ""
+    if workload.commercial and allowed is None:
+        return UNKNOWN, "license-not-known", ""
+    if workload.commercial and allowed == "no":
+        if is_guess:
+            return UNKNOWN, "license-unconfirmed", ""
+        return FAIL, "license-forbids", ""
     if allowed == "conditional":
         return WARN, "license-conditional", ""
-    is_sure = not (is_guess or is_named_by_guess)
-    return (PASS, "license-allows", "") if is_sure else (WARN, "license-assumed", "")
+    if is_guess or is_named_by_guess:
+        return WARN, "license-assumed", ""
+    return PASS, "license-allows", ""
 
 
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
-    spec, format, here = question.spec, question.workload.format, question.here
-    is_local, weights = question.local_files, spec.openness.weights
+    spec, format = question.spec, question.workload.format
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
-    is_whole = getattr(here, "missing_bytes", None) == 0
-    missing = getattr(here, "missing_files", ())
-    path = getattr(here, "path", None)
+    cell = _weights_cell(question, is_unsafe=runs_code or is_pickle)
+    return finding(*cell, needs="published", has=spec.openness.weights, code=runs_code)
+
+
+def _weights_cell(question: Question, *, is_unsafe: bool) -> Cell:
+    spec, here = question.spec, question.here
+    if spec.openness.weights == "closed":
+        sentences = spec.availability.sentences if spec.availability is not None else ()
+        return FAIL, "weights-closed", "", {"available": " ".join(sentences) or None}
+    is_local = question.local_files
+    if here is not None and here.missing_files and not is_local:
+        names = here.missing_files[:_NAMED_FILES]
+        more = len(here.missing_files) - len(names)
+        return (
+            UNKNOWN,
+            "weights-not-known",
+            "in-part",
+            {
+                "path": here.path,
+                "files": names,
+                "more": more,
+            },
+        )
     is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
     is_had = is_stated or is_local or question.missing_bytes == 0
-    own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
-    where = "here" if is_whole else "published"
-    if spec.lone_config and not is_whole:
-        where = "yours to get"
-    files = {"files": missing[:_NAMED_FILES], "more": max(0, len(missing) - _NAMED_FILES)}
-    closed = {"available": " ".join(getattr(spec.availability, "sentences", ())) or None}
-    cell = first_branch(
-        (weights == "closed", (FAIL, "weights-closed", "", closed)),
-        (
-            missing and not is_local,
-            (UNKNOWN, "weights-not-known", "in-part", {"path": path, **files}),
-        ),
-        (weights == "unknown" and not is_had, (UNKNOWN, "weights-not-known", "", {"spec": own})),
-        (is_local, (PASS, "weights-here", "", {"path": None})),
-        (runs_code or is_pickle, (WARN, "weights-unsafe", "", {"where": where})),
-        (is_whole, (PASS, "weights-here", "", {"path": path})),
-        (True, _available_cell(question)),
-    )
-    return finding(*cell, needs="published", has=weights, code=runs_code)
+    if spec.openness.weights == "unknown" and not is_had:
+        own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
+        return UNKNOWN, "weights-not-known", "", {"spec": own}
+    if is_local:
+        return PASS, "weights-here", "", {"path": None}
+    is_whole = here is not None and here.missing_bytes == 0
+    if is_unsafe:
+        where = "here" if is_whole else "published"
+        if spec.lone_config and not is_whole:
+            where = "yours to get"
+        return WARN, "weights-unsafe", "", {"where": where}
+    if here is not None and is_whole:
+        return PASS, "weights-here", "", {"path": here.path}
+    return _available_cell(question)
 
 
 def _available_cell(question: Question) -> Cell:
@@ -186,33 +219,45 @@ def reads_context(spec: ModelSpec) -> bool:
     return spec.modality in GENERATING
 
 
+def _context_cell(question: Question, wanted: int, trained: int, most: int) -> Cell:
+    """Of tokens that are read and written in one context; 0 for what is not known."""
+    if not most:
+        if question.context_asked:
+            return UNKNOWN, "context-not-known", "", {}
+        return PASS, "context-trained", "default", {}
+    if wanted <= trained:
+        return PASS, "context-trained", "", {}
+    if wanted <= most:
+        return WARN, "context-scaled", "", {}
+    prompt_tokens = question.workload.prompt_tokens or 0
+    return FAIL, "context-too-long", "prompt" if prompt_tokens >= most else "", {}
+
+
+def _context_cell_of_both(question: Question, wanted: int, most: int) -> Cell:
+    """Of an encoder with a decoder, each with a context of its own, `most` together."""
+    if wanted <= most:
+        return PASS, "context-trained", "both", {}
+    # T5, where distances count, and M2M-100, which makes its table of positions longer, set no
+    # bound, so nothing is short
+    if question.row.relative_positions or question.row.sines:
+        return WARN, "context-untrained", "", {"short": 0}
+    return FAIL, "context-too-long", "both", {}
+
+
 def context_check(question: Question) -> Finding | None:
     """Was it trained for that much? None where neither tokens nor seconds make sense."""
-    spec, workload, row = question.spec, question.workload, question.row
-    architecture, wanted = spec.architecture, workload.context_tokens
+    architecture, wanted = question.spec.architecture, question.workload.context_tokens
     if wanted is None:
-        return _recording_check(spec, workload.audio_seconds)
+        return _recording_check(question.spec, question.workload.audio_seconds)
     trained = getattr(architecture, "context_tokens", None)
     scaled = getattr(architecture, "scaled_context_tokens", None)
-    most, reach, both = max(filter(None, (trained, scaled)), default=0), trained or 0, ""
-    if row.rewrites and trained is not None:
+    most = max(filter(None, (trained, scaled)), default=0)
+    if question.row.rewrites and trained:
         # an encoder with a decoder, whose context is what is read and written together
-        most = reach = 2 * trained
-        both = "both"
-    is_prompt = (workload.prompt_tokens or 0) >= most
-    cell = first_branch(
-        (not most and question.context_asked, (UNKNOWN, "context-not-known", "", {})),
-        (not most, (PASS, "context-trained", both or "default", {})),
-        (wanted <= reach, (PASS, "context-trained", both, {})),
-        (wanted <= most, (WARN, "context-scaled", "", {})),
-        # T5, where distances count, and M2M-100, which makes its table of positions longer, set no
-        # bound, so nothing is short
-        (
-            both and (row.relative_positions or row.sines),
-            (WARN, "context-untrained", "", {"short": 0}),
-        ),
-        (True, (FAIL, "context-too-long", both or "prompt" * is_prompt, {})),
-    )
+        most = 2 * trained
+        cell = _context_cell_of_both(question, wanted, most)
+    else:
+        cell = _context_cell(question, wanted, trained or 0, most)
     return finding(
         *cell,
         needs=wanted,

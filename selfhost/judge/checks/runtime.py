@@ -57,9 +57,12 @@ def cpu_check(
     both = _needed_and_there(needs, machine, required, recommended)
     builder = runtime.name if runtime else "what the spec states"
     stated = finding(*cell, builder=builder, processor=own, **both)
-    facts = ["architecture"] * ("architecture" in machine.assumed)
-    if (required or recommended) and "instruction_sets" in machine.assumed:
-        facts += ["instruction sets"] * (cell[1] != "cpu-no-build")
+    facts = []
+    if "architecture" in machine.assumed:
+        facts.append("architecture")
+    asks_for_sets = bool(required or recommended) and cell[1] != "cpu-no-build"
+    if asks_for_sets and "instruction_sets" in machine.assumed:
+        facts.append("instruction sets")
     if not facts:
         return stated
     return finding(WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
@@ -146,14 +149,23 @@ def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[st
 
 def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
     """The first program among those lines, else the first comment; "" for none."""
-    vendors, system = {gpu.vendor for gpu in machine.accelerators or ()}, machine.system or "linux"
-    own = [f"{system}-{vendor}" for vendor in vendors] if len(vendors) == 1 else []
-    own += [f"{system}-accelerator"] * bool(vendors)
-    lines = install_lines(runtime, [*own, system])
+    system = machine.system or "linux"
+    vendors = {gpu.vendor for gpu in machine.accelerators or ()}
+    platforms = []
+    if len(vendors) == 1:
+        platforms.append(f"{system}-{vendors.pop()}")
+    if machine.accelerators:
+        platforms.append(f"{system}-accelerator")
+    lines = install_lines(runtime, [*platforms, system])
+    for line in lines:
+        if not line.startswith("#"):
+            return line
+    comments = [line.removeprefix("# ") for line in lines]
+    if not comments:
+        return ""
     # a comment that ends in a colon has its command in the next
-    is_open = bool(lines) and lines[0].endswith(":")
-    first = " ".join(line.removeprefix("# ") for line in lines[: 1 + is_open])
-    return next((line for line in lines if not line.startswith("#")), first and f"# {first}")
+    count = 2 if comments[0].endswith(":") else 1
+    return f"# {' '.join(comments[:count])}"
 
 
 def _is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
@@ -269,9 +281,11 @@ def speed_check(
         likely, span = units.speed(pace.likely), units.speed(pace.low, pace.high)
         # the range, where its figures differ from the likely one
         about, guess = pace.about()
-        ends = f" ({units.pace(pace.low, pace.high)}{guess})"
+        words = f"{about} {likely}"
+        if span != likely:
+            words += f" ({units.pace(pace.low, pace.high)}{guess})"
         figures = {
-            "pace": f"{about} {likely}{ends * (span != likely)}",
+            "pace": words,
             "assumed": is_assumed,
             "answer": ANSWER_TOKENS / pace.high if pace.high else None,
             "reading": f"{READING_TOKENS_PER_SECOND:g}",
@@ -375,7 +389,9 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     has_gpu = any(device.unified for device in machine.accelerators or ())
     is_in_ram = placed.placement == "host" and not has_gpu
     is_on_cpu = is_in_ram or getattr(question.runtime, "cpu_only", False)
-    way = placed.offload or "processor" * is_on_cpu
+    way = placed.offload or ""
+    if not way and is_on_cpu:
+        way = "processor"
     parameters, long = question.spec.parameters.total or 0, None
     if way != "processor" or parameters < row.get("on_cpu_from_parameters", 0):
         row.pop("on_cpu", None)

@@ -187,8 +187,14 @@ def _too_small_cell(low: int, high: int, machine: Machine, given: Given) -> Cell
     decides = not given.is_stated and least == idle and low <= limit
     would = "would" if high <= limit else "might"
     figures = {"has": least, "reserve_decides": decides, "would": would}
-    figures["lift"] = given.lift * (high < (machine.memory_total_bytes or 0))
+    figures["lift"] = _lift_for(high, machine, given)
     return FAIL, "memory-too-small", "", figures
+
+
+def _lift_for(high: int, machine: Machine, given: Given) -> str:
+    """The line that lifts the limit, where the RAM without it would hold so much; else ""."""
+    total = machine.memory_total_bytes
+    return given.lift if total is not None and high < total else ""
 
 
 def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
@@ -205,7 +211,7 @@ def _held_cell(high: int, machine: Machine, given: Given) -> Cell:
         return UNKNOWN, "memory-unread", variant, {"has": ceiling, "why": why}
     if high > ceiling:
         assumed = _assumed_cell(high, high, ceiling, machine, given)
-        lift = given.lift * (high < (machine.memory_total_bytes or 0))
+        lift = _lift_for(high, machine, given)
         return assumed or (UNKNOWN, "memory-close", "", {"has": ceiling, "lift": lift})
     if given.basis == "total":
         return _limit_cell(high, machine, given)
@@ -363,8 +369,9 @@ def _free_space_cell(machine: Machine, place: Disk, low: int, high: int, making_
         why = _why_unread(machine, place).reason if total is None else None
         return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
     if is_small:
-        has = total if free is None else free
-        return FAIL, "disk-too-small", "in-all" * (free is None), {"has": has}
+        if free is None:
+            return FAIL, "disk-too-small", "in-all", {"has": total}
+        return FAIL, "disk-too-small", "", {"has": free}
     if free is None:
         return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
     if variant:

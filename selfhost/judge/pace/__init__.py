@@ -7,11 +7,10 @@ they are computed at, and a fixed time for each layer.
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from functools import cache
 from math import exp, log, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention
 from ...core import units
@@ -38,13 +37,17 @@ SHORT_CHAT_TOKENS = 256
 _TELLING_RATIO = 3
 
 
-class Range(namedtuple("Range", ("low", "likely", "high"))):
+class Range(NamedTuple):
     """A likely figure and its ends, in an answer the lowest first. Of the seconds that a pace is
     computed from the slow end stands first, which is their most.
 
     A sum is of parts that come one after the other, a product of independent factors, `1 / seconds`
     a rate.
     """
+
+    low: float
+    likely: float
+    high: float
 
     def __add__(self, other: Iterable[float]) -> Range:  # type: ignore[override]
         return Range(*(own + more for own, more in zip(self, other, strict=True)))
@@ -77,8 +80,8 @@ class Range(namedtuple("Range", ("low", "likely", "high"))):
         return ("about", "") if self.high <= _TELLING_RATIO * self.low else ("perhaps", ", a guess")
 
 
-NOTHING: Range = Range(0.0, 0.0, 0.0)
-SAME: Range = Range(1.0, 1.0, 1.0)
+NOTHING = Range(0.0, 0.0, 0.0)
+SAME = Range(1.0, 1.0, 1.0)
 
 
 def longest(*seconds: Range) -> Range:
@@ -254,7 +257,7 @@ class Step(Record):
                 return {}
             if name != "F32":
                 met[name] = values * size / block_bytes
-        output = table * architecture.output_matrix
+        output = table if architecture.output_matrix else 0
         if met:
             # llama-quantize gives the output matrix one of these types, else the file's main one
             held = [name for name in ("Q6_K", "Q8_0") if met.get(name, 0) >= output]
@@ -290,8 +293,9 @@ def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple
     for group in architecture.feed_forward if architecture is not None else ():
         if group.experts and architecture is not None:
             width = group.latent_length or architecture.embedding_length
-            each = matrices * width * group.length * len(group.layers)
-            experts += group.experts * each
-            used += (group.used or 1) * each
+            of_one = matrices * width * group.length * len(group.layers)
+            chosen = group.used or 1
+            experts += group.experts * of_one
+            used += chosen * of_one
             layers += len(group.layers)
     return experts, used, layers

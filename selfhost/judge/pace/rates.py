@@ -78,10 +78,13 @@ def processor_of(machine: Machine) -> Processor:
     core, kind = _core_of(machine, chip or series)
     has_some_threads = is_guest and not has_all
     # of a kind without such a row its own
-    kinds = [f"{kind}_shared"] * has_some_threads
-    kinds += [f"{kind}_mobile"] * (getattr(series, "kind", "") == "mobile")
+    kinds = []
+    if has_some_threads:
+        kinds.append(f"{kind}_shared")
+    if series is not None and series.kind == "mobile":
+        kinds.append(f"{kind}_mobile")
     rows = {row["kind"]: row for row in shipped_table("cpus")["decode"]}
-    row = next(rows[each] for each in (*kinds, kind) if each in rows)
+    row = next(rows[name] for name in (*kinds, kind) if name in rows)
     return Processor(
         is_guest=is_guest,
         is_server=not words.isdisjoint(constant("server_words")),
@@ -110,7 +113,8 @@ def _chip_memory(machine: Machine, chip: cpus.Chip | None, *, is_guest: bool) ->
             low = chip.smaller["least_gb_per_s"]
             if cores == few and not is_guest:
                 high, name = chip.smaller["gb_per_s"], f"{name} with {few} cores"
-        name += ", by its cores or its GPU" * bool(chip.mac)
+        if chip.mac:
+            name += ", by its cores or its GPU"
     low *= figures["guest_share"] if is_guest else 1.0
     return Memory(low=int(low * _GB), high=int(high * _GB), called=name)
 
@@ -167,13 +171,13 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     few, fall = constant("read_prompt", "cores_fall")
     cores = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
     less = min(1.0, (few / cores) ** fall) / processor.sockets
-    rate: Range = SAME * processor.core.prompt * processor.core.ghz * 1e9 * (less, 1.0, 1.0)
+    rate = SAME * processor.core.prompt * processor.core.ghz * 1e9 * Range(less, 1.0, 1.0)
     if machine.scope == "vm" and machine.architecture == "x86_64":
         # clouds rent threads, two of a core
-        rate *= (constant("read_prompt", "thread_of_core"), 1.0, 1.0)
+        rate *= Range(constant("read_prompt", "thread_of_core"), 1.0, 1.0)
     least, usual, most = threads_range(machine, runtime)
     rate *= usual
-    return rate * (least / usual, 1.0, most / usual)
+    return rate * Range(least / usual, 1.0, most / usual)
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor | None) -> int:
@@ -239,7 +243,9 @@ def _measured_bandwidth(machine: Machine, rate: int) -> Bandwidth:
         how = "read while the machine was busy: --measure narrows it when it is idle"
         ends = longest(Range(low, likely, high), unmeasured)
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
-    how = f"{_rate(rate)}, measured{' at present' * is_brief}"
+    how = f"{_rate(rate)}, measured"
+    if is_brief:
+        how += " at present"
     if processor.is_guest:
         how += "; its host may give it more or less at another time"
     # what ran beside it for a moment lowers it: the fast end is no lower than without
@@ -460,7 +466,7 @@ class Gpu(Record):
         per_cycle = inf if step.foreign else row.get("unpacked_per_cycle", inf)
         packed = {each: size for each, size in step.read_bytes.items() if each not in PLAIN_TYPES}
         counted = [size * rows.get(each, {}).get("unpack", 1) for each, size in packed.items()]
-        unpacking = sum(counted) / (per_cycle * (cycles or inf))
+        unpacking = 0.0 if cycles is None else sum(counted) / (per_cycle * cycles)
         packed_bytes = sum(packed.values())
         read_bytes = weights_bytes - packed_bytes + step.context()[0]
         least = share * weights_bytes / (constant("most_of_peak") * self.peak_bandwidth[2])
@@ -588,4 +594,6 @@ def _peak_of_ram(machine: Machine) -> tuple[Range | None, str | None]:
         ends = memory.ends
     else:
         return None, None
-    return longest(ends, SAME * (rate or 0)), "a guess: not measured"
+    if rate is not None:
+        ends = longest(ends, SAME * rate)
+    return ends, "a guess: not measured"

@@ -63,8 +63,8 @@ BATCH_TOKENS = 512
 
 # by whether the model proposes tokens itself: the key of what it gains, and where that is from
 _DRAFTS = {
-    True: ("own_block", "43 published runs on GPUs"),
-    False: ("draft_model", "a guess around published runs"),
+    "own_block": "43 published runs on GPUs",
+    "draft_model": "a guess around published runs",
 }
 
 
@@ -241,7 +241,8 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     # bytes of weights by place, those in a processor's own layout among them
     held = Counter[str]()
     for term in placed.terms:
-        held[term.where] += term.bytes * (term.name in ("weights", "repacked_weights"))
+        if term.name in ("weights", "repacked_weights"):
+            held[term.where] += term.bytes
     total, in_ram_bytes = held.total(), held.pop("host", 0)
     settings = program.settings_of(options) if program is not None else {}
     gpu_layers = settings.get("gpu_layers")
@@ -263,7 +264,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded={index_of(place): size / total for place, size in held.items() if size},
-        in_ram_bytes=in_ram_bytes * (placed.placement == "split"),
+        in_ram_bytes=in_ram_bytes if placed.placement == "split" else 0,
         batch_tokens=batch_tokens,
         at_once=at_once,
         experts_apart=leaves_experts,
@@ -324,7 +325,7 @@ def processor_prompt(step: Step, machine: Machine) -> Range | None:
     if operations <= 0:
         return None
     dense: Range = cores_rate(machine) * constant("read_prompt", "reached_on_cores")
-    rate = dense * (slow / usual, 1.0, fast / usual) if step.has_experts else dense
+    rate = dense * Range(slow / usual, 1.0, fast / usual) if step.has_experts else dense
     attending, reached = step.attended(), dense * constant("batch", "attended_on_processor")
     ends = zip(rate, reached, strict=True)
     return 1 / Range(*(operations / own + attending / other for own, other in ends)).ordered()
@@ -458,7 +459,8 @@ def pace_of_text(question: Question, step: Step, placed: Needs, machine: Machine
         pace = pace.replace(first_token_seconds=first, how=pace.how + how)
     if companions is not None:
         # tokens are proposed for each step; a full context gains as much
-        key, source = _DRAFTS[companions.draft is None]
+        key = "own_block" if companions.draft is None else "draft_model"
+        source = _DRAFTS[key]
         gain, full = constant("draft", key), pace.full_context_tokens_per_second
         if step.has_experts:
             gain *= 1 / _verifying(step, way, 1 / single)

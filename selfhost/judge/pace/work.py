@@ -233,7 +233,8 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     that a token meets, and attention of all tokens to all.
     """
     spec, architecture, parameters = job.spec, job.spec.architecture, job.spec.parameters.active
-    is_picture = architecture is None and spec.picture_operations is not None
+    picture_operations = spec.picture_operations if architecture is None else None
+    is_picture = picture_operations is not None
     operations, least = None, constant("documents", "least_parameters")
     if architecture is not None and parameters is not None:
         tokens = min(tokens, architecture.context_tokens or tokens)
@@ -244,8 +245,8 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
             for group in architecture.attention
         )
         operations = SAME * float(tokens * (2 * met + attention))
-    elif is_picture:
-        operations = SAME * (spec.picture_operations or 0)
+    elif picture_operations is not None:
+        operations = SAME * picture_operations
     elif parameters is not None and parameters >= least:
         operations = constant("documents", "met") * (2.0 * parameters * tokens)
     if operations is None:
@@ -283,7 +284,8 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     if parameters.active is None:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
     operations = _trained_operations(job, workload) * parameters.active
-    tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
+    length = workload.context_tokens or _LEAST_TOKENS
+    tokens = float(length * workload.parallel * job.number)
     share, unpacked, launched = constant("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
         share = job.share("training") * (1 / job.longer_by_type("bfloat16"))
@@ -318,8 +320,10 @@ def _trained_operations(job: Job, workload: Workload) -> float:
     again = 2 if workload.checkpointing and adapted is None else 0
     if workload.finetune_method == "full":
         return 6 + again
-    share = min(1.0, (adapted or job.layers) / (job.layers or 1))
-    return 2 + 2 * (share or 1.0) + again
+    share = 1.0
+    if adapted and job.layers:
+        share = min(1.0, adapted / job.layers)
+    return 2 + 2 * share + again
 
 
 def _pace_of_pictures(job: Job, unit: str) -> Speed:
@@ -376,8 +380,8 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
             # clips were timed as a whole
             decoder_share = constant("pictures", "decoder") * share.likely
             beside = constant("pictures", "beside")
-        blocks = denoising.steps * (denoising.blocks or constant("pictures", "fewest_blocks"))
-        launched = constant("pictures", "block_seconds") * blocks
+        blocks = denoising.blocks or constant("pictures", "fewest_blocks")
+        launched = constant("pictures", "block_seconds") * (denoising.steps * blocks)
         steps = job.seconds(denoising.operations - denoising.decode_operations, share)
         decoded = job.seconds(denoising.decode_operations, decoder_share) * more
         taken = longest(steps * more, launched) + decoded + beside
@@ -397,7 +401,8 @@ def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step
     length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
-    parameters = decoder.layers * layer + width * (decoder.vocabulary or 0)
+    vocabulary = decoder.vocabulary or 0
+    parameters = decoder.layers * layer + width * vocabulary
     read = {quantization: int(parameters * parameter_bytes)}
     # of each layer what it keeps of the audio, keys and values of 16 bits
     kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
@@ -479,8 +484,8 @@ def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
             voice = constant("sound", "voice_layer")
             slow, likely, _ = longest(voice, layer)
             layer = Range(slow, likely, min(voice.high, layer.high))
-        if device is not None:
-            step = longest(step, layer * (sound.step_layers or 0))
+        if device is not None and sound.step_layers is not None:
+            step = longest(step, layer * sound.step_layers)
         taken += steps * step
     how = f"on {job.called}; by its operations and steps for a second of sound"
     return None if taken == NOTHING else (taken, how)
