@@ -117,7 +117,7 @@ def main() -> int:
         runs = list(runs_of())
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
-        _table(runs, options.devices)
+        _table(runs, with_devices=options.devices)
         if options.misses:
             for run in sorted(runs, key=lambda run: run.seen / run.likely):
                 if not run.is_inside:
@@ -129,7 +129,7 @@ def main() -> int:
     return 0
 
 
-def _table(runs: list[Run], with_devices: bool) -> None:
+def _table(runs: list[Run], *, with_devices: bool) -> None:
     for group in sorted({run.group for run in runs}):
         members = [run for run in runs if run.group == group]
         print_line(group, members)
@@ -488,7 +488,8 @@ def _gpu_shares(needs: Needs | None) -> list[float]:
     """Of the weights, what lies on each accelerator."""
     held = Counter[str]()
     for term in needs.terms if needs is not None else ():
-        held[term.where] += term.bytes * (term.name in ("weights", "repacked_weights"))
+        if term.name in ("weights", "repacked_weights"):
+            held[term.where] += term.bytes
     return [size / held.total() for place, size in held.items() if place != "host" and size]
 
 
@@ -554,10 +555,11 @@ def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, An
         if row["use"] != use:
             continue
         machine = machine_of(row["device"], "card", row["memory_gb"])
+        card = machine.accelerators or ()
         verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime=runtime, context_tokens=2048),
-            machine=machine.replace(accelerators=row["gpus"] * (machine.accelerators or ())),
+            machine=machine.replace(accelerators=row["gpus"] * card),
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or len(_gpu_shares(verdict.needs)) != row["gpus"]:
@@ -587,8 +589,14 @@ def of_pictures() -> Iterator[Run]:
         job = job_of(machine, shelf.spec(row["spec"]), placed, runtime, quantization)
         assert job is not None
         taken = seconds_of_picture(job, made)
+        if is_mac:
+            group = "Macs"
+        elif row["steps"] < 10:
+            group = "few steps"
+        else:
+            group = "many steps"
         yield Run(
-            f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",
+            f"{row['use']}, {group}",
             row["device"], f"{row['spec']}, {row['steps']} steps",
             1 / row["seconds"], *(1 / taken),
         )  # fmt: skip
@@ -739,10 +747,11 @@ def of_prompts(use: str) -> Iterator[Run]:
         if speed is None or speed.prompt is None:
             print(f"  without a prompt: {row['spec']} on {row['machine']}", file=sys.stderr)
             continue
-        kind = "experts" if has_experts(row["spec"]) else "dense"
-        where = (
-            "processor" if row["backend"] == "cpu" else f"deep, {kind}" if row["depth"] else kind
-        )
+        where = "experts" if has_experts(row["spec"]) else "dense"
+        if row["backend"] == "cpu":
+            where = "processor"
+        elif row["depth"]:
+            where = f"deep, {where}"
         told = f"{row['spec']} {row['quantization']} {row['backend']}, {tokens} tokens"
         yield Run.of(where, row["machine"], told, row["prompt_per_second"], speed.prompt)
 
@@ -805,7 +814,9 @@ def vendor_of_device(name: str) -> str:
 def machine_of(device: str, kind: str, memory_gb: float | None) -> Machine:
     """A computer with that device and nothing measured: 64 GiB of RAM beside a card."""
     vendor = vendor_of_device(device)
-    is_card, size = kind == "card", int((memory_gb or 32) * GIB)
+    is_card = kind == "card"
+    size_gb = memory_gb or 32
+    size = int(size_gb * GIB)
     ram = 64 * GIB if is_card or not memory_gb else size
     apple = vendor == "apple"
     cards: tuple[Accelerator, ...] = ()

@@ -36,8 +36,10 @@ MachineOf = Callable[[str, str, float | None], Machine]
 def rows(path: Path, part: str = "") -> Iterator[dict[str, Any]]:
     """Each row of a file, or of a part of it, by its columns."""
     document = json.loads(path.read_text(encoding="utf-8"))
-    columns = document[f"{part}_columns" if part else "columns"]
-    for values in document[part or "rows"]:
+    columns, lines = document["columns"], document["rows"]
+    if part:
+        columns, lines = document[f"{part}_columns"], document[part]
+    for values in lines:
         yield dict(zip(columns, values, strict=True))
 
 

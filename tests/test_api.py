@@ -257,7 +257,7 @@ def unlike(document: object, held: object, path: str = "") -> Iterator[str]:
         lambda: compare(["gpt2", "phi-4"], machine=MAC),
         lambda: plan("mistral-7b"),
         lambda: plan("gpt-4o"),
-        lambda: ranking_on_mac(),
+        ranking_on_mac,
         lambda: size("mistral-7b", machine="rtx 3060"),
     ],
 )
@@ -402,7 +402,7 @@ def test_every_shipped_model_is_judged(name: str) -> None:
         assert verdict.route in (Route.UNKNOWN, Route.API, Route.NEITHER)
 
 
-def test_prices_end_on_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prices_end_on_their_day() -> None:
     """An offer is gone from the day it ends on, and what replaces it stands in."""
     from selfhost.advice.verdicts import check_with
 

@@ -146,8 +146,8 @@ def test_each_line_of_the_examples_parses() -> None:
     for path in FILES:
         for line in LINES.findall(path.read_text(encoding="utf-8")):
             # an input that may be empty stands as it does where it is given
-            line = re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", line)
-            command, *words = shlex.split(line.strip().rstrip("'\\"), posix=True)
+            filled = re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", line)
+            command, *words = shlex.split(filled.strip().rstrip("'\\"), posix=True)
             words = [word for word in words if word not in ("2", "2>&1", "\\")]
             CommandParser(command).parse_args(words)
             parsed.add(path.relative_to(EXAMPLES).as_posix())
@@ -253,12 +253,12 @@ def github(name: str) -> str:
     return str(next(step["run"] for step in steps if step["name"] == name))
 
 
-def gitlab(name: str) -> str:
+def gitlab(_: str) -> str:
     (job,) = yaml(component()).values()
     return "\n".join(job["script"])
 
 
-def jenkins(name: str) -> str:
+def jenkins(_: str) -> str:
     (script,) = re.findall(r"script: '(.*)'", JENKINSFILE.read_text(encoding="utf-8"))
     return str(script)
 

@@ -57,7 +57,7 @@ def served(
     question = ask(shelf.spec(asked), Workload(**needs), shelf, machine)
     there = {one.model_id: one for one in offers}
 
-    def offers_of(path: str, model_id: str, *, today: str) -> Sequence[Offer]:
+    def offers_of(_path: str, model_id: str, *, today: str) -> Sequence[Offer]:
         if not today and model_id in ended:
             return (offer(model_id),)
         return (there[model_id],) if model_id in there else ()
@@ -316,9 +316,9 @@ def test_the_first_offer_is_the_cheapest_of_those_that_people_know(model: str) -
     assert first.base_url
 
     def price(offer: Offer) -> float:
-        return 3 * (offer.input_usd_per_million_tokens or 0) + (
-            offer.output_usd_per_million_tokens or 0
-        )
+        read = offer.input_usd_per_million_tokens or 0
+        written = offer.output_usd_per_million_tokens or 0
+        return 3 * read + written
 
     assert all(price(first) <= price(o) for o in others if o.well_known and o.base_url)
     assert [price(other) for other in others] == sorted(price(other) for other in others)

@@ -63,8 +63,18 @@ def programs(line: str) -> list[list[str]]:
             # `;` ends a command of PowerShell, and stands within Python's own
             ends = word.endswith(";") and "python" not in commands[-1][:1]
             commands[-1].append(word.removesuffix(";") if ends else word)
-            commands += [[]] * ends
+            if ends:
+                commands.append([])
     return [command for command in commands if command and command[0] != "sh"]
+
+
+def program_and_flags(command: list[str]) -> tuple[str, list[str]]:
+    """The program that a command runs, also by Python, and the flags behind its name."""
+    words = command[2:] if command[:2] == ["python", "-m"] else command
+    program = words[0].removesuffix(".exe")
+    if program == "python" and words[1] != "-c":
+        program = words[1].rpartition("/")[2].removesuffix(".py")
+    return program, [word for word in words[1:] if re.match(r"--?[a-zA-Z]", word)]
 
 
 @pytest.mark.parametrize("name", USUAL)
@@ -77,19 +87,11 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str, pa
         for line in (*found.setup, *found.commands):
             # zsh takes no comments at its prompt: there a quote in one would swallow the next line
             comment = line if line.startswith("#") else line.partition("  #")[1]
-            assert comment == line * line.startswith("#"), line
+            assert comment == (line if line.startswith("#") else ""), line
             assert not set(comment) & set("'\"`"), line
-        for command in (
-            command for line in (*found.setup, *found.commands) for command in programs(line)
-        ):
-            program = command[0].removesuffix(".exe")
-            if command[:2] == ["python", "-m"]:
-                command = command[2:]
-                program = command[0]
-            elif program == "python" and command[1] != "-c":
-                program = command[1].rpartition("/")[2].removesuffix(".py")
-            flags = [word for word in command[1:] if re.match(r"--?[a-zA-Z]", word)]
-            assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
+            for command in programs(line):
+                program, flags = program_and_flags(command)
+                assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
 
 
 def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
@@ -211,17 +213,24 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
 
 @pytest.mark.parametrize(
     ("tokens", "gpu", "is_told"),
-    [(4096, "3060-12gb", 0), (4096, "4090-24gb", 1), (2048, "3060-12gb", 1)],
+    [
+        pytest.param(4096, "3060-12gb", False, id="the default of 12 GB"),
+        pytest.param(4096, "4090-24gb", True, id="less than the default of 24 GB"),
+        pytest.param(2048, "3060-12gb", True, id="less than the default of 12 GB"),
+    ],
 )
 def test_ollama_is_told_a_context_that_it_would_not_take(
-    tokens: int, gpu: str, is_told: int
+    tokens: int, gpu: str, is_told: bool
 ) -> None:
     """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above. After the installer a service has port 11434 (ollama/ollama issue 707)."""
     asked = Workload(runtime="ollama", context_tokens=tokens)
-    own = "OLLAMA_HOST=127.0.0.1:11435 " * is_told
-    server = (f"{own}OLLAMA_CONTEXT_LENGTH={tokens} ollama serve",) * is_told
     lines = check("mistral:7b", asked, machine=f"desktop-rtx{gpu}").commands
-    assert lines == (*server, f"{own}ollama run mistral:7b")
+    port = "OLLAMA_HOST=127.0.0.1:11435"
+    server = f"{port} OLLAMA_CONTEXT_LENGTH={tokens} ollama serve"
+    if is_told:
+        assert lines == (server, f"{port} ollama run mistral:7b")
+    else:
+        assert lines == ("ollama run mistral:7b",)
 
 
 def test_one_gpu_of_several_is_named_in_the_line() -> None:

@@ -122,21 +122,21 @@ def _stated_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_stated_pace")
 @pytest.mark.parametrize(
-    ("figure", "inside"),
+    ("figure", "inside", "exit_code"),
     [
-        (pace("decode", 4.0, 128), True),
-        (pace("decode", 6.1, 128), False),
-        (pace("decode", 3.9), False),
-        (pace("decode", 1.0, 3), None),
-        (pace("prompt", 55.0, 512), True),
-        (pace("prompt", 5.0, 8), None),
+        pytest.param(pace("decode", 4.0, 128), True, 0, id="low end"),
+        pytest.param(pace("decode", 6.1, 128), False, 1, id="above"),
+        pytest.param(pace("decode", 3.9), False, 1, id="below"),
+        pytest.param(pace("decode", 1.0, 3), None, 2, id="3 tokens"),
+        pytest.param(pace("prompt", 55.0, 512), True, 0, id="prompt"),
+        pytest.param(pace("prompt", 5.0, 8), None, 2, id="prompt of 8 tokens"),
     ],
 )
-def test_a_pace_against_its_range(figure: Figure, inside: bool | None) -> None:
+def test_a_pace_against_its_range(figure: Figure, inside: bool | None, exit_code: int) -> None:
     """The ends belong to the range; a few tokens prove nothing."""
     comparison = held(SERVER.replace(figures=(figure,)))
     assert [row.inside for row in comparison.differences] == [inside]
-    assert comparison.exit_code == {True: 0, False: 1, None: 2}[inside]
+    assert comparison.exit_code == exit_code
 
 
 @pytest.mark.usefixtures("_stated_pace")

@@ -89,9 +89,8 @@ def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
 
 
-def test_a_fleet_gets_the_verdicts_of_one_by_one(
-    by_kind: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("by_kind")
+def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row with its deciding findings, each count and the fate of each exception is the same; of each group the machines and the largest shortfall."""
     machines = load_machines("-", stdin=fleet(100).encode())
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(2), raising=False)
@@ -110,7 +109,8 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(
     assert together == apart
 
 
-def test_nothing_is_judged_of_cards_or_beside_models_that_no_machine_has(by_kind: None) -> None:
+@pytest.mark.usefixtures("by_kind")
+def test_nothing_is_judged_of_cards_or_beside_models_that_no_machine_has() -> None:
     """Machines are taken together by the worst and the best of their numbers, but never with free memory of GPUs that is no machine's; and for models together each is judged as it is. The example of a group is the machine that lacks most."""
     machines, seen = load_machines("-", stdin=fleet(60).encode()), list[tuple[Wanted, Machine]]()
 
@@ -136,7 +136,8 @@ def numbers_of(machine: Machine) -> tuple[object, object]:
     return free, (limit, available, machine.memory_bandwidth_bytes_per_second)
 
 
-def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:
+@pytest.mark.usefixtures("by_kind")
+def test_an_entry_that_cannot_be_judged_is_told_once() -> None:
     machines = load_machines("-", stdin=fleet(20).encode())
     unknown = policy('[[model]]\nname = "no-such-model"\n')
     audit = run_audit(unknown, machines, judge(), today=TODAY)
@@ -149,11 +150,12 @@ def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:
 # ------------------------------------------------------------------ how long it takes
 
 
+@pytest.mark.usefixtures("by_kind")
 @pytest.mark.parametrize(
     ("step", "is_bounded", "is_refused"), [(1, True, False), (90, True, True), (90, False, False)]
 )
 def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
-    step: float, is_bounded: bool, is_refused: bool, by_kind: None
+    step: float, is_bounded: bool, is_refused: bool
 ) -> None:
     """After some of it is judged; a job that was asked for all the same is done."""
     machines = load_machines("-", stdin=fleet(60).encode())

@@ -44,7 +44,8 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
 
 
-def test_entries_that_ask_the_same_are_judged_once_and_told_each(one_process: None) -> None:
+@pytest.mark.usefixtures("one_process")
+def test_entries_that_ask_the_same_are_judged_once_and_told_each() -> None:
     judge = PolicyJudge(open_catalogue(), TODAY)
     asked: list[str] = []
 
@@ -64,7 +65,8 @@ def test_entries_that_ask_the_same_are_judged_once_and_told_each(one_process: No
     assert last.workload.context_tokens == 512
 
 
-def test_the_row_of_an_equal_entry_has_its_own_severity(one_process: None) -> None:
+@pytest.mark.usefixtures("one_process")
+def test_the_row_of_an_equal_entry_has_its_own_severity() -> None:
     text = '[[model]]\nname = "llama-3.1-405b-instruct"\n'
     text += '[[model]]\nname = "llama-3.1-405b-instruct"\nseverity = "warning"\n'
     audit = run_audit(
@@ -92,9 +94,8 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_near_names_are_looked_for_only_for_listed_faults(
-    one_process: None, searched: list[str]
-) -> None:
+@pytest.mark.usefixtures("one_process")
+def test_near_names_are_looked_for_only_for_listed_faults(searched: list[str]) -> None:
     names = [f"mistrl-{number}" for number in range(60)]
     judge = PolicyJudge(open_catalogue(), TODAY)
     audit = run_audit(
@@ -106,9 +107,8 @@ def test_near_names_are_looked_for_only_for_listed_faults(
     assert len(searched) <= MAX_PROBLEMS + 1
 
 
-def test_a_policy_of_unknown_names_is_judged_no_further(
-    one_process: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("one_process")
+def test_a_policy_of_unknown_names_is_judged_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_judge, "_MOST_QUESTIONS", 10)
     asked: list[str] = []
 
@@ -189,7 +189,8 @@ def test_unknown_names_are_refused_before_anything_is_judged(
     assert last.message == f"has {601 - MAX_PROBLEMS} more faults, not listed"
 
 
-def test_an_entry_beside_unknown_names_is_judged(one_process: None) -> None:
+@pytest.mark.usefixtures("one_process")
+def test_an_entry_beside_unknown_names_is_judged() -> None:
     judge = PolicyJudge(open_catalogue(), TODAY)
     fleet = Fleet(machines=Machines([MACHINE]))
     audit = run_audit(policy(models("m0", "gpt2")), fleet, judge, today=TODAY)

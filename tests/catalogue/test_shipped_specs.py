@@ -208,7 +208,7 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
     assert architecture.dtype == config.get("torch_dtype", "bfloat16")
     for group in architecture.attention:
         assert (group.kv_heads, group.key_length) == (config["num_key_value_heads"], length)
-    kinds = config.get("layer_types") or ["full_attention"] * config["num_hidden_layers"]
+    kinds = config.get("layer_types") or ["full_attention"] * architecture.layers
     sliding = {
         layer
         for group in architecture.attention

@@ -74,9 +74,6 @@ def test_a_good_spec_is_good_for_the_schema_and_for_the_index() -> None:
                 assert read_model_spec(Document(str(path), values), str(path)) == spec
 
 
-# keys: schema and page
-
-
 def _schema_keys(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
     if "$ref" in node:
         node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]

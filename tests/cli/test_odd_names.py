@@ -47,6 +47,7 @@ def test_the_command_of_check_names_the_very_file(
 UNDECODABLE = "./\udcff.gguf"
 
 
+@pytest.mark.usefixtures("model")
 @pytest.mark.parametrize(
     "words",
     [
@@ -63,7 +64,7 @@ UNDECODABLE = "./\udcff.gguf"
     ids=lambda words: " ".join(words[:-1]) or "alone",
 )
 def test_a_name_that_is_no_utf8_is_refused(
-    words: Sequence[str], model: Path, capsys: pytest.CaptureFixture[str]
+    words: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No report could show it: the file has to be renamed."""
     code, out, err = run(capsys, *words)

@@ -217,7 +217,8 @@ def test_it_is_taken_away_when_the_work_fails(bars: list[Bar]) -> None:
     assert bars[0].is_stopped
 
 
-def test_track_gives_every_item(bars: list[Bar]) -> None:
+@pytest.mark.usefixtures("bars")
+def test_track_gives_every_item() -> None:
     assert [*track("abc", "reading", 3)] == ["a", "b", "c"]
 
 

@@ -127,9 +127,8 @@ def test_a_descriptor_that_is_only_read_is_refused(
     assert (folder / "log").read_text() == "LOG\n"
 
 
-def test_a_named_pipe_with_a_reader_is_written_to(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_named_pipe_with_a_reader_is_written_to(capsys: pytest.CaptureFixture[str]) -> None:
     """Wherever it lies, and the reader that waits meanwhile sees no end before the report."""
     os.mkfifo("pipe")
     with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True) as reader:
@@ -144,6 +143,7 @@ def test_a_named_pipe_with_a_reader_is_written_to(
     assert text == run(capsys, *CHECK)[1]
 
 
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("path", "make", "why"),
     [
@@ -156,7 +156,6 @@ def test_what_takes_no_report_is_named(
     path: str,
     make: Callable[[str], None] | None,
     why: str,
-    folder: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Before anything is read, and a pipe is not waited for."""
@@ -258,6 +257,7 @@ def test_no_report_becomes_an_input_of_the_next_run(
     assert not (inputs / new).exists()
 
 
+@pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize(
     "path",
     [
@@ -269,7 +269,7 @@ def test_no_report_becomes_an_input_of_the_next_run(
 )
 @pytest.mark.parametrize("times", [pytest.param(1, id="first"), pytest.param(2, id="again")])
 def test_no_report_lies_among_the_files_of_selfhost(
-    path: str, times: int, inputs: Path, capsys: pytest.CaptureFixture[str]
+    path: str, times: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every run reads them, by a stored form where one is kept: then no file tells that it was opened."""
     place = ROOT / path
@@ -326,6 +326,7 @@ def test_a_file_that_another_process_writes_to_is_not_replaced(
     assert (folder / "log").read_text() == "LOG\n"
 
 
+@pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize(
     "words",
     [
@@ -337,7 +338,7 @@ def test_a_file_that_another_process_writes_to_is_not_replaced(
     ],
 )
 def test_what_no_run_reads_is_written_again_and_again(
-    words: Sequence[str], inputs: Path, capsys: pytest.CaptureFixture[str]
+    words: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A page among records, a report in a model's folder, a new spec in the folder for it."""
     codes = {run(capsys, *words)[0]}

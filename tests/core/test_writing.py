@@ -169,7 +169,8 @@ def test_what_takes_no_report_is_refused(
     assert {*names(place)} - {path} == {"a.json", "p.toml"}
 
 
-def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("place")
+def test_devices_are_written_to(capsys: pytest.CaptureFixture[str]) -> None:
     """/dev/null takes any number of reports, /dev/full none; both are devices still."""
     formats = ("--format", "junit=/dev/null", "--format", "json=/dev/null")
     # one that takes long says how far it is

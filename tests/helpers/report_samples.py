@@ -96,8 +96,8 @@ def sized(
     quantization: str,
     size: int,
     how: str,
-    fits: bool | None,
     *,
+    fits: bool | None,
     family: str = "gguf",
     runtime: str = "llama.cpp",
     source: str = "listing of bartowski/Mistral-7B-Instruct-v0.3-GGUF",
@@ -118,9 +118,16 @@ def sized(
 
 
 MISTRAL_SIZES = (
-    sized("Q8_0", 7_702_565_088, "stated", None),
-    sized("Q4_K_M", 4_372_812_000, "stated", True),
-    sized("bfloat16", 14_496_047_104, "stated", False, family="safetensors", runtime="vllm"),
+    sized("Q8_0", 7_702_565_088, "stated", fits=None),
+    sized("Q4_K_M", 4_372_812_000, "stated", fits=True),
+    sized(
+        "bfloat16",
+        14_496_047_104,
+        "stated",
+        fits=False,
+        family="safetensors",
+        runtime="vllm",
+    ),
 )
 
 

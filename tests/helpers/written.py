@@ -32,7 +32,7 @@ def _validator(name: str) -> Any:
 class Golden:
     """Compares a text with tests/golden/NAME, version and place of the checkout masked; with `pytest --update-golden` writes it."""
 
-    def __init__(self, update: bool) -> None:
+    def __init__(self, *, update: bool) -> None:
         self.update = update
 
     def __call__(self, name: str, text: str) -> None:
@@ -44,7 +44,9 @@ class Golden:
             path.write_text(masked, encoding="utf-8")
         assert path.exists(), f"{path} is missing: write it with --update-golden, then read it"
         before = path.read_text(encoding="utf-8")
-        changes = unified_diff(before.splitlines(True), masked.splitlines(True), n=0)
+        changes = unified_diff(
+            before.splitlines(keepends=True), masked.splitlines(keepends=True), n=0
+        )
         lines = [line for line in [*changes][2:] if line[0] != "@"]
         file = os.environ["PYTEST_CURRENT_TEST"].partition("::")[0]
         why = f"{path} differs; if wanted: pytest -n 0 {file} --update-golden; read `git diff`\n"

@@ -189,10 +189,16 @@ def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:
     return [sum(term.bytes for term in terms if term.where == where) for where in wheres]
 
 
+def pair_of(card: str, size_gib: int) -> Machine:
+    """A computer with two of these cards."""
+    machine = machine_with(card, size_gib)
+    assert machine.accelerators is not None
+    return machine.replace(accelerators=2 * machine.accelerators)
+
+
 def test_layers_are_spread_over_gpus_that_hold_them_together() -> None:
     """Qwen2.5 72B in BF16 on two A100 took 136.2 GiB (its speed benchmark), about as much on each."""
-    machine = machine_with("NVIDIA A100-SXM4-80GB", 80)
-    pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
+    pair = pair_of("NVIDIA A100-SXM4-80GB", 80)
     first, second = held_by_each(pair, "qwen2.5-72b-instruct", "bfloat16")
     assert (first + second) / 2**30 == pytest.approx(136.2, rel=0.03)
     assert first / second == pytest.approx(1, abs=0.1)
@@ -201,8 +207,7 @@ def test_layers_are_spread_over_gpus_that_hold_them_together() -> None:
 @pytest.mark.parametrize(("card", "size_gib", "fits"), [("RTX 3090", 24, True), ("T4", 16, False)])
 def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> None:
     """70B in NF4 takes about 40 GiB: two cards of 24 hold it, two of 16 do not, and RAM computes none of it beside them."""
-    machine = machine_with(f"NVIDIA {card}", size_gib)
-    pair = machine.replace(accelerators=2 * (machine.accelerators or ()))
+    pair = pair_of(f"NVIDIA {card}", size_gib)
     assert (len(held_by_each(pair, "llama-3.1-70b-instruct", "nf4")) == 2) is fits
 
 

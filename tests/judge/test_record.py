@@ -128,9 +128,10 @@ def test_every_template_can_be_filled_in() -> None:
     """Parts in brackets are closed and not nested, and every figure is of a known unit."""
     worded = [(key, each) for key, row in TABLE["findings"].items() for each in row.values()]
     for key, template in (*worded, *TABLE["phrases"].items()):
-        while part := re.search(r"\{>(\w+)\}", template):
-            template = template.replace(part[0], TABLE["parts"][part[1]])
-        plain = re.sub(r"\[\[!?[a-z_]+\?((?:(?!\[\[).)*?)\]\]", r"\1", template)
+        text = template
+        while part := re.search(r"\{>(\w+)\}", text):
+            text = text.replace(part[0], TABLE["parts"][part[1]])
+        plain = re.sub(r"\[\[!?[a-z_]+\?((?:(?!\[\[).)*?)\]\]", r"\1", text)
         assert "[[" not in plain, key
         assert "]]" not in plain, key
         fields = re.findall(r"\{[a-z_]+(?::([a-z]+))?\}", plain)

@@ -38,8 +38,8 @@ def read(config: dict[str, Any], folder: Path) -> LocalModel:
     return read_config(str(path))
 
 
-def cached(architecture: Architecture, context: int | None) -> list[Layer]:
-    """By layer, as DynamicCache of transformers has it; a window as long as the context is none."""
+def cached(architecture: Architecture) -> list[Layer]:
+    """By layer, as DynamicCache of transformers has it."""
     found: list[Layer] = [{} for _ in range(architecture.layers)]
     row = row_of(architecture)
     for group in architecture.attention:
@@ -120,7 +120,7 @@ def agree(
     if remembered and runs != "unknown":
         assert architecture is not None
         context = context_of(config)
-        assert cached(architecture, context) == told(runs, architecture.layers, context)
+        assert cached(architecture) == told(runs, architecture.layers, context)
     return weighed, remembered
 
 
@@ -153,6 +153,23 @@ def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> 
     ) == (True, True)
 
 
+def changed(config: dict[str, Any], change: list[Any]) -> dict[str, Any]:
+    """The configuration with a key and its value, without a key, or with values and without keys
+    together.
+    """
+    given: dict[str, Any] = {}
+    left_out = []
+    if isinstance(change[0], dict):
+        given, left_out = change
+    elif len(change) == 2:
+        key, value = change
+        given = {key: value}
+    else:
+        left_out = change
+    both = {**config, **given}
+    return {key: value for key, value in both.items() if key not in left_out}
+
+
 @pytest.mark.parametrize("kind", sorted(built().keys() - NOT_READ), ids=case_id)
 def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: Path) -> None:
     """Every key gets another value, or is left out as older files do: the figures follow, or the spec says what is not known."""
@@ -160,15 +177,9 @@ def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: 
     changes = entry["changes"]
     followed = 0
     for change, parameters, *runs in changes:
-        # a key and its value, a key that is left out, or values and keys left out together
         if change[0] in NOT_FOLLOWED.get(kind, ()):
             continue
-        several = isinstance(change[0], dict)
-        given = change[0] if several else dict([change]) if len(change) == 2 else {}
-        left_out = change[1] if several else change if len(change) == 1 else []
-        config = {
-            key: value for key, value in {**entry["config"], **given}.items() if key not in left_out
-        }
+        config = changed(entry["config"], change)
         try:
             found = read(config, tmp_path)
         except SpecError:

@@ -74,7 +74,8 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
     assert is_within_a_mebibyte(requests["memory"], about.request_bytes)
     assert is_within_a_mebibyte(limits["memory"], about.limit_bytes)
     if not about.files_are_yours:
-        assert in_bytes(limits["ephemeral-storage"]) >= 2 * (about.disk_bytes or 0)
+        disk_bytes = about.disk_bytes or 0
+        assert in_bytes(limits["ephemeral-storage"]) >= 2 * disk_bytes
     cards = {key: value for key, value in limits.items() if "/" in key}
     assert cards == {key: value for key, value in requests.items() if "/" in key}
     wanted = {"amd": {"amd.com/gpu": "1"}, "nvidia": {"nvidia.com/gpu": "1"}}

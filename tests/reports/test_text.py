@@ -236,7 +236,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
         models_text.show_document(
             samples.shown(
                 verdict,
-                [samples.sized(name, 1, name, None, family=name, runtime=name, source=name)],
+                [samples.sized(name, 1, name, fits=None, family=name, runtime=name, source=name)],
             )
         ),
         machine_text.machine_document(machine),

@@ -185,10 +185,11 @@ def _mutated(value: Any, draw: Any, chance: list[int]) -> Any:
 
 
 def _size(value: Any) -> int:
-    inner = (
-        value.values() if isinstance(value, dict) else value[:6] if isinstance(value, list) else ()
-    )
-    return 1 + sum(map(_size, inner))
+    if isinstance(value, dict):
+        return 1 + sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return 1 + sum(map(_size, value[:6]))
+    return 1
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
