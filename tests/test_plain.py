@@ -1,0 +1,166 @@
+"""Small print that no rule of the linter refuses: a truth value as a factor or as an index, and one
+conditional inside another. CONTRIBUTING says how code is written here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import ROOT
+
+FOLDERS = ("selfhost", "tests", "tools", "benchmarks", "examples")
+PYTHON = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+# to be rewritten
+OLD = [ROOT / "selfhost" / name for name in ("cli", "core", "reports")]
+# they end the names of whole numbers, by which a text may be repeated: `width`, `card.count`
+NUMBERS = (
+    "cells", "count", "depth", "devices", "indent", "layers", "length", "lines",
+    "number", "signs", "width",
+)  # fmt: skip
+COUNTING = ("count", "get", "int", "len", "max", "min", "round")
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name_of(node: ast.expr) -> str:
+    """The last word of a name or of what is called."""
+    called = node.func if isinstance(node, ast.Call) else node
+    return str(getattr(called, "id", "") or getattr(called, "attr", ""))
+
+
+def truths_of(kinds: Mapping[str, set[str]]) -> frozenset[str]:
+    """The names that are annotated as truths, wherever they are annotated at all."""
+    return frozenset(name for name, found in kinds.items() if found <= {"bool", "bool | None"})
+
+
+@cache
+def fields() -> frozenset[str]:
+    """The fields and properties of classes that are truths."""
+    kinds: dict[str, set[str]] = {}
+    for path in PYTHON:
+        for table in (node for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)):
+            for node in table.body:
+                if isinstance(node, ast.AnnAssign):
+                    kinds.setdefault(name_of(node.target), set()).add(ast.unparse(node.annotation))
+                elif isinstance(node, ast.FunctionDef) and node.returns is not None:
+                    kinds.setdefault(node.name, set()).add(ast.unparse(node.returns))
+    return truths_of(kinds)
+
+
+def variables(tree: ast.AST) -> frozenset[str]:
+    """The arguments and variables of a module that are truths."""
+    kinds: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            kinds.setdefault(node.arg, set()).add(ast.unparse(node.annotation))
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            is_asked = isinstance(node.value, ast.Compare) or is_negation(node.value)
+            kinds.setdefault(node.targets[0].id, set()).add("bool" if is_asked else "")
+    return truths_of(kinds)
+
+
+def is_negation(node: ast.expr) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+
+
+def is_truth(node: ast.expr, names: frozenset[str] = frozenset()) -> bool:
+    """Whether a factor, a summand or an index is a truth; `names`: the variables that are."""
+    name = name_of(node)
+    if name.startswith(("is_", "has_", "are_")):
+        return True
+    if isinstance(node, ast.Name):
+        return name in names
+    if isinstance(node, ast.Attribute):
+        return name in fields()
+    if isinstance(node, ast.Call):
+        return name == "bool"
+    return isinstance(node, ast.Compare) or is_negation(node)
+
+
+def is_sequence(node: ast.expr) -> bool:
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return is_text or isinstance(node, ast.JoinedStr | ast.List | ast.Tuple)
+
+
+def is_number(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return name_of(node) in COUNTING
+    return isinstance(node, ast.Constant | ast.BinOp) or name_of(node).lower().endswith(NUMBERS)
+
+
+def is_small_print(left: ast.expr, operator: ast.operator, right: ast.expr) -> bool:
+    """Whether a choice is written as a factor, or a text is repeated by what may be a truth."""
+    if not isinstance(operator, ast.Mult):
+        return False
+    if isinstance(left, ast.BoolOp) or isinstance(right, ast.BoolOp):
+        return True
+    is_text_first = is_sequence(left) and not is_number(right)
+    return is_text_first or (is_sequence(right) and not is_number(left))
+
+
+def faults_of(tree: ast.AST) -> Iterator[str]:
+    names = variables(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Add | ast.Sub):
+            has_truth = is_truth(node.left, names) or is_truth(node.right, names)
+            if has_truth or is_small_print(node.left, node.op, node.right):
+                yield f"{node.lineno}: write `if`, no arithmetic: {ast.unparse(node)}"
+        elif isinstance(node, ast.Subscript) and (
+            is_truth(node.slice, names) or isinstance(node.slice, ast.BoolOp)
+        ):
+            yield f"{node.lineno}: write `if`, no index: {ast.unparse(node)}"
+        elif isinstance(node, ast.IfExp):
+            parts = (node.test, node.body, node.orelse)
+            if any(isinstance(part, ast.IfExp) for part in parts):
+                yield f"{node.lineno}: one conditional inside another: {ast.unparse(node)}"
+
+
+def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
+    faults = []
+    for path in PYTHON:
+        if path.parent not in OLD:
+            faults += [f"{path.relative_to(ROOT)}:{fault}" for fault in faults_of(parsed(path))]
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("'about ' * is_estimate", id="text times a name that asks"),
+        pytest.param("(rows > 1) * [foot]", id="truth times a list"),
+        pytest.param("f'{flag}: ' * flag", id="text times what is no number at sight"),
+        pytest.param("3 * (left < right)", id="comparison as a factor"),
+        pytest.param("size * (size or 1)", id="choice as a factor"),
+        pytest.param("tokens * row.rolls_back", id="field that is a truth as a factor"),
+        pytest.param("drafts = a != b\nrows * drafts", id="variable that is a truth as a factor"),
+        pytest.param("places = 1 + (rate < 10)", id="comparison as a summand"),
+        pytest.param("('low', 'high')[rate > 1]", id="tuple by a comparison"),
+        pytest.param("names[not found]", id="list by a negation"),
+        pytest.param("1 if a else 2 if b else 3", id="nested conditional"),
+    ],
+)
+def test_small_print_is_found(code: str) -> None:
+    assert len(list(faults_of(ast.parse(code)))) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("'-' * 20", id="text times a figure"),
+        pytest.param("' ' * (width - 1)", id="text times a difference"),
+        pytest.param("(card,) * card.count", id="tuple times a count"),
+        pytest.param("rate * share", id="product"),
+        pytest.param("rows[at]", id="index"),
+        pytest.param("list[bool]", id="type"),
+    ],
+)
+def test_ordinary_products_are_no_small_print(code: str) -> None:
+    assert list(faults_of(ast.parse(code))) == []
