@@ -11,13 +11,12 @@ from ..audit.policy import Policy, read_policy, starter_policy
 from ..audit.rows import Audit
 from ..audit.run import PolicyJudge, problems_of, read_baseline, run_audit
 from ..catalogue.index import open_catalogue
-from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
+from ..core.errors import InputError, PolicyError, Problem, first_problems
 from ..core.quoting import shell_word
 from ..core.tables import Document
 from ..core.units import nearest, utc_today
-from ..core.workload import as_typed
 from ..machine.reader import Machine
-from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, state_of
+from ..reports.audit_formats import FORMATS
 from ..reports.audit_text import document
 from ..reports.layout import clean
 from . import output
@@ -33,23 +32,7 @@ _POLICY = "audit.toml"
 
 
 def run(words: list[str]) -> int:
-    """Judge, and write every report; a monitoring system gets its line whatever happens."""
-    try:
-        return _run(words)
-    except (MemoryError, SelfhostError) as error:
-        writes_a_file = any(word.partition("=")[0] == "--output" for word in words)
-        if writes_a_file or not output.asks_for(words, MONITORING):
-            raise
-        message = "there is too little memory to answer"
-        if isinstance(error, SelfhostError):
-            shown = as_typed(error)
-            message = str(shown.problems[0]) if isinstance(shown, InputError) else shown.message
-            output.complain(shown, State.UNKNOWN, wants_json=False)
-    output.write(f"{plugin_line(State.UNKNOWN, message)}\n")
-    return State.UNKNOWN
-
-
-def _run(words: list[str]) -> int:
+    """Judge machines and write every report; return the exit code."""
     options = parse("audit", words)
     if options.init or options.validate is not None:
         return _prepare(options)
@@ -177,10 +160,6 @@ def _answer(options: argparse.Namespace, outputs: list[Output], audit: Audit) ->
         output.present(options, document(audit, verbose=options.verbose, lists_problems=False))
     elif shown is not None and (is_shown or FORMATS[shown].shows_problems):
         output.deliver(options, FORMATS[shown].render(audit))
-    if shown == MONITORING:
-        if audit.problems:
-            output.complain(InputError(audit.problems), audit.exit_code, wants_json=False)
-        return state_of(audit)
     if audit.problems:
         # nothing on standard output is an answer for the whole policy
         raise InputError(audit.problems)

@@ -1,7 +1,7 @@
 """An audit for programs and pages: each format of `selfhost audit`, by its name in `FORMATS`.
 
 A format is a function that makes a text of one finished `Audit`; it reads no clock and no file. CI
-services and monitoring read issues, which are what an audit found at a line of the policy.
+services read issues, which are what an audit found at a line of the policy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from enum import IntEnum
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -37,8 +36,6 @@ _MOST_MARKDOWN_BYTES = (1 << 20) - 4096
 MOST_SHOWN, _MOST_RESULTS = 9, 5_000
 # above so many machines those that fare alike share a suite of JUnit, or no reader takes the file
 _MOST_SUITES = 1_000
-# readers keep 4 KB of a plugin's output, older ones 1 KB
-_MOST_OF_THE_WORDS, _MOST_OF_A_LABEL = 600, 200
 _SARIF_SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
@@ -345,99 +342,7 @@ def _sarif(audit: Audit) -> str:
     return dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-# exit codes (Monitoring Plugins Development Guidelines, "Plugin Return Codes")
-State = IntEnum("State", "OK WARNING CRITICAL UNKNOWN", start=0)
-
-
-def state_of(audit: Audit) -> State:
-    """CRITICAL: the policy is broken; WARNING: it holds, and something else is wrong."""
-    if audit.outcome is Result.FAIL:
-        return State.CRITICAL
-    if audit.exit_code:
-        return State.UNKNOWN
-    return State.WARNING if issues(audit) else State.OK
-
-
-def _nagios(audit: Audit) -> str:
-    """The line of a monitoring plugin with performance data, then the issues as long output."""
-    text, entries = f"{audit_text.ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
-    if entries:
-        worst, others = entries[0], len(entries) - 1
-        # of a model what to do stands in the other reports
-        issue = worst.sentence if worst.rule.startswith("exception-") else worst.text
-        text += f"; {issue}" + f" (and {times(others, 'more issue')})" * (others > 0)
-    # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
-    thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
-    expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
-    counts = {result: audit.count(result) for result in Result}
-    most = sum(counts.values())
-    figures = [f"{each}={counts[each]};{thresholds.get(each, ';')};0;{most}" for each in Result]
-    figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
-    figures += [f"expired_exceptions={expired};0;;0;"]
-    lines = [f"{plugin_line(state_of(audit), text)} | {' '.join(figures)}"]
-    listed = (each for each in entries if each.machines)
-    located = (
-        f"{shortened(each.text, MOST_OF_A_TEXT)}; on {hosts(each.machines)}" for each in listed
-    )
-    lines += [text.replace("|", "/") for text in located]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def plugin_line(state: State, text: str) -> str:
-    """Return what a monitoring system shows, also of a run that came to no audit at all."""
-    # what follows a bar is read as performance data
-    return f"SELFHOST {state.name} - {shortened(text, _MOST_OF_THE_WORDS).replace('|', '/')}"
-
-
-# name of a metric, labels, value
-_Sample = tuple[str, Mapping[str, str], float]
-_IN_A_LABEL = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
-
-
-def _prometheus(audit: Audit) -> str:
-    """Prometheus' text format 0.0.4. No label has a figure or a machine: a series lasts."""
-    lines: list[str] = []
-    for name, labels, value in sorted(_samples(audit), key=lambda sample: sample[0]):
-        name = f"selfhost_audit_{name}"
-        kind = f"# TYPE {name} gauge"
-        lines += [] if kind in lines else [f"# HELP {name} See docs/contract.md of selfhost.", kind]
-        pairs = ",".join(
-            f'{key}="{shortened(text, _MOST_OF_A_LABEL).translate(_IN_A_LABEL)}"'
-            for key, text in labels.items()
-        )
-        lines.append(f"{name}{f'{{{pairs}}}' if pairs else ''} {value}")
-    # as comments, for a series of each machine would come and go
-    located = (each for each in issues(audit) if each.machines)
-    lines += [
-        f"# {shortened(each.text, MOST_OF_A_TEXT)}; on {hosts(each.machines)}" for each in located
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _samples(audit: Audit) -> Iterator[_Sample]:
-    for wanted in audit.policy.models:
-        groups = [group for group in audit.groups if group.row.wanted.index == wanted.index]
-        labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
-        for result in Result:
-            number = sum(group.count for group in groups if group.row.result is result)
-            yield "machines", {**labels, "result": result}, number
-        for check in ("memory", "disk"):
-            findings = (each for group in groups for each in group.row.findings)
-            shorts = (each.short for each in findings if each.check == check)
-            if lacking := [short for short in shorts if short is not None]:
-                yield f"{check}_shortfall_bytes", labels, max(lacking)
-    for result in Result:
-        yield "verdicts", {"result": result}, audit.count(result)
-    yield "machines_judged", {}, audit.machines
-    yield "problems", {}, len(audit.problems)
-    uses = Counter(each.use for each in audit.exceptions)
-    yield from (("exceptions", {"use": use}, uses[use]) for use in Use)
-    yield "exit_code", {}, audit.exit_code
-
-
 _whole = partial(document, verbose=True)
-# the format whose reader wants exit codes of its own
-MONITORING = "nagios"
 FORMATS: Mapping[str, Format] = {
     "text": Format(render=lambda audit: plain(_whole(audit)), shows_problems=False),
     "json": Format(render=_json, shows_problems=False, suffix="json"),
@@ -449,6 +354,4 @@ FORMATS: Mapping[str, Format] = {
     "junit": Format(render=_junit, suffix="xml"),
     "github": Format(render=_github),
     "sarif": Format(render=_sarif, suffix="sarif"),
-    "prometheus": Format(render=_prometheus, suffix="prom"),
-    MONITORING: Format(render=_nagios),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from itertools import combinations
@@ -15,19 +16,18 @@ import pytest
 from jsonschema import Draft4Validator
 from lxml import etree, html
 from markdown_it import MarkdownIt
-from prometheus_client.parser import text_string_to_metric_families
 
 from helpers import audits
 from helpers.audits import audit, exception, model, render
 from helpers.cases import case_id
-from helpers.paths import DATA, RECORDS
+from helpers.paths import DATA, RECORDS, ROOT
 from helpers.written import validate
 from selfhost.audit.rows import Audit, Use
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import CHECKS, Outcome
 from selfhost.reports import audit_formats
-from selfhost.reports.audit_formats import MOST_SHOWN, State, state_of
+from selfhost.reports.audit_formats import MOST_SHOWN
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
@@ -158,40 +158,6 @@ def of_sarif(text: str) -> Read:
     return Read(red, len(run["results"]), json.dumps(log, ensure_ascii=False))
 
 
-def of_prometheus(text: str) -> Read:
-    families = list(text_string_to_metric_families(text))
-    assert len(families) == len({family.name for family in families})
-    values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
-    for family in families:
-        assert family.type == "gauge"
-        assert family.documentation
-        for sample in family.samples:
-            key = (sample.name, tuple(sorted(sample.labels.items())))
-            assert key not in values
-            assert set(sample.labels) <= {"model", "machines", "result", "use", "version"}
-            values[key] = sample.value
-    words = [value for _, labels in values for _, value in labels]
-    return Read(values["selfhost_audit_exit_code", ()] != 0, len(values), "\n".join(words))
-
-
-# Monitoring Plugins Development Guidelines, "Performance data":
-# 'label'=value[UOM];[warn];[crit];[min];[max]
-_FIGURE = r"(?:'[^'=]+'|[^\s'=]+)=-?[\d.]+(?:s|ms|us|%|[KMGT]?B|c)?(?:;[\d.:@~-]*){0,4}"
-
-
-def of_nagios(text: str) -> Read:
-    assert text.endswith("\n")
-    first, *others = text.rstrip("\n").split("\n")
-    assert len(first.encode()) < 4096
-    words, bar, figures = first.partition(" | ")
-    assert bar
-    assert "|" not in words + figures + "".join(others)
-    assert re.fullmatch(rf"{_FIGURE}(?: {_FIGURE})*", figures)
-    state = re.match(r"SELFHOST (OK|WARNING|CRITICAL|UNKNOWN) - \S", words)
-    assert state
-    return Read(state[1] in ("CRITICAL", "UNKNOWN"), len(shlex.split(figures)), words)
-
-
 FORMATS = audit_formats.FORMATS
 CONSUMERS: dict[str, Callable[[str], Read]] = {
     "text": of_text,
@@ -202,8 +168,6 @@ CONSUMERS: dict[str, Callable[[str], Read]] = {
     "junit": of_junit,
     "github": of_github,
     "sarif": of_sarif,
-    "prometheus": of_prometheus,
-    "nagios": of_nagios,
 }
 
 
@@ -399,61 +363,99 @@ def test_an_unused_exception_is_no_unused_memory() -> None:
 # ------------------------------------------------------------------ monitoring
 
 
-STATES = {
-    "runs": "OK", "fails": "CRITICAL", "unknown": "UNKNOWN", "uncounted": "WARNING", "ignored": "OK", "excepted": "OK",
-    "expired": "WARNING", "unused": "WARNING", "a bad record": "UNKNOWN", "no machine": "UNKNOWN",
-}  # fmt: skip
+def by_jq(title: str, report: str) -> subprocess.CompletedProcess[str]:
+    """What the command of jq below that sentence of docs/usage.md makes of a JSON report."""
+    page = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+    _, _, command = page.partition(f"\n{title}")[2].partition("json=/dev/stdout | ")
+    return subprocess.run(
+        ["sh", "-c", command.partition("\n```")[0]],
+        input=report,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
-@pytest.mark.parametrize(("situation", "state"), STATES.items(), ids=case_id)
-def test_the_state_of_a_monitoring_plugin(situation: str, state: str) -> None:
-    """0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, and the line says the same."""
-    of = SITUATIONS[situation]
-    assert state_of(of) is State[state]
-    assert render("nagios", of).startswith(f"SELFHOST {state} - ")
+STATES = [
+    pytest.param("runs", 0, "OK", id="runs"),
+    pytest.param("fails", 2, "CRITICAL", id="fails"),
+    pytest.param("unknown", 3, "UNKNOWN", id="unknown"),
+    pytest.param("uncounted", 1, "WARNING", id="uncounted"),
+    pytest.param("ignored", 0, "OK", id="ignored"),
+    pytest.param("excepted", 0, "OK", id="excepted"),
+    pytest.param("expired", 1, "WARNING", id="expired"),
+    pytest.param("unused", 1, "WARNING", id="unused"),
+    pytest.param("a bad record", 3, "UNKNOWN", id="bad-record"),
+    pytest.param("no machine", 3, "UNKNOWN", id="no-machine"),
+]
 
 
-def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
+@pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
+@pytest.mark.parametrize(("situation", "code", "state"), STATES)
+def test_jq_makes_the_line_of_a_monitoring_plugin(situation: str, code: int, state: str) -> None:
+    """One line with figures, and the exit codes of the Monitoring Plugins Development Guidelines."""
+    done = by_jq("As a plugin", render("json", SITUATIONS[situation]))
+    assert (done.returncode, done.stderr) == (code, "")
+    (line,) = done.stdout.splitlines()
+    words, _, figures = line.partition(" | ")
+    assert re.match(rf"SELFHOST {state} - \S", words)
+    assert re.fullmatch(r"pass=\d+ fail=\d+ unknown=\d+ excepted=\d+", figures)
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
+@pytest.mark.parametrize("kind", HOSTILE, ids=case_id)
+def test_names_add_no_line_and_no_figure_to_a_plugin(kind: str) -> None:
+    """What follows a bar is read as performance data."""
+    done = by_jq("As a plugin", render("json", attacked(HOSTILE[kind])))
+    (line,) = done.stdout.splitlines()
+    assert done.returncode == 2
+    assert line.count("|") == 1
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
+def test_jq_makes_gauges_for_node_exporter() -> None:
     """By model; a shortfall that is not known is absent, never 0."""
     table = {("x", "*"): {"memory": FAIL}, ("y", "m1"): {"memory": UNKNOWN}}
-    table["x", "m1"] = {"memory": FAIL, "cpu": FAIL}  # lacks less, and stands in a group of its own
+    # lacks less, and stands in a group of its own
+    table["x", "m1"] = {"memory": FAIL, "cpu": FAIL}
     text = model("x") + model("y", machines='["host:m1"]') + exception("x", rule='"disk"')
-    of = audit(text, ("m1", "m2", "m3"), table)
-    values = {
-        family.name.removeprefix("selfhost_audit_"): {
-            tuple(sample.labels.values()): sample.value for sample in family.samples
-        }
-        for family in text_string_to_metric_families(render("prometheus", of))
-    }
-    assert values["machines"]["x", "all", "fail"] == 3
-    assert values["machines"]["y", "host:m1", "unknown"] == 1
+    report = render("json", audit(text, ("m1", "m2", "m3"), table))
+    done = by_jq("As gauges", report)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert all(re.fullmatch(r'[a-z_]+(\{(\w+="[^"]*",?)+\})? \d+', line) for line in lines)
+    gauges = dict(line.removeprefix("selfhost_audit_").rsplit(" ", 1) for line in lines)
+    assert gauges['machines{model="x",result="fail"}'] == "3"
+    assert gauges['machines{model="y",result="unknown"}'] == "1"
     # the third machine lacks three GiB: `helpers.audits.finding`
-    assert values["memory_shortfall_bytes"] == {("x", "all"): 3 * 2**30}
-    assert values["disk_shortfall_bytes"]["y", "host:m1"] == 0
-    assert values["exceptions"] == {("used",): 0, ("unused",): 1, ("expired",): 0}
+    assert gauges['memory_shortfall_bytes{model="x"}'] == str(3 * 2**30)
+    assert gauges['disk_shortfall_bytes{model="y"}'] == "0"
+    assert 'memory_shortfall_bytes{model="y"}' not in gauges
+    assert gauges['exceptions{use="unused"}'] == "1"
+    assert (gauges["exit_code"], gauges["machines_judged"]) == ("1", "3")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="no jq")
+def test_no_report_is_never_green() -> None:
+    """The program may be missing, or may refuse an option."""
+    plugin = by_jq("As a plugin", "")
+    assert plugin.returncode == 3
+    assert plugin.stdout.startswith("SELFHOST UNKNOWN - selfhost gave no answer")
+    assert "selfhost_audit_exit_code 2\n" in by_jq("As gauges", "").stdout
 
 
 # ------------------------------------------------------------------ the command line
 
 
-@pytest.mark.parametrize(
-    ("entry", "code", "state"),
-    [
-        (model("gpt2"), 0, "OK"),
-        (model("llama-3.1-405b", severity='"warning"'), 1, "WARNING"),
-        (model("llama-3.1-405b"), 2, "CRITICAL"),
-        (model("no-such-model"), 3, "UNKNOWN"),
-        ("bogus = 1\n", 3, "UNKNOWN"),
-    ],
-)
-def test_a_monitoring_system_gets_its_own_exit_codes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], entry: str, code: int, state: str
+@pytest.mark.parametrize("name", ["nagios", "prometheus"])
+def test_an_unknown_format_is_refused_with_those_that_exist(
+    name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And its line on standard output whatever happens."""
-    policy, machine = tmp_path / "audit.toml", str(RECORDS / "vm-24gib.json")
-    policy.write_text(f"schema = 1\n{entry}")
-    assert cli.main(["audit", str(policy), "--machines", machine, "--format", "nagios"]) == code
-    assert capsys.readouterr().out.startswith(f"SELFHOST {state} - ")
+    """Whoever has a script of another version sees what there is."""
+    assert cli.main(["audit", "--format", name]) == 2
+    message = capsys.readouterr().err
+    assert f"unknown format '{name}'" in message
+    assert all(known in message for known in FORMATS)
 
 
 @pytest.mark.parametrize(
@@ -476,7 +478,7 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
         path.write_text(policy)
     files = [tmp_path / "named", tmp_path / "of-output"]
     words = ["audit", str(path), "--machines", str(RECORDS / "vm-24gib.json"), "--format"]
-    assert cli.main([*words, name]) == (3 if name == "nagios" else 2)
+    assert cli.main([*words, name]) == 2
     out, err = capsys.readouterr()
     assert fault in err
     assert cli.main([*words, f"{name}={files[0]}"]) == 2
@@ -490,9 +492,7 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
     elif out:
         texts.append(out)
     for text in texts:
-        if name == "prometheus":
-            assert "selfhost_audit_exit_code 2\n" in text
-        elif name != "jsonl":
+        if name != "jsonl":
             result = consumed(name, text)
             assert result.red
             assert fault in result.words
