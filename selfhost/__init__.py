@@ -1,5 +1,5 @@
 """selfhost: can this machine download and run that open-weight model, or is an API the practical
-route? Names are resolved on first use, so that `import selfhost` costs next to nothing.
+route? Each public name is loaded on first use, so that `import selfhost` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -28,11 +28,35 @@ if TYPE_CHECKING:
     from .machine.record import Machine
     from .machine.words import UnknownMachineError
 
-# where the public names stand, what others load first
-_MODULES = (
-    "core", "core.errors", "core.workload", "machine.reader", "machine.words", "catalogue.spec",
-    "judge.record", "api", "advice.listing", "advice.plan", "advice.several", "advice.sizes",
-)  # fmt: skip
+# the module of each public name; `machine.reader` gives Machine the functions that read this one
+_MODULES = {
+    "Comparison": "advice.several",
+    "ContainerSize": "advice.sizes",
+    "Finding": "judge.record",
+    "Load": "core.workload",
+    "Machine": "machine.reader",
+    "MachineFileError": "core.errors",
+    "ModelSpec": "catalogue.spec",
+    "Outcome": "judge.record",
+    "Plan": "advice.plan",
+    "PolicyError": "core.errors",
+    "Ranking": "advice.listing",
+    "Route": "judge.record",
+    "SelfhostError": "core.errors",
+    "SpecError": "core.errors",
+    "UnknownMachineError": "machine.words",
+    "UnknownModelError": "core.errors",
+    "Verdict": "judge.record",
+    "Workload": "core.workload",
+    "WorkloadError": "core.errors",
+    "__version__": "core",
+    "can_run": "api",
+    "check": "api",
+    "compare": "api",
+    "plan": "api",
+    "rank": "api",
+    "size": "api",
+}
 
 __all__ = [
     "Comparison", "ContainerSize", "Finding", "Load", "Machine", "MachineFileError",
@@ -41,15 +65,18 @@ __all__ = [
     "WorkloadError", "__version__", "can_run", "check", "compare", "plan",
     "rank", "size",
 ]  # fmt: skip
-__dir__ = __all__.copy
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> object:
+    """Load a public name from its module, once."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'selfhost' has no attribute {name!r}")
     from importlib import import_module
 
-    for module in _MODULES if name in __all__ else ():
-        value = getattr(import_module(f".{module}", __name__), name, None)
-        if value is not None:
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'selfhost' has no attribute {name!r}")
+    value: object = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -6,8 +6,11 @@ import sys
 
 
 def start() -> None:
-    """Run the command line and end the process with its exit code. An interrupt, or a lack of
-    memory while the program is being loaded, has no traceback: any other error is a bug.
+    """Run the command line and end the process with its exit code.
+
+    `main` lets no error out. While it is being loaded, an interrupt or a lack of memory ends
+    without a traceback; any other error is a bug, and has one. The codes are those of `judge`,
+    which may not be loaded yet.
     """
     try:
         from .cli.main import main
