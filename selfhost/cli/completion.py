@@ -1,78 +1,99 @@
-"""`selfhost completion`: scripts for three shells, and the words they ask for."""
+"""`selfhost completion`: scripts for three shells, and the words that the scripts ask for.
+
+A script calls `selfhost _complete WORD…` with the words typed so far, the last of them unfinished,
+and offers what is printed. Nothing is printed where the shell should offer files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ..core.tables import shipped_table
 from . import COMMANDS
+from .options import Option, options_of, positionals_of
 from .output import write
-from .parser import arguments, parse
+from .parser import parse
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
 
 
 def run(words: list[str]) -> int:
-    """Print the script."""
-    write(shipped_table("completion")[parse("completion", words).shell])
+    """Print the script of a shell."""
+    shell: str = parse("completion", words).shell
+    write(shipped_table("completion")[shell])
     return 0
 
 
 def candidates(words: Sequence[str]) -> list[str]:
-    """Return what may stand for the last of `words`; nothing where the shell's files may."""
+    """What may stand for the last of the words behind `selfhost`."""
     from ..catalogue.index import open_catalogue
     from ..catalogue.names import complete
 
-    typed, catalogue = words[-1] if words else "", open_catalogue()
+    catalogue = open_catalogue()
+    typed = words[-1] if words else ""
     if len(words) < 2:
-        return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
+        return _beginning_with(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
-    settings_of = arguments(words[0] if words[0] in COMMANDS else "check")
-    options = {name: settings for names, settings in settings_of.items() for name in names.split()}
-    values = _values(options, words[-2], typed, catalogue)
-    if values is not None:
-        return values
+    command = words[0] if words[0] in COMMANDS else "check"
+    options = {name: option for option in options_of(command) for name in option.names}
+    flag, equals, value = typed.partition("=")
+    if equals and flag in options:
+        if options[flag].metavar is None:
+            return []
+        return [f"{flag}={word}" for word in _values(options[flag], value, catalogue)]
+    before = options.get(words[-2])
+    if before is not None and before.metavar is not None:
+        return _values(before, typed, catalogue)
     if typed.startswith("-"):
-        names = (name for name in options if name[0] == "-" and name != "--json")
-        return _beginning(typed, names)
-    if options.keys() & {"model", "models"}:
+        return _beginning_with(typed, options)
+    positionals = positionals_of(command)
+    if any(positional.metavar == "MODEL" for positional in positionals):
         return list(complete(typed, catalogue))
-    positional = (each for name, each in options.items() if name[0] != "-")
-    return _beginning(typed, [word for each in positional for word in each.get("choices", ())])
+    choices: list[str] = []
+    for positional in positionals:
+        choices.extend(positional.choices)
+    return _beginning_with(typed, choices)
 
 
-def _values(
-    options: Mapping[str, Mapping[str, Any]], before: str, typed: str, catalogue: Catalogue
-) -> list[str] | None:
-    """Return the values of `--option VALUE` or `--option=VALUE`, None where none stands there."""
-    flag, sign, value = typed.partition("=")
-    if not sign or flag not in options:
-        flag, sign, value = before, "", typed
-    settings = options.get(flag, {"nargs": 0})
-    if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
-        return None
-    from ..machine.changes import SETTINGS
-    from ..machine.profiles import names
-    from ..reports.audit_formats import FORMATS
-
-    listed: dict[str, Iterable[str]] = {
-        "--family": sorted({row.family for row in catalogue.outlines.values() if row.family}),
-        "--set": [f"{key}=" for key in SETTINGS],
-        "--format": FORMATS,
-        "--gpu": [row["words"] for row in catalogue.common("gpus")["gpu"]],
-        "--runtime": catalogue.runtime_ids(),
-        "--quant": catalogue.common("quantizations")["quantization"],
-        "--license": catalogue.common("licenses"),
-        "--draft": catalogue.ids(),
-    }
-    choices = settings.get("choices") or listed.get(flag, ())
-    if flag == "--machine":
-        choices = names()
-    return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
+def _values(option: Option, typed: str, catalogue: Catalogue) -> list[str]:
+    """The values of an option that begin with what was typed."""
+    return _beginning_with(typed, option.choices or _known_values(option.flag, catalogue))
 
 
-def _beginning(typed: str, names: Iterable[str]) -> list[str]:
+def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
+    """The values that the catalogue or another module lists for an option; none for others."""
+    match flag:
+        case "--family":
+            return sorted({row.family for row in catalogue.outlines.values() if row.family})
+        case "--set":
+            from ..machine.changes import SETTINGS
+
+            return [f"{key}=" for key in SETTINGS]
+        case "--format":
+            from ..reports.audit_formats import FORMATS
+
+            return FORMATS
+        case "--gpu":
+            return [row["words"] for row in catalogue.common("gpus")["gpu"]]
+        case "--machine":
+            from ..machine.profiles import names
+
+            return names()
+        case "--runtime":
+            return catalogue.runtime_ids()
+        case "--quant":
+            quantizations: Iterable[str] = catalogue.common("quantizations")["quantization"]
+            return quantizations
+        case "--license":
+            return catalogue.common("licenses")
+        case "--draft":
+            return catalogue.ids()
+    return ()
+
+
+def _beginning_with(typed: str, names: Iterable[str]) -> list[str]:
+    """The names that begin with what was typed, in any case and with a dash for a space."""
     start = typed.lower().replace(" ", "-")
     return [name for name in names if name.lower().replace(" ", "-").startswith(start)]

@@ -1,10 +1,15 @@
-"""The command line: arguments in, a report out, and the exit code, never a traceback."""
+"""The command `selfhost`: words -> command -> exit code, never a traceback.
+
+The first word names a command, or a model to check; the command reads its options itself
+(`parser.parse`). All errors end here as a sentence on standard error.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from ..core.errors import SelfhostError
 from ..core.files import forget_inputs, is_utf8, keep_inputs
@@ -16,6 +21,8 @@ from .writing import close_pipes
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
+# the system has no memory for what was asked
+_ENOMEM = 12
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,26 +31,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     _collect_garbage_rarely()
     keep_inputs()
     try:
-        try:
-            _refuse_other_package()
-            code = _dispatch(words)
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else NO_ANSWER
+        _refuse_other_package()
+        code = _run(words)
         write(flush=True)
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
     except SelfhostError as error:
-        problem, code = error, NO_ANSWER
+        problem = error
+        code = NO_ANSWER
     except Exception as error:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
-        # errno 12: the system has no memory for it
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
+        problem = bug(error)
+        code = BUG
+        if _is_lack_of_memory(error):
             remedy = "close other programs, or raise the limit on this process (ulimit -v)"
-            problem, code = SelfhostError("not enough memory to answer", remedy=remedy), NO_ANSWER
-        else:
-            problem, code = bug(error), BUG
+            problem = SelfhostError("not enough memory to answer", remedy=remedy)
+            code = NO_ANSWER
     finally:
         close_pipes()
         forget_inputs()
@@ -76,6 +81,42 @@ def _refuse_other_package() -> None:
         )
 
 
+def _is_lack_of_memory(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == _ENOMEM
+    return isinstance(error, MemoryError)
+
+
+def _run(words: Sequence[str]) -> int:
+    """Do what the words ask for; returns the exit code."""
+    _refuse_undecodable(words)
+    everywhere, words = _options_before_command(words)
+    if not words:
+        write(_overview(), to_error=True)
+        return NO_ANSWER
+    command = words[0]
+    rest = words[1:]
+    if command in ("-V", "--version"):
+        from ..core import __version__
+
+        write(f"selfhost {__version__}\n")
+        return 0
+    if command in ("-h", "--help", "help"):
+        write(_help(rest))
+        return 0
+    if command == "_complete":
+        from .completion import candidates
+
+        write("".join(f"{word}\n" for word in candidates(rest)))
+        return 0
+    if command not in COMMANDS:
+        _refuse_unknown(command, rest)
+        # a model alone is a check
+        command = "check"
+        rest = words
+    return _run_command(command, [*everywhere, *rest])
+
+
 def _refuse_undecodable(words: Sequence[str]) -> None:
     """Refuse names that are no UTF-8: no report shows them, no printed command names them."""
     for word in words:
@@ -85,68 +126,61 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
             raise UsageError(f"{shortened(text)!r} is not UTF-8", remedy=remedy)
 
 
-def _dispatch(words: list[str]) -> int:
-    _refuse_undecodable(words)
-    everywhere: list[str] = []
-    while words and words[0] in _EVERYWHERE:
-        everywhere, words = [*everywhere, words[0]], words[1:]
-    if not words:
-        write(_overview(), to_error=True)
-        return NO_ANSWER
-    command, rest = words[0], words[1:]
-    if command in ("-V", "--version"):
-        from ..core import __version__
-
-        write(f"selfhost {__version__}\n")
-        return 0
-    if command in ("-h", "--help", "help"):
-        from .parser import CommandParser
-
-        is_known = bool(rest) and rest[0] in COMMANDS
-        write(CommandParser(rest[0]).format_help() if is_known else _overview())
-        return 0
-    if command == "_complete":
-        from .completion import candidates
-
-        write("".join(f"{word}\n" for word in candidates(rest)))
-        return 0
-    if command not in COMMANDS:
-        _refuse_misspelled(command, rest)
-        command, rest = "check", words
-    module, _, name = COMMANDS[command][0].partition(".")
-    answer = getattr(__import__(f"{__package__}.{module}", fromlist=(name,)), name)
-    return int(answer([*everywhere, *rest]))
+def _options_before_command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The options that stand before the command, and the words from the command on."""
+    place = 0
+    while place < len(words) and words[place] in _EVERYWHERE:
+        place += 1
+    return words[:place], words[place:]
 
 
-def _refuse_misspelled(word: str, rest: list[str]) -> None:
+def _refuse_unknown(word: str, rest: Sequence[str]) -> None:
     """Refuse what looks like an option or a command; anything else is the name of a model."""
-    if word.startswith("-"):
-        example = "selfhost check mistral-7b --context 8k"
-        remedy = f"an option stands behind its command, as in `{example}`"
-        raise UsageError(f"unknown command {word!r}", remedy=remedy)
-    # no command has a digit or a mark in it; of other words the catalogue decides
-    if any(letter.isdecimal() or letter in "./:" for letter in word):
-        return
-    from ..catalogue.index import open_catalogue
-    from ..catalogue.names import id_of
+    if not word.startswith("-"):
+        # no command has a digit or a mark in it; of other words the catalogue decides
+        if any(letter.isdecimal() or letter in "./:" for letter in word):
+            return
+        from ..catalogue.index import open_catalogue
+        from ..catalogue.names import id_of
 
-    if id_of(word, open_catalogue()) is not None:
-        return
-    from ..core.quoting import shell_line
-    from ..core.units import nearest
-    from .parser import meant
+        if id_of(word, open_catalogue()) is not None:
+            return
+    from .corrections import unknown_command
 
-    names = ("--version", *COMMANDS)
-    guess = meant("commands", word.lower(), names) or nearest(word, list(COMMANDS))
-    line = shell_line([guess, *rest] if guess else ["check", word, *rest])
-    remedy = f"did you mean `selfhost {line}`?" if guess else f"to judge a model: selfhost {line}"
-    raise UsageError(f"unknown command {word!r}", remedy=remedy)
+    raise unknown_command(word, rest)
+
+
+def _run_command(command: str, words: list[str]) -> int:
+    """Call the function of the command with the words behind it; returns its exit code."""
+    place, _ = COMMANDS[command]
+    module, _, name = place.partition(".")
+    function = getattr(import_module(f".{module}", __package__), name)
+    try:
+        return int(function(words))
+    except SystemExit as error:
+        # the help is printed
+        return error.code if isinstance(error.code, int) else NO_ANSWER
+
+
+def _help(words: Sequence[str]) -> str:
+    """The help of the command that the words name, else of all."""
+    if not words or words[0] not in COMMANDS:
+        return _overview()
+    from .parser import help_of
+
+    return help_of(words[0])
 
 
 def _overview() -> str:
-    from .parser import help_text
+    """What `selfhost --help` prints."""
+    from .texts import help_texts
 
+    texts = help_texts()
     width = max(map(len, COMMANDS))
-    lines = "".join(f"  {name:<{width}}  {job}\n" for name, (_, job) in COMMANDS.items())
-    examples = f"examples:\n{help_text('examples')['overview']}\n"
-    return "\n".join([help_text("overview"), lines, examples, help_text("exit_codes"), ""])
+    lines: list[str] = []
+    for name, (_, purpose) in COMMANDS.items():
+        lines.append(f"  {name:<{width}}  {purpose}")
+    examples = texts.examples["overview"]
+    return "\n".join(
+        [texts.overview, *lines, "", f"examples:\n{examples}", "", texts.exit_codes, ""]
+    )

@@ -1,4 +1,6 @@
-"""Whatever is typed, and however the process is ended: an answer or a clear refusal, never a traceback and never exit 70. `selfhost size`: three numbers on a screen, the same in JSON, and blocks that are whole or not there."""
+"""Whatever is typed, and however the process is ended: an answer or a clear refusal, never a
+traceback and never exit 70.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from helpers.paths import CONFIGS, EXAMPLES, RECORDS
 from helpers.written import validate
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.parser import CommandParser, parse
+from selfhost.cli.options import Option, options_of
+from selfhost.cli.parser import parse
+from selfhost.core.errors import UsageError
 
 RECORD = RECORDS / "vm-24gib.json"
 
@@ -39,20 +43,23 @@ NEEDED = {
 }
 
 
-# every option that takes a value; an alias is read as the first name is
-OPTIONS = [
-    (command, action.option_strings[0])
+# every option that takes a value; an alias is read as the long name is
+VALUED = [
+    pytest.param(command, option, id=f"{command} {option.flag}")
     for command in COMMANDS
-    for action in CommandParser(command)._actions
-    if action.nargs != 0 and action.option_strings
+    for option in options_of(command)
+    if option.metavar is not None
 ]
 
 
-@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+@pytest.mark.parametrize(("command", "option"), VALUED)
 def test_an_option_without_a_value_is_never_a_value(
-    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+    command: str, option: Option, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--today=` is not today, and `--output=--` neither an empty list (Python 3.11) nor a file called -- (3.13): exit 2 says so."""
+    """`--today=` is not today, and `--output=--` neither an empty list (Python 3.11) nor a file
+    called -- (3.13): exit 2 says so.
+    """
+    flag = option.flag
     needed = NEEDED.get(command, [])
     for words in ([f"{flag}="], [f"{flag}=--"], [f"{flag}= "], [flag, ""], [flag, "\t"]):
         code, out, err = run(capsys, command, *needed, *words)
@@ -68,7 +75,21 @@ def test_an_option_without_a_value_is_never_a_value(
     assert run(capsys, command, flag, "", *needed)[:2] == (2, "")
 
 
-# options of which several count together, each with two values that it takes
+@pytest.mark.parametrize(("command", "option"), VALUED)
+@pytest.mark.parametrize("follows", [[], ["--no-color"], ["--", "gpt2"]], ids=repr)
+def test_an_option_without_a_value_swallows_nothing(
+    command: str, option: Option, follows: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the end, nor another option, nor what stands behind `--`."""
+    if option.is_list:
+        pytest.skip("may have no value")
+    code, out, err = run(capsys, command, *NEEDED.get(command, []), option.flag, *follows)
+    assert (code, out) == (2, "")
+    assert option.flag in err
+    assert "expected one argument" in err
+
+
+# two values of each option of which several count together
 ADDING_UP = {
     "--gpu": ("RTX 4090", "RTX 3090"),
     "--set": ("cores=8", "memory=16GiB"),
@@ -76,36 +97,138 @@ ADDING_UP = {
     "--runtime-option": ("b=1", "ub=1"),
     "--label": ("a=1", "b=2"),
     "--machines": ("a.json", "b.json"),
+    "--format": ("csv=a.csv", "json=b.json"),
 }
-DESTINATIONS = {"--runtime-option": "runtime_options"}
 
 
-@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+@pytest.mark.parametrize(("command", "option"), VALUED)
 def test_a_repeated_option_drops_nothing_silently(
-    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+    command: str, option: Option, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """argparse keeps the last of two values: a CI job that names two fleets or baselines would judge one and pass."""
-    if flag in ADDING_UP or (command, flag) == ("audit", "--format"):
-        pair = ADDING_UP.get(flag, ("csv=a.csv", "json=b.json"))
+    """argparse keeps the last of two values: a CI job that names two fleets or baselines would
+    judge one and pass.
+    """
+    flag = option.flag
+    if option.is_repeatable:
+        first, second = ADDING_UP[flag]
         needed = NEEDED.get(command, ["x"] if command in ("size", "verify") else [])
-        words = [*needed, *(word for value in pair for word in (flag, value))]
-        assert vars(parse(command, words))[DESTINATIONS.get(flag, flag[2:])] == list(pair)
+        options = parse(command, [*needed, flag, first, flag, second])
+        assert getattr(options, option.destination) == [first, second]
         return
-    for words in ([flag, "1", flag, "2"], [f"{flag}=1", flag, "2"], [f"{flag}=1", f"{flag}=1"]):
+    for words in ([flag, "1", flag, "2"], [f"{flag}=1", flag, "2"], [f"{flag}=1", f"{flag}=2"]):
         code, out, err = run(capsys, command, *NEEDED.get(command, []), *words)
         assert (code, out) == (2, ""), words
         assert f"{flag} is given twice" in err or "'1'" in err
 
 
-WORDS = (
-    "", " ", "-", "--", "---", "-x", "=", "--=", "-v", "--help", "gpt2", "gpt-4o", "mistral-7b", "no such", "a.json", "p.toml", "dir", ".",
-    "..", "\x1b[31mred\x07", "\u202e\u2066", "\udcff\udcfe", "a\0b", "\ud800", "x" * 5000, "8k", "-1", "16GiB", "1e400", "%s%n{}", "~", "*",
-    "$HOME", "memory=8GiB", "gpu=\x1b[0m", "k=v", "json", "junit=r.xml", "text=r.txt", "2026-01-01", "/dev/full", "out.txt", "r.xml",
-    "new", "check",
-)  # fmt: skip
-FLAGS = sorted(
-    {flag for command in COMMANDS for flag in CommandParser(command)._option_string_actions}
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("check gpt2 --users 2 --parallel 3", id="under two names"),
+        pytest.param("check gpt2 --format text --json", id="short form behind"),
+        pytest.param("check gpt2 --json --format text", id="short form before"),
+        pytest.param("audit --validate a.toml --validate b.toml", id="lists"),
+    ],
 )
+def test_two_names_of_one_option_contradict_each_other(line: str) -> None:
+    command, *words = line.split()
+    with pytest.raises(UsageError, match="is given twice"):
+        parse(command, words)
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        pytest.param("compare a b c", ["a", "b", "c"], id="together"),
+        pytest.param("compare a --context 2k b --json c", ["a", "b", "c"], id="between options"),
+        pytest.param("compare --context 2k a -v b", ["a", "b"], id="behind options"),
+        pytest.param("compare --json -- a b", ["a", "b"], id="behind dashes"),
+        pytest.param("compare a -- --json --", ["a", "--json", "--"], id="that look like options"),
+        pytest.param("compare a -", ["a", "-"], id="a dash alone"),
+    ],
+)
+def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
+    """argparse alone gives the first words to a positional and calls those behind an option
+    unknown; Python 3.14 takes the value of an unknown option for a word.
+    """
+    command, *words = line.split()
+    options = parse(command, words)
+    assert [options.model, *options.others] == names
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "remedy"),
+    [
+        pytest.param("check", "name a model, or several", "selfhost check mistral-7b", id="none"),
+        pytest.param("compare a", "name two models or more", "compare gpt-oss", id="one of two"),
+        pytest.param("spec check", "name a file", "spec check my-model.toml", id="no file"),
+        pytest.param("verify a b", "unexpected b", "selfhost verify --help", id="too many"),
+        pytest.param("audit a b c", "unexpected b c", "selfhost audit --help", id="many too many"),
+        pytest.param("completion fsh", "'fsh' is not one of bash", "mean fish?", id="a choice"),
+        pytest.param("check a --wide", "unknown option --wide", "check --help", id="of another"),
+        pytest.param("list --jso", "unknown option --jso", "mean --json?", id="a slip"),
+        pytest.param("list --ctx=5", "unknown option --ctx", "mean --context?", id="a synonym"),
+        pytest.param("list --ctx 5 -n 3", "options --ctx -n", "--context --top?", id="synonyms"),
+        pytest.param("check a -vx", "x", "selfhost check --help", id="joined letters"),
+        pytest.param("check a --private=1", "takes no value", "--private alone", id="a switch"),
+        pytest.param("check a --json=1", "takes no value", "--json alone", id="a short form"),
+        pytest.param("size a --format k8s", "'k8s' is not one", "kubernetes?", id="a value"),
+        pytest.param("list --use image", "'image'", "image-generation?", id="a part"),
+        pytest.param("list --use images", "'images'", "--modality image?", id="a plural"),
+        pytest.param("list --modality code", "'code'", "mean --use code?", id="another option's"),
+        pytest.param("list --top 0", "--top: must be at least 1, not 0", "list --help", id="low"),
+        pytest.param("audit --today 2026-2-3", "no day: write YYYY-MM-DD", "--help", id="a day"),
+    ],
+)
+def test_a_slip_is_told_with_what_to_type(line: str, message: str, remedy: str) -> None:
+    command, *words = line.split()
+    with pytest.raises(UsageError) as raised:
+        parse(command, words)
+    assert message in raised.value.message
+    assert remedy in (raised.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    "line", ["check -h", "check --help --nonsense", "check gpt2 --context none --help"]
+)
+def test_help_is_given_before_a_slip_is_told(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, *line.split())
+    assert (code, err) == (0, "")
+    assert out.startswith("usage: selfhost check [OPTIONS] MODEL…")
+
+
+@pytest.mark.parametrize(
+    ("line", "form"),
+    [
+        pytest.param("check a", "text", id="none"),
+        pytest.param("check a --json", "json", id="short"),
+        pytest.param("check a --json --format json", "json", id="twice the same"),
+        pytest.param("check a --output {}/x.html", "html", id="by ending"),
+        pytest.param("check a --output {}/x.txt", "text", id="no ending of a format"),
+        pytest.param("check a --output {}/x.html --format text", "text", id="stated before ending"),
+        pytest.param("check a --output -", "text", id="standard output"),
+        pytest.param("audit", [], id="audit"),
+        pytest.param("audit --json --format junit=a.xml", ["json", "junit=a.xml"], id="several"),
+        pytest.param("audit --output {}/x.md", ["markdown"], id="audit by ending"),
+        pytest.param("audit --output {}/x.md --json", ["json"], id="audit stated before ending"),
+    ],
+)
+def test_the_format_is_the_stated_one_else_that_of_the_file(
+    line: str, form: str | list[str], tmp_path: Path
+) -> None:
+    command, *words = line.format(tmp_path).split()
+    assert parse(command, words).format == form
+
+
+WORDS = (
+    "", " ", "-", "--", "---", "-x", "=", "--=", "-v", "--help", "gpt2", "gpt-4o", "mistral-7b",
+    "no such", "a.json", "p.toml", "dir", ".", "..", "\x1b[31mred\x07", "\u202e\u2066",
+    "\udcff\udcfe", "a\0b", "\ud800", "x" * 5000, "8k", "-1", "16GiB", "1e400", "%s%n{}", "~", "*",
+    "$HOME", "memory=8GiB", "gpu=\x1b[0m", "k=v", "json", "junit=r.xml", "text=r.txt",
+    "2026-01-01", "/dev/full", "out.txt", "r.xml", "new", "check",
+)  # fmt: skip
+DECLARED = {name for word in COMMANDS for option in options_of(word) for name in option.names}
+FLAGS = sorted(DECLARED | {"-h", "--help", "--json"})
 # a second each: it is tried elsewhere
 SLOW = {"--measure"}
 
@@ -131,7 +254,9 @@ def test_any_line_is_answered_or_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No traceback, no bug, nothing that could steer a terminal. A refusal leaves standard output empty but for the other names of the line, which are judged (contract.md, "Several at once")."""
+    """No traceback, no bug, nothing that could steer a terminal. A refusal leaves standard output
+    empty but for the other names of the line, which are judged (contract.md, "Several at once").
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_bytes(RECORD.read_bytes())
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
@@ -153,7 +278,9 @@ START = "import sys\nfrom selfhost.__main__ import start\n"
 def test_a_traceback_is_there_for_whoever_asks(
     words: Sequence[str], source_environment: dict[str, str]
 ) -> None:
-    """A bug is exit 70 with and without SELFHOST_DEBUG, which its message recommends and which shows the lines that led to it."""
+    """A bug is exit 70 with and without SELFHOST_DEBUG, which its message recommends and which
+    shows the lines that led to it.
+    """
     broken = (
         "import selfhost.cli.audit as audit, selfhost.cli.commands as models\n"
         "def run(words): raise IndexError('out of range')\n"
@@ -211,7 +338,9 @@ STREAMS = [
 def test_no_stream_is_needed_to_end_well(
     words: str, streams: str, tmp_path: Path, source_environment: dict[str, str]
 ) -> None:
-    """Closed or full, in any combination: exit 2 where the answer went nowhere, else as ever; no traceback, nothing called a bug."""
+    """Closed or full, in any combination: exit 2 where the answer went nowhere, else as ever; no
+    traceback, nothing called a bug.
+    """
     if ">/dev/full" in streams and not os.path.exists("/dev/full"):
         pytest.skip("there is no such device")
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
@@ -222,7 +351,8 @@ def test_no_stream_is_needed_to_end_well(
     fleet = f"--machines {RECORD}" if words.startswith("audit p") else ""
     done = subprocess.run(
         ["sh", "-c", f'exec "$0" -m selfhost {words} {machine} {fleet} {streams}', sys.executable],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=source_environment, check=False, cwd=tmp_path,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=source_environment,
+        check=False, cwd=tmp_path,
     )  # fmt: skip
     lost = re.search(r"(?<!2)>", streams) is not None
     assert done.returncode in ((2,) if lost else (0, 1, 3)), done.stderr
@@ -231,7 +361,7 @@ def test_no_stream_is_needed_to_end_well(
     assert "bug" not in done.stderr
 
 
-def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_of_sizes_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
     code, out, err = run(capsys, "size", "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
     answer = json.loads(out)

@@ -1,4 +1,6 @@
-"""Another distribution on PyPI is called `selfhost` and has a package of the same name: where its files lie over this one's, or its removal took one, a sentence says so."""
+"""Another distribution on PyPI is called `selfhost` and has a package of the same name: where its
+files lie over this one's, or its removal took one, a sentence says so.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,192 @@
+"""What the options of a command line ask for: a workload, and the machines to judge.
+
+In: the parsed options (`parser.parse`). Out: values of `core` and `machine`, or a `UsageError`,
+`WorkloadError` or `MachineFileError`. What else the name of a machine can mean goes into
+`options.notes`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import MachineFileError, UsageError, WorkloadError
+from ..core.workload import FLAGS, Load, Workload, as_typed
+
+if TYPE_CHECKING:
+    from ..machine.reader import Machine
+
+# the fields of a Load that have an option of their own
+_LOAD_FIGURES = ("watts", "electricity_per_kwh")
+
+
+def workload_of(options: argparse.Namespace) -> Workload:
+    """What is asked of the models. Raises `WorkloadError` where that makes no sense."""
+    stated: dict[str, Any] = vars(options)
+    fields = {field: value for field, value in stated.items() if field in FLAGS}
+    if "runtime_options" in fields:
+        pairs = pairs_of("--runtime-option", fields["runtime_options"], "ub=1024")
+        fields["runtime_options"] = pairs
+    figures = {field: fields.pop(field) for field in _LOAD_FIGURES if field in fields}
+    if "load" in fields:
+        fields["load"] = Load.parse(fields["load"], **figures)
+    elif figures:
+        raise UsageError(
+            f"{FLAGS[next(iter(figures))]} is for a load, and none is stated",
+            remedy="add for example --tokens-per-day 2M:500k",
+        )
+    try:
+        return Workload(**fields)
+    except WorkloadError as error:
+        # under the name that was typed: --users is --parallel
+        raise as_typed(error, {**FLAGS, **options.given}) from None
+
+
+def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    """What a repeated KEY=VALUE option states, by its keys. Raises `UsageError`."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            remedy = f"write for example {flag} {example}"
+            raise UsageError(f"{flag}: expected KEY=VALUE, got {text!r}", remedy=remedy)
+        if key.strip() in pairs:
+            raise UsageError(f"{flag} {key.strip()} is given twice", remedy="give it one value")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def one_machine(options: argparse.Namespace) -> Machine:
+    """The machine to judge. Raises `UsageError` where a folder holds several."""
+    machines = machines_of(options)
+    if len(machines) > 1:
+        remedy = "name one of its files; `check` and `audit --machines` judge them all"
+        raise UsageError(f"{options.machine} holds {len(machines)} machines", remedy=remedy)
+    return machines[0]
+
+
+def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
+    """The machine to judge, or each of a folder, as --set and --gpu change it."""
+    _refuse_measuring_another(options)
+    options.notes = ()
+    machines, note = _machines_named(options)
+    if options.set or options.gpu:
+        machines = tuple(changed(options, machine) for machine in machines)
+    if note is not None:
+        options.notes = tuple(dict.fromkeys((note, *options.notes)))
+    return machines
+
+
+def changed(options: argparse.Namespace, machine: Machine) -> Machine:
+    """The machine as --set and --gpu say; what else a GPU's name can mean becomes the notes."""
+    from ..machine.changes import apply
+    from ..machine.understand import cards_named
+
+    named = [cards_named(text) for text in options.gpu]
+    options.notes = tuple(dict.fromkeys(note for cards in named for note in cards.notes))
+    return apply(machine, options.set, named)
+
+
+def _refuse_measuring_another(options: argparse.Namespace) -> None:
+    """Refuse --measure where another option leaves nothing to measure."""
+    if not options.measure:
+        return
+    if options.machine is not None:
+        why = "--machine judges another machine"
+    elif vars(options).get("no_measure"):
+        why = "--no-measure forbids it"
+    else:
+        return
+    message = f"--measure measures this machine, and {why}"
+    raise UsageError(message, remedy="leave one of them out")
+
+
+def _machines_named(options: argparse.Namespace) -> tuple[tuple[Machine, ...], str | None]:
+    """The machines of a name, a path or a description, and what else the name can mean."""
+    from ..machine.reader import Machine
+
+    text: str | None = options.machine
+    if text is None:
+        return (Machine.read(measure=options.measure),), None
+    known = _machine_called(text)
+    if known is not None:
+        machine, note = known
+        return (machine,), note
+    if os.path.isdir(text):
+        return _machines_in(text), None
+    path = "/dev/stdin" if text == "-" else text
+    return (Machine.from_file(path),), None
+
+
+def _machine_called(text: str) -> tuple[Machine, str | None] | None:
+    """The machine of that name or description, and what else the name can mean; None for a path."""
+    from ..machine.profiles import machine_called
+
+    is_there = os.path.lexists(text)
+    # a file that happens to be called as a machine changes nothing, unless it is named as a path
+    if not is_there or "/" not in text:
+        known = machine_called(text)
+        if known is not None:
+            return known
+    if is_there or text in ("", "-") or text.endswith((".json", ".jsonl")):
+        return None
+    # a path that leads nowhere; a description has spaces, as in "i5-8250U 16GB 1TB/s"
+    if "/" in text and " " not in text.strip():
+        return None
+    from ..machine.named import named
+
+    return named(text)
+
+
+def _machines_in(folder: str) -> tuple[Machine, ...]:
+    """The machines whose records the folder holds. Raises `MachineFileError` for a faulty one."""
+    from ..audit.machines import load_machines
+
+    fleet = load_machines(folder)
+    problems = (*fleet.problems, *fleet.down)
+    if problems:
+        raise MachineFileError(problems)
+    return tuple(fleet.machines)
+
+
+def measured_where_unknown(options: argparse.Namespace, machine: Machine) -> Machine:
+    """This machine with its bandwidth measured in 60 ms where nothing else tells it."""
+    if options.no_measure or not _lacks_bandwidth(machine):
+        return machine
+    from ..machine.reader import measured_at_present
+
+    return measured_at_present(machine)
+
+
+def _lacks_bandwidth(machine: Machine) -> bool:
+    """Whether a measurement would tell how fast the memory of this machine is."""
+    from ..judge.pace.rates import processor_of
+
+    if not machine.is_this_one or machine.planning or machine.measured_in_vain:
+        return False
+    if machine.memory_bandwidth_bytes_per_second is not None:
+        return False
+    # what fits a GPU rests on no RAM, and of a listed chip the bandwidth is known
+    return not machine.accelerators and processor_of(machine).chip is None
+
+
+def options_to_repeat(options: argparse.Namespace) -> str:
+    """The options that a proposed next call needs too, besides those of the workload; a space
+    before each.
+    """
+    from ..core.quoting import shell_word
+
+    given = vars(options)
+    words: list[str] = []
+    if given.get("measure"):
+        words.append("--measure")
+    if given.get("no_measure"):
+        words.append("--no-measure")
+    if given.get("machine"):
+        words += ["--machine", options.machine]
+    for name in ("gpu", "set", "specs"):
+        for text in given.get(name, ()):
+            words += [f"--{name}", text]
+    return "".join(f" {shell_word(word)}" for word in words)

@@ -1,0 +1,109 @@
+"""What to type instead: the errors for commands, options, values and words that make no sense, each
+with what was likely meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.errors import UsageError
+from ..core.units import canonical, nearest
+from . import COMMANDS
+from .options import CHOICES, options_of
+from .texts import help_texts, meant
+
+# options whose choices are kinds of models, of which one may be typed for another
+_KINDS = ("--modality", "--use", "--openness")
+
+
+def see_help(command: str) -> str:
+    """The remedy where nothing better is known."""
+    return f"see `selfhost {command} --help`"
+
+
+def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
+    """The error for a word that is neither a command nor a model; `rest` are those behind it."""
+    from ..core.quoting import shell_line
+
+    if word.startswith("-"):
+        example = "selfhost check mistral-7b --context 8k"
+        remedy = f"an option stands behind its command, as in `{example}`"
+        return UsageError(f"unknown command {word!r}", remedy=remedy)
+    guess = meant(word.lower(), help_texts().commands, ("--version", *COMMANDS))
+    if guess is None:
+        guess = nearest(word, list(COMMANDS))
+    if guess is None:
+        remedy = f"to judge a model: selfhost {shell_line(['check', word, *rest])}"
+    else:
+        remedy = f"did you mean `selfhost {shell_line([guess, *rest])}`?"
+    return UsageError(f"unknown command {word!r}", remedy=remedy)
+
+
+def unknown_options(command: str, words: Sequence[str]) -> UsageError:
+    """The error for options that the command does not have."""
+    typed = [word.partition("=")[0] for word in words]
+    kind = "unknown option" if len(typed) == 1 else "unknown options"
+    # without the dashes, which all options have, and which would make unlike words look alike
+    remedy = _instead_of_options(command, [word.lstrip("-") for word in typed])
+    return UsageError(f"{kind} {' '.join(typed)}", remedy=remedy or see_help(command))
+
+
+def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
+    """What to type instead of unknown options; None where nothing is near."""
+    texts = help_texts()
+    flags = [option.flag.removeprefix("--") for option in options_of(command)]
+    flags += ["json", "help"]
+    first = names[0]
+    if first in texts.instead:
+        return texts.instead[first]
+    if first in texts.stated and "set" in flags:
+        return texts.stated[first]
+    if first in texts.stated or first in ("machine", "gpu", "set"):
+        return texts.judges_machines.get(command)
+    guesses: list[str] = []
+    for name in names:
+        guess = meant(name, texts.options, flags) or nearest(name, flags)
+        if guess is not None and f"--{guess}" not in guesses:
+            guesses.append(f"--{guess}")
+    return f"did you mean {' '.join(guesses)}?" if guesses else None
+
+
+def unknown_choice(flag: str, typed: str, choices: Sequence[str]) -> UsageError:
+    """The error for a value that is none of the choices; `flag` is empty where it is a word."""
+    guess = _likely_choice(flag, typed.strip().lower(), choices)
+    place = f"{flag}: " if flag else ""
+    return UsageError(
+        f"{place}{typed!r} is not one of {', '.join(choices)}",
+        remedy=f"did you mean {guess}?" if guess else None,
+    )
+
+
+def _likely_choice(flag: str, word: str, choices: Sequence[str]) -> str | None:
+    """The likely choice with its option, or another option that has the word among its choices;
+    None where nothing is near.
+    """
+    if not word:
+        return None
+    from ..advice.listing import kind_meant
+
+    kind = kind_meant(word)
+    # `image` begins image-generation, and `generation` is a part of it
+    parts = [choice for choice in choices if f"-{word}" in f"-{canonical(choice)}"]
+    synonym = meant(word, help_texts().values, choices)
+    for guess in (synonym, kind, *parts, nearest(word, choices)):
+        if guess in choices:
+            return f"{flag} {guess}".strip()
+    if flag in _KINDS:
+        for other in _KINDS:
+            if kind in CHOICES[other]:
+                return f"{other} {kind}"
+    return None
+
+
+def missing_words(command: str) -> UsageError:
+    """The error for a command without the words that it needs, with an example."""
+    texts = help_texts()
+    first_line = texts.examples[command].split("\n")[0].strip()
+    # two spaces separate an example from its remark
+    example = first_line.partition("  ")[0]
+    return UsageError(texts.missing[command], remedy=f"for example `{example}`")

@@ -1,0 +1,211 @@
+"""What each command takes, as `specs/common/options.toml` declares it: its options and its words,
+in the order of `--help`. `parser.py` makes argparse's arguments of them, `completion.py` offers
+them to a shell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
+from ..core.records import Record
+from ..core.tables import shipped_table
+from ..core.templates import fill
+from ..core.units import (
+    parse_count,
+    parse_number,
+    parse_rate,
+    parse_seconds,
+    parse_size,
+    parse_tokens,
+    parse_whole,
+)
+from ..core.workload import FINETUNE_METHODS, FLAGS, KV_CACHE_TYPES, OPTIMIZERS, cache_type
+
+# the values of an option that the table does not list, for other modules own the list
+CHOICES: Mapping[str, Sequence[str]] = {
+    "--kv-cache": KV_CACHE_TYPES,
+    "--method": FINETUNE_METHODS,
+    "--optimizer": OPTIMIZERS,
+    "--modality": MODALITIES,
+    "--use": USES,
+    "--openness": OPENNESS,
+}
+# the field of a Workload, or of its Load, that an option states
+_FIELDS = {flag: field for field, flag in FLAGS.items()}
+# of the two figures in one text a Load is made
+_FIELDS["--tokens-per-day"] = "load"
+
+
+class Option(Record):
+    """One option of a command: a switch, or a flag with a value."""
+
+    # as it is typed: `("-v", "--verbose")`
+    names: tuple[str, ...]
+    help: str
+    # what stands for the value in the help; None makes the option a switch
+    metavar: str | None = None
+    # how the value is read: a key of `READERS`
+    type: str = "text"
+    # all the values there are; empty where any text may be one
+    choices: Sequence[str] = ()
+    # its value where it is not typed, unless `is_of_workload`
+    default: str | None = None
+    # its values, from all the times that it is typed, are a list
+    is_repeatable: bool = False
+    # one flag takes several values
+    is_list: bool = False
+    # what a switch states
+    states: bool = True
+
+    @property
+    def flag(self) -> str:
+        """Its long name."""
+        return next(name for name in self.names if name.startswith("--"))
+
+    @property
+    def destination(self) -> str:
+        """The attribute of the parsed options that holds its value."""
+        return _FIELDS.get(self.flag, self.flag[2:].replace("-", "_"))
+
+    @property
+    def is_of_workload(self) -> bool:
+        """Whether it states a field of a Workload or Load, which know their defaults themselves."""
+        return self.flag in _FIELDS
+
+    def read(self, text: str) -> object:
+        """The value that the text states. Raises `ValueError` with what is wrong."""
+        if not text.strip():
+            raise ValueError(f"expected a value, got {text!r}")
+        if "\0" in text:
+            raise ValueError(f"{text!r} contains a NUL byte")
+        return READERS[self.type](text)
+
+
+class Positional(Record):
+    """A word of a command that is no option, or several words."""
+
+    name: str
+    help: str
+    metavar: str
+    choices: Sequence[str] = ()
+    default: str | None = None
+    is_list: bool = False
+    # of a list; None: any number
+    most: int | None = None
+    is_optional: bool = False
+
+
+@cache
+def options_of(command: str) -> tuple[Option, ...]:
+    """The options of a command, in the order of its help."""
+    table = _options_table()
+    options: list[Option] = []
+    for typed in _names_taken(table, command):
+        names = tuple(typed.split("/"))
+        flag = next(name for name in names if name.startswith("--"))
+        if flag == "--format":
+            options.append(_format_option(command))
+            continue
+        row = table.option[flag]
+        choices: Sequence[str] = row.get("choices") or CHOICES.get(flag, ())
+        shown = fill(row["help"], {"choices": ", ".join(choices)})
+        options.append(Option(names=names, **{**row, "help": shown, "choices": choices}))
+    return tuple(options)
+
+
+def positionals_of(command: str) -> list[Positional]:
+    """The words of a command, in the order in which they are typed."""
+    rows = _options_table().words[command]
+    return [Positional(name=name, **row) for name, row in rows.items()]
+
+
+def usage_of(command: str) -> str:
+    """How the words of a command are typed: `MODEL…`."""
+    return _options_table().usage[command]
+
+
+def formats_of(command: str) -> Sequence[str]:
+    """The values of --format; none where the command has no such option, or that of an audit."""
+    return ("text", "json", *_options_table().formats.get(command, ()))
+
+
+def common_flags() -> frozenset[str]:
+    """The options that most questions need."""
+    return frozenset(_options_table().common.split())
+
+
+class _OptionsTable(Record):
+    """`specs/common/options.toml`, whose comments explain each table."""
+
+    schema: int
+    common: str
+    taken: Mapping[str, str]
+    groups: Mapping[str, str]
+    formats: Mapping[str, Sequence[str]]
+    usage: Mapping[str, str]
+    words: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    option: Mapping[str, Mapping[str, Any]]
+
+
+def _options_table() -> _OptionsTable:
+    return _OptionsTable(**shipped_table("options"))
+
+
+def _names_taken(table: _OptionsTable, command: str) -> Iterator[str]:
+    """The options that a command takes, those of a group one by one; `/` is between names."""
+    for word in table.taken[command].split():
+        if word in table.groups:
+            yield from table.groups[word].split()
+        else:
+            yield word
+
+
+def _format_option(command: str) -> Option:
+    """`--format`, with the formats of the command; an audit writes several at once."""
+    names = ("--format",)
+    if command == "audit":
+        from ..reports.audit_formats import FORMATS
+
+        listed = ", ".join(FORMATS)
+        shown = f"{listed} (--json for short); =FILE writes it there"
+        return Option(names=names, help=shown, metavar="NAME[=FILE]", is_repeatable=True)
+    formats = formats_of(command)
+    shown = f"{', '.join(formats)} (--json for short)"
+    return Option(names=names, help=shown, metavar="NAME", choices=formats, default="text")
+
+
+def _day(text: str) -> str:
+    """A day of the calendar, as policies write it. Raises `ValueError`."""
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text!r} is no day: write YYYY-MM-DD") from None
+
+
+def _rows(text: str) -> int:
+    """A number of rows to show. Raises `ValueError`."""
+    rows = parse_whole(text)
+    if rows < 1:
+        raise ValueError(f"must be at least 1, not {rows}")
+    return rows
+
+
+# by the `type` of an option in the table; each raises `ValueError` with what is wrong
+READERS: Mapping[str, Callable[[str], object]] = {
+    "text": str,
+    "tokens": parse_tokens,
+    "size": parse_size,
+    "day": _day,
+    "rows": _rows,
+    "cache": cache_type,
+    "count": parse_count,
+    "number": parse_number,
+    "rate": parse_rate,
+    "seconds": parse_seconds,
+    "whole": parse_whole,
+}
