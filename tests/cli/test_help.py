@@ -1,4 +1,4 @@
-"""The help screens fit the terminal they are read on."""
+"""The help screens name all that a command takes, and fit the terminal they are read on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import pytest
 
 from selfhost.cli import COMMANDS
 from selfhost.cli.main import main
+from selfhost.cli.options import options_of, positionals_of
+from selfhost.cli.parser import help_of
 
 
 @pytest.mark.parametrize(
@@ -17,3 +19,31 @@ def test_no_line_is_wider_than_80_columns(
     """A colon alone stood on a line of its own."""
     assert main(words) == 0
     assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_option_and_word_is_explained(command: str) -> None:
+    """The first words of each explanation, for argparse breaks the lines."""
+    shown = " ".join(help_of(command).split())
+    for option in options_of(command):
+        for name in option.names:
+            assert f" {name}" in shown
+        assert " ".join(option.help.split()[:3]) in shown
+    for positional in positionals_of(command):
+        assert f" {positional.metavar} {positional.help}" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        pytest.param(["help"], "Can this machine run", id="all"),
+        pytest.param(["help", "nonsense"], "Can this machine run", id="no command"),
+        pytest.param(["help", "list"], "usage: selfhost list [OPTIONS] [WORD…]", id="one"),
+        pytest.param(["list", "-h"], "usage: selfhost list [OPTIONS] [WORD…]", id="short"),
+    ],
+)
+def test_help_is_asked_for_in_two_ways(
+    words: list[str], first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith(first)
