@@ -4,10 +4,9 @@ one thing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import pytest
 from hypothesis import strategies as st
 
 from selfhost import api
@@ -225,35 +224,43 @@ def of_llama_cpp(architecture: str, **changes: Any) -> Verdict:
     return api.check("mistral-7b", machine=machine.replace(**changes))
 
 
-# (outcome, code) -> the situation of that cell
-Cells = Mapping[tuple[str, str], tuple[Question, Machine]]
+class Situation(NamedTuple):
+    """A question about a machine, and the finding that the contract gives it."""
+
+    outcome: str
+    code: str
+    asked: Question = question()
+    machine: Machine = MACHINE
+
+    @property
+    def id(self) -> str:
+        return f"{self.outcome}-{self.code}"
+
+    @property
+    def check(self) -> str:
+        """Reason codes begin with the name of their check."""
+        return self.code.partition("-")[0]
 
 
-def at(asked: Question | None = None, machine: Machine = MACHINE) -> tuple[Question, Machine]:
-    return asked or question(), machine
+def assert_found(situation: Situation) -> None:
+    """The check finds what the contract says; where it warns or fails the user can do something."""
+    finding = found(situation.check, situation.asked, situation.machine)
+    assert (finding.outcome.value, finding.code) == (situation.outcome, situation.code)
+    assert finding.reason.endswith(".")
+    is_final = finding.code in ("weights-closed", "license-forbids")
+    if finding.outcome in (Outcome.WARN, Outcome.FAIL) and not is_final:
+        assert finding.remedy
 
 
-def cell_tests(
-    check: str, cells: Cells, outcomes: Iterable[str] = tuple(Outcome)
-) -> tuple[Callable[[tuple[str, str]], None], Callable[[], None]]:
-    """Two tests of a row of the contract, of which `cells` has a situation for each outcome and code."""
+def check_of(situations: Sequence[Situation]) -> str:
+    """The check that these situations are of, all of them."""
+    (check,) = {situation.check for situation in situations}
+    return check
 
-    @pytest.mark.parametrize("cell", cells, ids="-".join)
-    def test_cell(cell: tuple[str, str]) -> None:
-        """Each situation gives the outcome of its cell; where it warns or fails the user can do something."""
-        outcome, code = cell
-        finding = found(check, *cells[cell])
-        assert (finding.check, finding.outcome.value, finding.code) == (check, outcome, code)
-        assert finding.reason.endswith(".")
-        if outcome in ("warn", "fail") and code not in ("weights-closed", "license-forbids"):
-            assert finding.remedy
 
-    def test_every_code_is_walked() -> None:
-        """The list of reason codes is closed: the table reaches each of this check, and its outcomes."""
-        codes = shipped_table("findings")["codes"]
-        apart = {code for _, code in cells} ^ {key for key in codes if key.startswith(f"{check}-")}
-        assert not apart, f"codes without a situation, or not in findings.toml: {apart}"
-        apart = {outcome for outcome, _ in cells} ^ {*map(str, outcomes)}
-        assert not apart, f"without a situation: {apart}; if never reached: cell_tests(…, outcomes)"
-
-    return test_cell, test_every_code_is_walked
+def assert_complete(situations: Sequence[Situation]) -> None:
+    """They reach every outcome, and every code that findings.toml lists for their check."""
+    prefix = f"{check_of(situations)}-"
+    codes = {code for code in shipped_table("findings")["codes"] if code.startswith(prefix)}
+    assert {situation.code for situation in situations} == codes
+    assert {situation.outcome for situation in situations} == set(Outcome)

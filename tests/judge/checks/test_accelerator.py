@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from helpers.cases import case_id
 from judge.small import (
     BIG,
     FP8_ONLY,
@@ -14,9 +15,9 @@ from judge.small import (
     MAC,
     MACHINE,
     WORK,
-    Cells,
-    at,
-    cell_tests,
+    Situation,
+    assert_complete,
+    assert_found,
     finding_of,
     found,
     needs_of,
@@ -53,41 +54,63 @@ def with_gpu(gib: float, free: float | None = None) -> Machine:
     return MACHINE.replace(accelerators=(card,))
 
 
-CELLS: Cells = {
-    ("pass", "accelerator-not-needed"): at(),
-    ("pass", "accelerator-fits"): at(machine=MACHINE.replace(accelerators=(GPU,))),
-    ("warn", "accelerator-not-now"): at(
+SITUATIONS = [
+    Situation("pass", "accelerator-not-needed"),
+    Situation("pass", "accelerator-fits", machine=MACHINE.replace(accelerators=(GPU,))),
+    Situation(
+        "warn",
+        "accelerator-not-now",
         question(needs=needs_of(17 * GIB, 18 * GIB)),
         MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),)),
     ),
-    ("warn", "accelerator-partly"): at(
-        question(needs=needs_of(27 * GIB, 28 * GIB)), MACHINE.replace(accelerators=(GPU,))
+    Situation(
+        "warn",
+        "accelerator-partly",
+        question(needs=needs_of(27 * GIB, 28 * GIB)),
+        MACHINE.replace(accelerators=(GPU,)),
     ),
-    ("warn", "accelerator-tight"): at(  # likely 20 GiB, at most 25, on a GPU that gives 22
+    # likely 20 GiB, at most 25, on a GPU that gives 22
+    Situation(
+        "warn",
+        "accelerator-tight",
         training().replace(needs=needs_of(15 * GIB, 25 * GIB, disk=40 * GB)),
         MACHINE.replace(accelerators=(GPU,)),
     ),
-    ("warn", "accelerator-lean"): at(in_vllm(), with_gpu(18.75)),
-    ("unknown", "accelerator-close"): at(in_vllm(), with_gpu(17.25)),
-    ("unknown", "accelerator-unread"): at(
+    Situation("warn", "accelerator-lean", in_vllm(), with_gpu(18.75)),
+    Situation("unknown", "accelerator-close", in_vllm(), with_gpu(17.25)),
+    Situation(
+        "unknown",
+        "accelerator-unread",
         BIG,
         MACHINE.replace(
             accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)
         ),
     ),
-    ("fail", "accelerator-missing"): at(question(runtime=GPU_ONLY)),
-    ("fail", "accelerator-too-small"): at(
+    Situation("fail", "accelerator-missing", question(runtime=GPU_ONLY)),
+    Situation(
+        "fail",
+        "accelerator-too-small",
         question(runtime=GPU_ONLY, needs=needs_of(500 * GIB, 501 * GIB)),
         MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=2 * GIB),)),
     ),
-    ("fail", "accelerator-unsuitable"): at(
+    Situation(
+        "fail",
+        "accelerator-unsuitable",
         question(workload=WORK.replace(quantization="fp8"), runtime=FP8_ONLY),
         MACHINE.replace(accelerators=(GPU.replace(compute_capability="7.0"),)),
     ),
-}
+]
 
 
-test_cell, test_every_cell_and_every_code_is_walked = cell_tests("accelerator", CELLS)
+@pytest.mark.parametrize("situation", SITUATIONS, ids=case_id)
+def test_a_situation_gets_the_finding_of_the_contract(situation: Situation) -> None:
+    """Its outcome and its code, and something to do about it where it warns or fails."""
+    assert_found(situation)
+
+
+def test_every_code_of_accelerator_is_reached() -> None:
+    """The list of reason codes is closed: a situation reaches each of them, and each outcome."""
+    assert_complete(SITUATIONS)
 
 
 @pytest.mark.parametrize(

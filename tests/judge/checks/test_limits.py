@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.cases import case_id
 from helpers.paths import RECORDS
 from judge.small import (
     BIG,
@@ -17,10 +18,11 @@ from judge.small import (
     SPEC,
     T5,
     WORK,
-    Cells,
+    Situation,
     arch,
-    at,
-    cell_tests,
+    assert_complete,
+    assert_found,
+    check_of,
     finding_of,
     found,
     needs_of,
@@ -43,7 +45,7 @@ from selfhost.machine.record import Machine
 from selfhost.needs.records import How, stated_range, unread
 
 
-def heard(audio_seconds: int, longest_seconds: int | None = None) -> tuple[Question, Machine]:
+def heard(audio_seconds: int, longest_seconds: int | None = None) -> Question:
     """Of a model that hears, by what is stated of recordings beside its memory."""
     spec = SPEC.replace(
         modality="speech",
@@ -51,31 +53,34 @@ def heard(audio_seconds: int, longest_seconds: int | None = None) -> tuple[Quest
         needs=StatedNeeds(low_bytes=10**9, high_bytes=2 * 10**9, longest_seconds=longest_seconds),
     )
     asked = WORK.replace(context_tokens=None, audio_seconds=audio_seconds)
-    return at(question(spec=spec, workload=asked))
+    return question(spec=spec, workload=asked)
 
 
-CONTEXT_CELLS: Cells = {
-    ("pass", "context-trained"): at(),
-    ("warn", "context-scaled"): at(
+CONTEXT = [
+    Situation("pass", "context-trained"),
+    Situation(
+        "warn",
+        "context-scaled",
         question(
             spec=SPEC.replace(architecture=arch(scaled_context_tokens=131072)),
             workload=WORK.replace(context_tokens=65536),
             context_asked=True,
-        )
+        ),
     ),
-    ("warn", "context-untrained"): at(
-        question(row=T5, workload=WORK.replace(context_tokens=65537), context_asked=True)
+    Situation(
+        "warn",
+        "context-untrained",
+        question(row=T5, workload=WORK.replace(context_tokens=65537), context_asked=True),
     ),
-    ("unknown", "context-not-known"): at(
-        question(spec=SPEC.replace(architecture=arch(context_tokens=None)), context_asked=True)
+    Situation(
+        "unknown",
+        "context-not-known",
+        question(spec=SPEC.replace(architecture=arch(context_tokens=None)), context_asked=True),
     ),
-    ("warn", "context-unmeasured"): heard(3600),
-    ("fail", "context-recording-too-long"): heard(3600, longest_seconds=1800),
-    ("fail", "context-too-long"): at(work(context_tokens=65536)),
-}
-
-
-test_context_cell, test_every_context_cell_and_code_is_walked = cell_tests("context", CONTEXT_CELLS)
+    Situation("warn", "context-unmeasured", heard(3600)),
+    Situation("fail", "context-recording-too-long", heard(3600, longest_seconds=1800)),
+    Situation("fail", "context-too-long", work(context_tokens=65536)),
+]
 
 
 @pytest.mark.parametrize(
@@ -104,25 +109,28 @@ def test_a_context_is_one_of_what_reads_texts(
     assert reads_context(spec) is has_context
 
 
-DISK_CELLS: Cells = {
-    ("pass", "disk-fits"): at(),
-    ("pass", "disk-nothing-missing"): at(
-        question(local_files=True), with_disk(free_bytes=0, writable=False)
+DISK = [
+    Situation("pass", "disk-fits"),
+    Situation(
+        "pass",
+        "disk-nothing-missing",
+        question(local_files=True),
+        with_disk(free_bytes=0, writable=False),
     ),
-    ("warn", "disk-tight"): at(machine=with_disk(free_bytes=5 * GB)),
-    ("warn", "disk-slow-or-volatile"): at(machine=with_disk(filesystem="tmpfs")),
-    ("warn", "disk-assumed"): at(machine=MACHINE.replace(disks=None, assumed=("disks",))),
-    ("unknown", "disk-unread"): at(machine=with_disk(free_bytes=None)),
-    ("unknown", "disk-size-not-known"): at(question(needs=needs_of(disk=None))),
-    ("fail", "disk-too-small"): at(machine=with_disk(free_bytes=4 * GB - 1)),
-    ("fail", "disk-not-writable"): at(machine=with_disk(writable=False)),
-    ("fail", "disk-file-too-large"): at(
-        question(needs=needs_of(disk=2**32)), with_disk(filesystem="vfat")
+    Situation("warn", "disk-tight", machine=with_disk(free_bytes=5 * GB)),
+    Situation("warn", "disk-slow-or-volatile", machine=with_disk(filesystem="tmpfs")),
+    Situation("warn", "disk-assumed", machine=MACHINE.replace(disks=None, assumed=("disks",))),
+    Situation("unknown", "disk-unread", machine=with_disk(free_bytes=None)),
+    Situation("unknown", "disk-size-not-known", question(needs=needs_of(disk=None))),
+    Situation("fail", "disk-too-small", machine=with_disk(free_bytes=4 * GB - 1)),
+    Situation("fail", "disk-not-writable", machine=with_disk(writable=False)),
+    Situation(
+        "fail",
+        "disk-file-too-large",
+        question(needs=needs_of(disk=2**32)),
+        with_disk(filesystem="vfat"),
     ),
-}
-
-
-test_disk_cell, test_every_disk_cell_and_code_is_walked = cell_tests("disk", DISK_CELLS)
+]
 
 
 @given(need=sizes, more=st.integers(0, 64), free=sizes)
@@ -263,25 +271,42 @@ def test_a_faster_machine_is_never_judged_worse(
     assert fast.severity <= slow.severity
 
 
-CELLS: Cells = {
-    ("pass", "memory-fits"): at(),
-    ("pass", "memory-tight"): at(
-        question(needs=needs_of(14 * GIB, 14 * GIB)), MACHINE.replace(scope="host", planning=True)
+MEMORY = [
+    Situation("pass", "memory-fits"),
+    Situation(
+        "pass",
+        "memory-tight",
+        question(needs=needs_of(14 * GIB, 14 * GIB)),
+        MACHINE.replace(scope="host", planning=True),
     ),
-    ("warn", "memory-not-now"): at(machine=MACHINE.replace(memory_available_bytes=2 * GIB)),
-    ("unknown", "memory-close"): at(question(needs=needs_of(14 * GIB, 16 * GIB))),
-    ("unknown", "memory-unread"): at(
-        machine=MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)
+    Situation("warn", "memory-not-now", machine=MACHINE.replace(memory_available_bytes=2 * GIB)),
+    Situation("unknown", "memory-close", question(needs=needs_of(14 * GIB, 16 * GIB))),
+    Situation(
+        "unknown",
+        "memory-unread",
+        machine=MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None),
     ),
-    ("unknown", "memory-assumed"): at(
-        BIG, MACHINE.replace(planning=True, assumed=("memory_total_bytes",))
+    Situation(
+        "unknown",
+        "memory-assumed",
+        BIG,
+        MACHINE.replace(planning=True, assumed=("memory_total_bytes",)),
     ),
-    ("unknown", "memory-need-not-known"): at(question(needs=UNSIZED)),
-    ("fail", "memory-too-small"): at(BIG),
-}
+    Situation("unknown", "memory-need-not-known", question(needs=UNSIZED)),
+    Situation("fail", "memory-too-small", BIG),
+]
 
 
-test_cell, test_every_cell_and_every_code_is_walked = cell_tests("memory", CELLS)
+@pytest.mark.parametrize("situation", [*CONTEXT, *DISK, *MEMORY], ids=case_id)
+def test_a_situation_gets_the_finding_of_the_contract(situation: Situation) -> None:
+    """Its outcome and its code, and something to do about it where it warns or fails."""
+    assert_found(situation)
+
+
+@pytest.mark.parametrize("situations", [CONTEXT, DISK, MEMORY], ids=check_of)
+def test_every_code_of_a_check_is_reached(situations: list[Situation]) -> None:
+    """The list of reason codes is closed: a situation reaches each of them, and each outcome."""
+    assert_complete(situations)
 
 
 @pytest.mark.parametrize(

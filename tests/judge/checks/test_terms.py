@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.cases import case_id
 from judge.small import (
     BIG,
     CLOSED,
@@ -13,9 +14,10 @@ from judge.small import (
     RUNTIME,
     SPEC,
     WORK,
-    Cells,
-    at,
-    cell_tests,
+    Situation,
+    assert_complete,
+    assert_found,
+    check_of,
     finding_of,
     found,
     needs_of,
@@ -50,20 +52,19 @@ def own(id: str = "LicenseRef-X", use: str = "yes", *conditions: str) -> License
     return License(id=id, commercial_use=use, conditions=conditions)
 
 
-LICENSE: Cells = {
-    ("pass", "license-allows"): at(work(commercial=True)),
-    ("warn", "license-conditional"): at(
-        under(own("LicenseRef-X", "conditional", "under 700 million users"))
+LICENSE = [
+    Situation("pass", "license-allows", work(commercial=True)),
+    Situation(
+        "warn",
+        "license-conditional",
+        under(own("LicenseRef-X", "conditional", "under 700 million users")),
     ),
-    ("warn", "license-assumed"): at(under(own(), UNCONFIRMED, commercial=True)),
-    ("unknown", "license-not-known"): at(under(None, commercial=True)),
-    ("unknown", "license-unconfirmed"): at(under(own(use="no"), UNCONFIRMED, commercial=True)),
-    ("fail", "license-not-accepted"): at(work(license="MIT")),
-    ("fail", "license-forbids"): at(under(own("CC-BY-NC-4.0", "no"), commercial=True)),
-}
-
-
-test_cell_of_license, test_every_code_of_license = cell_tests("license", LICENSE)
+    Situation("warn", "license-assumed", under(own(), UNCONFIRMED, commercial=True)),
+    Situation("unknown", "license-not-known", under(None, commercial=True)),
+    Situation("unknown", "license-unconfirmed", under(own(use="no"), UNCONFIRMED, commercial=True)),
+    Situation("fail", "license-not-accepted", work(license="MIT")),
+    Situation("fail", "license-forbids", under(own("CC-BY-NC-4.0", "no"), commercial=True)),
+]
 
 
 # the tag of the repository says which license it is, nobody read what it allows
@@ -98,41 +99,41 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
 
 
 PARTLY = Openness(weights="published", training_data="partial", paper="published")
-OPENNESS: Cells = {
-    ("pass", "openness-open"): at(work(modify=True)),
-    ("warn", "openness-assumed"): at(under(SPEC.license, UNCONFIRMED, modify=True)),
-    ("warn", "openness-partly"): at(
-        question(spec=SPEC.replace(openness=PARTLY), workload=WORK.replace(auditable=True))
+OPENNESS = [
+    Situation("pass", "openness-open", work(modify=True)),
+    Situation("warn", "openness-assumed", under(SPEC.license, UNCONFIRMED, modify=True)),
+    Situation(
+        "warn",
+        "openness-partly",
+        question(spec=SPEC.replace(openness=PARTLY), workload=WORK.replace(auditable=True)),
     ),
-    ("unknown", "openness-not-known"): at(work(auditable=True)),
-    ("fail", "openness-closed"): at(
-        question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True))
+    Situation("unknown", "openness-not-known", work(auditable=True)),
+    Situation(
+        "fail",
+        "openness-closed",
+        question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True)),
     ),
-}
-
-
-test_cell_of_openness, test_every_code_of_openness = cell_tests("openness", OPENNESS)
+]
 
 
 # read from a config.json, without weights beside it
 LONE_CONFIG = SPEC.replace(openness=Openness(), gated=None, origin="m/config.json")
 
-WEIGHTS: Cells = {
-    ("pass", "weights-published"): at(),
-    ("pass", "weights-here"): at(question(local_files=True)),
-    ("pass", "weights-stated"): at(
-        spec(openness=Openness(), architecture=None, needs=StatedNeeds(low_bytes=1, high_bytes=2))
+WEIGHTS = [
+    Situation("pass", "weights-published"),
+    Situation("pass", "weights-here", question(local_files=True)),
+    Situation(
+        "pass",
+        "weights-stated",
+        spec(openness=Openness(), architecture=None, needs=StatedNeeds(low_bytes=1, high_bytes=2)),
     ),
-    ("warn", "weights-gated"): at(spec(gated=True)),
-    ("warn", "weights-unsafe"): at(spec(safety=Safety(formats=("pickle",)))),
-    ("warn", "weights-partial"): at(spec(openness=Openness(weights="partial"))),
-    ("warn", "weights-yours"): at(question(spec=LONE_CONFIG)),
-    ("unknown", "weights-not-known"): at(spec(openness=Openness())),
-    ("fail", "weights-closed"): at(question(spec=CLOSED, needs=None)),
-}
-
-
-test_cell_of_weights, test_every_code_of_weights = cell_tests("weights", WEIGHTS)
+    Situation("warn", "weights-gated", spec(gated=True)),
+    Situation("warn", "weights-unsafe", spec(safety=Safety(formats=("pickle",)))),
+    Situation("warn", "weights-partial", spec(openness=Openness(weights="partial"))),
+    Situation("warn", "weights-yours", question(spec=LONE_CONFIG)),
+    Situation("unknown", "weights-not-known", spec(openness=Openness())),
+    Situation("fail", "weights-closed", question(spec=CLOSED, needs=None)),
+]
 
 
 def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
@@ -145,31 +146,30 @@ def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     assert found("weights", own).outcome == "unknown"
 
 
-RUNTIME_CELLS: Cells = {
-    ("pass", "runtime-present"): at(),
-    ("pass", "runtime-any"): at(question(runtime=None)),
-    ("pass", "runtime-not-installed"): at(machine=MACHINE.replace(runtimes=())),
-    ("pass", "runtime-not-searched"): at(machine=MACHINE.replace(runtimes=None)),
-    ("warn", "runtime-too-old"): at(
+RUNTIMES = [
+    Situation("pass", "runtime-present"),
+    Situation("pass", "runtime-any", question(runtime=None)),
+    Situation("pass", "runtime-not-installed", machine=MACHINE.replace(runtimes=())),
+    Situation("pass", "runtime-not-searched", machine=MACHINE.replace(runtimes=None)),
+    Situation(
+        "warn",
+        "runtime-too-old",
         question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
         MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
     ),
-    ("warn", "runtime-unfamiliar"): at(question(unfamiliar="zorglub", local_files=True)),
-    ("warn", "runtime-other-byte-order"): at(
+    Situation("warn", "runtime-unfamiliar", question(unfamiliar="zorglub", local_files=True)),
+    Situation(
+        "warn",
+        "runtime-other-byte-order",
         question(
             runtime=RUNTIME.replace(systems=("linux-s390x",), big_endian_systems=("linux-s390x",))
         ),
         MACHINE.replace(architecture="s390x"),
     ),
-    ("fail", "runtime-cannot-load"): at(question(why_not_loaded="It does not.")),
-    ("unknown", "runtime-untold"): at(question(why_not_loaded="Nobody says.", is_untold=True)),
-    ("fail", "runtime-no-build"): at(machine=MACHINE.replace(system="windows")),
-}
-
-
-test_cell_of_runtime, test_every_code_of_runtime = cell_tests(
-    "runtime", RUNTIME_CELLS, outcomes=("pass", "warn", "unknown", "fail")
-)
+    Situation("fail", "runtime-cannot-load", question(why_not_loaded="It does not.")),
+    Situation("unknown", "runtime-untold", question(why_not_loaded="Nobody says.", is_untold=True)),
+    Situation("fail", "runtime-no-build", machine=MACHINE.replace(system="windows")),
+]
 
 
 def test_a_mainframe_loads_big_endian_files_alone() -> None:
@@ -213,21 +213,34 @@ def test_a_runtime_from_before_the_architecture_is_too_old(
     assert found("runtime", own, machine).code != "runtime-too-old"
 
 
-CPU: Cells = {
-    ("pass", "cpu-suits"): at(),
-    ("warn", "cpu-slow"): at(machine=MACHINE.replace(instruction_sets=("sse4_2",))),
-    ("warn", "cpu-crashes"): at(
+CPU = [
+    Situation("pass", "cpu-suits"),
+    Situation("warn", "cpu-slow", machine=MACHINE.replace(instruction_sets=("sse4_2",))),
+    Situation(
+        "warn",
+        "cpu-crashes",
         question(runtime=Catalogue.open().runtime("llama.cpp")),
         machine=MACHINE.replace(instruction_sets=("sse4_2", "avx2", "fma", "f16c", "amx_int8")),
     ),
-    ("warn", "cpu-assumed"): at(machine=MACHINE.replace(assumed=("instruction_sets",))),
-    ("unknown", "cpu-unread"): at(machine=MACHINE.replace(instruction_sets=None)),
-    ("fail", "cpu-lacks-instructions"): at(machine=MACHINE.replace(instruction_sets=("avx2",))),
-    ("fail", "cpu-no-build"): at(machine=MACHINE.replace(architecture="riscv64", runtimes=())),
-}
+    Situation("warn", "cpu-assumed", machine=MACHINE.replace(assumed=("instruction_sets",))),
+    Situation("unknown", "cpu-unread", machine=MACHINE.replace(instruction_sets=None)),
+    Situation(
+        "fail", "cpu-lacks-instructions", machine=MACHINE.replace(instruction_sets=("avx2",))
+    ),
+    Situation("fail", "cpu-no-build", machine=MACHINE.replace(architecture="riscv64", runtimes=())),
+]
 
 
-test_cell_of_cpu, test_every_code_of_cpu = cell_tests("cpu", CPU)
+@pytest.mark.parametrize("situation", [*LICENSE, *OPENNESS, *WEIGHTS, *RUNTIMES, *CPU], ids=case_id)
+def test_a_situation_gets_the_finding_of_the_contract(situation: Situation) -> None:
+    """Its outcome and its code, and something to do about it where it warns or fails."""
+    assert_found(situation)
+
+
+@pytest.mark.parametrize("situations", [LICENSE, OPENNESS, WEIGHTS, RUNTIMES, CPU], ids=check_of)
+def test_every_code_of_a_check_is_reached(situations: list[Situation]) -> None:
+    """The list of reason codes is closed: a situation reaches each of them, and each outcome."""
+    assert_complete(situations)
 
 
 def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing() -> None:
