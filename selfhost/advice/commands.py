@@ -135,7 +135,10 @@ def _values_of(launch: Launch) -> dict[str, str | None]:
         name: _fill(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
         for name in BLANKS
     }
-    return values | words
+    both = values | words
+    # what a pipeline is given has places of these words, too
+    both["input"] = _fill(both["input"] or "", both) or None
+    return both
 
 
 def _values_of_model(launch: Launch) -> dict[str, object]:
