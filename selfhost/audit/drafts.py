@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
 from ..core import units
 from ..core.files import Unreadable
@@ -43,12 +43,16 @@ NOT_JUDGED = " is not judged: "
 SOME_HOME = "/home/user"
 
 
+# an object of JSON, of which nothing is known but that its keys are texts
+Answer = Mapping[str, object]
+
+
 class Entry:
     """A record of many: its value, or its `fault`; its `line`, or its `place` in a list, `[1]`."""
 
     def __init__(
         self,
-        value: Any = None,
+        value: object = None,
         *,
         line: int | None = None,
         fault: Unreadable | None = None,
@@ -63,8 +67,15 @@ def table_of(system: str) -> Mapping[str, Any]:
     return table
 
 
-# an accelerator, as records have it
-Card = dict[str, Any]
+class Card(TypedDict):
+    """An accelerator, as machine records have it; None for what its system does not state."""
+
+    vendor: str
+    name: str
+    memory_total_bytes: int | None
+    memory_free_bytes: int | None
+    unified: bool | None
+    driver: str | None
 
 
 class MachineDraft:
@@ -77,7 +88,7 @@ class MachineDraft:
         self.assumed: list[str] = []
         self._lacks: dict[str, tuple[str, str | None]] = {}
 
-    def put(self, fact: str, value: Any, source: str) -> None:
+    def put(self, fact: str, value: object, source: str) -> None:
         """State a fact; None, which the answer does not hold, changes nothing."""
         if value is not None:
             self.values[fact] = value
@@ -91,7 +102,7 @@ class MachineDraft:
         for fact in facts.split():
             self._lacks.setdefault(fact, (reason, remedy))
 
-    def read_rows(self, answer: Any) -> None:
+    def read_rows(self, answer: object) -> None:
         """State the facts of the system's rows, each by its first row that the answer states."""
         for fact, path, note, unit in self.table["rows"]:
             stated = value_at(answer, *path.split("/"))
@@ -105,7 +116,7 @@ class MachineDraft:
                 self.lacks(fact, reason, remedy)
             self.put(fact, value, source)
 
-    def put_cloud_type(self, name: Any) -> None:
+    def put_cloud_type(self, name: object) -> None:
         """State the processor of the type that a cloud rents, where it has a row."""
         typed = plain(name, 60)
         machine = None if typed is None else _rented(typed)
@@ -117,7 +128,7 @@ class MachineDraft:
         if "cpu_model" in machine.assumed:
             self.assumed.append("cpu_model")
 
-    def put_home(self, volumes: Iterable[Sequence[Any]], home: str, source: str) -> None:
+    def put_home(self, volumes: Iterable[Sequence[object]], home: str, source: str) -> None:
         """State the places in the home folder where runtimes store models: all on the volume (mount
         point, free and whole bytes, kind of file system) with the longest mount point above it.
         `source` is a template with `mount` for that.
@@ -152,7 +163,7 @@ class MachineDraft:
         cards = cards[:MOST_CARDS]
         self.put("accelerators", list(cards), source)
         for part, reason in _NOT_STATED.items():
-            if any(card[part] is None for card in cards):
+            if any(card.get(part) is None for card in cards):
                 self.lacks(f"accelerators.{part}", reason, remedy)
         unclear = [card["name"] for card in cards if card["unified"] is None]
         if unclear:
@@ -198,14 +209,14 @@ def _rented(name: str) -> Machine | None:
     return rented[0] if rented is not None and rented[0].scope == "vm" else None
 
 
-def plain(value: Any, length: int = MAX_LABEL) -> str | None:
+def plain(value: object, length: int = MAX_LABEL) -> str | None:
     """A text of an answer, cut, with nothing that controls a terminal; None for what is none."""
     if not isinstance(value, str):
         return None
     return shown(value[: 4 * length]).strip()[:length] or None
 
 
-def machine_name(*candidates: Any) -> str | None:
+def machine_name(*candidates: object) -> str | None:
     """The first that names a machine; an address alone is no name, one made of it is."""
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
@@ -215,7 +226,7 @@ def machine_name(*candidates: Any) -> str | None:
     return None
 
 
-def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
+def labels(prefix: str, pairs: Answer) -> dict[str, str]:
     """Labels as `prefix.key`, at most MAX_LABELS of MAX_LABEL characters; none that is private."""
     kept: dict[str, str] = {}
     private = expression("systems", "private")
@@ -229,7 +240,7 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
     return kept
 
 
-def _label_text(value: Any) -> str | None:
+def _label_text(value: object) -> str | None:
     """The value of a label as one line; items of a list with commas between them."""
     if not isinstance(value, list | tuple):
         return plain(value)
@@ -246,7 +257,7 @@ _QUANTITY = {
 _NOUNS = {"bytes": "size of memory", "MiB": "size of memory", "cores": "number of cores"}
 
 
-def value_at(value: Any, *keys: str) -> Any:
+def value_at(value: object, *keys: str) -> object:
     """What lies below these keys; None where one is not there."""
     for key in keys:
         if not isinstance(value, Mapping):
@@ -255,16 +266,18 @@ def value_at(value: Any, *keys: str) -> Any:
     return value
 
 
-def rows_of(value: Any, *keys: str) -> list[Mapping[str, Any]]:
+def rows_of(value: object, *keys: str) -> list[Answer]:
     """The objects of a list below these keys, at most a thousand."""
     rows = value_at(value, *keys)
     return [row for row in rows[:1000] if isinstance(row, Mapping)] if type(rows) is list else []
 
 
-def _number(value: Any) -> int | float | None:
+def _number(value: object) -> int | float | None:
     """A number, also as text (`25276510208`, `2.5e+10`, `129520107Ki`); None for any other."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
     if not isinstance(value, str):
-        return value if type(value) in (int, float) else None
+        return None
     match = expression("systems", "number").fullmatch(value.strip()[:64])
     if match is None or match[2] not in _QUANTITY:
         return None
@@ -272,7 +285,9 @@ def _number(value: Any) -> int | float | None:
     return number * _QUANTITY[match[2]]
 
 
-def whole(value: Any, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES) -> int | None:
+def whole(
+    value: object, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES
+) -> int | None:
     """A whole number of units, as a number or as text; None for what is none, or beyond reason."""
     number = _number(value)
     if number is None or not abs(number) <= most:
@@ -281,17 +296,17 @@ def whole(value: Any, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYT
     return size if least <= size <= most else None
 
 
-def count(value: Any) -> int | None:
+def count(value: object) -> int | None:
     """How many of something there are: from 1 to a million."""
     return whole(value, least=1, most=1_000_000)
 
 
-def number_of_cards(value: Any) -> int:
+def number_of_cards(value: object) -> int:
     """How many cards a machine has: 0 where none is stated."""
     return min(count(value) or 0, MOST_CARDS)
 
 
-def _value_in_unit(stated: Any, unit: str, least: int) -> Any:
+def _value_in_unit(stated: object, unit: str, least: int) -> object:
     """None for what is none in that unit of `systems.toml`."""
     if unit in ("bytes", "MiB"):
         factor = units.MIB if unit == "MiB" else 1
@@ -327,7 +342,7 @@ _NOT_STATED = {
 
 
 def card_of(
-    name: str, total: int | None, free: int | None, driver: Any, *, is_part: bool = False
+    name: str, total: int | None, free: int | None, driver: object, *, is_part: bool = False
 ) -> Card:
     """An accelerator of NVIDIA's by its system's name; `is_part`: a slice of one, by MIG."""
     name, unified = _known_card(name)
@@ -368,7 +383,7 @@ class OutOfService(Unreadable):
     """A machine that its system calls down: a policy may leave it out."""
 
 
-def broken(value: Any, system: str, place: str) -> Entry:
+def broken(value: object, system: str, place: str) -> Entry:
     """The fault of an item that describes no machine: none goes missing without a word."""
     # what a string says may be nobody's business
     kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))

@@ -28,6 +28,7 @@ from .drafts import (
     MAX_NAME,
     NOT_JUDGED,
     SOME_HOME,
+    Answer,
     Card,
     Entry,
     MachineDraft,
@@ -49,7 +50,7 @@ from .drafts import (
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 
 
-def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
+def read_ansible(document: Answer, file: str) -> list[Entry] | None:
     """Facts as the module answers, or alone, with prefix or without; None where it is neither."""
     # the inventory's name, which a file of `--tree` has, goes before the host's own
     base, facts = os.path.basename(file), document.get("ansible_facts")
@@ -70,7 +71,7 @@ def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
     return None
 
 
-def _record_of_facts(answer: Mapping[str, Any], tree_name: str | None) -> dict[str, Any]:
+def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
     facts = {key.removeprefix("ansible_"): value for key, value in answer.items()}
     name = machine_name(tree_name, *map(facts.get, ("nodename", "fqdn", "hostname")))
     own = value_at(facts, "local", "selfhost")
@@ -104,7 +105,7 @@ def _record_of_facts(answer: Mapping[str, Any], tree_name: str | None) -> dict[s
     return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
 
 
-def _put_scope(machine: MachineDraft, facts: Mapping[str, Any]) -> None:
+def _put_scope(machine: MachineDraft, facts: Answer) -> None:
     role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
     if role == "guest" and kind in _CONTAINERS:
         machine.lacks(
@@ -123,10 +124,10 @@ _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERV
 _CARD = "DCGM_FI_DEV_FB_"
 _METRIC = re.compile(r"(?:node_|DCGM_)\w+", re.ASCII)
 # of one instance: by metric the labels and the value of each sample
-_Samples = dict[str, list[tuple[Mapping[str, Any], Any]]]
+_Samples = dict[str, list[tuple[Answer, list[object]]]]
 
 
-def read_prometheus(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
+def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     """The answer to an instant query as the HTTP API gives it; None where it is none."""
     if "errorType" in document:
         command = table_of("prometheus")["command"]
@@ -179,7 +180,7 @@ def _record_of_samples(samples: _Samples, name: str | None) -> dict[str, Any]:
     machine = MachineDraft("prometheus")
     rows = machine.table["rows"]
     # each CPU and each core has a series
-    stated: dict[str, Any] = {
+    stated: dict[str, object] = {
         "node_cpu_seconds_total": _count_values(samples, "node_cpu_seconds_total", "cpu")
         or _count_values(samples, "node_cpu_info", "cpu"),
         "node_cpu_cores": _count_values(samples, "node_cpu_info", "package", "core"),
@@ -231,7 +232,7 @@ def _count_values(samples: _Samples, metric: str, *keys: str) -> int | None:
 def _cards(samples: _Samples) -> list[Card]:
     """Each card, and each instance of a divided one, which itself is left out."""
     memory: dict[tuple[str, str], dict[str, int]] = {}
-    series_of: dict[tuple[str, str], Mapping[str, Any]] = {}
+    series_of: dict[tuple[str, str], Answer] = {}
     for what in ("FREE", "USED", "TOTAL", "RESERVED"):
         for series, (_, value) in samples.get(f"{_CARD}{what}", ()):
             size = whole(value, units.MIB)
@@ -257,8 +258,6 @@ def _cards(samples: _Samples) -> list[Card]:
     return cards
 
 
-Labels = Mapping[str, Any]
-
 _HOST, _ARCH = "kubernetes.io/hostname", "kubernetes.io/arch"
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
@@ -266,7 +265,7 @@ _GPU_DISCOVERY = "install the maker's GPU discovery, which labels nodes with the
 _IN_A_POD = "run `selfhost machine --format json` in a pod on the node"
 
 
-def read_kubernetes(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
+def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
     """Nodes of a list, one alone, or the labels of one; None where it is none of these."""
     items, kind = document.get("items"), document.get("kind")
     if isinstance(items, list) and (
@@ -289,14 +288,12 @@ def read_kubernetes(document: Mapping[str, Any], _file: str) -> list[Entry] | No
     return None
 
 
-def _is_node(item: Any) -> bool:
+def _is_node(item: object) -> bool:
     kind = value_at(item, "kind")
     return kind == "Node" or (kind is None and value_at(item, "status", "capacity") is not None)
 
 
-def _node(
-    node: Mapping[str, Any], place: str | None = None, sliced: set[str | None] | None = None
-) -> Entry:
+def _node(node: Answer, place: str | None = None, sliced: set[str | None] | None = None) -> Entry:
     all_labels = value_at(node, "metadata", "labels")
     all_labels = all_labels if isinstance(all_labels, Mapping) else {}
     name = machine_name(value_at(node, "metadata", "name"), all_labels.get(_HOST))
@@ -353,7 +350,7 @@ _NONE_OFFERED = (
 )
 
 
-def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) -> None:
+def _put_accelerators(machine: MachineDraft, all_labels: Answer, status: object) -> None:
     labelled = _labelled_cards(all_labels, status)
     cards = [card for _, offered, card in labelled for _ in range(offered)]
     missing = sum(number for number, _, _ in labelled) - len(cards)
@@ -372,7 +369,7 @@ def _put_accelerators(machine: MachineDraft, all_labels: Labels, status: Any) ->
         machine.put("accelerators", [], source)
 
 
-def _offered(number: int, resource: str, status: Any) -> int:
+def _offered(number: int, resource: str, status: object) -> int:
     """How many pods may get: an unhealthy device is in the capacity, and no longer allocatable."""
     devices, healthy = (value_at(status, each, resource) for each in ("capacity", "allocatable"))
     if devices is None or healthy is None:
@@ -382,7 +379,7 @@ def _offered(number: int, resource: str, status: Any) -> int:
     return number * min(number_of_cards(healthy), whole_number) // (whole_number or 1)
 
 
-def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[int, int, Card]]:
+def _labelled_cards(all_labels: Answer, status: object) -> list[tuple[int, int, Card]]:
     """Their number, how many of them pods may get, and the card, by GPU feature discovery
     (NVIDIA/k8s-device-plugin): `gpu.count` are cards, or instances where the only strategy is MIG;
     the resource counts shares of a card.
@@ -407,7 +404,7 @@ def _labelled_cards(all_labels: Labels, status: Any) -> list[tuple[int, int, Car
 
 
 def _labelled_card(
-    own: Labels, prefix: str, name: str, shares: int = 1, *, is_part: bool = False
+    own: Answer, prefix: str, name: str, shares: int = 1, *, is_part: bool = False
 ) -> Card:
     name = plain(own.get(f"{prefix}.product"), 120) or name
     size = whole(own.get(f"{prefix}.memory"))
@@ -425,7 +422,7 @@ _CONDITION = "node.kubernetes.io/"
 _EFFECTS = ("NoSchedule", "NoExecute")
 
 
-def _kept_labels(node: Mapping[str, Any], all_labels: Labels, *, is_ready: bool) -> dict[str, str]:
+def _kept_labels(node: Answer, all_labels: Answer, *, is_ready: bool) -> dict[str, str]:
     """Those that make classes of machines; none of the others, which anybody may write."""
     table = table_of("kubernetes")
     # key and effect of what keeps pods away
@@ -450,7 +447,7 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Labels, *, is_ready: bool)
 
 
 # the machines of a JSON document of that file; None where it is no answer of the system
-READERS: Mapping[str, Callable[[Mapping[str, Any], str], list[Entry] | None]] = {
+READERS: Mapping[str, Callable[[Answer, str], list[Entry] | None]] = {
     "ansible": read_ansible,
     "kubernetes": read_kubernetes,
     "prometheus": read_prometheus,
