@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 from ..core import units
 from ..core.files import Unreadable
 from ..core.records import shown
-from ..core.tables import expression, shipped_table
+from ..core.tables import TomlRow, expression, shipped_table
 from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, named, profiles
@@ -61,9 +61,9 @@ class Entry:
         self.value, self.line, self.fault, self.place = value, line, fault, place
 
 
-def table_of(system: str) -> Mapping[str, Any]:
+def table_of(system: str) -> TomlRow:
     """The row of `specs/common/systems.toml`, which says what each key means."""
-    table: Mapping[str, Any] = shipped_table("systems")["system"][system]
+    table: TomlRow = shipped_table("systems")["system"][system]
     return table
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.records import DAY, Record, read_by, shortened
-from ..core.tables import TABLES, Document, Remedy, TomlTable, shipped_table
+from ..core.tables import TABLES, Document, Remedy, TomlRow, TomlTable, shipped_table
 from ..core.templates import fill
 from ..core.units import parse_size
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
@@ -51,7 +51,7 @@ ASKED: Mapping[str, str] = {
     "audio_seconds": "{value} seconds of audio",
     "draft": "drafted by {value}",
 }
-_LIMITS: Mapping[str, Mapping[str, Any]] = {
+_LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` reads as one
     "kv_cache_type": {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)},

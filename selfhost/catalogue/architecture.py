@@ -23,12 +23,12 @@ _STATE_KINDS = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = tuple(shipped_table("model_files")["row_flags"])
 
-_SIZE: Any = read_by(minimum=1, maximum=MAX_SIZE, default=None)
-_REQUIRED: Any = read_by(minimum=1, maximum=MAX_SIZE)
-_SOME_LAYERS: Any = read_by(minimum=1, maximum=MAX_LAYERS, default=None)
-_SOME_EXPERTS: Any = read_by(minimum=1, maximum=MAX_EXPERTS, default=None)
-_STORED_TYPE: Any = read_by(choices=(*DTYPES, *PACKED), default=None)
-_QUERY_KEY_NORM: Any = read_by(choices=("head", "per_head", "full", "none"), default=None)
+_SIZE = read_by(minimum=1, maximum=MAX_SIZE, default=None)
+_REQUIRED = read_by(minimum=1, maximum=MAX_SIZE)
+_SOME_LAYERS = read_by(minimum=1, maximum=MAX_LAYERS, default=None)
+_SOME_EXPERTS = read_by(minimum=1, maximum=MAX_EXPERTS, default=None)
+_STORED_TYPE = read_by(choices=(*DTYPES, *PACKED), default=None)
+_QUERY_KEY_NORM = read_by(choices=("head", "per_head", "full", "none"), default=None)
 
 
 class Sized(Record):

@@ -14,7 +14,7 @@ from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.stored import Store, shipped_store
-from ..core.tables import Document
+from ..core.tables import Document, TomlRow
 from ..core.units import canonical
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
@@ -47,7 +47,7 @@ class Outline(Record):
     tuned_from: str | None
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Outline:
+    def of_row(cls, row: TomlRow) -> Outline:
         """The outline of a row of `outlines_in`, which has lists in place of tuples."""
         uses = row["uses"]
         if uses is not None:
@@ -137,14 +137,14 @@ class Catalogue:
         files = self._shipped.runtime_names
         return tuple(sorted((*files, *self.common("programs")["program"])))
 
-    def common(self, name: str) -> Mapping[str, Any]:
+    def common(self, name: str) -> TomlRow:
         """As `shipped_table`, of its own folder."""
         return tables.shipped_table(name, self.folder)
 
     @cache  # noqa: B019
-    def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+    def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, TomlRow]]:
         """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and its `aliases`."""
-        by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        by_name: dict[str, tuple[str, TomlRow]] = {}
         for name, entry in self.common(file).get(table, {}).items():
             for spelling in (name, *entry.get("aliases", ())):
                 by_name.setdefault(canonical(spelling), (name, entry))
@@ -277,7 +277,7 @@ class ShippedSpecs(SpecFolder):
         for name in self.runtime_names:
             tables.stored_table(self.store, f"runtimes/{name}")
 
-    def _make_index(self) -> Mapping[str, Any]:
+    def _make_index(self) -> TomlRow:
         models = os.path.join(self.path, "models")
         places: dict[str, str] = {}
         for owner in _names_in(models, ""):
@@ -287,7 +287,7 @@ class ShippedSpecs(SpecFolder):
         names = _names_in(runtimes) if os.path.isdir(runtimes) else []
         return {"models": dict(sorted(places.items())), "runtimes": names}
 
-    def _make_rows(self) -> Mapping[str, Any]:
+    def _make_rows(self) -> TomlRow:
         """What each file states, by id; None of a file that is no TOML."""
         rows: dict[str, Any] = {}
         for id, path in self.files.items():
@@ -325,9 +325,9 @@ class OwnSpecs(SpecFolder):
         return faults
 
     @cached_property
-    def _rows(self) -> Mapping[str, Mapping[str, Any]]:
+    def _rows(self) -> Mapping[str, TomlRow]:
         """What each file states, by id; of a faulty file nothing."""
-        rows: dict[str, Mapping[str, Any]] = {}
+        rows: dict[str, TomlRow] = {}
         for id, path in self.files.items():
             rows[id] = {} if id in self.faults else read_spec_file(path).values
         return rows
@@ -354,7 +354,7 @@ def _checked_spec(id: str, document: Document, spec: ModelSpec | None) -> ModelS
 NAME_KINDS = ("aliases", "whole")
 
 
-def names_in(rows: Mapping[str, Any], wanted: str) -> dict[str, str]:
+def names_in(rows: TomlRow, wanted: str) -> dict[str, str]:
     """Return what the specs' names mean, by a name as `canonical` writes it (see `names`)."""
     kinds = (titles, repositories, ids, aliases) = [dict[str, str]() for _ in range(4)]
     for id, values in rows.items():
@@ -367,13 +367,13 @@ def names_in(rows: Mapping[str, Any], wanted: str) -> dict[str, str]:
     return {**titles, **repositories, **ids}
 
 
-def outlines_in(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
+def outlines_in(rows: TomlRow) -> list[dict[str, Any]]:
     """Return the fields of each spec's `Outline`."""
     kinds = tables.shipped_table("uses")["use"]
     return [_outline(id, values or {}, kinds) for id, values in rows.items()]
 
 
-def _outline(id: str, values: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+def _outline(id: str, values: TomlRow, kinds: TomlRow) -> dict[str, Any]:
     served = values.get("availability", {})
     upkeep = values.get("upkeep", {})
     counts = values.get("parameters", {})
@@ -438,7 +438,7 @@ def misnamed(id: str, file: str) -> tuple[str, str]:
     return message, f"the file is named after the id: {shortened(id)}.toml"
 
 
-def _names_of(id: str, values: Mapping[str, Any]) -> tuple[list[str], ...]:
+def _names_of(id: str, values: TomlRow) -> tuple[list[str], ...]:
     """Its titles, repositories, ids and aliases, with all that mean the same weights."""
     repositories = [values["repository"]] if "repository" in values else []
     for form, other in tables.shipped_table("names")["other_repository"].items():

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record
-from ..core.tables import expression, sentences, shipped_table
+from ..core.tables import TomlRow, expression, sentences, shipped_table
 from ..core.templates import fill
 from ..core.units import canonical
 from .index import Catalogue
@@ -257,9 +257,7 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     return Resolution(spec_id=loaded, notes=(note,) if match else ())
 
 
-def _family_model(
-    name: str, family: Mapping[str, Any], key: str, catalogue: Catalogue
-) -> Resolution | None:
+def _family_model(name: str, family: TomlRow, key: str, catalogue: Catalogue) -> Resolution | None:
     """The model that the dated entry of a family names, if there is a spec of it."""
     model, loaded = family.get("model"), family.get("ollama")
     if model is None or model not in catalogue:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import islice
 from shlex import quote
-from typing import Any
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import shortened
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from . import names as naming
@@ -21,7 +20,7 @@ from .spec_values import Form, splits
 
 # a model's id, a clause on why, and what to type
 _Hint = tuple[str, str, str]
-_SEARCHED: Mapping[str, Any] = shipped_table("names")["searched"]
+_SEARCHED: TomlRow = shipped_table("names")["searched"]
 
 
 def resolve(typed: str, catalogue: Catalogue) -> naming.Resolution:
@@ -120,7 +119,7 @@ def _thing_error(
 class _Things:
     """The entries of one table of `things.toml`, ready to be found by a name."""
 
-    def __init__(self, table: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, table: str, entries: Mapping[str, TomlRow]) -> None:
         self._is_hosted = table == "hosted"
         # any of the names that a person may have meant is such an entry's
         self._by_alias: dict[str, str] = {}

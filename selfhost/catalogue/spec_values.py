@@ -7,10 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 from ..core.records import Record, TextForm
-from ..core.tables import expression, shipped_table
+from ..core.tables import TomlRow, expression, shipped_table
 
 SCHEMA = 1
 # of the file beside `<id>.toml` that says where its facts come from
@@ -44,9 +43,9 @@ PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 # what CTranslate2 computes in, whatever the file has; what MLX's own converter makes; best first
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
-_NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
+_NAMES: TomlRow = shipped_table("quantizations")["names"]
 DTYPES = tuple(_NAMES["dtypes"])
-_GGUF: Mapping[str, Any] = shipped_table("gguf_types")
+_GGUF: TomlRow = shipped_table("gguf_types")
 # modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
 MLX_MODES = {mode: (bits, group) for mode, (bits, group) in _NAMES["mlx_modes"].items()}
 # what others than the publisher make; 4 bits in groups of 128 where the name does not say

@@ -413,13 +413,17 @@ def _how_to_state(
     return None
 
 
-def shipped_table(name: str, folder: str = "") -> Mapping[str, Any]:
+# a table or a row of a shipped file, whose header explains each key
+TomlRow = Mapping[str, Any]
+
+
+def shipped_table(name: str, folder: str = "") -> TomlRow:
     """The whole of `specs/common/<name>`. Raises `SpecError` where it is missing or no TOML."""
     return _table_of(store_of(folder) if folder else shipped_store(), name)
 
 
 @cache
-def _table_of(store: Store, name: str) -> Mapping[str, Any]:
+def _table_of(store: Store, name: str) -> TomlRow:
     return stored_table(store, f"common/{name}").values
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from ..core import units
 from ..core.errors import InputError, Problem
 from ..core.records import fault_of, shortened, shown
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..core.units import nearest, parse_number, parse_size, words_of
 from . import cpus, gpus, record
-from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
+from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
 from .words import MOST_CARDS, GpuCountError, NamedCards, UnknownGpuError, joined, rewritten
 
@@ -130,9 +130,9 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 SETTINGS = tuple(_READERS)
 
 
-def _rows() -> Mapping[str, Any]:
+def _rows() -> TomlRow:
     """By key `example`, `facts` that it states, those `lost`, other names (`also`), `choices`."""
-    rows: Mapping[str, Any] = shipped_table("words")["setting"]
+    rows: TomlRow = shipped_table("words")["setting"]
     return rows
 
 
@@ -207,9 +207,9 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
 
 def _read_settings(
     settings: Sequence[str],
-) -> tuple[dict[str, str], dict[str, Any], list[Problem]]:
+) -> tuple[dict[str, str], FactValues, list[Problem]]:
     """The text and the value of each key, of `gpu` all of them; and what is wrong."""
-    texts, values, problems = dict[str, str](), dict[str, Any](), list[Problem]()
+    texts, values, problems = dict[str, str](), FactValues(), list[Problem]()
     for setting in map(str.strip, settings):
         key, is_set, text = setting.partition("=")
         key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
@@ -243,7 +243,7 @@ def _unknown_key(key: str, value: str | None) -> Problem:
     return _fault(key, "cannot be set", f"did you mean {guess}={shortened(value)}?")
 
 
-def _facts_of_setting(before: Machine, key: str, value: Any) -> dict[str, Any]:
+def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
     """What it states, and None for each fact that is lost by it."""
     lost, how = _rows()[key]["lost"], {}
     if key == "disk":
@@ -277,7 +277,7 @@ def planned(machine: Machine) -> Machine:
     """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
     sets that it lacks are assumed. Those sets that it has bring what they imply.
     """
-    assumed, sources, changes = list(machine.assumed), dict(machine.sources), dict[str, Any]()
+    assumed, sources, changes = list(machine.assumed), dict(machine.sources), FactValues()
     if machine.disks is None:
         assumed.append("disks")
     else:
@@ -299,7 +299,7 @@ def planned(machine: Machine) -> Machine:
     return machine.replace(**changes, planning=True, sources=sources, assumed=tuple(assumed))
 
 
-def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str]:
+def _assumed_cores(machine: Machine) -> tuple[FactValues, str]:
     """Those that the processor's name tells, else one for so much memory; and why."""
     cores = gpus.cores_in(machine) if machine.scope == "host" else None
     memory = machine.memory_limit_bytes or machine.memory_total_bytes

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core import units
 from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..core.units import words_of
 
 _table = partial(shipped_table, "cpus")
@@ -49,14 +49,14 @@ _LETTERS_OF = {"#": "0123456789", "+": "123456789"}
 MAKERS = ("amd", "intel")
 
 
-def record_of(kind: type[_R], row: Mapping[str, Any], /, **values: Any) -> _R:
+def record_of(kind: type[_R], row: TomlRow, /, **values: Any) -> _R:
     """A record of the keys of a row that are its fields, and of `values`."""
     own = {key: row[key] for key in kind._fields if key in row}
     lists = {key: tuple(value) for key, value in own.items() if isinstance(value, list)}
     return kind(**own | lists | values)
 
 
-def rates_of(memory: Mapping[str, Any], kinds: Sequence[str] = ()) -> dict[str, Any]:
+def rates_of(memory: TomlRow, kinds: Sequence[str] = ()) -> dict[str, Any]:
     """`channels`, and `bytes_per_second` with all of them filled: `slowest` and `fastest` of kinds
     of memory at their rates nearest to the usual one, which stands where no kinds are named.
     """
@@ -149,7 +149,7 @@ class Processor(Record):
     graphics: str | None = None
 
 
-def class_of(name: str) -> Mapping[str, Any]:
+def class_of(name: str) -> TomlRow:
     """The row of `class` that a word of a processor's name tells; empty where none does."""
     words = words_of(name)
     return next((row for row in _table()["class"] if not words.isdisjoint(row["words"])), {})
@@ -184,11 +184,9 @@ def processor_of(name: str) -> Processor | None:
     )
 
 
-def _best_rows(
-    rows: Iterable[Mapping[str, Any]], words: AbstractSet[str]
-) -> list[Mapping[str, Any]]:
+def _best_rows(rows: Iterable[TomlRow], words: AbstractSet[str]) -> list[TomlRow]:
     """The rows that fit best: of the most words, then of the shape with the fewest signs."""
-    best, matching = (0, 0), list[Mapping[str, Any]]()
+    best, matching = (0, 0), list[TomlRow]()
     for row in rows:
         wanted = row.get("words", "").split()
         has_all = all(not words.isdisjoint(each.split("|")) for each in wanted)
@@ -308,7 +306,7 @@ def cores_of(name: str) -> Cores | None:
     return cores_from(around, 1, count) if around else None
 
 
-def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
+def cores_from(row: TomlRow, threads: int, count: int = 1) -> Cores:
     """Those of so many processors of a row: one count, or the fewest, the usual and the most."""
     counts, threads = row["cores"], row.get("threads", threads)
     physical, performance = (
@@ -337,8 +335,8 @@ class Chip(Record):
     ghz: float | None = None
     tflops: float | None = None
     neural: bool = False
-    smaller: Mapping[str, Any] = {}
-    mac: Mapping[str, Any] = {}
+    smaller: TomlRow = {}
+    mac: TomlRow = {}
 
 
 @lru_cache(maxsize=512)

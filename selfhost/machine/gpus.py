@@ -5,12 +5,12 @@ a GPU is looked up, once: a machine without one does not pay for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 from ..core import units
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..core.units import words_of
 from . import cpus
 from .record import Accelerator, Machine
@@ -110,7 +110,7 @@ def series_in(machine: Machine) -> cpus.Processor | None:
     return None
 
 
-def computer_of(machine: Machine) -> Mapping[str, Any] | None:
+def computer_of(machine: Machine) -> TomlRow | None:
     """The row of `computer` that its cards tell; None where these may be a server's."""
     cards = [card.name for card in machine.accelerators or () if not card.unified]
     names = [fact_of(card, "name") or card for card in cards]

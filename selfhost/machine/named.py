@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ..core import units
-from ..core.tables import sentences, shipped_table
+from ..core.tables import TomlRow, sentences, shipped_table
 from ..core.units import words_of
 from . import cpus, gpus
 from .changes import planned
 from .profiles import all_profiles, machine_called, unknown_machine
-from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
+from .record import BANDWIDTH, FILLED_ASSUMED, RATE_ASSUMED, Accelerator, FactValues, Machine
 from .understand import Description, cards_named, read_description
 from .words import BREAK, UnknownGpuError, bad_name, joined, tokens
 
@@ -77,7 +77,7 @@ def rented(text: str) -> tuple[Machine, str] | None:
     left_aside = f" Left aside: {beside}." if beside and cards is None else ""
     if cards is None and "gpu" in row:
         cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
-    facts: dict[str, Any] = {
+    facts: FactValues = {
         "system": "linux",
         "architecture": cpus.class_of(row["cpu"]).get("architecture", "x86_64"),
         "cpu_model": row["cpu"],
@@ -95,7 +95,7 @@ def rented(text: str) -> tuple[Machine, str] | None:
     return machine, f"{row['provider']} {name}: {parts}.{left_aside}"
 
 
-def _rented_size(text: str) -> tuple[Mapping[str, Any], float, int] | None:
+def _rented_size(text: str) -> tuple[TomlRow, float, int] | None:
     """The row of a type's name, its GiB and its processors."""
     table, name, count = shipped_table("cloud_types"), text.lower(), 0
     # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
@@ -129,7 +129,7 @@ def _without_provider(text: str) -> str:
 
 
 def _planned(
-    facts: Mapping[str, Any], gib: float, assumed: Sequence[str], source: str, **own: Any
+    facts: FactValues, gib: float, assumed: Sequence[str], source: str, **own: Any
 ) -> Machine:
     facts = {**facts, **dict.fromkeys(_RAM, round(gib * units.GIB))}
     facts = {fact: value for fact, value in facts.items() if value is not None}
@@ -138,7 +138,7 @@ def _planned(
     return planned(Machine(**facts, **own, assumed=tuple(assumed), sources=sources))
 
 
-def _mac_product(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
+def _mac_product(row: TomlRow, ram_gib: float | None) -> TomlRow:
     mac, chip = row["mac"], row["name"]
     gib = ram_gib or mac["gib"][0]
     is_smaller = gib in mac.get("smaller_gib", ())
@@ -228,11 +228,11 @@ class _Computer:
         inside = self.series and (self.series.on_package_gib or self.series.memory_gib)
         return float((self.chip and self.chip.memory_gib) or inside or usual)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> FactValues:
         """What is told, and the cores and rate of memory that come with the product or chip."""
         row, series, cores = self.row, self.series, self.guest_cores
         own = row.get("architecture"), series and series.architecture
-        facts: dict[str, Any] = {
+        facts: FactValues = {
             "system": self.system(),
             "architecture": next(filter(None, own), self.around.get("architecture", "x86_64")),
             "accelerators": self.accelerators,
@@ -253,7 +253,7 @@ class _Computer:
             facts[BANDWIDTH] = round(rates.usual) if rates.least == rates.most else None
         return facts
 
-    def assumed(self, facts: Mapping[str, Any]) -> list[str]:
+    def assumed(self, facts: FactValues) -> list[str]:
         row, about, is_guest = self.row, self.about, self.guest_cores > 0
         is_bare = not row and not is_guest
         is_cards_alone = is_bare and self.processor is None and not self.is_ram_stated
@@ -294,7 +294,7 @@ def _described(about: Description) -> tuple[Machine, str]:
     guessed = ", assumed" if "memory_total_bytes" in machine.assumed else ""
     notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{guessed}."]
     notes += _doubts(computer)
-    no_gpu: dict[str, Any] = {"accelerators": ()} if about.has_no_gpu else {}
+    no_gpu: FactValues = {"accelerators": ()} if about.has_no_gpu else {}
     machine = machine.stated(no_gpu | _stated_cores(machine, about), quoted)
     machine, rate_note = _with_ram_rate(machine, about)
     notes += [rate_note] if rate_note else []
@@ -309,7 +309,7 @@ def _described(about: Description) -> tuple[Machine, str]:
     return machine, " ".join(notes)
 
 
-def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float | None:
+def _usable_ram_gib(row: TomlRow, stated_gib: float | None) -> float | None:
     """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
     if not row or not stated_gib:
         return stated_gib
@@ -341,7 +341,7 @@ def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None
     return [(card.name, card.memory_total_bytes) for card in cards]
 
 
-def _stated_cores(machine: Machine, about: Description) -> dict[str, Any]:
+def _stated_cores(machine: Machine, about: Description) -> FactValues:
     """The facts of those that are stated, where its processor's name tells none."""
     stated, usable = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
     cores = cpus.cores_of(machine.cpu_model or "")

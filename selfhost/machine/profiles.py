@@ -13,7 +13,7 @@ from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
 from ..core.stored import Store, shipped_store
-from ..core.tables import Document, shipped_table
+from ..core.tables import Document, TomlRow, shipped_table
 from ..core.units import all_near, canonical
 from . import cpus, gpus
 from .changes import planned
@@ -50,15 +50,15 @@ class Profile(Record):
 
 
 @cache
-def _rows() -> Mapping[str, Any]:
+def _rows() -> TomlRow:
     return rows_in(shipped_store())
 
 
-def rows_in(store: Store) -> Mapping[str, Any]:
+def rows_in(store: Store) -> TomlRow:
     """What each profile states, by its name. Raises `MachineFileError` where one is no TOML."""
     folder = os.path.join(store.folder, "machines")
 
-    def parse() -> Mapping[str, Any]:
+    def parse() -> TomlRow:
         rows: dict[str, Any] = {}
         for file in sorted(os.listdir(folder)):
             if file.startswith(".") or not file.endswith(".toml"):
@@ -69,7 +69,7 @@ def rows_in(store: Store) -> Mapping[str, Any]:
             rows[file.removesuffix(".toml")] = document.values
         return rows
 
-    rows: Mapping[str, Any] = store.value("machines", parse)
+    rows: TomlRow = store.value("machines", parse)
     return rows
 
 
@@ -163,7 +163,7 @@ def load(name: str) -> Profile:
     return Profile(name=name, note=row.get("note"), machine=planned(machine), **own)
 
 
-def _stated_facts(row: Mapping[str, Any]) -> dict[str, Any]:
+def _stated_facts(row: TomlRow) -> dict[str, Any]:
     total = round(row["memory_gib"] * units.GIB)
     sizes = {key: round(row[key] * units.GB) for key in row if "_gb" in key}
     cards: list[Accelerator] = []

@@ -71,11 +71,13 @@ MOMENT = TextForm(
 )
 # of a machine, or one of its labels; no host's is longer than 253 (RFC 1035, 2.3.4)
 _NAME = TextForm("(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name")
-_DISK: Any = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
-_MEMORY: Any = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+# facts of a machine, by the names of its fields
+FactValues = dict[str, Any]
+_DISK = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
+_MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 # bytes, or bytes a second, of which a machine has some
-_SOME_BYTES: Any = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
-_CORES: Any = read_by(default=None, minimum=1, maximum=MAX_CORES)
+_SOME_BYTES = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
+_CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 
 
 def _normal(word: str, kind: str) -> str:
@@ -313,7 +315,7 @@ class Machine(Record):
         """
         return self._of_checked({**self.__getstate__(), **values})
 
-    def stated(self, facts: Mapping[str, Any], source: str) -> Machine:
+    def stated(self, facts: FactValues, source: str) -> Machine:
         """A copy with those facts and their source, without what was said of them before."""
         parts = tuple(f"{fact}." for fact in facts)
         unread = [each for each in self.unread if not each.fact.startswith(parts)]

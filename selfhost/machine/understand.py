@@ -8,11 +8,10 @@ fills the gaps.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.records import shortened
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from . import cpus, gpus, words
 from .words import BREAK, COUNT, NUMBERED, SIZE, bad_name, matches, named_card, role, shape
 
@@ -50,7 +49,7 @@ class Description:
         self.system: str | None = None
         self.scope = "host"
         self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
-        self.product: Mapping[str, Any] = {}
+        self.product: TomlRow = {}
         self.processor: str | None = None
         self.cards_at: dict[int, words.NamedCards] = {}
         self.vram_gib: float | None = None
@@ -149,7 +148,7 @@ def _take_product(about: Description) -> None:
     """The row of a product of which the name holds the most words, `9` also as `gen 9`: in that
     order with nothing between them but fillers; of one with a year in any order.
     """
-    texts, rows = [word.replace("gen", "") for word in about.words], list[Mapping[str, Any]]()
+    texts, rows = [word.replace("gen", "") for word in about.words], list[TomlRow]()
     for row in shipped_table("products")["product"]:
         wanted = row["words"].split()
         if {*wanted} <= {*texts}:
@@ -225,7 +224,7 @@ def _take_mac(about: Description) -> None:
         raise bad_name("mac", about.text)
 
 
-def _is_mac(row: Mapping[str, Any], chip: Sequence[str], words: set[str]) -> bool:
+def _is_mac(row: TomlRow, chip: Sequence[str], words: set[str]) -> bool:
     if chip or "mac" not in row:
         return bool(row["words"].split() == ["apple", *chip])
     return any({*name.split()} <= words for name in row["mac"]["sold_as"])

@@ -16,7 +16,7 @@ from ..catalogue.architecture import MAX_LAYERS, Architecture, Attention, FeedFo
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.records import shown
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..needs.tensors import (
     UNKNOWN_ROW,
     all_and_active,
@@ -26,7 +26,17 @@ from ..needs.tensors import (
 )
 from . import source
 from .config_keys import CLASSES, MAX_CONFIG_BYTES, TABLES, Keys, Stored, stored_of
-from .source import MAX_NUMBER, TEXTS, LocalModel, Unclear, architecture_of, grouped, reason, short
+from .source import (
+    MAX_NUMBER,
+    TEXTS,
+    JsonValues,
+    LocalModel,
+    Unclear,
+    architecture_of,
+    grouped,
+    reason,
+    short,
+)
 
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
@@ -145,7 +155,7 @@ def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameter
     )
 
 
-def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
+def encoder_parameters(part: JsonValues, text_width: int) -> int:
     """About how many parameters an encoder has, with two matrices from merged patches to a text."""
     width, layers = _size(part, "width"), _size(part, "layers")
     inner = _size(part, "length") or 4 * width
@@ -155,7 +165,7 @@ def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     return layers * (4 * width * width + matrices * width * inner) + joiner
 
 
-def _size(part: Mapping[str, Any], size: str) -> int:
+def _size(part: JsonValues, size: str) -> int:
     values = map(part.get, TABLES["encoders"][size])
     return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
 
@@ -466,7 +476,7 @@ def _dense_length(keys: Keys, number: int) -> int:
     return 2 * length if keys.get("use_double_wide_mlp") and number >= reading else length
 
 
-def _tables(keys: Keys, row: Mapping[str, Any]) -> dict[str, Any]:
+def _tables(keys: Keys, row: TomlRow) -> dict[str, Any]:
     """The tables of tokens and positions and their type, as fields of `Architecture`."""
     context, (dtype, stated) = keys.size("context"), keys.published_type()
     if context is None:

@@ -11,20 +11,20 @@ from typing import Any
 
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
-from ..core.tables import shipped_table
-from .source import TEXTS, Sizes, Unclear, clean, listed, reason, refuse, short
+from ..core.tables import TomlRow, shipped_table
+from .source import TEXTS, JsonValues, Sizes, Unclear, clean, listed, reason, refuse, short
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
 MAX_CONFIG_BYTES = 1 << 23
-TABLES: Mapping[str, Any] = shipped_table("model_types")
+TABLES: TomlRow = shipped_table("model_types")
 # the rows, whose keys the header of the file explains, by model type
-MODEL_TYPES: Mapping[str, Mapping[str, Any]] = {
+MODEL_TYPES: Mapping[str, TomlRow] = {
     **TABLES["model_type"],
     **{name: {"row": row} for row, names in TABLES["plain"].items() for name in names},
     **{name: {"not_read": what} for what, names in TABLES["not_read"].items() for name in names},
 }
-CLASSES: Mapping[str, Any] = TABLES["classes"]
+CLASSES: TomlRow = TABLES["classes"]
 
 
 class Keys(Sizes):
@@ -63,7 +63,7 @@ class Keys(Sizes):
         self.outer_type = MODEL_TYPES.get(self.outer_kind, {})
         self.type = MODEL_TYPES.get(self.kind, {})
         is_own, classes = self.type.get("own_code"), shipped_table("config_classes")["class"]
-        self.class_row: Mapping[str, Any] = {} if is_own else classes.get(self.kind, {})
+        self.class_row: TomlRow = {} if is_own else classes.get(self.kind, {})
         self.defaults = {**self.class_row.get("defaults", {}), **self.type.get("defaults", {})}
         self.names = {**self.class_row.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.class_row.get("matter", ()))
@@ -213,7 +213,7 @@ def stored_of(keys: Keys) -> Stored:
     return Stored(why=reason("quantization", key=odd, value=short(values.get(odd))))
 
 
-def _exception(config: Mapping[str, Any], has_experts: object) -> tuple[bool, str]:
+def _exception(config: JsonValues, has_experts: object) -> tuple[bool, str]:
     """Whether the experts alone are narrow (Kimi K2.5); else the key that leaves other matrices."""
     table = TEXTS["quantization_config"]
     lists = {key: config[key] for key in table["left_out"] if config.get(key) is not None}
@@ -229,7 +229,7 @@ def _exception(config: Mapping[str, Any], has_experts: object) -> tuple[bool, st
     return False, next((key for key in table["own_types"] if config.get(key)), "")
 
 
-def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
+def _name_by(method: str, config: JsonValues) -> tuple[str, str | None]:
     """The key that tells the layout, and the layout, None where it is not understood."""
     layout = TEXTS["quantization_config"]["layouts"].get(method)
     if layout is not None:
@@ -255,7 +255,7 @@ def _packed(layout: str, group: object, zeros: str = "") -> str | None:
     return scheme.name if scheme is not None and scheme.name in PACKED else None
 
 
-def _compressed_name(config: Mapping[str, Any]) -> str | None:
+def _compressed_name(config: JsonValues) -> str | None:
     """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
     groups = config.get("config_groups")
     parts = list(groups.values()) if isinstance(groups, Mapping) else []

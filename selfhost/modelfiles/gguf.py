@@ -16,7 +16,7 @@ from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, Publis
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
 from ..core.records import shown
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import (
     UNKNOWN_ROW,
@@ -29,7 +29,7 @@ from . import source
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
 from .source import TEXTS, LocalModel, Malformed, Sizes, Unclear, clean, grouped, reason
 
-_TABLE: Mapping[str, Any] = TEXTS["gguf"]
+_TABLE: TomlRow = TEXTS["gguf"]
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 # a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)

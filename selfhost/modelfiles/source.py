@@ -17,7 +17,7 @@ from ..catalogue.spec_rules import misfits
 from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shortened, shown
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..core.templates import fill
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
 # model_files.toml: the words that lie in files of models, and those of faults and reasons
-TEXTS: Mapping[str, Any] = shipped_table("model_files")
+# the keys of a JSON file of a model, of which nothing is known yet
+JsonValues = Mapping[str, Any]
+TEXTS: TomlRow = shipped_table("model_files")
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
@@ -223,7 +225,7 @@ class Malformed(Unclear):
 class Sizes:
     """The whole numbers of a file by their keys."""
 
-    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
+    def __init__(self, path: str, values: JsonValues) -> None:
         self.path, self.written = path, frozenset(values)
         self.values = dict(values)
         # as many until they are counted

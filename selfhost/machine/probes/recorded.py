@@ -14,13 +14,13 @@ from ...core.tables import TABLES, Document, TomlTable
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
 
 _WRITE_IT = "copy it from the machine again, or leave it out"
-_MEMORY: Any = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
-_CORES: Any = read_by(default=None, minimum=1, maximum=MAX_CORES)
-_TEXT: Any = read_by(default=None)
+_MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+_CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
+_TEXT = read_by(default=None)
 # the number of an error is a C enumeration's
-_ERROR: Any = read_by(default=None, minimum=-(2**31), maximum=2**32)
+_ERROR = read_by(default=None, minimum=-(2**31), maximum=2**32)
 # numbers of CPUs, and Windows' numbers of what a processor can do
-_NUMBERS: Any = read_by(default=(), minimum=0, maximum=MAX_CORES)
+_NUMBERS = read_by(default=(), minimum=0, maximum=MAX_CORES)
 # A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
 # stays one that a record may hold
 _MAX_BUS_BITS, _MAX_CLOCK_MHZ = 2**16, 100_000
