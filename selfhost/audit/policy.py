@@ -128,8 +128,8 @@ def _architecture(table: TomlTable, key: str) -> str | None:
     return text
 
 
-def _facts(root: TomlTable, key: str) -> dict[str, tuple[str, Any]]:
-    facts: dict[str, tuple[str, Any]] = {}
+def _facts(root: TomlTable, key: str) -> dict[str, tuple[str, object]]:
+    facts: dict[str, tuple[str, object]] = {}
     table = root.get(key, "TomlTable")
     if table is None:
         return facts
@@ -222,7 +222,7 @@ class MachineClass(Record):
     name: str = read_by()
     match: Match = read_by(kind=Match, example="{} to take every machine, or name a condition")
     memory: str | None = read_by(default=None, choices=("total", "available"))
-    facts: Mapping[str, tuple[str, Any]] = read_by(_facts, default={})
+    facts: Mapping[str, tuple[str, object]] = read_by(_facts, default={})
 
     def unread(self, machine: Machine) -> list[str]:
         """The facts that the class asks for and the machine's record lacks."""

@@ -41,7 +41,7 @@ from ..judge.pace.rates import shared_gpu_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
 from ..machine.changes import filled_disks, own_sets, with_implied
-from ..machine.record import Machine
+from ..machine.record import FactValues, Machine
 from ..needs.quantization import LAYOUTS
 from .drafts import NOT_JUDGED
 from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
@@ -350,7 +350,7 @@ def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, li
     counts: Counter[tuple[str, str]] = Counter()
     changed = Machines()
     for machine in machines:
-        stated: dict[str, tuple[str, Any, str]] = {}
+        stated: dict[str, tuple[str, object, str]] = {}
         for machine_class, source in classes:
             if machine_class.holds(machine):
                 for key, (text, value) in machine_class.facts.items():
@@ -367,7 +367,7 @@ def _with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, li
     return changed, notes
 
 
-def _missing_facts(machine: Machine, key: str, value: Any) -> dict[str, Any]:
+def _missing_facts(machine: Machine, key: str, value: Any) -> FactValues:
     """The facts of a machine that a stated one changes; {} where it says nothing of it."""
     fact, _ = FACT_KEYS[key]
     read = getattr(machine, fact)
@@ -436,7 +436,7 @@ def read_baseline(path: str, tell: Callable[[float, float | None], None] | None 
     return Baseline(file=path, rows=rows)
 
 
-def _earlier_row(row: Mapping[str, Any]) -> tuple[str, str, Earlier]:
+def _earlier_row(row: Mapping[str, object]) -> tuple[str, str, Earlier]:
     """The machine and the label of a row, and what it says. Raises `Unreadable`."""
     machine, label, result, failed = map(row.get, ("machine", "label", "result", "failed"))
     if not (isinstance(machine, str) and isinstance(label, str)):

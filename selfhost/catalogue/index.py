@@ -289,7 +289,7 @@ class ShippedSpecs(SpecFolder):
 
     def _make_rows(self) -> TomlRow:
         """What each file states, by id; None of a file that is no TOML."""
-        rows: dict[str, Any] = {}
+        rows: dict[str, TomlRow | None] = {}
         for id, path in self.files.items():
             document = read_spec_file(path)
             rows[id] = document.values if document.ok else None
@@ -367,13 +367,13 @@ def names_in(rows: TomlRow, wanted: str) -> dict[str, str]:
     return {**titles, **repositories, **ids}
 
 
-def outlines_in(rows: TomlRow) -> list[dict[str, Any]]:
+def outlines_in(rows: TomlRow) -> list[dict[str, object]]:
     """Return the fields of each spec's `Outline`."""
     kinds = tables.shipped_table("uses")["use"]
     return [_outline(id, values or {}, kinds) for id, values in rows.items()]
 
 
-def _outline(id: str, values: TomlRow, kinds: TomlRow) -> dict[str, Any]:
+def _outline(id: str, values: TomlRow, kinds: TomlRow) -> dict[str, object]:
     served = values.get("availability", {})
     upkeep = values.get("upkeep", {})
     counts = values.get("parameters", {})

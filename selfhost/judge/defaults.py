@@ -65,7 +65,7 @@ class _DefaultSearch(Record):
             if other is not None:
                 yield judge(other, self.machine)
 
-    def chosen(self, judged: Judged, key: str, **figures: Any) -> Judged:
+    def chosen(self, judged: Judged, key: str, **figures: object) -> Judged:
         """A candidate that no one asked for, with why it is taken."""
         cards, where = self.machine.accelerators or (), "the RAM"
         if cards and judged.needs and (judged.is_on_accelerators or judged.offload):

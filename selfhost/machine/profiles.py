@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
@@ -17,7 +16,7 @@ from ..core.tables import Document, TomlRow, shipped_table
 from ..core.units import all_near, canonical
 from . import cpus, gpus
 from .changes import planned
-from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, Machine
+from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .words import bad_name
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
@@ -59,7 +58,7 @@ def rows_in(store: Store) -> TomlRow:
     folder = os.path.join(store.folder, "machines")
 
     def parse() -> TomlRow:
-        rows: dict[str, Any] = {}
+        rows: dict[str, TomlRow] = {}
         for file in sorted(os.listdir(folder)):
             if file.startswith(".") or not file.endswith(".toml"):
                 continue
@@ -163,7 +162,7 @@ def load(name: str) -> Profile:
     return Profile(name=name, note=row.get("note"), machine=planned(machine), **own)
 
 
-def _stated_facts(row: TomlRow) -> dict[str, Any]:
+def _stated_facts(row: TomlRow) -> FactValues:
     total = round(row["memory_gib"] * units.GIB)
     sizes = {key: round(row[key] * units.GB) for key in row if "_gb" in key}
     cards: list[Accelerator] = []

@@ -253,7 +253,7 @@ class Machine(Record):
             """See `reader.read`, which is bound to this name."""
 
     @classmethod
-    def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = RECORDED) -> Machine:
+    def from_json(cls, data: object, file: str = "machine", *, unnamed: str = RECORDED) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread. `unnamed` is what a machine without a name is called, `file` how
         errors call the input. `MachineFileError` carries the first 20 problems.
@@ -402,7 +402,7 @@ class Process(Record):
     model_bytes: int = 0
 
 
-def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
+def _explained(values: FactValues) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first."""
     is_missing = {fact: values[fact] is None for fact in FACTS}
     for disk in values["disks"] or ():
@@ -432,9 +432,9 @@ def without_null(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _values(table: TomlTable, record: type[Record]) -> dict[str, Any]:
+def _values(table: TomlTable, record: type[Record]) -> FactValues:
     """The fields of a record that a JSON object states; what is wrong is noted."""
-    values: dict[str, Any] = {}
+    values: FactValues = {}
     for name, kind in record._kinds.items():
         if name not in table.values:
             if name not in record._defaults:

@@ -260,7 +260,7 @@ def read_header(path: str) -> tuple[int, Mapping[str, tuple[str, int]]]:
     return size, tensors
 
 
-def _entry(path: str, name: str, entry: Any) -> tuple[str, int, int]:
+def _entry(path: str, name: str, entry: object) -> tuple[str, int, int]:
     """Dtype, elements and bytes of a tensor."""
     bits: Mapping[str, int] = TEXTS["safetensors"]["bits"]
     values: Any = entry if isinstance(entry, dict) else {}

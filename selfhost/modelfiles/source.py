@@ -158,7 +158,7 @@ def clean(text: object) -> str:
     return shortened(text, _MAX_TEXT) if isinstance(text, str) else ""
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """A value of a file, short and safe to print."""
     return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
 

@@ -50,13 +50,14 @@ def spec_text(model: ModelSpec) -> str:
     spec, but for its origin and its tensors.
     """
     stated = {"id": model.id, "name": model.name, "modality": model.modality, **_stated(model)}
-    stated["files"] = []
+    listed = []
     for files in model.files:
         # no spec can name the type of another size
         names = QUANTIZATIONS.get(files.format, ())
         sizes = {name: size for name, size in files.bytes.items() if name in names}
         if sizes or files.unsized:
-            stated["files"].append(_stated(files.replace(bytes=sizes)))
+            listed.append(_stated(files.replace(bytes=sizes)))
+    stated["files"] = listed
     if model.architecture is not None:
         stated["architecture"] = _architecture(model.architecture)
     lines: list[str] = []
@@ -70,14 +71,14 @@ def spec_text(model: ModelSpec) -> str:
     return "\n".join([*lines, *tables]) + "\n"
 
 
-def _stated(record: Record) -> dict[str, Any]:
+def _stated(record: Record) -> dict[str, object]:
     """What a record has otherwise than by default, by the keys of a spec file."""
     keys = type(record)._keys.items()
     own = [(key.name or name, getattr(record, name), key.default) for name, key in keys]
     return {key: value for key, value, usual in own if value not in (None, usual, ())}
 
 
-def _architecture(model: Architecture) -> dict[str, Any]:
+def _architecture(model: Architecture) -> dict[str, object]:
     stated = {"gguf" if model.runs_in_gguf else "transformers": model.row, **_stated(model)}
     for key in LAYERS:
         stated[key] = parts = []
@@ -91,7 +92,7 @@ def _architecture(model: Architecture) -> dict[str, Any]:
     return {key: value for key, value in stated.items() if value != []}
 
 
-def _entry(key: str, value: Any) -> str:
+def _entry(key: str, value: object) -> str:
     """The line of a key; a list of tables has a line for each of them."""
     name = key if _BARE.fullmatch(key) else _value(key)
     if isinstance(value, list):
@@ -99,7 +100,7 @@ def _entry(key: str, value: Any) -> str:
     return f"{name} = {_value(value)}"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -112,6 +113,7 @@ def _value(value: Any) -> str:
         return text.replace("\x7f", "\\u007F")
     if isinstance(value, Mapping):
         return "{ " + ", ".join(_entry(*pair) for pair in value.items()) + " }"
+    assert isinstance(value, list | tuple)
     return "[" + ", ".join(map(_value, value)) + "]"
 
 

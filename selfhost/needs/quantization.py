@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from .tensors import gguf_tensors, row_of
 
 _TYPES = shipped_table("gguf_types")
@@ -26,7 +25,7 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
 }
 # 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
 CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
-_QUANTIZATIONS: Mapping[str, Mapping[str, Any]] = _TYPES["quantization"]
+_QUANTIZATIONS: Mapping[str, TomlRow] = _TYPES["quantization"]
 # the file's quantization and the type of most of its tensors; best quality first
 BASE_TYPES = {name: str(values["base"]) for name, values in _QUANTIZATIONS.items()}
 BITS_PER_WEIGHT = {name: float(values["bits"]) for name, values in _QUANTIZATIONS.items()}
@@ -233,4 +232,4 @@ def _type_that_fits(type: str, row_length: int) -> str:
 
 # the buffers of each in which llama.cpp lays out weights anew (gguf_types.toml says how), the first
 # of which that takes a matrix has it
-LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
+LAYOUTS: Mapping[str, Sequence[TomlRow]] = _TYPES["layout"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..catalogue.architecture import Architecture, Attention, FeedForward, TensorGroup
 from ..core.records import Record
-from ..core.tables import shipped_table
+from ..core.tables import TomlRow, shipped_table
 from ..core.units import plural
 
 
@@ -43,7 +43,7 @@ class ArchitectureRow(Record):
     """
 
     name: str
-    flags: Mapping[str, Any] = {}
+    flags: TomlRow = {}
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
     norm_bias: bool = False
     first_norm: bool = True
@@ -128,7 +128,7 @@ class ArchitectureRow(Record):
     rewrites: bool = False
 
     @classmethod
-    def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
+    def from_values(cls, name: str, values: TomlRow) -> ArchitectureRow:
         """One table of the file."""
         stated: dict[str, Any] = {}
         for key, value in values.items():
@@ -213,7 +213,7 @@ def block_tensors(architecture: Architecture) -> list[TensorGroup]:
     return [group for group in groups if max(group.layers, default=-1) >= first]
 
 
-_TABLES: Mapping[str, Any] = shipped_table("tensors")
+_TABLES: TomlRow = shipped_table("tensors")
 
 
 def side_length(expression: str, sizes: Mapping[str, Any]) -> int:

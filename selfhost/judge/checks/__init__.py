@@ -72,8 +72,10 @@ class Finding(Record):
 
 
 # outcome, code, variant, and the figures that a finding has beside the common ones of its check
+# what the sentences of a finding name, and what decides on their optional words
+Figures = dict[str, Any]
 # the outcome, the code, the variant of its words, and the figures that these name
-Cell = tuple[Outcome, str, str, dict[str, Any]]
+Cell = tuple[Outcome, str, str, Figures]
 PASS, WARN, UNKNOWN, FAIL = Outcome
 _FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
 
@@ -111,17 +113,17 @@ def finding(
     )
 
 
-def fault(option: str, key: str, **figures: Any) -> WorkloadError:
+def fault(option: str, key: str, **figures: object) -> WorkloadError:
     """What makes no sense of that option, in the words of that key, and what to type instead."""
     words = shipped_table("findings")["faults"][key]
     remedy = _sentence(words.get("remedy", ""), figures) or None
     return WorkloadError.of(option, _sentence(words["reason"], figures), remedy)
 
 
-def phrase(key: str, **figures: Any) -> str:
+def phrase(key: str, **figures: object) -> str:
     """A sentence that several findings share, with its figures."""
     return _sentence(shipped_table("findings")["phrases"][key], figures)
 
 
-def _sentence(template: str, figures: Mapping[str, Any]) -> str:
+def _sentence(template: str, figures: Mapping[str, object]) -> str:
     return fill(template, figures, parts=shipped_table("findings")["parts"])

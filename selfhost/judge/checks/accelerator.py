@@ -5,7 +5,7 @@ change?
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import units
@@ -31,7 +31,7 @@ from ..devices import (
     runs_on,
 )
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, finding, phrase
 from .space import what_is_smaller
 
 
@@ -184,7 +184,7 @@ def _lacking_cell(shares: Sequence[_Share], *, is_now: bool) -> Cell:
     """Of accelerators that do not hold their shares: whether they would once they are idle, which
     does not count where what is free now was asked for.
     """
-    figures: dict[str, Any] = {"several": len(shares) if len(shares) > 1 else 0}
+    figures: Figures = {"several": len(shares) if len(shares) > 1 else 0}
     lacking = [share.place.high_bytes - (share.room() or 0) for share in shares]
     named = shares
     is_of_one = sum(lacking) <= 0
@@ -254,7 +254,7 @@ def _shared_ram(
     if lent is None:
         return finding(PASS, "accelerator-fits", "shared", device=sharing[0].name)
     least, high, on_mac = lent.least_bytes, needs.ram_bytes(), lent.device.vendor == "apple"
-    figures: dict[str, Any] = {"device": lent.device.name, "limit": least}
+    figures: Figures = {"device": lent.device.name, "limit": least}
     # nobody knows what the owner of one of AMD's lets it use
     if high is not None and (on_mac or high > least):
         short = max(0, high - least)
@@ -303,7 +303,7 @@ class _Demand(NamedTuple):
 
     is_met: bool | None
     variant: str
-    figures: Mapping[str, Any]
+    figures: Mapping[str, object]
 
 
 def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Demand]:
@@ -312,7 +312,7 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> list[_Deman
     key = "shared_compute_capability"
     if least == runtime.compute_capability:
         key = "compute_capability"
-    figures: dict[str, Any] = {"rule": None, "other_runtime": runtime.gpu_only}
+    figures: Figures = {"rule": None, "other_runtime": runtime.gpu_only}
     of_capability = {**figures, "least": least, "source": runtime.sources.get(key, "")}
     demands = [_Demand(reaches(device, least), "capability", of_capability)]
     patterns = amd_gpus(runtime)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
@@ -11,7 +11,7 @@ from ...core import units
 from ...core.workload import Workload
 from ..programs import states_needs_alone
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, Outcome, finding, phrase
 
 if TYPE_CHECKING:
     from ...catalogue.openness import Row
@@ -275,7 +275,7 @@ def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
     if seconds is None or stated is None:
         return None
     longest, heard = stated.longest_seconds, stated.heard_seconds or HEARD_SECONDS
-    figures: dict[str, Any] = {"needs": seconds, "unit": "seconds"}
+    figures: Figures = {"needs": seconds, "unit": "seconds"}
     if longest is not None and seconds > longest:
         figures.update(has=longest, short=seconds - longest)
         return finding(FAIL, "context-recording-too-long", "", figures)

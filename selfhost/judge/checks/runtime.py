@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
-from ...core.tables import shipped_table
+from ...core.tables import TomlRow, shipped_table
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_CONTEXT_TOKENS,
@@ -20,7 +19,7 @@ from ...machine.record import BRIEFLY, Machine
 from ...needs.records import CpuNeed, Needs
 from ..pace import TRAINED, Speed
 from ..record import MEMORY_CHECKS, Judged, Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, finding, phrase
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
 _COMMON_SETS = {"x86_64": ("sse", "sse2")}
@@ -70,7 +69,7 @@ def cpu_check(
 
 def _needed_and_there(
     needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
-) -> dict[str, Any]:
+) -> Figures:
     """Of a processor that suits, what holds for it; else all that there are."""
     own, sets = machine.architecture or "", machine.instruction_sets or ()
     suiting = (own,) if own in needs.architectures else needs.architectures
@@ -97,7 +96,7 @@ def _sets_cell(machine: Machine, required: tuple[str, ...], recommended: tuple[s
     # systems do not tell of every set whether it is there
     entries = [entry.fact.partition(".") for entry in machine.unread]
     unread = {name for kind, _, name in entries if kind == "instruction_sets"} - there
-    figures: dict[str, Any] = {"perhaps": "instruction_sets" in machine.assumed}
+    figures: Figures = {"perhaps": "instruction_sets" in machine.assumed}
     missing = [name for name in required if name not in there]
     if lacking := [name for name in missing if name not in unread]:
         return FAIL, "cpu-lacks-instructions", "", {**figures, "missing": lacking}
@@ -208,7 +207,7 @@ def _version_cell(
     own, architecture = question.spec.architecture, ""
     if own is not None and not question.spec.safety.remote_code:
         architecture = own.row
-    figures: dict[str, Any] = {"has": f"{runtime.name} {version}" if version else runtime.name}
+    figures: Figures = {"has": f"{runtime.name} {version}" if version else runtime.name}
     figures.update(version=version, architecture=architecture)
     first = runtime.minimum_versions.get(architecture, "")
     code, variant = "runtime-too-old", ""
@@ -272,7 +271,7 @@ def speed_check(
     if wanted is None:
         return None
     is_assumed = in_ram and any(fact in machine.assumed for fact in _PACE_SETTING)
-    how, figures = speed.how, dict[str, Any]()
+    how, figures = speed.how, Figures()
     if pace is None and speed.decode is not None:
         drafted = " with a draft" if workload.draft is not None else ""
         how = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
@@ -324,7 +323,7 @@ def no_pace_finding(question: Question, why_not: str) -> Finding | None:
     """The finding of a pace that is not told, which decides nothing; None where text was not asked
     for its pace.
     """
-    figures: dict[str, Any] = {"how": why_not}
+    figures: Figures = {"how": why_not}
     if question.step is not None:
         wanted = question.workload.min_tokens_per_second
         if wanted is None:
@@ -413,7 +412,7 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     )
 
 
-def _work_cell(row: Mapping[str, Any], unit: str, likely: float | None, way: str) -> Cell:
+def _work_cell(row: TomlRow, unit: str, likely: float | None, way: str) -> Cell:
     what, slow, on_cpu = row.get("what"), row["code"], row.get("on_cpu")
     if what is not None and way and on_cpu is None:
         is_video = way == "processor" and unit == "seconds_per_video"

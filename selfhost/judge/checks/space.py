@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, inf
-from typing import Any
 
 from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB, words_of
@@ -15,7 +14,7 @@ from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
 from ...needs.records import Needs, Term
 from ..record import Question
-from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, finding, phrase
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -248,7 +247,7 @@ def _within_shell(held: Finding, need: tuple[int, int], needs: Needs, machine: M
     if needs.memory is None or most <= left:
         return held
     outcome, code = (UNKNOWN, "memory-close") if least <= left else (FAIL, "memory-too-small")
-    figures: dict[str, Any] = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
+    figures: Figures = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
     figures |= {"reserve_bytes": held.reserve_bytes, "need": (least, most), "mapped": mapped}
     shell = finding(outcome, code, "shell", figures)
     return max(held, shell, key=lambda each: each.severity)

@@ -9,15 +9,13 @@ The rates are a device's peaks, times what runs on its kind were seen to reach
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
-from typing import Any
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Record
-from ...core.tables import shipped_table
+from ...core.tables import TomlRow, shipped_table
 from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
@@ -396,7 +394,7 @@ def _class_memory(machine: Machine, cores: float) -> Memory:
 @lru_cache(maxsize=4096)
 def efficiency(
     table: str, device: Accelerator, program: str = "", host: str | None = None, work: str = ""
-) -> Mapping[str, Any]:
+) -> TomlRow:
     """The first row of a table of `specs/common/pace.toml` that fits a device."""
     name, words = device.name, words_of(device.name)
     capability, chip = gpus.capability_of(device), chip_of(words)
@@ -421,12 +419,12 @@ def efficiency(
         )
         is_recent = fits and gpus.reaches_capability(capability, row.get("least_capability"))
         if is_recent and flops_of_cycle <= 1.01 * row.get("most_flops", inf):
-            fitting: Mapping[str, Any] = row
+            fitting: TomlRow = row
             return fitting
     raise LookupError(f"{table} has no row for all other GPUs")
 
 
-def basis_of(row: Mapping[str, Any]) -> str:
+def basis_of(row: TomlRow) -> str:
     """What a row rests on, as a clause."""
     devices = row["devices"]
     if devices < 3:
@@ -447,7 +445,7 @@ class Gpu(Record):
     guessed: str | None = None
     host: str | None = None
 
-    def row(self, step: Step) -> Mapping[str, Any]:
+    def row(self, step: Step) -> TomlRow:
         """What such GPUs reach with the step's program."""
         return efficiency("decode", self.device, step.program, self.host)
 

@@ -34,13 +34,13 @@ class Library(ctypes.CDLL):
         return [] if code else [cell.value for cell in cells]
 
 
-def describe(nvml: Library) -> dict[str, Any]:
+def describe(nvml: Library) -> dict[str, object]:
     """The driver and all GPUs, each as what programs can have of it: itself or, in MIG mode, its
     instances. `error` is the number of the error that hides a GPU, or its memory.
     """
     if code := nvml.call("nvmlInit_v2"):
         return {"error": code}
-    gpus: list[list[dict[str, Any]]] = []
+    gpus: list[list[dict[str, object]]] = []
     for index in range(min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)):
         handle, clock = ctypes.c_void_p(), ctypes.c_uint(_CLOCK_MEMORY)
         number = ctypes.c_uint(index)
@@ -66,7 +66,7 @@ def describe(nvml: Library) -> dict[str, Any]:
     return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
 
-def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
+def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, object]:
     # total, free, used: the first version of the structure, which every driver knows
     cells = (ctypes.c_ulonglong * 3)()
     code = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells))
@@ -95,7 +95,7 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    facts: dict[str, Any] = {"error": _LIBRARY_NOT_FOUND}
+    facts: dict[str, object] = {"error": _LIBRARY_NOT_FOUND}
     for place in places:
         try:
             facts = describe(Library(place))

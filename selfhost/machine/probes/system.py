@@ -50,7 +50,7 @@ def _registry_value(key: str, value: str) -> Any:
         return None
 
 
-def _display_adapters() -> list[dict[str, Any]] | None:
+def _display_adapters() -> list[dict[str, object]] | None:
     """`id` (PCI), `name` and `memory` of the adapters that are there now; None where unread."""
     keys: dict[str, str] = {}
     # one key for each output of an adapter
@@ -117,7 +117,7 @@ def _mounts() -> dict[str, str]:
     return {part.mountpoint: part.fstype for part in parts}
 
 
-def ask_nvml() -> dict[str, Any]:
+def ask_nvml() -> dict[str, object]:
     """What `nvml.py` prints, or `why` it says nothing. It runs isolated from the caller's folder,
     variables and packages, and is killed after NVML_SECONDS, not waited for.
     """

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
-from ...core.tables import shipped_table
+from ...core.tables import TomlRow, shipped_table
 from ...core.templates import fill
 from ..case import Case, published_size, unread_of
 from ..quantization import (
@@ -39,7 +38,7 @@ SIZES = shipped_table("memory")["llama.cpp"]
 # catalogue lists; the others differ in case or in a word
 _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 # the recipe that each mix is nearest to, and the type of tables that are apart
-MIXES: Mapping[str, Mapping[str, Any]] = shipped_table("gguf_types")["mixes"]
+MIXES: Mapping[str, TomlRow] = shipped_table("gguf_types")["mixes"]
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
 # but for the token table where it is the output matrix too
@@ -344,9 +343,7 @@ def _layout_weights(
     return (own, copies), copied
 
 
-def _buffer_of(
-    tensor: FileTensors, layout: Sequence[Mapping[str, Any]], *, tied: bool
-) -> Mapping[str, Any] | None:
+def _buffer_of(tensor: FileTensors, layout: Sequence[TomlRow], *, tied: bool) -> TomlRow | None:
     name, shape = tensor.name, tensor.shape
     is_looked_up = name.startswith(_LOOKED_UP) and not (tied and name == _TOKEN_TABLE)
     is_absorbed = name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
