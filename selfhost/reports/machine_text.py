@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ..core import units
 from ..core.records import brief
 from ..machine.profiles import Profile
-from ..machine.record import Accelerator, Machine, PresentModel
+from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from . import words
 from .layout import Blocks, Table, line, section, strong, texts, topics
 
@@ -17,91 +18,181 @@ _SHOWN = 3
 _FIRST_UNREAD = 2
 # the facts that decide most about what runs
 _DECISIVE = ("memory", "accelerators", "architecture", "disks")
+_NOT_READ = "not read"
+_NONE_FOUND = "none found"
 
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     """Yield what models can use of it; `verbose` lists every fact with its source."""
-    place = ", ".join(filter(None, (machine.system, machine.architecture, machine.scope)))
-    labels = brief(", ".join(f"{key}={value}" for key, value in machine.labels.items()))
-    read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""
-    yield line(strong(machine.name), f": {place}" if place else "")
-    yield from (*texts((labels, read_at), indent=0), line())
+    place = [part for part in (machine.system, machine.architecture, machine.scope) if part]
+    yield line(strong(machine.name), f": {', '.join(place)}" if place else "")
+    labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
+    yield from texts([brief(labels)], indent=0)
     if verbose:
-        yield from _full_blocks(machine)
+        if machine.read_at:
+            yield line(f"read {machine.read_at}")
+        yield line()
+        yield from _every_fact(machine)
         return
-    rows: list[tuple[str, str]] = []
-    for label, lines in _short_rows(machine).items():
-        more = [f"{len(lines) - _SHOWN} more: -v"] if len(lines) > _SHOWN else []
-        shown = filter(None, [*lines[:_SHOWN], *more])
-        # the label stands in the first row of its kind
-        rows += [("" if at else label, text) for at, text in enumerate(shown)]
-    yield Table.of("machine", rows)
+    yield line()
+    yield Table.of("machine", _rows(machine))
     hint = "What runs on it: selfhost list"
     if machine.planning and not machine.is_this_one:
-        assumed = ", ".join(dict.fromkeys(map(words.fact_label, machine.assumed)))
-        yield from section("Assumed", texts([assumed]))
+        assumed = dict.fromkeys(map(words.fact_label, machine.assumed))
+        yield from section("Assumed", texts([", ".join(assumed)]))
         hint += " with the same --machine"
     else:
         yield from unread_blocks(machine, most=_FIRST_UNREAD)
-    yield from (line(), line(f"{hint} · sources of each fact: -v"))
+    yield line()
+    yield line(f"{hint} · sources of each fact: -v")
 
 
-def _short_rows(machine: Machine) -> dict[str, list[str]]:
-    cards, runtimes, models = machine.accelerators, machine.runtimes, machine.models_present
-    rows = {
-        "memory": list(filter(None, _memory_lines(machine))),
-        "processor": [_processor(machine)],
-        "GPU": ["not read"] if cards is None else list(map(_accelerator, cards)) or ["none"],
-    }
-    if machine.planning and runtimes is None:
+class _Part(NamedTuple):
+    """A part of a machine with a line for each thing of its kind."""
+
+    label: str
+    lines: Sequence[str]
+
+
+def _rows(machine: Machine) -> Iterator[tuple[str, str]]:
+    """A row a line, the label in the first of its kind; beyond three lines how many more."""
+    for part in _parts(machine):
+        lines = list(part.lines[:_SHOWN])
+        left_out = len(part.lines) - len(lines)
+        if left_out:
+            lines.append(f"{left_out} more: -v")
+        label = part.label
+        for text in lines:
+            yield label, text
+            label = ""
+
+
+def _parts(machine: Machine) -> Iterator[_Part]:
+    yield _Part("memory", _memory_lines(machine))
+    processor = _processor(machine)
+    yield _Part("processor", [processor] if processor else [])
+    if machine.accelerators is None:
+        yield _Part("GPU", [_NOT_READ])
+    else:
+        yield _Part("GPU", [_accelerator(card) for card in machine.accelerators] or ["none"])
+    if machine.planning and machine.runtimes is None:
         # of a description nobody looked for files
-        return rows
-    ids = ", ".join(dict.fromkeys(runtime.id for runtime in runtimes or ())) or "none found"
-    return rows | {
-        "disk": ["not read"] if machine.disks is None else _disks(machine),
-        "runtimes": ["not read"] if runtimes is None else [ids],
-        "models": ["not read"] if models is None else list(map(_model, models)) or ["none found"],
-    }
+        return
+    yield _Part("disk", [_NOT_READ] if machine.disks is None else _disk_lines(machine.disks))
+    yield _Part("runtimes", [_runtimes(machine)])
+    if machine.models_present is None:
+        yield _Part("models", [_NOT_READ])
+    else:
+        yield _Part("models", [_model(model) for model in machine.models_present] or [_NONE_FOUND])
 
 
-def _disks(machine: Machine) -> list[str]:
-    purposes: dict[str, list[str]] = {}
-    for disk in machine.disks or ():
-        free, total = disk.free_bytes, disk.total_bytes
-        size = "free space not read" if free is None else f"{units.decimal(free)} free"
-        size += "" if total is None else f" of {units.decimal(total)}"
-        limit = "not writable" if disk.writable is False else ""
-        text = ", ".join(filter(None, (size, disk.filesystem, limit)))
-        purposes.setdefault(text, []).append(disk.purpose)
-    is_one = len(purposes) == 1
-    return [text if is_one else f"{text}: {', '.join(stored)}" for text, stored in purposes.items()]
-
-
-def _memory_lines(machine: Machine) -> Iterator[str]:
-    available, limit = machine.memory_available_bytes, machine.memory_limit_bytes
-    total, rate = machine.memory_total_bytes, machine.memory_bandwidth_bytes_per_second
-    most = limit if limit is not None else total
-    sizes = [] if available is None else [f"{units.binary(available)} available"]
-    yield " of ".join([*sizes, *([] if most is None else [units.binary(most)])])
-    if limit is not None and total is not None and limit < total:
+def _memory_lines(machine: Machine) -> list[str]:
+    """What is available of how much, what limits it, and how fast it is read."""
+    limit_bytes = machine.memory_limit_bytes
+    total_bytes = machine.memory_total_bytes
+    most_bytes = total_bytes if limit_bytes is None else limit_bytes
+    sizes = []
+    if machine.memory_available_bytes is not None:
+        sizes.append(f"{units.binary(machine.memory_available_bytes)} available")
+    if most_bytes is not None:
+        sizes.append(units.binary(most_bytes))
+    lines = [" of ".join(sizes)] if sizes else []
+    if limit_bytes is not None and total_bytes is not None and limit_bytes < total_bytes:
         source = machine.sources.get("memory_limit_bytes", "not said by what")
         by_what = source if "limited by" in source else f"limited: {source}"
-        yield f"{by_what}; the hardware has {units.binary(total)}"
+        lines.append(f"{by_what}; the hardware has {units.binary(total_bytes)}")
+    rate = machine.memory_bandwidth_bytes_per_second
     if rate is not None:
         bound = machine.memory_bandwidth_bound
-        yield f"reads {f'at {bound} ' if bound else ''}{units.decimal(rate)}/s"
+        at = f"at {bound} " if bound else ""
+        lines.append(f"reads {at}{units.decimal(rate)}/s")
+    return lines
 
 
 def _processor(machine: Machine) -> str:
-    usable, physical = machine.cpu_cores_usable, machine.cpu_cores_physical
-    cores = "" if usable is None else f"{units.cores(usable)} usable"
-    is_threaded = usable is not None and physical is not None and usable > physical
-    if is_threaded and machine.scope == "host":
-        cores = f"{units.cores(physical or 0)} with {usable:g} threads"
-    return ", ".join(filter(None, (machine.cpu_model, cores)))
+    """`Ryzen 7 5800X, 8 cores with 16 threads`, as much of it as is known."""
+    parts = [machine.cpu_model] if machine.cpu_model else []
+    usable = machine.cpu_cores_usable
+    physical = machine.cpu_cores_physical
+    if usable is None:
+        return ", ".join(parts)
+    if machine.scope == "host" and physical is not None and usable > physical:
+        parts.append(f"{units.cores(physical)} with {usable:g} threads")
+    else:
+        parts.append(f"{units.cores(usable)} usable")
+    return ", ".join(parts)
 
 
-def _full_blocks(machine: Machine) -> Blocks:
+def _accelerator(card: Accelerator) -> str:
+    """`RTX 3060: 12.0 GiB, 11.1 GiB free, 360 GB/s, driver 550.54`."""
+    parts = []
+    if card.memory_total_bytes is not None:
+        parts.append(units.binary(card.memory_total_bytes))
+    elif not card.unified:
+        parts.append("memory not read")
+    if card.memory_free_bytes is not None:
+        parts.append(f"{units.binary(card.memory_free_bytes)} free")
+    if card.unified:
+        parts.append("shared with the machine")
+    if card.memory_bandwidth_bytes_per_second is not None:
+        parts.append(f"{units.decimal(card.memory_bandwidth_bytes_per_second)}/s")
+    if card.driver:
+        parts.append(f"driver {card.driver}")
+    is_vendor_said = card.vendor.lower() in card.name.lower()
+    name = card.name if is_vendor_said else f"{card.vendor} {card.name}"
+    return f"{name}: {', '.join(parts)}"
+
+
+def _disk_lines(disks: Sequence[Disk]) -> list[str]:
+    """A line for disks that are alike, behind it what each would store where not all are."""
+    purposes: dict[str, list[str]] = {}
+    for disk in disks:
+        purposes.setdefault(_disk(disk), []).append(disk.purpose)
+    if len(purposes) == 1:
+        return list(purposes)
+    return [f"{text}: {', '.join(stored)}" for text, stored in purposes.items()]
+
+
+def _disk(disk: Disk) -> str:
+    """`181 GB free of 500 GB, ext4`."""
+    size = "free space not read"
+    if disk.free_bytes is not None:
+        size = f"{units.decimal(disk.free_bytes)} free"
+    if disk.total_bytes is not None:
+        size += f" of {units.decimal(disk.total_bytes)}"
+    parts = [size]
+    if disk.filesystem:
+        parts.append(disk.filesystem)
+    if disk.writable is False:
+        parts.append("not writable")
+    return ", ".join(parts)
+
+
+def _runtimes(machine: Machine) -> str:
+    if machine.runtimes is None:
+        return _NOT_READ
+    return ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes)) or _NONE_FOUND
+
+
+def _model(model: PresentModel) -> str:
+    """`~/models q4.gguf: 4.37 GB of 8.74 GB, incomplete`."""
+    text = model.path
+    # the folder of a repository may hold several files
+    for name in (model.tag, model.file):
+        if name and not model.path.endswith(name):
+            text += f" {name}"
+            break
+    text += f": {units.decimal(model.size_bytes)}"
+    if model.complete is False:
+        if model.total_bytes:
+            text += f" of {units.decimal(model.total_bytes)}"
+        text += ", incomplete"
+    return text
+
+
+def _every_fact(machine: Machine) -> Blocks:
+    """What `-v` has: every fact with its source, its parts as tables, and what was not read."""
+    # the first screen does not need it
     from .details import sections, value_words
 
     rows: list[tuple[str, str, str]] = []
@@ -111,57 +202,43 @@ def _full_blocks(machine: Machine) -> Blocks:
             rows.append((label, text, machine.sources.get(fact, "")))
     yield Table.of("facts", rows)
     if machine.instruction_sets:
+        lines = [" ".join(machine.instruction_sets)]
         source = machine.sources.get("instruction_sets")
-        listed = " ".join(machine.instruction_sets)
-        yield from section("Instruction sets", texts([listed, source and f"source: {source}"]))
+        if source:
+            lines.append(f"source: {source}")
+        yield from section("Instruction sets", texts(lines))
     yield from sections(machine.to_json(), words.LABELS["machine"])
     yield from unread_blocks(machine)
 
 
-def _accelerator(card: Accelerator) -> str:
-    total, rate = card.memory_total_bytes, card.memory_bandwidth_bytes_per_second
-    nothing = "" if card.unified else "memory not read"
-    parts = (
-        nothing if total is None else units.binary(total),
-        "" if card.memory_free_bytes is None else f"{units.binary(card.memory_free_bytes)} free",
-        "shared with the machine" if card.unified else "",
-        "" if rate is None else f"{units.decimal(rate)}/s",
-        f"driver {card.driver}" if card.driver else "",
-    )
-    vendor = "" if card.vendor.lower() in card.name.lower() else f"{card.vendor} "
-    return f"{vendor}{card.name}: {', '.join(filter(None, parts))}"
-
-
-def _model(model: PresentModel) -> str:
-    # the folder of a repository may hold several files
-    names = (model.tag, model.file)
-    name = next((f" {name}" for name in names if name and not model.path.endswith(name)), "")
-    whole = f" of {units.decimal(model.total_bytes)}" if model.total_bytes else ""
-    part = f"{whole}, incomplete" if model.complete is False else ""
-    return f"{model.path}{name}: {units.decimal(model.size_bytes)}{part}"
-
-
 def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
-    """What could not be read, each reason once with its facts; beyond `most` how many more."""
+    """Yield what could not be read, each reason once with its facts; beyond `most` how many more.
+
+    Where not all are shown, those that decide most come first.
+    """
     entries = list(machine.unread)
     if most is not None:
         entries.sort(key=lambda entry: not entry.fact.startswith(_DECISIVE))
+    shown = entries[:most]
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
-    for entry in entries[:most]:
+    for entry in shown:
         facts.setdefault((entry.reason, entry.remedy), {})[words.fact_label(entry.fact)] = None
-    listed = topics((", ".join(names), *why) for why, names in facts.items())
-    rest = len(entries) - len(entries[:most])
-    yield from section("Not read", (*listed, *texts([f"{rest} more: -v" * bool(rest)])))
+    listed = [(", ".join(names), *why) for why, names in facts.items()]
+    left_out = len(entries) - len(shown)
+    more = f"{left_out} more: -v" if left_out else ""
+    yield from section("Not read", (*topics(listed), *texts([more])))
 
 
 def memory_cells(machine: Machine) -> tuple[str, str]:
-    """RAM that programs get, and the accelerators' own memory."""
-    limit, cards = machine.memory_limit_bytes, machine.accelerators or ()
-    ram = words.known(limit, units.binary)
+    """Return the RAM that programs get, and the accelerators' own memory."""
+    ram = words.known(machine.memory_limit_bytes, units.binary)
+    cards = machine.accelerators or ()
     sizes = [units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified]
-    if not sizes:
-        return ram, "shared" if cards else ""
-    return ram, sizes[0] if len(sizes) == 1 else f"{len(sizes)} x {sizes[0]}"
+    if len(sizes) > 1:
+        return ram, f"{len(sizes)} x {sizes[0]}"
+    if sizes:
+        return ram, sizes[0]
+    return ram, "shared" if cards else ""
 
 
 def profiles_document(profiles: Sequence[Profile]) -> Blocks:
@@ -175,7 +252,9 @@ def profiles_document(profiles: Sequence[Profile]) -> Blocks:
         bandwidth = "-" if rate is None else f"{units.decimal(rate)}/s"
         cells = memory_cells(profile.machine)
         rows.append((strong(profile.name), *cells, bandwidth, profile.title))
-    count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
+    count = "1 machine" if len(profiles) == 1 else f"{len(profiles)} machines"
     yield line(f"{count} to ask about with --machine NAME; the first word may be left out.")
-    yield from (line(), Table.of("profiles", rows), line())
+    yield line()
+    yield Table.of("profiles", rows)
+    yield line()
     yield line("Check them against your configuration. --format json has sources and confidence.")
