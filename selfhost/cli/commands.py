@@ -494,7 +494,7 @@ def verify(words: list[str]) -> int:
     machine = measured_where_unknown(options, one_machine(options))
     comparison = held_against(seen, catalogue, machine, options.model)
     if not write_json(options, "verification", comparison):
-        from ..reports.plan_text import verify_document
+        from ..reports.verify_text import verify_document
 
         present(options, verify_document(comparison))
     return comparison.exit_code

@@ -1,0 +1,115 @@
+"""What `verify` says to a person: a prediction beside a run, figure by figure.
+
+A `Verification` goes in, blocks come out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..advice.runs import Figure
+from ..advice.verify import Verification, is_wide
+from ..core import units
+from . import words
+from .layout import Blocks, Span, Table, line, strong, texts
+
+_HEADS = {
+    "inside": Span("✓ INSIDE THE RANGE", "local"),
+    "outside": Span("✗ OUTSIDE", "neither"),
+    "nothing": Span("? NOTHING TO COMPARE", "unknown"),
+}
+_MARKS = {
+    True: Span("inside", "pass"),
+    False: Span("outside", "fail"),
+    None: Span("not compared", "unknown"),
+}
+# so many times the prediction is written as a factor
+_FACTOR = 10
+
+
+def verify_document(comparison: Verification) -> Blocks:
+    """Yield the outcome, then predicted, seen and difference of each figure, then reasons."""
+    verdict = comparison.verdict
+    yield line(
+        _HEADS[comparison.outcome], "  ", strong(verdict.model.name), f": {_inside(comparison)}"
+    )
+    run = comparison.run
+    asked = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
+    yield line(", ".join([*asked, f"seen in: {run.tool}"]), indent=2)
+    yield line()
+    yield Table.of("verify", map(_row, comparison.differences))
+    yield line()
+    yield from texts([*_reasons(comparison), *comparison.notes], indent=0)
+    yield line()
+    yield line("For a bug report, without names and paths: --format json")
+
+
+def _inside(comparison: Verification) -> str:
+    """How many of the figures that can be compared are inside the range."""
+    judged = [figure.inside for figure in comparison.differences if figure.inside is not None]
+    if not judged:
+        return "no figure of the run can be compared"
+    return f"{judged.count(True)} of {len(judged)} figures inside the range"
+
+
+class _Cells(NamedTuple):
+    """What was seen and predicted, in the unit of the figure."""
+
+    seen: str
+    likely: str = "–"
+    range: str = ""
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    cells = _bytes_cells(figure) if figure.unit == "bytes" else _pace_cells(figure)
+    mark = Span("inside, wide", "unknown") if is_wide(figure) else _MARKS[figure.inside]
+    return (_name(figure), *cells, _difference(figure), mark)
+
+
+def _bytes_cells(figure: Figure) -> _Cells:
+    seen = units.binary(int(figure.seen))
+    if figure.likely is None or figure.low is None or figure.high is None:
+        return _Cells(seen)
+    ends = units.between(units.binary, int(figure.low), int(figure.high))
+    return _Cells(seen, units.binary(int(figure.likely)), ends)
+
+
+def _pace_cells(figure: Figure) -> _Cells:
+    """A predicted pace goes without its unit, which stands beside what was seen."""
+    seen = units.speed(figure.seen)
+    if figure.likely is None or figure.low is None or figure.high is None:
+        return _Cells(seen)
+    return _Cells(seen, units.pace(figure.likely), units.pace(figure.low, figure.high))
+
+
+def _difference(figure: Figure) -> str:
+    """`+12%`, `×14`; empty of figures that are of unlike things."""
+    if figure.inside is None or figure.difference is None:
+        return ""
+    times = 1 + figure.difference
+    return f"×{times:,.0f}" if times >= _FACTOR else f"{figure.difference:+.0%}"
+
+
+def _reasons(comparison: Verification) -> list[str]:
+    """Why figures differ or cannot be compared, each reason once behind the figures' names."""
+    names: dict[str, dict[str, None]] = {}
+    for figure in comparison.differences:
+        if figure.why is not None:
+            names.setdefault(figure.why, {})[_name(figure)] = None
+    return [f"{'; '.join(of_reason)}: {why}." for why, of_reason in names.items()]
+
+
+def _name(figure: Figure) -> str:
+    """`decoding (4 at once, GPU, 512 tokens)`."""
+    about = []
+    if figure.sequences > 1:
+        about.append(f"{figure.sequences} at once")
+    if figure.where == "accelerators":
+        about.append("GPU")
+    if figure.tokens is not None:
+        about.append(units.tokens(figure.tokens))
+    depth = figure.depth_tokens or 0
+    if depth > (figure.tokens or 0):
+        about.append(f"{units.tokens(depth)} in the context")
+    name = words.LABELS["verified"].get(figure.term, figure.term.replace("_", " "))
+    return f"{name} ({', '.join(about)})" if about else name
