@@ -298,7 +298,8 @@ def size(words: list[str]) -> int:
     if not sizes:
         raise together(errors)
     code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
-    from ..reports.size_text import block, size_document
+    from ..reports.container_files import container_file
+    from ..reports.size_text import size_document
 
     if options.format == "text":
         present(options, size_document(sizes, verbose=options.verbose))
@@ -312,7 +313,7 @@ def size(words: list[str]) -> int:
             texts = help_text("no_image" if sized.image is None else "no_command")
             why, remedy = (fill(texts[key], named) for key in ("message", "remedy"))
             raise UsageError(f"--format {options.format}: {why}", remedy=remedy)
-        deliver(options, block(options.format, sizes))
+        deliver(options, container_file(options.format, sizes))
     note_faulty_specs(catalogue)
     if errors:
         write(flush=True)

@@ -19,7 +19,7 @@ from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
 from selfhost.machine.understand import cards_named
-from selfhost.reports import size_text
+from selfhost.reports.container_files import container_file
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: it comes with [test]")
 COMPOSE = json.loads((DATA / "compose" / "compose-spec.json").read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ def sized(case: str) -> ContainerSize:
 
 
 def block(kind: str, *sizes: ContainerSize) -> str:
-    return size_text.block(kind, sizes)
+    return container_file(kind, sizes)
 
 
 def in_bytes(text: str) -> int:

@@ -1,0 +1,475 @@
+"""The files to paste of `size`: what runs containers or services at the sizes that were found.
+
+`container_file` takes the name of a format and the sizes, and returns the text of its file. The
+templates are in `specs/common/containers.toml`. One function a format tells its file from top to
+bottom; what is quoted differs by who reads the file, so each format writes its own values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+
+from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize, Held
+from ..catalogue.runtime import Service
+from ..core import __version__, units
+from ..core.quoting import shell_line, shell_word
+from ..core.records import Record
+from ..core.tables import shipped_table
+from ..core.templates import fill
+from ..machine.gpus import fact_of
+from .layout import clean
+
+# the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label), less
+# what tells two of one model apart: `-123`
+_LONGEST_NAME = 63 - 4
+# how often a probe of Kubernetes asks
+_PROBE_SECONDS = 10
+# what a rollout waits by default
+# (https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds)
+_ROLLOUT_SECONDS = 600
+# beside the model: logs and what a program writes (assumed)
+_WRITABLE_MEBIBYTES = 1024
+_DEFAULT_TOKEN_VARIABLE = "HF_TOKEN"
+_FIRST_COMMENT = (
+    f"selfhost {__version__}: request and limit include the page cache where one is needed"
+)
+_SECRET_COMMENT = (
+    "first make the secret of your login at Hugging Face:"
+    " kubectl create secret generic hf-token --from-literal=token=…"
+)
+_IN_CONTAINER = "in its container"
+
+
+class Devices(Record):
+    """How a container is given the accelerators of one vendor, "" or empty where it is not so.
+
+    `resource` is that of Kubernetes, `driver` that of compose and `docker run`; `files` are those
+    of a vendor without such a driver.
+    """
+
+    resource: str = ""
+    driver: str = ""
+    files: tuple[str, ...] = ()
+
+
+class ContainerTable(Record):
+    """`specs/common/containers.toml`: a template a format, and the devices by vendor."""
+
+    kubernetes: str
+    compose: str
+    docker: str
+    systemd: str
+    devices: Mapping[str, Devices]
+
+
+@cache
+def _table() -> ContainerTable:
+    table = shipped_table("containers")
+    devices = {}
+    for vendor, row in table["devices"].items():
+        devices[vendor] = Devices(**{**row, "files": tuple(row.get("files", ()))})
+    return ContainerTable(
+        kubernetes=table["kubernetes"],
+        compose=table["compose"],
+        docker=table["docker"],
+        systemd=table["systemd"],
+        devices=devices,
+    )
+
+
+class Server(Record):
+    """A container or service with a name and a port of one machine that no other has.
+
+    `token_variable` is that of a login, "" where nothing is downloaded with one. `folder` is where
+    the models lie in the container.
+    """
+
+    name: str
+    port: int
+    size: ContainerSize
+    service: Service
+    token_variable: str
+    folder: str
+    devices: Devices
+
+    @property
+    def gpu_count(self) -> int:
+        """The GPUs that a driver of compose or `docker run` gives it."""
+        return len(self.size.accelerators) if self.devices.driver else 0
+
+
+def container_file(kind: str, sizes: Sequence[ContainerSize]) -> str:
+    """Return the file of that kind, a key of `FORMATS`, which runs these containers.
+
+    Every size is of a runtime that serves: it has a `service`.
+    """
+    names: list[str] = []
+    ports: list[int] = []
+    servers = []
+    for size in sizes:
+        server = _server(size, names, ports)
+        names.append(server.name)
+        ports.append(server.port)
+        servers.append(server)
+    return FORMATS[kind](servers)
+
+
+def _server(size: ContainerSize, names: Collection[str], ports: Collection[int]) -> Server:
+    """The server of that size; its name and its port are none of those that others have."""
+    service = size.runtime.service
+    assert service is not None
+    port = service.port
+    while port in ports:
+        port += 1
+    token_variable = ""
+    if size.needs_login and not size.files_are_yours:
+        token_variable = size.runtime.token_variable or _DEFAULT_TOKEN_VARIABLE
+    return Server(
+        name=_free_name(size.model.id, names),
+        port=port,
+        size=size,
+        service=service,
+        token_variable=token_variable,
+        folder=MODELS_FOLDER if size.files_are_yours else service.store,
+        # all accelerators of a server are alike
+        devices=_devices(size.accelerators[0]) if size.accelerators else Devices(),
+    )
+
+
+def _free_name(model: str, names: Collection[str]) -> str:
+    """The model's id as a name of Kubernetes, with a number where another server has that name."""
+    letters = "-".join(re.findall(r"[a-z0-9]+", model.lower()))
+    first = letters[:_LONGEST_NAME].strip("-") or "model"
+    name = first
+    number = 2
+    while name in names:
+        name = f"{first}-{number}"
+        number += 1
+    return name
+
+
+def _devices(card: Held) -> Devices:
+    by_vendor = _table().devices
+    # a program with an accelerator of no stated vendor asks for the usual one
+    devices = by_vendor.get(card.vendor) or by_vendor["nvidia"]
+    driver = fact_of(card.name, "kernel_driver")
+    if driver:
+        return devices.replace(resource=f"gpu.{card.vendor}.com/{driver}")
+    return devices
+
+
+def _kubernetes(servers: Sequence[Server]) -> str:
+    """A Deployment a server."""
+    comments = [_FIRST_COMMENT]
+    for server in servers:
+        comments += _size_comments(server)
+        comments += _own_files_comments(server, server.folder)
+        comments += _claim_comments(server)
+        comments += _fetch_comments(server.size.fetch, _IN_CONTAINER)
+    if any(server.token_variable for server in servers):
+        comments.append(_SECRET_COMMENT)
+    deployments = [_filled(_table().kubernetes, _kubernetes_values(server)) for server in servers]
+    return _commented(comments) + "---\n".join(deployments)
+
+
+def _claim_comments(server: Server) -> list[str]:
+    """That a volume for one's own files is to be made first.
+
+    An emptyDir is new with each pod: nobody could fill it before the server looks.
+    """
+    if not server.size.files_are_yours:
+        return []
+    claim = f"first make the PersistentVolumeClaim {_claim_name(server)}"
+    if server.size.disk_bytes:
+        claim += f" of {_whole(server.size.disk_bytes, units.GIB)}Gi or more"
+    return [claim]
+
+
+def _claim_name(server: Server) -> str:
+    return f"{server.name}-models"
+
+
+def _kubernetes_values(server: Server) -> dict[str, object]:
+    size = server.size
+    tries = -(-size.seconds_to_start // _PROBE_SECONDS)
+    values = _container_values(server) | {
+        "arguments": [_kubernetes_text(word) for word in size.image_arguments],
+        "environment": _kubernetes_environment(server),
+        "health": server.service.health,
+        "tries": tries,
+        # a start that the probe waits for is no failure of the rollout
+        "deadline": tries * _PROBE_SECONDS + _ROLLOUT_SECONDS,
+        "resource": server.devices.resource,
+        "cards": len(size.accelerators),
+        "shared_folder": "/dev/shm" if size.shared_memory_bytes else "",
+        "stored": "",
+        "twice": "",
+        "store": {"name": "models", **_kubernetes_volume(server)},
+    }
+    if size.files_are_yours:
+        # they lie in a volume, not on the disk of the node
+        values |= {"stored": _WRITABLE_MEBIBYTES, "twice": _WRITABLE_MEBIBYTES}
+    elif size.disk_bytes is not None:
+        values["stored"] = _whole(size.disk_bytes) + _WRITABLE_MEBIBYTES
+        # the new files of an update are downloaded before the old ones go
+        values["twice"] = _whole(2 * size.disk_bytes) + _WRITABLE_MEBIBYTES
+    return values
+
+
+def _kubernetes_volume(server: Server) -> dict[str, object]:
+    """Where the models lie: a claim for one's own files, else a directory with room for two."""
+    if server.size.files_are_yours:
+        return {"persistentVolumeClaim": {"claimName": _claim_name(server)}}
+    if not server.size.disk_bytes:
+        return {"emptyDir": {}}
+    return {"emptyDir": {"sizeLimit": f"{_whole(2 * server.size.disk_bytes, units.GIB)}Gi"}}
+
+
+def _kubernetes_environment(server: Server) -> list[object]:
+    variables: list[object] = []
+    for name, value in server.size.environment.items():
+        variables.append({"name": name, "value": _kubernetes_text(value)})
+    if server.token_variable:
+        secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
+        variables.append({"name": server.token_variable, "valueFrom": secret})
+    return variables
+
+
+def _kubernetes_text(text: str) -> str:
+    """A text that Kubernetes takes as it is: it replaces `$(NAME)` in arguments and variables, and
+    `$$` before either (kubernetes.io, Define Dependent Environment Variables).
+    """
+    return re.sub(r"\$(?=[$(])", "$$", text)
+
+
+def _compose(servers: Sequence[Server]) -> str:
+    """A service a server, in one file; downloads share a volume."""
+    comments = [_FIRST_COMMENT]
+    for server in servers:
+        comments += _size_comments(server)
+        comments += _own_files_comments(server, OWN_FOLDER)
+        comments += _fetch_comments(server.size.fetch, _IN_CONTAINER)
+    text = _commented(comments) + "services:\n"
+    for server in servers:
+        size = server.size
+        values = _container_values(server) | {
+            "arguments": [_compose_text(word) for word in size.image_arguments],
+            "environment": _compose_environment(server),
+            "devices": server.devices.files,
+            "gpus": server.gpu_count,
+        }
+        text += _filled(_table().compose, values)
+    if not all(server.size.files_are_yours for server in servers):
+        text += "volumes:\n  models: {}\n"
+    return text
+
+
+def _compose_environment(server: Server) -> dict[str, str]:
+    variables = {}
+    for name, value in server.size.environment.items():
+        variables[name] = _compose_text(value)
+    if server.token_variable:
+        # that of the shell that starts it
+        variables[server.token_variable] = f"${{{server.token_variable}}}"
+    return variables
+
+
+def _compose_text(text: str) -> str:
+    """A text that compose takes as it is: it replaces `$NAME` and `${NAME}` in every value
+    (docs.docker.com/reference/compose-file/interpolation).
+    """
+    return text.replace("$", "$$")
+
+
+def _docker(servers: Sequence[Server]) -> str:
+    """A `docker run` a server, and the `docker exec` that fetches its model."""
+    comments = [_FIRST_COMMENT]
+    for server in servers:
+        comments += _size_comments(server)
+        comments += _own_files_comments(server, OWN_FOLDER)
+    text = _commented(comments)
+    for server in servers:
+        size = server.size
+        values = _container_values(server) | {
+            "words": shell_line([size.image or "", *size.image_arguments]),
+            "environment": _docker_environment(server),
+            "gpus": server.gpu_count,
+            "device_options": " ".join(f"--device {file}" for file in server.devices.files),
+            "fetch": size.fetch or "",
+        }
+        text += _filled(_table().docker, values)
+    return text
+
+
+def _docker_environment(server: Server) -> str:
+    settings = [f"{name}={value}" for name, value in server.size.environment.items()]
+    if server.token_variable:
+        # a name alone takes the value of the shell that starts it
+        settings.append(server.token_variable)
+    return " ".join(f"--env {shell_word(setting)}" for setting in settings)
+
+
+def _systemd(servers: Sequence[Server]) -> str:
+    """A unit a server, each with the name of its file."""
+    return "\n".join(map(_systemd_unit, servers))
+
+
+def _systemd_unit(server: Server) -> str:
+    """A unit; all units share the machine, so each listens on a port of its own."""
+    size = server.size
+    port_setting = fill(server.service.port_setting, {"port": server.port}, keep_unknown=True)
+    words = list(size.program)
+    variables = dict(size.environment)
+    fetch = size.fetch
+    variable, _, value = port_setting.partition("=")
+    if port_setting.startswith("--"):
+        words += port_setting.split()
+    elif value:
+        variables[variable] = value
+        if fetch and server.port != server.service.port:
+            # the line that fetches the model reaches the unit at that port
+            fetch = f"{port_setting} {fetch}"
+    comments = [
+        f"/etc/systemd/system/{server.name}.service",
+        _FIRST_COMMENT,
+        *_size_comments(server),
+        *_own_files_comments(server, server.folder),
+        *_fetch_comments(fetch, "on the same machine"),
+    ]
+    values: dict[str, object] = {
+        # a backslash at the end would join the next line to it
+        "title": clean(size.model.name).replace("%", "%%").replace("\\", "\\\\"),
+        "program": clean(words[0]),
+        "words": " ".join(map(_systemd_argument, words)),
+        "environment": "\n".join(_systemd_environment(variables, server.token_variable)),
+        "name": server.name,
+        "least": _whole(size.unreclaimable_bytes),
+        "request": _whole(size.request_bytes),
+        "limit": _whole(size.limit_bytes),
+    }
+    return _commented(comments) + _filled(_table().systemd, values)
+
+
+def _systemd_environment(variables: Mapping[str, str], token_variable: str) -> list[str]:
+    lines = []
+    for name, value in variables.items():
+        lines.append(f"Environment={_systemd_word(f'{name}={value}')}")
+    if token_variable:
+        lines.append(f"# a line {token_variable}=… in that file logs in to Hugging Face")
+        lines.append("EnvironmentFile=-/etc/selfhost.env")
+    return lines
+
+
+def _systemd_argument(word: str) -> str:
+    """A word of a command line of systemd, which puts variables in for `$` (systemd.service(5))."""
+    return _systemd_word(word).replace("$", "$$")
+
+
+def _systemd_word(word: str) -> str:
+    """A word as systemd reads it: with specifiers for `%`, and C's escapes (systemd.syntax(7))."""
+    text = word.replace("\\", "\\\\").replace("%", "%%").replace('"', '\\"')
+    text = text.replace("##", "\\x23#")
+    text = "".join(sign if sign.isprintable() else _escaped_for_c(sign) for sign in text)
+    if text and not any(sign in text for sign in " \"';"):
+        return text
+    return f'"{text}"'
+
+
+def _escaped_for_c(sign: str) -> str:
+    number = ord(sign)
+    return f"\\x{number:02x}" if number < 0x80 else _escaped(sign)
+
+
+# the formats of `size` that are files, by the names that `--format` takes
+FORMATS: Mapping[str, Callable[[Sequence[Server]], str]] = {
+    "kubernetes": _kubernetes,
+    "compose": _compose,
+    "docker": _docker,
+    "systemd": _systemd,
+}
+
+
+def _container_values(server: Server) -> dict[str, object]:
+    """What all formats of containers take, sizes in MiB; what does not apply is empty."""
+    size = server.size
+    return {
+        "name": server.name,
+        "image": size.image or "",
+        "port": server.port,
+        "inner_port": server.service.port,
+        "request": _whole(size.request_bytes),
+        "limit": _whole(size.limit_bytes),
+        "shared": _whole(size.shared_memory_bytes),
+        "folder": server.folder,
+        # of the two one applies: the folder of one's own files, or the one for downloads
+        "own": OWN_FOLDER if size.files_are_yours else "",
+        "downloads": "" if size.files_are_yours else server.folder,
+    }
+
+
+def _whole(size_bytes: int, unit: int = units.MIB) -> int:
+    """How many units hold that many bytes."""
+    return -(-size_bytes // unit)
+
+
+def _size_comments(server: Server) -> list[str]:
+    """What it takes and may grow by, and the notes on it."""
+    size = server.size
+    needs = f"{size.model.name} needs {units.binary(size.unreclaimable_bytes)} of its own"
+    if size.page_cache_bytes:
+        needs += f" and {units.binary(size.page_cache_bytes)} of page cache"
+    grown = units.binary(sum(growth.bytes for growth in size.growths))
+    return [f"{needs}, and may grow by {grown}", *size.notes]
+
+
+def _own_files_comments(server: Server, folder: str) -> list[str]:
+    """Which files are to be put into that folder; nothing where the server downloads them."""
+    size = server.size
+    if not size.files_are_yours:
+        return []
+    page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
+    return [f"put the {size.workload.quantization} files{page} into {folder}"]
+
+
+def _fetch_comments(fetch: str | None, where: str) -> list[str]:
+    """The line that downloads the model; nothing where the server does so by itself."""
+    return [f"once it runs, {where}: {fetch}"] if fetch else []
+
+
+def _commented(comments: Sequence[str]) -> str:
+    return "".join(f"# {clean(text)}\n" for text in comments)
+
+
+def _filled(template: str, values: Mapping[str, object]) -> str:
+    """The template: texts as they are, other values as YAML, no line without a value."""
+    written: dict[str, str | None] = {}
+    for name, value in values.items():
+        if not value:
+            written[name] = None
+        elif isinstance(value, str):
+            written[name] = value
+        else:
+            written[name] = _yaml(value)
+    return fill(template, written)
+
+
+def _yaml(value: object) -> str:
+    """A value as JSON, which YAML reads alike, with what no terminal shows as YAML escapes it.
+
+    JSON's own escape of a sign beyond U+FFFF is two escapes, which are no signs of YAML.
+    """
+    # no format but these needs it
+    import json
+
+    text = json.dumps(value, ensure_ascii=False)
+    text = "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+    # `##[` gives orders to a CI service wherever it stands
+    return text.replace("##", "\\u0023#")
+
+
+def _escaped(sign: str) -> str:
+    """A sign as YAML and C escape it."""
+    number = ord(sign)
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
