@@ -79,7 +79,7 @@ def check(words: list[str]) -> int:
 
 def _row_writer(options: argparse.Namespace, names: Sequence[str]) -> Callable[[Verdict], None]:
     """What writes the answer for one of many models at once."""
-    from ..reports.models_text import told_row
+    from ..reports.several_text import told_row
 
     name_width = max(map(len, names))
 
@@ -216,7 +216,7 @@ def compare(words: list[str]) -> int:
     verdicts = [*{(each.model.id, each.workload): each for each in verdicts}.values()]
     if len(verdicts) < 2:
         raise UsageError(f"{names[0]} is one model", remedy=help_text("missing")["compare"])
-    from ..reports.models_text import compare_document
+    from ..reports.compare_text import compare_document
 
     compared = comparison(verdicts)
     if not write_json(options, "record", compared):
@@ -244,7 +244,7 @@ def show(words: list[str]) -> int:
     if write_json(options, "record", shown):
         return 0
     from ..catalogue.offers import snapshot_day
-    from ..reports.models_text import show_document
+    from ..reports.show_text import show_document
 
     document = show_document(
         shown,

@@ -22,7 +22,7 @@ from ..core.units import canonical, nearest, utc_today
 from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from ..reports.models_text import TOP, list_document
+from ..reports.list_text import TOP, list_document
 from .output import (
     UsageError,
     is_terminal,

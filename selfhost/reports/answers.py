@@ -11,8 +11,9 @@ from ..advice.several import Comparison
 from ..advice.sizes import ContainerSize
 from ..judge.record import Report, Verdict
 from .check_text import check_document
+from .compare_text import compare_document
 from .layout import Blocks, plain
-from .models_text import compare_document, list_document
+from .list_text import list_document
 from .plan_text import plan_document
 from .size_text import size_document
 

@@ -49,16 +49,23 @@ def check_document(
     rows_are_told: bool = False,
 ) -> Blocks:
     """Yield the answer for one model, or a table of several and what stands in their way. The
-    table is left out where `rows_are_told` already, each by `models_text.told_row`.
+    table is left out where `rows_are_told` already, each by `several_text.told_row`.
 
     `carry` goes behind each proposed `selfhost check …`, `workload_options` where the command has
     no workload of its own. `today` gives prices an age; `unjudged` counts names without an answer.
     """
     if len(verdicts) != 1:
-        from .models_text import several_blocks
+        from .several_text import several_blocks
 
-        options = workload_options + carry
-        yield from several_blocks(verdicts, verbose, carry, options, today, unjudged, rows_are_told)
+        yield from several_blocks(
+            verdicts,
+            verbose=verbose,
+            carry=carry,
+            options=workload_options + carry,
+            today=today,
+            unjudged=unjudged,
+            rows_are_told=rows_are_told,
+        )
         return
     verdict, measured = verdicts[0], "--measure" in carry.split()
     machine = verdict.machine

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from selfhost import Load, Workload, check, compare
+from selfhost.reports.compare_text import compare_document
 from selfhost.reports.layout import plain
-from selfhost.reports.models_text import compare_document
 
 
 def types(*models: str, machine: str = "rtx 4090", **fields: Any) -> list[str | None]:

@@ -20,7 +20,7 @@ from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
-from selfhost.reports.models_text import list_document
+from selfhost.reports.list_text import list_document
 from selfhost.reports.plan_text import plan_document
 
 GIB, GB = 2**30, 10**9

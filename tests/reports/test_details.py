@@ -15,7 +15,7 @@ from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.workload import Load
 from selfhost.machine.named import named
-from selfhost.reports import check_text, machine_text, models_text, size_text
+from selfhost.reports import check_text, machine_text, show_text, size_text
 from selfhost.reports.details import sections, value_words
 from selfhost.reports.layout import Blocks, plain
 
@@ -37,7 +37,7 @@ def _blocks(kind: str) -> Blocks:
         return check_text.check_document([check("phi-4", load, machine=MAC)], verbose=True)
     if kind == "show":
         shown = describe(open_catalogue(), "mistral-7b", Workload(), named(MAC)[0])
-        return models_text.show_document(shown, verbose=True)
+        return show_text.show_document(shown, verbose=True)
     if kind == "size":
         return size_text.size_document([size("mistral-7b")], verbose=True)
     return machine_text.machine_document(samples.WORKSTATION, verbose=True)

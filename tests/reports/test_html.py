@@ -27,8 +27,8 @@ from selfhost.catalogue.spec import License
 from selfhost.cli.main import main
 from selfhost.core.tables import shipped_table
 from selfhost.reports.layout import Column, Table, line
+from selfhost.reports.list_text import list_document
 from selfhost.reports.markup import page
-from selfhost.reports.models_text import list_document
 
 TAGS = {*("h1", "h2", "p", "pre", "b", "bdi", "span", "table", "thead", "tbody", "tr", "th", "td")}
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[31m'"

@@ -11,8 +11,9 @@ from selfhost.advice.several import comparison, describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.named import named
 from selfhost.reports.check_text import check_document
+from selfhost.reports.compare_text import compare_document
 from selfhost.reports.layout import plain
-from selfhost.reports.models_text import compare_document, show_document
+from selfhost.reports.show_text import show_document
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
 MARK = "  Its sizes in "

@@ -23,7 +23,14 @@ from selfhost.core.records import Unread
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
-from selfhost.reports import check_text, machine_text, models_text, words
+from selfhost.reports import (
+    check_text,
+    compare_text,
+    list_text,
+    machine_text,
+    show_text,
+    words,
+)
 from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 from selfhost.reports.plan_text import plan_document
 
@@ -43,16 +50,16 @@ def _documents() -> dict[str, Blocks]:
         for verbose in (False, True)
         for kind, document in {
             "several": check_text.check_document(samples.every(), verbose=verbose),
-            "show": models_text.show_document(shown, verbose=verbose),
-            "compare": models_text.compare_document(comparison(samples.every()), verbose=verbose),
+            "show": show_text.show_document(shown, verbose=verbose),
+            "compare": compare_text.compare_document(comparison(samples.every()), verbose=verbose),
             "machine": machine_text.machine_document(samples.WORKSTATION, verbose=verbose),
         }.items()
     }
     return {
         **single,
         **several,
-        "list": models_text.list_document(samples.listed(samples.every())),
-        "show-closed": models_text.show_document(samples.shown(samples.closed())),
+        "list": list_text.list_document(samples.listed(samples.every())),
+        "show-closed": show_text.show_document(samples.shown(samples.closed())),
         "machine-empty": machine_text.machine_document(Machine()),
     }
 
@@ -178,7 +185,7 @@ def test_a_minimum_is_that_of_each_sequence(wanted: float | None, code: int) -> 
     assert verdict.to_json()["speed"]["judged"]["likely"] == pytest.approx(pace, abs=0.001)
     if verdict.can_run:
         assert f"{units.speed(pace, pace)} each" in verdict.summary
-    side_by_side = plain(models_text.compare_document(comparison([verdict, verdict])))
+    side_by_side = plain(compare_text.compare_document(comparison([verdict, verdict])))
     assert f"~{units.pace(pace, pace)}" in side_by_side
     assert " each" in side_by_side
 
@@ -232,8 +239,8 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     for document in (
         check_text.check_document([verdict], verbose=True),
         check_text.check_document([verdict, verdict]),
-        models_text.list_document(samples.listed([verdict])),
-        models_text.show_document(
+        list_text.list_document(samples.listed([verdict])),
+        show_text.show_document(
             samples.shown(
                 verdict,
                 [samples.sized(name, 1, name, fits=None, family=name, runtime=name, source=name)],
@@ -325,7 +332,7 @@ def test_rows_of_a_comparison_stand_in_one_order() -> None:
     tables = []
     for order in (models, models[::-1]):
         compared = comparison([check(model, machine=LAPTOP) for model in order])
-        tables.append(plain(models_text.compare_document(compared)).splitlines())
+        tables.append(plain(compare_text.compare_document(compared)).splitlines())
     titles = [[row[:16].strip() for row in table if row[:1].strip()] for table in tables]
     start = titles[0].index("judged as")
     end = titles[0].index("current") + 1
@@ -336,7 +343,7 @@ def test_rows_of_a_comparison_stand_in_one_order() -> None:
 def test_compare_shows_the_context_and_the_price_alone() -> None:
     """Of what does not run it had the full context, of pictures a sentence in a cell."""
     verdicts = [check(id, machine=LAPTOP) for id in ("qwen3.5-9b", "qwen3.5-4b", "bge-m3", "sdxl")]
-    lines = plain(models_text.compare_document(comparison(verdicts))).splitlines()
+    lines = plain(compare_text.compare_document(comparison(verdicts))).splitlines()
     (context,) = [re.split("  +", line) for line in lines if line.startswith("context up to")]
     # of an embedding model its own
     assert (context[1], context[3]) == ("-", "8,192")
@@ -351,7 +358,7 @@ def test_one_memory_has_one_figure() -> None:
     assert verdict.needs.memory is not None
     shown = describe(open_catalogue(), "qwen3.5-4b", Workload(), verdict.machine)
     other = check_text.check_document([check("llama3.1:8b", machine=LAPTOP)])
-    for document in (models_text.show_document(shown), other):
+    for document in (show_text.show_document(shown), other):
         assert units.binary(verdict.needs.memory.total_bytes) in plain(document)
 
 
@@ -360,11 +367,11 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     small = named("4gb laptop")[0].replace(memory_limit_bytes=380 * 2**20)
     listing = Lister(open_catalogue(), Workload(), small).first(20)
     assert 0 < sum(row.can_run for row in listing.models) <= (listing.counts.running or 0)
-    assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing))
+    assert f"About {listing.counts.running} of" in plain(list_text.list_document(listing))
     # of what a program loads, or of longer contexts, there is no estimate
     for asked in (Workload(runtime="llama.cpp"), Workload(context_tokens=131_072)):
         listing = Lister(open_catalogue(), asked, named("4x h100")[0]).first(1)
-        text = plain(models_text.list_document(listing))
+        text = plain(list_text.list_document(listing))
         assert text.startswith(f"{listing.counts.models:,} models, best first, on ")
 
 
@@ -375,7 +382,7 @@ def test_the_slow_models_are_among_those_that_run() -> None:
         ["flux.2-dev", "flux.1-kontext-dev"]
     )
     assert (listing.counts.running, listing.counts.slow) == (1, 1)
-    text = " ".join(plain(models_text.list_document(listing)).split())
+    text = " ".join(plain(list_text.list_document(listing)).split())
     assert text.startswith("1 of 2 models runs")
     assert ", 1 of them likely slow." in text
 
@@ -402,7 +409,7 @@ def test_a_list_marks_what_is_open_in_part() -> None:
     machine = named("rtx 3060 32gb")[0]
     lister = Lister(open_catalogue(), Workload(auditable=True), machine)
     listing = lister.all(["minicpm5-2b", "olmo-3-7b-instruct"])
-    lines = plain(models_text.list_document(listing)).splitlines()
+    lines = plain(list_text.list_document(listing)).splitlines()
     signs = {line.split()[1]: line[0] for line in lines if line[:1] in ("✓", "!")}
     assert signs == {"olmo-3-7b-instruct": "✓", "minicpm5-2b": "!"}
     assert any("!: only partly as open as you asked" in line for line in lines)
@@ -494,7 +501,7 @@ def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
     """Some paces had a range and some not, and those without looked exact."""
     laptop = named(LAPTOP)[0]
     listing = Lister(open_catalogue(), Workload(), laptop).first(20)
-    shown = plain(models_text.list_document(listing))
+    shown = plain(list_text.list_document(listing))
     assert not re.search(r"~[\d.]+ ?\(", shown)
     assert shown.endswith(f"{words.RANGES}\n")
     alone = plain(check_text.check_document([listing.models[0]]))
@@ -504,7 +511,7 @@ def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
 def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
     """One of them made a column of `~3.5 tokens/s` and wrapped `~69 minutes for an hour / of audio`."""
     rows = [check(id, machine=LAPTOP) for id in ("qwen3.5-4b", "whisper-large-v3")]
-    shown = drawn(models_text.list_document(samples.listed(rows)), 80)
+    shown = drawn(list_text.list_document(samples.listed(rows)), 80)
     titles, text, speech = shown.splitlines()[2:5]
     assert "tokens/s" in titles
     assert re.search(r"~[\d.]+ +[\d.]+ GB", text)

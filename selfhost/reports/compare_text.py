@@ -1,0 +1,199 @@
+"""What `compare` says to a person: models side by side, then why some do not run.
+
+A `Comparison` goes in, blocks come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..advice.several import Compared, Comparison
+from ..catalogue.offers import Offer
+from ..core import units
+from ..judge.record import Verdict
+from . import words
+from .layout import Blocks, Column, Table, command, line, strong, texts
+from .model_figures import figures_of, have_paces
+from .several_text import note_blocks
+
+# what 60 columns hold beside the names of the rows; more models make further tables
+SIDE_BY_SIDE = 3
+# the answers on openness that a first look needs
+_ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
+
+
+def compare_document(comparison: Comparison, *, verbose: bool = False, carry: str = "") -> Blocks:
+    """Yield the models in the order given, three to a table, then why some do not run.
+
+    `verbose` adds how each was judged and every answer on openness. `carry` goes behind the
+    proposed command.
+    """
+    models = comparison.models
+    verdicts = [compared.verdict for compared in models]
+    if not verdicts:
+        return
+    head = [words.count_words(verdicts), words.planned_words(verdicts[0].machine)]
+    yield from texts(head, indent=0)
+    for start in range(0, len(models), SIDE_BY_SIDE):
+        yield line()
+        yield _side_by_side(models[start : start + SIDE_BY_SIDE], verbose=verbose)
+    yield line()
+    for compared in models:
+        remarks = _remarks(compared)
+        if remarks:
+            yield line(strong(compared.verdict.model.id), f": {'; '.join(remarks)}")
+    yield from texts([_types_apart(verdicts)], indent=0)
+    yield from note_blocks(verdicts, verbose=True)
+    yield line()
+    names = " ".join(verdict.model.id for verdict in verdicts)
+    yield command(f"selfhost check {names}{carry}")
+    if not verbose:
+        yield line("Every answer on licenses and openness: -v")
+    if have_paces(verdicts):
+        yield line(words.RANGES)
+
+
+def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
+    """A column a model, a row a fact; a fact that no model has is left out."""
+    columns = [Column()]
+    facts = []
+    for compared in models:
+        columns.append(Column(title=compared.verdict.model.id, wrap=True))
+        facts.append(_facts(compared, verbose=verbose))
+    titles: dict[str, None] = {}
+    # in the order of the model of which most is known
+    for of_model in sorted(facts, key=len, reverse=True):
+        titles |= dict.fromkeys(of_model)
+    rows = []
+    for title in titles:
+        cells = [of_model.get(title) or "-" for of_model in facts]
+        if set(cells) != {"-"}:
+            rows.append((title, *cells))
+    return Table(columns=tuple(columns), rows=tuple(rows), indent=0, splits=True)
+
+
+def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
+    """The cells of a model by the titles of their rows, from the top; "" where there is none."""
+    verdict = compared.verdict
+    pace = words.pace_title([verdict.speed])
+    figures = figures_of(verdict, pace)
+    offers = [offer for offer in verdict.api_offers if not offer.stands_in]
+    place = ""
+    if verdict.can_run and verdict.machine.accelerators:
+        # what is split over GPU and RAM is many times as slow
+        place = figures.place
+    facts = {
+        "": words.answer_cell(verdict),
+        "judged as": words.format_words(verdict.workload) if verbose else figures.quantization,
+        "memory": figures.memory,
+        "in": place,
+        pace: figures.pace,
+        "first word": _first_word(verdict),
+        **_month_facts(verdict),
+        # without the time that it takes
+        "download": figures.download.partition(",")[0],
+        "context up to": _longest_context(verdict, offers),
+        "parameters": figures.parameters,
+        "released": figures.released,
+        "API, $ per 1M": _price(offers),
+        "license": figures.license,
+    }
+    for row in (*compared.permissions, *compared.openness):
+        if verbose or row.name in _ANSWERS_SHOWN:
+            facts[row.name] = words.OPENNESS_WORDS[row.answer]
+    return facts
+
+
+def _first_word(verdict: Verdict) -> str:
+    """How long the first word takes after the stated prompt; empty where none was stated."""
+    if verdict.workload.prompt_tokens is None or verdict.speed is None or not verdict.can_run:
+        return ""
+    wait = verdict.speed.first_token_seconds
+    return "" if wait is None else f"after {units.duration(wait.likely)}"
+
+
+def _month_facts(verdict: Verdict) -> dict[str, str]:
+    """The stated load: its price by API for a month, and the hours a day that it takes here."""
+    cost = verdict.monthly_cost
+    if cost is None or cost.reason is not None:
+        return {}
+    bills = []
+    for offer in cost.offers:
+        if offer.usd_per_month is not None:
+            bills.append(offer.usd_per_month)
+    facts = {"a month by API": units.dollars(min(bills)) if bills else ""}
+    local = cost.here
+    if local is not None and local.hours_per_day is not None:
+        facts["work a day"] = f"{units.pace(local.hours_per_day.likely)} hours"
+    if local is not None and local.electricity_per_month is not None:
+        facts["electricity a month"] = f"{local.electricity_per_month.likely:,.2f}"
+    return facts
+
+
+def _longest_context(verdict: Verdict, offers: Sequence[Offer]) -> str:
+    """The longest context in tokens, and what sets it; empty where it is not known.
+
+    It is the longest that fits here, of a closed model the one it has or an API takes.
+    """
+    trained = verdict.question.trained_tokens
+    context = verdict.workload.context_tokens
+    longest = 0
+    if verdict.model.modality == "embedding":
+        # whatever length of them is asked for
+        longest = trained or 0
+    elif verdict.can_run and context is not None:
+        room = verdict.room.longest_context_tokens if verdict.room is not None else None
+        longest = max(room or 0, context)
+    elif verdict.can_run or verdict.model.closed:
+        served = [offer.context_tokens or 0 for offer in offers]
+        longest = trained or max(served, default=0)
+    if not longest:
+        return ""
+    if not verdict.can_run or trained is None:
+        return f"{longest:,}"
+    limit = "as trained" if longest >= trained else "what fits"
+    return f"{longest:,} ({limit})"
+
+
+def _price(offers: Sequence[Offer]) -> str:
+    """`0.10/0.30`: dollars for a million tokens in and out, or what else the first offer counts."""
+    if not offers:
+        return ""
+    offer = offers[0]
+    if offer.input_usd_per_million_tokens is None:
+        _, prices = words.offer_words(offer.replace(price_is_for=None), None)
+        return prices
+    rates = []
+    for rate in (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens):
+        if rate is not None:
+            # the title of the row has the dollar sign
+            rates.append(units.dollars(rate).removeprefix("$") if rate else "free")
+    return "/".join(rates)
+
+
+def _remarks(compared: Compared) -> list[str]:
+    """Why a model does not run, and when it is shut down, else why it is not the current one."""
+    verdict = compared.verdict
+    causes = words.causes(verdict)
+    remarks = [causes] if causes else []
+    if verdict.shutdown is not None:
+        remarks.append(words.shutdown_words(verdict.shutdown))
+        return remarks
+    for row in compared.openness:
+        if row.name == "current" and row.answer == "no":
+            remarks.append(row.why.partition(":")[0])
+        elif row.name == "current" and row.answer == "partly":
+            remarks.append(row.why)
+    return remarks
+
+
+def _types_apart(verdicts: Sequence[Verdict]) -> str:
+    """That the models are not judged in one quantization; empty where they are."""
+    types: dict[str, str] = {}
+    for verdict in verdicts:
+        if verdict.quantization is not None:
+            types[verdict.model.id] = verdict.quantization
+    if len(set(types.values())) < 2:
+        return ""
+    listed = ", ".join(f"{model} in {quantization}" for model, quantization in types.items())
+    return f"Not in one quantization, so memory and pace are not like for like: {listed}."

@@ -1,0 +1,197 @@
+"""What `list` says to a person: how many models run on the machine, and the best of them.
+
+A `Ranking` goes in, blocks come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..advice.listing import Counts, Ranking
+from ..core import units
+from ..core.workload import Workload
+from ..judge.checks.space import given_by
+from ..judge.record import TIGHT_CODES, Outcome, Verdict
+from ..machine.record import Machine
+from . import words
+from .layout import Blocks, Span, Table, line, strong, texts
+from .model_figures import figures_of, have_paces
+
+# rows of the first screen
+TOP = 20
+# before a model that runs, but not well or not as was asked
+_TIGHT = Span("!", Outcome.WARN)
+_PARTLY_OPEN = "openness-partly"
+# what is free now is told where it is less than this share of what models may take (assumed)
+_NEARLY_ALL = 0.95
+
+
+def list_document(
+    listing: Ranking,
+    workload: Workload | None = None,
+    *,
+    top: int | None = TOP,
+    wide: bool = False,
+    only_running: bool = True,
+    near: Sequence[str] = (),
+    today: str | None = None,
+    notes: Sequence[str] = (),
+) -> Blocks:
+    """Yield how many models run, then the first `top` of them in the order given, None for all.
+
+    `only_running` leaves out what does not run here, `wide` adds columns. `near` are commands that
+    list what was perhaps meant where no model matches; `notes` are about the machine's name.
+    """
+    rows = [row for row in listing.models if row.can_run or not only_running][:top]
+    if listing.counts.models:
+        head = [_summary(listing, workload or Workload()), words.planned_words(listing.machine)]
+    else:
+        head = [_nothing_matches(listing, near, notes)]
+    yield from texts([*head, *notes], indent=0)
+    if rows:
+        yield line()
+        yield _table(rows, wide=wide)
+        yield line()
+        yield line(_footer(listing, rows, wide=wide, only_running=only_running))
+        if have_paces(rows):
+            yield line(words.RANGES)
+        if listing.counts.running == 0:
+            yield line(f"a machine that runs one: selfhost plan {rows[0].model.id}")
+    yield from words.age_blocks(listing.catalogue_as_of, today)
+
+
+def _nothing_matches(listing: Ranking, near: Sequence[str], notes: Sequence[str]) -> str:
+    """That the list is empty, and what to do about it; the notes may have said so already."""
+    hint = ""
+    if listing.ruled_out:
+        hint = f" {listing.ruled_out:,} are ruled out by your conditions."
+    elif near:
+        hint = f" Did you mean {' or '.join(near)}?"
+    elif not notes:
+        hint = " `selfhost list --all` has every model."
+    return f"No model matches.{hint}"
+
+
+def _summary(listing: Ranking, workload: Workload) -> str:
+    """How many run and in which memory, how many are slow, not known or ruled out, in a line."""
+    counts = listing.counts
+    runs = f"{_count_words(counts)} {words.place_words(listing.machine)}"
+    memory = ", ".join(_memory_parts(listing.machine, workload))
+    if memory:
+        runs += f" ({memory})"
+    if counts.slow:
+        runs += f", {counts.slow:,} of them likely slow"
+    parts = [runs]
+    if counts.is_estimate:
+        parts.append("--all judges every one")
+    if counts.unknown:
+        parts.append(f"{counts.unknown:,} unknown")
+    if listing.ruled_out:
+        parts.append(f"{listing.ruled_out:,} ruled out by your conditions")
+    return f"{'; '.join(parts)}."
+
+
+def _count_words(counts: Counts) -> str:
+    """`7 of 8 models run`; where not all were judged, `About 900 of 1,351 models fit in memory`."""
+    models = "1 model" if counts.models == 1 else f"{counts.models:,} models"
+    if counts.running is None:
+        return f"{models}, best first,"
+    is_one = counts.running == 1
+    if counts.is_estimate:
+        verb = "fits in memory" if is_one else "fit in memory"
+        return f"About {counts.running:,} of {models} {verb}"
+    verb = "runs" if is_one else "run"
+    return f"{counts.running:,} of {models} {verb}"
+
+
+def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
+    """What the count rests on: the GPUs' memory, the RAM for models, what is free now, the GPUs."""
+    cards = machine.accelerators or ()
+    parts = []
+    gpu_bytes = sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
+    if gpu_bytes:
+        parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
+    ram_bytes = given_by(machine, workload).ceiling_bytes
+    if ram_bytes is not None:
+        ram = f"{units.binary(ram_bytes)} of RAM" if gpu_bytes else units.binary(ram_bytes)
+        parts.append(f"{ram} for models")
+    if machine.planning:
+        # all memory of a simulated machine is free, and its name says which GPUs it has
+        return parts
+    free_bytes = machine.memory_available_bytes
+    if ram_bytes is not None and free_bytes is not None and free_bytes < _NEARLY_ALL * ram_bytes:
+        parts.append(f"{units.binary(free_bytes)} free now")
+    return parts + units.counted([card.name for card in cards])
+
+
+def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
+    """A row a model; where all are held in one place there is no column that says where."""
+    title = words.pace_title(row.speed for row in rows)
+    figures = [figures_of(row, title) for row in rows]
+    is_one_place = len({of_model.place for of_model in figures}) == 1
+    table_rows: list[tuple[str, ...]] = []
+    for row, of_model in zip(rows, figures, strict=True):
+        cells = [
+            _sign(row),
+            strong(row.model.id),
+            of_model.memory,
+            # a column of empty cells is not shown
+            "" if is_one_place else of_model.place,
+            of_model.quantization,
+            of_model.pace,
+            of_model.download,
+            of_model.license,
+        ]
+        if wide:
+            cells += [of_model.parameters, of_model.released, of_model.why]
+        table_rows.append(tuple(cells))
+    # long paces, as `~69 minutes for an hour of audio`, wrap
+    wraps = "~" if title == words.PACES else ""
+    table = Table.of("listed wide" if wide else "listed", table_rows, pace=title, wraps=wraps)
+    # who asks for more columns is told which of them the terminal has no room for
+    return table.replace(tells_left_out=wide)
+
+
+def _sign(row: Verdict) -> Span:
+    """The sign of the answer, `!` where it runs with a reservation that the footer explains."""
+    if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN)):
+        return _TIGHT
+    sign, *_ = words.ANSWERS[row.route]
+    return Span(sign, row.route)
+
+
+def _is_tight(row: Verdict) -> bool:
+    return row.has(*TIGHT_CODES) or row.waits_for_setting
+
+
+def _footer(
+    listing: Ranking,
+    rows: Sequence[Verdict],
+    *,
+    wide: bool,
+    only_running: bool,
+) -> str:
+    """What the table leaves out, what to type to see it, and what `!` stands for."""
+    counts = listing.counts
+    candidates = counts.models
+    about = ""
+    if only_running and counts.running:
+        candidates = counts.running
+        about = "about " if counts.is_estimate else ""
+    hints = [f"{len(rows)} of {about}{candidates:,}"]
+    if candidates < counts.models or len(rows) < candidates:
+        hints.append("all: --all")
+    if not wide:
+        hints.append("columns: --wide")
+    return " · ".join([*hints, *_legend(rows)])
+
+
+def _legend(rows: Sequence[Verdict]) -> list[str]:
+    """What `!` stands for in this list, in as few words as its rows need; nothing without one."""
+    reasons = []
+    running = [row for row in rows if row.can_run]
+    if any(_is_tight(row) for row in running):
+        reasons.append("little memory left, or a limit must be raised first")
+    if any(row.has(_PARTLY_OPEN) for row in running):
+        reasons.append("only partly as open as you asked")
+    return [f"{_TIGHT}: {'; '.join(reasons)}"] if reasons else []

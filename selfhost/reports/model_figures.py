@@ -1,0 +1,84 @@
+"""The figures of one model in a table, which `list`, `compare` and `check` of several share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..core import units
+from ..core.records import Record
+from ..judge.record import Verdict
+from . import words
+
+
+class ModelFigures(Record):
+    """What a table says of one model, ready to print.
+
+    A dash is a figure that is not known; "" says that there is nothing to tell.
+    """
+
+    memory: str
+    # GPU, RAM or both
+    place: str
+    pace: str
+    # what is to download, and how long that takes where a speed was stated
+    download: str
+    quantization: str
+    # the quantization and the context
+    judged_as: str
+    parameters: str
+    released: str
+    license: str
+    # why it does not run, or why it stands where it does in a list
+    why: str
+
+
+def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
+    """Return the figures of a model; `pace_title` is what stands above the paces."""
+    model = answer.model
+    workload = answer.workload
+    return ModelFigures(
+        memory=words.memory_words(answer.needs) or "-",
+        place=words.PLACES.get(answer.placement or "", ""),
+        pace=words.pace_of(answer.speed, title=pace_title),
+        download=_download(answer),
+        quantization=workload.quantization or "-",
+        judged_as=_judged_as(answer),
+        parameters=words.known(model.parameters.total, units.count),
+        released=model.released or "-",
+        license=_license(answer),
+        why=words.causes(answer) or answer.why or "",
+    )
+
+
+def _download(answer: Verdict) -> str:
+    """`here`, or `4.37 GB, 6 minutes`."""
+    if answer.download_bytes == 0:
+        return "here"
+    size = words.known(answer.download_bytes, units.decimal)
+    if answer.download_bytes is None or answer.download_seconds is None:
+        return size
+    return f"{size}, {units.duration(answer.download_seconds)}"
+
+
+def _judged_as(answer: Verdict) -> str:
+    """`Q4_K_M, 4,096 tokens`, or the one of the two that was judged."""
+    parts = []
+    if answer.workload.quantization:
+        parts.append(answer.workload.quantization)
+    if answer.workload.context_tokens:
+        parts.append(units.tokens(answer.workload.context_tokens))
+    return ", ".join(parts)
+
+
+def _license(answer: Verdict) -> str:
+    model = answer.model
+    if model.closed:
+        return "closed"
+    if model.license is None or not model.license.id:
+        return "-"
+    return units.short_license(model.license.id)
+
+
+def have_paces(answers: Iterable[Verdict]) -> bool:
+    """Whether a table of these models shows a likely pace: what does not fit has none."""
+    return any(words.pace_of(answer.speed).startswith("~") for answer in answers)

@@ -1,0 +1,236 @@
+"""What `check` of several models says to a person: a row a model, then what to do about them.
+
+Verdicts on one machine go in, blocks come out. `check_text.py` has the answer for one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ..core import units
+from ..judge.record import Finding, Outcome, Route, Verdict
+from . import words
+from .layout import (
+    AS_TOPIC,
+    Blocks,
+    Paragraph,
+    Table,
+    command,
+    commands,
+    line,
+    section,
+    strong,
+    texts,
+    topics,
+)
+from .model_figures import figures_of
+
+# a sign and `RUNS, TAKES HOURS`; longer answers are rare
+_ANSWER_WIDTH = 19
+# findings that the command says, or that no single command mends
+_SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
+_TOO_MUCH = (
+    "That may be more than is there: run them one after another. A [[together]] in the policy of"
+    " `selfhost audit` judges them at once, and counts what they share once."
+)
+# a table of months side by side would say less than one model's own
+_COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
+_MORE = f"Every finding: -v · {words.RANGES}"
+
+
+def told_row(verdict: Verdict, name_width: int) -> Paragraph:
+    """Return the answer for one of many models in a line, to write before the next is judged.
+
+    Its columns do not depend on the other models: `name_width` is that of the longest name.
+    """
+    answer = words.answer_cell(verdict)
+    name = verdict.model.id
+    before_name = " " * (2 + max(0, _ANSWER_WIDTH - len(answer)))
+    behind_name = " " * (2 + max(0, name_width - len(name)))
+    title = words.pace_title([verdict.speed])
+    figures = figures_of(verdict, title)
+    known = []
+    if figures.memory != "-":
+        known.append(figures.memory)
+    if figures.pace != "-":
+        # below PACES a figure has its own unit
+        known.append(figures.pace if title == words.PACES else f"{figures.pace} {title}")
+    if figures.judged_as:
+        known.append(figures.judged_as)
+    return line(answer, before_name, strong(name), behind_name, ", ".join(known))
+
+
+def several_blocks(
+    verdicts: Sequence[Verdict],
+    *,
+    verbose: bool,
+    carry: str,
+    options: str,
+    today: str | None,
+    unjudged: int,
+    rows_are_told: bool = False,
+) -> Blocks:
+    """Yield a count, a row a model, the commands of those that run, and the way out of others.
+
+    `carry` goes behind a command that is proposed whole, `options` behind `selfhost check MODEL`;
+    `today` gives prices an age under `verbose`. `unjudged` counts the names without an answer.
+    `rows_are_told`: the rows were written when each model was judged (`told_row`).
+    """
+    running = [verdict for verdict in verdicts if verdict.can_run]
+    others = [verdict for verdict in verdicts if not verdict.can_run]
+    yield line(words.count_words(verdicts, unjudged))
+    yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
+    if not rows_are_told:
+        yield line()
+        yield _table(verdicts)
+    if len(running) > 1:
+        yield from texts(_at_once(running), indent=0)
+    yield line()
+    yield from note_blocks(verdicts, verbose=verbose)
+    yield from texts(_limits(running), indent=0)
+    yield line()
+    yield from section("Worth knowing", topics(_warnings(running)))
+    yield from section("To run them", commands(_to_run(running, verbose=verbose)))
+    title = "The others" if running else "What to do instead"
+    price_day = today if verbose else None
+    yield from section(title, _ways_out(others, carry, options, price_day))
+    yield line()
+    if verdicts[0].monthly_cost is not None:
+        yield line(_COST_ALONE)
+    if verbose:
+        yield from _findings(verdicts)
+    else:
+        yield line(_MORE)
+
+
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    title = words.pace_title(verdict.speed for verdict in verdicts)
+    rows = []
+    for verdict in verdicts:
+        figures = figures_of(verdict, title)
+        name = strong(verdict.model.id)
+        answer = words.answer_cell(verdict)
+        rows.append((answer, name, figures.memory, figures.pace, figures.judged_as))
+    wraps = "~" if title == words.PACES else ""
+    return Table.of("models", rows, pace=title, wraps=wraps)
+
+
+class _Sum(NamedTuple):
+    """What several models take of one memory, in bytes."""
+
+    taken: int
+    limit: int
+
+
+def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
+    """What the models that run take together, of each memory that more than one of them takes."""
+    cards = running[0].machine.accelerators or ()
+    memories = {"memory": "RAM"}
+    # of several GPUs each may lie on another, and one that shares the RAM has none of its own
+    if len(cards) == 1 and not cards[0].unified:
+        memories["accelerator"] = "GPU memory"
+    shares = []
+    is_too_much = False
+    for check, name in memories.items():
+        together = _sum_of(check, running)
+        if together is not None:
+            taken, limit = units.binary(together.taken), units.binary(together.limit)
+            shares.append(f"{taken} of {limit} of {name}")
+            is_too_much |= together.taken > together.limit
+    if shares:
+        yield f"Each is judged alone. All at once they take up to {' and '.join(shares)}."
+    else:
+        yield "Each is judged alone."
+    if is_too_much:
+        yield _TOO_MUCH
+
+
+def _sum_of(check: str, verdicts: Sequence[Verdict]) -> _Sum | None:
+    """What they take of the memory of that check; None where fewer than two take any of it."""
+    needs = []
+    limits = []
+    for verdict in verdicts:
+        finding = verdict.finding(check)
+        if finding is None:
+            continue
+        if isinstance(finding.needs, int) and isinstance(finding.has, int):
+            needs.append(finding.needs)
+            limits.append(finding.has)
+    return _Sum(taken=sum(needs), limit=max(limits)) if len(needs) > 1 else None
+
+
+def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:
+    """Yield once each how the names were understood; `verbose` adds the notes on the models."""
+    notes: dict[str, None] = {}
+    for verdict in verdicts:
+        notes |= dict.fromkeys(verdict.understood_as)
+        if verbose:
+            notes |= dict.fromkeys(verdict.notes)
+    return texts(notes, indent=0)
+
+
+def _limits(running: Sequence[Verdict]) -> Iterator[str]:
+    """What must be raised before a model runs as judged."""
+    for verdict in running:
+        limit = words.limit_words(verdict)
+        if limit:
+            yield f"{verdict.model.id}: {limit}"
+
+
+def _warnings(running: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None]]:
+    """Topics: the loss of quality and the findings that warn, each with its model."""
+    for verdict in running:
+        name = verdict.model.id
+        if verdict.quality is not None and verdict.quality.warning:
+            yield f"quality ({name})", verdict.quality.warning, None
+        for finding in words.ordered(verdict):
+            if finding.outcome is Outcome.WARN and not _is_said(finding, verdict):
+                yield f"{finding.check} ({name})", finding.reason, finding.remedy
+
+
+def _is_said(finding: Finding, verdict: Verdict) -> bool:
+    """Whether another line of the screen says what this finding warns of."""
+    if finding.code in _SAID_ELSEWHERE:
+        return True
+    if finding.check == "accelerator" and verdict.waits_for_setting:
+        return True
+    # what is assumed of a simulated machine stands in its own sentence
+    return verdict.machine.planning and finding.code.endswith("-assumed")
+
+
+def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
+    """The lines that install the programs and start the models, each once; `verbose`: all ways."""
+    lines: dict[str, None] = {}
+    for verdict in running:
+        setup = verdict.setup if verbose else words.first_way(verdict.setup)
+        lines |= dict.fromkeys(setup)
+        lines |= dict.fromkeys(verdict.commands[:1])
+    return list(lines)
+
+
+def _ways_out(others: Sequence[Verdict], carry: str, options: str, today: str | None) -> Blocks:
+    """Why each does not run, what runs instead, who serves it, and what to type next."""
+    for verdict in others:
+        yield line(strong(verdict.model.id), f": {words.causes(verdict)}", indent=2)
+        typed = f"selfhost check {verdict.model.id}{options}"
+        if verdict.alternatives:
+            first = verdict.alternatives[0]
+            name = f"{first.id} in {first.quantization}" if first.quantization else first.id
+            runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
+            yield line(f"{runs} {words.place_words(verdict.machine)}: {name}", indent=4)
+            typed = f"{first.command}{carry}"
+        if verdict.route is Route.API and verdict.api_offers:
+            whose, prices = words.offer_words(verdict.api_offers[0], today)
+            yield line(f"by API: {whose}, {prices}", indent=4)
+        yield command(typed, indent=4)
+
+
+def _findings(verdicts: Sequence[Verdict]) -> Blocks:
+    """All findings on each model, those that decide first."""
+    if any(verdict.route is Route.API for verdict in verdicts):
+        yield line(words.API_RISKS)
+    for verdict in verdicts:
+        yield line()
+        yield words.answer_line(verdict)
+        yield from topics(map(AS_TOPIC, words.ordered(verdict)))

@@ -1,0 +1,172 @@
+"""What `show` says to a person: all that is known of one model, what people ask first at the top.
+
+A `Shown` goes in, blocks come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..advice.several import Shown, Size
+from ..catalogue import openness
+from ..catalogue.names import is_path
+from ..catalogue.offers import Offer
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import SCRATCH
+from ..core import units
+from ..core.quoting import shell_word
+from ..judge.record import Verdict
+from . import words
+from .layout import Blocks, Table, command, line, section, strong, texts
+
+# sizes of the first screen
+_MOST_SIZES = 6
+_FITS = {True: "yes", False: "no", None: "unknown"}
+
+
+def show_document(
+    shown: Shown,
+    *,
+    verbose: bool = False,
+    carry: str = "",
+    today: str | None = None,
+    as_of: str | None = None,
+) -> Blocks:
+    """Yield what people ask of a model first: does it run here, may I use it, how large is it.
+
+    `verbose` adds all that is known with its source. `carry` goes behind the proposed command,
+    `as_of` is the day of the catalogue.
+    """
+    verdict = shown.verdict
+    model = verdict.model
+    yield from _title(model, verbose=verbose)
+    yield words.answer_line(verdict)
+    yield from texts(verdict.understood_as)
+    yield line()
+    yield Table.of("show", _first_facts(model))
+    yield from section("Availability", texts(_availability(model)))
+    if shown.sizes:
+        yield line()
+        yield from _sizes(verdict, shown.sizes)
+    if verdict.api_offers:
+        yield line()
+        yield from _first_offer(verdict.api_offers)
+    if verdict.notes:
+        yield line()
+        yield from texts(verdict.notes, indent=0)
+        yield line()
+    yield from words.month_blocks(verdict)
+    name = shell_word(verdict.asked) if is_path(verdict.asked) else model.id
+    to_check = command(f"selfhost check {name}{carry}")
+    if verbose:
+        yield from _every_fact(shown)
+        yield from section("Next", [to_check])
+    else:
+        yield to_check
+        yield line("Every size and fact with its source: -v")
+    yield from words.age_blocks(as_of, today)
+
+
+def _title(model: ModelSpec, *, verbose: bool) -> Blocks:
+    """Its name, who made it and when, what it is for and its size; `verbose` adds its aliases."""
+    made = ""
+    if model.developer:
+        made += f" by {model.developer}"
+    if model.released:
+        made += f", released {model.released}"
+    yield line(strong(model.name), made)
+    head = [model.id, ", ".join(model.uses or (model.modality,))]
+    if model.parameters.total is not None:
+        head.append(f"{units.count(model.parameters.total)} parameters")
+    yield line(" · ".join(head))
+    if model.aliases and verbose:
+        yield line(f"also called {', '.join(model.aliases)}")
+    if model.overrides:
+        yield line(f"{model.origin} takes the place of {model.overrides}")
+
+
+def _first_facts(model: ModelSpec) -> Iterator[tuple[str, str, str]]:
+    """Its license, how open it is, its context and what it was tuned from, each with why."""
+    if not model.closed:
+        terms = model.license.id if model.license is not None else None
+        yield "license", units.short_license(terms or "not known"), ""
+    for row in openness.rows(model):
+        if row.name in words.LABELS["show_first"]["openness"]:
+            yield row.name, words.OPENNESS_WORDS[row.answer], row.why
+    architecture = model.architecture
+    if architecture is not None and architecture.context_tokens is not None:
+        scaled = architecture.scaled_context_tokens
+        longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
+        yield "context", units.tokens(architecture.context_tokens), longer
+    if model.tuned_from == SCRATCH:
+        yield "tuned from", "none, from scratch", ""
+    elif model.tuned_from or "tuned_from" in model.unknown:
+        yield "tuned from", model.tuned_from or "not known", ""
+
+
+def _availability(model: ModelSpec) -> list[str]:
+    """Where a model is served; nothing of one whose weights are published."""
+    served = model.availability
+    if served is None:
+        return []
+    lines = [served.why]
+    if served.retired:
+        lines.append(f"retired: {served.retired}")
+    if served.successor:
+        lines.append(f"successor: {served.successor}")
+    if served.free_tier:
+        lines.append(f"free tier: {served.free_tier}")
+    if served.open_alternatives:
+        nearest = ", ".join(served.open_alternatives)
+        lines.append(f"nearest with published weights: {nearest}")
+    if not served.api:
+        lines.append("no public API")
+    return lines
+
+
+def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
+    """A row a quantization, the largest first; of many those alone that are published most."""
+    usual = (*words.LABELS["show_first"]["types"], verdict.workload.quantization)
+    if len(sizes) > _MOST_SIZES:
+        sizes = [size for size in sizes if size.quantization in usual] or sizes
+    # where there is no GPU, all of it is in the RAM
+    places = words.PLACES if verdict.machine.accelerators else {}
+    rows = []
+    for size in sorted(sizes, key=lambda size: size.bytes, reverse=True):
+        cells = (
+            size.quantization,
+            units.decimal(size.bytes),
+            words.known(size.memory_likely_bytes, units.binary, ""),
+            places.get(size.placement or "", ""),
+            words.OPENNESS_WORDS[_FITS[size.fits]],
+            size.quality.cost,
+        )
+        rows.append(cells)
+    title = f"Its sizes in {verdict.runtime}"
+    if verdict.workload.context_tokens:
+        title += f" with {units.tokens(verdict.workload.context_tokens)} of context"
+    yield line(title, indent=2)
+    # the headline names the machine
+    is_here = words.place_words(verdict.machine) == words.HERE
+    yield Table.of("sizes", rows, where=words.HERE if is_here else "there")
+
+
+def _first_offer(offers: Sequence[Offer]) -> Blocks:
+    whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)
+    others = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
+    yield line("By API: ", strong(whose), f", {prices}{others}")
+
+
+def _every_fact(shown: Shown) -> Blocks:
+    """What `-v` adds: how it was judged, every size, and all of the spec with its sources."""
+    # the first screen needs neither
+    from . import json
+    from .details import sections
+
+    verdict = shown.verdict
+    yield line()
+    yield from texts([words.asked_words(verdict), *verdict.fine_print])
+    about = {**json.about(verdict.model), "sizes": json.record(shown.sizes)}
+    yield from sections(about, words.LABELS["show"])
+    yield from section("Losses of quality, by the model's size", texts(shown.loss_by_size))
+    yield from sections(json.verdict(verdict), words.LABELS["show_verdict"])
