@@ -39,7 +39,6 @@ _SECRET_COMMENT = (
     "first make the secret of your login at Hugging Face:"
     " kubectl create secret generic hf-token --from-literal=token=…"
 )
-_IN_CONTAINER = "in its container"
 
 
 class Devices(Record):
@@ -93,6 +92,11 @@ class Server(Record):
     token_variable: str
     folder: str
     devices: Devices
+
+    @property
+    def claim(self) -> str:
+        """The name of the volume that holds one's own files in Kubernetes."""
+        return f"{self.name}-models"
 
     @property
     def gpu_count(self) -> int:
@@ -164,31 +168,25 @@ def _kubernetes(servers: Sequence[Server]) -> str:
     """A Deployment a server."""
     comments = [_FIRST_COMMENT]
     for server in servers:
-        comments += _size_comments(server)
-        comments += _own_files_comments(server, server.folder)
-        comments += _claim_comments(server)
-        comments += _fetch_comments(server.size.fetch, _IN_CONTAINER)
+        comments += _comments(server, server.folder)
+        if server.size.files_are_yours:
+            comments.append(_claim_comment(server))
+        comments += _fetch_comments(server.size.fetch)
     if any(server.token_variable for server in servers):
         comments.append(_SECRET_COMMENT)
     deployments = [_filled(_table().kubernetes, _kubernetes_values(server)) for server in servers]
     return _commented(comments) + "---\n".join(deployments)
 
 
-def _claim_comments(server: Server) -> list[str]:
+def _claim_comment(server: Server) -> str:
     """That a volume for one's own files is to be made first.
 
     An emptyDir is new with each pod: nobody could fill it before the server looks.
     """
-    if not server.size.files_are_yours:
-        return []
-    claim = f"first make the PersistentVolumeClaim {_claim_name(server)}"
+    claim = f"first make the PersistentVolumeClaim {server.claim}"
     if server.size.disk_bytes:
         claim += f" of {_whole(server.size.disk_bytes, units.GIB)}Gi or more"
-    return [claim]
-
-
-def _claim_name(server: Server) -> str:
-    return f"{server.name}-models"
+    return claim
 
 
 def _kubernetes_values(server: Server) -> dict[str, object]:
@@ -208,20 +206,19 @@ def _kubernetes_values(server: Server) -> dict[str, object]:
         "twice": "",
         "store": {"name": "models", **_kubernetes_volume(server)},
     }
-    if size.files_are_yours:
-        # they lie in a volume, not on the disk of the node
-        values |= {"stored": _WRITABLE_MEBIBYTES, "twice": _WRITABLE_MEBIBYTES}
-    elif size.disk_bytes is not None:
-        values["stored"] = _whole(size.disk_bytes) + _WRITABLE_MEBIBYTES
+    # one's own files lie in a volume, not on the disk of the node
+    stored_bytes = 0 if size.files_are_yours else size.disk_bytes
+    if stored_bytes is not None:
+        values["stored"] = _whole(stored_bytes) + _WRITABLE_MEBIBYTES
         # the new files of an update are downloaded before the old ones go
-        values["twice"] = _whole(2 * size.disk_bytes) + _WRITABLE_MEBIBYTES
+        values["twice"] = _whole(2 * stored_bytes) + _WRITABLE_MEBIBYTES
     return values
 
 
 def _kubernetes_volume(server: Server) -> dict[str, object]:
     """Where the models lie: a claim for one's own files, else a directory with room for two."""
     if server.size.files_are_yours:
-        return {"persistentVolumeClaim": {"claimName": _claim_name(server)}}
+        return {"persistentVolumeClaim": {"claimName": server.claim}}
     if not server.size.disk_bytes:
         return {"emptyDir": {}}
     return {"emptyDir": {"sizeLimit": f"{_whole(2 * server.size.disk_bytes, units.GIB)}Gi"}}
@@ -248,9 +245,8 @@ def _compose(servers: Sequence[Server]) -> str:
     """A service a server, in one file; downloads share a volume."""
     comments = [_FIRST_COMMENT]
     for server in servers:
-        comments += _size_comments(server)
-        comments += _own_files_comments(server, OWN_FOLDER)
-        comments += _fetch_comments(server.size.fetch, _IN_CONTAINER)
+        comments += _comments(server, OWN_FOLDER)
+        comments += _fetch_comments(server.size.fetch)
     text = _commented(comments) + "services:\n"
     for server in servers:
         size = server.size
@@ -287,8 +283,7 @@ def _docker(servers: Sequence[Server]) -> str:
     """A `docker run` a server, and the `docker exec` that fetches its model."""
     comments = [_FIRST_COMMENT]
     for server in servers:
-        comments += _size_comments(server)
-        comments += _own_files_comments(server, OWN_FOLDER)
+        comments += _comments(server, OWN_FOLDER)
     text = _commented(comments)
     for server in servers:
         size = server.size
@@ -334,8 +329,7 @@ def _systemd_unit(server: Server) -> str:
     comments = [
         f"/etc/systemd/system/{server.name}.service",
         _FIRST_COMMENT,
-        *_size_comments(server),
-        *_own_files_comments(server, server.folder),
+        *_comments(server, server.folder),
         *_fetch_comments(fetch, "on the same machine"),
     ]
     values: dict[str, object] = {
@@ -414,26 +408,23 @@ def _whole(size_bytes: int, unit: int = units.MIB) -> int:
     return -(-size_bytes // unit)
 
 
-def _size_comments(server: Server) -> list[str]:
-    """What it takes and may grow by, and the notes on it."""
+def _comments(server: Server, folder: str) -> list[str]:
+    """What it takes and may grow by, the notes on it, and which files are to be put into `folder`
+    where the server downloads none.
+    """
     size = server.size
     needs = f"{size.model.name} needs {units.binary(size.unreclaimable_bytes)} of its own"
     if size.page_cache_bytes:
         needs += f" and {units.binary(size.page_cache_bytes)} of page cache"
     grown = units.binary(sum(growth.bytes for growth in size.growths))
-    return [f"{needs}, and may grow by {grown}", *size.notes]
+    comments = [f"{needs}, and may grow by {grown}", *size.notes]
+    if size.files_are_yours:
+        page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
+        comments.append(f"put the {size.workload.quantization} files{page} into {folder}")
+    return comments
 
 
-def _own_files_comments(server: Server, folder: str) -> list[str]:
-    """Which files are to be put into that folder; nothing where the server downloads them."""
-    size = server.size
-    if not size.files_are_yours:
-        return []
-    page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
-    return [f"put the {size.workload.quantization} files{page} into {folder}"]
-
-
-def _fetch_comments(fetch: str | None, where: str) -> list[str]:
+def _fetch_comments(fetch: str | None, where: str = "in its container") -> list[str]:
     """The line that downloads the model; nothing where the server does so by itself."""
     return [f"once it runs, {where}: {fetch}"] if fetch else []
 

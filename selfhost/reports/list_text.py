@@ -15,7 +15,7 @@ from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
 from . import words
 from .layout import Blocks, Span, Table, line, strong, texts
-from .model_figures import figures_of, have_paces
+from .model_figures import figures_of, have_paces, table_of_paces
 
 # rows of the first screen
 TOP = 20
@@ -93,7 +93,7 @@ def _summary(listing: Ranking, workload: Workload) -> str:
 
 def _count_words(counts: Counts) -> str:
     """`7 of 8 models run`; where not all were judged, `About 900 of 1,351 models fit in memory`."""
-    models = "1 model" if counts.models == 1 else f"{counts.models:,} models"
+    models = units.plural(counts.models, "model")
     if counts.running is None:
         return f"{models}, best first,"
     is_one = counts.running == 1
@@ -145,11 +145,10 @@ def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
         if wide:
             cells += [of_model.parameters, of_model.released, of_model.why]
         table_rows.append(tuple(cells))
-    # long paces, as `~69 minutes for an hour of audio`, wrap
-    wraps = "~" if title == words.PACES else ""
-    table = Table.of("listed wide" if wide else "listed", table_rows, pace=title, wraps=wraps)
+    if not wide:
+        return table_of_paces("listed", table_rows, title)
     # who asks for more columns is told which of them the terminal has no room for
-    return table.replace(tells_left_out=wide)
+    return table_of_paces("listed wide", table_rows, title).replace(tells_left_out=True)
 
 
 def _sign(row: Verdict) -> Span:

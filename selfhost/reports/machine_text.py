@@ -252,7 +252,7 @@ def profiles_document(profiles: Sequence[Profile]) -> Blocks:
         bandwidth = "-" if rate is None else f"{units.decimal(rate)}/s"
         cells = memory_cells(profile.machine)
         rows.append((strong(profile.name), *cells, bandwidth, profile.title))
-    count = "1 machine" if len(profiles) == 1 else f"{len(profiles)} machines"
+    count = units.plural(len(profiles), "machine")
     yield line(f"{count} to ask about with --machine NAME; the first word may be left out.")
     yield line()
     yield Table.of("profiles", rows)

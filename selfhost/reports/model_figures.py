@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..core import units
 from ..core.records import Record
 from ..judge.record import Verdict
 from . import words
+from .layout import Table
 
 
 class ModelFigures(Record):
@@ -77,6 +78,13 @@ def _license(answer: Verdict) -> str:
     if model.license is None or not model.license.id:
         return "-"
     return units.short_license(model.license.id)
+
+
+def table_of_paces(name: str, rows: Sequence[tuple[str, ...]], pace_title: str) -> Table:
+    """Return the table of that name in `specs/common/labels.toml`, which has a column of paces."""
+    # long paces, as `~69 minutes for an hour of audio`, wrap
+    wraps = "~" if pace_title == words.PACES else ""
+    return Table.of(name, rows, pace=pace_title, wraps=wraps)
 
 
 def have_paces(answers: Iterable[Verdict]) -> bool:

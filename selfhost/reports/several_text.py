@@ -24,7 +24,7 @@ from .layout import (
     texts,
     topics,
 )
-from .model_figures import figures_of
+from .model_figures import figures_of, table_of_paces
 
 # a sign and `RUNS, TAKES HOURS`; longer answers are rare
 _ANSWER_WIDTH = 19
@@ -112,8 +112,7 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
         name = strong(verdict.model.id)
         answer = words.answer_cell(verdict)
         rows.append((answer, name, figures.memory, figures.pace, figures.judged_as))
-    wraps = "~" if title == words.PACES else ""
-    return Table.of("models", rows, pace=title, wraps=wraps)
+    return table_of_paces("models", rows, title)
 
 
 class _Sum(NamedTuple):

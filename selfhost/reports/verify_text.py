@@ -5,8 +5,6 @@ A `Verification` goes in, blocks come out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..advice.runs import Figure
 from ..advice.verify import Verification, is_wide
 from ..core import units
@@ -52,34 +50,29 @@ def _inside(comparison: Verification) -> str:
     return f"{judged.count(True)} of {len(judged)} figures inside the range"
 
 
-class _Cells(NamedTuple):
-    """What was seen and predicted, in the unit of the figure."""
-
-    seen: str
-    likely: str = "–"
-    range: str = ""
-
-
 def _row(figure: Figure) -> tuple[str, ...]:
-    cells = _bytes_cells(figure) if figure.unit == "bytes" else _pace_cells(figure)
-    mark = Span("inside, wide", "unknown") if is_wide(figure) else _MARKS[figure.inside]
-    return (_name(figure), *cells, _difference(figure), mark)
+    likely, ends = _predicted(figure)
+    mark = _MARKS[figure.inside]
+    if is_wide(figure):
+        mark = Span("inside, wide", "unknown")
+    return _name(figure), _seen(figure), likely, ends, _difference(figure), mark
 
 
-def _bytes_cells(figure: Figure) -> _Cells:
-    seen = units.binary(int(figure.seen))
+def _seen(figure: Figure) -> str:
+    if figure.unit == "bytes":
+        return units.binary(int(figure.seen))
+    return units.speed(figure.seen)
+
+
+def _predicted(figure: Figure) -> tuple[str, str]:
+    """The likely figure and its range; a dash where nothing is predicted."""
     if figure.likely is None or figure.low is None or figure.high is None:
-        return _Cells(seen)
-    ends = units.between(units.binary, int(figure.low), int(figure.high))
-    return _Cells(seen, units.binary(int(figure.likely)), ends)
-
-
-def _pace_cells(figure: Figure) -> _Cells:
-    """A predicted pace goes without its unit, which stands beside what was seen."""
-    seen = units.speed(figure.seen)
-    if figure.likely is None or figure.low is None or figure.high is None:
-        return _Cells(seen)
-    return _Cells(seen, units.pace(figure.likely), units.pace(figure.low, figure.high))
+        return "–", ""
+    if figure.unit == "bytes":
+        ends = units.between(units.binary, int(figure.low), int(figure.high))
+        return units.binary(int(figure.likely)), ends
+    # the unit stands beside what was seen
+    return units.pace(figure.likely), units.pace(figure.low, figure.high)
 
 
 def _difference(figure: Figure) -> str:
