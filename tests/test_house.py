@@ -33,9 +33,14 @@ ORDER = (
     "cli",
 )
 RANK = {name: level for level, name in enumerate(ORDER)}
-# (importer, imported) that go against the order, with the reason
+# (importer, imported) that go against the order, with the reason; the reports inside functions
 EXCEPTIONS = {
     ("machine/reader.py", "probes"),  # the one door to the real machine
+    # an answer of the API shows itself: inside `to_json`, `__str__`, `__rich__` and `_repr_html_`
+    ("judge/record.py", "reports"),
+    ("advice/listing.py", "reports"),
+    ("advice/plan.py", "reports"),
+    ("advice/several.py", "reports"),
 }
 # the modules that draw with rich: only a terminal loads them
 DRAWING = {"reports/screen.py", "cli/progress.py"}
@@ -138,11 +143,12 @@ def test_imports_go_down_the_list_only(package: str) -> None:
 def _assert_imports_go_down(path: Path) -> None:
     importer = room(path)
     file = path.relative_to(PACKAGE).as_posix()
-    for kind, name, _ in imports(path):
+    for kind, name, is_in_function in imports(path):
+        is_excepted = (file, name) in EXCEPTIONS and (is_in_function or name == "probes")
         if (
             kind != "own"
             or name in (importer, "__init__")
-            or (file, name) in EXCEPTIONS
+            or is_excepted
             or importer in ("__init__", "__main__")
         ):
             continue
@@ -154,8 +160,12 @@ def _assert_imports_go_down(path: Path) -> None:
 
 
 def test_no_files_import_each_other() -> None:
-    """From no file do imports lead back to it, also not those inside functions; those for types alone do not count."""
-    arrows = {path: set(files_imported(path)) for path in FILES}
+    """From no file do imports lead back to it, also not those inside functions; those for types alone do not count, nor do the exceptions."""
+    arrows: dict[Path, set[Path]] = {}
+    for path in FILES:
+        file = path.relative_to(PACKAGE).as_posix()
+        targets = files_imported(path)
+        arrows[path] = {target for target in targets if (file, room(target)) not in EXCEPTIONS}
     done: set[Path] = set()
     while ready := {
         path for path, targets in arrows.items() if path not in done and targets <= done

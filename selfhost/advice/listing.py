@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from typing import Any
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.names import latin_spelling
@@ -84,6 +85,13 @@ class Ranking(Report):
     catalogue_as_of: str | None = None
     refused: Mapping[str, WorkloadError] = {}
     notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """`selfhost.list/1`, as a dict for `json.dumps`."""
+        # reports import answers, so an answer imports its report only when it is shown
+        from ..reports.json import ranking
+
+        return ranking(self)
 
 
 def chosen(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
@@ -147,6 +148,13 @@ class Plan(Report):
     machines: tuple[Known, ...]
     notes: tuple[str, ...] = ()
     options: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """`selfhost.plan/1`, as a dict for `json.dumps`."""
+        # reports import answers, so an answer imports its report only when it is shown
+        from ..reports.json import plan
+
+        return plan(self)
 
     @property
     def download_seconds(self) -> float | None:

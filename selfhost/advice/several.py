@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -120,6 +121,13 @@ class Comparison(Report):
     """Models side by side, by the keys of `selfhost compare --format json`."""
 
     models: tuple[Compared, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """`selfhost.compare/1`, as a dict for `json.dumps`."""
+        # reports import answers, so an answer imports its report only when it is shown
+        from ..reports.json import comparison
+
+        return comparison(self)
 
 
 def comparison(verdicts: Sequence[Verdict]) -> Comparison:

@@ -241,7 +241,7 @@ def show(words: list[str]) -> int:
     # said in the answer itself, for standard error is often thrown away
     notes, options.notes = (*options.notes, *shown.verdict.notes), ()
     shown = shown.replace(verdict=shown.verdict.replace(notes=notes))
-    if write_json(options, "record", shown):
+    if write_json(options, "shown", shown):
         return 0
     from ..catalogue.offers import snapshot_day
     from ..reports.show_text import show_document

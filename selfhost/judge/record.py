@@ -214,36 +214,48 @@ class Question(Record):
 
 
 class Report(Record):
-    """An answer that a program may show, written by that function of `reports/json.py`."""
+    """An answer that a program may show.
 
-    _written_by: ClassVar[str] = "record"
+    Reports import answers, so a method here imports a report only when the answer is shown.
+    """
+
     # public names that are no keys of its JSON
     _shown_by: ClassVar[tuple[str, ...]] = ("to_json",)
 
     def to_json(self) -> dict[str, Any]:
         """The object that its command prints with `--format json`, as a dict for `json.dumps`."""
-        return dict(getattr(report_module("json"), self._written_by)(self))
+        from ..reports.json import fields
+
+        return fields(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: print() shows it, to_json() gives its figures>"
 
     def __str__(self) -> str:
         """What its command prints into a pipe."""
-        return str(report_module("answers").text(self))
+        from ..reports.answers import text
+
+        return text(self)
 
     def __rich__(self) -> Any:
         """What its command draws on a terminal: `rich.print(answer)`."""
-        return report_module("answers").drawn(self)
+        from ..reports.answers import drawn
+
+        return drawn(self)
 
     def __dir__(self) -> list[str]:
         """The names that programs may rely on: the keys of the JSON, and what shows the answer."""
-        keys_of, name = report_module("json").keys_of, type(self).__name__
+        from ..reports.json import keys_of
+
+        name = type(self).__name__
         keys = (keys_of(name) or keys_of(name.lower())).split() or type(self)._fields
         return sorted({*keys, *self._shown_by})
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table."""
-        return str(report_module("markup").notebook(self))
+        from ..reports.markup import notebook
+
+        return notebook(self)
 
 
 # it fits, and leaves the system or the accelerator little
@@ -346,7 +358,6 @@ class Verdict(Judged, Report):
       offers or room.
     """
 
-    _written_by = "verdict"
     _shown_by = ("finding", "summary", "to_json")
     route: Route
     asked: str
@@ -374,6 +385,12 @@ class Verdict(Judged, Report):
         if judged.failed:
             route = Route.API if offered else Route.NEITHER
         return cls(**own, machine=machine, route=route, **fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """`selfhost.verdict/1`, as a dict for `json.dumps`."""
+        from ..reports.json import verdict
+
+        return verdict(self)
 
     @property
     def model(self) -> ModelSpec:
@@ -442,7 +459,9 @@ class Verdict(Judged, Report):
     @property
     def summary(self) -> str:
         """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
-        return str(report_module("words").summary(self))
+        from ..reports.words import summary
+
+        return summary(self)
 
     def __repr__(self) -> str:
         return f"<Verdict {self.model.id}: {self.route}>"
@@ -473,10 +492,3 @@ class Alternative(Verdict):
     @property
     def license(self) -> str | None:
         return self.model.license.id if self.model.license else None
-
-
-def report_module(name: str) -> Any:
-    """Loaded when a verdict is shown: reports import verdicts, not the other way round."""
-    from importlib import import_module
-
-    return import_module(f"..reports.{name}", __package__)

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from ..audit.policy import ASKED
+from ..audit.policy import ASKED, Selector
 from ..audit.rows import NAMES_SHOWN, Audit, Group, Result, Row, Use
 from ..core import __version__
 from ..core.errors import one_line
@@ -24,7 +24,7 @@ from ..core.tables import shipped_table
 from ..needs.records import times
 from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
-from .json import dumps, keys_of, record, titled
+from .json import dumps, fields, keys_of, record, titled
 from .layout import clean, plain
 
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
@@ -49,20 +49,25 @@ class Format(Record):
     suffix: str | None = None
 
 
+@record.register
+def _(selector: Selector) -> str:
+    return str(selector)
+
+
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
     policy, groups = audit.policy, audit.groups
     # each set of machines with a group of it: one that fails, so that all names are listed
     failing = [group for group in groups if group.row.result is not Result.PASS]
     sets = {group.names: group for group in (*groups, *failing)}
-    needs = record(policy.needs, "private commercial modify auditable license")
+    needs = fields(policy.needs, "private commercial modify auditable license")
     models = [
-        record(each, "name label severity require_runtime machines")
-        | record(each.asked, " ".join(ASKED))
+        fields(each, "name label severity require_runtime machines")
+        | fields(each.asked, " ".join(ASKED))
         | {"members": [member.name for member in each.members]}
         for each in policy.models
     ]
-    classes = [record(each, "name count names") for each in sets.values()]
+    classes = [fields(each, "name count names") for each in sets.values()]
     for shown, each in zip(classes, sets.values(), strict=True):
         # of machines where the model runs the first names alone
         if each.row.result is Result.PASS:
@@ -71,23 +76,23 @@ def _json(audit: Audit) -> str:
     verdicts = [
         {"class": each.name, "example": each.row.machine}
         | _judged(each.row)
-        | record(each.row, "route result exit_code change failed findings reasons")
+        | fields(each.row, "route result exit_code change failed findings reasons")
         | {"unknown": list(each.row.undecided)}
         | {"excepted": [{"rule": rule, "expires": by.expires} for rule, by in each.row.excepted]}
         for each in groups
     ]
     exceptions: dict[str, list[Any]] = {use.value: [] for use in Use}
     for use in audit.exceptions:
-        exceptions[use.use].append(record(use.exemption) | record(use, "rows concerned"))
+        exceptions[use.use].append(record(use.exemption) | fields(use, "rows concerned"))
     members = {
-        "policy": record(policy, "file fail_on on_unknown") | {"needs": needs, "models": models},
-        **record(audit, "today machines"),
+        "policy": fields(policy, "file fail_on on_unknown") | {"needs": needs, "models": models},
+        **fields(audit, "today machines"),
         "classes": classes,
         "verdicts": verdicts,
         "exceptions": exceptions,
         "results": {result.value: audit.count(result) for result in Result},
         "baseline": record(audit.since),
-        **record(audit, "notes problems outcome exit_code"),
+        **fields(audit, "notes problems outcome exit_code"),
     }
     return dumps(titled("audit/1", **members))
 
@@ -100,7 +105,7 @@ def _json_lines(audit: Audit) -> Iterator[str]:
     empty |= {"failed": [], "excepted": []}
     for row in audit.rows:
         excepted = [check for check, _ in row.excepted]
-        members = record(row, "machine route failed result change") | {"excepted": excepted}
+        members = fields(row, "machine route failed result change") | {"excepted": excepted}
         yield f"{json.dumps(empty | members | _judged(row))}\n"
     for problem in () if audit.groups else audit.problems:
         fault = {"result": Result.UNKNOWN.value, "problem": record(problem)}
@@ -110,9 +115,9 @@ def _json_lines(audit: Audit) -> Iterator[str]:
 def _judged(row: Row) -> dict[str, Any]:
     """What was asked, and what would be loaded by what; None where that is not one thing."""
     verdict, wanted, how = row.verdict, row.wanted, "runtime format quantization"
-    loaded = dict.fromkeys(how.split()) if verdict is None else record(verdict.workload, how)
+    loaded = dict.fromkeys(how.split()) if verdict is None else fields(verdict.workload, how)
     model = {"model": None if verdict is None else verdict.model.id}
-    return {"asked": wanted.name, **record(wanted, "label severity"), **model, **loaded}
+    return {"asked": wanted.name, **fields(wanted, "label severity"), **model, **loaded}
 
 
 _COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}

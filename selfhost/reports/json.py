@@ -1,30 +1,40 @@
 """Answers as JSON values: the keys of the contract, always all of them, whatever was asked.
 
-`record` walks any record by its fields, or by the keys of `specs/common/documents.toml` where the
-contract has others.
+`record` walks any value by its type: a record becomes an object of its fields, or of the keys that
+`specs/common/documents.toml` lists for it. A type whose published JSON is another has a function of
+its own below. An answer (`Report`) knows its document: `to_json` calls a function of this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum, StrEnum
+from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
 from ..core import __version__
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
-from ..core.records import FrozenDict, brief, brief_lines
+from ..core.records import FrozenDict, Record, brief, brief_lines
 from ..core.tables import shipped_table
 from ..core.workload import as_typed
-from ..judge.record import Verdict, exit_code
+from ..judge.record import Alternative, Range, Report, Speed, Verdict, exit_code
+from ..machine.record import Machine
+from ..needs.records import Needs
 
 if TYPE_CHECKING:
     from ..advice.listing import Ranking
     from ..advice.plan import Plan
+    from ..advice.runs import Figure
+    from ..advice.several import Comparison, Shown
     from ..advice.sizes import ContainerSize
     from ..advice.verify import Verification
     from ..machine.profiles import Profile
+
+# a JSON object
+Object = dict[str, Any]
+_RANGE_ENDS = ("low", "likely", "high")
 
 
 def dumps(value: Mapping[str, Any]) -> str:
@@ -39,64 +49,130 @@ def keys_of(name: str) -> str:
     return str(shipped_table("documents")["keys"].get(name, ""))
 
 
-def record(value: Any, keys: str = "") -> Any:
-    """Return a record, or values that hold some, as plain JSON values; `keys` chooses fields."""
-    if value is None or isinstance(value, str | int | float):
-        return value.value if isinstance(value, Enum) else value
-    name = type(value).__name__
-    if not keys and name in _WRITERS:
-        return _WRITERS[name](value)
-    chosen = (keys or keys_of(name)).split() or list(getattr(value, "_fields", ()))
-    if chosen:
-        value = {key: getattr(value, key) for key in chosen}
-    if isinstance(value, Mapping):
-        return {str(key): record(inner) for key, inner in value.items()}
-    return list(map(record, value))
+# ---------------------------------------------------------------- any value
+
+
+@singledispatch
+def record(value: Any) -> Any:
+    """Return a record, or a value that holds records, as plain JSON values."""
+    raise TypeError(f"no JSON for a value of the type {type(value).__name__}")
+
+
+@record.register(type(None))
+@record.register(str)
+@record.register(int)
+@record.register(float)
+def _(value: Any) -> Any:
+    return value
+
+
+# a `StrEnum` is a `str` as well
+@record.register(Enum)
+@record.register(StrEnum)
+def _(value: Enum) -> Any:
+    return value.value
+
+
+@record.register(Mapping)
+def _(value: Mapping[Any, Any]) -> Object:
+    return {str(key): record(inner) for key, inner in value.items()}
+
+
+@record.register(Iterable)
+def _(value: Iterable[Any]) -> list[Any]:
+    return [record(inner) for inner in value]
+
+
+@record.register(tuple)
+def _(value: tuple[Any, ...]) -> Any:
+    names = getattr(value, "_fields", None)
+    if names is not None:
+        return {name: record(getattr(value, name)) for name in names}
+    return [record(inner) for inner in value]
+
+
+# an alternative is a verdict of which a document shows the keys that differ
+@record.register(Record)
+@record.register(Alternative)
+def fields(value: Record, keys: str = "") -> Object:
+    """Return an object of these keys of a record, else of those that documents list for it."""
+    chosen = keys or keys_of(type(value).__name__)
+    names = chosen.split() if chosen else type(value)._fields
+    return {name: record(getattr(value, name)) for name in names}
+
+
+# ---------------------------------------------------------------- types with a JSON of their own
+
+
+@record.register(Report)
+@record.register(Machine)
+def _(value: Report | Machine) -> Object:
+    return value.to_json()
+
+
+@record.register
+def _(spec: ModelSpec) -> Object:
+    license_id = spec.license.id if spec.license else None
+    return {**fields(spec, keys_of("model")), "license": license_id}
+
+
+@record.register
+def _(pace: Range) -> Object:
+    return {end: round(getattr(pace, end), 3) for end in pace._fields}
+
+
+@record.register
+def _(speed: Speed) -> Object:
+    full_context = _rounded(speed.full_context_tokens_per_second)
+    return {**fields(speed), "full_context_tokens_per_second": full_context}
+
+
+@record.register
+def _(row: openness.Row) -> Object:
+    """An answer on openness, with the answers that it follows from; `unknown` is null."""
+    return {
+        **fields(row, "name why sources assumed"),
+        "answer": None if row.answer == "unknown" else row.answer,
+        "parts": record(row.parts),
+    }
 
 
 def _rounded(value: float | None, digits: int = 3) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def titled(schema: str, **members: Any) -> dict[str, Any]:
+# ---------------------------------------------------------------- documents
+
+
+def titled(schema: str, **members: Any) -> Object:
     """Return a document of that schema."""
     return {"schema": f"selfhost.{schema}", "selfhost_version": __version__, **members}
 
 
-def _judged(answer: Verdict | Plan, kind: str, architecture: str | None) -> dict[str, Any]:
-    """By the keys of that kind; the needs have of instruction sets those of the machine's
-    architecture, if known.
-    """
-    needs, sizes = answer.needs, None
-    if needs is not None:
-        by_architecture = needs.cpu.instruction_sets.items()
-        sets = {
-            each for own, names in by_architecture if architecture in (None, own) for each in names
-        }
-        ends = needs.download_range
-        sizes = {
-            **record(needs, keys_of("needs")),
-            "download_range": ends and {"low_bytes": ends[0], "high_bytes": ends[1]},
-            "cpu": {"architectures": [*needs.cpu.architectures], "instruction_sets": sorted(sets)},
-        }
-    members = {"needs": sizes, "download_seconds": _rounded(answer.download_seconds, 1)}
-    keys = keys_of(kind).split()
-    members |= record(answer, " ".join(key for key in keys if key not in members))
-    return {key: members[key] for key in keys}
+def _in_order(answer: Record, keys: str, stated: Mapping[str, Any]) -> Object:
+    """Return the keys in their order: as stated, else as the answer has them."""
+    members: Object = {}
+    for key in keys.split():
+        if key in stated:
+            members[key] = stated[key]
+        else:
+            members[key] = record(getattr(answer, key))
+    return members
 
 
 def check(
     verdicts: Sequence[Verdict], errors: Mapping[str, SelfhostError] = FrozenDict()
-) -> dict[str, Any]:
+) -> Object:
     """Return one verdict for one model, `selfhost.verdicts/1` for several and for `errors`."""
     if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
     code = exit_code((answer.route for answer in verdicts), no_answer=bool(errors))
-    members = {"exit_code": code, "verdicts": record(verdicts), **_listed(errors)}
-    return titled("verdicts/1", **members)
+    shown = [verdict(answer) for answer in verdicts]
+    return titled("verdicts/1", exit_code=code, verdicts=shown, **_listed(errors))
 
 
-def _listed(errors: Mapping[str, SelfhostError]) -> dict[str, Any]:
+def _listed(errors: Mapping[str, SelfhostError]) -> Object:
+    """The first names that could not be judged, and how many others there are."""
     first = list(errors.items())[:MAX_PROBLEMS]
     return {
         "errors": [{"asked": name, **fault(error)} for name, error in first],
@@ -104,89 +180,157 @@ def _listed(errors: Mapping[str, SelfhostError]) -> dict[str, Any]:
     }
 
 
-def verdict(answer: Verdict) -> dict[str, Any]:
+def verdict(answer: Verdict) -> Object:
     """`selfhost.verdict/1`."""
-    notes = [*answer.understood_as, *answer.notes, *answer.fine_print]
-    members = _judged(answer, "verdict", answer.machine.architecture)
-    return titled("verdict/1", **members | {"notes": notes})
+    stated = {
+        "needs": _needs(answer.needs, answer.machine.architecture),
+        "download_seconds": _rounded(answer.download_seconds, 1),
+        "notes": [*answer.understood_as, *answer.notes, *answer.fine_print],
+    }
+    return titled("verdict/1", **_in_order(answer, keys_of("verdict"), stated))
 
 
-def ranking(ranked: Ranking) -> dict[str, Any]:
+def plan(answer: Plan) -> Object:
+    """`selfhost.plan/1`: the least machine, and every known one with its route."""
+    architecture = None
+    if answer.least is not None:
+        architecture = answer.least.machine.architecture
+    stated = {
+        "needs": _needs(answer.needs, architecture),
+        "download_seconds": _rounded(answer.download_seconds, 1),
+        # a known machine is a verdict of which the document shows some keys
+        "machines": [fields(known) for known in answer.machines],
+    }
+    return titled("plan/1", **_in_order(answer, keys_of("plan"), stated))
+
+
+def _needs(needs: Needs | None, architecture: str | None) -> Object | None:
+    """The needs with the instruction sets of that architecture; of all where it is None."""
+    if needs is None:
+        return None
+    instruction_sets: set[str] = set()
+    for name, names in needs.cpu.instruction_sets.items():
+        if architecture in (None, name):
+            instruction_sets.update(names)
+    download_range = None
+    if needs.download_range is not None:
+        low_bytes, high_bytes = needs.download_range
+        download_range = {"low_bytes": low_bytes, "high_bytes": high_bytes}
+    return {
+        **fields(needs, keys_of("needs")),
+        "download_range": download_range,
+        "cpu": {
+            "architectures": list(needs.cpu.architectures),
+            "instruction_sets": sorted(instruction_sets),
+        },
+    }
+
+
+def comparison(answer: Comparison) -> Object:
+    """`selfhost.compare/1`: the models in the order asked."""
+    return titled("compare/1", models=record(answer.models))
+
+
+def ranking(ranked: Ranking) -> Object:
     """`selfhost.list/1`."""
-    members = record(ranked, "machine ruled_out catalogue_as_of notes")
-    models = [
-        {"model": record(row.model) | record(row.model, "uses tuned_from")}
-        | record(row, keys_of("listed"))
-        for row in ranked.models
-    ]
+    models = [_listed_row(row) for row in ranked.models]
+    members = fields(ranked, "machine ruled_out catalogue_as_of notes")
     return titled("list/1", **members, models=models)
 
 
-def about(spec: ModelSpec) -> dict[str, Any]:
+def _listed_row(row: Verdict) -> Object:
+    model = {**record(row.model), **fields(row.model, "uses tuned_from")}
+    return {"model": model, **fields(row, keys_of("listed"))}
+
+
+def shown(answer: Shown) -> Object:
+    """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
+    members = fields(answer, "sizes verdict")
+    return titled("model/1", **about(answer.verdict.model), **members)
+
+
+def about(spec: ModelSpec) -> Object:
     """Return all that a spec states, and the answers on openness that follow."""
-    rows = {"openness": openness.rows(spec), "permissions": openness.permissions(spec)}
-    return {"spec": record(spec, " ".join(ModelSpec._fields)), **record(rows)}
+    return {
+        "spec": fields(spec, " ".join(ModelSpec._fields)),
+        "openness": record(openness.rows(spec)),
+        "permissions": record(openness.permissions(spec)),
+    }
 
 
-def profiles(shipped: Sequence[Profile]) -> dict[str, Any]:
+def profiles(shipped: Sequence[Profile]) -> Object:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
-    keys = "name short title kind source note machine"
-    listed = [{**record(each, keys), "confidence": each.machine.confidence} for each in shipped]
+    listed = []
+    for profile in shipped:
+        members = fields(profile, "name short title kind source note machine")
+        listed.append({**members, "confidence": profile.machine.confidence})
     return titled("profiles/1", profiles=listed)
 
 
 def sizes(
     containers: Sequence[ContainerSize], errors: Mapping[str, SelfhostError], code: int
-) -> dict[str, Any]:
+) -> Object:
     """`selfhost.size/1`: the containers, their sum, and the names that have no size."""
-    total: dict[str, Any] = {"accelerators": sum(len(size.accelerators) for size in containers)}
+    total: Object = {"accelerators": sum(len(size.accelerators) for size in containers)}
     for key in keys_of("total").split():
         values = [getattr(size, key) for size in containers]
-        # not known where one of them is not
+        # not known where that of one container is not
         total[key] = None if None in values else sum(values)
     members = {"exit_code": code, "containers": record(containers), "total": total}
     return titled("size/1", **members, **_listed(errors))
 
 
-def verification(comparison: Verification) -> dict[str, Any]:
+def verification(comparison: Verification) -> Object:
     """`selfhost.verify/1`: it has no path and no address, nor the name of an owner's own model."""
-    verdict, machine = comparison.verdict, comparison.verdict.machine
-    spec, inside, cards = verdict.model, verdict.model.architecture, machine.accelerators
-    card_keys = "vendor name memory_total_bytes unified"
-    shape, ends = ("layers", "embedding_length", "vocabulary"), ("low", "likely", "high")
+    verdict = comparison.verdict
+    machine = fields(verdict.machine, keys_of("seen machine"))
+    cards = verdict.machine.accelerators
+    machine["accelerators"] = None
+    if cards is not None:
+        card_keys = "vendor name memory_total_bytes unified"
+        machine["accelerators"] = [fields(card, card_keys) for card in cards]
     return titled(
         "verify/1",
-        **record(comparison, "outcome exit_code notes"),
-        model={
-            "id": spec.id if comparison.is_public else None,
-            "known_by": comparison.by,
-            "architecture": getattr(inside, "row", None),
-            **{key: getattr(inside, key, None) for key in shape},
-            **record(spec, "parameters_total parameters_active"),
-            **record(verdict.workload, "runtime quantization"),
-        },
-        run=record(comparison.run, keys_of("run")),
-        machine={
-            **record(machine, keys_of("seen machine")),
-            "accelerators": None if cards is None else [record(card, card_keys) for card in cards],
-        },
+        **fields(comparison, "outcome exit_code notes"),
+        model=_verified_model(comparison),
+        run=fields(comparison.run, keys_of("run")),
+        machine=machine,
         placement=verdict.placement,
-        differences=[
-            {
-                **record(row, keys_of("figure")),
-                "predicted": None
-                if row.likely is None
-                else {end: _rounded(getattr(row, end)) for end in ends},
-                "seen": _rounded(row.seen),
-                "difference": _rounded(row.difference, 4),
-            }
-            for row in comparison.differences
-        ],
+        differences=[_verified_figure(row) for row in comparison.differences],
         speed_how=verdict.speed.how if verdict.speed else None,
     )
 
 
-def fault(problem: SelfhostError) -> dict[str, Any]:
+def _verified_model(comparison: Verification) -> Object:
+    spec = comparison.verdict.model
+    shape: Object = dict.fromkeys(("architecture", "layers", "embedding_length", "vocabulary"))
+    if spec.architecture is not None:
+        shape = {
+            "architecture": spec.architecture.row,
+            **fields(spec.architecture, "layers embedding_length vocabulary"),
+        }
+    return {
+        "id": spec.id if comparison.is_public else None,
+        "known_by": comparison.by,
+        **shape,
+        **fields(spec, "parameters_total parameters_active"),
+        **fields(comparison.verdict.workload, "runtime quantization"),
+    }
+
+
+def _verified_figure(row: Figure) -> Object:
+    predicted = None
+    if row.likely is not None:
+        predicted = {end: _rounded(getattr(row, end)) for end in _RANGE_ENDS}
+    return {
+        **fields(row, keys_of("figure")),
+        "predicted": predicted,
+        "seen": _rounded(row.seen),
+        "difference": _rounded(row.difference, 4),
+    }
+
+
+def fault(problem: SelfhostError) -> Object:
     """Return what is wrong: all but the exit code of `selfhost.error/1`."""
     problem = as_typed(problem)
     listed = [_brief_problem(one) for one in getattr(problem, "problems", ())]
@@ -207,37 +351,3 @@ def _brief_problem(problem: Problem) -> Problem:
         message=brief_lines(problem.message),
         remedy=problem.remedy and brief_lines(problem.remedy),
     )
-
-
-# what stands for a record wherever it is; other records are walked
-_WRITERS: dict[str, Callable[[Any], Any]] = {
-    # each in the order asked
-    "Comparison": lambda answer: titled("compare/1", models=record(answer.models)),
-    "Machine": lambda machine: machine.to_json(),
-    # the least machine, and every known one with its route
-    "Plan": lambda plan: titled(
-        "plan/1", **_judged(plan, "plan", plan.least and plan.least.machine.architecture)
-    ),
-    "Ranking": ranking,
-    # an answer on openness, with the answers it follows from; `unknown` is null
-    "Row": lambda row: {
-        **record(row, "name why sources assumed"),
-        "answer": None if row.answer == "unknown" else row.answer,
-        "parts": record(row.parts),
-    },
-    "Selector": str,
-    # what is known of a model, its sizes, and the verdict of the default
-    "Shown": lambda shown: titled(
-        "model/1", **about(shown.verdict.model), **record(shown, "sizes verdict")
-    ),
-    "ModelSpec": lambda spec: {
-        **record(spec, keys_of("model")),
-        "license": spec.license.id if spec.license else None,
-    },
-    "Range": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
-    "Speed": lambda speed: {
-        **record(speed, keys_of("Speed")),
-        "full_context_tokens_per_second": _rounded(speed.full_context_tokens_per_second),
-    },
-    "Verdict": verdict,
-}

@@ -68,7 +68,7 @@ def _documents() -> dict[str, dict[str, Any]]:
         "verdicts-1": report.check(verdicts[:2], {"mistrl": error}),
         "compare-1": compare(["gpt2", "gpt-4o"], machine=VM).to_json(),
         "list-1": rank(machine=VM, use="reranking").to_json(),
-        "model-1": report.record(shown),
+        "model-1": report.shown(shown),
         "plan-1": plan("mistral-7b").to_json(),
         "plan-1 closed": plan("gpt-4o").to_json(),
         "profiles-1": report.profiles(all_profiles("macbook-air-m2-16gb")),
