@@ -1,13 +1,13 @@
 """What a person reads, as blocks, and the plain text of them.
 
-Every answer for people is blocks. `plain` makes the text of a pipe or a file of them, `screen`
-draws them on a terminal, `markup` makes Markdown and HTML.
+Every answer for people is a sequence of blocks: paragraphs and tables, whose texts may be spans in
+a style. `plain` writes blocks as the text of a pipe or a file, the module `screen` draws them on a
+terminal, and `markup` writes them as Markdown and HTML.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from operator import attrgetter
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
@@ -26,7 +26,8 @@ _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
 class Span(str):
     """Text in one style: "strong", "command", "comment", "name", or an outcome or route word.
 
-    `share`: a need as a part of what there is, drawn as a bar before the text on terminals.
+    `share`: a need as a part of what there is, drawn as a bar before the text on terminals; 0 for
+    no bar.
     """
 
     style: str
@@ -34,8 +35,24 @@ class Span(str):
 
     def __new__(cls, text: str, style: str = "", share: float = 0) -> Span:
         span = super().__new__(cls, text)
-        span.style, span.share = style, share
+        span.style = style
+        span.share = share
         return span
+
+
+def style_of(text: str) -> str:
+    """Return the style of a span; empty for any other text."""
+    return text.style if isinstance(text, Span) else ""
+
+
+def share_of(text: str) -> float:
+    """Return the share of a span; 0 for any other text."""
+    return text.share if isinstance(text, Span) else 0
+
+
+def strong(text: str) -> Span:
+    """Return emphasized text."""
+    return Span(text, "strong")
 
 
 class Paragraph(Record):
@@ -76,22 +93,28 @@ class Table(Record):
 
     @classmethod
     def of(cls, name: str, rows: Iterable[tuple[str, ...]], **stated: str) -> Table:
-        """The table of that name in `specs/common/labels.toml`, with what is stated filled in."""
-        row = shipped_table("labels")["tables"][name]
-        columns = (
-            Column(
+        """Return the table of that name in `specs/common/labels.toml`, its titles filled in.
+
+        Each column there has a title, a sign (`>` for right, `~` for a column that wraps) and its
+        `drop`; `stated` fills the places of titles and signs.
+        """
+        form = shipped_table("labels")["tables"][name]
+        columns = []
+        for title, sign, drop in form["columns"]:
+            column = Column(
                 title=fill(title, stated),
-                right=">" in how,
-                wrap=fill(how, stated)[-1:] == "~",
+                right=sign == ">",
+                wrap=fill(sign, stated) == "~",
                 drop=drop,
             )
-            for title, how, drop in row["columns"]
-        )
-        return cls(columns=tuple(columns), rows=tuple(rows), indent=row["indent"])
+            columns.append(column)
+        return cls(columns=tuple(columns), rows=tuple(rows), indent=form["indent"])
+
+    def has_text(self, at: int) -> bool:
+        """Whether any row has more than blanks in the column at that place."""
+        return any(row[at].strip() for row in self.rows)
 
 
-# emphasized text
-strong = partial(Span, style="strong")
 Block = Paragraph | Table
 Blocks = Iterable[Block]
 
@@ -107,23 +130,31 @@ def command(text: str, indent: int = 2) -> Paragraph:
 
 
 def commands(lines: Iterable[str]) -> Blocks:
-    """Yield lines to type; a comment is prose, unless the one before ends in a colon."""
+    """Yield lines to type; a comment is prose, unless the line before it ends in a colon."""
     before = ""
     for text in lines:
-        is_prose = text.startswith("#") and not before.endswith(":")
-        yield line(Span(text, "comment" if is_prose else "command"), indent=2)
+        style = "command"
+        if text.startswith("#") and not before.endswith(":"):
+            style = "comment"
+        yield line(Span(text, style), indent=2)
         before = text
 
 
 def texts(lines: Iterable[str | None], indent: int = 2) -> Blocks:
     """Yield a sentence each; empty ones are left out."""
-    return (line(text, indent=indent) for text in lines if text)
+    for text in lines:
+        if text:
+            yield line(text, indent=indent)
 
 
 def section(title: str, blocks: Blocks) -> Blocks:
-    """Yield an empty line, a title and the blocks; nothing where there is none."""
-    for number, block in enumerate(blocks):
-        yield from () if number else (line(), line(strong(title)))
+    """Yield an empty line, a title and the blocks; nothing where there is no block."""
+    is_first = True
+    for block in blocks:
+        if is_first:
+            yield line()
+            yield line(strong(title))
+            is_first = False
         yield block
 
 
@@ -135,27 +166,41 @@ def topics(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
     """Yield each topic with its reason, and under it what to do."""
     for topic, reason, remedy in entries:
         yield line(f"{topic}: {reason}", indent=2)
-        yield from [line(f"→ {remedy}", indent=4)] if remedy else ()
+        if remedy:
+            yield line(f"→ {remedy}", indent=4)
 
 
 def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False) -> Table:
-    """Return a table of label, figure and note; `drop` is that of the notes' column."""
-    cells = tuple((label, strong(figure), note) for label, figure, note in rows)
+    """Return a table of label, figure and note; `drop` is that of the notes' column.
+
+    With `right` the figures stand at the right of their column, and labels may wrap.
+    """
+    cells = [(label, strong(figure), note) for label, figure, note in rows]
     columns = (Column(wrap=right), Column(right=right), Column(wrap=True, drop=drop))
-    return Table(columns=columns, rows=cells)
+    return Table(columns=columns, rows=tuple(cells))
 
 
 def clean(text: str) -> str:
     """Return `text` on one line, safe to print: what commands a terminal or CI becomes visible."""
     if not text.isprintable():
         text = text.translate(_SPACES)
-        text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+        text = "".join(_visible(character) for character in text)
     if "::" in text or "##" in text:
         # regular expressions load slowly, and few texts need one
         import re
 
-        text = re.sub(_CI_COMMAND, lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1:]}", text)
+        text = re.sub(_CI_COMMAND, lambda match: _escaped_start(match[0]), text)
     return text
+
+
+def _visible(character: str) -> str:
+    """The character, as an escape where it shows nothing: `\\x1b`."""
+    return character if character.isprintable() else ascii(character)[1:-1]
+
+
+def _escaped_start(command: str) -> str:
+    r"""The start of a command of CI with its first character as an escape: `\x3a:`."""
+    return f"\\x{ord(command[0]):02x}{command[1:]}"
 
 
 def plain(blocks: Blocks) -> str:
@@ -166,7 +211,7 @@ def plain(blocks: Blocks) -> str:
     """
     lines = [""]
     for block in blocks:
-        shown = _table_lines(block) if isinstance(block, Table) else [_paragraph_line(block)]
+        shown = [_paragraph_line(block)] if isinstance(block, Paragraph) else _table_lines(block)
         for text in shown:
             if text or lines[-1]:
                 lines.append(text)
@@ -174,55 +219,77 @@ def plain(blocks: Blocks) -> str:
 
 
 def _paragraph_line(block: Paragraph) -> str:
-    text = "".join(map(clean, block.parts))
+    text = "".join(clean(part) for part in block.parts)
     return f"{' ' * block.indent}{text}".rstrip()
 
 
 def _table_lines(table: Table) -> Iterator[str]:
     """The titles, if there are any, and a line a row; a column with nothing in it is left out."""
-    rows = [list(map(clean, row)) for row in table.rows]
+    rows = [[clean(cell) for cell in row] for row in table.rows]
     titles = [clean(column.title) for column in table.columns]
     widths: dict[int, int] = {}
     for at, title in enumerate(titles):
         widest = max((len(row[at]) for row in rows), default=0)
-        if widest or not at:
+        # the first column is always there
+        if widest or at == 0:
             widths[at] = max(widest, len(title))
     if any(titles[at] for at in widths):
         rows.insert(0, titles)
     for row in rows:
-        cells = [
-            row[at].rjust(width) if table.columns[at].right else row[at].ljust(width)
-            for at, width in widths.items()
-        ]
+        cells = []
+        for at, width in widths.items():
+            cell = row[at].rjust(width) if table.columns[at].right else row[at].ljust(width)
+            cells.append(cell)
         yield f"{' ' * table.indent}{_GAP.join(cells)}".rstrip()
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
-    """A line a fault, `file:line: key: message`, and under it what to write instead."""
+    """Return a line a fault, `file:line: key: message`, and under it what to write instead."""
     lines = []
     for problem in problems:
-        place = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
-        if problem.file == "command line":
-            place = "error"
-        elif problem.file.startswith("--"):
-            place = " ".join(filter(None, ("error:", problem.file, problem.key)))
-        is_said = problem.file.startswith("--") or problem.message.startswith(f'"{problem.key}"')
-        key = "" if is_said or not problem.key else f": {problem.key}"
-        lines.append(f"{place}{key}: {problem.message}")
-        lines += (f"  {way}" for way in (problem.remedy or "").split("\n") if way)
-    return "".join(f"{clean(brief(line))}\n" for line in lines)
+        lines.append(f"{_place(problem)}: {problem.message}")
+        lines += _remedy_lines(problem.remedy)
+    return _printed(lines)
+
+
+def _place(problem: Problem) -> str:
+    """Where a fault stands: `file:line: key`, `error: --option key`, or `error` of a name typed."""
+    key = problem.key
+    if problem.file.startswith("--"):
+        return f"error: {problem.file} {key}" if key else f"error: {problem.file}"
+    if problem.file == "command line":
+        place = "error"
+    elif problem.line is None:
+        place = problem.file
+    else:
+        place = f"{problem.file}:{problem.line}"
+    # the message may name the key itself
+    if not key or problem.message.startswith(f'"{key}"'):
+        return place
+    return f"{place}: {key}"
+
+
+def _remedy_lines(remedy: str | None) -> list[str]:
+    return [f"  {way}" for way in (remedy or "").split("\n") if way]
 
 
 def error_text(error: SelfhostError) -> str:
-    """What went wrong, behind `error:`, the nearest names, and what to type instead."""
+    """Return what went wrong, behind `error:`, the nearest names, and what to type instead."""
     lines = [f"error: {error.message}"]
     if isinstance(error, InputError) and error.problems:
-        marks = ("error:", "  ")
-        lines = [
-            line if line.startswith(marks) else f"error: {line}"
-            for line in problems_text(error.problems).splitlines()
-        ]
-    if isinstance(error, UnknownModelError) and (unsaid := error.unsaid):
-        lines.append(f"  did you mean: {', '.join(unsaid)}")
-    lines += (f"  {way}" for way in (error.remedy or "").split("\n") if way)
-    return "".join(f"{clean(brief(line))}\n" for line in lines)
+        lines = []
+        for text in problems_text(error.problems).splitlines():
+            is_marked = text.startswith(("error:", "  "))
+            lines.append(text if is_marked else f"error: {text}")
+    if isinstance(error, UnknownModelError):
+        # near names take long to find
+        unsaid = error.unsaid
+        if unsaid:
+            lines.append(f"  did you mean: {', '.join(unsaid)}")
+    lines += _remedy_lines(error.remedy)
+    return _printed(lines)
+
+
+def _printed(lines: Iterable[str]) -> str:
+    """Lines that are safe to print, their longest words in part."""
+    return "".join(f"{clean(brief(text))}\n" for text in lines)

@@ -1,69 +1,90 @@
-"""Blocks as Markdown and HTML: no character of a text is markup, and nothing is loaded."""
+"""Blocks as Markdown and HTML: no character of a text is markup, and nothing is loaded.
+
+`markdown` writes the summary of a CI step, `page` a whole HTML page, `notebook` the part of a page
+that a notebook shows of an answer.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from html import escape
-from itertools import compress
 
 from ..core.tables import shipped_table
 from ..core.templates import fill
 from ..judge.record import Report
-from .layout import Blocks, Column, Paragraph, Table, clean
+from .layout import Blocks, Column, Paragraph, Table, clean, style_of
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
-# names, in which services look for no user, issue or commit
+# the styles of names, in which services look for no user, issue or commit
 _NAMES = ("strong", "name", "command", "comment")
+
+
+def _is_section_title(block: Paragraph) -> bool:
+    """Whether a paragraph is emphasis alone, at the margin."""
+    return len(block.parts) == 1 and block.indent == 0 and style_of(block.parts[0]) == "strong"
+
+
+def _columns(table: Table) -> dict[int, Column]:
+    """The columns of a table by their places, without those that have nothing in them."""
+    return {at: column for at, column in enumerate(table.columns) if table.has_text(at)}
+
+
+# ---------------------------------------------------------------- Markdown
 
 
 def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
     """Return the blocks as Markdown; lines beyond `most_bytes` of UTF-8 are counted."""
     lines: list[str] = []
     for number, block in enumerate(blocks):
-        if isinstance(block, Table):
-            lines += ["", *_rows(block), ""]
-        elif (tag := _tag(number, block)).startswith("h"):
-            lines += [f"{'#' * (1 + int(tag[1]))} {_escaped(''.join(block.parts))}", ""]
-        else:
-            words = "".join(map(_as_markdown, block.parts)).strip()
-            lines.append(f"{'  ' if block.indent > 2 else ''}- {words}" if tag else "")
-    kept = (line for at, line in enumerate(lines) if line or lines[at - 1 : at] != [""])
-    text = "".join(f"{line}\n" for line in kept)
-    whole = text.encode("utf-8", "replace")
-    if most_bytes is None or len(whole) <= most_bytes:
+        for line in _markdown_lines(number, block):
+            # of several empty lines one is enough
+            if line or not lines or lines[-1]:
+                lines.append(line)
+    text = "".join(f"{line}\n" for line in lines)
+    encoded = text.encode("utf-8", "replace")
+    if most_bytes is None or len(encoded) <= most_bytes:
         return text
-    shown = whole[:most_bytes].rpartition(b"\n")[0]
-    more = whole.count(b"\n") - shown.count(b"\n") - 1
-    return f"{shown.decode()}\n\n{more:,} more rows, not listed: see the other reports.\n"
+    kept = encoded[:most_bytes].rpartition(b"\n")[0]
+    rows_left = encoded.count(b"\n") - kept.count(b"\n") - 1
+    return f"{kept.decode()}\n\n{rows_left:,} more rows, not listed: see the other reports.\n"
 
 
-def _rows(table: Table) -> Iterator[str]:
-    # a column with nothing in it is not shown
-    filled = (any(row[at].strip() for row in table.rows) for at in range(len(table.columns)))
-    columns = dict(compress(enumerate(table.columns), filled))
-    rows = [
-        [_escaped(column.title) for column in columns.values()],
-        ["---:" if column.right else "---" for column in columns.values()],
-        *([_as_markdown(row[at]) for at in columns] for row in table.rows),
-    ]
-    return (f"| {' | '.join(cells)} |" for cells in rows)
+def _markdown_lines(number: int, block: Paragraph | Table) -> Iterator[str]:
+    """The lines of the block at that place of a document: the first is its heading."""
+    if isinstance(block, Table):
+        yield ""
+        yield from _markdown_rows(block)
+        yield ""
+    elif not block.parts:
+        yield ""
+    elif number == 0 or _is_section_title(block):
+        level = "##" if number == 0 else "###"
+        yield f"{level} {_escaped(''.join(block.parts))}"
+        yield ""
+    else:
+        words = "".join(_as_markdown(part) for part in block.parts).strip()
+        indent = "  " if block.indent > 2 else ""
+        yield f"{indent}- {words}"
 
 
-def _tag(number: int, block: Paragraph) -> str:
-    """The element of a paragraph: the first is the title, emphasis alone that of a section."""
-    if not block.parts:
-        return ""
-    if number == 0:
-        return "h1"
-    style = getattr(block.parts[0], "style", "")
-    if style == "strong" and len(block.parts) == 1 and not block.indent:
-        return "h2"
-    return "pre" if style in ("command", "comment") else "p"
+def _markdown_rows(table: Table) -> Iterator[str]:
+    columns = _columns(table)
+    titles = [_escaped(column.title) for column in columns.values()]
+    rules = ["---:" if column.right else "---" for column in columns.values()]
+    yield _markdown_row(titles)
+    yield _markdown_row(rules)
+    for row in table.rows:
+        yield _markdown_row([_as_markdown(row[at]) for at in columns])
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _as_markdown(text: str) -> str:
-    if getattr(text, "style", "") not in _NAMES:
+    """A text without markup; a name is code."""
+    if style_of(text) not in _NAMES:
         return _escaped(text)
     return f"<code>{_escaped(text)}</code>" if text.strip() else ""
 
@@ -73,18 +94,22 @@ def _escaped(text: str) -> str:
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", clean(text))
 
 
+# ---------------------------------------------------------------- HTML
+
+
 def page(blocks: Blocks) -> str:
     """Return a whole page in ASCII that loads and runs nothing; its title is the first line."""
     blocks = list(blocks)
-    parts = (part for first in blocks[:1] if isinstance(first, Paragraph) for part in first.parts)
-    title = escape(clean("".join(parts)))
-    whole: str = shipped_table("documents")["page"]["html"]
-    text = fill(whole, {"title": title, "body": _body(blocks)})
-    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    title = ""
+    if blocks and isinstance(blocks[0], Paragraph):
+        title = "".join(blocks[0].parts)
+    template = shipped_table("documents")["page"]["html"]
+    return _in_ascii(fill(template, {"title": escape(clean(title)), "body": _body(blocks)}))
 
 
 def notebook(answer: Report) -> str:
     """Return what a notebook shows of an answer: a part of a page that loads and runs nothing."""
+    # `answers` loads the words of every answer, and a page of an audit needs none of them
     from .answers import document
 
     return _body(document(answer))
@@ -94,47 +119,71 @@ def _body(blocks: Blocks) -> str:
     parts: list[str] = []
     for number, block in enumerate(blocks):
         if isinstance(block, Table):
-            parts += _table_parts(block)
-        elif tag := _tag(number, block):
-            parts.append(f"<{tag}>{''.join(map(_as_html, block.parts))}</{tag}>\n")
-    return "".join(parts).encode("ascii", "xmlcharrefreplace").decode("ascii")
+            parts += _table_lines(block)
+        elif block.parts:
+            tag = _tag(number, block)
+            words = "".join(_as_html(part) for part in block.parts)
+            parts.append(f"<{tag}>{words}</{tag}>\n")
+    return _in_ascii("".join(parts))
 
 
-def _table_parts(table: Table) -> Iterator[str]:
-    """The lines of a table, without the columns that have nothing in them."""
-    columns = {
-        at: column
-        for at, column in enumerate(table.columns)
-        if any(row[at].strip() for row in table.rows)
-    }
+def _in_ascii(text: str) -> str:
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _tag(number: int, block: Paragraph) -> str:
+    """The element of the paragraph at that place of a document: the first is the title."""
+    if number == 0:
+        return "h1"
+    if _is_section_title(block):
+        return "h2"
+    if style_of(block.parts[0]) in ("command", "comment"):
+        return "pre"
+    return "p"
+
+
+def _table_lines(table: Table) -> Iterator[str]:
+    """The lines of a table; one whose columns have no titles has no head."""
+    columns = _columns(table)
     head = ""
     if any(column.title for column in columns.values()):
-        titles = [_cell("th", escape(clean(each.title)), each) for each in columns.values()]
-        head = f"<thead><tr>{''.join(titles)}</tr></thead>"
+        titles = "".join(_title_cell(column) for column in columns.values())
+        head = f"<thead><tr>{titles}</tr></thead>"
     yield f"<table>{head}<tbody>\n"
     for row in table.rows:
-        cells = [_cell("td", _as_html(row[at]), column) for at, column in columns.items()]
-        yield f"<tr>{''.join(cells)}</tr>\n"
+        cells = "".join(_cell(row[at], column) for at, column in columns.items())
+        yield f"<tr>{cells}</tr>\n"
     yield "</tbody></table>\n"
 
 
-def _cell(tag: str, content: str, column: Column) -> str:
-    """A cell with the classes of its column: `n` of numbers, and `drop1`, `drop2`, … of one that a
-    narrow page may leave out, the highest first.
+def _title_cell(column: Column) -> str:
+    classes = _classes(column, is_number=False)
+    return f"<th{classes}>{escape(clean(column.title))}</th>"
+
+
+def _cell(text: str, column: Column) -> str:
+    classes = _classes(column, is_number=column.right)
+    return f"<td{classes}>{_as_html(text)}</td>"
+
+
+def _classes(column: Column, *, is_number: bool) -> str:
+    """The classes of a cell as an attribute: `n` of a number, and `drop1`, `drop2`, … of a column
+    that a narrow page may leave out, the highest first.
     """
-    classes: list[str] = []
-    if column.right and tag == "td":
-        classes.append("n")
+    names = []
+    if is_number:
+        names.append("n")
     if column.drop:
-        classes.append(f"drop{column.drop:d}")
-    if not classes:
-        return f"<{tag}>{content}</{tag}>"
-    return f'<{tag} class="{" ".join(classes)}">{content}</{tag}>'
+        names.append(f"drop{column.drop:d}")
+    return f' class="{" ".join(names)}"' if names else ""
 
 
 def _as_html(text: str) -> str:
     """A name of either writing direction stands by itself; an outcome has its colour."""
-    words, style = escape(clean(text)), getattr(text, "style", "")
+    words = escape(clean(text))
+    style = style_of(text)
     if style in _NAMES:
         return f"<bdi><b>{words}</b></bdi>" if words.strip() else ""
-    return f'<span class="{style}">{words}</span>' if style and words else words
+    if style and words:
+        return f'<span class="{style}">{words}</span>'
+    return words
