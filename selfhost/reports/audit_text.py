@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import chain
-from operator import itemgetter
+from typing import NamedTuple
 
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core import units
@@ -27,7 +26,8 @@ ANSWERS: Mapping[int, tuple[str, str, str]] = {
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
 # characters of what came in, on a page: longer names, such as none of DNS, and texts are cut
-MOST_OF_A_NAME, MOST_OF_A_TEXT = 253, 1_000
+MOST_OF_A_NAME = 253
+MOST_OF_A_TEXT = 1_000
 _DIGITS = 8
 # of each result, the gravest first: its sign, a style of findings that suits, and a title
 _SHOWN_AS = {
@@ -45,34 +45,30 @@ _MOST_EXCEPTIONS = 100
 
 def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Blocks:
     """Yield the answer, then a line for each model; `verbose` tells every reason as well."""
-    yield from _head(audit, lists_problems)
-    by_model: dict[int, list[Group]] = {}
-    for group in audit.groups:
-        by_model.setdefault(group.row.wanted.index, []).append(group)
-    rows = [cells for _, cells in sorted(map(_model, by_model.values()), key=itemgetter(0))]
-    shown, runs = rows if verbose else rows[:_SHOWN], "runs on"
-    if audit.since is not None:
-        runs = "of what changed, runs on"
-    if shown:
-        yield from (line(), Table.of("audit", shown, runs=runs))
-    yield from texts([f"{len(rows) - len(shown):,} more: -v" * (len(shown) < len(rows))], indent=0)
-    for result, (_, style, title) in _SHOWN_AS.items() if verbose else ():
-        groups = [group for group in audit.groups if group.row.result is result]
-        # what the policy counts first
-        groups.sort(key=lambda each: each.row.exit_code == 0)
-        listed = (_reasons(group, style) for group in groups)
-        yield from section(title, chain.from_iterable(listed))
-    yield from section("Exceptions", _exceptions(audit, verbose))
+    yield from _head(audit, lists_problems=lists_problems)
+    yield from _models(audit, verbose=verbose)
+    if verbose:
+        for result, (_, style, title) in _SHOWN_AS.items():
+            yield from section(title, _all_reasons(audit, result, style))
+    yield from section("Exceptions", _exceptions(audit, verbose=verbose))
     if not verbose and any(group.row.reasons for group in audit.groups):
-        yield from (line(), line("Machines, reasons and what to do: -v"))
+        yield line()
+        yield line("Machines, reasons and what to do: -v")
 
 
 def scope(audit: Audit) -> str:
-    """`3 models, 12 machines: 30 pass, 6 fail`."""
-    counts = ((result, audit.count(result)) for result in Result)
-    none = "nothing changed" if audit.since and audit.since.unchanged else "nothing judged"
-    results = ", ".join(f"{count:,} {result}" for result, count in counts if count) or none
-    models, machines = times(len(audit.policy.models), "model"), times(audit.machines, "machine")
+    """Return `3 models, 12 machines: 30 pass, 6 fail`."""
+    counts = []
+    for result in Result:
+        count = audit.count(result)
+        if count:
+            counts.append(f"{count:,} {result}")
+    results = ", ".join(counts)
+    if not counts:
+        is_unchanged = audit.since is not None and audit.since.unchanged
+        results = "nothing changed" if is_unchanged else "nothing judged"
+    models = times(len(audit.policy.models), "model")
+    machines = times(audit.machines, "machine")
     return f"{models}, {machines}: {results}"
 
 
@@ -90,40 +86,50 @@ def hosts(names: Iterable[str]) -> str:
     return ", ".join(shortened(name) for name in names)
 
 
-def exception_words(use: ExemptionUse) -> tuple[str, str, str | None]:
-    """`exception from the rule memory for mistral-7b on host:edge-*`, what became of it, and what
-    to do about it and who would, None for nothing.
+class ExceptionWords(NamedTuple):
+    """An exception for a report: `exception from the rule memory for mistral-7b on host:edge-*`,
+    what became of it, and what to do about it and who would, None for nothing.
     """
+
+    name: str
+    fate: str
+    remedy: str | None
+
+
+def exception_words(use: ExemptionUse) -> ExceptionWords:
+    """Return the words for what became of an exception."""
     exemption = use.exemption
-    where = ""
+    name = f"exception from the rule {exemption.rule} for {exemption.model}"
     if exemption.machines:
-        where = f" on {' '.join(map(str, exemption.machines))}"
-    name = f"exception from the rule {exemption.rule} for {exemption.model}{where}"
+        name += f" on {' '.join(str(selector) for selector in exemption.machines)}"
     is_over = use.use is Use.EXPIRED
-    verdicts = times(use.rows, "verdict")
-    if use.rows and is_over:
-        remedies = words.LABELS["exception_remedies"]
-        remedy = remedies.get(exemption.rule, remedies[""])
-        fate = f"ended on {exemption.expires}; {verdicts} would need it"
-        return name, fate, f"{remedy}, or have {exemption.owner} renew it"
     if use.rows:
-        return name, f"covers {verdicts}, until {exemption.expires}", None
+        verdicts = times(use.rows, "verdict")
+        if not is_over:
+            fate = f"covers {verdicts}, until {exemption.expires}"
+            return ExceptionWords(name, fate, None)
+        remedies = words.LABELS["exception_remedies"]
+        mend = remedies.get(exemption.rule, remedies[""])
+        fate = f"ended on {exemption.expires}; {verdicts} would need it"
+        return ExceptionWords(name, fate, f"{mend}, or have {exemption.owner} renew it")
     state = "concerns no machine of this audit"
+    remedy = None
     if use.concerned:
         state = "covers nothing any more"
+        remedy = f"remove it from the policy; its owner is {exemption.owner}"
     fate = f"{state} (it ends on {exemption.expires})"
     if is_over:
         fate = f"ended on {exemption.expires}, and {state}"
-    remedy = f"remove it from the policy; its owner is {exemption.owner}"
-    return name, fate, remedy if use.concerned else None
+    return ExceptionWords(name, fate, remedy)
 
 
-def _head(audit: Audit, lists_problems: bool) -> Blocks:
-    code, since, faults = audit.exit_code, audit.since, audit.problems
-    word, style, sentence = ANSWERS[code]
-    if code == 0 and since is not None:
+def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
+    """The answer, what it was judged on, and the faults or how many there are."""
+    since = audit.since
+    word, style, sentence = ANSWERS[audit.exit_code]
+    if audit.exit_code == 0 and since is not None:
         sentence = f"nothing new breaks the policy since {since.file}"
-    yield line(Span(word, style), f": {sentence} (exit code {code})")
+    yield line(Span(word, style), f": {sentence} (exit code {audit.exit_code})")
     notes = [f"{audit.policy.file} on {audit.today} (UTC): {scope(audit)}"]
     if since is not None:
         notes.append(
@@ -131,56 +137,110 @@ def _head(audit: Audit, lists_problems: bool) -> Blocks:
             f" {since.changed:,} changed, {since.unchanged:,} unchanged"
         )
     notes += audit.notes
-    if faults and not lists_problems:
-        notes.append(f"{times(len(faults), 'fault')} kept the rest from being judged: see below")
+    if audit.problems and not lists_problems:
+        faults = times(len(audit.problems), "fault")
+        notes.append(f"{faults} kept the rest from being judged: see below")
     yield from texts(notes)
-    yield from (line(), *texts(map(str, faults), indent=0)) if faults and lists_problems else ()
+    if audit.problems and lists_problems:
+        yield line()
+        yield from texts((str(fault) for fault in audit.problems), indent=0)
+
+
+class _ModelLine(NamedTuple):
+    """The line of a model in the table, and what it is sorted by: lines that count come first, then
+    those with the gravest result, then those that fail on most machines.
+    """
+
+    is_uncounted: bool
+    severity: int
+    machines_that_run: int
+    cells: tuple[str, ...]
+
+
+def _models(audit: Audit, *, verbose: bool) -> Blocks:
+    """The table of models, the worst first; the first screen has no more than `_SHOWN` rows."""
+    by_model: dict[int, list[Group]] = {}
+    for group in audit.groups:
+        by_model.setdefault(group.row.wanted.index, []).append(group)
+    lines = [_model_line(groups) for groups in by_model.values()]
+    # equal lines stay in the policy's order
+    lines.sort(key=lambda model: model[:3])
+    shown = lines if verbose else lines[:_SHOWN]
+    if shown:
+        runs = "runs on" if audit.since is None else "of what changed, runs on"
+        yield line()
+        yield Table.of("audit", [model.cells for model in shown], runs=runs)
+    if len(shown) < len(lines):
+        yield line(f"{len(lines) - len(shown):,} more: -v")
 
 
 def _gravity(row: Row) -> tuple[bool, int]:
+    """What rows are sorted by, the gravest first: whether it is not counted, and the result."""
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
-def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[str, ...]]:
+def _model_line(groups: Sequence[Group]) -> _ModelLine:
     worst = min((group.row for group in groups), key=_gravity)
     passing = [group for group in groups if group.row.result is Result.PASS]
-    failing = [group for group in groups if group.row.result is not Result.PASS]
-    machines, runs_on = (sum(group.count for group in part) for part in (groups, passing))
+    machines = sum(group.count for group in groups)
+    runs_on = sum(group.count for group in passing)
     sign, style, _ = _SHOWN_AS[worst.result]
-    counts: Counter[str] = Counter()
-    for group in sorted(failing, key=lambda each: (*_gravity(each.row), -each.count)):
-        counts.update(dict.fromkeys(_causes(group.row), group.count))
-    why = _warnings(worst)
-    if failing:
-        # without a number what all of them lack
-        left = machines - runs_on
-        why = ", ".join(f"{each}{f': {n:,}' * (n < left)}" for each, n in counts.items())
-        are_counted = any(group.row.result in COUNTED for group in failing)
-        is_free = are_counted and not any(group.row.exit_code for group in failing)
-        why += "; not counted" * is_free
     # what would be loaded by what, of the worst and of one that passes
-    judged = (worst.verdict, *(group.row.verdict for group in passing[:1]))
-    loaded = (words.format_words(each.workload) for each in judged if each is not None)
+    judged = [worst, *(group.row for group in passing[:1])]
+    loaded: dict[str, None] = {}
+    for row in judged:
+        if row.verdict is not None:
+            loaded[words.format_words(row.verdict.workload)] = None
     cells = (
         Span(sign, style),
         strong(shortened(worst.wanted.label)),
-        ", ".join(dict.fromkeys(filter(None, loaded))),
+        ", ".join(filter(None, loaded)),
         f"{runs_on:,} of {machines:,}",
-        why,
+        _why_not(groups) or _warnings(worst),
     )
-    return (*_gravity(worst), runs_on - machines), cells
+    is_uncounted, severity = _gravity(worst)
+    return _ModelLine(is_uncounted, severity, runs_on - machines, cells)
+
+
+def _why_not(groups: Sequence[Group]) -> str:
+    """What keeps a model from running, the gravest first, with the number of machines where it is
+    not all that fail; empty where the model runs everywhere.
+    """
+    failing = [group for group in groups if group.row.result is not Result.PASS]
+    if not failing:
+        return ""
+    failing.sort(key=lambda group: (*_gravity(group.row), -group.count))
+    counts: Counter[str] = Counter()
+    for group in failing:
+        # a cause counts once a group
+        for cause in dict.fromkeys(_causes(group.row)):
+            counts[cause] += group.count
+    machines = sum(group.count for group in failing)
+    causes = []
+    for cause, number in counts.items():
+        causes.append(f"{cause}: {number:,}" if number < machines else cause)
+    why = ", ".join(causes)
+    breaks = any(group.row.result in COUNTED for group in failing)
+    if breaks and not any(group.row.exit_code for group in failing):
+        why += "; not counted"
+    return why
 
 
 def _warnings(row: Row) -> str:
-    """The checks that warn, each with its reason: `warns: license (…), speed (…)`."""
-    warned = [each for each in row.findings if each.outcome is Outcome.WARN]
+    """The checks that warn, each with its reason: `warns: license (…), speed (…)`; else empty."""
+    warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
+    if not warned:
+        return ""
     reasons = dict(shipped_table("findings")["codes"])
     if row.verdict is not None and row.verdict.waits_for_setting:
         reasons["accelerator-partly"] = words.ONCE_RAISED.lower()
-    if pace := _pace_words(row.verdict):
+    pace = _pace_words(row.verdict)
+    if pace:
         reasons["speed-slow"] = pace
-    listed = (f"{each.check} ({reasons.get(each.code, each.code)})" for each in warned)
-    return f"warns: {', '.join(listed)}" if warned else ""
+    listed = []
+    for finding in warned:
+        listed.append(f"{finding.check} ({reasons.get(finding.code, finding.code)})")
+    return f"warns: {', '.join(listed)}"
 
 
 def _pace_words(verdict: Verdict | None) -> str:
@@ -189,7 +249,8 @@ def _pace_words(verdict: Verdict | None) -> str:
     """
     if verdict is None or verdict.speed is None or verdict.speed.judged is None:
         return ""
-    pace, wanted = verdict.speed.judged, verdict.workload.min_tokens_per_second
+    pace = verdict.speed.judged
+    wanted = verdict.workload.min_tokens_per_second
     paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
     if wanted and units.is_slower(pace.low, wanted):
         return f"{paces}, {units.stated(wanted)} wanted"
@@ -197,25 +258,47 @@ def _pace_words(verdict: Verdict | None) -> str:
 
 
 def _causes(row: Row) -> list[str]:
-    failed = (finding.code for finding in row.findings if finding.check in row.failed)
-    causes = [words.failed_words([code]) for code in failed]
+    """In a few words each why a row does not pass: what fails, else what is not known, and what is
+    excepted; of a row without a finding its first reason.
+    """
+    causes = []
+    for finding in row.findings:
+        if finding.check in row.failed:
+            causes.append(words.failed_words([finding.code]))
     if not causes:
-        undecided = (finding for finding in row.findings if finding.check in row.undecided)
-        causes = [cause for finding in undecided for cause in words.open_words([finding])]
-    causes += [f"{check} excepted" for check, _ in row.excepted]
-    return causes or [each.reason for each in row.reasons[:1]]
+        for finding in row.findings:
+            if finding.check in row.undecided:
+                causes += words.open_words([finding])
+    for check, _ in row.excepted:
+        causes.append(f"{check} excepted")
+    return causes or [reason.reason for reason in row.reasons[:1]]
+
+
+def _all_reasons(audit: Audit, result: Result, style: str) -> Blocks:
+    """The groups with that result and their reasons, what the policy counts first."""
+    groups = [group for group in audit.groups if group.row.result is result]
+    groups.sort(key=lambda group: group.row.exit_code == 0)
+    for group in groups:
+        yield from _reasons(group, style)
 
 
 def _reasons(group: Group, style: str) -> Blocks:
-    row, passes = group.row, group.row.result is Result.PASS
+    row = group.row
+    passes = row.result is Result.PASS
     name = Span(shortened(group.name), "name")
     label = Span(shortened(row.wanted.label), "name")
-    ways = words.format_words(row.verdict.workload) if row.verdict is not None else ""
+    loaded = ""
+    if row.verdict is not None:
+        loaded = words.format_words(row.verdict.workload)
+    rest = f", {loaded}" if loaded else ""
     warned = _warnings(row) if passes else ""
-    rest = f"{f', {ways}' if ways else ''}{f'; {warned}' if warned else ''}"
-    rest += " (not counted)" if row.result in COUNTED and row.exit_code == 0 else ""
+    if warned:
+        rest += f"; {warned}"
+    if row.result in COUNTED and row.exit_code == 0:
+        rest += " (not counted)"
     yield line(Span(row.result, style), " ", name, ": ", label, rest, indent=2)
-    yield from () if passes else texts(details(group), indent=4)
+    if not passes:
+        yield from texts(details(group), indent=4)
 
 
 def warning_words(row: Row) -> str:
@@ -230,8 +313,9 @@ def warning_words(row: Row) -> str:
 
 
 def details(group: Group) -> Iterator[str]:
-    """The machines of a group, and each reason; a figure says of which machine it is."""
-    row, whose = group.row, ""
+    """Yield the machines of a group, and each reason; a figure says of which machine it is."""
+    row = group.row
+    whose = ""
     if group.count > 1:
         yield f"on {hosts(group.names)}"
         whose = f"{hosts([row.machine])}: "
@@ -239,26 +323,33 @@ def details(group: Group) -> Iterator[str]:
         yield f"{whose}{shortened(str(reason), MOST_OF_A_TEXT)}"
         if reason.remedy:
             yield f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
+    failing = {finding.check for finding in row.findings if finding.outcome is Outcome.FAIL}
     for check, exemption in row.excepted:
-        fails = any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
+        state = "fails" if check in failing else "is not known"
         until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
-        yield shortened(f"{check} {'fails' if fails else 'is not known'}, {until}", MOST_OF_A_TEXT)
+        yield shortened(f"{check} {state}, {until}", MOST_OF_A_TEXT)
 
 
-def _exceptions(audit: Audit, verbose: bool) -> Iterator[Paragraph]:
+def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
     """The first exceptions, and how many others there are; those in use only where `verbose`."""
     uses = [use for use in audit.exceptions if verbose or use.use is not Use.USED]
     most = _MOST_EXCEPTIONS if verbose else _SHOWN
-    yield from map(_exception, uses[:most])
+    for use in uses[:most]:
+        yield _exception(use)
     if len(uses) > most:
         yield line(f"{len(uses) - most:,} more: --format json", indent=2)
 
 
 def _exception(use: ExemptionUse) -> Paragraph:
-    style = "warn" if use.use is not Use.USED and use.concerned else ""
-    style = "fail" if use.use is Use.EXPIRED and use.rows else style
-    name, state, remedy = exception_words(use)
-    to_do = f" (to do: {remedy})" if remedy else ""
-    fate = shortened(f"{state}{to_do}", MOST_OF_A_TEXT)
-    label = Span(shortened(name), "name")
-    return line(Span(use.use, style), " ", label, f": {fate}", indent=2)
+    style = ""
+    if use.use is Use.EXPIRED and use.rows:
+        style = "fail"
+    elif use.use is not Use.USED and use.concerned:
+        style = "warn"
+    said = exception_words(use)
+    fate = said.fate
+    if said.remedy:
+        fate += f" (to do: {said.remedy})"
+    label = Span(shortened(said.name), "name")
+    state = shortened(fate, MOST_OF_A_TEXT)
+    return line(Span(use.use, style), " ", label, f": {state}", indent=2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
+from typing import Self
 
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record, brief
@@ -33,7 +34,7 @@ class Span(str):
     style: str
     share: float
 
-    def __new__(cls, text: str, style: str = "", share: float = 0) -> Span:
+    def __new__(cls, text: str, style: str = "", share: float = 0) -> Self:
         span = super().__new__(cls, text)
         span.style = style
         span.share = share
