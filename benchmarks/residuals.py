@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from statistics import median
 from typing import NamedTuple
 
@@ -66,10 +67,16 @@ class Asked(NamedTuple):
     speed: Speed | None
 
 
+@cache
+def machine_named(name: str) -> Machine:
+    """The machine of that name, of which many runs were published."""
+    return named(name)[0]
+
+
 def ask(model: str, workload: Workload | None = None, *, machine: Machine | str) -> Asked:
     """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
     shelf = open_catalogue()
-    known = named(machine)[0] if isinstance(machine, str) else machine
+    known = machine_named(machine) if isinstance(machine, str) else machine
     understood = understand(shelf, model, workload or Workload(), known)
     judged = judged_for(shelf, understood, known)
     return Asked(known, judged.question.workload, judged.needs, judged.speed)
