@@ -105,7 +105,11 @@ class _RecordType(type):
                 default = FrozenDict(default)
             if default is not _NO_DEFAULT:
                 defaults[field] = default
-        mappings = [field for field, kind in kinds.items() if kind.startswith("Mapping")]
+        mappings = list[str]()
+        for field, kind in kinds.items():
+            # a mapping may go by the name of another type, as TomlRow
+            if kind.startswith("Mapping") or type(defaults.get(field)) is FrozenDict:
+                mappings.append(field)
         body["_kinds"] = kinds
         body["_fields"] = tuple(kinds)
         body["_defaults"] = defaults
