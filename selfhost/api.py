@@ -37,7 +37,6 @@ def check(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    alternatives: bool = True,
     **fields: Any,
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
@@ -49,15 +48,16 @@ def check(
       this machine, as `Machine.read` does: no socket and no write, and a child process only to ask
       the driver of an NVIDIA GPU. Otherwise only spec files and today's date are read.
     - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
-    - `alternatives=False` leaves out other models, spare room and costs, and the offers of a model
-      that runs. It is several times as fast.
+
+    The verdict's `room`, `alternatives`, `api_offers`, `monthly_cost` and `notes` are worked out
+    when they are read, which takes several times as long as the route.
 
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError` or `WorkloadError`. Each message
     says what to write instead.
     """
     catalogue, workload, machine, notes = _with_defaults([model], workload, machine, specs, fields)
-    verdict = check_with(catalogue, model, workload, machine, instead=alternatives)
-    return verdict.replace(notes=(*notes, *verdict.notes))
+    verdict = check_with(catalogue, model, workload, machine)
+    return verdict.replace(first_notes=(*notes, *verdict.first_notes))
 
 
 def can_run(
@@ -72,9 +72,7 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does:
     `can_run("mistral-7b", context_tokens=8192)`.
     """
-    return check(
-        model, workload, machine=machine, specs=specs, alternatives=False, **fields
-    ).can_run
+    return check(model, workload, machine=machine, specs=specs, **fields).can_run
 
 
 def rank(

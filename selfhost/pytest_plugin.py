@@ -108,7 +108,7 @@ def _reason(config: pytest.Config, model: str | os.PathLike[str], workload: Work
 
     if _MACHINE not in config.stash:
         config.stash[_MACHINE] = Machine.read()
-    verdict = check(model, workload, machine=config.stash[_MACHINE], alternatives=False)
+    verdict = check(model, workload, machine=config.stash[_MACHINE])
     return None if verdict.can_run else verdict.summary
 
 

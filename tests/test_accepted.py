@@ -188,11 +188,11 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
     """How many workloads were judged; the others make no sense for the model. Whatever else is raised is a bug: its file was accepted. What most people ask, no program and no quantization named, always gets an answer."""
     count = 0
     here = here or machine(chance.choice(MACHINE_NAMES))
-    plain = check_with(shelf(), model, Workload(), here, instead=False, today="2026-11-20")
+    plain = check_with(shelf(), model, Workload(), here, today="2026-11-20")
     assert "NaN" not in report.dumps(report.verdict(plain))
     for asked in workloads(chance):
         try:
-            answer = check_with(shelf(), model, asked, here, instead=False, today="2026-11-20")
+            answer = check_with(shelf(), model, asked, here, today="2026-11-20")
         except WorkloadError:
             continue
         assert "NaN" not in report.dumps(report.verdict(answer))

@@ -37,6 +37,7 @@ from selfhost import (
     rank,
     size,
 )
+from selfhost.advice.alternatives import Search
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.cli.main import main
@@ -94,16 +95,31 @@ def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
         assert [note for note in notes if "no effect" in note] == told
 
 
-def test_without_alternatives_what_decides_is_the_same() -> None:
-    """A script that asks thousands of questions leaves out what only a report shows."""
-    whole = check("llama-3.3-70b", machine=SMALL)
-    bare = check("llama-3.3-70b", machine=SMALL, alternatives=False)
-    assert (bare.route, bare.findings, bare.needs, bare.speed, bare.api_offers) == (
-        whole.route, whole.findings, whole.needs, whole.speed, whole.api_offers
-    )  # fmt: skip
-    assert whole.alternatives
-    assert not bare.alternatives
-    assert bare.to_json().keys() == whole.to_json().keys()
+def test_a_route_is_told_before_what_else_would_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script that asks thousands of questions does not wait for what only a report shows."""
+    searched: list[str] = []
+    for name in ("room", "alternatives"):
+        worked_out = getattr(Search, name)
+
+        def watched(search: Search, name: str = name, worked_out: Any = worked_out) -> Any:
+            searched.append(name)
+            return worked_out(search)
+
+        monkeypatch.setattr(Search, name, watched)
+    verdict = check("llama-3.3-70b", machine=SMALL)
+    assert verdict.route == "api"
+    assert searched == []
+    assert verdict.alternatives
+    assert verdict.room == verdict.room
+    assert searched == ["alternatives", "room"]
+
+
+def test_a_verdict_out_of_a_pickle_knows_what_the_first_one_did() -> None:
+    """A worker of a pool sends it: without the catalogue, and with all that it tells."""
+    verdict = check("llama-3.3-70b", machine=SMALL)
+    sent = pickle.dumps(check("llama-3.3-70b", machine=SMALL))
+    assert len(sent) < 200_000
+    assert pickle.loads(sent).to_json() == verdict.to_json()
 
 
 def test_errors_are_what_the_contract_says() -> None:

@@ -185,7 +185,7 @@ def plan_with(
     """
     meant = understand(catalogue, model, workload)
     anywhere = Machine(planning=True)
-    named = check_with(catalogue, meant, workload, anywhere, instead=False, follows_machine=False)
+    named = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
     question, judged, least = _least(meant, catalogue)
     machines: list[Known] = []
     offered: bool | None = None

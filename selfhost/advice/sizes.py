@@ -242,7 +242,7 @@ def size_with(
         # the smallest accelerator that holds it, where its runtime needs one
         card = least_card(question, smallest_device_bytes(question.needs), "")
         place = place.replace(accelerators=(card,))
-    verdict = check_with(catalogue, meant, workload, place, instead=False)
+    verdict = check_with(catalogue, meant, workload, place)
     size = _size_of(verdict, prompt_cache_bytes)
     return size.replace(notes=(*size.notes, *notes))
 

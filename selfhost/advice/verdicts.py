@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -25,10 +26,17 @@ from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
 from ..judge.pace import Speed
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.record import Judged, Question, Verdict, quality_of_workload
+from ..judge.record import (
+    Alternative,
+    Judged,
+    Question,
+    Room,
+    Verdict,
+    quality_of_workload,
+)
 from ..machine.record import Machine
 from .alternatives import Search
-from .api_route import month, offers_for, shutdown_of
+from .api_route import MonthlyCost, month, offers_for, shutdown_of
 from .commands import (
     CONVERTED,
     Launch,
@@ -54,46 +62,34 @@ def check_with(
     workload: Workload,
     machine: Machine,
     *,
-    instead: bool = True,
     today: str | None = None,
     follows_machine: bool = True,
 ) -> Verdict:
-    """`check` with everything given. Without `instead` the verdict names only what decides: no
-    alternatives, no room, no costs, and offers only where it does not run. Without
-    `follows_machine` the defaults are the model's own, the same on every machine.
+    """`check` with everything given. Without `follows_machine` the defaults are the model's own,
+    the same on every machine.
     """
     understood = understand(catalogue, model, workload, machine if follows_machine else None)
     judged = judged_for(catalogue, understood, machine, follows_machine=follows_machine)
-    question, day = judged.question, today or units.utc_today()
-    offers = offers_for(catalogue, judged, day) if instead or judged.failed else ()
     by_tag_first = understood.files.is_tag and understood.workload.runtime is None
-    to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
-    notes = [
-        *_notes(catalogue, judged, machine, offers),
-        *_notes_on_cards(understood, judged, machine),
-    ]
-    recorded_on = machine.read_on
-    if recorded_on is not None:
-        notes += remarks({"future": recorded_on > day}, day=recorded_on, today=day)
-    more, load = dict[str, object](), question.stated.load
-    if instead:
-        notes += _note_on_conversations(judged, to_type)
-        search = Search(judged=judged, catalogue=catalogue, machine=machine, asked=understood.asked)
-        notes += search.note_on_gpu() if machine.accelerators else ()
-        notes += search.note_on_users() if machine.accelerators else ()
-        room, others = search.room(), () if judged.fits else search.alternatives()
-        whole = search.whole_on_gpus()
-        if whole is not None:
-            judged, others = search.with_remedy(whole), (search.as_whole(whole),)
-        more = {
-            "room": room,
-            "alternatives": others,
-            "monthly_cost": month(load, offers, judged, machine) if load is not None else None,
-        }
-    if question.chosen is not None and question.workload.task == "finetune":
-        # how long the examples are decides what is learned, so a shorter length is not fine print
-        notes.append(question.chosen)
+    further = _Further(
+        catalogue=catalogue,
+        understood=understood,
+        judged=judged,
+        machine=machine,
+        to_type=steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first),
+        day=today or units.utc_today(),
+    )
+    return _concluded(further)
+
+
+def _concluded(further: _Further) -> Verdict:
+    """The verdict with all that decides and all that is typed; the rest waits until it is read."""
+    judged, understood, to_type = further.judged, further.understood, further.to_type
+    question = judged.question
     taken = question.workload
+    offers: tuple[Offer, ...] = ()
+    if judged.failed:
+        offers = further.api_offers()
     bits = need.loaded_bits(question.runtime, question.spec, taken)
     # which type a tag of Ollama's loads, where that does not run and nothing says it yet
     is_pinned = understood.files.is_tag and understood.workload.quantization is None
@@ -101,26 +97,99 @@ def check_with(
     figures = {"tag": bare_name(understood.asked), "type": taken.quantization}
     tag_note = remarks({"tag": is_open}, **figures)
     return Verdict.conclude(
-        judged,
-        machine,
+        further.told,
+        further.machine,
         asked=understood.asked,
         offered=bool(offers),
-        api_offers=offers,
-        shutdown=shutdown_of(question.spec, offers, catalogue, day),
+        shutdown=shutdown_of(question.spec, offers, further.catalogue, further.day),
         commands=to_type.commands,
         commands_class=to_type.commands_class,
         setup=to_type.setup,
         understood_as=(*understood.notes, *tag_note),
-        notes=tuple(notes),
         fine_print=(
             *_fine_print(understood, judged),
             *_note_on_conversion(question),
             *_server_note(to_type, taken),
         ),
-        quality=quality_of_workload(question.workload, question.spec, is_halved=bits == 16),
+        quality=quality_of_workload(taken, question.spec, is_halved=bits == 16),
         loaded_bits=bits,
-        **more,
+        further=further,
     )
+
+
+class _Further(Record):
+    """What was judged, with all that its alternatives, its room and its costs are worked out of."""
+
+    catalogue: Catalogue
+    understood: Understood
+    judged: Judged
+    machine: Machine
+    to_type: Steps
+    day: str
+
+    @property
+    def search(self) -> Search:
+        return Search(
+            judged=self.judged,
+            catalogue=self.catalogue,
+            machine=self.machine,
+            asked=self.understood.asked,
+        )
+
+    @cached_property
+    def whole(self) -> Judged | None:
+        """The smaller type that fits the accelerators whole, where the judged one does in part."""
+        return self.search.whole_on_gpus()
+
+    @property
+    def told(self) -> Judged:
+        """What was judged, with the type that fits whole named where one does."""
+        if self.whole is None:
+            return self.judged
+        return self.search.with_remedy(self.whole)
+
+    @cached_property
+    def _offers(self) -> tuple[Offer, ...]:
+        return offers_for(self.catalogue, self.judged, self.day)
+
+    def api_offers(self) -> tuple[Offer, ...]:
+        return self._offers
+
+    def room(self) -> Room | None:
+        return self.search.room()
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        if self.whole is not None:
+            return (self.search.as_whole(self.whole),)
+        if self.judged.fits:
+            return ()
+        return self.search.alternatives()
+
+    def monthly_cost(self) -> MonthlyCost | None:
+        load = self.judged.question.stated.load
+        if load is None:
+            return None
+        return month(load, self.api_offers(), self.told, self.machine)
+
+    def notes(self) -> tuple[str, ...]:
+        judged, machine, search = self.judged, self.machine, self.search
+        notes = [
+            *_notes(self.catalogue, judged, machine, self.api_offers()),
+            *_notes_on_cards(self.understood, judged, machine),
+        ]
+        recorded_on = machine.read_on
+        if recorded_on is not None:
+            is_later = recorded_on > self.day
+            notes += remarks({"future": is_later}, day=recorded_on, today=self.day)
+        notes += _note_on_conversations(judged, self.to_type)
+        if machine.accelerators:
+            notes += search.note_on_gpu()
+            notes += search.note_on_users()
+        chosen = judged.question.chosen
+        if chosen is not None and judged.workload.task == "finetune":
+            # how long the examples are decides what is learned: no fine print
+            notes.append(chosen)
+        return tuple(notes)
 
 
 def _notes_on_cards(understood: Understood, judged: Judged, machine: Machine) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
         kv_cache_type=run.kv_cache_type if is_known else None,
         runtime_options=_batch_option(run, catalogue),
     )
-    verdict = check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
+    verdict = check_with(catalogue, model, workload, machine, follows_machine=False)
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
     if verdict.quantization and not (run.quantization or tells_quantization):
@@ -192,9 +192,7 @@ def pace_at(
     # a benchmark has a context as long as what it reads
     held = context if depth_tokens < context else None
     behind = workload.replace(context_tokens=held, prompt_tokens=depth_tokens)
-    deeper = check_with(
-        catalogue, verdict.model, behind, verdict.machine, instead=False, follows_machine=False
-    )
+    deeper = check_with(catalogue, verdict.model, behind, verdict.machine, follows_machine=False)
     return deeper.speed
 
 

@@ -199,7 +199,7 @@ def _with_machine_notes(verdict: Verdict, notes: Sequence[str], is_alone: bool) 
     before all other notes. Of several verdicts it stands among how their names were understood.
     """
     if is_alone:
-        return verdict.replace(notes=(*notes, *verdict.notes))
+        return verdict.replace(first_notes=(*notes, *verdict.first_notes))
     return verdict.replace(understood_as=(*verdict.understood_as, *notes))
 
 
@@ -239,8 +239,8 @@ def show(words: list[str]) -> int:
         one_machine(options),
     )
     # said in the answer itself, for standard error is often thrown away
-    notes, options.notes = (*options.notes, *shown.verdict.notes), ()
-    shown = shown.replace(verdict=shown.verdict.replace(notes=notes))
+    notes, options.notes = (*options.notes, *shown.verdict.first_notes), ()
+    shown = shown.replace(verdict=shown.verdict.replace(first_notes=notes))
     if write_json(options, "shown", shown):
         return 0
     from ..catalogue.offers import snapshot_day

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import inf
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import KernelRule, RuntimeSpec
@@ -337,6 +338,27 @@ class Judged(Record):
         return self.placement == "accelerator" or self.has("accelerator-fits")
 
 
+class Further(Protocol):
+    """What advice works out about a verdict when somebody reads it: it takes most of the time."""
+
+    def room(self) -> Room | None: ...
+
+    def alternatives(self) -> tuple[Alternative, ...]: ...
+
+    def api_offers(self) -> tuple[Offer, ...]: ...
+
+    def monthly_cost(self) -> Any: ...
+
+    def notes(self) -> tuple[str, ...]: ...
+
+
+def _restored(kind: type[Verdict], values: dict[str, Any], read: dict[str, Any]) -> Verdict:
+    """A verdict out of a pickle: what its `further` would work out is worked out already."""
+    verdict = kind(**values)
+    vars(verdict).update(read)
+    return verdict
+
+
 class Verdict(Judged, Report):
     """The answer for one model on one machine, and what to do about it. It has no truth value: ask
     `route` or `can_run`. `print()` shows it in one line, `rich.print()` as `selfhost check` does.
@@ -349,6 +371,8 @@ class Verdict(Judged, Report):
       "unlisted" where nobody verified the file.
     - `alternatives`: what runs here instead. `api_offers`: who sells it, with prices.
     - `room`: how far one could go with the context, the users or the type.
+    - `room`, `alternatives`, `api_offers`, `monthly_cost` and `notes` are worked out when they are
+      read for the first time: a program that asks for the route does not wait for them.
     - `monthly_cost`, `shutdown`: the cost of a stated load, and the announced end of a closed
       model, with the keys of the JSON.
     - `understood_as`, `notes`, `fine_print`: how the name was understood, and what to know beside
@@ -362,20 +386,64 @@ class Verdict(Judged, Report):
     route: Route
     asked: str
     machine: Machine
-    room: Room | None = None
-    alternatives: tuple[Alternative, ...] = ()
-    api_offers: tuple[Offer, ...] = ()
     shutdown: Any = None
-    monthly_cost: Any = None
     commands: tuple[str, ...] = ()
     commands_class: str | None = None
     setup: tuple[str, ...] = ()
     understood_as: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    # notes of the caller, which come first
+    first_notes: tuple[str, ...] = ()
     fine_print: tuple[str, ...] = ()
     quality: Quality | None = None
     loaded_bits: int | None = None
     why: str | None = None
+    # None in a list and in an audit, which tell the route alone
+    further: Further | None = None
+
+    @cached_property
+    def room(self) -> Room | None:
+        """How far one could go in each respect alone; None where nothing is known of it."""
+        return None if self.further is None else self.further.room()
+
+    @cached_property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """What runs here instead, best first."""
+        return () if self.further is None else self.further.alternatives()
+
+    @cached_property
+    def api_offers(self) -> tuple[Offer, ...]:
+        """Who sells the model, or what stands in for it, the cheapest first."""
+        return () if self.further is None else self.further.api_offers()
+
+    @cached_property
+    def monthly_cost(self) -> Any:
+        """What the stated load costs; None where none was stated."""
+        return None if self.further is None else self.further.monthly_cost()
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What to know beside the answer."""
+        if self.further is None:
+            return self.first_notes
+        return self.first_notes + self.further.notes()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both decide the same, whatever of them was read."""
+        if not isinstance(other, Verdict) or type(other) is not type(self):
+            return NotImplemented
+        return self._decided() == other._decided()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._decided().values()))
+
+    def _decided(self) -> dict[str, Any]:
+        return {**self.__getstate__(), "further": None}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the catalogue, from which the rest would be worked out: all of it is, now."""
+        values = self._decided()
+        lazy = ("room", "alternatives", "api_offers", "monthly_cost", "notes")
+        return _restored, (type(self), values, {name: getattr(self, name) for name in lazy})
 
     @classmethod
     def conclude(cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any) -> Self:

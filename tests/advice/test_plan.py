@@ -65,7 +65,7 @@ def least_of(model: str, workload: Workload) -> Least:
 def judged(model: str, workload: Workload, machine: Machine) -> Verdict:
     """As `check` judges it, from the record as it would be written to a file."""
     record = Machine.from_json(json.loads(json.dumps(machine.to_json())))
-    return check(model, workload, machine=record, alternatives=False)
+    return check(model, workload, machine=record)
 
 
 def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
@@ -193,7 +193,7 @@ def test_known_machines_fare_as_check_says(model: str) -> None:
     plan = plan_of(model, Workload())
     assert len(plan.machines) == len(all_profiles())
     for candidate in plan.machines[::30]:
-        verdict = check(model, machine=candidate.machine, alternatives=False)
+        verdict = check(model, machine=candidate.machine)
         assert (candidate.route, candidate.workload) == (verdict.route, verdict.workload)
     assert plan.machines[: len(plan.fitting)] == plan.fitting != ()
     assert not any(each.is_tight and each.is_comfortable for each in plan.machines)

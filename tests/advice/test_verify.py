@@ -196,7 +196,7 @@ def test_a_short_chat_is_what_check_tells(model: str, runtime: str, machine: str
     """Without a depth both give the same range; a deeper context is slower."""
     catalogue, place = open_catalogue(), load(machine).machine
     asked = Workload(runtime=runtime, context_tokens=32_768)
-    verdict = check_with(catalogue, model, asked, place, instead=False, follows_machine=False)
+    verdict = check_with(catalogue, model, asked, place, follows_machine=False)
     short, deep = (pace_at(catalogue, verdict, asked, depth) for depth in (None, 32_000))
     assert short is not None
     assert deep is not None

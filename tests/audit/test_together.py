@@ -32,7 +32,6 @@ def alone(model: str, machine: Machine = VM, **asked: Any) -> Verdict:
         model,
         Workload(**asked),
         machine,
-        instead=False,
         today=TODAY,
         follows_machine=False,
     )

@@ -48,7 +48,7 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
     """DDR4-2400 on one channel of two (laptop-ddr4-8gb)."""
 
     def decode(named: str) -> Range:
-        pace = speed_of(check("mistral-7b", machine=named, alternatives=False)).decode
+        pace = speed_of(check("mistral-7b", machine=named)).decode
         assert pace is not None
         return pace
 

@@ -89,7 +89,7 @@ def test_every_profile(profile: Profile) -> None:
 @pytest.mark.parametrize("profile", ALL[::3], ids=lambda profile: profile.name)
 def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> None:
     """Of every third disk, processor and speed are judged, with a warning where they rest on what is assumed."""
-    verdict = check("gpt2", machine=profile.machine, alternatives=False)
+    verdict = check("gpt2", machine=profile.machine)
     outcomes = {finding.check: finding.outcome for finding in verdict.findings}
     checks = ("disk", "cpu", "speed", "memory")
     assert Outcome.UNKNOWN not in [outcomes[name] for name in checks]

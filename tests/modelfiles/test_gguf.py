@@ -117,7 +117,7 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
         "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
     )
     shelf, workload = shipped_catalogue(), Workload(runtime=program)
-    verdict = check_with(shelf, make(tmp_path, name), workload, WITHOUT_GPU, instead=False)
+    verdict = check_with(shelf, make(tmp_path, name), workload, WITHOUT_GPU)
     if model["architecture"] in shelf.runtime(program).unserved:
         failed = [entry.code for entry in verdict.findings if entry.outcome == "fail"]
         assert failed == ["runtime-cannot-load"]

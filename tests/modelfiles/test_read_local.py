@@ -153,9 +153,9 @@ def test_a_spec_made_of_a_config_has_its_route(
     made.parent.mkdir()
     made.write_text(spec_text(read_local(file).spec.replace(id="made")), encoding="utf-8")
     answers = [
-        check(str(file), machine=machine, alternatives=False),
-        check(str(made), machine=machine, alternatives=False),
-        check("made", machine=machine, specs=[made.parent], alternatives=False),
+        check(str(file), machine=machine),
+        check(str(made), machine=machine),
+        check("made", machine=machine, specs=[made.parent]),
     ]
     first, *others = (
         (each.route, each.exit_code, each.workload, each.needs, each.findings) for each in answers

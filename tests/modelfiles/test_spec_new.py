@@ -46,7 +46,7 @@ def faults(file: Path) -> list[str]:
 
 def answer(model: Path) -> tuple[Any, ...]:
     """What is decided of a model, its paths aside."""
-    verdict = check(str(model), machine=HERE, alternatives=False)
+    verdict = check(str(model), machine=HERE)
     findings = [(found.check, found.code, found.needs, found.has) for found in verdict.findings]
     return verdict.route, verdict.workload, verdict.needs, findings
 

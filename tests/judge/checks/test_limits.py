@@ -428,7 +428,7 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
 def test_a_file_in_another_type_is_not_the_file(quantization: str, is_here: bool) -> None:
     """Mistral 7B in Q4_K_M lies there; in Q4_K_S it is 5 % smaller, as another conversion may be."""
     machine = Machine.from_file(RECORDS / "vm-24gib-models.json")
-    verdict = check("mistral-7b", machine=machine, quantization=quantization, alternatives=False)
+    verdict = check("mistral-7b", machine=machine, quantization=quantization)
     assert (verdict.here is not None) is is_here
 
 
@@ -436,5 +436,5 @@ def test_a_file_in_another_type_is_not_the_file(quantization: str, is_here: bool
 def test_what_ollamas_library_has_is_not_made(quantization: str, is_made: bool) -> None:
     """`aya:8b` is in Q4_0, and no repository of GGUF files is known."""
     asked = Workload(runtime="llama.cpp", quantization=quantization)
-    verdict = check("aya-23-8b", asked, machine="laptop-ddr4-16gb", alternatives=False)
+    verdict = check("aya-23-8b", asked, machine="laptop-ddr4-16gb")
     assert (verdict.question.making_bytes > 0) is is_made
