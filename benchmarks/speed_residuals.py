@@ -61,8 +61,7 @@ from selfhost.judge.pace.text import (
     processor_seconds,
 )
 from selfhost.judge.pace.work import job_of, seconds_of_picture
-from selfhost.judge.question import step_of
-from selfhost.judge.record import Question
+from selfhost.judge.step import step_of
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import named
@@ -478,7 +477,7 @@ def _split_paces(
             batch_tokens=int(min(row["ubatch"] or 512, row["prompt_tokens"] or 512)),
         )
         asked = Workload(format="gguf", quantization=row["quantization"])
-        step = step_of(Question(spec=spec, workload=asked, runtime=runtime, row=described))
+        step = step_of(spec, runtime, asked)
         assert step is not None
         pace = predict(step.replace(depth_tokens=depth_tokens), way)
         yield row, dict(step.read_bytes), pace

@@ -21,8 +21,7 @@ from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.pace import Range, Speed
 from selfhost.judge.pace.text import LaidOut, predict
-from selfhost.judge.question import step_of
-from selfhost.judge.record import Question
+from selfhost.judge.step import step_of
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator, Machine
 
@@ -98,7 +97,7 @@ def pace_of(
     way = LaidOut(machine=machine, runtime=program(runtime), **laid_out)
     spec = ModelSpec(id="any", name="any", architecture=architecture)
     workload = Workload(context_tokens=way.context_tokens)
-    step: Any = step_of(Question(spec=spec, workload=workload, runtime=way.runtime))
+    step: Any = step_of(spec, way.runtime, workload)
     step = step.replace(read_bytes=read_bytes)
     return predict(step if depth_tokens is None else step.replace(depth_tokens=depth_tokens), way)
 

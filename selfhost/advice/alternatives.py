@@ -24,9 +24,10 @@ from ..judge.checks.runtime import is_slow_picture, is_too_slow, lacks_pace_of_u
 from ..judge.checks.space import disk_check
 from ..judge.defaults import follows_a_list, suited
 from ..judge.devices import places
+from ..judge.files import can_be_made, local_copy
 from ..judge.judging import best_layout, judge
 from ..judge.pace.text import pace_of_text
-from ..judge.programs import RUNTIMES_BY_MODALITY, can_be_made, local_copy
+from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.question import ask, needs_under
 from ..judge.record import (
     LOSSLESS,
@@ -419,7 +420,8 @@ class Search(Record):
         if "quantization" not in changes:
             return True
         if workload.quantization != question.workload.quantization:
-            other = other.replace(here=local_copy(other, needs, machine, self.catalogue))
+            here = local_copy(other.spec, other.runtime, workload, needs, machine, self.catalogue)
+            other = other.replace(here=here)
         return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
 
     # -------------------------------------------------------------- other models

@@ -28,9 +28,9 @@ from ..judge.devices import (
     lent_to_gpu,
     runs_on,
 )
+from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.programs import can_be_made, is_published, listing_of
 from ..judge.question import ask
 from ..judge.record import MEMORY_CHECKS, Judged, Question
 from ..machine.record import Machine

@@ -24,6 +24,7 @@ from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy, reads_context
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
+from ..judge.files import who_else_has_the_files
 from ..judge.pace import Speed
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import (
@@ -578,12 +579,16 @@ def _shared_memory_lines(launch: Launch) -> tuple[str, ...]:
     return f"# {why} the pace is at its slow end", line
 
 
+def _has_gate(question: Question) -> bool:
+    """Whether a download from the publisher, who has a gate, is still to come."""
+    if not question.spec.gated or question.missing_bytes == 0:
+        return False
+    return who_else_has_the_files(question.spec, question.runtime, question.workload) is None
+
+
 def _login_lines(launch: Launch) -> tuple[str, ...]:
     # a warning of what loading them may run stands before the one of the gate
-    is_kept = (
-        launch.judged.question.missing_bytes == 0 or launch.judged.question.kept_by is not None
-    )
-    is_hidden = launch.judged.has("weights-unsafe") and launch.spec.gated and not is_kept
+    is_hidden = launch.judged.has("weights-unsafe") and _has_gate(launch.judged.question)
     if not launch.judged.has("weights-gated") and not is_hidden:
         return ()
     lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]

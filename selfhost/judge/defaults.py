@@ -30,8 +30,9 @@ from ..needs.file_formats import FOUR_BITS
 from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from .checks import phrase
 from .devices import index_of, places
+from .files import loads_by_tag
 from .judging import judge
-from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, loads_by_tag
+from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .question import ask
 from .record import MEMORY_CHECKS, MODEL_CHECKS, NO_FILES, Judged, Question
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import KernelRule, RuntimeSpec
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..core.tables import shipped_table
@@ -16,7 +16,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Companions
 from ..needs.records import MemoryNeed, Needs
-from ..needs.tensors import UNKNOWN_ROW, ArchitectureRow
+from ..needs.tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .pace import Range, Speed, Step
@@ -133,6 +133,8 @@ class NamedFiles(Record):
 
 
 NO_FILES = NamedFiles()
+# whoever has no program of its own stores files as Hugging Face's libraries do
+USUAL_STORE = "huggingface"
 
 
 class Question(Record):
@@ -142,12 +144,11 @@ class Question(Record):
     - `why_not_loaded` by the runtime, None where it is, and `load_remedy` what to do where no other
       would load it; `is_untold`: no source says whether it loads it. `requires_runtime`: it must
       be installed already.
-    - `step`: one of decoding, None where a pace makes no sense.
-    - `row`: that of its architecture; `unfamiliar`: an architecture that no row describes.
-      `trained_tokens`: the context it was trained for, with a decoder that of both together.
-    - `store`: the purpose of the disk that the files lie on. `local_files`: they were named, so
-      they are on this machine. `here`: those asked for lie on it, whole or in part. `kept_by`: who
-      has them beside a publisher with a gate.
+    - `needs`: the memory before it is placed, None where it is not counted. `step`: one of
+      decoding, None where a pace makes no sense.
+    - `context_asked`: the context was stated, or follows from a long prompt.
+    - `local_files`: files that were named are loaded, so they are on this machine. `here`: those
+      asked for lie on it, whole or in part.
     - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
     - `making_bytes` lie on the disk beside the file while it is made of the published weights.
     - `chosen`: why runtime, quantization or method are others than the model's own defaults.
@@ -164,21 +165,46 @@ class Question(Record):
     is_untold: bool = False
     needs: Needs | None = None
     step: Step | None = None
-    unfamiliar: str | None = None
     context_asked: bool = False
-    speed_stated: bool = False
-    row: ArchitectureRow = UNKNOWN_ROW
-    trained_tokens: int | None = None
-    store: str = "huggingface"
     local_files: bool = False
     here: Here | None = None
     companions: Companions | None = None
     beside_bytes: int = 0
     making_bytes: int = 0
-    kept_by: str | None = None
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
     requires_runtime: bool = False
+
+    @property
+    def store(self) -> str:
+        """The purpose of the disk that the files lie on."""
+        return USUAL_STORE if self.runtime is None else self.runtime.store
+
+    @property
+    def speed_stated(self) -> bool:
+        """Whether a least speed was asked for."""
+        return self.stated.min_tokens_per_second is not None
+
+    @property
+    def row(self) -> ArchitectureRow:
+        """The row of its architecture."""
+        architecture = self.spec.architecture
+        return UNKNOWN_ROW if architecture is None else row_of(architecture)
+
+    @property
+    def trained_tokens(self) -> int | None:
+        """The context it was trained for, with a decoder that of both together; None: not known."""
+        architecture = self.spec.architecture
+        return None if architecture is None else trained_tokens(architecture, self.row)
+
+    @property
+    def unfamiliar(self) -> str | None:
+        """The name of an architecture that no row describes; None where one does."""
+        if self.spec.architecture is None:
+            return None
+        name = self.spec.architecture.row
+        rows = shipped_table("architectures")["architecture"]
+        return None if name.removesuffix(INCOMPLETE) in rows else name
 
     @property
     def wants_gpu(self) -> bool:

@@ -21,7 +21,7 @@ from selfhost.catalogue.names import complete
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.units import canonical
-from selfhost.judge.programs import is_published
+from selfhost.judge.files import is_published
 from selfhost.needs import why_not_loaded
 from selfhost.needs.quantization import BASE_TYPES
 

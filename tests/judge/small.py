@@ -30,7 +30,6 @@ from selfhost.needs.records import (
     Term,
     stated_range,
 )
-from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
 GB = 10**9
@@ -92,8 +91,6 @@ def needs_of(
     )
 
 
-T5 = ArchitectureRow(name="t5", stacks=("enc", "dec"), rewrites=True, relative_positions=32)
-
 RUNTIME = RuntimeSpec(
     id="llama.cpp",
     name="llama.cpp",
@@ -142,7 +139,7 @@ STEP = Step(architecture=SPEC.architecture, layers=32, read_bytes={"Q4_K": 4 * G
 
 
 def question(**changes: Any) -> Question:
-    own = {"spec": SPEC, "workload": WORK, "runtime": RUNTIME, "step": STEP, "store": DISK.purpose}
+    own = {"spec": SPEC, "workload": WORK, "runtime": RUNTIME, "step": STEP}
     return Question(**{**own, "needs": needs_of(), **changes})
 
 

@@ -9,7 +9,7 @@ from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.workload import Workload
-from ..programs import states_needs_alone
+from ..files import states_needs_alone, who_else_has_the_files
 from ..record import Question
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Figures, Finding, Outcome, finding, phrase
 
@@ -187,7 +187,10 @@ def _weights_cell(question: Question, *, is_unsafe: bool) -> Cell:
 
 
 def _available_cell(question: Question) -> Cell:
-    spec, kept_by, state = question.spec, question.kept_by, question.spec.openness.weights
+    spec, state = question.spec, question.spec.openness.weights
+    kept_by = None
+    if spec.gated:
+        kept_by = who_else_has_the_files(spec, question.runtime, question.workload)
     if spec.lone_config:
         return WARN, "weights-yours", "", {}
     if spec.gated and kept_by is None:
@@ -198,7 +201,7 @@ def _available_cell(question: Question) -> Cell:
     has_repository = spec.repository or any(files.repository for files in spec.files)
     if not spec.gated and state == "unknown" and (needs_alone or not has_repository):
         return PASS, "weights-stated", "", {"needs_alone": needs_alone}
-    figures = {"repository": kept_by if spec.gated else None, "gate_unknown": spec.gated is None}
+    figures = {"repository": kept_by, "gate_unknown": spec.gated is None}
     return PASS, "weights-published", "", figures
 
 

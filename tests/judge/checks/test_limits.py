@@ -16,7 +16,6 @@ from judge.small import (
     GIB,
     MACHINE,
     SPEC,
-    T5,
     WORK,
     Situation,
     arch,
@@ -33,6 +32,7 @@ from judge.small import (
     work,
 )
 from selfhost import Workload, check
+from selfhost.catalogue.architecture import Attention, FeedForward
 from selfhost.catalogue.spec import StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.model import reads_context
@@ -56,6 +56,12 @@ def heard(audio_seconds: int, longest_seconds: int | None = None) -> Question:
     return question(spec=spec, workload=asked)
 
 
+T5 = arch(
+    row="t5",
+    attention=(Attention(layers=(0,), heads=8, kv_heads=8, key_length=64, value_length=64),),
+    feed_forward=(FeedForward(layers=(0,), length=2048),),
+)
+
 CONTEXT = [
     Situation("pass", "context-trained"),
     Situation(
@@ -70,7 +76,11 @@ CONTEXT = [
     Situation(
         "warn",
         "context-untrained",
-        question(row=T5, workload=WORK.replace(context_tokens=65537), context_asked=True),
+        question(
+            spec=SPEC.replace(architecture=T5),
+            workload=WORK.replace(context_tokens=65537),
+            context_asked=True,
+        ),
     ),
     Situation(
         "unknown",
@@ -177,7 +187,10 @@ def judged(
     """The finding of a range, slow end, likely and fast end, held against what is wanted."""
     low, likely, high = pace or (0.0, 0.0, 0.0)
     finding = speed_check(
-        question(workload=Workload(min_tokens_per_second=wanted), speed_stated=stated),
+        question(
+            workload=Workload(min_tokens_per_second=wanted),
+            stated=Workload(min_tokens_per_second=wanted if stated else None),
+        ),
         needs_of(),
         Machine(assumed=("cpu_cores_usable",) if assumed else ()),
         Speed(

@@ -15,6 +15,7 @@ from judge.small import (
     SPEC,
     WORK,
     Situation,
+    arch,
     assert_complete,
     assert_found,
     check_of,
@@ -157,7 +158,11 @@ RUNTIMES = [
         question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
         MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
     ),
-    Situation("warn", "runtime-unfamiliar", question(unfamiliar="zorglub", local_files=True)),
+    Situation(
+        "warn",
+        "runtime-unfamiliar",
+        question(spec=SPEC.replace(architecture=arch(row="zorglub")), local_files=True),
+    ),
     Situation(
         "warn",
         "runtime-other-byte-order",

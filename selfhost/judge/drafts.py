@@ -1,0 +1,108 @@
+"""The draft of speculative decoding: which model, or which block, writes tokens ahead."""
+
+from __future__ import annotations
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.names import is_path
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
+from ..core.records import Record
+from ..core.units import canonical
+from ..core.workload import Workload
+from .checks import fault
+from .programs import programs_that
+
+
+class _Draft(Record):
+    """A model that drafts for another, in the type of its files."""
+
+    spec: ModelSpec
+    quantization: str
+    is_here: bool
+
+
+def names_own_draft(spec: ModelSpec, typed: str | None) -> bool:
+    """Whether that is the draft which the publisher of the model made for it.
+
+    It has the name of the draft's repository, with or without the owner, or of its GGUF file, as
+    `mtp-gemma-4-31B-it-Q8_0.gguf`.
+    """
+    if spec.draft is None or not typed or is_path(typed):
+        return False
+    name = canonical(typed.rpartition("/")[2])
+    draft = canonical(spec.draft.name)
+    file = canonical(f"mtp-{(spec.repository or spec.id).rpartition('/')[2]}")
+    return name == draft or name.startswith((f"{draft}-", f"{draft}:", file))
+
+
+def companions_of(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
+) -> need.Companions | None:
+    """The model's own prediction block, or the draft model that was named; None without a draft.
+
+    Raises `WorkloadError` where the program has no such drafts, or the draft does not suit.
+    """
+    if not workload.draft:
+        return None
+    if runtime is None:
+        raise fault("draft", "no-runtime", model=spec.name)
+    is_own = workload.draft == need.OWN_BLOCK
+    kind = "mtp" if is_own else "draft"
+    if kind not in runtime.companions:
+        others = programs_that(lambda at: kind in at.companions, spec, catalogue)
+        raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
+    if spec.modality not in GENERATING:
+        raise fault("draft", "draft-no-text", model=spec.name)
+    if is_own:
+        why = need.why_no_own_block(spec)
+        if why is not None:
+            raise fault("draft", "draft-own-block", model=spec.name, why=why)
+        return need.Companions(own_block=True)
+    draft = _named_draft(workload.draft, runtime, catalogue)
+    _refuse_unsuited(draft, spec, runtime, workload)
+    return need.Companions(
+        draft=draft.spec, draft_quantization=draft.quantization, draft_is_here=draft.is_here
+    )
+
+
+def _named_draft(typed: str, runtime: RuntimeSpec, catalogue: Catalogue) -> _Draft:
+    """The model of that name or file; in the program's usual type where none is named."""
+    if is_path(typed):
+        from ..modelfiles import read_local
+
+        local = read_local(typed)
+        spec, quantization, is_here = local.spec, local.quantization, local.files_here
+    else:
+        from ..catalogue.searching import resolve
+
+        named = resolve(typed, catalogue)
+        spec, quantization, is_here = catalogue.spec(named.spec_id), named.quantization, False
+    if not quantization:
+        _, quantization = need.default_format_and_quantization(spec, runtime)
+    return _Draft(spec=spec, quantization=quantization or "", is_here=is_here)
+
+
+def _refuse_unsuited(
+    draft: _Draft, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
+) -> None:
+    """Raise where that draft cannot write ahead for the model."""
+    names = {"draft": draft.spec.name, "model": spec.name}
+    if draft.spec.modality not in GENERATING:
+        raise fault("draft", "draft-no-text", model=draft.spec.name)
+    why = need.why_not_loaded(draft.spec, runtime)
+    if draft.spec.closed:
+        why = "its weights are not published"
+    if why is not None:
+        raise fault("draft", "draft-not-loaded", draft=draft.spec.name, why=why)
+    apart = need.vocabularies_differ(spec, draft.spec)
+    if apart is not None:
+        raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
+    is_model = (draft.spec.id, draft.spec.origin) == (spec.id, spec.origin)
+    if is_model and draft.quantization == workload.quantization:
+        raise fault("draft", "draft-itself", draft=draft.spec.name, quantization=draft.quantization)
+    drafting, checking = draft.spec.parameters.total, spec.parameters.total
+    # the same model in fewer bits, and what is of unknown size, may draft
+    if drafting is not None and checking is not None and drafting > checking:
+        raise fault("draft", "draft-larger", **names, drafting=drafting, checking=checking)

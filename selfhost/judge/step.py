@@ -1,0 +1,93 @@
+"""One step of decoding: what is read for one token, at which depth, and what launches it.
+
+`step_of` takes the model, the program and the complete workload. `judge.pace` turns the step into
+seconds on a machine.
+"""
+
+from __future__ import annotations
+
+from .. import needs as need
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
+from ..core.records import FrozenDict
+from ..core.workload import Workload
+from .pace import GATED_MATRICES, MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Range, Step, constant
+
+# bytes of a parameter, by the type of the weights
+_TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+# of an expert without a gate: up and down
+_UNGATED_MATRICES = 2
+
+
+def step_of(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> Step | None:
+    """One step of decoding behind the prompt that is stated, or in a short chat where that is
+    longer. The step reads nothing where that is not known. None where a pace makes no sense.
+    """
+    if spec.modality not in GENERATING or workload.task != "generate":
+        return None
+    architecture = spec.architecture
+    prompt_tokens = workload.prompt_tokens or 0
+    chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
+    step = Step(
+        architecture=architecture,
+        layers=architecture.layers if architecture else 0,
+        has_experts=architecture is not None and architecture.has_experts,
+        read_bytes=FrozenDict(),
+        parameters=spec.parameters.active,
+        expert_matrices=_matrices_of_expert(spec),
+        depth_tokens=max(chat_tokens, prompt_tokens),
+        prompt_tokens=prompt_tokens,
+        # a cache in blocks counts as one of 16 bits: to unpack it takes time too
+        cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
+    )
+    if runtime is None:
+        return step
+    format, type = workload.format or "", workload.quantization or ""
+    step = step.replace(
+        read_bytes=FrozenDict(need.decode_bytes_by_type(spec, runtime, format, type)),
+        replays=runtime.replays_graphs,
+        foreign=None if runtime.library == MEASURED_PROGRAM else runtime.id,
+    )
+    if not runtime.launches_layers:
+        return step
+    if step.architecture is not None:
+        return step.replace(launched_layers=_launched_layers(step, runtime, type))
+    if not step.parameters:
+        return step
+    return _step_by_parameters(step, spec, step.parameters)
+
+
+def _matrices_of_expert(spec: ModelSpec) -> int:
+    if spec.architecture is not None and need.row_of(spec.architecture).gate == "none":
+        return _UNGATED_MATRICES
+    return GATED_MATRICES
+
+
+def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Range:
+    """The layers that Python launches for one token: the slow end, the likely number, the fast."""
+    rule = runtime.rule_of(type)
+    fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
+    # each expert is called in turn at the slow end
+    experts = 0
+    if step.architecture is not None:
+        for part in step.architecture.feed_forward:
+            experts += len(part.layers) * (part.experts or 0)
+    slow_layers = step.layers + constant("step")["expert"] * experts
+    return Range(
+        slow_layers * most / 100,
+        step.layers * usual / 100,
+        step.layers * fewest / 100,
+    )
+
+
+def _step_by_parameters(step: Step, spec: ModelSpec, parameters: int) -> Step:
+    """Of a model without known layers: what is launched and read, by the number of parameters."""
+    figures = constant("step")
+    layers = figures["layers_of_7b"] * (parameters / 7e9) ** figures["layers_grow"]
+    stated = None if spec.needs is None else spec.needs.dtype
+    name = stated or "bfloat16"
+    read_bytes = step.read_bytes or FrozenDict({name: parameters * _TYPE_BYTES.get(name, 2)})
+    return step.replace(
+        launched_layers=Range(*figures["layers_ends"]) * layers, read_bytes=read_bytes
+    )
