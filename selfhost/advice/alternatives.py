@@ -28,7 +28,7 @@ from ..judge.files import can_be_made, local_copy
 from ..judge.judging import best_layout, judge
 from ..judge.pace.text import pace_of_text
 from ..judge.programs import RUNTIMES_BY_MODALITY
-from ..judge.question import ask, needs_under
+from ..judge.question import ask, asked_under
 from ..judge.record import (
     LOSSLESS,
     MACHINELESS_CHECKS,
@@ -178,9 +178,8 @@ class Search(Record):
         """Where the same question is placed for so many users."""
         question = self.judged.question
         workload = question.workload.replace(parallel=users)
-        needs = needs_under(question, workload, self.machine)
-        other = question.replace(workload=workload, needs=needs)
-        return best_layout(other, needs, self.machine, at_any_pace=True)
+        other = asked_under(question, workload, self.machine)
+        return best_layout(other, self.machine, at_any_pace=True)
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
         """The model with its defaults, if it would be local; of the KV cache in a type it takes."""
@@ -404,9 +403,10 @@ class Search(Record):
         """
         judged, question, machine = self.judged, self.judged.question, self.machine
         workload = question.workload.replace(**changes)
-        needs = needs_under(question, workload, machine)
-        other = question.replace(workload=workload, needs=needs)
-        layout = best_layout(other, needs, machine, at_any_pace=True)
+        other = asked_under(question, workload, machine)
+        needs = other.needs
+        assert needs is not None
+        layout = best_layout(other, machine, at_any_pace=True)
         was_tight = judged.fits and judged.has("accelerator-tight")
         is_tighter = layout.has("accelerator-tight") and not was_tight
         is_farther = _NEARNESS[layout.placement] < _NEARNESS[judged.placement]

@@ -257,9 +257,7 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     architecture = vast.architecture or ""
     is_mac = (vast.system, architecture) == ("macos", "aarch64")
     runs_in_ram = not gpu_only or is_mac
-    card_bytes, beside, disk = _bytes_by_place(
-        needs, gpu_only=gpu_only, making_bytes=question.making_bytes
-    )
+    card_bytes, beside, disk = _bytes_by_place(question, needs)
     held = needs.memory.high_bytes if runs_in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
@@ -305,18 +303,17 @@ def _least(meant: Understood, catalogue: Catalogue) -> tuple[Question, Judged, L
     return question, judged, least
 
 
-def _bytes_by_place(
-    needs: Needs, *, gpu_only: bool, making_bytes: int
-) -> tuple[int, int, int | None]:
+def _bytes_by_place(question: Question, needs: Needs) -> tuple[int, int, int | None]:
     """Bytes of one accelerator that holds it, of the RAM beside that, and of the disk."""
-    terms = needs_on(needs, Device()).terms
+    terms = needs_on(needs, question.case, Device()).terms
     beside = sum(term.high_bytes for term in terms if term.where == "host")
     card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
-    card = smallest_device_bytes(needs) if gpu_only else card
+    if question.wants_gpu:
+        card = smallest_device_bytes(needs, question.case)
     stored = free = bytes_to_store(needs, None)[2]
     if stored is None or free is None:
         return card, beside, None
-    while free < (enough := stored + max(making_bytes, disk_margin_bytes(free))):
+    while free < (enough := stored + max(question.making_bytes, disk_margin_bytes(free))):
         free = enough
     return card, beside, free
 

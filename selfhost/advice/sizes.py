@@ -240,7 +240,7 @@ def size_with(
         question = ask(meant.spec, meant.workload, catalogue, place, meant.files)
     if question.needs is not None and question.wants_gpu and not place.accelerators:
         # the smallest accelerator that holds it, where its runtime needs one
-        card = least_card(question, smallest_device_bytes(question.needs), "")
+        card = least_card(question, smallest_device_bytes(question.needs, question.case), "")
         place = place.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, place)
     size = _size_of(verdict, prompt_cache_bytes)

@@ -23,11 +23,12 @@ from .record import Question
 _ALONE_PERCENT = 80
 
 
-def with_automatic_batch(needs: Needs, machine: Machine, question: Question) -> Needs:
+def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     """The needs in the batches that the program chooses by itself; as they are where it has no
     rule, a batch was asked for, or the version that is installed is older than the rule.
     """
-    runtime, case = question.runtime, needs.case
+    runtime, case, needs = question.runtime, question.case, question.needs
+    assert needs is not None
     if runtime is None or case is None or is_batch_asked(case) or not case.has_row:
         return needs
     if not (runtime.automatic_batches or runtime.embedding_batch_tokens) or case.format != "gguf":
@@ -44,7 +45,7 @@ def with_automatic_batch(needs: Needs, machine: Machine, question: Question) -> 
         tokens = _chosen_tokens(needs, case, runtime, machine)
     if tokens == case.room.batch:
         return needs.replace(batch_tokens=tokens)
-    return needs_in_batches(needs, tokens)
+    return needs_in_batches(needs, case, tokens)
 
 
 def is_batch_asked(case: Case) -> bool:

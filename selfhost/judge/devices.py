@@ -12,6 +12,7 @@ from ..core.units import GIB
 from ..machine import gpus
 from ..machine.cpus import metal_share
 from ..machine.record import Accelerator, Machine
+from ..needs.case import Case
 from ..needs.records import Device, Needs, Split
 
 # llama.cpp's fitter leaves so much of each device free (0c1e5709, common/common.h line 483)
@@ -84,9 +85,9 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     )
 
 
-def percent_of(needs: Needs) -> float:
+def percent_of(case: Case | None) -> float:
     """Hundredths of each device that a program which runs on these alone takes."""
-    share = None if needs.case is None else needs.case.settings.get("memory_share")
+    share = None if case is None else case.settings.get("memory_share")
     return _GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
 
 

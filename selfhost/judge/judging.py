@@ -29,7 +29,7 @@ from .checks.runtime import (
 from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
 from .devices import emptied, percent_of, runs_on
 from .pace.text import pace_of_text
-from .question import needs_under
+from .question import asked_under
 from .record import Judged, Question, Speed
 
 
@@ -43,7 +43,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
-    layout = best_layout(question, needs, machine)
+    layout = best_layout(question, machine)
     if layout.failed and _takes_turns(question):
         layout = _served_in_turn(question, machine) or layout
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
@@ -60,19 +60,16 @@ def judge(question: Question, machine: Machine) -> Judged:
         program,
     ]
     kept = sorted(findings, key=lambda finding: CHECKS.index(finding.check))
-    # without what the needs were counted from
-    left = (layout.needs or needs).replace(case=None, missing_bytes=question.missing_bytes)
+    left = (layout.needs or needs).replace(missing_bytes=question.missing_bytes)
     return layout.replace(findings=tuple(kept), needs=left)
 
 
-def best_layout(
-    question: Question, needs: Needs, machine: Machine, *, at_any_pace: bool = False
-) -> Judged:
+def best_layout(question: Question, machine: Machine, *, at_any_pace: bool = False) -> Judged:
     """The first that is not too little or too slow, then an accelerator that others hold now, then
     one that is unread; where all fail, the one that lacks least memory. With its pace.
     """
     seen, slow = list[Judged](), list[Judged]()
-    for layout in layouts(question, needs, machine, at_any_pace=at_any_pace):
+    for layout in layouts(question, machine, at_any_pace=at_any_pace):
         seen.append(layout)
         if layout.failed:
             continue
@@ -126,12 +123,10 @@ def _served_in_turn(question: Question, machine: Machine) -> Judged | None:
 
     def asked_of(users: int) -> Question:
         workload = question.workload.replace(parallel=users)
-        return question.replace(workload=workload, needs=needs_under(question, workload, machine))
+        return asked_under(question, workload, machine)
 
     def layout_for(users: int) -> Judged:
-        fewer = asked_of(users)
-        assert fewer.needs is not None
-        return best_layout(fewer, fewer.needs, machine, at_any_pace=True)
+        return best_layout(asked_of(users), machine, at_any_pace=True)
 
     def most_that(has_room: Callable[[Judged], bool]) -> int:
         return count_while(
@@ -174,9 +169,7 @@ def _without_pace(layout: Judged, why_not: str) -> Judged:
     return layout.replace(speed=speed, findings=tuple(others))
 
 
-def layouts(
-    question: Question, needs: Needs, machine: Machine, *, at_any_pace: bool = False
-) -> Iterator[Judged]:
+def layouts(question: Question, machine: Machine, *, at_any_pace: bool = False) -> Iterator[Judged]:
     """Each layout with the findings of memory and accelerator alone, the accelerators idle where it
     is planned for, and without room on those that no build uses. `at_any_pace`: without those that
     only read prompts faster than another.
@@ -194,7 +187,7 @@ def layouts(
             for device in owned
         )
     machine = machine.replace(accelerators=owned)
-    needs = with_automatic_batch(needs, machine, question)
+    needs = with_automatic_batch(question, machine)
     stored = stored_in_memory(needs, machine, question)
     ways: Iterable[Needs] = (needs,)
     if machine.accelerators != ():
@@ -238,7 +231,7 @@ def _machine_left(judged: Judged, machine: Machine) -> Machine:
     if needs is None or needs.memory is None:
         return machine
     # a program that takes a share of its device: so much that the share of the rest is right
-    percent = percent_of(judged.question.needs or needs) if judged.question.wants_gpu else 100
+    percent = percent_of(judged.question.case) if judged.question.wants_gpu else 100
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     on_cards = {place.where: place.high_bytes for place in needs.memory.places}
     left: list[Accelerator] = []

@@ -14,7 +14,7 @@ from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
-from ..needs import needs_in_batches, needs_on
+from ..needs import Case, in_batches, needs_in_batches, needs_on
 from ..needs.records import (
     ACCELERATOR,
     PROGRAMS,
@@ -92,9 +92,17 @@ def placements(
         return
     if runtime and architecture and runtime.splits_layers and question.workload.task == "generate":
         layers = architecture.layers
-    there = needs_on(needs, Device(maker=gpu_maker(machine, runtime)))
+    case = in_batches_of(question, needs)
+    there = needs_on(needs, case, Device(maker=gpu_maker(machine, runtime)))
     model = _BesideRam(needs=needs, there=there, machine=machine, question=question, layers=layers)
     yield from _layouts_with_ram(model, at_any_pace=at_any_pace)
+
+
+def in_batches_of(question: Question, needs: Needs) -> Case | None:
+    """The case of the question in the batches that these needs are counted for."""
+    if question.case is None:
+        return None
+    return in_batches(question.case, needs.batch_tokens)
 
 
 def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
@@ -150,7 +158,7 @@ def _in_larger_batches(model: _BesideRam, group: Sequence[Place], placed: Needs)
     """The layout with the largest batches of a prompt that leave hardly more experts to the RAM:
     all of those that wait there cross to the GPUs once for each batch.
     """
-    case, runtime = model.needs.case, model.question.runtime
+    case, runtime = in_batches_of(model.question, model.needs), model.question.runtime
     copies_experts = any(term.offload_bytes for term in model.there.terms)
     if case is None or runtime is None or not copies_experts or is_batch_asked(case):
         return
@@ -158,8 +166,9 @@ def _in_larger_batches(model: _BesideRam, group: Sequence[Place], placed: Needs)
     for tokens in sorted(runtime.batches_beside_ram, reverse=True):
         if tokens > case.room.tokens:
             continue
-        needs = needs_in_batches(model.needs, tokens)
-        there = needs_on(needs, Device(maker=gpu_maker(model.machine, runtime)))
+        needs = needs_in_batches(model.needs, case, tokens)
+        maker = gpu_maker(model.machine, runtime)
+        there = needs_on(needs, in_batches(case, tokens), Device(maker=maker))
         layout = _layout_on_cards(model.replace(needs=needs, there=there), group)
         if layout is not None and _weights_in_ram(layout) <= most_bytes:
             yield layout
@@ -176,7 +185,7 @@ def _shared_by_room(
     """All layers, or what options state: in proportion to all that is free, with the output matrix
     as the last (src/llama-model.cpp, load_tensors). `only_stated`: None where no option states any.
     """
-    case, layers = model.needs.case, model.layers
+    case, layers = model.question.case, model.layers
     if case is None or not group or not layers:
         return None
     number = case.settings.get("gpu_layers")
@@ -350,33 +359,33 @@ def _layouts_without_ram(needs: Needs, machine: Machine, question: Question) -> 
     states = dict.fromkeys((owned, emptied(owned)))
     for cards in states:
         groups = [
-            (_lacking(_equal_parts(needs, group, cards), group), group)
+            (_lacking(_equal_parts(needs, group, cards, question), group), group)
             for group in _groups(needs, machine, cards, question)
         ]
         holding = [group for lacking, group in groups if lacking <= 0]
         # one alone, or the most: more of them are faster, and leave more of each for requests
         # (vLLM documentation, parallelism and scaling: as many as the machine has)
         for group in (each for each in holding if len(each) == 1 or each is holding[-1]):
-            yield _equal_parts(needs, group, owned)
+            yield _equal_parts(needs, group, owned, question)
         if holding:
             return
         tried += groups
     nearest = min(tried, key=lambda item: item[0], default=(0, []))[1]
     if nearest:
-        plain = needs_on(needs, Device(devices=len(nearest)))
-        less = needs_on(needs, Device(devices=len(nearest), is_lean=True))
-        lean = _equal_parts(needs, nearest, owned, is_lean=True)
+        plain = needs_on(needs, question.case, Device(devices=len(nearest)))
+        less = needs_on(needs, question.case, Device(devices=len(nearest), is_lean=True))
+        lean = _equal_parts(needs, nearest, owned, question, is_lean=True)
         if less.terms != plain.terms and _lacking(lean, nearest, "low_bytes") <= 0:
             yield lean
     for cards in states:
-        yield from _parts_in_turn(needs, roomiest(_rooms(needs, machine, cards)))
+        yield from _parts_in_turn(needs, roomiest(_rooms(machine, cards, question)))
     for place in _unread(machine):
-        yield _equal_parts(needs, [place], owned)
+        yield _equal_parts(needs, [place], owned, question)
     if not nearest:
         yield needs
         return
     yield from _parts_in_turn(needs, nearest[0], bounded=False)
-    yield _equal_parts(needs, nearest, owned)
+    yield _equal_parts(needs, nearest, owned, question)
 
 
 def _unread(machine: Machine) -> Iterator[Place]:
@@ -389,10 +398,10 @@ def _unread(machine: Machine) -> Iterator[Place]:
             yield place
 
 
-def _rooms(needs: Needs, machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:
+def _rooms(machine: Machine, cards: Sequence[Accelerator], question: Question) -> list[Place]:
     """Those with memory of their own, with what a program that takes its share may have of it."""
     return [
-        place.replace(room_bytes=room_of(cards[place.index], percent_of(needs)))
+        place.replace(room_bytes=room_of(cards[place.index], percent_of(question.case)))
         for place in places(machine.accelerators)
         if cards[place.index].unified is False
     ]
@@ -404,7 +413,7 @@ def _groups(
     """The largest accelerators in each number that may share the model in equal parts, of those
     that suit where some do. `cards` says what each can give.
     """
-    rooms, runtime = _rooms(needs, machine, cards), question.runtime
+    rooms, runtime = _rooms(machine, cards, question), question.runtime
     suited = rooms
     if runtime is not None:
         least = runtime.capability_under(question.kernel_rules)
@@ -433,13 +442,13 @@ def _lacking(placed: Needs, group: Sequence[Place], end: str = "high_bytes") -> 
     return max(lacking)
 
 
-def smallest_device_bytes(needs: Needs) -> int:
+def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
     """The least memory of a device on which such a runtime surely finds room."""
     size = 0
     while True:
-        room = int(size * percent_of(needs) // 100)
+        room = int(size * percent_of(case) // 100)
         device = Device(is_large=size >= LARGE_DEVICE_BYTES, total_bytes=size, room_bytes=room)
-        terms = needs_on(needs, device).terms
+        terms = needs_on(needs, case, device).terms
         lacking = sum(each.high_bytes for each in terms if each.split is not Split.HOST) - room
         if lacking <= 0:
             return size
@@ -448,15 +457,20 @@ def smallest_device_bytes(needs: Needs) -> int:
 
 
 def _equal_parts(
-    needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], *, is_lean: bool = False
+    needs: Needs,
+    group: Sequence[Place],
+    cards: Sequence[Accelerator],
+    question: Question,
+    *,
+    is_lean: bool = False,
 ) -> Needs:
     """Equal parts on each of a group; each process takes memory in RAM, too."""
-    number, percent = len(group), percent_of(needs)
+    number, percent = len(group), percent_of(question.case)
     devices = [
         device_of(cards[place.index] if cards else None, number, percent, is_lean=is_lean)
         for place in group
     ]
-    there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
+    there = {device: needs_on(needs, question.case, device) for device in dict.fromkeys(devices)}
     terms: list[Term] = []
     for alike in zip(*(there[device].terms for device in devices), strict=True):
         in_ram = alike[0]

@@ -106,7 +106,7 @@ def _question(
     workload, needs = counted.workload, counted.needs
     alone = needs
     if companions is not None:
-        alone = counting.replace(companions=None).needs(workload)
+        alone = need.count(counting.replace(companions=None).case(workload))
     model_bytes = alone.download_bytes or 0
     here = _part_here(files.part, model_bytes)
     if here is None and runtime is not None and not loaded.local_files:
@@ -120,6 +120,7 @@ def _question(
         stated=stated,
         files=files,
         runtime=runtime,
+        case=counted.case,
         needs=needs,
         step=step_of(spec, runtime, workload),
         context_asked=context_asked,
@@ -318,11 +319,11 @@ class _Counting(Record):
     companions: need.Companions | None
     machine: Machine
 
-    def needs(self, workload: Workload) -> Needs:
-        """What it takes under that workload, before it is placed."""
+    def case(self, workload: Workload) -> need.Case:
+        """What the memory under that workload is counted from."""
         shared = shared_gpu_of(self.machine, is_used=True)
         sets = self.machine.instruction_sets
-        return need.needs_of(
+        return need.case_for(
             self.spec,
             self.runtime,
             workload,
@@ -333,21 +334,23 @@ class _Counting(Record):
         )
 
 
-def needs_under(question: Question, workload: Workload, machine: Machine) -> Needs:
-    """What the same question takes under another workload."""
+def asked_under(question: Question, workload: Workload, machine: Machine) -> Question:
+    """The same question under another workload, with what that takes."""
     counting = _Counting(
         spec=question.spec,
         runtime=question.runtime,
         companions=question.companions,
         machine=machine,
     )
-    return counting.needs(workload)
+    case = counting.case(workload)
+    return question.replace(workload=workload, case=case, needs=need.count(case))
 
 
 class _Counted(Record):
     """The memory of a model, and the workload with the type of KV cache that it keeps."""
 
     workload: Workload
+    case: need.Case
     needs: Needs
 
 
@@ -356,7 +359,8 @@ def _counted(counting: _Counting, workload: Workload, *, is_cache_asked: bool) -
     none of that type.
     """
     spec, runtime = counting.spec, counting.runtime
-    needs = counting.needs(workload)
+    case = counting.case(workload)
+    needs = need.count(case)
     keeps_no_cache = (
         runtime is not None
         and needs.memory is not None
@@ -373,8 +377,9 @@ def _counted(counting: _Counting, workload: Workload, *, is_cache_asked: bool) -
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
         if is_cache_asked:
-            needs = counting.needs(workload)
-    return _Counted(workload=workload, needs=needs)
+            case = counting.case(workload)
+            needs = need.count(case)
+    return _Counted(workload=workload, case=case, needs=needs)
 
 
 def _part_here(part: Here | None, model_bytes: int) -> Here | None:

@@ -14,7 +14,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.case import Companions
+from ..needs.case import Case, Companions
 from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
 from . import Route, exit_code
@@ -144,7 +144,8 @@ class Question(Record):
     - `why_not_loaded` by the runtime, None where it is, and `load_remedy` what to do where no other
       would load it; `is_untold`: no source says whether it loads it. `requires_runtime`: it must
       be installed already.
-    - `needs`: the memory before it is placed, None where it is not counted. `step`: one of
+    - `case`: what the memory is counted from; `needs`: the memory before it is placed. Both are
+      None where it is not counted. `step`: one of
       decoding, None where a pace makes no sense.
     - `context_asked`: the context was stated, or follows from a long prompt.
     - `local_files`: files that were named are loaded, so they are on this machine. `here`: those
@@ -163,6 +164,7 @@ class Question(Record):
     why_not_loaded: str | None = None
     load_remedy: str | None = None
     is_untold: bool = False
+    case: Case | None = None
     needs: Needs | None = None
     step: Step | None = None
     context_asked: bool = False

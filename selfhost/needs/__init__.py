@@ -2,11 +2,14 @@
 machine is read. The names that other packages use are those imported here.
 """
 
-from .case import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, published
+from .case import Case, Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, published
 from .checkpoints import loaded_bits
 from .estimate import (
+    case_for,
+    count,
     counted_parameters,
     decode_bytes_by_type,
+    in_batches,
     more_in_conversation,
     needs_in_batches,
     needs_of,

@@ -56,6 +56,28 @@ def needs_of(
     that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for
     the part that is missing.
     """
+    return count(
+        case_for(
+            spec,
+            runtime,
+            workload,
+            instruction_sets=instruction_sets,
+            companions=companions,
+            gpu_maker=gpu_maker,
+        )
+    )
+
+
+def case_for(
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    *,
+    instruction_sets: tuple[str, ...] | None = None,
+    companions: Companions | None = None,
+    gpu_maker: str = "",
+) -> Case:
+    """The case that `count` counts, with the arguments of `needs_of`."""
     beside, draft = companions or Companions(), None
     case = case_of(spec, runtime, workload)
     if beside.draft is not None:
@@ -64,9 +86,14 @@ def needs_of(
         alone = workload.replace(format=case.format, quantization=quantization, kv_cache_type="f16")
         draft = case_of(beside.draft, runtime, alone)
         draft = draft.replace(instruction_sets=instruction_sets, gpu_maker=gpu_maker)
-    case = case.replace(
+    return case.replace(
         companions=beside, draft=draft, instruction_sets=instruction_sets, gpu_maker=gpu_maker
     )
+
+
+def count(case: Case) -> Needs:
+    """What the case takes in RAM, before any of it is placed on an accelerator."""
+    spec, runtime = case.spec, case.runtime
     needs = _files_and_memory(case)
     if needs.terms and needs.memory is None:
         # the first part of the memory that is not known says how much is
@@ -75,7 +102,7 @@ def needs_of(
         more = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
         unknown = (more if each == first else each for each in needs.unknown)
         needs = needs.replace(unknown=tuple(unknown))
-    if runtime is None:
+    if runtime is NO_PROGRAM:
         sets = spec.needs.instruction_sets if spec.needs else ()
         cpu = CpuNeed(instruction_sets={"x86_64": sets} if sets else {})
     else:
@@ -86,12 +113,14 @@ def needs_of(
             instruction_sets=runtime.instruction_sets,
             recommended=runtime.recommended_instruction_sets,
         )
-    return needs.replace(cpu=cpu, case=case)
+    return needs.replace(cpu=cpu)
 
 
-def needs_on(needs: Needs, device: Device) -> Needs:
-    """The same needs, of known memory, where accelerators hold the model."""
-    terms, case, devices = needs.terms, needs.case, device.devices
+def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
+    """The same needs, of known memory, where accelerators hold the model. Without the case that
+    they were counted from they are shared out as they lie.
+    """
+    terms, devices = needs.terms, device.devices
     if case is None:
         # nothing says more of it than its terms
         shares = {Split.LAYERS: 1 / devices}
@@ -116,18 +145,21 @@ def _on_device(case: Case, device: Device) -> Case:
     return case.replace(device=device, gpu_maker=device.maker, draft=draft)
 
 
-def needs_in_batches(needs: Needs, tokens: int) -> Needs:
+def needs_in_batches(needs: Needs, case: Case, tokens: int) -> Needs:
     """The same needs in RAM, where the program reads prompts in batches of so many tokens."""
-    case = needs.case
-    if case is None:
-        return needs
-    case, draft = _in_batches(case, tokens), case.draft
-    if draft is not None:
-        case = case.replace(draft=_in_batches(draft, tokens))
-    return needs.replace(terms=_files_and_memory(case).terms, case=case, batch_tokens=tokens)
+    terms = _files_and_memory(in_batches(case, tokens)).terms
+    return needs.replace(terms=terms, batch_tokens=tokens)
 
 
-def _in_batches(case: Case, tokens: int) -> Case:
+def in_batches(case: Case, tokens: int | None) -> Case:
+    """The case of a program that reads prompts in batches of so many tokens; None: in its own."""
+    if tokens is None or tokens == case.room.batch:
+        return case
+    draft = None if case.draft is None else _with_batch(case.draft, tokens)
+    return _with_batch(case, tokens).replace(draft=draft)
+
+
+def _with_batch(case: Case, tokens: int) -> Case:
     sizes = {"micro_batch_tokens": str(tokens), "batch_tokens": str(tokens)}
     return case.replace(settings={**case.settings, **sizes})
 

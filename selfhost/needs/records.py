@@ -8,13 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING
 
 from ..core.records import Record, Unread
 from ..core.units import plural
-
-if TYPE_CHECKING:
-    from .case import Case
 
 
 class How(StrEnum):
@@ -201,8 +197,6 @@ class Needs(Record):
     accelerator, the fastest first; `offload` is the `way` that this placement takes. `is_lean`:
     with the runtime's option `lean`. `batch_tokens`: a prompt is read in batches of so many, which
     the program chooses by itself or its command says; None: in its usual ones or those asked for.
-    `case`: what it was counted from, for other places; None of a
-    sum, which lies as it is.
     """
 
     files: Term | None = None
@@ -219,7 +213,6 @@ class Needs(Record):
     is_lean: bool = False
     batch_tokens: int | None = None
     unknown: tuple[Unread, ...] = ()
-    case: Case | None = None
 
     @property
     def download_bytes(self) -> int | None:

@@ -52,6 +52,11 @@ def shared_out(
 
 def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
     """The answer for a workload with the defaults filled in."""
+    return needs.count(case_asked(spec, program, **changes))
+
+
+def case_asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> needs.Case:
+    """What the answer of `asked` is counted from."""
     format, quantization = needs.default_format_and_quantization(spec, program)
     longest = (spec.architecture.context_tokens if spec.architecture else None) or 4096
     values = {
@@ -62,7 +67,7 @@ def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
         **changes,
     }
     sets = values.pop("instruction_sets", None)
-    return needs.needs_of(
+    return needs.case_for(
         spec, program, Workload(runtime=program.id, **values), instruction_sets=sets
     )
 

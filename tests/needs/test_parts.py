@@ -7,12 +7,13 @@ import re
 import pytest
 
 from helpers.cases import case_id
-from helpers.needs_of import asked, catalogue, ends, in_gguf, memory, runtime, terms
+from helpers.needs_of import asked, case_asked, catalogue, ends, in_gguf, memory, runtime, terms
 from selfhost.core.workload import Workload
 from selfhost.judge.placement import placements
 from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
+from selfhost.needs import count
 from selfhost.needs.records import MemoryNeed, Needs
 
 # what Linux lists of a Xeon from Sapphire Rapids on, as far as programs ask for it
@@ -31,10 +32,10 @@ def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -
         Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"]
     )
     spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama-cpp-python")
-    plain = asked(spec, program, instruction_sets=sets)
-    placed = next(
-        placements(plain, machine, Question(spec=spec, workload=Workload(), runtime=program))
-    )
+    case = case_asked(spec, program, instruction_sets=sets)
+    plain = count(case)
+    question = Question(spec=spec, workload=Workload(), runtime=program, case=case)
+    placed = next(placements(plain, machine, question))
     assert placed.placement == ("accelerator" if gpu == "24GiB" else "split")
     on_device = [term for term in memory(placed).terms if term.where != "host"]
     assert [term.name for term in on_device].count("weights") == 1
@@ -68,11 +69,9 @@ def test_llama_cpp_keeps_tables_in_ram(
     """The input layer is never given to a device (llama.cpp, load_tensors), in files by the usual recipe. A token reads one row, so the system may drop the rest."""
     machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
     spec, loaded = catalogue().spec(model), runtime(program).replace(tag_bytes={})
-    placed = next(
-        placements(
-            asked(spec, loaded), machine, Question(spec=spec, workload=Workload(), runtime=loaded)
-        )
-    )
+    case = case_asked(spec, loaded)
+    question = Question(spec=spec, workload=Workload(), runtime=loaded, case=case)
+    placed = next(placements(count(case), machine, question))
     assert placed.placement == "accelerator"
     found = terms(placed)
     kept = found["embeddings"]
@@ -103,10 +102,11 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
     """
     seen = set()
     for spec in in_gguf()[::8]:
-        plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
+        case = case_asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
+        plain = count(case)
         if plain.memory is None or spec.architecture is None:
             continue
-        llama = Question(spec=spec, workload=Workload(), runtime=runtime("llama.cpp"))
+        llama = Question(spec=spec, workload=Workload(), runtime=runtime("llama.cpp"), case=case)
 
         def on_cards(
             size: int, number: int = 1, plain: Needs = plain, llama: Question = llama

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.cases import case_id
-from helpers.needs_of import asked, calculate, catalogue, paired, runtime, terms
+from helpers.needs_of import asked, calculate, case_asked, catalogue, paired, runtime, terms
 from helpers.paths import TRUTH
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue, open_catalogue
@@ -19,7 +19,7 @@ from selfhost.judge.placement import placements
 from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
-from selfhost.needs import pictures
+from selfhost.needs import count, pictures
 from selfhost.needs.records import How
 
 
@@ -54,13 +54,14 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
         if quantization:
             changes["quantization"] = quantization
         sets = ("avx2", "fma") if number % 3 else None
-        answer = asked(
+        case = case_asked(
             spec, found, context_tokens=tokens, parallel=sequences, instruction_sets=sets, **changes
         )
+        answer = count(case)
         sides = [answer]
         if answer.memory is not None:
             work = Workload(quantization=quantization)
-            in_program = Question(spec=spec, workload=work, runtime=found)
+            in_program = Question(spec=spec, workload=work, runtime=found, case=case)
             sides += placements(answer, CARDS[number // 4 % 4], in_program)
         for side in sides:
             assert side.memory or all(entry.reason and entry.remedy for entry in side.unknown)

@@ -33,10 +33,11 @@ def answer(
     spec: ModelSpec, program: str, device: Device | None = None, **workload: Any
 ) -> tuple[MemoryNeed, dict[str, Term]]:
     """What the user is told; of a device what that holds."""
-    found = needs.needs_of(
+    case = needs.case_for(
         spec, Catalogue.open().runtime(program), Workload(runtime=program, **workload)
     )
-    memory = found.memory if device is None else needs.needs_on(found, device).memory
+    found = needs.count(case)
+    memory = found.memory if device is None else needs.needs_on(found, case, device).memory
     assert memory is not None
     if device is not None:
         held = (term for term in memory.terms if term.where == ACCELERATOR)
@@ -242,8 +243,9 @@ def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any
     id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
     asked = Workload(quantization=seen["quantization"], parallel=seen["batch"])
     shelf = Catalogue.open()
-    heard = needs.needs_of(shelf.spec(id), shelf.runtime("faster-whisper"), asked)
-    placed = whole_on_one(needs.needs_on(heard, Device()), "accelerator:0").memory
+    case = needs.case_for(shelf.spec(id), shelf.runtime("faster-whisper"), asked)
+    heard = needs.needs_on(needs.count(case), case, Device())
+    placed = whole_on_one(heard, "accelerator:0").memory
     assert placed is not None
     moved = [term for term in placed.terms if term.where != "host"]
     beside = [term for term in placed.terms if term.where == "host"]

@@ -110,7 +110,7 @@ def _devices_finding(needs: Needs, machine: Machine, question: Question) -> Find
     """Do the accelerators in use hold their shares, now or once they are idle?"""
     cards, places = machine.accelerators, needs.memory.places if needs.memory else ()
     held = [place for place in places if place.where != "host"]
-    percent = percent_of(needs) if question.wants_gpu else None
+    percent = percent_of(question.case) if question.wants_gpu else None
     shares = [
         _Share(place=each, device=cards[index_of(each.where)], percent=percent)
         for each in held
@@ -135,7 +135,7 @@ def _shares_check(
     runtime, has = question.runtime, sum(share.room() or 0 for share in shares)
     most = sum(share.place.high_bytes for share in shares)
     lean = [runtime.options.get(key, "") for key in ("lean", "sampled")] if runtime else []
-    if needs.case is not None and "sequences_sampled" in needs.case.settings:
+    if question.case is not None and "sequences_sampled" in question.case.settings:
         lean = lean[:1]
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
@@ -232,13 +232,13 @@ def _stated_share(
     sharing: Sequence[Accelerator], needs: Needs, machine: Machine, question: Question
 ) -> Finding:
     """As `_shared_ram`; of a stated share whether it holds the model, and the system leaves it."""
-    case, total, free = needs.case, machine.memory_total_bytes, machine.memory_available_bytes
+    case, total, free = question.case, machine.memory_total_bytes, machine.memory_available_bytes
     if case is None or not case.settings.get("memory_share") or not total or needs.memory is None:
         return _shared_ram(sharing, needs, machine, question.runtime)
     card = sharing[0].replace(unified=False, memory_total_bytes=total, memory_free_bytes=None)
-    share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(needs))
+    share = _Share(place=needs.memory.places[0], device=card, percent=percent_of(case))
     left = LEFT_PERCENT if free is None else free * 100 // total
-    if percent_of(needs) <= left:
+    if percent_of(case) <= left:
         return _shares_check([share], needs, machine, question)
     figures = {"taken": share.room(), "left": total * left // 100, "share": left / 100}
     return finding(UNKNOWN, "accelerator-close", "share", figures)

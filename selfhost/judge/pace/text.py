@@ -21,6 +21,7 @@ from ...core.records import FrozenDict, Record
 from ...machine import gpus
 from ...machine.record import Machine
 from ...needs import case as needs_case
+from ...needs import in_batches
 from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
@@ -235,7 +236,7 @@ class LaidOut(Record):
 
 def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
-    program, architecture, case = question.runtime, question.spec.architecture, placed.case
+    program, architecture = question.runtime, question.spec.architecture
     options, batch_tokens, on_shared = question.workload.runtime_options, BATCH_TOKENS, SAME
     at_once = leaves_experts = False
     # bytes of weights by place, those in a processor's own layout among them
@@ -252,8 +253,9 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         if gpu_layers:
             # a GPU that shares the RAM gets as many; the output matrix counts as one
             on_shared *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
-    if case is not None and architecture is not None and case.format == "gguf":
-        batch_tokens = case.room.batch if case.room.copies_weights else 0
+    if question.case is not None and architecture is not None and question.case.format == "gguf":
+        room = in_batches(question.case, placed.batch_tokens).room
+        batch_tokens = room.batch if room.copies_weights else 0
     if program is not None:
         at_once = "tensor_parallel" in program.options
         # not where it is told how many layers a GPU has, experts and all

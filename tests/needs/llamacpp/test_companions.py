@@ -14,6 +14,7 @@ from selfhost import Workload
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SelfhostError, WorkloadError
 from selfhost.judge.question import ask
+from selfhost.judge.record import Question
 from selfhost.needs import needs_on
 from selfhost.needs.records import Device, Needs, Term
 
@@ -30,16 +31,22 @@ def terms(model: str, **asked: Any) -> dict[str, Term]:
 
 
 def terms_on(device: Device, model: str, **asked: Any) -> dict[str, Term]:
-    memory = needs_on(needs_of(model, **asked), device).memory
+    question = question_of(model, **asked)
+    assert question.needs is not None
+    memory = needs_on(question.needs, question.case, device).memory
     assert memory is not None
     return {term.name: term for term in memory.terms if term.where != "host"}
 
 
 def needs_of(model: str, **asked: Any) -> Needs:
-    shelf = Catalogue.open()
-    question = ask(shelf.spec(model), Workload(**asked), shelf, MACHINE)
+    question = question_of(model, **asked)
     assert question.needs is not None
     return question.needs
+
+
+def question_of(model: str, **asked: Any) -> Question:
+    shelf = Catalogue.open()
+    return ask(shelf.spec(model), Workload(**asked), shelf, MACHINE)
 
 
 @pytest.mark.parametrize(
