@@ -203,7 +203,7 @@ def plan_with(
         model=meant.spec,
         workload=question.workload,
         needs=question.needs
-        and question.needs.replace(case=None, missing_bytes=question.missing_bytes),
+        and question.needs.replace(missing_bytes=question.missing_bytes),
         least=least,
         reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=tuple(machines),
