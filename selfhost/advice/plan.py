@@ -202,8 +202,7 @@ def plan_with(
         asked=meant.asked,
         model=meant.spec,
         workload=question.workload,
-        needs=question.needs
-        and question.needs.replace(missing_bytes=question.missing_bytes),
+        needs=question.needs and question.needs.replace(missing_bytes=question.missing_bytes),
         least=least,
         reasons=tuple(each for each in judged.findings if each.decides and each.check != "speed"),
         machines=tuple(machines),

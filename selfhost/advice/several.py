@@ -15,9 +15,10 @@ from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
-from ..judge.judging import judge, judge_together
+from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Judged, Quality, Question, Report, Verdict, quality_of_workload
+from ..judge.together import judge_together
 from ..machine.record import Machine
 from .understood import understand
 from .verdicts import check_with

@@ -8,8 +8,8 @@ import pytest
 
 from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, WORK, needs_of, question
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.judge.judging import judge_together
 from selfhost.judge.record import Judged, Question
+from selfhost.judge.together import judge_together
 from selfhost.machine.record import Accelerator
 from selfhost.needs.records import unread
 

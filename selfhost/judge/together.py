@@ -1,0 +1,227 @@
+"""Several models side by side, each a process of its own, whose needs add up.
+
+Each model takes, in the order given, what the earlier ones leave of the machine. Where that order
+does not fit, the largest model goes first. Then the sums of memory and disk are held against the
+whole machine. Files that several processes map count once on the disk and once in the page cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from math import ceil
+
+from ..core.records import Record
+from ..core.units import binary
+from ..machine.record import Accelerator, Machine
+from ..needs.records import How, Needs, Term, term
+from .checks import CHECKS, Finding
+from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
+from .devices import percent_of
+from .judging import judge
+from .record import Judged, Question
+
+
+class _Stored(Record):
+    """What one model stores on a disk."""
+
+    needs: Needs
+    question: Question
+
+
+def judge_together(questions: Sequence[Question], names: Sequence[str], machine: Machine) -> Judged:
+    """Whether the machine holds all of them at once. `names` stand in reasons.
+
+    The findings are those of all. The question, the memory basis and the reserve are those of the
+    first. The needs are the sums as placed, in the order given; None where a model is closed, or
+    its program does not load it.
+    """
+    if any(question.needs is None for question in questions):
+        alone = [judge(question, machine) for question in questions]
+        return Judged(question=questions[0], findings=tuple(_worst_of_members(names, alone)))
+    in_given_order = _summed_up(names, _judged_in(questions, machine), machine)
+    if not in_given_order.failed:
+        return in_given_order
+    largest_first = sorted(range(len(questions)), key=lambda index: -_most_bytes(questions[index]))
+    if largest_first == [*range(len(questions))]:
+        return in_given_order
+    members = _judged_in([questions[index] for index in largest_first], machine)
+    by_index = dict(zip(largest_first, members, strict=True))
+    given = [by_index[index] for index in range(len(questions))]
+    by_size = _summed_up(names, given, machine)
+    return in_given_order if by_size.failed else by_size
+
+
+def _most_bytes(question: Question) -> int:
+    assert question.needs is not None
+    return sum(term.high_bytes for term in question.needs.terms)
+
+
+def _judged_in(questions: Sequence[Question], machine: Machine) -> list[Judged]:
+    """Each model judged on what those before it leave of the machine."""
+    members = list[Judged]()
+    for question in questions:
+        members.append(judge(question, machine))
+        machine = _machine_left(members[-1], machine)
+    return members
+
+
+# ------------------------------------------------------------------ what a model leaves
+
+
+def _machine_left(judged: Judged, machine: Machine) -> Machine:
+    """Without what a model holds: of the RAM the least, of all else the most."""
+    needs = judged.needs
+    if needs is None or needs.memory is None:
+        return machine
+    least_bytes, most_bytes = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
+    cards = machine.accelerators
+    if cards is not None:
+        cards = tuple(_cards_left(judged, needs, cards, least_bytes))
+    return machine.replace(
+        # a machine has some memory
+        memory_total_bytes=_minus(machine.memory_total_bytes, least_bytes, 1),
+        memory_limit_bytes=_minus(machine.memory_limit_bytes, least_bytes, 1),
+        memory_available_bytes=_minus(machine.memory_available_bytes, most_bytes),
+        accelerators=cards,
+    )
+
+
+def _cards_left(
+    judged: Judged, needs: Needs, cards: Sequence[Accelerator], least_ram_bytes: int
+) -> Iterator[Accelerator]:
+    # a program that takes a share of its device: so much that the share of the rest is right
+    percent = percent_of(judged.question.case) if judged.question.wants_gpu else 100
+    places = needs.memory.places if needs.memory is not None else ()
+    held = {place.where: place.high_bytes for place in places}
+    for index, card in enumerate(cards):
+        taken_bytes = ceil(100 * held.get(f"accelerator:{index}", 0) / percent)
+        if card.unified:
+            taken_bytes = least_ram_bytes
+        yield card.replace(
+            memory_total_bytes=_minus(card.memory_total_bytes, taken_bytes),
+            memory_free_bytes=_minus(card.memory_free_bytes, taken_bytes),
+        )
+
+
+def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
+    return None if size is None else max(least, size - taken)
+
+
+# ------------------------------------------------------------------ the sums
+
+
+def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine) -> Judged:
+    """The findings of all members, with memory and disk held against the sums."""
+    # the files that a model loads -> what is to be stored
+    stored = dict[Hashable, _Stored]()
+    counted = list[Needs]()
+    for judged in members:
+        question = judged.question
+        assert judged.needs is not None
+        # with all of the download
+        needs = judged.needs.replace(missing_bytes=None)
+        workload = question.workload
+        files = question.spec.id, workload.format, workload.quantization, question.store
+        is_mapped = question.runtime is not None and question.runtime.maps_files
+        if files in stored and is_mapped:
+            counted.append(_without_mapped(needs))
+        else:
+            counted.append(needs)
+        stored.setdefault(files, _Stored(needs=needs, question=question))
+    total = _sum_of(names, counted, [part.needs for part in stored.values()])
+    findings = {finding.check: finding for finding in _worst_of_members(names, members)}
+    findings["disk"] = _disk_check_of_all(list(stored.values()), machine)
+    files_bytes = 0
+    for part in stored.values():
+        files_bytes += stored_in_memory(part.needs, machine, part.question)
+    memory = memory_check(total, machine, members[0].workload, files_bytes)
+    findings["memory"] = memory.replace(reason=memory.reason + _parts(names, counted, total))
+    kept = tuple(findings[name] for name in CHECKS if name in findings)
+    return Judged(question=members[0].question, findings=kept, needs=total)
+
+
+def _without_mapped(needs: Needs) -> Needs:
+    """Without files that another process maps already; drafts are read anew."""
+    terms = [
+        term
+        for term in needs.terms
+        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
+    ]
+    return needs.replace(terms=tuple(terms), evictable_bytes=0)
+
+
+def _parts(names: Sequence[str], counted: Sequence[Needs], total: Needs) -> str:
+    """What each model takes of the sum; empty where the sum is not known."""
+    if total.memory is None:
+        return ""
+    parts = [
+        f"{name} up to {binary(needs.ram_bytes() or 0)}"
+        for name, needs in zip(names, counted, strict=True)
+    ]
+    return f" Of this: {', '.join(parts)}."
+
+
+def _sum_of(names: Sequence[str], needs: Sequence[Needs], stored: Sequence[Needs]) -> Needs:
+    placements = {member.placement for member in needs}
+    terms = list[Term]()
+    unknown = []
+    for name, member in zip(names, needs, strict=True):
+        terms += member.terms
+        unknown += [why.replace(reason=f"of {name}, {why.reason}") for why in member.unknown]
+    return Needs(
+        files=_all_files(member.download_bytes for member in stored),
+        checkpoint_bytes=sum(member.checkpoint_bytes or 0 for member in stored),
+        cpu=needs[0].cpu,
+        placement=placements.pop() if len(placements) == 1 else "split",
+        terms=tuple(terms),
+        evictable_bytes=sum(member.evictable_bytes for member in needs),
+        unknown=tuple(unknown),
+    )
+
+
+def _all_files(sizes: Iterable[int | None]) -> Term | None:
+    """The files of several models as one; None where the size of some is not known."""
+    total_bytes = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total_bytes += size
+    return term("files", total_bytes, How.COMPUTED, "each model's", "")
+
+
+def _disk_check_of_all(stored: Sequence[_Stored], machine: Machine) -> Finding:
+    """The worst of the volumes; two folders with the same sizes and file system are one volume."""
+    by_volume = dict[Hashable, list[_Stored]]()
+    for part in stored:
+        place = machine.disk_for(part.question.store)
+        volume: Hashable = part.question.store
+        if place is not None:
+            volume = place.total_bytes, place.free_bytes, place.filesystem
+        by_volume.setdefault(volume, []).append(part)
+    findings = [_disk_check_of_volume(parts, machine) for parts in by_volume.values()]
+    return max(findings, key=lambda finding: (finding.severity, finding.decides))
+
+
+def _disk_check_of_volume(parts: Sequence[_Stored], machine: Machine) -> Finding:
+    first = parts[0]
+    if len(parts) == 1:
+        return disk_check(first.needs, machine, first.question)
+    sizes = [bytes_to_store(part.needs, part.question.missing_bytes)[0] for part in parts]
+    largest_bytes = max(part.needs.largest_file_bytes or 0 for part in parts)
+    needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes or None)
+    question = first.question.replace(here=None, local_files=False, beside_bytes=0)
+    return disk_check(needs, machine, question)
+
+
+def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
+    """The worst finding of each check, but for disk and memory, which are held against the sums."""
+    for check in CHECKS:
+        if check in ("disk", "memory"):
+            continue
+        findings = list[Finding]()
+        for name, judged in zip(names, members, strict=True):
+            finding = judged.finding(check)
+            if finding is not None:
+                findings.append(finding.replace(reason=f"{name}: {finding.reason}"))
+        if findings:
+            yield max(findings, key=lambda finding: (finding.severity, finding.decides))
