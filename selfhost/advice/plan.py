@@ -18,9 +18,9 @@ from ..judge.checks.runtime import is_slow
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.defaults import smallest_of_list
 from ..judge.devices import DEVICE_MARGIN_BYTES
+from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.placement import smallest_device_bytes
 from ..judge.question import ask
 from ..judge.record import (
     MACHINELESS_CHECKS,

@@ -23,7 +23,7 @@ from ..core.templates import fill
 from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
-from ..judge.placement import smallest_device_bytes
+from ..judge.equal_parts import smallest_device_bytes
 from ..judge.question import ask
 from ..judge.record import Outcome, Question, Report, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine

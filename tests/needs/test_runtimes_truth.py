@@ -16,7 +16,7 @@ from helpers.paths import CONFIGS, TRUTH
 from selfhost import Workload, needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters, Quantized
-from selfhost.judge.placement import whole_on_one
+from selfhost.judge.sharing import whole_on_one
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import ACCELERATOR, Device, MemoryNeed, Term
 
