@@ -299,7 +299,9 @@ def _methods_in_turn(search: _Search) -> Iterator[Change]:
 
 
 def _method_in_words(workload: Workload) -> str:
-    return _METHODS[workload.finetune_method or ""]
+    # a training has a method, its usual one where none was stated
+    assert workload.finetune_method is not None
+    return _METHODS[workload.finetune_method]
 
 
 # ------------------------------------------------------------------ pictures and video

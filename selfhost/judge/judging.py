@@ -155,9 +155,10 @@ def _usable_cards(
     is_used = machine.platform not in runtime.no_gpu_systems
     usable = list[Accelerator]()
     for card in cards:
-        if card.unified is False and not (is_used and runs_on(runtime, card)):
-            card = card.replace(memory_total_bytes=0, memory_free_bytes=0)
-        usable.append(card)
+        if card.unified is not False or (is_used and runs_on(runtime, card)):
+            usable.append(card)
+        else:
+            usable.append(card.replace(memory_total_bytes=0, memory_free_bytes=0))
     return tuple(usable)
 
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 # of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
 # get_balanced_memory, 1.25 times the largest or the mean
 _ANOTHER_LAYER = 1.25
-# how much more of the weights larger batches may leave to the RAM, which slows each token down as
-# much (assumed)
+# how much more of the weights larger batches may leave to the RAM, an assumed figure: each token
+# is slowed down as much
 _MORE_IN_RAM = 1.1
 # more than any accelerator gives
 _UNBOUNDED_BYTES = 1 << 60

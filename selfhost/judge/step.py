@@ -72,7 +72,8 @@ def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Range:
     experts = 0
     if step.architecture is not None:
         for part in step.architecture.feed_forward:
-            experts += len(part.layers) * (part.experts or 0)
+            if part.experts:
+                experts += len(part.layers) * part.experts
     slow_layers = step.layers + constant("step")["expert"] * experts
     return Range(
         slow_layers * most / 100,
